@@ -1,0 +1,116 @@
+"""What the .proto says of its own fields, read once from its options: which ids a field brings, which it refers to. Pure."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from functools import cache
+from typing import Any
+
+from google.protobuf.descriptor import Descriptor, FieldDescriptor
+from google.protobuf.message import Message
+
+from pourparler import v1 as pb
+
+PARTS: Mapping[int, str] = {
+    number: name.removeprefix("PART_KIND_").lower() + "s"
+    for name, number in pb.PartKind.items()
+    if number != pb.PART_KIND_UNSPECIFIED
+}
+"""The field of Negotiation that holds the parts of a kind, by PartKind."""
+
+
+@dataclass(frozen=True, slots=True)
+class Reference:
+    """An id that an entry names: where, of what kind, and with what standing if it is a participant."""
+
+    path: str
+    kind: int
+    id: str
+    acting: int
+
+
+@dataclass(frozen=True, slots=True)
+class EntryType:
+    """One member of the oneof in Facts: its field name there, its message, and the rule of its words."""
+
+    name: str
+    descriptor: Descriptor
+    rule: pb.EventRule
+    introduces: FieldDescriptor | None
+
+    @property
+    def title(self) -> str:
+        """The name of the message, such as `StatementRecorded`."""
+        return str(self.descriptor.name)
+
+
+def rule_of(field: FieldDescriptor) -> pb.FieldRule:
+    """The rule of a field; an empty one where the field has none."""
+    rule: pb.FieldRule = field.GetOptions().Extensions[pb.rule]
+    return rule
+
+
+def _entry_type(field: FieldDescriptor) -> EntryType:
+    message = field.message_type
+    brings = [f for f in message.fields if rule_of(f).introduces]
+    return EntryType(
+        name=field.name,
+        descriptor=message,
+        rule=message.GetOptions().Extensions[pb.event_rule],
+        introduces=brings[0] if brings else None,
+    )
+
+
+ENTRY_TYPES: Mapping[str, EntryType] = {
+    field.name: _entry_type(field) for field in pb.Facts.DESCRIPTOR.oneofs_by_name["event"].fields
+}
+"""All entry types, by the name of their field in Facts."""
+
+
+def entry_type(facts: pb.Facts) -> EntryType | None:
+    """The type of an entry; None if it has none, or one that this version does not know."""
+    name = facts.WhichOneof("event")
+    return ENTRY_TYPES[name] if name else None
+
+
+@cache
+def _referring(descriptor: Descriptor) -> tuple[tuple[FieldDescriptor, int, int], ...]:
+    """The fields of a message that refer to parts, or that are messages in which such fields stand."""
+    found = []
+    for field in descriptor.fields:
+        rule = rule_of(field)
+        if rule.refers_to:
+            found.append((field, rule.refers_to, rule.acting))
+        elif field.message_type is not None and _leads_on(field.message_type):
+            found.append((field, 0, 0))
+    return tuple(found)
+
+
+def _leads_on(descriptor: Descriptor) -> bool:
+    # A correction holds Facts within Facts: this is where the reading of the types would never end.
+    if descriptor is pb.Facts.DESCRIPTOR:
+        return True
+    return descriptor.file.package == "pourparler.v1" and bool(_referring(descriptor))
+
+
+def is_repeated(field: FieldDescriptor) -> bool:
+    """Whether a field is a list. (Runtimes before protobuf 6.31 know only its label.)"""
+    known = getattr(field, "is_repeated", None)
+    return field.label == FieldDescriptor.LABEL_REPEATED if known is None else bool(known)
+
+
+def references(message: Message, path: str = "") -> Iterator[Reference]:
+    """Every id that a message refers to, with the path of its field below `path`, in the order of the fields."""
+    for field, kind, acting in _referring(message.DESCRIPTOR):
+        value: Any = getattr(message, field.name)
+        here = f"{path}.{field.name}" if path else field.name
+        if is_repeated(field):
+            for place, item in enumerate(value):
+                if kind:
+                    yield Reference(f"{here}[{place}]", kind, item, acting)
+                else:
+                    yield from references(item, f"{here}[{place}]")
+        elif kind:
+            if value:
+                yield Reference(here, kind, value, acting)
+        elif message.HasField(field.name):
+            yield from references(value, here)

@@ -1,0 +1,609 @@
+"""The fold: entries in, the state of the negotiation out. Pure: no I/O, no clock, and it judges nothing."""
+
+from collections.abc import Callable, Iterable, MutableMapping
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+from pourparler import v1 as pb
+from pourparler.contract import ENTRY_TYPES, PARTS
+
+AMENDING = frozenset({"entry_corrected", "entry_disclosed", "entry_redacted"})
+"""The entry types that speak of other entries: what they say counts at the place of their target."""
+
+_CONFIRMED = frozenset({pb.BASIS_DIRECT, pb.BASIS_ON_RECORD})
+_FINAL = frozenset({pb.ANSWER_ACCEPT, pb.ANSWER_REJECT, pb.ANSWER_ABSTAIN})
+_HEAD = tuple(
+    field.name for field in pb.Negotiation.DESCRIPTOR.fields if field.name not in PARTS.values()
+)
+
+
+class UnknownEntryError(ValueError):
+    """An entry is of a type that this version does not know: a state without it would be wrong."""
+
+
+class Counted(NamedTuple):
+    """An entry as it counts: with what was corrected, disclosed or redacted, and the versions that did so."""
+
+    entry: pb.Entry
+    amended_by: tuple[int, ...] = ()
+
+
+def is_amending(entry: pb.Entry) -> bool:
+    """Whether an entry speaks of another one, so that the state has to be folded anew."""
+    return entry.facts.WhichOneof("event") in AMENDING
+
+
+def fold(entries: Iterable[pb.Entry]) -> pb.Negotiation:
+    """The state after these entries of one negotiation, given in the order of their versions."""
+    return gather(counted(entries))
+
+
+def gather(entries: Iterable[Counted]) -> pb.Negotiation:
+    """The state after entries as they count: what is left of `counted` when some are left out."""
+    state = pb.Negotiation()
+    for entry, amended_by in entries:
+        evolve(state, entry, amended_by=amended_by)
+    tally(state)
+    return state
+
+
+def counted(entries: Iterable[pb.Entry]) -> list[Counted]:
+    """The entries as they count, in their order: what later ones say of them applied, the annulled left out."""
+    entries = list(entries)
+    amendments: dict[int, list[pb.Entry]] = {}
+    for entry in entries:
+        if is_amending(entry):
+            amendments.setdefault(_target(entry), []).append(entry)
+    if not amendments:
+        return [Counted(entry) for entry in entries]
+    result = []
+    for entry in entries:
+        said = amendments.get(entry.header.version)
+        as_counted = _amended(entry, said) if said else Counted(entry)
+        if as_counted is not None:
+            result.append(as_counted)
+    return result
+
+
+def _target(entry: pb.Entry) -> int:
+    event = getattr(entry.facts, entry.facts.WhichOneof("event") or "")
+    return int(event.target_version)
+
+
+def _amended(entry: pb.Entry, amendments: Iterable[pb.Entry]) -> Counted | None:
+    """An entry with what others say of it, in their order; None if it was annulled."""
+    result = pb.Entry()
+    result.CopyFrom(entry)
+    for amendment in amendments:
+        kind = amendment.facts.WhichOneof("event")
+        if kind == "entry_disclosed":
+            result.facts.visibility.CopyFrom(amendment.facts.entry_disclosed.disclosed_to)
+        elif kind == "entry_redacted":
+            result.ClearField("words")
+        elif amendment.facts.entry_corrected.mode == pb.CORRECTION_MODE_ANNUL:
+            return None
+        else:
+            _replace(result, amendment)
+    return Counted(result, tuple(amendment.header.version for amendment in amendments))
+
+
+def _replace(entry: pb.Entry, correction: pb.Entry) -> None:
+    """Give an entry the facts and words of its correction. Who recorded it and who may see it stay."""
+    facts, was = pb.Facts(), entry.facts
+    facts.CopyFrom(correction.facts.entry_corrected.replacement)
+    facts.request_id = was.request_id
+    facts.recorded_by = was.recorded_by
+    if was.HasField("visibility"):
+        facts.visibility.CopyFrom(was.visibility)
+    entry.facts.CopyFrom(facts)
+    entry.words.CopyFrom(correction.words)
+    entry.words.ClearField("correction_reason")
+
+
+class Undo:
+    """What a state was before some entries, so that they can be taken back out of it."""
+
+    __slots__ = ("_head", "_parts", "_state")
+
+    def __init__(self, state: pb.Negotiation) -> None:
+        """Remember the head of the state as it is; `evolve` adds the parts as it comes to them."""
+        self._state = state
+        self._head = _head(state)
+        self._parts: list[tuple[MutableMapping[Any, Any], Any, Any]] = []
+
+    def keep(self, parts: MutableMapping[Any, Any], key: Any) -> None:
+        """Remember a part as it is now, or that it is not there."""
+        before = None
+        if key in parts:
+            before = type(parts[key])()
+            before.CopyFrom(parts[key])
+        self._parts.append((parts, key, before))
+
+    def undo(self) -> None:
+        """Put the state back to what it was."""
+        for parts, key, before in reversed(self._parts):
+            if before is None:
+                del parts[key]
+            else:
+                parts[key].CopyFrom(before)
+        self._parts.clear()
+        for name in _HEAD:
+            self._state.ClearField(name)
+        self._state.MergeFrom(self._head)
+
+
+def _head(state: pb.Negotiation) -> pb.Negotiation:
+    """A copy of a state without its parts."""
+    head = pb.Negotiation()
+    for name in _HEAD:
+        field = pb.Negotiation.DESCRIPTOR.fields_by_name[name]
+        value = getattr(state, name)
+        if field.message_type is not None and not isinstance(value, MutableMapping):
+            if state.HasField(name):
+                getattr(head, name).CopyFrom(value)
+        elif isinstance(value, str | int):
+            setattr(head, name, value)
+        else:
+            getattr(head, name).MergeFrom(value)
+    return head
+
+
+def tally(state: pb.Negotiation) -> None:
+    """Bring the counts of a state up to date."""
+    for name in PARTS.values():
+        setattr(state.counts, name, len(getattr(state, name)))
+
+
+def basic(state: pb.Negotiation) -> pb.Negotiation:
+    """The BASIC view of a state: its head, its participants and its topics."""
+    result = _head(state)
+    result.ClearField("amendments")
+    for name in ("participants", "topics"):
+        getattr(result, name).MergeFrom(getattr(state, name))
+    return result
+
+
+@dataclass(slots=True)
+class _Turn:
+    """One entry's turn: the state, the entry, and the way to the parts it makes or changes."""
+
+    state: pb.Negotiation
+    entry: pb.Entry
+    versions: tuple[int, ...]
+    undo: Undo | None
+
+    def bring(self, parts: MutableMapping[str, Any], key: str, event: Any) -> Any:
+        """The part that this entry makes, or makes anew under the same id, with its head filled in."""
+        if self.undo is not None:
+            self.undo.keep(parts, key)
+        part = parts[key]
+        part.facts.CopyFrom(event)
+        if self.entry.HasField("words"):
+            part.words.CopyFrom(self.entry.words)
+        self.originate(part.origin)
+        part.blame.extend(self.versions)
+        return part
+
+    def touch(self, parts: MutableMapping[Any, Any], key: Any) -> Any:
+        """The part that this entry changes; None if these entries do not have it."""
+        if key not in parts:
+            return None
+        if self.undo is not None:
+            self.undo.keep(parts, key)
+        part = parts[key]
+        part.blame.extend(self.versions)
+        return part
+
+    def originate(self, origin: pb.Origin) -> None:
+        """Say where a part comes from: this entry."""
+        header, facts = self.entry.header, self.entry.facts
+        origin.Clear()
+        origin.version = header.version
+        origin.record_time.CopyFrom(header.record_time)
+        origin.recorded_by = facts.recorded_by
+        if facts.HasField("occurred"):
+            origin.occurred.CopyFrom(facts.occurred)
+        origin.provenance.CopyFrom(facts.provenance)
+        origin.confirmed = facts.provenance.basis in _CONFIRMED
+        origin.visibility.CopyFrom(facts.visibility)
+        origin.session_id = facts.session_id
+
+    def turn(self, part: Any, status: int, by: Iterable[str] = ()) -> None:
+        """Give a part a new status, and say which entry did."""
+        part.status = status
+        facts, change = self.entry.facts, part.status_change
+        change.Clear()
+        change.version = self.entry.header.version
+        if facts.HasField("occurred"):
+            change.occurred.CopyFrom(facts.occurred)
+        change.provenance.CopyFrom(facts.provenance)
+        change.by.extend(by)
+        change.reason = self.entry.words.reason
+        change.confirmed = facts.provenance.basis in _CONFIRMED
+
+
+def evolve(
+    state: pb.Negotiation,
+    entry: pb.Entry,
+    *,
+    undo: Undo | None = None,
+    amended_by: tuple[int, ...] = (),
+) -> None:
+    """Take one more entry into a state, in place.
+
+    An amending entry only leaves a note here: what it says of its target is for `counted`, and the state has to be folded anew.
+    An entry without facts, being withheld, only moves the version on. Changes to parts that the entries so far do not have, as
+    happens where some were left out, change nothing.
+    """
+    header, facts = entry.header, entry.facts
+    state.name = f"negotiations/{header.negotiation}"
+    state.version = header.version
+    state.update_time.CopyFrom(header.record_time)
+    kind = facts.WhichOneof("event")
+    if kind is None:
+        if entry.HasField("facts"):
+            message = f"version {header.version} is of a type that this version of pourparler does not know"
+            raise UnknownEntryError(message)
+        return
+    turn = _Turn(state, entry, (header.version, *amended_by), undo)
+    _CASES[kind](turn, getattr(facts, kind))
+
+
+def _negotiation_opened(turn: _Turn, event: pb.NegotiationOpened) -> None:
+    state = turn.state
+    state.facts.CopyFrom(event)
+    state.words.CopyFrom(turn.entry.words)
+    turn.originate(state.origin)
+    _course(turn, pb.NEGOTIATION_STATUS_OPEN)
+
+
+def _course(turn: _Turn, status: int) -> None:
+    """The negotiation itself goes on to a new status."""
+    state = turn.state
+    turn.turn(state, status)
+    state.blame.extend(turn.versions)
+    state.ClearField("outcome")
+    state.ClearField("agreement_ids")
+    state.ClearField("expected_resume")
+
+
+def _negotiation_suspended(turn: _Turn, event: pb.NegotiationSuspended) -> None:
+    _course(turn, pb.NEGOTIATION_STATUS_SUSPENDED)
+    if event.HasField("expected_resume"):
+        turn.state.expected_resume.CopyFrom(event.expected_resume)
+
+
+def _negotiation_resumed(turn: _Turn, event: pb.NegotiationResumed) -> None:
+    del event  # All that it says is in its words.
+    _course(turn, pb.NEGOTIATION_STATUS_OPEN)
+
+
+def _negotiation_concluded(turn: _Turn, event: pb.NegotiationConcluded) -> None:
+    _course(turn, pb.NEGOTIATION_STATUS_CONCLUDED)
+    turn.state.outcome = event.outcome
+    turn.state.agreement_ids.extend(event.agreement_ids)
+
+
+def _participant_joined(turn: _Turn, event: pb.ParticipantJoined) -> None:
+    part = turn.bring(turn.state.participants, event.participant_id, event)
+    turn.turn(part, pb.PARTICIPANT_STATUS_ACTIVE)
+    part.ClearField("leaving_reason")
+
+
+def _participant_changed(turn: _Turn, event: pb.ParticipantChanged) -> None:
+    part = turn.touch(turn.state.participants, event.participant_id)
+    if part is None:
+        return
+    if event.role:
+        part.facts.role = event.role
+    for name in ("members_complete", "count"):
+        if event.HasField(name):
+            setattr(part.facts, name, getattr(event, name))
+    for name in ("represents", "members", "owned_by"):
+        if event.HasField(name):
+            part.facts.ClearField(name)
+            getattr(part.facts, name).extend(getattr(event, name).participant_ids)
+    words = turn.entry.words
+    for name in ("name", "mandate"):
+        if getattr(words, name):
+            setattr(part.words, name, getattr(words, name))
+    if words.aliases:
+        part.words.ClearField("aliases")
+        part.words.aliases.extend(words.aliases)
+
+
+def _participant_left(turn: _Turn, event: pb.ParticipantLeft) -> None:
+    part = turn.touch(turn.state.participants, event.participant_id)
+    if part is not None:
+        turn.turn(part, pb.PARTICIPANT_STATUS_LEFT, event.by)
+        part.leaving_reason = event.leaving_reason
+
+
+def _session_opened(turn: _Turn, event: pb.SessionOpened) -> None:
+    part = turn.bring(turn.state.sessions, event.session_id, event)
+    turn.turn(part, pb.SESSION_STATUS_OPEN)
+
+
+def _session_closed(turn: _Turn, event: pb.SessionClosed) -> None:
+    part = turn.touch(turn.state.sessions, event.closed_session_id)
+    if part is not None:
+        turn.turn(part, pb.SESSION_STATUS_CLOSED)
+        part.summary = turn.entry.words.summary
+
+
+def _topic_added(turn: _Turn, event: pb.TopicAdded) -> None:
+    part = turn.bring(turn.state.topics, event.topic_id, event)
+    turn.turn(part, event.status or pb.TOPIC_STATUS_OPEN)
+
+
+def _topic_status_changed(turn: _Turn, event: pb.TopicStatusChanged) -> None:
+    part = turn.touch(turn.state.topics, event.topic_id)
+    if part is not None:
+        turn.turn(part, event.status)
+        part.by_agreement_id = event.by_agreement_id
+
+
+def _statement_recorded(turn: _Turn, event: pb.StatementRecorded) -> None:
+    part = turn.bring(turn.state.statements, event.statement_id, event)
+    part.status = pb.STATEMENT_STATUS_STANDS
+    if event.act in {pb.STATEMENT_ACT_CONFIRM, pb.STATEMENT_ACT_DENY}:
+        _corroborate(turn, event)
+
+
+def _corroborate(turn: _Turn, event: pb.StatementRecorded) -> None:
+    """Let a statement that confirms or denies another one count for it, if it comes from those who should know."""
+    if turn.entry.facts.provenance.basis not in _CONFIRMED:
+        return
+    state = turn.state
+    if event.in_reply_to not in state.statements:
+        return
+    known = state.statements[event.in_reply_to].facts
+    who = set(known.attributed_to) or {
+        key
+        for key, participant in state.participants.items()
+        if participant.facts.role == pb.PARTICIPANT_ROLE_PARTY
+    }
+    if not who.intersection(event.speakers):
+        return
+    part = turn.touch(state.statements, event.in_reply_to)
+    said = (
+        pb.CORROBORATION_CONFIRMED
+        if event.act == pb.STATEMENT_ACT_CONFIRM
+        else pb.CORROBORATION_DENIED
+    )
+    part.corroboration = (
+        said if part.corroboration in {0, said} else pb.CORROBORATION_DISPUTED
+    )
+    part.corroborated_by.append(event.statement_id)
+
+
+def _statement_retracted(turn: _Turn, event: pb.StatementRetracted) -> None:
+    part = turn.touch(turn.state.statements, event.statement_id)
+    if part is None:
+        return
+    part.retracted_by.extend(who for who in event.by if who not in part.retracted_by)
+    made_by = set(part.facts.speakers or part.facts.attributed_to)
+    gone = made_by <= set(part.retracted_by)
+    turn.turn(
+        part, pb.STATEMENT_STATUS_RETRACTED if gone else pb.STATEMENT_STATUS_STANDS, event.by
+    )
+
+
+def _position_taken(turn: _Turn, event: pb.PositionTaken) -> None:
+    part = turn.bring(turn.state.positions, event.position_id, event)
+    turn.turn(part, pb.POSITION_STATUS_HELD)
+    if event.supersedes:
+        before = turn.touch(turn.state.positions, event.supersedes)
+        if before is not None:
+            turn.turn(before, pb.POSITION_STATUS_SUPERSEDED, event.holders)
+            before.superseded_by = event.position_id
+
+
+def _position_withdrawn(turn: _Turn, event: pb.PositionWithdrawn) -> None:
+    part = turn.touch(turn.state.positions, event.position_id)
+    if part is not None:
+        turn.turn(part, pb.POSITION_STATUS_WITHDRAWN, event.by)
+
+
+def _question_raised(turn: _Turn, event: pb.QuestionRaised) -> None:
+    part = turn.bring(turn.state.questions, event.question_id, event)
+    turn.turn(part, pb.QUESTION_STATUS_OPEN, event.raised_by)
+    if event.reopens:
+        before = turn.touch(turn.state.questions, event.reopens)
+        if before is not None:
+            before.reopened_by = event.question_id
+
+
+_RESOLVED = {
+    pb.QUESTION_RESOLUTION_ANSWERED: pb.QUESTION_STATUS_ANSWERED,
+    pb.QUESTION_RESOLUTION_MOOT: pb.QUESTION_STATUS_MOOT,
+    pb.QUESTION_RESOLUTION_WITHDRAWN: pb.QUESTION_STATUS_WITHDRAWN,
+}
+
+
+def _question_resolved(turn: _Turn, event: pb.QuestionResolved) -> None:
+    part = turn.touch(turn.state.questions, event.question_id)
+    if part is not None:
+        turn.turn(part, _RESOLVED[event.resolution])
+        part.answer = turn.entry.words.answer
+        part.statement_ids.extend(event.statement_ids)
+        part.agreement_id = event.agreement_id
+
+
+def _proposal_made(turn: _Turn, event: pb.ProposalMade) -> None:
+    proposals = turn.state.proposals
+    part = turn.bring(proposals, event.proposal_id, event)
+    turn.turn(part, pb.PROPOSAL_STATUS_OPEN, event.by)
+    if event.supersedes:
+        before = turn.touch(proposals, event.supersedes)
+        if before is not None:
+            turn.turn(before, pb.PROPOSAL_STATUS_SUPERSEDED, event.by)
+            before.superseded_by = event.proposal_id
+    if event.counters:
+        other = turn.touch(proposals, event.counters)
+        if other is not None:
+            other.countered_by.append(event.proposal_id)
+
+
+def _proposal_answered(turn: _Turn, event: pb.ProposalAnswered) -> None:
+    part = turn.touch(turn.state.proposals, event.proposal_id)
+    if part is None:
+        return
+    reply = part.replies.add()
+    reply.facts.CopyFrom(event)
+    if turn.entry.HasField("words"):
+        reply.words.CopyFrom(turn.entry.words)
+    turn.originate(reply.origin)
+    status = decided(part, turn.state.facts.acceptance_rule)
+    if status != part.status:
+        turn.turn(part, status, [event.by])
+
+
+def deciders(proposal: pb.Proposal, rule: int) -> list[str]:
+    """Whose answers decide a proposal under an acceptance rule."""
+    named = rule == pb.ACCEPTANCE_RULE_NAMED
+    return list(proposal.facts.decided_by if named else proposal.facts.to)
+
+
+def final_answers(proposal: pb.Proposal) -> dict[str, int]:
+    """The final answer of each participant who has given one."""
+    return {
+        reply.facts.by: reply.facts.answer
+        for reply in proposal.replies
+        if reply.facts.answer in _FINAL
+    }
+
+
+def decided(proposal: pb.Proposal, rule: int) -> int:
+    """What the answers to a proposal come to under an acceptance rule, as a ProposalStatus."""
+    who = deciders(proposal, rule)
+    answers = final_answers(proposal)
+    accepted = sum(answers.get(one) == pb.ANSWER_ACCEPT for one in who)
+    rejected = sum(answers.get(one) == pb.ANSWER_REJECT for one in who)
+    pending = sum(one not in answers for one in who)
+    if rule == pb.ACCEPTANCE_RULE_ANY:
+        yes, no = accepted > 0, accepted + pending == 0
+    elif rule == pb.ACCEPTANCE_RULE_MAJORITY:
+        yes, no = 2 * accepted > len(who), 2 * (accepted + pending) <= len(who)
+    else:
+        yes = accepted > 0 and rejected + pending == 0
+        no = rejected > 0 or accepted + pending == 0
+    if yes:
+        return pb.PROPOSAL_STATUS_ACCEPTED
+    return pb.PROPOSAL_STATUS_REJECTED if no else pb.PROPOSAL_STATUS_OPEN
+
+
+_CLOSED = {
+    pb.PROPOSAL_CLOSING_WITHDRAWN: pb.PROPOSAL_STATUS_WITHDRAWN,
+    pb.PROPOSAL_CLOSING_LAPSED: pb.PROPOSAL_STATUS_LAPSED,
+}
+
+
+def _proposal_closed(turn: _Turn, event: pb.ProposalClosed) -> None:
+    part = turn.touch(turn.state.proposals, event.proposal_id)
+    if part is not None:
+        turn.turn(part, _CLOSED[event.how], event.by)
+
+
+def _agreement_recorded(turn: _Turn, event: pb.AgreementRecorded) -> None:
+    state = turn.state
+    part = turn.bring(state.agreements, event.agreement_id, event)
+    turn.turn(part, event.status)
+    for other in event.supersedes:
+        before = turn.touch(state.agreements, other)
+        if before is not None:
+            turn.turn(before, pb.AGREEMENT_STATUS_SUPERSEDED, event.between)
+            before.superseded_by = event.agreement_id
+    for other in event.amends:
+        before = turn.touch(state.agreements, other)
+        if before is not None:
+            before.amended_by.append(event.agreement_id)
+    if event.proposal_id:
+        proposal = turn.touch(state.proposals, event.proposal_id)
+        if proposal is not None:
+            proposal.agreement_id = event.agreement_id
+
+
+def _agreement_status_changed(turn: _Turn, event: pb.AgreementStatusChanged) -> None:
+    part = turn.touch(turn.state.agreements, event.agreement_id)
+    if part is not None:
+        turn.turn(part, event.status, event.by)
+
+
+def _commitment_made(turn: _Turn, event: pb.CommitmentMade) -> None:
+    part = turn.bring(turn.state.commitments, event.commitment_id, event)
+    conditional, active = pb.COMMITMENT_STATUS_CONDITIONAL, pb.COMMITMENT_STATUS_ACTIVE
+    turn.turn(part, conditional if event.conditional else active, event.debtors)
+
+
+def _commitment_status_changed(turn: _Turn, event: pb.CommitmentStatusChanged) -> None:
+    part = turn.touch(turn.state.commitments, event.commitment_id)
+    if part is not None:
+        turn.turn(part, event.status, event.by)
+        part.statement_ids.extend(event.statement_ids)
+        part.document_ids.extend(event.document_ids)
+
+
+def _milestone_planned(turn: _Turn, event: pb.MilestonePlanned) -> None:
+    milestones = turn.state.milestones
+    planned = None
+    if event.milestone_id in milestones:
+        planned = pb.FuzzyDate()
+        planned.CopyFrom(milestones[event.milestone_id].facts.expected)
+    part = turn.bring(milestones, event.milestone_id, event)
+    turn.turn(part, pb.MILESTONE_STATUS_PLANNED, event.by)
+    if planned is not None:
+        part.planned_before.append(planned)
+
+
+_MET = {
+    pb.MILESTONE_OUTCOME_REACHED: pb.MILESTONE_STATUS_REACHED,
+    pb.MILESTONE_OUTCOME_MISSED: pb.MILESTONE_STATUS_MISSED,
+    pb.MILESTONE_OUTCOME_CANCELLED: pb.MILESTONE_STATUS_CANCELLED,
+}
+
+
+def _milestone_closed(turn: _Turn, event: pb.MilestoneClosed) -> None:
+    part = turn.touch(turn.state.milestones, event.milestone_id)
+    if part is None:
+        return
+    turn.turn(part, _MET[event.outcome])
+    part.statement_ids.extend(event.statement_ids)
+    part.document_ids.extend(event.document_ids)
+    if event.HasField("actual"):
+        part.actual.CopyFrom(event.actual)
+        # The bounds begin with their day, in a form whose order is that of the calendar.
+        reached, planned = event.actual.earliest[:10], part.facts.expected.latest[:10]
+        part.late = bool(reached and planned) and reached > planned
+
+
+def _document_attached(turn: _Turn, event: pb.DocumentAttached) -> None:
+    turn.bring(turn.state.documents, event.document_id, event)
+    if event.version_of:
+        before = turn.touch(turn.state.documents, event.version_of)
+        if before is not None:
+            before.later_versions.append(event.document_id)
+
+
+def _amendment(turn: _Turn, target_version: int) -> pb.Amendment:
+    return turn.state.amendments[target_version]
+
+
+def _entry_corrected(turn: _Turn, event: pb.EntryCorrected) -> None:
+    amendment = _amendment(turn, event.target_version)
+    amendment.corrected_by.extend(turn.versions)
+    amendment.annulled = event.mode == pb.CORRECTION_MODE_ANNUL
+    amendment.correction_reason = turn.entry.words.correction_reason
+
+
+def _entry_disclosed(turn: _Turn, event: pb.EntryDisclosed) -> None:
+    _amendment(turn, event.target_version).disclosed_by.extend(turn.versions)
+
+
+def _entry_redacted(turn: _Turn, event: pb.EntryRedacted) -> None:
+    _amendment(turn, event.target_version).redacted_by = turn.entry.header.version
+
+
+_CASES: dict[str, Callable[[_Turn, Any], None]] = {
+    name: globals()[f"_{name}"] for name in ENTRY_TYPES
+}
