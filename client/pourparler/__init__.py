@@ -1,0 +1,1 @@
+"""Pourparler: the record of a negotiation, kept, asked and replayed."""
