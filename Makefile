@@ -1,0 +1,110 @@
+# Every target sets up what it needs: python3 and make are enough. `make` lists the targets.
+
+PYTHON ?= python3
+VENV := .venv
+BUILD := build
+UV := 0.13.9
+
+RUN := $(VENV)/bin/python -m
+PIP := -m pip --disable-pip-version-check --quiet
+GENERATED := client/pourparler/v1
+
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+.PHONY: help setup demo serve test check stubs format lock clean
+
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' Makefile
+
+setup: $(VENV)/installed ## make the environment in .venv, with the locked versions
+
+demo: setup ## run a service, import a negotiation and show its state, standing and history
+	@echo "== demo: a negotiation, recorded and asked about"
+	@$(VENV)/bin/pourparler demo
+
+serve: setup ## run the service on this machine, with its embedded store
+	@echo "== serve: the service, until it is interrupted"
+	@$(VENV)/bin/pourparler serve
+
+test: setup ## run the tests, with coverage
+	@echo "== test: pytest, with coverage"
+	@$(RUN) pytest -n auto --cov --cov-report=term
+
+check: setup $(BUILD)/generator/installed ## check format, lint, types, storeys, contract and stubs
+	@echo "== check: format"
+	@$(RUN) ruff format --check
+	@echo "== check: lint"
+	@$(RUN) ruff check
+	@echo "== check: types"
+	@$(RUN) mypy
+	@echo "== check: storeys"
+	@$(VENV)/bin/lint-imports --no-logo --cache-dir $(BUILD)/import-linter
+	@echo "== check: contract"
+	@$(VENV)/bin/buf lint
+	@.ci/breaking $(VENV)/bin/buf
+	@echo "== check: stubs"
+	@$(call generate,$(BUILD)/stubs)
+	@diff -r -x __init__.py -x __pycache__ $(BUILD)/stubs/pourparler/v1 $(GENERATED) \
+	  || { echo "The stubs are not those of proto/: run make stubs." >&2; exit 1; }
+
+stubs: $(BUILD)/generator/installed ## generate the Python of the contract from proto/
+	@echo "== stubs: proto/ to $(GENERATED)"
+	@$(call generate,$(BUILD)/stubs)
+	@rm -f $(GENERATED)/*_pb2*.py $(GENERATED)/*_pb2*.pyi
+	@mkdir -p $(GENERATED) && cp $(BUILD)/stubs/pourparler/v1/* $(GENERATED)/
+
+format: setup ## format the Python, and mend what the linter can mend
+	@echo "== format: ruff"
+	@$(RUN) ruff check --fix-only --quiet
+	@$(RUN) ruff format
+
+lock: ## resolve the versions anew, into locks/
+	@echo "== lock: pyproject.toml to locks/"
+	@$(call environment,$(BUILD)/lock)
+	@$(BUILD)/lock/bin/python $(PIP) install uv==$(UV)
+	@$(call resolve,--all-extras --group develop pyproject.toml,locks/develop.txt)
+	@$(call resolve,--group stubs,locks/stubs.txt)
+
+clean: ## remove what make made
+	rm -rf $(VENV) $(BUILD)
+
+# The stamps: an environment is brought up to date when its lock has changed.
+
+$(VENV)/locked: locks/develop.txt
+	@echo "== setup: $(VENV), with the versions of $<"
+	@$(call environment,$(VENV))
+	@$(VENV)/bin/python $(PIP) install --require-hashes --requirement $<
+	@touch $@
+
+$(VENV)/installed: $(VENV)/locked pyproject.toml
+	@$(VENV)/bin/python $(PIP) install --no-deps --no-build-isolation --no-index --editable .
+	@touch $@
+
+$(BUILD)/generator/installed: locks/stubs.txt
+	@echo "== setup: the stub generator, with the versions of $<"
+	@$(call environment,$(BUILD)/generator)
+	@$(BUILD)/generator/bin/python $(PIP) install --require-hashes --requirement $<
+	@touch $@
+
+# $(call environment,FOLDER): a virtual environment there, unless it stands already.
+define environment
+$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
+  || { echo "Pourparler needs Python 3.11 or newer: make PYTHON=python3.13 $(MAKECMDGOALS)" >&2; exit 1; }; \
+test -x $(1)/bin/pip || $(PYTHON) -m venv $(1)
+endef
+
+# $(call generate,FOLDER): the Python of proto/ there. Only files named *_service.proto have services.
+define generate
+rm -rf $(1) && mkdir -p $(1) && export PATH="$(CURDIR)/$(BUILD)/generator/bin:$$PATH" \
+  && cd proto && python -m grpc_tools.protoc -I . \
+    --python_out=../$(1) --mypy_out=quiet:../$(1) $$(find * -name '*.proto' | sort) \
+  && python -m grpc_tools.protoc -I . \
+    --grpc_python_out=../$(1) --mypy_grpc_out=quiet:../$(1) $$(find * -name '*_service.proto' | sort)
+endef
+
+# $(call resolve,WHAT,FILE): the versions of WHAT for every Python and system we run on, with hashes.
+define resolve
+$(BUILD)/lock/bin/uv pip compile --quiet --universal --python-version 3.11 --upgrade --generate-hashes \
+  --no-emit-index-url --no-emit-find-links --annotation-style line --custom-compile-command "make lock" \
+  $(1) --output-file $(2)
+endef
