@@ -1,0 +1,82 @@
+"""Why a request is refused: the violations, and the status it is answered with. Pure."""
+
+from collections.abc import Iterable, Mapping
+from typing import NamedTuple, NoReturn
+
+from pourparler import v1 as pb
+
+_SHOWN = 60
+_PREFIX = "ERROR_REASON_"
+
+
+class Violation(NamedTuple):
+    """One thing that is wrong: its reason, the path of its field, and a sentence for people."""
+
+    reason: int
+    field: str
+    text: str
+    metadata: Mapping[str, str]
+
+
+class Refusal(Exception):  # noqa: N818 - it says no; nothing has gone wrong
+    """What was asked for is refused, for what its violations say, the first above all."""
+
+    def __init__(self, violations: Iterable[Violation]) -> None:
+        """Take the violations, of which there is one at least."""
+        self.violations = tuple(violations)
+        if not self.violations:
+            raise ValueError("a refusal says why")
+        super().__init__(self.text)
+
+    @property
+    def reason(self) -> int:
+        """The ErrorReason of the first violation."""
+        return self.violations[0].reason
+
+    @property
+    def field(self) -> str:
+        """The path of the field of the first violation; empty if it is about no field."""
+        return self.violations[0].field
+
+    @property
+    def text(self) -> str:
+        """The sentence of the first violation."""
+        return self.violations[0].text
+
+    @property
+    def metadata(self) -> Mapping[str, str]:
+        """What varies in the sentence of the first violation, by name."""
+        return self.violations[0].metadata
+
+    def under(self, prefix: str) -> "Refusal":
+        """The same refusal, with the path of each field below `prefix`."""
+        return Refusal(
+            violation._replace(field=f"{prefix}.{violation.field}" if violation.field else prefix)
+            for violation in self.violations
+        )
+
+
+def refuse(reason: int, text: str, field: str = "", **metadata: str) -> NoReturn:
+    """Refuse for one reason."""
+    raise Refusal([Violation(reason, field, text, metadata)])
+
+
+def name_of(reason: int) -> str:
+    """The name of an ErrorReason as an ErrorInfo gives it, such as `PART_NOT_FOUND`."""
+    return pb.ErrorReason.Name(pb.ErrorReason.ValueType(reason)).removeprefix(_PREFIX)
+
+
+def status_of(reason: int) -> str:
+    """The name of the gRPC status code with which a reason is answered, as the contract says it."""
+    value = pb.ErrorReason.DESCRIPTOR.values_by_number[reason]
+    return str(value.GetOptions().Extensions[pb.status])
+
+
+def quoted(text: str) -> str:
+    """A caller's text as it stands in a sentence: quoted, cut short, harmless in a terminal."""
+    shown = "".join(one if one.isprintable() else _escaped(one) for one in text[: _SHOWN + 1])
+    return f"'{shown if len(shown) <= _SHOWN else shown[: _SHOWN - 1] + '…'}'"
+
+
+def _escaped(character: str) -> str:
+    return character.encode("unicode_escape").decode("ascii")
