@@ -1,4 +1,5 @@
 # Every target sets up what it needs: python3 and make are enough. `make` lists the targets.
+# `make -k check` goes on to the end and shows all that is wrong at once.
 
 PYTHON ?= python3
 VENV := .venv
@@ -11,7 +12,8 @@ GENERATED := client/pourparler/v1
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup demo serve test check stubs format lock clean
+.PHONY: help setup demo serve test check stubs format lock clean \
+  check-format check-lint check-types check-storeys check-contract check-stubs
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' Makefile
@@ -30,18 +32,30 @@ test: setup ## run the tests, with coverage
 	@echo "== test: pytest, with coverage"
 	@$(RUN) pytest -n auto --cov --cov-report=term
 
-check: setup $(BUILD)/generator/installed ## check format, lint, types, storeys, contract and stubs
+check: check-format check-lint check-types check-storeys check-contract check-stubs ## check format, lint, types, storeys, contract and stubs
+
+check-format: setup
 	@echo "== check: format"
 	@$(RUN) ruff format --check
+
+check-lint: setup
 	@echo "== check: lint"
 	@$(RUN) ruff check
+
+check-types: setup
 	@echo "== check: types"
 	@$(RUN) mypy
+
+check-storeys: setup
 	@echo "== check: storeys"
 	@$(VENV)/bin/lint-imports --no-logo --cache-dir $(BUILD)/import-linter
+
+check-contract: setup
 	@echo "== check: contract"
 	@$(VENV)/bin/buf lint
 	@.ci/breaking $(VENV)/bin/buf
+
+check-stubs: $(BUILD)/generator/installed
 	@echo "== check: stubs"
 	@$(call generate,$(BUILD)/stubs)
 	@diff -r -x __init__.py -x __pycache__ $(BUILD)/stubs/pourparler/v1 $(GENERATED) \
