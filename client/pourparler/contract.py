@@ -1,9 +1,12 @@
-"""What the .proto says of its own fields, read once from its options: which ids a field brings, which it refers to. Pure."""
+"""What the .proto says of its own fields, read once from its options.
+
+Which ids a field brings, which it refers to. Pure.
+"""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache
-from typing import Any
+from typing import Any, cast
 
 from google.protobuf.descriptor import Descriptor, FieldDescriptor
 from google.protobuf.message import Message
@@ -20,7 +23,10 @@ PARTS: Mapping[int, str] = {
 
 @dataclass(frozen=True, slots=True)
 class Reference:
-    """An id that an entry names: where, of what kind, and with what standing if it is a participant."""
+    """An id that an entry names.
+
+    Where, of what kind, and with what standing if it is a participant.
+    """
 
     path: str
     kind: int
@@ -30,7 +36,10 @@ class Reference:
 
 @dataclass(frozen=True, slots=True)
 class EntryType:
-    """One member of the oneof in Facts: its field name there, its message, and the rule of its words."""
+    """One member of the oneof in Facts.
+
+    Its field name there, its message, and the rule of its words.
+    """
 
     name: str
     descriptor: Descriptor
@@ -50,7 +59,7 @@ def rule_of(field: FieldDescriptor) -> pb.FieldRule:
 
 
 def _entry_type(field: FieldDescriptor) -> EntryType:
-    message = field.message_type
+    message = cast("Descriptor", field.message_type)
     brings = [f for f in message.fields if rule_of(f).introduces]
     return EntryType(
         name=field.name,
@@ -74,8 +83,8 @@ def entry_type(facts: pb.Facts) -> EntryType | None:
 
 @cache
 def _referring(descriptor: Descriptor) -> tuple[tuple[FieldDescriptor, int, int], ...]:
-    """The fields of a message that refer to parts, or that are messages in which such fields stand."""
-    found = []
+    """The fields of a message that refer to parts, or in whose messages such fields stand."""
+    found: list[tuple[FieldDescriptor, int, int]] = []
     for field in descriptor.fields:
         rule = rule_of(field)
         if rule.refers_to:
@@ -93,13 +102,17 @@ def _leads_on(descriptor: Descriptor) -> bool:
 
 
 def is_repeated(field: FieldDescriptor) -> bool:
-    """Whether a field is a list. (Runtimes before protobuf 6.31 know only its label.)"""
+    """Whether a field is a list."""
+    # Runtimes before protobuf 6.31 know only its label.
     known = getattr(field, "is_repeated", None)
-    return field.label == FieldDescriptor.LABEL_REPEATED if known is None else bool(known)
+    if known is None:
+        label: int = getattr(field, "label")  # noqa: B009 - newer runtimes do not have it
+        return label == FieldDescriptor.LABEL_REPEATED
+    return bool(known)
 
 
 def references(message: Message, path: str = "") -> Iterator[Reference]:
-    """Every id that a message refers to, with the path of its field below `path`, in the order of the fields."""
+    """Every id that a message refers to, in the order of its fields, whose paths begin with `path`."""
     for field, kind, acting in _referring(message.DESCRIPTOR):
         value: Any = getattr(message, field.name)
         here = f"{path}.{field.name}" if path else field.name

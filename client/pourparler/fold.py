@@ -1,6 +1,9 @@
-"""The fold: entries in, the state of the negotiation out. Pure: no I/O, no clock, and it judges nothing."""
+"""The fold: entries in, the state of the negotiation out.
 
-from collections.abc import Callable, Iterable, MutableMapping
+Pure: no I/O, no clock, and it judges nothing.
+"""
+
+from collections.abc import Callable, Iterable, MutableMapping, MutableSequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -8,7 +11,10 @@ from pourparler import v1 as pb
 from pourparler.contract import ENTRY_TYPES, PARTS
 
 AMENDING = frozenset({"entry_corrected", "entry_disclosed", "entry_redacted"})
-"""The entry types that speak of other entries: what they say counts at the place of their target."""
+"""The entry types that speak of other entries.
+
+What they say counts at the place of their target.
+"""
 
 _CONFIRMED = frozenset({pb.BASIS_DIRECT, pb.BASIS_ON_RECORD})
 _FINAL = frozenset({pb.ANSWER_ACCEPT, pb.ANSWER_REJECT, pb.ANSWER_ABSTAIN})
@@ -22,7 +28,10 @@ class UnknownEntryError(ValueError):
 
 
 class Counted(NamedTuple):
-    """An entry as it counts: with what was corrected, disclosed or redacted, and the versions that did so."""
+    """An entry as it counts.
+
+    With what was corrected, disclosed or redacted, and the versions that did so.
+    """
 
     entry: pb.Entry
     amended_by: tuple[int, ...] = ()
@@ -48,7 +57,10 @@ def gather(entries: Iterable[Counted]) -> pb.Negotiation:
 
 
 def counted(entries: Iterable[pb.Entry]) -> list[Counted]:
-    """The entries as they count, in their order: what later ones say of them applied, the annulled left out."""
+    """The entries as they count, in their order.
+
+    What later ones say of them applied, the annulled left out.
+    """
     entries = list(entries)
     amendments: dict[int, list[pb.Entry]] = {}
     for entry in entries:
@@ -88,7 +100,10 @@ def _amended(entry: pb.Entry, amendments: Iterable[pb.Entry]) -> Counted | None:
 
 
 def _replace(entry: pb.Entry, correction: pb.Entry) -> None:
-    """Give an entry the facts and words of its correction. Who recorded it and who may see it stay."""
+    """Give an entry the facts and words of its correction.
+
+    Who recorded it and who may see it stay.
+    """
     facts, was = pb.Facts(), entry.facts
     facts.CopyFrom(correction.facts.entry_corrected.replacement)
     facts.request_id = was.request_id
@@ -108,7 +123,7 @@ class Undo:
     def __init__(self, state: pb.Negotiation) -> None:
         """Remember the head of the state as it is; `evolve` adds the parts as it comes to them."""
         self._state = state
-        self._head = _head(state)
+        self._head = head(state)
         self._parts: list[tuple[MutableMapping[Any, Any], Any, Any]] = []
 
     def keep(self, parts: MutableMapping[Any, Any], key: Any) -> None:
@@ -132,7 +147,7 @@ class Undo:
         self._state.MergeFrom(self._head)
 
 
-def _head(state: pb.Negotiation) -> pb.Negotiation:
+def head(state: pb.Negotiation) -> pb.Negotiation:
     """A copy of a state without its parts."""
     head = pb.Negotiation()
     for name in _HEAD:
@@ -156,7 +171,7 @@ def tally(state: pb.Negotiation) -> None:
 
 def basic(state: pb.Negotiation) -> pb.Negotiation:
     """The BASIC view of a state: its head, its participants and its topics."""
-    result = _head(state)
+    result = head(state)
     result.ClearField("amendments")
     for name in ("participants", "topics"):
         getattr(result, name).MergeFrom(getattr(state, name))
@@ -173,15 +188,16 @@ class _Turn:
     undo: Undo | None
 
     def bring(self, parts: MutableMapping[str, Any], key: str, event: Any) -> Any:
-        """The part that this entry makes, or makes anew under the same id, with its head filled in."""
+        """The part that this entry makes, or makes anew under the same id, its head filled in."""
         if self.undo is not None:
             self.undo.keep(parts, key)
         part = parts[key]
         part.facts.CopyFrom(event)
+        part.ClearField("words")
         if self.entry.HasField("words"):
             part.words.CopyFrom(self.entry.words)
         self.originate(part.origin)
-        part.blame.extend(self.versions)
+        self.sign(part.blame)
         return part
 
     def touch(self, parts: MutableMapping[Any, Any], key: Any) -> Any:
@@ -191,8 +207,12 @@ class _Turn:
         if self.undo is not None:
             self.undo.keep(parts, key)
         part = parts[key]
-        part.blame.extend(self.versions)
+        self.sign(part.blame)
         return part
+
+    def sign(self, blame: MutableSequence[int]) -> None:
+        """Put this entry, and those that amended it, among the versions that made something."""
+        blame.extend(version for version in self.versions if version not in blame)
 
     def originate(self, origin: pb.Origin) -> None:
         """Say where a part comes from: this entry."""
@@ -231,19 +251,21 @@ def evolve(
 ) -> None:
     """Take one more entry into a state, in place.
 
-    An amending entry only leaves a note here: what it says of its target is for `counted`, and the state has to be folded anew.
-    An entry without facts, being withheld, only moves the version on. Changes to parts that the entries so far do not have, as
-    happens where some were left out, change nothing.
+    An amending entry only leaves a note here: what it says of its target is for `counted`, and the
+    state has to be folded anew. An entry without facts, being withheld, only moves the version on.
+    Changes to parts that the entries so far do not have, as happens where some were left out,
+    change nothing.
     """
     header, facts = entry.header, entry.facts
+    kind = facts.WhichOneof("event")
+    if kind is None and entry.HasField("facts"):
+        raise UnknownEntryError(
+            f"version {header.version} is of a type that this version of pourparler does not know"
+        )
     state.name = f"negotiations/{header.negotiation}"
     state.version = header.version
     state.update_time.CopyFrom(header.record_time)
-    kind = facts.WhichOneof("event")
     if kind is None:
-        if entry.HasField("facts"):
-            message = f"version {header.version} is of a type that this version of pourparler does not know"
-            raise UnknownEntryError(message)
         return
     turn = _Turn(state, entry, (header.version, *amended_by), undo)
     _CASES[kind](turn, getattr(facts, kind))
@@ -252,7 +274,8 @@ def evolve(
 def _negotiation_opened(turn: _Turn, event: pb.NegotiationOpened) -> None:
     state = turn.state
     state.facts.CopyFrom(event)
-    state.words.CopyFrom(turn.entry.words)
+    if turn.entry.HasField("words"):
+        state.words.CopyFrom(turn.entry.words)
     turn.originate(state.origin)
     _course(turn, pb.NEGOTIATION_STATUS_OPEN)
 
@@ -261,7 +284,7 @@ def _course(turn: _Turn, status: int) -> None:
     """The negotiation itself goes on to a new status."""
     state = turn.state
     turn.turn(state, status)
-    state.blame.extend(turn.versions)
+    turn.sign(state.blame)
     state.ClearField("outcome")
     state.ClearField("agreement_ids")
     state.ClearField("expected_resume")
@@ -351,7 +374,7 @@ def _statement_recorded(turn: _Turn, event: pb.StatementRecorded) -> None:
 
 
 def _corroborate(turn: _Turn, event: pb.StatementRecorded) -> None:
-    """Let a statement that confirms or denies another one count for it, if it comes from those who should know."""
+    """Let what confirms or denies a statement count, if it comes from those who should know."""
     if turn.entry.facts.provenance.basis not in _CONFIRMED:
         return
     state = turn.state
@@ -371,9 +394,7 @@ def _corroborate(turn: _Turn, event: pb.StatementRecorded) -> None:
         if event.act == pb.STATEMENT_ACT_CONFIRM
         else pb.CORROBORATION_DENIED
     )
-    part.corroboration = (
-        said if part.corroboration in {0, said} else pb.CORROBORATION_DISPUTED
-    )
+    part.corroboration = said if part.corroboration in {0, said} else pb.CORROBORATION_DISPUTED
     part.corroborated_by.append(event.statement_id)
 
 
@@ -384,9 +405,7 @@ def _statement_retracted(turn: _Turn, event: pb.StatementRetracted) -> None:
     part.retracted_by.extend(who for who in event.by if who not in part.retracted_by)
     made_by = set(part.facts.speakers or part.facts.attributed_to)
     gone = made_by <= set(part.retracted_by)
-    turn.turn(
-        part, pb.STATEMENT_STATUS_RETRACTED if gone else pb.STATEMENT_STATUS_STANDS, event.by
-    )
+    turn.turn(part, pb.STATEMENT_STATUS_RETRACTED if gone else pb.STATEMENT_STATUS_STANDS, event.by)
 
 
 def _position_taken(turn: _Turn, event: pb.PositionTaken) -> None:

@@ -1,4 +1,8 @@
-"""The contract: every message, enum and enum value of proto/pourparler/v1 under one name, generated and never edited."""
+"""The contract.
+
+Every message, enum and enum value of proto/pourparler/v1 under one name, generated and never
+edited.
+"""
 
 from pourparler.v1.audit_service_pb2 import *
 from pourparler.v1.entry_pb2 import *
