@@ -1,0 +1,77 @@
+"""An entry's stored bytes: its sections, their salts and digests, its header.
+
+Everything here is storage format: permanent.
+"""
+
+import hashlib
+import secrets
+from collections.abc import Callable
+
+from google.protobuf.message import Message
+from google.protobuf.timestamp_pb2 import Timestamp
+
+from pourparler import v1 as pb
+
+FORMAT = 1
+"""The version of the stored format that this module writes."""
+
+SALT_BYTES = 32
+
+_MORE = 0x80  # the bit that says that another group of seven bits follows
+
+
+def seal(
+    negotiation: str,
+    version: int,
+    record_time: Timestamp,
+    facts: pb.Facts,
+    words: pb.Words,
+    *,
+    salt: Callable[[int], bytes] = secrets.token_bytes,
+) -> bytes:
+    """The bytes of the Record of an entry: to be stored, hashed and delivered just so.
+
+    Each section has a salt of its own, so that nobody who holds the header can find out a section
+    by guessing.
+    """
+    sections = [_written(facts), _written(words)]
+    salts = [salt(SALT_BYTES) for _ in sections]
+    header = pb.EntryHeader(
+        negotiation=negotiation,
+        version=version,
+        record_time=record_time,
+        section_digests=[
+            hashlib.sha256(salt + section).digest()
+            for salt, section in zip(salts, sections, strict=True)
+        ],
+        format=FORMAT,
+    )
+    return _written(
+        pb.Record(header=_written(header), salts=salts, facts=sections[0], words=sections[1])
+    )
+
+
+def unseal(stored: bytes) -> pb.Entry:
+    """The entry that stored bytes are."""
+    return pb.Entry.FromString(stored)
+
+
+def framed(field_number: int, data: bytes) -> bytes:
+    """Bytes as a length-delimited field of a message.
+
+    So stored entries are spliced into answers as they are, and never written again.
+    """
+    return _varint(field_number << 3 | 2) + _varint(len(data)) + data
+
+
+def _varint(number: int) -> bytes:
+    groups = bytearray()
+    while number >= _MORE:
+        groups.append(number % _MORE | _MORE)
+        number //= _MORE
+    groups.append(number)
+    return bytes(groups)
+
+
+def _written(message: Message) -> bytes:
+    return message.SerializeToString(deterministic=True)

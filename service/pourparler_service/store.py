@@ -1,0 +1,253 @@
+"""The one door to `eventsourcing`: entries in, entries out, as the bytes they are.
+
+Nothing else imports that library.
+"""
+
+import contextlib
+import os
+import sqlite3
+import threading
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple, cast
+
+from eventsourcing.application import Application
+from eventsourcing.domain import EventSourcingError
+from eventsourcing.persistence import IntegrityError, Mapper, StoredEvent
+from eventsourcing.sqlite import SQLiteApplicationRecorder, SQLiteDatastore
+from eventsourcing.utils import EnvType, strtobool
+
+SQLITE = "eventsourcing.sqlite"
+IN_MEMORY = "eventsourcing.popo"
+
+_FULL = 2
+
+
+class Stored(NamedTuple):
+    """An entry in the store.
+
+    The id of its negotiation, its version, its type's full name, and the bytes of its Record.
+    """
+
+    negotiation: str
+    version: int
+    topic: str
+    data: bytes
+
+
+class StoreUnavailableError(Exception):
+    """The store cannot be read or written just now.
+
+    Whether a write got through is to be looked up, not assumed.
+    """
+
+
+class ConflictError(Exception):
+    """Somebody else stored an entry of this negotiation and version first.
+
+    Nothing of the append was stored.
+    """
+
+
+class StoreSettingsError(Exception):
+    """The environment asks for a store that would not keep the record safe."""
+
+
+class _RecordMapper(Mapper[str]):
+    """Between Stored and the library's StoredEvent.
+
+    The bytes pass as they are, but for a compressor or cipher if one is set.
+    """
+
+    def to_stored_event(self, domain_event: Any) -> StoredEvent:
+        stored: Stored = domain_event
+        data = stored.data
+        if self.compressor:
+            data = self.compressor.compress(data)
+        if self.cipher:
+            data = self.cipher.encrypt(data)
+        return StoredEvent(stored.negotiation, stored.version, stored.topic, data)
+
+    def to_domain_event(self, stored_event: StoredEvent) -> Any:
+        data = stored_event.state
+        if self.cipher:
+            data = self.cipher.decrypt(data)
+        if self.compressor:
+            data = self.compressor.decompress(data)
+        return Stored(
+            str(stored_event.originator_id),
+            stored_event.originator_version,
+            stored_event.topic,
+            data,
+        )
+
+
+class _Record(Application[str]):
+    """The library's application: one aggregate a negotiation, its id a string."""
+
+    name = "pourparler"
+
+    def construct_mapper(self) -> Mapper[str]:
+        return self.factory.mapper(
+            transcoder=self.construct_transcoder(), mapper_class=_RecordMapper
+        )
+
+
+class Store:
+    """Entries by negotiation and version, and all together by position: the order of commits.
+
+    Appends come from one thread; reads from any. Every method raises StoreUnavailableError when the
+    store fails.
+    """
+
+    def __init__(self, env: Mapping[str, str]) -> None:
+        """Open the store that the environment of the `eventsourcing` library asks for.
+
+        Raises StoreSettingsError.
+        """
+        self._env = dict(env)
+        _refuse_unsafe(self._env)
+        self._reopening = threading.Lock()
+        with _as_unavailable():
+            self._writes = _Record(cast("EnvType", self._env))
+            datastore = self._datastore
+            self._on_disk = datastore is not None and not datastore.pool.is_sqlite_memory_mode
+            # In the library's pool a writer that waits makes readers wait; with a pool of their own
+            # they do not.
+            reading = {**self._env, "CREATE_TABLE": "n"}
+            self._reads = _Record(cast("EnvType", reading)) if self._on_disk else self._writes
+            if datastore is not None:
+                _prepare(datastore, durable=self._on_disk)
+
+    @property
+    def _datastore(self) -> SQLiteDatastore | None:
+        recorder = self._writes.recorder
+        return recorder.datastore if isinstance(recorder, SQLiteApplicationRecorder) else None
+
+    def append(self, records: Sequence[Stored]) -> None:
+        """Store entries of any negotiations: when this returns they are on disk, all of them.
+
+        Raises ConflictError, and then stored none. After StoreUnavailableError they may be stored
+        or not: read them back.
+        """
+        try:
+            with _as_unavailable():
+                self._writes.events.put(cast("Any", records))
+        except StoreUnavailableError:
+            self._reopen()
+            raise
+
+    def _reopen(self) -> None:
+        # A connection whose commit failed comes back to the library's pool with its transaction
+        # open: it must not be used again.
+        if self._on_disk:
+            with self._reopening, contextlib.suppress(EventSourcingError, sqlite3.Error, OSError):
+                self._writes.close()
+                self._writes = _Record(cast("EnvType", self._env))
+
+    def read(
+        self,
+        negotiation: str,
+        *,
+        after: int = 0,
+        upto: int | None = None,
+        reverse: bool = False,
+        limit: int | None = None,
+    ) -> list[Stored]:
+        """The entries of a negotiation above the version `after`, up to and including `upto`."""
+        with _as_unavailable():
+            found = self._reads.events.get(
+                negotiation, gt=after, lte=upto, desc=reverse, limit=limit
+            )
+            return cast("list[Stored]", list(found))
+
+    def last_version(self, negotiation: str) -> int:
+        """The version of the last entry of a negotiation; 0 if there is none."""
+        last = self.read(negotiation, reverse=True, limit=1)
+        return last[0].version if last else 0
+
+    def scan(self, after: int, limit: int) -> list[tuple[int, Stored]]:
+        """Entries of all negotiations above the position `after`, each with its position.
+
+        Positions may have gaps.
+        """
+        reads = self._reads
+        with _as_unavailable():
+            found = reads.recorder.select_notifications(
+                start=after, limit=limit, inclusive_of_start=False
+            )
+            return [(one.id, cast("Stored", reads.mapper.to_domain_event(one))) for one in found]
+
+    def position(self) -> int:
+        """The position of the last entry; 0 if there is none."""
+        with _as_unavailable():
+            return self._reads.recorder.max_notification_id() or 0
+
+    def probe(self) -> None:
+        """Read, and on SQLite write, to see that it can be done. Raises StoreUnavailableError."""
+        self.position()
+        datastore = self._datastore
+        if datastore is not None:
+            try:
+                with _as_unavailable(), datastore.transaction(commit=True) as cursor:
+                    cursor.execute("UPDATE probe SET probed = probed + 1")
+            except StoreUnavailableError:
+                self._reopen()
+                raise
+
+    def close(self) -> None:
+        """Let the store go."""
+        with contextlib.suppress(EventSourcingError):
+            self._reads.close()
+            self._writes.close()
+
+
+def open_store(folder: Path | None, env: Mapping[str, str] | None = None) -> Store:
+    """The store that the environment asks for.
+
+    Unless it says otherwise, SQLite in this folder; without a folder, in memory.
+    """
+    env = dict(os.environ if env is None else env)
+    env.setdefault("PERSISTENCE_MODULE", SQLITE if folder else IN_MEMORY)
+    if folder is not None and env["PERSISTENCE_MODULE"] == SQLITE:
+        env.setdefault("SQLITE_DBNAME", str(folder / "record.sqlite"))
+    return Store(env)
+
+
+def _refuse_unsafe(env: dict[str, str]) -> None:
+    if strtobool(env.get("POSTGRES_ENABLE_DB_FUNCTIONS") or "n"):
+        message = (
+            "POSTGRES_ENABLE_DB_FUNCTIONS loses entries for readers that follow the record, and"
+            " mixes up the tables of two services in one schema. Unset it."
+        )
+        raise StoreSettingsError(message)
+    if env.setdefault("ORIGINATOR_ID_TYPE", "text") != "text":
+        message = "ORIGINATOR_ID_TYPE must be text: negotiations are named by their callers."
+        raise StoreSettingsError(message)
+
+
+def _prepare(datastore: SQLiteDatastore, *, durable: bool) -> None:
+    """See that commits reach the disk before they return, and make the table of `probe`."""
+    with datastore.transaction(commit=True) as cursor:
+        cursor.execute("CREATE TABLE IF NOT EXISTS probe (probed INTEGER)")
+        cursor.execute("INSERT INTO probe SELECT 0 WHERE NOT EXISTS (SELECT 1 FROM probe)")
+    if durable:
+        with datastore.transaction(commit=False) as cursor:
+            cursor.execute("PRAGMA synchronous")
+            if cursor.fetchone()[0] < _FULL:
+                message = (
+                    "This build of SQLite does not wait for the disk at a commit (synchronous is"
+                    " below FULL): what is acknowledged would not be safe."
+                )
+                raise StoreSettingsError(message)
+
+
+@contextlib.contextmanager
+def _as_unavailable() -> Iterator[None]:
+    """Let the library's and the driver's errors go on as ours."""
+    try:
+        yield
+    except IntegrityError as error:
+        raise ConflictError(str(error)) from error
+    except (EventSourcingError, sqlite3.Error, OSError) as error:
+        raise StoreUnavailableError(str(error)) from error
