@@ -1,0 +1,387 @@
+"""The one writer.
+
+What waits is taken together, checked in order, committed at once, and only then answered.
+"""
+
+import threading
+import time
+from collections import OrderedDict, deque
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future
+from typing import NamedTuple
+
+from google.protobuf.timestamp_pb2 import Timestamp
+
+from pourparler import v1 as pb
+from pourparler.contract import entry_type
+from pourparler.fold import Undo
+from pourparler_service import rules
+from pourparler_service.negotiations import Negotiation
+from pourparler_service.refusal import Refusal, Violation, quoted, refuse
+from pourparler_service.sealing import framed, seal, unseal
+from pourparler_service.store import ConflictError, Store, Stored, StoreUnavailableError
+
+WAITING_GROUPS = 4_096
+"""How many groups may wait for the writer; the next one is refused at once."""
+
+BATCH_ENTRIES = 2_000
+"""How many entries a batch takes up; a batch has one group at least, whatever its size."""
+
+HELD_ENTRIES = 200_000
+"""How many entries the negotiations held by the writer may have together."""
+
+_ATTEMPTS = 5
+
+
+class Group(NamedTuple):
+    """Entries to be recorded all together.
+
+    Drafts of the right shape, and what their caller asks for.
+    """
+
+    negotiation: str
+    request_id: str
+    caller: str
+    drafts: Sequence[pb.Draft]
+    expected_version: int | None = None
+    validate_only: bool = False
+    deadline: float | None = None  # on the clock of time.monotonic
+
+
+class _Call(NamedTuple):
+    """A group that waits, and where its caller waits for the receipt."""
+
+    group: Group
+    receipt: Future[bytes]
+
+
+class _Accepted(NamedTuple):
+    """A call that will be answered with this receipt once the batch is on disk."""
+
+    call: _Call
+    receipt: bytes
+
+
+class Writer:
+    """The thread that records.
+
+    Whatever it holds is its own; callers hand in groups and wait for futures.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        *,
+        clock: Callable[[], int] = time.time_ns,
+        waiting_groups: int = WAITING_GROUPS,
+    ) -> None:
+        """Write to this store, at the times that `clock` gives in nanoseconds since 1970."""
+        self._store = store
+        self._clock = clock
+        self._waiting_groups = waiting_groups
+        self._thread = threading.Thread(target=self._run, name="writer", daemon=True)
+        # Guarded by _line_changed: the waiting line, and whether more may join it.
+        self._line_changed = threading.Condition()
+        self._line: deque[_Call] = deque()
+        self._closed = False
+        # Owned by the thread.
+        self._held: OrderedDict[str, Negotiation] = OrderedDict()
+        self._loaded = False  # since the last look at how much is held
+        self._now = 0
+
+    def start(self) -> None:
+        """Begin to take up groups."""
+        self._thread.start()
+
+    @property
+    def alive(self) -> bool:
+        """Whether groups that are handed in will be taken up."""
+        return self._thread.is_alive() and not self._closed
+
+    def submit(self, group: Group) -> Future[bytes]:
+        """Hand in a group. The future gives the bytes of its Receipt, or fails with a Refusal.
+
+        A future that is cancelled before its group is taken up leaves nothing behind.
+        """
+        call = _Call(group, Future())
+        with self._line_changed:
+            if self._closed:
+                refuse(pb.ERROR_REASON_SHUTTING_DOWN, "The service is shutting down. Try again.")
+            if len(self._line) >= self._waiting_groups:
+                refuse(
+                    pb.ERROR_REASON_OVERLOADED,
+                    f"{self._waiting_groups} requests are waiting to be recorded. Try again later.",
+                    waiting=str(self._waiting_groups),
+                )
+            self._line.append(call)
+            self._line_changed.notify()
+        return call.receipt
+
+    def close(self) -> None:
+        """Take up no more groups, answer those that wait, and stop."""
+        with self._line_changed:
+            self._closed = True
+            self._line_changed.notify()
+        if self._thread.ident is not None:
+            self._thread.join()
+
+    def _run(self) -> None:
+        while batch := self._take():
+            try:
+                self._write(batch)
+            except Exception as fault:  # noqa: BLE001 - the thread lives on; callers are told
+                self._held.clear()
+                for call in batch:
+                    if not call.receipt.done():
+                        call.receipt.set_exception(fault)
+
+    def _take(self) -> list[_Call]:
+        """All that waits, up to a bound.
+
+        Nothing once the writer is closed and the line is empty.
+        """
+        batch: list[_Call] = []
+        entries = 0
+        with self._line_changed:
+            while not batch:
+                self._line_changed.wait_for(lambda: self._line or self._closed)
+                if not self._line:
+                    break
+                while self._line and entries < BATCH_ENTRIES:
+                    call = self._line.popleft()
+                    if call.receipt.set_running_or_notify_cancel():
+                        batch.append(call)
+                        entries += len(call.group.drafts)
+        return batch
+
+    def _write(self, batch: Sequence[_Call], attempt: int = 1) -> None:
+        """Record a batch. The order of the steps is what makes an acknowledged entry safe."""
+        self._now = max(self._now, self._clock())
+
+        # 1. Decide, group after group, each on the state that those before it leave. A crash here
+        # leaves nothing.
+        records: list[Stored] = []
+        accepted: list[_Accepted] = []
+        for call in batch:
+            try:
+                accepted.append(_Accepted(call, self._decide(call.group, records)))
+            except Refusal as refusal:
+                call.receipt.set_exception(refusal)
+            except StoreUnavailableError as error:
+                call.receipt.set_exception(_unavailable(error, _NOTHING_RECORDED))
+
+        # 2. Commit, all at once. A crash before this returns leaves all of it or nothing; the retry
+        # finds out which.
+        try:
+            if records:
+                self._store.append(records)
+        except ConflictError:
+            # Another process was first somewhere: reload, and let only those groups fail that must.
+            self._held.clear()
+            self._redo([one.call for one in accepted], attempt)
+            return
+        except StoreUnavailableError as error:
+            self._held.clear()
+            if not self._is_stored(records):
+                for one in accepted:
+                    one.call.receipt.set_exception(_unavailable(error, _PERHAPS_RECORDED))
+                return
+
+        # 3. Answer. A crash from here on loses only answers, and the retry gets the same receipt.
+        for id_ in {one.negotiation for one in records}.intersection(self._held):
+            self._held[id_].committed()
+        for one in accepted:
+            one.call.receipt.set_result(one.receipt)
+        if self._loaded:
+            self._shrink()
+
+    def _redo(self, calls: Sequence[_Call], attempt: int) -> None:
+        if len(calls) > 1:
+            for call in calls:
+                self._write([call], attempt)
+        elif attempt < _ATTEMPTS:
+            self._write(calls, attempt + 1)
+        else:
+            for call in calls:
+                call.receipt.set_exception(
+                    _unavailable(ConflictError("others keep writing"), _NOTHING_RECORDED)
+                )
+
+    def _is_stored(self, records: Sequence[Stored]) -> bool:
+        """Whether these records are in the store, where a failed append left it open."""
+        try:
+            return all(
+                self._store.read(one.negotiation, after=one.version - 1, upto=one.version) == [one]
+                for one in (records[0], records[-1])
+            )
+        except StoreUnavailableError:
+            return False
+
+    def _decide(self, group: Group, records: list[Stored]) -> bytes:
+        """The receipt of a group, its entries added to the records.
+
+        Or a Refusal, and all is as it was.
+        """
+        if group.deadline is not None and time.monotonic() > group.deadline:
+            refuse(pb.ERROR_REASON_DEADLINE, "The deadline had passed before anything was done.")
+        negotiation = self._load(group.negotiation)
+        if group.request_id in negotiation.requests:
+            return self._first_receipt(negotiation, group, records)
+        _check_place(negotiation, group)
+
+        mark = negotiation.mark()
+        sealed: list[Stored] = []
+        try:
+            for place, draft in enumerate(group.drafts):
+                try:
+                    sealed.append(self._record(negotiation, group, draft, mark.undo))
+                except Refusal as refusal:
+                    raise refusal.under(f"drafts[{place}]") from None
+        except BaseException:
+            negotiation.back_to(mark)
+            raise
+        if group.validate_only:
+            negotiation.back_to(mark)
+            return _receipt(group.negotiation, [_unsealed(one) for one in sealed])
+        records.extend(sealed)
+        return _receipt(group.negotiation, sealed)
+
+    def _record(
+        self, negotiation: Negotiation, group: Group, draft: pb.Draft, undo: Undo
+    ) -> Stored:
+        """Check one draft, seal it, and take it into the state as it will be read back."""
+        draft = _completed(draft, group, negotiation.state)
+        record_time = self._record_time(negotiation)
+        rules.check(negotiation.state, draft, record_time=record_time, history=negotiation.history)
+        version = negotiation.version + 1
+        data = seal(group.negotiation, version, record_time, draft.facts, draft.words)
+        negotiation.advance(unseal(data), undo)
+        return Stored(group.negotiation, version, _topic(draft.facts), data)
+
+    def _record_time(self, negotiation: Negotiation) -> Timestamp:
+        """Now, by a clock that never runs back within a negotiation."""
+        last = negotiation.record_time.ToNanoseconds()
+        now = Timestamp()
+        now.FromNanoseconds(max(self._now, last))
+        return now
+
+    def _first_receipt(
+        self, negotiation: Negotiation, group: Group, records: Sequence[Stored]
+    ) -> bytes:
+        """The receipt that this request had before.
+
+        What it recorded may still be waiting in this very batch.
+        """
+        first, last = negotiation.requests[group.request_id]
+        was = [
+            one
+            for one in records
+            if one.negotiation == negotiation.id and first <= one.version <= last
+        ] or self._store.read(negotiation.id, after=first - 1, upto=last)
+        entries = [unseal(one.data) for one in was]
+        same = len(entries) == len(group.drafts) and all(
+            draft.facts == entry.facts and draft.words == entry.words
+            for entry, draft in zip(
+                entries,
+                (_completed(draft, group, negotiation.state) for draft in group.drafts),
+                strict=True,
+            )
+        )
+        if not same:
+            refuse(
+                pb.ERROR_REASON_REQUEST_ID_REUSED,
+                f"The request id {quoted(group.request_id)} was used for other entries,"
+                f" from version {first} on. Give this request an id of its own.",
+                "request_id",
+                request_id=group.request_id,
+                first_version=str(first),
+            )
+        return _receipt(negotiation.id, was)
+
+    def _load(self, id_: str) -> Negotiation:
+        negotiation = self._held.get(id_)
+        if negotiation is None:
+            negotiation = Negotiation(self._store, id_)
+            negotiation.catch_up()
+            self._held[id_] = negotiation
+            self._loaded = True
+        self._held.move_to_end(id_)
+        return negotiation
+
+    def _shrink(self) -> None:
+        """Let go of what was written to longest ago, until the rest is not too much."""
+        self._loaded = False
+        entries = sum(negotiation.version for negotiation in self._held.values())
+        while entries > HELD_ENTRIES and len(self._held) > 1:
+            _, dropped = self._held.popitem(last=False)
+            entries -= dropped.version
+
+
+def _check_place(negotiation: Negotiation, group: Group) -> None:
+    """Refuse a group that is for another negotiation, or another version of it, than there is."""
+    name = f"negotiations/{group.negotiation}"
+    opens = group.drafts[0].facts.WhichOneof("event") == "negotiation_opened"
+    if not negotiation.version and not opens:
+        refuse(
+            pb.ERROR_REASON_NEGOTIATION_NOT_FOUND,
+            f"There is no negotiation '{group.negotiation}'.",
+            negotiation=group.negotiation,
+        )
+    if negotiation.version and opens:
+        refuse(
+            pb.ERROR_REASON_NEGOTIATION_EXISTS,
+            f"There is a negotiation '{group.negotiation}' already."
+            " Choose another id, or leave it out.",
+            "negotiation",
+            negotiation=name,
+        )
+    if group.expected_version not in {None, negotiation.version}:
+        refuse(
+            pb.ERROR_REASON_VERSION_MISMATCH,
+            f"The negotiation is at version {negotiation.version}, not {group.expected_version}."
+            " Read it again and decide anew.",
+            "expected_version",
+            expected_version=str(group.expected_version),
+            version=str(negotiation.version),
+        )
+
+
+def _completed(draft: pb.Draft, group: Group, state: pb.Negotiation) -> pb.Draft:
+    """A draft with all that the service adds to it."""
+    result = pb.Draft()
+    result.CopyFrom(draft)
+    rules.complete(state, result)
+    result.facts.request_id = group.request_id
+    result.facts.recorded_by = group.caller
+    return result
+
+
+def _topic(facts: pb.Facts) -> str:
+    known = entry_type(facts)
+    return str(known.descriptor.full_name) if known else ""
+
+
+def _receipt(negotiation: str, records: Sequence[Stored]) -> bytes:
+    """The bytes of a Receipt: the entries as they are stored, spliced in."""
+    rest = pb.Receipt(negotiation=f"negotiations/{negotiation}", version=records[-1].version)
+    entries = b"".join(framed(1, one.data) for one in records)
+    return entries + rest.SerializeToString(deterministic=True)
+
+
+def _unsealed(stored: Stored) -> Stored:
+    """A record that was not kept: without the salts and digests that only a stored one has."""
+    entry = unseal(stored.data)
+    entry.ClearField("salts")
+    entry.header.ClearField("section_digests")
+    return stored._replace(data=entry.SerializeToString(deterministic=True))
+
+
+_NOTHING_RECORDED = "Nothing was recorded."
+_PERHAPS_RECORDED = (
+    "Repeat the request with the same request id: if it was recorded, that gives the receipt."
+)
+
+
+def _unavailable(error: Exception, advice: str) -> Refusal:
+    text = f"The store failed: {error}. {advice}"
+    return Refusal([Violation(pb.ERROR_REASON_STORE_UNAVAILABLE, "", text, {})])
