@@ -112,7 +112,7 @@ def is_repeated(field: FieldDescriptor) -> bool:
 
 
 def references(message: Message, path: str = "") -> Iterator[Reference]:
-    """Every id that a message refers to, in the order of its fields, whose paths begin with `path`."""
+    """Every id that a message refers to, in the order of its fields; `path` leads to it."""
     for field, kind, acting in _referring(message.DESCRIPTOR):
         value: Any = getattr(message, field.name)
         here = f"{path}.{field.name}" if path else field.name
