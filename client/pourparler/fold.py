@@ -7,6 +7,8 @@ from collections.abc import Callable, Iterable, MutableMapping, MutableSequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
+from google.protobuf.message import Message
+
 from pourparler import v1 as pb
 from pourparler.contract import ENTRY_TYPES, PARTS
 
@@ -18,9 +20,7 @@ What they say counts at the place of their target.
 
 _CONFIRMED = frozenset({pb.BASIS_DIRECT, pb.BASIS_ON_RECORD})
 _FINAL = frozenset({pb.ANSWER_ACCEPT, pb.ANSWER_REJECT, pb.ANSWER_ABSTAIN})
-_HEAD = tuple(
-    field.name for field in pb.Negotiation.DESCRIPTOR.fields if field.name not in PARTS.values()
-)
+_HEAD = frozenset(pb.Negotiation.DESCRIPTOR.fields_by_name) - frozenset(PARTS.values())
 
 
 class UnknownEntryError(ValueError):
@@ -142,25 +142,25 @@ class Undo:
             else:
                 parts[key].CopyFrom(before)
         self._parts.clear()
+        state: Message = self._state
         for name in _HEAD:
-            self._state.ClearField(name)
-        self._state.MergeFrom(self._head)
+            state.ClearField(name)
+        state.MergeFrom(self._head)
 
 
 def head(state: pb.Negotiation) -> pb.Negotiation:
     """A copy of a state without its parts."""
-    head = pb.Negotiation()
-    for name in _HEAD:
-        field = pb.Negotiation.DESCRIPTOR.fields_by_name[name]
-        value = getattr(state, name)
-        if field.message_type is not None and not isinstance(value, MutableMapping):
-            if state.HasField(name):
-                getattr(head, name).CopyFrom(value)
-        elif isinstance(value, str | int):
-            setattr(head, name, value)
+    result = pb.Negotiation()
+    for field, value in state.ListFields():
+        if field.name not in _HEAD:
+            continue
+        if isinstance(value, str | int):
+            setattr(result, field.name, value)
+        elif isinstance(value, Message):
+            getattr(result, field.name).CopyFrom(value)
         else:
-            getattr(head, name).MergeFrom(value)
-    return head
+            getattr(result, field.name).MergeFrom(value)
+    return result
 
 
 def tally(state: pb.Negotiation) -> None:
@@ -319,11 +319,12 @@ def _participant_changed(turn: _Turn, event: pb.ParticipantChanged) -> None:
         return
     if event.role:
         part.facts.role = event.role
+    given: Message = event
     for name in ("members_complete", "count"):
-        if event.HasField(name):
+        if given.HasField(name):
             setattr(part.facts, name, getattr(event, name))
     for name in ("represents", "members", "owned_by"):
-        if event.HasField(name):
+        if given.HasField(name):
             part.facts.ClearField(name)
             getattr(part.facts, name).extend(getattr(event, name).participant_ids)
     words = turn.entry.words
