@@ -5,6 +5,9 @@ from typing import NamedTuple, NoReturn
 
 from pourparler import v1 as pb
 
+MOST_VIOLATIONS = 20
+"""How many violations a refusal has at most."""
+
 _SHOWN = 60
 _PREFIX = "ERROR_REASON_"
 
@@ -18,7 +21,7 @@ class Violation(NamedTuple):
     metadata: Mapping[str, str]
 
 
-class Refusal(Exception):  # noqa: N818 - it says no; nothing has gone wrong
+class Refusal(Exception):
     """What was asked for is refused, for what its violations say, the first above all."""
 
     def __init__(self, violations: Iterable[Violation]) -> None:
@@ -80,3 +83,22 @@ def quoted(text: str) -> str:
 
 def _escaped(character: str) -> str:
     return character.encode("unicode_escape").decode("ascii")
+
+
+class Findings:
+    """What is found wrong with a request, gathered to be told all at once."""
+
+    def __init__(self) -> None:
+        """Begin with nothing found."""
+        self._violations: list[Violation] = []
+
+    def add(self, reason: int, text: str, field: str, **metadata: str) -> None:
+        """Add a violation; refuse at once when there are as many as anybody reads."""
+        self._violations.append(Violation(reason, field, text, metadata))
+        if len(self._violations) == MOST_VIOLATIONS:
+            self.settle()
+
+    def settle(self) -> None:
+        """Refuse if anything was found."""
+        if self._violations:
+            raise Refusal(self._violations)
