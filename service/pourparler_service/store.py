@@ -13,7 +13,12 @@ from typing import Any, NamedTuple, cast
 
 from eventsourcing.application import Application
 from eventsourcing.domain import EventSourcingError
-from eventsourcing.persistence import IntegrityError, Mapper, StoredEvent
+from eventsourcing.persistence import (
+    InfrastructureFactoryError,
+    IntegrityError,
+    Mapper,
+    StoredEvent,
+)
 from eventsourcing.sqlite import SQLiteApplicationRecorder, SQLiteDatastore
 from eventsourcing.utils import EnvType, strtobool
 
@@ -109,7 +114,11 @@ class Store:
         _refuse_unsafe(self._env)
         self._reopening = threading.Lock()
         with _as_unavailable():
-            self._writes = _Record(cast("EnvType", self._env))
+            try:
+                self._writes = _Record(cast("EnvType", self._env))
+            except (InfrastructureFactoryError, OSError) as error:
+                # What the library says of settings that it cannot use.
+                raise StoreSettingsError(str(error)) from error
             datastore = self._datastore
             self._on_disk = datastore is not None and not datastore.pool.is_sqlite_memory_mode
             # In the library's pool a writer that waits makes readers wait; with a pool of their own

@@ -1,0 +1,205 @@
+"""The store: entries in, entries out, on disk when it says so."""
+
+import sqlite3
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from pourparler_service.store import (
+    ConflictError,
+    Store,
+    Stored,
+    StoreSettingsError,
+    StoreUnavailableError,
+    open_store,
+)
+
+
+def records(negotiation: str, first: int, last: int) -> list[Stored]:
+    return [
+        Stored(negotiation, version, "pourparler.v1.StatementRecorded", b"%d" % version)
+        for version in range(first, last + 1)
+    ]
+
+
+@pytest.fixture(params=["memory", "file", "sqlite-memory"])
+def store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Store]:
+    if request.param == "file":
+        store = open_store(tmp_path, {})
+    elif request.param == "memory":
+        store = open_store(None, {})
+    else:
+        env = {
+            "PERSISTENCE_MODULE": "eventsourcing.sqlite",
+            "SQLITE_DBNAME": f"file:{tmp_path.name}?mode=memory&cache=shared",
+        }
+        store = open_store(None, env)
+    yield store
+    store.close()
+
+
+def test_what_is_appended_is_read_back_byte_for_byte(store: Store) -> None:
+    given = [Stored("a", 1, "t", bytes(range(256))), Stored("a", 2, "t", b"")]
+
+    store.append(given)
+
+    assert store.read("a") == given
+
+
+def test_entries_are_read_by_version(store: Store) -> None:
+    given = records("a", 1, 9)
+    store.append(given)
+
+    assert store.read("a", after=3) == given[3:]
+    assert store.read("a", after=3, upto=5) == given[3:5]
+    assert store.read("a", upto=0) == []
+    assert store.read("a", reverse=True, limit=2) == [given[8], given[7]]
+    assert store.read("b") == []
+
+
+def test_the_last_version_is_that_of_the_last_entry(store: Store) -> None:
+    store.append(records("a", 1, 3))
+
+    assert store.last_version("a") == 3
+    assert store.last_version("b") == 0
+
+
+def test_entries_of_all_negotiations_come_in_the_order_of_their_commits(store: Store) -> None:
+    store.append([*records("b", 1, 1), *records("a", 1, 2)])
+    store.append(records("b", 2, 2))
+
+    scanned = store.scan(0, 10)
+
+    assert [(one.negotiation, one.version) for _, one in scanned] == [
+        ("b", 1),
+        ("a", 1),
+        ("a", 2),
+        ("b", 2),
+    ]
+    assert store.position() == scanned[-1][0]
+    assert store.scan(scanned[1][0], 1) == scanned[2:3]
+    assert store.scan(store.position(), 10) == []
+
+
+def test_an_empty_store_is_at_position_0(store: Store) -> None:
+    assert store.position() == 0
+    assert store.scan(0, 10) == []
+
+
+def test_a_conflict_stores_nothing_of_the_append(store: Store) -> None:
+    store.append(records("a", 1, 2))
+
+    with pytest.raises(ConflictError):
+        store.append([*records("b", 1, 5), *records("a", 2, 3)])
+
+    assert store.last_version("a") == 2
+    assert store.last_version("b") == 0
+    store.append(records("b", 1, 1))
+    assert store.last_version("b") == 1
+
+
+def test_a_store_that_works_passes_its_probe(store: Store) -> None:
+    store.probe()
+    store.append(records("a", 1, 1))
+    store.probe()
+
+    assert store.position() == 1
+
+
+def test_a_closed_store_says_that_it_is_unavailable(tmp_path: Path) -> None:
+    store = open_store(tmp_path, {})
+    store.close()
+
+    with pytest.raises(StoreUnavailableError):
+        store.read("a")
+
+
+def test_what_was_appended_is_there_when_the_store_is_opened_again(tmp_path: Path) -> None:
+    store = open_store(tmp_path, {})
+    store.append(records("a", 1, 3))
+    store.close()
+
+    again = open_store(tmp_path, {})
+
+    assert again.read("a") == records("a", 1, 3)
+    again.close()
+
+
+def test_a_commit_waits_for_the_disk(tmp_path: Path) -> None:
+    store = open_store(tmp_path, {})
+    store.append(records("a", 1, 1))
+
+    with sqlite3.connect(tmp_path / "record.sqlite") as connection:
+        journal_mode = connection.execute("PRAGMA journal_mode").fetchone()[0]
+        synchronous = connection.execute("PRAGMA synchronous").fetchone()[0]
+    connection.close()
+    store.close()
+
+    assert (journal_mode, synchronous) == ("wal", 2)
+
+
+def test_after_a_failed_commit_the_store_takes_entries_again(tmp_path: Path) -> None:
+    store = open_store(tmp_path, {"SQLITE_LOCK_TIMEOUT": "1"})
+    store.append(records("a", 1, 1))
+    other = sqlite3.connect(tmp_path / "record.sqlite", isolation_level=None)
+    other.execute("BEGIN IMMEDIATE")
+
+    with pytest.raises(StoreUnavailableError):
+        store.append(records("a", 2, 2))
+    with pytest.raises(StoreUnavailableError):
+        store.probe()
+    other.execute("ROLLBACK")
+    other.close()
+
+    store.probe()
+    store.append(records("a", 2, 2))
+    assert store.last_version("a") == 2
+    store.close()
+
+
+@pytest.mark.parametrize(
+    ("env", "why"),
+    [
+        ({"POSTGRES_ENABLE_DB_FUNCTIONS": "y"}, "loses entries"),
+        ({"ORIGINATOR_ID_TYPE": "uuid"}, "must be text"),
+    ],
+)
+def test_settings_that_would_harm_the_record_are_refused(env: dict[str, str], why: str) -> None:
+    with pytest.raises(StoreSettingsError, match=why):
+        open_store(None, env)
+
+
+def test_an_unknown_persistence_module_is_refused() -> None:
+    with pytest.raises(StoreSettingsError, match="no_such_module"):
+        open_store(None, {"PERSISTENCE_MODULE": "no_such_module"})
+
+
+def test_entries_are_enciphered_where_the_library_is_told_to(tmp_path: Path) -> None:
+    from eventsourcing.cipher import AESCipher  # noqa: PLC0415 - the key is the library's to make
+
+    env = {
+        "CIPHER_TOPIC": "eventsourcing.cipher:AESCipher",
+        "CIPHER_KEY": AESCipher.create_key(num_bytes=16),
+        "COMPRESSOR_TOPIC": "zlib",
+    }
+    given = [Stored("a", 1, "t", b"strictly between ourselves")]
+
+    store = open_store(tmp_path, env)
+    store.append(given)
+
+    assert store.read("a") == given
+    assert [one for _, one in store.scan(0, 1)] == given
+    store.close()
+    assert all(b"between ourselves" not in path.read_bytes() for path in tmp_path.iterdir())
+
+
+def test_the_client_alone_does_not_bring_in_the_store() -> None:
+    program = (
+        "import sys, pourparler, pourparler.fold\n"
+        "sys.exit('eventsourcing' in sys.modules or 'pourparler_service' in sys.modules)"
+    )
+
+    assert subprocess.run([sys.executable, "-c", program], check=False).returncode == 0
