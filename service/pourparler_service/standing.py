@@ -115,7 +115,7 @@ def _lineage(state: pb.Negotiation, proposal: pb.Proposal) -> list[str]:
 
 def _age(origin: pb.Origin, on: dates.Bounds) -> Duration | None:
     """How long something has been there. None: the date of the standing is open on both sides."""
-    until = dates.earliest_instant(on) or dates.latest_instant(on)
+    until = dates.earliest_instant(on._replace(earliest=on.earliest or on.latest))
     if until is None:
         return None
     since = dates.earliest_instant(_bounds(origin.occurred))

@@ -24,6 +24,7 @@ def term(
     value: str,
     kind: pb.TermType.ValueType,
     qualifier: pb.TermQualifier.ValueType = pb.TERM_QUALIFIER_EXACT,
+    *,
     key: str = "stake",
     unit: str = "",
     value_max: str = "",
