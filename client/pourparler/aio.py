@@ -1,0 +1,312 @@
+"""The asyncio twin of the client: the same names, the same behaviour, to be awaited."""
+# ruff: noqa: A002 (the id of a negotiation is called id)
+
+import asyncio
+from collections.abc import AsyncGenerator, AsyncIterator, Iterable
+from datetime import date, datetime
+from types import TracebackType
+from typing import TYPE_CHECKING, NamedTuple, Self, TypeVar, Unpack
+
+import grpc.aio
+
+from pourparler import calls, errors
+from pourparler import v1 as pb
+from pourparler.build import Common, opening
+from pourparler.calls import Budget, Progress
+from pourparler.v1.audit_service_pb2_grpc import AuditServiceStub
+from pourparler.v1.negotiation_service_pb2_grpc import NegotiationServiceStub
+from pourparler.v1.record_service_pb2_grpc import RecordServiceStub
+from pourparler.values import Choice, Point, Refs
+
+if TYPE_CHECKING:
+    from pourparler.v1.audit_service_pb2_grpc import AuditServiceAsyncStub
+    from pourparler.v1.negotiation_service_pb2_grpc import NegotiationServiceAsyncStub
+    from pourparler.v1.record_service_pb2_grpc import RecordServiceAsyncStub
+
+_Request = TypeVar("_Request")
+_Answer = TypeVar("_Answer")
+
+
+class _Stubs(NamedTuple):
+    channel: grpc.aio.Channel
+    records: "RecordServiceAsyncStub"
+    negotiations: "NegotiationServiceAsyncStub"
+    audits: "AuditServiceAsyncStub"
+
+
+class Client:
+    """A client of the service. It connects with its first call, and belongs to one event loop.
+
+    `timeout` is what a call may take in all, in seconds: a call that cannot reach the service, or
+    is asked to come back later, is tried again within it, always with the same request id. For a
+    history it is what its first entries may take.
+
+    A negotiation is named with or without `negotiations/`. `as_of` is a version, an instant at
+    which the record was as it is asked for, or `as_of(...)`; `occurred` is the date, in EDTF or as
+    a day, by the end of which it had happened. What fails raises a PourparlerError.
+    """
+
+    def __init__(self, target: str = calls.TARGET, *, timeout: float = calls.TIMEOUT) -> None:
+        self._timeout = timeout
+        self._target = target
+        self._closed = False
+        self._connected: _Stubs | None = None
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        await self.close()
+
+    async def close(self) -> None:
+        """Let go of the connection, and give up the calls that are under way."""
+        self._closed = True
+        if self._connected is not None:
+            await self._connected.channel.close()
+
+    async def open(
+        self,
+        title: str,
+        *drafts: pb.Draft,
+        id: str | None = None,
+        purpose: str = "",
+        acceptance_rule: Choice = "all_addressees",
+        predecessor: str = "",
+        request_id: str | None = None,
+        validate_only: bool = False,
+        **common: Unpack[Common],
+    ) -> pb.Receipt:
+        """Open a negotiation, in one group with its first entries; its name is in the receipt."""
+        first = opening(
+            title,
+            purpose=purpose,
+            acceptance_rule=acceptance_rule,
+            predecessor=predecessor,
+            **common,
+        )
+        return await self._record(
+            calls.open_request(id, [first, *drafts], request_id, validate_only=validate_only)
+        )
+
+    async def record(
+        self,
+        name: str,
+        *drafts: pb.Draft,
+        request_id: str | None = None,
+        expected_version: int | None = None,
+        validate_only: bool = False,
+    ) -> pb.Receipt:
+        """Record a group of entries: all of them or, when any is refused, none."""
+        return await self._record(
+            calls.record_request(
+                name, drafts, request_id, expected_version, validate_only=validate_only
+            )
+        )
+
+    async def get(
+        self,
+        name: str,
+        *,
+        as_of: Point | None = None,
+        occurred: date | str | None = None,
+        view: Choice = "full",
+    ) -> pb.GetNegotiationResponse:
+        """Get the state of a negotiation, now or as it was: `get(name, as_of=11).negotiation`."""
+        request = calls.get_request(name, as_of, occurred, view)
+        return await self._call(self._stubs().negotiations.GetNegotiation, request)
+
+    def history(
+        self,
+        name: str,
+        *,
+        after: int = 0,
+        as_of: Point | None = None,
+        occurred: date | str | None = None,
+        types: str | Iterable[str] = (),
+        participants: Refs = (),
+        topics: Refs = (),
+        bases: Choice | Iterable[Choice] = (),
+        reverse: bool = False,
+        limit: int | None = None,
+    ) -> "History":
+        """Replay the entries of a negotiation that meet every filter given."""
+        progress = Progress()
+        request = calls.replay_request(
+            name,
+            after=after,
+            as_of=as_of,
+            occurred=occurred,
+            types=types,
+            participants=participants,
+            topics=topics,
+            bases=bases,
+            reverse=reverse,
+            limit=limit,
+        )
+        return History(self._replay(request, progress), progress)
+
+    async def standing(
+        self,
+        name: str,
+        *,
+        as_of: Point | None = None,
+        occurred: date | str | None = None,
+        on: date | str | None = None,
+    ) -> pb.GetStandingResponse:
+        """Get what is agreed, what is proposed, who must answer, and who owes what `on` a date."""
+        request = calls.standing_request(name, as_of, occurred, on)
+        return await self._call(self._stubs().negotiations.GetStanding, request)
+
+    async def diff(
+        self, name: str, *, from_: Point | None = None, to: Point | None = None
+    ) -> pb.DiffNegotiationResponse:
+        """Get what changed between two points, and what goes back on something earlier."""
+        request = calls.diff_request(name, from_, to)
+        return await self._call(self._stubs().negotiations.DiffNegotiation, request)
+
+    def list(
+        self,
+        *,
+        statuses: Choice | Iterable[Choice] = (),
+        outcomes: Choice | Iterable[Choice] = (),
+        participant: str = "",
+        title_contains: str = "",
+        opened_from: datetime | None = None,
+        opened_before: datetime | None = None,
+        page_size: int = 0,
+    ) -> AsyncIterator[pb.NegotiationSummary]:
+        """List the negotiations that meet every filter given, in the order of their opening."""
+        request = calls.list_request(
+            statuses=statuses,
+            outcomes=outcomes,
+            participant=participant,
+            title_contains=title_contains,
+            opened_from=opened_from,
+            opened_before=opened_before,
+            page_size=page_size,
+        )
+        return self._pages(request)
+
+    async def _pages(
+        self, request: pb.ListNegotiationsRequest
+    ) -> AsyncIterator[pb.NegotiationSummary]:
+        while True:
+            page = await self._call(self._stubs().negotiations.ListNegotiations, request)
+            for negotiation in page.negotiations:
+                yield negotiation
+            if not page.next_page_token:
+                return
+            request.page_token = page.next_page_token
+
+    async def _record(self, request: pb.RecordRequest) -> pb.Receipt:
+        try:
+            return (await self._call(self._stubs().records.Record, request)).receipt
+        except errors.PourparlerError as error:
+            error.request_id = request.request_id
+            raise
+
+    async def _call(
+        self, method: grpc.aio.UnaryUnaryMultiCallable[_Request, _Answer], request: _Request
+    ) -> _Answer:
+        budget = Budget(self._timeout)
+        while True:
+            call = method(request, timeout=budget.left())
+            try:
+                return await call
+            except grpc.aio.AioRpcError as failure:
+                await self._pause(budget, failure)
+            finally:
+                call.cancel()  # whoever awaits it may be cancelled
+
+    async def _replay(
+        self, request: pb.ReplayRequest, progress: Progress
+    ) -> AsyncGenerator[pb.Entry, None]:
+        budget = Budget(self._timeout)
+        while progress.complete is None:
+            call = self._stubs().audits.Replay(request)
+            try:
+                async with asyncio.timeout(budget.left()):
+                    message = await call.read()
+                while isinstance(message, pb.ReplayResponse):
+                    for entry in progress.take(message):
+                        yield entry
+                    message = await call.read()
+                progress.end()
+            except TimeoutError as late:
+                raise errors.DeadlineExceeded("The replay did not begin in time.") from late
+            except grpc.aio.AioRpcError as failure:
+                if progress.begun:
+                    raise progress.broken(errors.of_call(failure)) from failure
+                await self._pause(budget, failure)
+            finally:
+                call.cancel()  # the reader may have left
+
+    async def _pause(self, budget: Budget, failure: grpc.aio.AioRpcError) -> None:
+        """Wait until the call may be tried again, or raise what it failed with."""
+        error = errors.of_call(failure)
+        pause = budget.pause(error)
+        if pause is None:
+            raise error from failure
+        await asyncio.sleep(pause)
+        self._stubs()  # raises if the client was closed meanwhile
+
+    def _stubs(self) -> "_Stubs":
+        if self._closed:
+            raise RuntimeError("This client is closed.")
+        if self._connected is None:
+            # Not before there is a loop that runs: the channel belongs to it.
+            channel = grpc.aio.insecure_channel(self._target, options=calls.CHANNEL_OPTIONS)
+            self._connected = _Stubs(
+                channel,
+                RecordServiceStub(channel),
+                NegotiationServiceStub(channel),
+                AuditServiceStub(channel),
+            )
+        return self._connected
+
+
+class History(AsyncIterator[pb.Entry]):
+    """The entries of a replay. Leaving it early, by `break` or `async with`, ends the call.
+
+    It raises ReplayCut when the replay ends before it is complete.
+    """
+
+    def __init__(self, entries: AsyncGenerator[pb.Entry, None], progress: Progress) -> None:
+        self._entries = entries
+        self._progress = progress
+
+    def __aiter__(self) -> Self:
+        return self
+
+    async def __anext__(self) -> pb.Entry:
+        return await anext(self._entries)
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        await self.close()
+
+    async def close(self) -> None:
+        """End the call."""
+        await self._entries.aclose()
+
+    @property
+    def complete(self) -> pb.ReplayComplete | None:
+        """At what point it was computed and whether `limit` cut it short; None before its end."""
+        return self._progress.complete
+
+    @property
+    def possible_versions(self) -> frozenset[int]:
+        """With `occurred`: the versions read so far that are only possibly in."""
+        return frozenset(self._progress.possible_versions)

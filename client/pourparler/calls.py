@@ -1,0 +1,251 @@
+"""What both clients share: their requests, when a call is tried again, and when a replay is whole.
+
+Pure but for new ids and the clock: neither waits nor sends.
+"""
+# ruff: noqa: A002 (the id of a negotiation is called id)
+
+import re
+import secrets
+import time
+import uuid
+from collections.abc import Callable, Iterable, Sequence
+from datetime import date, datetime
+from random import SystemRandom
+
+from pourparler import v1 as pb
+from pourparler.errors import Overloaded, PourparlerError, ReplayCut, Unavailable
+from pourparler.values import (
+    Choice,
+    Point,
+    Refs,
+    choice,
+    edtf,
+    instant,
+    negotiation_name,
+    point,
+    refs,
+)
+
+TARGET = "127.0.0.1:50710"
+"""Where the service listens unless it is told otherwise."""
+
+TIMEOUT = 10.0
+"""How long a call may take in all, in seconds, with every time that it is tried again."""
+
+CHANNEL_OPTIONS = (
+    # A state is as long as its history: what may be received is bounded, and the bound is wide.
+    ("grpc.max_receive_message_length", 256 << 20),
+    # A service that is gone without a word is noticed, also by who waits for the rest of a replay.
+    ("grpc.keepalive_time_ms", 60_000),
+    ("grpc.keepalive_timeout_ms", 20_000),
+    # A service that comes back is found within the time that a call has.
+    ("grpc.initial_reconnect_backoff_ms", 100),
+    ("grpc.min_reconnect_backoff_ms", 1_000),
+    ("grpc.max_reconnect_backoff_ms", 1_000),
+    # The service is on this machine: a proxy for the world outside does not lead to it.
+    ("grpc.enable_http_proxy", 0),
+)
+
+_DRAW = SystemRandom().uniform
+_FIRST_PAUSE = 0.05
+_LONGEST_PAUSE = 2.0
+_ID = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}")
+
+
+class Budget:
+    """The time that one logical call may take in all, however often it is tried. Of one thread."""
+
+    def __init__(
+        self,
+        seconds: float,
+        *,
+        clock: Callable[[], float] = time.monotonic,
+        draw: Callable[[float, float], float] = _DRAW,
+    ) -> None:
+        self._clock = clock
+        self._draw = draw
+        self._end = clock() + seconds
+        self._tries = 0
+
+    def left(self) -> float:
+        """The seconds that are left."""
+        return max(self._end - self._clock(), 0.0)
+
+    def pause(self, error: PourparlerError) -> float | None:
+        """The seconds to wait before the call is tried again; None if it is not to be.
+
+        Tried again are calls that did not reach the service or its store, and those that it asks
+        to be repeated later. All others would fail again, or mean something else by then.
+        """
+        asked = isinstance(error, Overloaded) and error.retry_after is not None
+        if not isinstance(error, Unavailable) and not asked:
+            return None
+        # Full jitter: callers who failed together do not come back together.
+        longest = min(_FIRST_PAUSE * 2**self._tries, _LONGEST_PAUSE)
+        pause = (error.retry_after or 0.0) + self._draw(0.0, longest)
+        self._tries += 1
+        return pause if pause < self.left() else None
+
+
+class Progress:
+    """How far a replay has come. Owned by the generator that reads it."""
+
+    def __init__(self) -> None:
+        self.begun = False
+        self.complete: pb.ReplayComplete | None = None
+        self.possible_versions: set[int] = set()
+        self.last_version: int | None = None
+
+    def take(self, message: pb.ReplayResponse) -> Sequence[pb.Entry]:
+        """The entries of the next message."""
+        self.begun = True
+        self.possible_versions.update(message.possible_versions)
+        if message.entries:
+            self.last_version = message.entries[-1].header.version
+        if message.HasField("complete"):
+            self.complete = message.complete
+        return message.entries
+
+    def end(self) -> None:
+        """Raise if the replay has ended before it was complete."""
+        if self.complete is None:
+            raise self._cut("It ended without saying that it is complete.")
+
+    def broken(self, error: PourparlerError) -> PourparlerError:
+        """What an error comes to that ends a replay which has begun."""
+        return self._cut(error.message, error.reason) if isinstance(error, Unavailable) else error
+
+    def _cut(self, why: str, reason: str = "") -> ReplayCut:
+        last = "its first entry" if self.last_version is None else f"version {self.last_version}"
+        place = "before" if self.last_version is None else "after"
+        error = ReplayCut(f"The replay was cut {place} {last}. {why}", reason=reason)
+        error.last_version = self.last_version
+        return error
+
+
+def new_id() -> str:
+    """A new UUID of version 7 (RFC 9562), which begins with the time."""
+    value = time.time_ns() // 1_000_000 << 80 | secrets.randbits(80)
+    value = value & ~(0xF << 76 | 0x3 << 62) | 0x7 << 76 | 0x2 << 62
+    return str(uuid.UUID(int=value))
+
+
+def record_request(
+    name: str,
+    drafts: Iterable[pb.Draft],
+    request_id: str | None,
+    expected_version: int | None,
+    *,
+    validate_only: bool,
+) -> pb.RecordRequest:
+    """The request to record a group of entries."""
+    return pb.RecordRequest(
+        negotiation=negotiation_name(name),
+        request_id=request_id or new_id(),
+        expected_version=expected_version,
+        validate_only=validate_only,
+        drafts=drafts,
+    )
+
+
+def open_request(
+    id: str | None, drafts: Iterable[pb.Draft], request_id: str | None, *, validate_only: bool
+) -> pb.RecordRequest:
+    """The request to open a negotiation.
+
+    Where no id is given, the request id is the id of the negotiation too, so that whoever repeats
+    the request finds what it made. One that cannot be an id leaves it to the service to make one.
+    """
+    request_id = request_id or new_id()
+    known = id or (request_id if _ID.fullmatch(request_id) else "")
+    return pb.RecordRequest(
+        negotiation=negotiation_name(known) if known else "",
+        request_id=request_id,
+        expected_version=0,
+        validate_only=validate_only,
+        drafts=drafts,
+    )
+
+
+def get_request(
+    name: str, as_of: Point | None, occurred: date | str | None, view: Choice
+) -> pb.GetNegotiationRequest:
+    """The request for a state."""
+    return pb.GetNegotiationRequest(
+        name=negotiation_name(name),
+        as_of=point(as_of, occurred),
+        view=choice(pb.NegotiationView, view),
+    )
+
+
+def replay_request(
+    name: str,
+    *,
+    after: int,
+    as_of: Point | None,
+    occurred: date | str | None,
+    types: str | Iterable[str],
+    participants: Refs,
+    topics: Refs,
+    bases: Choice | Iterable[Choice],
+    reverse: bool,
+    limit: int | None,
+) -> pb.ReplayRequest:
+    """The request for a history."""
+    return pb.ReplayRequest(
+        name=negotiation_name(name),
+        after_version=after,
+        as_of=point(as_of, occurred),
+        entry_types=[types] if isinstance(types, str) else types,
+        participant_ids=refs(participants),
+        topic_ids=refs(topics),
+        bases=[choice(pb.Basis, one) for one in _several(bases)],
+        reverse=reverse,
+        limit=limit or 0,
+    )
+
+
+def standing_request(
+    name: str, as_of: Point | None, occurred: date | str | None, on: date | str | None
+) -> pb.GetStandingRequest:
+    """The request for a standing."""
+    return pb.GetStandingRequest(
+        name=negotiation_name(name),
+        as_of=point(as_of, occurred),
+        on_date="" if on is None else edtf(on),
+    )
+
+
+def diff_request(name: str, from_: Point | None, to: Point | None) -> pb.DiffNegotiationRequest:
+    """The request for what changed."""
+    request = pb.DiffNegotiationRequest(name=negotiation_name(name), to=point(to))
+    start = point(from_)
+    if start is not None:
+        getattr(request, "from").CopyFrom(start)  # a word that Python keeps for itself
+    return request
+
+
+def list_request(
+    *,
+    statuses: Choice | Iterable[Choice],
+    outcomes: Choice | Iterable[Choice],
+    participant: str,
+    title_contains: str,
+    opened_from: datetime | None,
+    opened_before: datetime | None,
+    page_size: int,
+) -> pb.ListNegotiationsRequest:
+    """The request for the first page of a list."""
+    return pb.ListNegotiationsRequest(
+        page_size=page_size,
+        statuses=[choice(pb.NegotiationStatus, one) for one in _several(statuses)],
+        outcomes=[choice(pb.Outcome, one) for one in _several(outcomes)],
+        participant_id=participant,
+        title_contains=title_contains,
+        opened_from=None if opened_from is None else instant(opened_from),
+        opened_before=None if opened_before is None else instant(opened_before),
+    )
+
+
+def _several(given: Choice | Iterable[Choice]) -> Iterable[Choice]:
+    return [given] if isinstance(given, int | str) else given

@@ -1,0 +1,304 @@
+"""The client: what a program asks of the service, as calls that wait for their answer."""
+# ruff: noqa: A002 (the id of a negotiation is called id)
+
+import threading
+import time
+from collections.abc import Callable, Generator, Iterable, Iterator
+from datetime import date, datetime
+from types import TracebackType
+from typing import Self, TypeVar, Unpack
+
+import grpc
+
+from pourparler import calls, errors
+from pourparler import v1 as pb
+from pourparler.build import Common, opening
+from pourparler.calls import Budget, Progress
+from pourparler.v1.audit_service_pb2_grpc import AuditServiceStub
+from pourparler.v1.negotiation_service_pb2_grpc import NegotiationServiceStub
+from pourparler.v1.record_service_pb2_grpc import RecordServiceStub
+from pourparler.values import Choice, Point, Refs
+
+_Request = TypeVar("_Request")
+_Answer = TypeVar("_Answer")
+
+
+class Client:
+    """A client of the service. It connects with its first call, and may be shared by threads.
+
+    `timeout` is what a call may take in all, in seconds: a call that cannot reach the service, or
+    is asked to come back later, is tried again within it, always with the same request id. For a
+    history it is what its first entries may take.
+
+    A negotiation is named with or without `negotiations/`. `as_of` is a version, an instant at
+    which the record was as it is asked for, or `as_of(...)`; `occurred` is the date, in EDTF or as
+    a day, by the end of which it had happened. What fails raises a PourparlerError.
+    """
+
+    def __init__(self, target: str = calls.TARGET, *, timeout: float = calls.TIMEOUT) -> None:
+        self._timeout = timeout
+        self._closed = False
+        self._channel = grpc.insecure_channel(target, options=calls.CHANNEL_OPTIONS)
+        self._records = RecordServiceStub(self._channel)
+        self._negotiations = NegotiationServiceStub(self._channel)
+        self._audits = AuditServiceStub(self._channel)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Let go of the connection, and give up the calls that are under way."""
+        self._closed = True
+        self._channel.close()
+
+    def open(
+        self,
+        title: str,
+        *drafts: pb.Draft,
+        id: str | None = None,
+        purpose: str = "",
+        acceptance_rule: Choice = "all_addressees",
+        predecessor: str = "",
+        request_id: str | None = None,
+        validate_only: bool = False,
+        **common: Unpack[Common],
+    ) -> pb.Receipt:
+        """Open a negotiation, in one group with its first entries; its name is in the receipt."""
+        first = opening(
+            title,
+            purpose=purpose,
+            acceptance_rule=acceptance_rule,
+            predecessor=predecessor,
+            **common,
+        )
+        return self._record(
+            calls.open_request(id, [first, *drafts], request_id, validate_only=validate_only)
+        )
+
+    def record(
+        self,
+        name: str,
+        *drafts: pb.Draft,
+        request_id: str | None = None,
+        expected_version: int | None = None,
+        validate_only: bool = False,
+    ) -> pb.Receipt:
+        """Record a group of entries: all of them or, when any is refused, none."""
+        return self._record(
+            calls.record_request(
+                name, drafts, request_id, expected_version, validate_only=validate_only
+            )
+        )
+
+    def get(
+        self,
+        name: str,
+        *,
+        as_of: Point | None = None,
+        occurred: date | str | None = None,
+        view: Choice = "full",
+    ) -> pb.GetNegotiationResponse:
+        """Get the state of a negotiation, now or as it was: `get(name, as_of=11).negotiation`."""
+        request = calls.get_request(name, as_of, occurred, view)
+        return self._call(self._negotiations.GetNegotiation, request)
+
+    def history(
+        self,
+        name: str,
+        *,
+        after: int = 0,
+        as_of: Point | None = None,
+        occurred: date | str | None = None,
+        types: str | Iterable[str] = (),
+        participants: Refs = (),
+        topics: Refs = (),
+        bases: Choice | Iterable[Choice] = (),
+        reverse: bool = False,
+        limit: int | None = None,
+    ) -> "History":
+        """Replay the entries of a negotiation that meet every filter given."""
+        progress = Progress()
+        request = calls.replay_request(
+            name,
+            after=after,
+            as_of=as_of,
+            occurred=occurred,
+            types=types,
+            participants=participants,
+            topics=topics,
+            bases=bases,
+            reverse=reverse,
+            limit=limit,
+        )
+        return History(self._replay(request, progress), progress)
+
+    def standing(
+        self,
+        name: str,
+        *,
+        as_of: Point | None = None,
+        occurred: date | str | None = None,
+        on: date | str | None = None,
+    ) -> pb.GetStandingResponse:
+        """Get what is agreed, what is proposed, who must answer, and who owes what `on` a date."""
+        request = calls.standing_request(name, as_of, occurred, on)
+        return self._call(self._negotiations.GetStanding, request)
+
+    def diff(
+        self, name: str, *, from_: Point | None = None, to: Point | None = None
+    ) -> pb.DiffNegotiationResponse:
+        """Get what changed between two points, and what goes back on something earlier."""
+        request = calls.diff_request(name, from_, to)
+        return self._call(self._negotiations.DiffNegotiation, request)
+
+    def list(
+        self,
+        *,
+        statuses: Choice | Iterable[Choice] = (),
+        outcomes: Choice | Iterable[Choice] = (),
+        participant: str = "",
+        title_contains: str = "",
+        opened_from: datetime | None = None,
+        opened_before: datetime | None = None,
+        page_size: int = 0,
+    ) -> Iterator[pb.NegotiationSummary]:
+        """List the negotiations that meet every filter given, in the order of their opening."""
+        request = calls.list_request(
+            statuses=statuses,
+            outcomes=outcomes,
+            participant=participant,
+            title_contains=title_contains,
+            opened_from=opened_from,
+            opened_before=opened_before,
+            page_size=page_size,
+        )
+        return self._pages(request)
+
+    def _pages(self, request: pb.ListNegotiationsRequest) -> Iterator[pb.NegotiationSummary]:
+        while True:
+            page = self._call(self._negotiations.ListNegotiations, request)
+            yield from page.negotiations
+            if not page.next_page_token:
+                return
+            request.page_token = page.next_page_token
+
+    def _record(self, request: pb.RecordRequest) -> pb.Receipt:
+        try:
+            return self._call(self._records.Record, request).receipt
+        except errors.PourparlerError as error:
+            error.request_id = request.request_id
+            raise
+
+    def _call(
+        self, method: "grpc.UnaryUnaryMultiCallable[_Request, _Answer]", request: _Request
+    ) -> _Answer:
+        budget = Budget(self._timeout)
+        while True:
+            self._check_open()
+            try:
+                return method(request, timeout=budget.left())
+            except grpc.RpcError as failure:
+                self._pause(budget, failure)
+
+    def _replay(
+        self, request: pb.ReplayRequest, progress: Progress
+    ) -> Generator[pb.Entry, None, None]:
+        budget = Budget(self._timeout)
+        while progress.complete is None:
+            self._check_open()
+            call = self._audits.Replay(request)
+            alarm = _Alarm(budget.left(), call.cancel)
+            try:
+                for message in call:
+                    alarm.stop()
+                    yield from progress.take(message)
+                progress.end()
+            except grpc.RpcError as failure:
+                if alarm.rang:
+                    raise errors.DeadlineExceeded("The replay did not begin in time.") from failure
+                if progress.begun:
+                    raise progress.broken(errors.of_call(failure)) from failure
+                self._pause(budget, failure)
+            finally:
+                alarm.stop()
+                call.cancel()  # the reader may have left
+
+    def _pause(self, budget: Budget, failure: grpc.RpcError) -> None:
+        """Wait until the call may be tried again, or raise what it failed with."""
+        error = errors.of_call(failure)
+        pause = budget.pause(error)
+        if pause is None:
+            raise error from failure
+        time.sleep(pause)
+
+    def _check_open(self) -> None:
+        if self._closed:
+            raise RuntimeError("This client is closed.")
+
+
+class History(Iterator[pb.Entry]):
+    """The entries of a replay. Leaving it early, by `break` or `with`, ends the call.
+
+    It raises ReplayCut when the replay ends before it is complete.
+    """
+
+    def __init__(self, entries: Generator[pb.Entry, None, None], progress: Progress) -> None:
+        self._entries = entries
+        self._progress = progress
+
+    def __iter__(self) -> Self:
+        return self
+
+    def __next__(self) -> pb.Entry:
+        return next(self._entries)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """End the call."""
+        self._entries.close()
+
+    @property
+    def complete(self) -> pb.ReplayComplete | None:
+        """At what point it was computed and whether `limit` cut it short; None before its end."""
+        return self._progress.complete
+
+    @property
+    def possible_versions(self) -> frozenset[int]:
+        """With `occurred`: the versions read so far that are only possibly in."""
+        return frozenset(self._progress.possible_versions)
+
+
+class _Alarm:
+    """Ends what has not begun in time; a deadline would end what goes well, too."""
+
+    def __init__(self, seconds: float, end: Callable[[], object]) -> None:
+        self.rang = False
+        self._end = end
+        self._timer = threading.Timer(seconds, self._ring)
+        self._timer.daemon = True
+        self._timer.start()
+
+    def stop(self) -> None:
+        self._timer.cancel()
+
+    def _ring(self) -> None:
+        self.rang = True
+        self._end()
