@@ -1,0 +1,378 @@
+"""What lists over all negotiations read: a projection of the record, rebuilt at need."""
+
+import base64
+import contextlib
+import hashlib
+import hmac
+import json
+import sqlite3
+import struct
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+from google.protobuf.timestamp_pb2 import Timestamp
+
+from pourparler import v1 as pb
+from pourparler.fold import counted, evolve, is_amending
+from pourparler_service import query, shape
+from pourparler_service.refusal import refuse
+from pourparler_service.sealing import unseal
+from pourparler_service.store import Store, Stored, StoreUnavailableError
+
+FORMAT = 1
+"""The format of the database. One of another format is rebuilt."""
+
+DEFAULT_PAGE = 50
+LONGEST_PAGE = 1_000
+
+_BATCH = 2_000
+_TELLING = frozenset(
+    {
+        "negotiation_opened",
+        "negotiation_suspended",
+        "negotiation_resumed",
+        "negotiation_concluded",
+        "participant_joined",
+        "participant_changed",
+    }
+)
+_PARTIES = frozenset({pb.PARTICIPANT_ROLE_PARTY, pb.PARTICIPANT_ROLE_REPRESENTATIVE})
+
+_TABLES = """
+DROP TABLE IF EXISTS progress;
+DROP TABLE IF EXISTS negotiation;
+DROP TABLE IF EXISTS participant;
+CREATE TABLE progress (format INTEGER, log_id TEXT, position INTEGER, digest BLOB);
+CREATE TABLE negotiation (
+    opened INTEGER PRIMARY KEY,  -- the position of its first entry
+    id TEXT NOT NULL UNIQUE,
+    open_time INTEGER NOT NULL,  -- nanoseconds since 1970
+    title TEXT NOT NULL,         -- without case
+    status INTEGER NOT NULL,
+    outcome INTEGER NOT NULL,
+    head BLOB NOT NULL           -- the state, as far as a list needs it
+);
+CREATE TABLE participant (
+    id TEXT NOT NULL,
+    opened INTEGER NOT NULL,
+    PRIMARY KEY (id, opened)
+) WITHOUT ROWID;
+"""
+_PAGE = """
+SELECT opened, open_time, head FROM negotiation
+WHERE opened > :after
+    AND (:statuses IS NULL OR status IN (SELECT value FROM json_each(:statuses)))
+    AND (:outcomes IS NULL OR outcome IN (SELECT value FROM json_each(:outcomes)))
+    AND (:participant IS NULL OR EXISTS (
+        SELECT 1 FROM participant
+        WHERE participant.id = :participant AND participant.opened = negotiation.opened))
+    AND (:title IS NULL OR instr(title, :title) > 0)
+    AND (:opened_from IS NULL OR open_time >= :opened_from)
+    AND (:opened_before IS NULL OR open_time < :opened_before)
+ORDER BY opened LIMIT :most
+"""
+_INTEGERS = (-(1 << 63), (1 << 63) - 1)
+
+
+class _Head(NamedTuple):
+    """A negotiation as a list knows it."""
+
+    opened: int
+    open_time: int
+    state: pb.Negotiation
+
+
+class Catalogue:
+    """The negotiations on the record, in the order of their opening.
+
+    Every page is as fresh as the store. For any thread.
+    """
+
+    def __init__(self, store: Store, path: Path | None, *, secret: bytes, log_id: str) -> None:
+        """Follow this store in a database at `path`, or in memory.
+
+        `secret` and `log_id` are what page tokens are made with. Raises StoreUnavailableError.
+        """
+        self._store = store
+        self._tokens = _Tokens(secret, log_id)
+        self._log_id = log_id
+        self._lock = threading.Lock()  # guards the database and the position
+        self._position = 0
+        with _as_unavailable():
+            self._database = _connected(path)
+            try:
+                self._open()
+            except sqlite3.OperationalError:
+                self._database.close()
+                raise
+            except sqlite3.DatabaseError:
+                # Not a database any more: all that was in it can be read again from the record.
+                self._database.close()
+                if path is not None:
+                    for suffix in ("", "-wal", "-shm"):
+                        path.with_name(path.name + suffix).unlink(missing_ok=True)
+                self._database = _connected(path)
+                self._open()
+
+    def _open(self) -> None:
+        # What a crash loses here is read again from the record: no need to wait for the disk.
+        self._database.execute("PRAGMA journal_mode = WAL")
+        self._database.execute("PRAGMA synchronous = NORMAL")
+        progress = None
+        with contextlib.suppress(sqlite3.OperationalError):
+            progress = self._database.execute(
+                "SELECT format, log_id, position, digest FROM progress"
+            ).fetchone()
+        if progress and self._is_current(*progress):
+            self._position = progress[2]
+        else:
+            self._rebuild()
+
+    def _is_current(self, written: int, log_id: str, position: int, digest: bytes) -> bool:
+        """Whether what is in the database comes from this very record, as far as it goes."""
+        if (written, log_id) != (FORMAT, self._log_id):
+            return False
+        if not position:
+            return True
+        last = self._store.scan(position - 1, 1)
+        return bool(last) and last[0][0] == position and _digest(last[0][1]) == digest
+
+    def _rebuild(self) -> None:
+        self._database.executescript(_TABLES)
+        self._database.execute(
+            "INSERT INTO progress VALUES (?, ?, 0, ?)", (FORMAT, self._log_id, b"")
+        )
+        self._position = 0
+
+    def page(self, request: pb.ListNegotiationsRequest) -> pb.ListNegotiationsResponse:
+        """A page of a list. Blocks on the store; raises Refusal."""
+        size = _page_size(request)
+        asked = _asked(request)
+        after = self._tokens.read(request.page_token, request) if request.page_token else 0
+        with self._lock, _as_unavailable():
+            self._catch_up()
+            rows = self._database.execute(
+                _PAGE, {**asked, "after": after, "most": size + 1}
+            ).fetchall()
+        response = pb.ListNegotiationsResponse(
+            negotiations=[_summary(open_time, head) for _, open_time, head in rows[:size]]
+        )
+        if len(rows) > size:
+            response.next_page_token = self._tokens.write(rows[size - 1][0], request)
+        return response
+
+    def close(self) -> None:
+        """Let the database go."""
+        with self._lock:
+            self._database.close()
+
+    def _catch_up(self) -> None:
+        """Take in what the store has beyond the position, rows and position together."""
+        while batch := self._store.scan(self._position, _BATCH):
+            heads: dict[str, _Head] = {}
+            amended: dict[str, int] = {}
+            for position, stored in batch:
+                head = heads.get(stored.negotiation) or self._head(stored, position)
+                heads[stored.negotiation] = head
+                if _take(head.state, unseal(stored.data)):
+                    amended[stored.negotiation] = stored.version
+            for id_, version in amended.items():
+                heads[id_] = heads[id_]._replace(state=self._refolded(id_, version))
+            position, last = batch[-1]
+            with self._transaction():
+                for id_, head in heads.items():
+                    self._write(id_, head)
+                self._database.execute(
+                    "UPDATE progress SET position = ?, digest = ?", (position, _digest(last))
+                )
+            self._position = position
+
+    @contextlib.contextmanager
+    def _transaction(self) -> Iterator[None]:
+        self._database.execute("BEGIN IMMEDIATE")
+        try:
+            yield
+            self._database.execute("COMMIT")
+        except BaseException:
+            with contextlib.suppress(sqlite3.Error):
+                self._database.execute("ROLLBACK")
+            raise
+
+    def _head(self, stored: Stored, position: int) -> _Head:
+        row = self._database.execute(
+            "SELECT opened, open_time, head FROM negotiation WHERE id = ?", (stored.negotiation,)
+        ).fetchone()
+        if row:
+            return _Head(row[0], row[1], pb.Negotiation.FromString(row[2]))
+        record_time = unseal(stored.data).header.record_time
+        return _Head(position, record_time.ToNanoseconds(), pb.Negotiation())
+
+    def _refolded(self, id_: str, version: int) -> pb.Negotiation:
+        """The head after an entry that speaks of earlier ones."""
+        state = pb.Negotiation()
+        entries = [unseal(stored.data) for stored in self._store.read(id_, upto=version)]
+        for entry, _ in counted(entries):
+            _take(state, entry)
+        _move_on(state, entries[-1])
+        return state
+
+    def _write(self, id_: str, head: _Head) -> None:
+        state = head.state
+        self._database.execute(
+            "INSERT OR REPLACE INTO negotiation VALUES (?, ?, ?, ?, ?, ?, ?)",
+            (
+                head.opened,
+                id_,
+                head.open_time,
+                state.words.title.casefold(),
+                state.status,
+                state.outcome,
+                state.SerializeToString(),
+            ),
+        )
+        self._database.execute("DELETE FROM participant WHERE opened = ?", (head.opened,))
+        self._database.executemany(
+            "INSERT INTO participant VALUES (?, ?)",
+            [(participant, head.opened) for participant in state.participants],
+        )
+
+
+def _connected(path: Path | None) -> sqlite3.Connection:
+    return sqlite3.connect(path or ":memory:", check_same_thread=False, isolation_level=None)
+
+
+def _take(state: pb.Negotiation, entry: pb.Entry) -> bool:
+    """Take an entry into a head; whether it is one after which the head has to be folded anew."""
+    if entry.facts.WhichOneof("event") in _TELLING:
+        # Of all words a list shows the title alone: nobody's name is copied here.
+        told = pb.Entry(header=entry.header, facts=entry.facts)
+        if entry.facts.HasField("negotiation_opened"):
+            told.words.title = entry.words.title
+        evolve(state, told)
+    else:
+        _move_on(state, entry)
+    return is_amending(entry)
+
+
+def _move_on(state: pb.Negotiation, entry: pb.Entry) -> None:
+    state.name = f"negotiations/{entry.header.negotiation}"
+    state.version = entry.header.version
+    state.update_time.CopyFrom(entry.header.record_time)
+
+
+def _summary(open_time: int, head: bytes) -> pb.NegotiationSummary:
+    state = pb.Negotiation.FromString(head)
+    opened = Timestamp()
+    opened.FromNanoseconds(open_time)
+    return pb.NegotiationSummary(
+        name=state.name,
+        title=state.words.title,
+        status=state.status,
+        outcome=state.outcome,
+        version=state.version,
+        open_time=opened,
+        update_time=state.update_time,
+        parties=sorted(
+            id_ for id_, part in state.participants.items() if part.facts.role in _PARTIES
+        ),
+    )
+
+
+def _page_size(request: pb.ListNegotiationsRequest) -> int:
+    if request.page_size < 0:
+        refuse(
+            pb.ERROR_REASON_FIELD_INVALID,
+            f"The page_size is {request.page_size}; it cannot be below 0.",
+            "page_size",
+        )
+    return min(request.page_size or DEFAULT_PAGE, LONGEST_PAGE)
+
+
+def _asked(request: pb.ListNegotiationsRequest) -> dict[str, str | int | None]:
+    """The filters of a request, as the statement takes them. Raises Refusal."""
+    query.check_enum(request, "statuses")
+    query.check_enum(request, "outcomes")
+    if request.participant_id:
+        shape.check_id(request.participant_id, "participant_id")
+    return {
+        "statuses": json.dumps(list(request.statuses)) if request.statuses else None,
+        "outcomes": json.dumps(list(request.outcomes)) if request.outcomes else None,
+        "participant": request.participant_id or None,
+        "title": request.title_contains.casefold() or None,
+        "opened_from": _time(request, "opened_from"),
+        "opened_before": _time(request, "opened_before"),
+    }
+
+
+def _time(request: pb.ListNegotiationsRequest, name: str) -> int | None:
+    if not request.HasField(name):  # type: ignore[arg-type]
+        return None
+    lowest, highest = _INTEGERS
+    return max(lowest, min(query.nanoseconds(getattr(request, name), name), highest))
+
+
+class _Tokens:
+    """Page tokens: where a list goes on, for nobody to change or to use for another list.
+
+    They hold good for one query, however long its pages, over one record, and grant nothing.
+    """
+
+    _PAYLOAD = struct.Struct(">BQ16s")
+    _CODE_BYTES = 17  # together with the payload, a length that base64 needs no padding for
+
+    def __init__(self, secret: bytes, log_id: str) -> None:
+        self._secret = secret
+        self._log_id = log_id.encode()
+
+    def write(self, after: int, request: pb.ListNegotiationsRequest) -> str:
+        payload = self._PAYLOAD.pack(FORMAT, after, _query_digest(request))
+        return base64.urlsafe_b64encode(payload + self._code(payload)).decode("ascii")
+
+    def read(self, token: str, request: pb.ListNegotiationsRequest) -> int:
+        """The position after which the list goes on; refuse a token that was not written for it."""
+        after = self._opened(token, request)
+        if after is None:
+            refuse(
+                pb.ERROR_REASON_PAGE_TOKEN_INVALID,
+                "The page_token was not given out for this list. Begin the list again without one.",
+                "page_token",
+            )
+        return after
+
+    def _opened(self, token: str, request: pb.ListNegotiationsRequest) -> int | None:
+        try:
+            said = base64.urlsafe_b64decode(token.encode("ascii"))
+        except ValueError:
+            return None
+        payload, code = said[: self._PAYLOAD.size], said[self._PAYLOAD.size :]
+        if len(token) * 3 != len(said) * 4 or not hmac.compare_digest(code, self._code(payload)):
+            return None
+        _, after, digest = self._PAYLOAD.unpack(payload)
+        return after if hmac.compare_digest(digest, _query_digest(request)) else None
+
+    def _code(self, payload: bytes) -> bytes:
+        keyed = hmac.digest(self._secret, self._log_id + b"\0" + payload, "sha256")
+        return keyed[: self._CODE_BYTES]
+
+
+def _query_digest(request: pb.ListNegotiationsRequest) -> bytes:
+    asked = pb.ListNegotiationsRequest()
+    asked.CopyFrom(request)
+    asked.ClearField("page_token")
+    asked.ClearField("page_size")
+    return hashlib.sha256(asked.SerializeToString(deterministic=True)).digest()[:16]
+
+
+def _digest(stored: Stored) -> bytes:
+    return hashlib.sha256(stored.data).digest()
+
+
+@contextlib.contextmanager
+def _as_unavailable() -> Iterator[None]:
+    try:
+        yield
+    except sqlite3.Error as error:
+        message = f"the catalogue failed: {error}"
+        raise StoreUnavailableError(message) from error

@@ -1,0 +1,344 @@
+"""The outermost wrapper of every call: parse, deadline, caller, limits, errors to status.
+
+Nothing that a caller sends comes out of it as a fault.
+"""
+
+import asyncio
+import contextlib
+import logging
+import secrets
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from typing import Any, NamedTuple, Never, TypeVar
+
+import grpc
+from google.protobuf.descriptor import MethodDescriptor, ServiceDescriptor
+from google.protobuf.descriptor_pb2 import MethodOptions
+from google.protobuf.message import DecodeError, Message
+from google.protobuf.message_factory import GetMessageClass
+from google.rpc import error_details_pb2
+from google.rpc.status_pb2 import Status
+
+from pourparler import v1 as pb
+from pourparler_service import access
+from pourparler_service.refusal import Refusal, Violation, name_of, refuse, status_of
+from pourparler_service.store import StoreUnavailableError
+
+_LOG = logging.getLogger(__name__)
+
+DOMAIN = "pourparler.v1"
+"""The domain of every ErrorInfo."""
+
+_STATUS_TRAILER = "grpc-status-details-bin"
+# Clients refuse headers of more than 8 KiB in all; details are sent in base64, beside the message.
+_DETAILS_BYTES = 3_072
+_TEXT_CHARACTERS = 400
+_VALUE_CHARACTERS = 200
+
+_RETRY_SECONDS = {
+    pb.ERROR_REASON_OVERLOADED: 0.5,
+    pb.ERROR_REASON_STORE_UNAVAILABLE: 2.0,
+    pb.ERROR_REASON_SHUTTING_DOWN: 1.0,
+}
+
+_Context = grpc.aio.ServicerContext[Any, Any]
+_Answer = TypeVar("_Answer")
+
+# Releases of googleapis-common-protos before 1.67 do not have it.
+_HAS_REASON = "reason" in error_details_pb2.BadRequest.FieldViolation.DESCRIPTOR.fields_by_name
+
+
+class Call(NamedTuple):
+    """What the guard knows of a call: who calls, and until when.
+
+    The deadline is on the clock of `time.monotonic`; None for a stream that has none.
+    """
+
+    caller: str
+    deadline: float | None
+
+
+class Limit:
+    """How many calls of a kind may be under way at once. Belongs to the event loop's thread."""
+
+    def __init__(self, kind: str, most: int) -> None:
+        """Let in at most so many."""
+        self._kind = kind
+        self._free = self._most = most
+
+    @contextlib.contextmanager
+    def place(self) -> Iterator[None]:
+        """Take a place for the length of a call; refuse if there is none."""
+        if not self._free:
+            refuse(
+                pb.ERROR_REASON_OVERLOADED,
+                f"There are {self._most} {self._kind} under way, as many as there may be."
+                " Nothing was done; try again later.",
+                limit=str(self._most),
+            )
+        self._free -= 1
+        try:
+            yield
+        finally:
+            self._free += 1
+
+
+class Guard:
+    """Wraps methods of servicers into handlers of raw bytes. Belongs to the event loop's thread.
+
+    A servicer's method takes the parsed request and the Call. One that answers once is a coroutine
+    function that returns a message, or its bytes; one that answers with a stream is an async
+    generator of messages, or their bytes.
+    """
+
+    def __init__(
+        self,
+        *,
+        unary_calls: int,
+        streams: int,
+        unary_seconds: float,
+        request_bytes: int,
+        on_store_failure: Callable[[], None],
+    ) -> None:
+        """Set the limits; `on_store_failure` is told when a call fails because the store did."""
+        self._unary = Limit("calls", unary_calls)
+        self._streams = Limit("streams", streams)
+        self._unary_seconds = unary_seconds
+        self._request_bytes = request_bytes
+        self._on_store_failure = on_store_failure
+        self._closing = False
+
+    def close(self) -> None:
+        """Refuse every call that comes from now on."""
+        self._closing = True
+
+    def handlers(
+        self, service: ServiceDescriptor, servicer: object, name: str | None = None
+    ) -> grpc.GenericRpcHandler:
+        """The handlers of all methods of a service, under its own name or another."""
+        return grpc.method_handlers_generic_handler(
+            name or service.full_name,
+            {
+                method.name: self._handler(method, getattr(servicer, method.name))
+                for method in service.methods
+            },
+        )
+
+    def _handler(
+        self, method: MethodDescriptor, call: Callable[..., Any]
+    ) -> "grpc.RpcMethodHandler[Any, Any]":
+        # Without a deserializer the bytes come as they are: gRPC would answer garbage as UNKNOWN.
+        if method.client_streaming:
+            return grpc.stream_stream_rpc_method_handler(self._stream_stream(method, call))
+        if method.server_streaming:
+            return grpc.unary_stream_rpc_method_handler(self._unary_stream(method, call))
+        return grpc.unary_unary_rpc_method_handler(self._unary_unary(method, call))
+
+    def _unary_unary(
+        self, method: MethodDescriptor, call: Callable[[Any, Call], Awaitable[Message | bytes]]
+    ) -> Any:
+        request_type = GetMessageClass(method.input_type)
+        # A call that changes something is not cut off here: only the writer knows whether it has.
+        cut_off = (
+            method.GetOptions().idempotency_level == MethodOptions.NO_SIDE_EFFECTS
+            or not method.full_name.startswith(DOMAIN)
+        )
+
+        async def handler(data: bytes, context: _Context) -> bytes:
+            async with self._answering(method, context):
+                request = self._parsed(request_type, data)
+                deadline = self._deadline(context, self._unary_seconds)
+                known = Call(access.caller(context.peer()), deadline)
+                with self._unary.place():
+                    answer = call(request, known)
+                    return _bytes(await (_within(deadline, answer) if cut_off else answer))
+            raise AssertionError("a call that fails is aborted")
+
+        return handler
+
+    def _unary_stream(
+        self, method: MethodDescriptor, call: Callable[[Any, Call], AsyncIterator[Message | bytes]]
+    ) -> Any:
+        request_type = GetMessageClass(method.input_type)
+
+        async def handler(data: bytes, context: _Context) -> None:
+            async with self._answering(method, context):
+                request = self._parsed(request_type, data)
+                known = Call(access.caller(context.peer()), self._deadline(context, None))
+                with self._streams.place():
+                    await _written(call(request, known), context)
+
+        return handler
+
+    def _stream_stream(
+        self,
+        method: MethodDescriptor,
+        call: Callable[[AsyncIterator[Any], Call], AsyncIterator[Message | bytes]],
+    ) -> Any:
+        request_type = GetMessageClass(method.input_type)
+
+        async def handler(received: AsyncIterator[bytes], context: _Context) -> None:
+            async def requests() -> AsyncIterator[Message]:
+                async for data in received:
+                    yield self._parsed(request_type, data)
+
+            async with self._answering(method, context):
+                known = Call(access.caller(context.peer()), self._deadline(context, None))
+                with self._streams.place():
+                    await _written(call(requests(), known), context)
+
+        return handler
+
+    @contextlib.asynccontextmanager
+    async def _answering(self, method: MethodDescriptor, context: _Context) -> AsyncIterator[None]:
+        """Answer with a status whatever a call ends in, but for cancellation: nobody waits."""
+        try:
+            if self._closing:
+                refuse(
+                    pb.ERROR_REASON_SHUTTING_DOWN,
+                    "The service is shutting down. Nothing was done; try again.",
+                )
+            yield
+        except Refusal as refusal:
+            if refusal.reason == pb.ERROR_REASON_STORE_UNAVAILABLE:
+                self._on_store_failure()
+            await _refused(context, refusal)
+        except StoreUnavailableError as error:
+            _LOG.warning("store failed in %s: %s", method.full_name, error)
+            self._on_store_failure()
+            await _refused(
+                context,
+                _single(
+                    pb.ERROR_REASON_STORE_UNAVAILABLE,
+                    "The store cannot be read or written at the moment. Try again later; to record,"
+                    " with the same request id.",
+                ),
+            )
+        except Exception:  # noqa: BLE001 - the last one to know: told by its id, and logged
+            fault_id = secrets.token_hex(8)
+            _LOG.exception("fault %s in %s", fault_id, method.full_name)
+            await _refused(
+                context,
+                _single(
+                    pb.ERROR_REASON_INTERNAL_FAULT,
+                    f"The service is at fault. Its log says more under {fault_id}.",
+                    fault_id=fault_id,
+                ),
+            )
+
+    def _parsed(self, request_type: type[Message], data: bytes) -> Message:
+        if len(data) > self._request_bytes:
+            refuse(
+                pb.ERROR_REASON_MESSAGE_TOO_LARGE,
+                f"The request has {len(data)} bytes; the service takes up to"
+                f" {self._request_bytes}. Send it in parts.",
+                size=str(len(data)),
+                limit=str(self._request_bytes),
+            )
+        try:
+            return request_type.FromString(data)
+        except DecodeError:
+            name = str(request_type.DESCRIPTOR.full_name)
+            refuse(
+                pb.ERROR_REASON_MALFORMED,
+                f"The bytes of the request are not a {name}, or a text in it is not UTF-8.",
+                type=name,
+            )
+
+    def _deadline(self, context: _Context, longest: float | None) -> float | None:
+        remaining: float | None = context.time_remaining()
+        if remaining is None:
+            remaining = longest
+        elif remaining <= 0:
+            _too_late()
+        return None if remaining is None else time.monotonic() + remaining
+
+
+def _too_late() -> Never:
+    refuse(pb.ERROR_REASON_DEADLINE, "The deadline passed before the call was done.")
+
+
+async def _within(deadline: float | None, answer: Awaitable[_Answer]) -> _Answer:
+    remaining = None if deadline is None else deadline - time.monotonic()
+    limit = asyncio.timeout(remaining)
+    try:
+        async with limit:
+            return await answer
+    except TimeoutError:
+        if limit.expired():
+            _too_late()
+        raise
+
+
+async def _written(answers: AsyncIterator[Message | bytes], context: _Context) -> None:
+    """Send a stream, and close it whichever way this ends, so that it lets go what it holds."""
+    async with contextlib.aclosing(answers) as open_answers:  # type: ignore[type-var]
+        async for answer in open_answers:
+            await context.write(_bytes(answer))
+
+
+def _bytes(answer: Message | bytes) -> bytes:
+    return answer if isinstance(answer, bytes) else answer.SerializeToString()
+
+
+def _single(reason: int, text: str, **metadata: str) -> Refusal:
+    return Refusal([Violation(reason, "", text, metadata)])
+
+
+async def _refused(context: _Context, refusal: Refusal) -> Never:
+    code = grpc.StatusCode[status_of(refusal.reason)]
+    status = status_message(refusal)
+    await context.abort(code, status.message, ((_STATUS_TRAILER, status.SerializeToString()),))
+
+
+def status_message(refusal: Refusal) -> Status:
+    """A refusal as google.rpc.Status with details, never more of them than headers may hold."""
+    code = grpc.StatusCode[status_of(refusal.reason)]
+    number, _ = code.value
+    text = _short(refusal.text, _TEXT_CHARACTERS)
+    status = Status(code=number, message=text)
+    metadata = {key: _short(value, _VALUE_CHARACTERS) for key, value in refusal.metadata.items()}
+    if refusal.field:
+        metadata["field"] = refusal.field
+    _add(
+        status,
+        error_details_pb2.ErrorInfo(
+            reason=name_of(refusal.reason), domain=DOMAIN, metadata=metadata
+        ),
+    )
+    seconds = _RETRY_SECONDS.get(refusal.reason)
+    if seconds is not None:
+        retry = error_details_pb2.RetryInfo()
+        retry.retry_delay.FromMilliseconds(int(seconds * 1_000))
+        _add(status, retry)
+    if code is grpc.StatusCode.INVALID_ARGUMENT:
+        bad_request = error_details_pb2.BadRequest()
+        for violation in refusal.violations:
+            bad_request.field_violations.add(
+                field=violation.field,
+                description=_short(violation.text, _TEXT_CHARACTERS),
+                **({"reason": name_of(violation.reason)} if _HAS_REASON else {}),
+            )
+            if status.ByteSize() + bad_request.ByteSize() > _DETAILS_BYTES:
+                del bad_request.field_violations[-1]
+                break
+        if bad_request.field_violations:
+            _add(status, bad_request)
+    elif code is grpc.StatusCode.FAILED_PRECONDITION:
+        failure = error_details_pb2.PreconditionFailure()
+        for violation in refusal.violations:
+            failure.violations.add(
+                type=name_of(violation.reason),
+                subject=violation.field,
+                description=_short(violation.text, _TEXT_CHARACTERS),
+            )
+        _add(status, failure)
+    return status
+
+
+def _add(status: Status, detail: Message) -> None:
+    status.details.add().Pack(detail)
+
+
+def _short(text: str, most: int) -> str:
+    return text if len(text) <= most else text[: most - 1] + "…"

@@ -1,0 +1,162 @@
+"""The history as a stream: which entries are asked for, and how they make messages. Pure."""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import NamedTuple
+
+from pourparler import v1 as pb
+from pourparler.contract import ENTRY_TYPES, entry_type, references, rule_of
+from pourparler.fold import is_amending
+from pourparler_service import query
+from pourparler_service.negotiations import Replayed
+from pourparler_service.refusal import quoted, refuse
+from pourparler_service.sealing import framed
+
+BATCH_ENTRIES = 256
+"""How many entries a message has at most."""
+
+BATCH_BYTES = 262_144
+"""How many bytes of entries a message has at most, unless a single entry has more."""
+
+_ON_TOPICS = frozenset(
+    {
+        pb.PART_KIND_STATEMENT,
+        pb.PART_KIND_POSITION,
+        pb.PART_KIND_QUESTION,
+        pb.PART_KIND_PROPOSAL,
+        pb.PART_KIND_AGREEMENT,
+        pb.PART_KIND_MILESTONE,
+    }
+)
+
+
+class Selection(NamedTuple):
+    """The entries that are sent, in their order, and whether the limit cut them short."""
+
+    replayed: Sequence[Replayed]
+    limited: bool
+
+
+class _Part(NamedTuple):
+    """A part of the negotiation, as entries name it."""
+
+    kind: int
+    id: str
+
+
+def check(request: pb.ReplayRequest) -> None:
+    """Refuse filters that can meet nothing."""
+    query.check_as_of(request.as_of, "as_of")
+    query.check_length(request.entry_types, "entry_types")
+    for place, name in enumerate(request.entry_types):
+        if name not in ENTRY_TYPES:
+            refuse(
+                pb.ERROR_REASON_FIELD_INVALID,
+                f"There is no entry type {quoted(name)}. Entry types are named like"
+                " 'statement_recorded'.",
+                f"entry_types[{place}]",
+            )
+    query.check_ids(request.participant_ids, "participant_ids")
+    query.check_ids(request.topic_ids, "topic_ids")
+    query.check_enum(request, "bases")
+
+
+def select(replayed: Sequence[Replayed], request: pb.ReplayRequest) -> Selection:
+    """Those of all entries at a point that a request asks for."""
+    found: Iterable[Replayed] = replayed
+    if request.after_version:
+        found = (one for one in found if one.entry.header.version > request.after_version)
+    if request.entry_types:
+        types = set(request.entry_types)
+        found = (one for one in found if one.entry.facts.WhichOneof("event") in types)
+    if request.bases:
+        bases = set(request.bases)
+        found = (one for one in found if one.entry.facts.provenance.basis in bases)
+    if request.participant_ids or request.topic_ids:
+        named = _named_by_version(replayed)
+        if request.participant_ids:
+            who = {_Part(pb.PART_KIND_PARTICIPANT, id_) for id_ in request.participant_ids}
+            found = _naming(found, named, who)
+        if request.topic_ids:
+            found = _naming(found, named, _on_topics(replayed, request.topic_ids))
+    chosen = list(found)
+    if request.reverse:
+        chosen.reverse()
+    if request.limit and len(chosen) > request.limit:
+        return Selection(chosen[: request.limit], limited=True)
+    return Selection(chosen, limited=False)
+
+
+def _naming(
+    found: Iterable[Replayed], named: Mapping[int, set[_Part]], parts: set[_Part]
+) -> Iterator[Replayed]:
+    return (one for one in found if not parts.isdisjoint(named[one.entry.header.version]))
+
+
+def _named_by_version(replayed: Iterable[Replayed]) -> dict[int, set[_Part]]:
+    """What each entry names. What is said of an entry names all that the entry does."""
+    named: dict[int, set[_Part]] = {}
+    for one in replayed:
+        facts = one.entry.facts
+        parts = _named(facts)
+        if is_amending(one.entry):
+            event = getattr(facts, facts.WhichOneof("event") or "")
+            parts |= named.get(event.target_version, set())
+        named[one.entry.header.version] = parts
+    return named
+
+
+def _named(facts: pb.Facts) -> set[_Part]:
+    parts = {_Part(reference.kind, reference.id) for reference in references(facts)}
+    brought = _brought(facts)
+    if brought:
+        parts.add(brought)
+    if facts.WhichOneof("event") == "entry_corrected":
+        parts |= _named(facts.entry_corrected.replacement)
+    return parts
+
+
+def _brought(facts: pb.Facts) -> _Part | None:
+    """The part that an entry brings, if it brings one."""
+    kind = entry_type(facts)
+    if kind is None or kind.introduces is None:
+        return None
+    event = getattr(facts, kind.name)
+    return _Part(rule_of(kind.introduces).introduces, getattr(event, kind.introduces.name))
+
+
+def _on_topics(replayed: Iterable[Replayed], topic_ids: Iterable[str]) -> set[_Part]:
+    """These topics, and all parts on them, as the entries that brought or corrected them say."""
+    topics = {_Part(pb.PART_KIND_TOPIC, id_) for id_ in topic_ids}
+    found = set(topics)
+    for one in replayed:
+        for facts in (one.entry.facts, one.entry.facts.entry_corrected.replacement):
+            part = _brought(facts)
+            if part and part.kind in _ON_TOPICS and not topics.isdisjoint(_named(facts)):
+                found.add(part)
+    return found
+
+
+def messages(selection: Selection, computed_at: pb.ComputedAt) -> Iterator[bytes]:
+    """The bytes of the ReplayResponses: the entries as they are stored, then that this was all."""
+    batch: list[bytes] = []
+    possible: list[int] = []
+    size = 0
+    for one in selection.replayed:
+        if batch and (len(batch) == BATCH_ENTRIES or size + len(one.data) > BATCH_BYTES):
+            yield _message(batch, possible)
+            batch, possible, size = [], [], 0
+        batch.append(framed(pb.ReplayResponse.ENTRIES_FIELD_NUMBER, one.data))
+        size += len(one.data)
+        if one.possible:
+            possible.append(one.entry.header.version)
+    if batch:
+        yield _message(batch, possible)
+    complete = pb.ReplayComplete(
+        entry_count=len(selection.replayed), computed_at=computed_at, limited=selection.limited
+    )
+    yield pb.ReplayResponse(complete=complete).SerializeToString()
+
+
+def _message(batch: Iterable[bytes], possible: Iterable[int]) -> bytes:
+    rest = pb.ReplayResponse(possible_versions=possible).SerializeToString()
+    return b"".join(batch) + rest

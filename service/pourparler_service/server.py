@@ -1,0 +1,247 @@
+"""The composition root: settings to rooms, rooms to a server, and its beginning and end."""
+
+import asyncio
+import contextlib
+import logging
+import secrets
+import signal
+import sys
+import threading
+import uuid
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import Any
+
+import grpc
+import uvloop
+from google.protobuf.descriptor import ServiceDescriptor
+from google.protobuf.message import Message
+from grpc_health.v1 import health_pb2
+from grpc_reflection.v1alpha import reflection_pb2
+from grpc_reflection.v1alpha._async import ReflectionServicer
+
+from pourparler import v1 as pb
+from pourparler_service import access
+from pourparler_service.catalogue import Catalogue
+from pourparler_service.folder import Folder, FolderError
+from pourparler_service.guard import Guard
+from pourparler_service.negotiations import Negotiations
+from pourparler_service.servicers.audit import AuditServicer
+from pourparler_service.servicers.health import HealthServicer
+from pourparler_service.servicers.negotiation import NegotiationServicer
+from pourparler_service.servicers.record import RecordServicer
+from pourparler_service.settings import Settings
+from pourparler_service.store import StoreSettingsError, StoreUnavailableError, open_store
+from pourparler_service.writer import Writer
+
+_LOG = logging.getLogger(__name__)
+
+_THREADS = 4
+
+
+def _service(request: type[Message], name: str) -> ServiceDescriptor:
+    """The service of this name in the file of one of its requests."""
+    file: Any = request.DESCRIPTOR.file
+    found: ServiceDescriptor = file.services_by_name[name]
+    return found
+
+
+_RECORD = _service(pb.RecordRequest, "RecordService")
+_NEGOTIATION = _service(pb.GetNegotiationRequest, "NegotiationService")
+_AUDIT = _service(pb.ReplayRequest, "AuditService")
+_HEALTH = _service(health_pb2.HealthCheckRequest, "Health")
+_REFLECTION = _service(reflection_pb2.ServerReflectionRequest, "ServerReflection")
+_SERVICES = tuple(service.full_name for service in (_RECORD, _NEGOTIATION, _AUDIT))
+# On the wire v1 equals v1alpha, which is all that grpcio-reflection has. It is not in the list of
+# services: clients would look for its descriptor, which there is not.
+_REFLECTION_V1 = "grpc.reflection.v1.ServerReflection"
+
+
+class ServeError(Exception):
+    """The service cannot start. The text says why, in one sentence for the operator."""
+
+
+class Rooms:
+    """All that a service needs beneath the wire, opened together and closed together."""
+
+    def __init__(self, settings: Settings) -> None:
+        """Open the store, and what reads and writes it.
+
+        Raises FolderError, StoreSettingsError or StoreUnavailableError.
+        """
+        with contextlib.ExitStack() as opened:
+            folder = opened.enter_context(Folder(settings.data)) if settings.data else None
+            path = folder.path if folder else None
+            store = open_store(path, settings.environment)
+            opened.callback(store.close)
+            self.catalogue = Catalogue(
+                store,
+                path / "catalogue.sqlite" if path else None,
+                secret=folder.secret("page-tokens") if folder else secrets.token_bytes(32),
+                log_id=folder.log_id if folder else str(uuid.uuid4()),
+            )
+            opened.callback(self.catalogue.close)
+            self.threads = ThreadPoolExecutor(_THREADS, thread_name_prefix="reader")
+            opened.callback(self.threads.shutdown, cancel_futures=True)
+            self.store = store
+            self.negotiations = Negotiations(store)
+            self.writer = Writer(store)
+            self.writer.start()
+            opened.callback(self.writer.close)
+            self.close = opened.pop_all().close
+
+    def probe(self) -> None:
+        """See that entries can be recorded and read. Raises StoreUnavailableError."""
+        if not self.writer.alive:
+            message = "the writer has stopped"
+            raise StoreUnavailableError(message)
+        self.store.probe()
+
+
+async def _serve(settings: Settings, started: Callable[[str], None], stop: asyncio.Event) -> None:
+    """Serve until `stop` is set. `started` is told the address once calls are taken."""
+    with _as_serve_error(settings):
+        host, _ = access.listening(settings.address)
+        rooms = Rooms(settings)
+    try:
+        health = HealthServicer(_SERVICES, rooms.probe, rooms.threads, settings.probe_seconds)
+        guard = Guard(
+            unary_calls=settings.unary_calls,
+            streams=settings.streams,
+            unary_seconds=settings.unary_seconds,
+            request_bytes=settings.request_bytes,
+            on_store_failure=health.look_soon,
+        )
+        server = grpc.aio.server(options=_options(settings))
+        server.add_generic_rpc_handlers(_handlers(rooms, guard, health))
+        with _as_serve_error(settings):
+            port = server.add_insecure_port(settings.address)
+        await server.start()
+        looking = asyncio.create_task(health.keep_looking())
+        started(f"[{host}]:{port}" if ":" in host else f"{host}:{port}")
+        await stop.wait()
+
+        # Whoever asks is told first; then nothing new is taken, and what is under way is finished.
+        health.close()
+        guard.close()
+        await server.stop(settings.grace_seconds)
+        looking.cancel()
+        await asyncio.wait([looking])
+    finally:
+        rooms.close()
+
+
+def _handlers(
+    rooms: Rooms, guard: Guard, health: HealthServicer
+) -> tuple[grpc.GenericRpcHandler, ...]:
+    reflecting = ReflectionServicer((*_SERVICES, _HEALTH.full_name, _REFLECTION.full_name))
+    return (
+        guard.handlers(_RECORD, RecordServicer(rooms.writer, rooms.threads)),
+        guard.handlers(
+            _NEGOTIATION, NegotiationServicer(rooms.negotiations, rooms.catalogue, rooms.threads)
+        ),
+        guard.handlers(_AUDIT, AuditServicer(rooms.negotiations, rooms.threads)),
+        guard.handlers(_HEALTH, health),
+        guard.handlers(_REFLECTION, reflecting),
+        guard.handlers(_REFLECTION, reflecting, _REFLECTION_V1),
+    )
+
+
+def _options(settings: Settings) -> list[tuple[str, int]]:
+    return [
+        # Else a stray older server on the same port would silently take half of the connections.
+        ("grpc.so_reuseport", 0),
+        # Larger requests than are taken are received, so that the guard can say what is wrong.
+        ("grpc.max_receive_message_length", 4 * settings.request_bytes),
+        ("grpc.max_concurrent_streams", 128),
+        ("grpc.max_connection_age_ms", 300_000),
+        ("grpc.max_connection_age_grace_ms", 30_000),
+        ("grpc.keepalive_time_ms", 60_000),
+        ("grpc.keepalive_timeout_ms", 20_000),
+        # By default clients that ping more often than every five minutes are thrown out.
+        ("grpc.http2.min_recv_ping_interval_without_data_ms", 20_000),
+    ]
+
+
+@contextlib.contextmanager
+def _as_serve_error(settings: Settings) -> Iterator[None]:
+    """Let whatever keeps the service from starting go on as a ServeError."""
+    try:
+        yield
+    except (FolderError, StoreSettingsError, access.AddressError) as error:
+        raise ServeError(str(error)) from error
+    except StoreUnavailableError as error:
+        message = f"The store cannot be opened: {error}."
+        raise ServeError(message) from error
+    except RuntimeError as error:
+        message = (
+            f"The address {settings.address} cannot be listened to: another service is using it,"
+            " or it is not this machine's."
+        )
+        raise ServeError(message) from error
+
+
+def serve(settings: Settings) -> None:
+    """Serve until SIGINT or SIGTERM. Raises ServeError if the service cannot start."""
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s")
+
+    async def until_signalled() -> None:
+        stop = asyncio.Event()
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGINT, signal.SIGTERM):
+            loop.add_signal_handler(number, stop.set)
+        await _serve(settings, lambda address: _announce(settings, address), stop)
+
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        runner.run(until_signalled())
+
+
+def _announce(settings: Settings, address: str) -> None:
+    where = f"data in {settings.data.resolve()}" if settings.data else "data in memory only"
+    sys.stdout.write(
+        f"Pourparler serves on {address}, {where}. Only this machine can reach it, and everybody on"
+        " this machine can read and record everything: callers are not told apart yet.\n"
+    )
+    sys.stdout.flush()
+
+
+@contextlib.contextmanager
+def running(settings: Settings | None = None) -> Iterator[str]:
+    """A service in this process, on a thread of its own, while the block lasts: its address.
+
+    Without settings it is in memory, on any free port. Raises ServeError if it cannot start.
+    """
+    chosen = settings or Settings.in_memory()
+    started: Future[tuple[str, Callable[[], None]]] = Future()
+
+    async def until_stopped() -> None:
+        stop = asyncio.Event()
+        loop = asyncio.get_running_loop()
+
+        def stop_it() -> None:
+            loop.call_soon_threadsafe(stop.set)
+
+        await _serve(chosen, lambda address: started.set_result((address, stop_it)), stop)
+
+    def run() -> None:
+        try:
+            with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+                runner.run(until_stopped())
+        except BaseException as error:
+            if started.done():
+                _LOG.exception("the service failed")
+                raise
+            started.set_exception(error)
+
+    thread = threading.Thread(target=run, name="service")
+    thread.start()
+    try:
+        address, stop_it = started.result()
+    except BaseException:
+        thread.join()
+        raise
+    try:
+        yield address
+    finally:
+        stop_it()
+        thread.join()

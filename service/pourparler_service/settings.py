@@ -1,0 +1,62 @@
+"""What an operator can choose: where the record is kept, and where the service listens."""
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Self
+
+from pourparler_service.store import IN_MEMORY
+
+DEFAULT_ADDRESS = "127.0.0.1:50710"
+DEFAULT_DATA = "pourparler-data"
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """The settings of one service."""
+
+    data: Path | None = None
+    """The data folder. None: the record is kept in memory, and gone with the process."""
+    address: str = DEFAULT_ADDRESS
+    """Where to listen, `HOST:PORT`; port 0 for any that is free. Only loopback is accepted."""
+    environment: Mapping[str, str] = field(default_factory=dict)
+    """The environment variables of the `eventsourcing` library."""
+    request_bytes: int = 1 << 20
+    """The largest request. Its receipt, which is longer, then fits into what clients receive."""
+    unary_calls: int = 1_000
+    """How many calls that are answered with one message may be under way at once."""
+    streams: int = 64
+    """How many calls that are answered with a stream may be under way at once."""
+    unary_seconds: float = 30.0
+    """How long a call without a deadline of its own may take."""
+    grace_seconds: float = 10.0
+    """How long calls may go on when the service stops."""
+    probe_seconds: float = 10.0
+    """How often the store is tried out when nobody asks for its health."""
+
+    @classmethod
+    def from_environment(
+        cls,
+        environment: Mapping[str, str] | None = None,
+        *,
+        data: Path | str | None = None,
+        address: str | None = None,
+    ) -> Self:
+        """The settings that POURPARLER_DATA, POURPARLER_ADDRESS and PERSISTENCE_MODULE make.
+
+        What is given as an argument wins.
+        """
+        said = dict(os.environ if environment is None else environment)
+        in_memory = data is None and said.get("PERSISTENCE_MODULE") == IN_MEMORY
+        folder = Path(data or said.get("POURPARLER_DATA") or DEFAULT_DATA)
+        return cls(
+            data=None if in_memory else folder,
+            address=address or said.get("POURPARLER_ADDRESS") or DEFAULT_ADDRESS,
+            environment=said,
+        )
+
+    @classmethod
+    def in_memory(cls, address: str = "127.0.0.1:0") -> Self:
+        """The settings of a service that keeps its record in memory, on any free port."""
+        return cls(address=address, environment={"PERSISTENCE_MODULE": IN_MEMORY})
