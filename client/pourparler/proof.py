@@ -1,0 +1,258 @@
+"""Merkle trees as in RFC 6962: what a log can prove of itself, beside how to check it.
+
+Pure: hashlib only. Sections named are those of RFC 6962, and of RFC 9162 for the checks.
+"""
+
+import hashlib
+from collections.abc import Iterable, Sequence
+
+HASH_BYTES = 32
+
+EMPTY_ROOT = hashlib.sha256().digest()
+"""The root of a tree without leaves (2.1)."""
+
+
+class ProofError(ValueError):
+    """A proof does not show what it should. The text says in what respect."""
+
+
+def leaf_hash(data: bytes) -> bytes:
+    """The hash of a leaf: SHA-256 of 0x00 and its data (2.1)."""
+    return hashlib.sha256(b"\x00" + data).digest()
+
+
+def node_hash(left: bytes, right: bytes) -> bytes:
+    """The hash of a node: SHA-256 of 0x01 and the hashes of its two sides (2.1)."""
+    return hashlib.sha256(b"\x01" + left + right).digest()
+
+
+class Frontier:
+    """The right edge of a growing tree: all that its root needs, in logarithmic space.
+
+    Its nodes are the roots of the complete subtrees that the size has as its binary digits, the
+    largest first.
+    """
+
+    __slots__ = ("_nodes", "size")
+
+    def __init__(self) -> None:
+        """An empty tree."""
+        self.size = 0
+        self._nodes: list[bytes] = []
+
+    def append(self, leaf: bytes) -> None:
+        """Add a leaf by its hash."""
+        node = leaf
+        size = self.size
+        while size & 1:
+            node = node_hash(self._nodes.pop(), node)
+            size >>= 1
+        self._nodes.append(node)
+        self.size += 1
+
+    def root(self) -> bytes:
+        """The root of the tree as it is now."""
+        if not self._nodes:
+            return EMPTY_ROOT
+        *others, root = self._nodes
+        for node in reversed(others):
+            root = node_hash(node, root)
+        return root
+
+
+class Tree:
+    """A tree that keeps the roots of all its complete subtrees, and proves in logarithmic time.
+
+    It takes 64 bytes a leaf.
+    """
+
+    __slots__ = ("_levels", "size")
+
+    def __init__(self, leaves: Iterable[bytes] = ()) -> None:
+        """A tree of these leaves, given by their hashes."""
+        self.size = 0
+        self._levels: list[bytearray] = []
+        for leaf in leaves:
+            self.append(leaf)
+
+    def append(self, leaf: bytes) -> None:
+        """Add a leaf by its hash."""
+        node, index = leaf, self.size
+        for level in range(index.bit_length() + 1):
+            if level == len(self._levels):
+                self._levels.append(bytearray())
+            self._levels[level] += node
+            if not index & 1:
+                break
+            node = node_hash(self._node(level, index - 1), node)
+            index >>= 1
+        self.size += 1
+
+    def truncate(self, size: int) -> None:
+        """Take out all leaves from this size on."""
+        for level, nodes in enumerate(self._levels):
+            del nodes[(size >> level) * HASH_BYTES :]
+        self.size = size
+
+    def root(self, size: int | None = None) -> bytes:
+        """The root over the first `size` leaves; of all, if it is not given."""
+        size = self.size if size is None else size
+        self._refuse_beyond(size)
+        return self._range(0, size) if size else EMPTY_ROOT
+
+    def prove_inclusion(self, index: int, size: int) -> list[bytes]:
+        """The path from leaf `index` to the root over the first `size` leaves (2.1.1)."""
+        self._refuse_beyond(size)
+        if not 0 <= index < size:
+            message = f"there is no leaf {index} in a tree of {size}"
+            raise ProofError(message)
+        path = []
+        begin, end = 0, size
+        while end - begin > 1:
+            middle = begin + _split(end - begin)
+            if index < middle:
+                path.append(self._range(middle, end))
+                end = middle
+            else:
+                path.append(self._range(begin, middle))
+                begin = middle
+        return path[::-1]
+
+    def prove_consistency(self, old: int, new: int) -> list[bytes]:
+        """The nodes that show that the tree of `new` leaves begins with that of `old` (2.1.2)."""
+        self._refuse_beyond(new)
+        if not 0 < old <= new:
+            message = f"a tree of {new} cannot be shown to begin with one of {old}"
+            raise ProofError(message)
+        path = []
+        begin, end = 0, new
+        while end != old:
+            middle = begin + _split(end - begin)
+            if old <= middle:
+                path.append(self._range(middle, end))
+                end = middle
+            else:
+                path.append(self._range(begin, middle))
+                begin = middle
+        if begin:
+            path.append(self._range(begin, end))
+        return path[::-1]
+
+    def _range(self, begin: int, end: int) -> bytes:
+        """The root of the subtree over the leaves from `begin` to before `end` (the MTH of 2.1).
+
+        `begin` is a multiple of the size of the smallest complete tree that holds them.
+        """
+        size = end - begin
+        if size & (size - 1) == 0:
+            level = size.bit_length() - 1
+            return self._node(level, begin >> level)
+        middle = begin + _split(size)
+        return node_hash(self._range(begin, middle), self._range(middle, end))
+
+    def _node(self, level: int, index: int) -> bytes:
+        return bytes(self._levels[level][index * HASH_BYTES : (index + 1) * HASH_BYTES])
+
+    def _refuse_beyond(self, size: int) -> None:
+        if not 0 <= size <= self.size:
+            message = f"the tree has {self.size} leaves, not {size}"
+            raise ProofError(message)
+
+
+def check_inclusion(
+    leaf: bytes, index: int, size: int, proof: Sequence[bytes], root: bytes
+) -> None:
+    """See that a leaf stands at `index` in a tree of this size and root (RFC 9162, 2.1.3.2).
+
+    Raises ProofError.
+    """
+    if not 0 <= index < size:
+        message = f"there is no leaf {index} in a tree of {size}"
+        raise ProofError(message)
+    _refuse_other_hashes([leaf, root, *proof])
+    node, last, found = index, size - 1, leaf
+    for sibling in proof:
+        if not last:
+            message = "the inclusion proof is too long"
+            raise ProofError(message)
+        if node & 1 or node == last:
+            found = node_hash(sibling, found)
+            while node and not node & 1:
+                node >>= 1
+                last >>= 1
+        else:
+            found = node_hash(found, sibling)
+        node >>= 1
+        last >>= 1
+    if last:
+        message = "the inclusion proof is too short"
+        raise ProofError(message)
+    if found != root:
+        message = "the inclusion proof leads to another root"
+        raise ProofError(message)
+
+
+def check_consistency(
+    old: int, old_root: bytes, new: int, new_root: bytes, proof: Sequence[bytes]
+) -> None:
+    """See that the tree of size `new` begins with that of size `old` (RFC 9162, 2.1.4.2).
+
+    Raises ProofError.
+    """
+    if not 0 < old <= new:
+        message = f"a tree of {new} cannot begin with one of {old}"
+        raise ProofError(message)
+    if old == new:
+        if proof:
+            message = "the consistency proof of a tree with itself is empty"
+            raise ProofError(message)
+        if old_root != new_root:
+            message = "two roots of one size differ"
+            raise ProofError(message)
+        return
+    _refuse_other_hashes([old_root, new_root, *proof])
+    # A complete old tree is a node of the new one, and is not repeated in the proof.
+    path = [old_root, *proof] if old & (old - 1) == 0 else list(proof)
+    if len(path) < 2:  # noqa: PLR2004 - an old node and at least one new one
+        message = "the consistency proof is too short"
+        raise ProofError(message)
+    node, last = old - 1, new - 1
+    while node & 1:
+        node >>= 1
+        last >>= 1
+    first, *others = path
+    found_old = found_new = first
+    for sibling in others:
+        if not last:
+            message = "the consistency proof is too long"
+            raise ProofError(message)
+        if node & 1 or node == last:
+            found_old = node_hash(sibling, found_old)
+            found_new = node_hash(sibling, found_new)
+            while node and not node & 1:
+                node >>= 1
+                last >>= 1
+        else:
+            found_new = node_hash(found_new, sibling)
+        node >>= 1
+        last >>= 1
+    if last:
+        message = "the consistency proof is too short"
+        raise ProofError(message)
+    if found_old != old_root:
+        message = "the consistency proof leads to another old root"
+        raise ProofError(message)
+    if found_new != new_root:
+        message = "the consistency proof leads to another new root"
+        raise ProofError(message)
+
+
+def _split(size: int) -> int:
+    """The largest power of two that is less than the size (2.1)."""
+    return 1 << ((size - 1).bit_length() - 1)
+
+
+def _refuse_other_hashes(hashes: Iterable[bytes]) -> None:
+    if any(len(one) != HASH_BYTES for one in hashes):
+        message = f"a hash has {HASH_BYTES} bytes"
+        raise ProofError(message)
