@@ -1,0 +1,496 @@
+"""The commands, wired: each asks the service, and puts the answer on the page."""
+
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import click
+from google.protobuf import json_format
+from google.protobuf.message import Message
+from rich.console import Console
+
+from pourparler import v1 as pb
+from pourparler.calls import TARGET
+from pourparler.cli import asking, demonstrating, drafting, failing, wording
+from pourparler.cli import diff as diff_page
+from pourparler.cli import history as history_page
+from pourparler.cli import importing as imports
+from pourparler.cli import standing as standing_page
+from pourparler.cli import state as state_page
+from pourparler.cli.page import Column, Page, Table
+from pourparler.cli.reporting import Reporter
+from pourparler.cli.safe import harmless
+from pourparler.cli.wording import Names
+from pourparler.contract import ENTRY_TYPES
+from pourparler.diff import diff as changes_between
+from pourparler.errors import PourparlerError
+from pourparler.values import choice
+
+_BROKEN_PIPE = 141
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.option(
+    "--server",
+    metavar="ADDRESS",
+    envvar="POURPARLER_SERVER",
+    default=TARGET,
+    show_default=True,
+    show_envvar=True,
+    help="The service to ask.",
+)
+@click.option(
+    "--timeout",
+    metavar="SECONDS",
+    type=click.FloatRange(min=0, min_open=True),
+    default=10.0,
+    show_default=True,
+    help="How long a call may take, all its attempts together.",
+)
+@click.version_option(package_name="pourparler")
+def pourparler(**_options: object) -> None:
+    """Keeps the record of a negotiation, and says what it is and was.
+
+    NEGOTIATION is the id of one, with or without `negotiations/` before it. Answers are tables in a
+    terminal and plain lines in a pipe; --json gives ProtoJSON. Exit codes: 0 fine, 1 refused or not
+    found, 2 not understood, 3 the service is away.
+    """
+
+
+def run(arguments: Sequence[str]) -> int:
+    """Run one command line; the exit code."""
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):
+            # A terminal that cannot show a character must not end the command.
+            stream.reconfigure(errors="backslashreplace")
+    try:
+        code = pourparler.main(list(arguments), prog_name="pourparler", standalone_mode=False)
+        sys.stdout.flush()
+    except click.ClickException as error:
+        error.show()
+        return error.exit_code
+    except PourparlerError as error:
+        return failing.report(error)
+    except (click.Abort, KeyboardInterrupt):
+        return failing.INTERRUPTED
+    except BrokenPipeError:
+        # Whoever read has seen enough. What is still buffered must not fail at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return _BROKEN_PIPE
+    return code if isinstance(code, int) else 0
+
+
+def _page(*, full: bool = False) -> Page:
+    return Page(Console(markup=False, highlight=False, emoji=False), full=full)
+
+
+def _print_json(message: Message, *, one_line: bool = False) -> None:
+    # All but ASCII is escaped: nothing in it can do anything to a terminal.
+    print(
+        json_format.MessageToJson(
+            message, preserving_proto_field_name=True, indent=None if one_line else 2
+        )
+    )
+
+
+full_option = click.option("--full", is_flag=True, help="Long texts in full, in a terminal too.")
+
+
+@pourparler.command()
+@click.argument("negotiation")
+@asking.point_options
+@click.option(
+    "--only",
+    type=click.Choice(state_page.KINDS),
+    multiple=True,
+    help="Only the parts of this kind; may be given several times.",
+)
+@full_option
+@asking.json_option
+def show(
+    negotiation: str,
+    recorded: pb.AsOf | None,
+    occurred: str,
+    only: tuple[str, ...],
+    *,
+    full: bool,
+    as_json: bool,
+) -> None:
+    """Show the state of a negotiation, now or as it was."""
+    asked = asking.point(recorded, occurred)
+    answer = asking.client().get(negotiation, as_of=asked)
+    if as_json:
+        _print_json(answer)
+        return
+    page = _page(full=full)
+    _at(page, asked, answer.computed_at)
+    state = answer.negotiation
+    state_page.head(page, state, answer.possibly.words.title)
+    state_page.parts(page, state, only)
+    if occurred:
+        possible = changes_between(state, answer.possibly)
+        page.heading(f"Only possibly by {wording.edtf(occurred)}")
+        if answer.possible_versions:
+            page.line(f"The entries {wording.versions(answer.possible_versions)} may be in.")
+            shown = [change for change in possible if not only or change.part.split("/")[0] in only]
+            diff_page.changes(page, shown, Names(answer.possibly.participants), "What they change")
+            diff_page.legend(page, shown)
+        else:
+            page.line("Nothing more: every other entry happened later.")
+
+
+def _at(page: Page, asked: pb.AsOf, at: pb.ComputedAt) -> None:
+    """Say at the top of an answer at what point it is, unless that is now."""
+    if said := state_page.point(asked, at):
+        page.line(said, "bold yellow")
+
+
+@pourparler.command()
+@click.argument("negotiation")
+@asking.point_options
+@click.option("--on", "on_date", metavar="EDTF", help="Reckon dues and ages against this date.")
+@full_option
+@asking.json_option
+def standing(
+    negotiation: str,
+    recorded: pb.AsOf | None,
+    occurred: str,
+    on_date: str | None,
+    *,
+    full: bool,
+    as_json: bool,
+) -> None:
+    """Say what is agreed, what is proposed, who must answer, who owes what by when."""
+    asked = asking.point(recorded, occurred)
+    client = asking.client()
+    answer = client.standing(negotiation, as_of=asked, on=on_date)
+    if as_json:
+        _print_json(answer)
+        return
+    known = client.get(negotiation, as_of=asked, view=pb.NEGOTIATION_VIEW_BASIC).negotiation
+    page = _page(full=full)
+    _at(page, asked, answer.computed_at)
+    page.line(f"Standing of {harmless(known.words.title) or negotiation}", "bold")
+    standing_page.standing(page, answer.standing, Names(known.participants))
+
+
+@pourparler.command()
+@click.argument("negotiation")
+@asking.point_options
+@click.option("--after", type=click.IntRange(min=0), default=0, help="Only after this version.")
+@click.option(
+    "--type",
+    "types",
+    type=click.Choice(list(ENTRY_TYPES)),
+    metavar="TYPE",
+    multiple=True,
+    help="Only this entry type, such as statement_recorded.",
+)
+@click.option(
+    "--participant", "participants", metavar="ID", multiple=True, help="Only naming them."
+)
+@click.option("--topic", "topics", metavar="ID", multiple=True, help="Only on this topic.")
+@click.option(
+    "--basis",
+    "bases",
+    type=click.Choice(["direct", "on_record", "reported", "unattributed", "analysis"]),
+    multiple=True,
+    help="Only known in this way.",
+)
+@click.option("--reverse", is_flag=True, help="The latest first.")
+@click.option("--limit", type=click.IntRange(min=1), help="At most this many.")
+@full_option
+@asking.json_option
+def history(
+    negotiation: str,
+    recorded: pb.AsOf | None,
+    occurred: str,
+    bases: tuple[str, ...],
+    *,
+    full: bool,
+    as_json: bool,
+    **filters: Any,
+) -> None:
+    """Replay the entries of a negotiation, with --json one to a line."""
+    asked = asking.point(recorded, occurred)
+    client = asking.client()
+    entries = client.history(
+        negotiation, as_of=asked, bases=[choice(pb.Basis, basis) for basis in bases], **filters
+    )
+    if as_json:
+        for entry in entries:
+            _print_json(entry, one_line=True)
+        return
+    known = client.get(negotiation, as_of=asked)
+    page = _page(full=full)
+    _at(page, asked, known.computed_at)
+    whole = known.possibly if occurred else known.negotiation
+    total = history_page.history(
+        page,
+        entries,
+        Names(whole.participants),
+        amendments=whole.amendments,
+        possible=lambda: entries.possible_versions,
+    )
+    if not page.plain:
+        page.line()
+        page.line(f"{wording.count(total, 'entry', 'entries')}.")
+
+
+@pourparler.command()
+@click.argument("negotiation")
+@click.argument("from_", metavar="[FROM", type=asking.Point(), required=False)
+@click.argument("to", metavar="[TO]]", type=asking.Point(), required=False)
+@click.option("--occurred-from", metavar="EDTF", default="", help="From what had happened by then.")
+@click.option("--occurred-to", metavar="EDTF", default="", help="To what had happened by then.")
+@full_option
+@asking.json_option
+def diff(
+    negotiation: str,
+    from_: pb.AsOf | None,
+    to: pb.AsOf | None,
+    occurred_from: str,
+    occurred_to: str,
+    *,
+    full: bool,
+    as_json: bool,
+) -> None:
+    """Say what changed from one version or time to another, and who went back on a term.
+
+    FROM and TO are versions (16) or times (2026-11-23T09:30Z). Without FROM: from the beginning.
+    Without TO: to now.
+    """
+    began = asking.point(from_, occurred_from)
+    if from_ is None and not occurred_from:
+        began.version = 0
+    ended = asking.point(to, occurred_to)
+    client = asking.client()
+    answer = client.diff(negotiation, from_=began, to=ended)
+    if as_json:
+        _print_json(answer)
+        return
+    page = _page(full=full)
+    known = client.get(negotiation, as_of=ended, view=pb.NEGOTIATION_VIEW_BASIC)
+    names = Names({**known.possibly.participants, **known.negotiation.participants})
+    title = harmless(known.negotiation.words.title or known.possibly.words.title) or negotiation
+    page.line(f"What changed in {title}", "bold")
+    page.line(f"from: {_end(began, answer.from_computed_at)}")
+    page.line(f"to:   {_end(ended, answer.to_computed_at)}")
+    diff_page.reversals(page, answer.reversals, names)
+    diff_page.changes(page, answer.changes, names)
+    if occurred_to:
+        diff_page.changes(page, answer.possible_changes, names, "Changes only possibly by then")
+    diff_page.legend(page, [*answer.changes, *answer.possible_changes])
+
+
+def _end(asked: pb.AsOf, at: pb.ComputedAt) -> str:
+    if asked.HasField("version") and not asked.version:
+        return "the record before its first entry"
+    recorded = wording.moment(at.record_time)
+    return state_page.point(asked, at) or f"Now, at version {at.version} (recorded {recorded})."
+
+
+@pourparler.command("list")
+@click.option(
+    "--status", "statuses", type=click.Choice(["open", "suspended", "concluded"]), multiple=True
+)
+@click.option("--participant", metavar="ID", help="Only those with this participant.")
+@click.option("--title", metavar="WORDS", help="Only those with these words in their title.")
+@asking.json_option
+def list_(
+    statuses: tuple[str, ...], participant: str | None, title: str | None, *, as_json: bool
+) -> None:
+    """List the negotiations on the record, in the order in which they were opened."""
+    filters: dict[str, Any] = {}
+    if statuses:
+        filters["statuses"] = [choice(pb.NegotiationStatus, status) for status in statuses]
+    if participant:
+        filters["participant"] = participant
+    if title:
+        filters["title_contains"] = title
+    found = asking.client().list(**filters)
+    if as_json:
+        for one in found:
+            _print_json(one, one_line=True)
+        return
+    columns = [
+        Column("negotiation"),
+        Column("status", under=True),
+        Column("entries"),
+        Column("opened"),
+        Column("last entry", under=True),
+        Column("title", text=True),
+        Column("parties", under=True),
+    ]
+    rows = [
+        (
+            one.name.removeprefix("negotiations/"),
+            wording.listed(
+                [wording.word(one, "status"), wording.word(one, "outcome")][
+                    : 1 + bool(one.outcome)
+                ],
+                ":",
+            ),
+            f"{one.version:,}",
+            wording.moment(one.open_time),
+            wording.moment(one.update_time),
+            harmless(one.title),
+            wording.listed(list(one.parties)),
+        )
+        for one in found
+    ]
+    page = _page()
+    if rows:
+        page.table(Table("", columns, list(rows)))
+    elif not page.plain:
+        page.line("No negotiation is on the record. Open one with `pourparler open TITLE`.")
+
+
+@pourparler.command("open")
+@click.argument("title")
+@click.option("--id", "id_", metavar="ID", help="Its id; without it the service makes one.")
+@click.option("--purpose", metavar="TEXT", default="", help="What it is for.")
+@click.option(
+    "--acceptance-rule",
+    type=click.Choice(["all_addressees", "any", "majority", "named"]),
+    default="all_addressees",
+    show_default=True,
+    help="How answers decide proposals.",
+)
+@asking.json_option
+def open_(
+    title: str, id_: str | None, purpose: str, acceptance_rule: str, *, as_json: bool
+) -> None:
+    """Open the record of a negotiation. In a pipe, its name alone is printed."""
+    receipt = asking.client().open(title, id=id_, purpose=purpose, acceptance_rule=acceptance_rule)
+    if as_json:
+        _print_json(receipt)
+        return
+    page = _page()
+    if page.plain:
+        page.line(harmless(receipt.negotiation))
+    else:
+        page.line(f"Opened {receipt.negotiation}: {harmless(title)}", "bold")
+        page.line(f"Say who takes part: {drafting.example(receipt.negotiation)}", "dim")
+
+
+@pourparler.command()
+@click.argument("negotiation")
+@click.argument("file", type=click.File("rb"), required=False)
+@drafting.options
+@click.option("--request-id", metavar="ID", help="Your own id, so that repeating doubles nothing.")
+@click.option("--expected-version", type=click.IntRange(min=0), help="Only at this version.")
+@click.option("--validate-only", is_flag=True, help="Check, and record nothing.")
+@asking.json_option
+def record(
+    negotiation: str,
+    file: BinaryIO | None,
+    request_id: str | None,
+    expected_version: int | None,
+    *,
+    validate_only: bool,
+    as_json: bool,
+    **given: Any,
+) -> None:
+    """Put entries on the record: from FILE (`-` for standard input), or said by options.
+
+    FILE holds one or more drafts as ProtoJSON, one after the other or in a list. They are recorded
+    together: all of them, or none.
+    """
+    drafts = drafting.drafts(file, given)
+    receipt = asking.client().record(
+        negotiation,
+        *drafts,
+        request_id=request_id,
+        expected_version=expected_version,
+        validate_only=validate_only,
+    )
+    if as_json:
+        _print_json(receipt)
+        return
+    page = _page()
+    done = "Would be recorded" if validate_only else "Recorded"
+    for entry in receipt.entries:
+        known = wording.basis(entry.facts.provenance)
+        told = history_page.describe(entry, Names())
+        page.line(f"{done} #{entry.header.version} ({known}): {told}")
+
+
+@pourparler.command("import")
+@click.argument("file", type=click.File("rb"))
+@click.option("--negotiation", metavar="NAME", default="", help="Of the lines that name none.")
+@click.option("--keep-going", is_flag=True, help="Go on after a refusal.")
+@click.option(
+    "--jobs",
+    type=click.IntRange(1, 64),
+    default=4,
+    show_default=True,
+    help="How many negotiations at once.",
+)
+@asking.json_option
+def import_(file: BinaryIO, negotiation: str, jobs: int, *, keep_going: bool, as_json: bool) -> int:
+    """Put a file of drafts on the record, one draft a line: see docs/import.md.
+
+    Repeating it doubles nothing: what is recorded already is found again. Refused lines are told as
+    FILE:LINE: REASON: text (field).
+    """
+    client = asking.client()
+
+    class _Recorder:
+        def version(self, negotiation: str) -> int:
+            read = lambda name: client.get(name, view=pb.NEGOTIATION_VIEW_BASIC)  # noqa: E731
+            return imports.version_of(read, negotiation)
+
+        def record(self, negotiation: str, draft: pb.Draft, request_id: str) -> pb.Receipt:
+            return client.record(negotiation, draft, request_id=request_id)
+
+    with Reporter(file) as reporter:
+        summary = imports.Import(
+            _Recorder(),
+            negotiation=negotiation,
+            jobs=jobs,
+            keep_going=keep_going,
+            refused=reporter.refused,
+            progress=reporter.progress,
+        ).run(file)
+    return reporter.conclude(summary, as_json=as_json)
+
+
+@pourparler.command()
+@click.option(
+    "--data", type=click.Path(path_type=Path), help="The data folder.  [env: POURPARLER_DATA]"
+)
+@click.option("--in-memory", is_flag=True, help="Keep nothing: the record goes with the process.")
+@click.option(
+    "--address",
+    metavar="HOST:PORT",
+    help="Where to listen, loopback only.  [env: POURPARLER_ADDRESS]",
+)
+def serve(data: Path | None, address: str | None, *, in_memory: bool) -> int:
+    """Run the service until it is told to stop."""
+    if data is not None and in_memory:
+        raise click.UsageError("Say --data or --in-memory, not both.")
+    return demonstrating.serve(data, address, in_memory=in_memory)
+
+
+@pourparler.command()
+@click.option("--keep", is_flag=True, help="Leave the service running, and say how to talk to it.")
+@click.option(
+    "--port", type=click.IntRange(0, 65535), help="Where to listen; 0 is any that is free."
+)
+@click.option("--data", type=click.Path(path_type=Path), help="A data folder; else a fresh one.")
+@click.option(
+    "--file",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="The negotiation to import; else the one in examples/.",
+)
+def demo(file: Path | None, data: Path | None, port: int | None, *, keep: bool) -> int:
+    """Start a service, import a real negotiation, and show what can be asked of it."""
+    file = file or demonstrating.example()
+    if file is None:
+        raise click.UsageError(
+            f"{demonstrating.EXAMPLE} is neither here nor beside the package: say --file."
+        )
+    return demonstrating.run(file, data, port, keep=keep, default_server=TARGET, command=run)

@@ -1,0 +1,138 @@
+"""Where answers are put: tables in a terminal, one plain line for each thing in a pipe."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from rich.box import SIMPLE_HEAD
+from rich.cells import cell_len
+from rich.console import Console
+from rich.table import Table as Grid
+from rich.text import Text
+
+NOTHING = "-"
+LONG = 600
+"""How many characters of one text a terminal shows unless it is asked for all."""
+
+Cell = str | Text
+"""What stands in a table: harmless already, a line end only in running text."""
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """A column of a table."""
+
+    title: str
+    under: bool = False
+    """In a terminal it has no room of its own, and stands beneath the column before it."""
+    text: bool = False
+    """It is running text: it takes the room that is left, and comes last in a pipe."""
+    width: int = 0
+    """How wide it is, in tables that are printed piece by piece; 0 is as wide as it needs to be."""
+
+
+@dataclass(slots=True)
+class Table:
+    """Things of one kind, a row for each."""
+
+    title: str
+    columns: Sequence[Column]
+    rows: list[Sequence[Cell]] = field(default_factory=list)
+
+
+class Page:
+    """An answer as it is put to a person or into a pipe."""
+
+    def __init__(self, console: Console, *, full: bool = False) -> None:
+        """Write to a console: in colours and tables if it is a terminal, else plainly."""
+        self._console = console
+        self._full = full
+        self.plain = not console.is_terminal
+
+    def line(self, text: Cell = "", style: str = "") -> None:
+        """One line; in a terminal folded between words where it is longer."""
+        if self.plain:
+            print(_plain(text), file=self._console.file)
+            return
+        shown = text.copy() if isinstance(text, Text) else Text(text)
+        if style:
+            shown.stylize(style)
+        self._console.print(shown, highlight=False)
+
+    def heading(self, text: str) -> None:
+        """A line that begins something new."""
+        self.line()
+        self.line(text, "bold")
+
+    def table(self, table: Table, *, head: bool = True) -> None:
+        """A table under its title; without `head`, further rows of one begun before."""
+        if head and table.title:
+            self.heading(table.title)
+        if self.plain:
+            self._in_lines(table, head=head)
+        else:
+            self._in_grid(table, head=head)
+
+    def _in_lines(self, table: Table, *, head: bool) -> None:
+        order = sorted(range(len(table.columns)), key=lambda place: table.columns[place].text)
+        rows = [[_plain(row[place]) or NOTHING for place in order] for row in table.rows]
+        columns = [table.columns[place] for place in order]
+        if head:
+            rows.insert(0, [column.title.upper() for column in columns])
+        widths = [
+            column.width or max(cell_len(row[place]) for row in rows)
+            for place, column in enumerate(columns)
+        ]
+        for row in rows:
+            padded = [
+                cell + " " * (width - cell_len(cell))
+                for cell, width in zip(row, widths, strict=True)
+            ]
+            print("  ".join(padded).rstrip(), file=self._console.file)
+
+    def _in_grid(self, table: Table, *, head: bool) -> None:
+        width = self._console.width
+        grid = Grid(
+            box=SIMPLE_HEAD,
+            show_edge=False,
+            pad_edge=False,
+            padding=(0, 1, 0, 0),
+            show_header=head,
+            header_style="dim",
+            leading=1,
+            expand=True,
+        )
+        for column in table.columns:
+            narrow = max(width // (5 if grid.columns else 4), 12)
+            if column.under:
+                continue
+            if column.text:
+                grid.add_column(column.title, overflow="fold", ratio=1)
+            else:
+                grid.add_column(
+                    column.title,
+                    overflow="fold",
+                    width=min(column.width, narrow) or None,
+                    max_width=narrow,
+                )
+        for row in table.rows:
+            cells: list[Text] = []
+            for column, cell in zip(table.columns, row, strict=True):
+                shown = self._shortened(cell if isinstance(cell, Text) else Text(cell))
+                if not column.under:
+                    cells.append(shown.copy())
+                elif shown:
+                    if not shown.style and not shown.spans:
+                        shown.style = "dim"
+                    cells[-1] = Text("\n").join([cells[-1], shown]) if cells[-1] else shown
+            grid.add_row(*cells)
+        self._console.print(grid)
+
+    def _shortened(self, text: Text) -> Text:
+        if self._full or len(text) <= LONG:
+            return text
+        left = len(text) - LONG
+        return Text.assemble(text[:LONG], (f"… ({left:,} more characters: see --full)", "dim"))
+
+
+def _plain(cell: Cell) -> str:
+    return (cell.plain if isinstance(cell, Text) else cell).replace("\n", r"\n")
