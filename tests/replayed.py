@@ -1,0 +1,52 @@
+"""Files of drafts as the service would take them, but without a service: checked and folded."""
+
+import json
+from collections.abc import Iterable
+from typing import NamedTuple
+
+from google.protobuf import json_format
+
+from pourparler import v1 as pb
+from pourparler.fold import evolve, tally
+from pourparler_service import dates, rules, shape
+from tests import given
+
+
+class Replayed(NamedTuple):
+    """What became of the drafts of one negotiation."""
+
+    entries: list[pb.Entry]
+    state: pb.Negotiation
+
+
+def drafts(lines: Iterable[str]) -> dict[str, list[pb.Draft]]:
+    """The drafts of a file in the import format, by the name of their negotiation."""
+    result: dict[str, list[pb.Draft]] = {}
+    for line in lines:
+        name, draft = read(line)
+        result.setdefault(name, []).append(draft)
+    return result
+
+
+def read(line: str) -> tuple[str, pb.Draft]:
+    """One line of such a file: the name of its negotiation, and the draft."""
+    said = json.loads(line)
+    name = str(said.pop("negotiation"))
+    return name, json_format.ParseDict(said, pb.Draft())
+
+
+def replayed(name: str, negotiation: Iterable[pb.Draft]) -> Replayed:
+    """Take drafts one after the other, as the writer does; the first refusal is raised."""
+    entries: list[pb.Entry] = []
+    state = pb.Negotiation()
+    for version, draft in enumerate(negotiation, start=1):
+        shape.settle(draft, dates.bounds)
+        shape.check_draft(draft)
+        rules.complete(state, draft)
+        rules.check(state, draft, record_time=given.recorded_at(version), history=lambda: entries)
+        entry = given.recorded(version, draft)
+        entry.header.negotiation = name.removeprefix("negotiations/")
+        entries.append(entry)
+        evolve(state, entry)
+    tally(state)
+    return Replayed(entries, state)
