@@ -1,0 +1,127 @@
+"""All games of Diplomacy through a running service: import, replay, and compare with the data.
+
+python examples/diplomacy/verify.py DATA_FOLDER --server 127.0.0.1:50710
+"""
+
+import argparse
+import sys
+import time
+from collections import Counter
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any, NamedTuple
+
+# Run as a script, Python looks for modules in this folder alone.
+sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
+
+from examples import importing
+from examples.diplomacy import convert
+from pourparler import Client
+from pourparler import v1 as pb
+
+
+class Compared(NamedTuple):
+    """How far one game came back from the record as it went in."""
+
+    entries: int
+    messages: int
+    same_messages: bool
+    same_counts: bool
+    same_audiences: bool
+
+
+def messages(entries: Iterable[pb.Entry]) -> list[dict[str, Any]]:
+    """The messages of a game as the data has them, from the entries of its record."""
+    return [_message(entry) for entry in _statements(entries)]
+
+
+def _statements(entries: Iterable[pb.Entry]) -> list[pb.Entry]:
+    return [entry for entry in entries if entry.facts.HasField("statement_recorded")]
+
+
+def _message(entry: pb.Entry) -> dict[str, Any]:
+    facts, statement = entry.facts, entry.facts.statement_recorded
+    verbatim = facts.provenance.form == pb.FORM_VERBATIM
+    sent = facts.occurred.instant
+    to_all = len(statement.addressed_to) == len(convert.POWERS) - 1
+    return {
+        "message": entry.words.text if verbatim else "",
+        "phase": facts.session_id.upper(),
+        "recipient": "ALL" if to_all else statement.addressed_to[0].upper(),
+        "sender": statement.speakers[0].upper(),
+        "time_sent": (sent.seconds * 10**9 + sent.nanos) * convert.TICKS // 10**9,
+    }
+
+
+def audience(entry: pb.Entry) -> frozenset[str]:
+    """Who of the seven may see an entry."""
+    seen = entry.facts.visibility
+    if seen.level == pb.VISIBILITY_LEVEL_PUBLIC:
+        return frozenset(convert.POWERS)
+    return frozenset(power.upper() for power in seen.audience)
+
+
+def compared(game: dict[str, Any], entries: list[pb.Entry]) -> Compared:
+    """A game of the data beside the entries of its record."""
+    sent = [message for phase in game["phases"] for message in phase["messages"]]
+    back = messages(entries)
+    audiences = [
+        frozenset(
+            convert.POWERS
+            if message["recipient"] == "ALL"
+            else {message["sender"], message["recipient"]}
+        )
+        for message in sent
+    ]
+    return Compared(
+        entries=len(entries),
+        messages=len(back),
+        same_messages=back == sent,
+        same_counts=_counts(back) == _counts(sent),
+        same_audiences=[audience(entry) for entry in _statements(entries)] == audiences,
+    )
+
+
+def _counts(sent: list[dict[str, Any]]) -> Counter[tuple[str, str]]:
+    return Counter((message["sender"], message["recipient"]) for message in sent)
+
+
+def verify(folder: Path, server: str) -> bool:
+    """Import, replay and compare a folder of games; whether all came back equal."""
+    began = time.monotonic()
+    importing.send(convert.lines(folder), server)
+    imported = time.monotonic()
+    results = []
+    with Client(server) as client:
+        for path, game in convert.games(folder):
+            name = convert.name(path)
+            result = compared(game, list(client.history(name)))
+            results.append(result)
+            if not (result.same_messages and result.same_counts and result.same_audiences):
+                print(f"{name} differs: {result}")
+    read = time.monotonic()
+    total = len(results)
+    equal = {
+        "messages, order, times": sum(result.same_messages for result in results),
+        "counts per pair": sum(result.same_counts for result in results),
+        "who may see them": sum(result.same_audiences for result in results),
+    }
+    for what, count in equal.items():
+        print(f"{what + ' equal:':<30}{count} of {total} games")
+    print(f"statements: {sum(result.messages for result in results):,}")
+    print(f"entries:    {sum(result.entries for result in results):,}")
+    print(f"seconds:    {imported - began:.1f} to import, {read - imported:.1f} to replay")
+    return total > 0 and set(equal.values()) == {total}
+
+
+def main() -> None:
+    """Verify a data folder against a service."""
+    parser = argparse.ArgumentParser(description="Import, replay and compare the games.")
+    parser.add_argument("data_folder", type=Path, help="where the game_*.json files are")
+    parser.add_argument("--server", default="127.0.0.1:50710", help="where the service is")
+    arguments = parser.parse_args()
+    sys.exit(0 if verify(arguments.data_folder, arguments.server) else 1)
+
+
+if __name__ == "__main__":
+    main()
