@@ -112,12 +112,14 @@ class _ErrorReasonEnumTypeWrapper(google.protobuf.internal.enum_type_wrapper._En
     """The participant takes part already."""
     ERROR_REASON_PARTY_HAS_OBLIGATIONS: _ErrorReason.ValueType  # 102
     """A party with open proposals or commitments cannot cease to be one."""
+    ERROR_REASON_NOTHING_CHANGES: _ErrorReason.ValueType  # 103
+    """The participant is all that already."""
     ERROR_REASON_SESSION_NOT_OPEN: _ErrorReason.ValueType  # 121
     """The session is not open."""
     ERROR_REASON_CAUCUS_TOO_WIDE: _ErrorReason.ValueType  # 122
     """A caucus cannot be seen by more people than attend it."""
     ERROR_REASON_TOPIC_TRANSITION: _ErrorReason.ValueType  # 123
-    """A topic cannot go from its status to this one."""
+    """A topic cannot go from its status to this one, or begin with it."""
     ERROR_REASON_TOPIC_HAS_PROPOSAL: _ErrorReason.ValueType  # 124
     """A topic cannot be settled with an open proposal on it alone."""
     ERROR_REASON_TOPIC_DROPPED: _ErrorReason.ValueType  # 125
@@ -285,12 +287,14 @@ ERROR_REASON_PARTICIPANT_ACTIVE: ErrorReason.ValueType  # 101
 """The participant takes part already."""
 ERROR_REASON_PARTY_HAS_OBLIGATIONS: ErrorReason.ValueType  # 102
 """A party with open proposals or commitments cannot cease to be one."""
+ERROR_REASON_NOTHING_CHANGES: ErrorReason.ValueType  # 103
+"""The participant is all that already."""
 ERROR_REASON_SESSION_NOT_OPEN: ErrorReason.ValueType  # 121
 """The session is not open."""
 ERROR_REASON_CAUCUS_TOO_WIDE: ErrorReason.ValueType  # 122
 """A caucus cannot be seen by more people than attend it."""
 ERROR_REASON_TOPIC_TRANSITION: ErrorReason.ValueType  # 123
-"""A topic cannot go from its status to this one."""
+"""A topic cannot go from its status to this one, or begin with it."""
 ERROR_REASON_TOPIC_HAS_PROPOSAL: ErrorReason.ValueType  # 124
 """A topic cannot be settled with an open proposal on it alone."""
 ERROR_REASON_TOPIC_DROPPED: ErrorReason.ValueType  # 125

@@ -1,0 +1,191 @@
+"""The ground rules: what is asked of every entry, whatever its type. Pure."""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, NoReturn
+
+from google.protobuf.timestamp_pb2 import Timestamp
+
+from pourparler import v1 as pb
+from pourparler.contract import PARTS, EntryType, Reference, references, rule_of
+from pourparler_service import dates
+from pourparler_service.lifecycles import Lifecycle
+from pourparler_service.refusal import quoted, refuse
+from pourparler_service.visibility import is_wider, restricted, shown
+
+History = Callable[[], Sequence[pb.Entry]]
+"""Gives the entries of the record so far. Asked for only where an entry speaks of another one."""
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """A look at one entry to be, after a state."""
+
+    state: pb.Negotiation
+    facts: pb.Facts
+    words: pb.Words
+    record_time: Timestamp
+    type: EntryType
+    confided: pb.Visibility
+    redacted: bool
+    history: History
+
+    @property
+    def event(self) -> Any:
+        """What the entry says."""
+        return getattr(self.facts, self.type.name)
+
+    @property
+    def entry(self) -> pb.Entry:
+        """The entry that it would be."""
+        version = self.state.version + 1
+        header = pb.EntryHeader(version=version, record_time=self.record_time)
+        return pb.Entry(header=header, facts=self.facts, words=self.words)
+
+    def part(self, kind: int, key: str) -> Any:
+        """A part of the state, None if there is none."""
+        # To index a map of messages would make one.
+        return getattr(self.state, PARTS[kind]).get(key)
+
+    def refuse(self, reason: int, text: str, field: str = "", **metadata: str) -> NoReturn:
+        """Refuse for a field of the event."""
+        path = f"facts.{self.type.name}"
+        refuse(reason, text, f"{path}.{field}" if field else path, **metadata)
+
+    def step(self, life: Lifecycle, was: int, becomes: int, field: str = "status") -> None:
+        """Refuse a status that does not follow on the one before."""
+        objection = life.objection(was, becomes)
+        if objection:
+            statuses = {"status": life.name(was), "wanted": life.name(becomes)}
+            self.refuse(life.reason, objection, field, **statuses)
+
+    def explain(self, why: str) -> None:
+        """Refuse where no reason is given."""
+        if not self.redacted and not self.words.reason.strip():
+            text = f"reason is missing: {why}."
+            refuse(pb.ERROR_REASON_FIELD_REQUIRED, text, "words.reason")
+
+
+def check_all(look: Look) -> None:
+    """Refuse what no entry of any type can be after this state."""
+    _check_course(look)
+    check_basis(look, act=look.type.rule.act)
+    check_occurred(look, look.facts.occurred, "facts.occurred")
+    _check_new(look)
+    named = [one for one in references(look.facts) if not one.path.startswith(_REPLACEMENT)]
+    for one in named:
+        _check_known(look, one)
+    _check_visibility(look, named)
+
+
+# What stands in a replacement is judged at the place of its target, where it will count.
+_REPLACEMENT = "entry_corrected.replacement."
+
+
+def _check_course(look: Look) -> None:
+    """Refuse what cannot come now: before the opening, or after the end."""
+    status, opening = look.state.status, look.type.name == "negotiation_opened"
+    if not status and not opening:
+        text = "The negotiation is not opened: its first entry is a NegotiationOpened."
+        look.refuse(pb.ERROR_REASON_NOT_OPENED, text)
+    if status and opening:
+        look.refuse(pb.ERROR_REASON_OPENED_ALREADY, "The negotiation has been opened before.")
+    if status == pb.NEGOTIATION_STATUS_CONCLUDED and not look.type.rule.follow_up:
+        text = f"The negotiation has ended: a {look.type.title} cannot follow unless it is resumed."
+        look.refuse(pb.ERROR_REASON_NEGOTIATION_CONCLUDED, text)
+
+
+_HEARSAY = frozenset({pb.BASIS_UNATTRIBUTED, pb.BASIS_ANALYSIS})
+
+
+def check_basis(look: Look, *, act: bool) -> None:
+    """Refuse the act of a party that the record has from nobody who is named."""
+    basis = look.facts.provenance.basis
+    if act and basis in _HEARSAY:
+        name = pb.Basis.Name(basis).removeprefix("BASIS_")
+        text = f"What is {name} is no act of a party: record it as a statement."
+        refuse(pb.ERROR_REASON_BASIS_NOT_ALLOWED, text, "facts.provenance.basis", basis=name)
+
+
+def check_occurred(look: Look, date: pb.FuzzyDate, path: str) -> None:
+    """Refuse what would have happened only after it is recorded. A plan may be for later."""
+    if look.type.name == "milestone_planned":
+        return
+    earliest = dates.earliest_instant(dates.Bounds(date.earliest, date.latest))
+    now = look.record_time
+    if earliest is not None and earliest > (now.seconds, now.nanos):
+        text = f"It cannot have happened on {date.earliest}: that is still to come."
+        refuse(pb.ERROR_REASON_OCCURRED_IN_FUTURE, text, path)
+
+
+def _check_new(look: Look) -> None:
+    """Refuse an id that was used before."""
+    field = look.type.introduces
+    if field is None or rule_of(field).again:
+        return
+    key, kind = getattr(look.event, field.name), rule_of(field).introduces
+    if look.part(kind, key) is not None:
+        text = f"The id {quoted(key)} names a {_kind(kind)} already."
+        look.refuse(pb.ERROR_REASON_ID_USED, text, field.name, id=key)
+
+
+def _kind(kind: int) -> str:
+    return pb.PartKind.Name(pb.PartKind.ValueType(kind)).removeprefix("PART_KIND_").lower()
+
+
+def _check_known(look: Look, named: Reference) -> None:
+    """Refuse an id that is not on the record, and a participant without the standing to act so."""
+    part = look.part(named.kind, named.id)
+    if part is None:
+        text = f"There is no {_kind(named.kind)} {quoted(named.id)} in this negotiation."
+        refuse(pb.ERROR_REASON_PART_NOT_FOUND, text, f"facts.{named.path}", id=named.id)
+    if named.acting:
+        check_acting(part, named.acting, f"facts.{named.path}")
+
+
+_SILENT: Mapping[int, frozenset[int]] = {
+    pb.ACTING_SPEAKER: frozenset({pb.PARTICIPANT_ROLE_SUBJECT}),
+    pb.ACTING_PARTY: frozenset({pb.PARTICIPANT_ROLE_SUBJECT, pb.PARTICIPANT_ROLE_OBSERVER}),
+}
+
+
+def check_acting(who: pb.Participant, acting: int, path: str) -> None:
+    """Refuse a participant without the standing to act so."""
+    name, role = quoted(who.facts.participant_id), who.facts.role
+    if role in _SILENT[acting]:
+        what = pb.ParticipantRole.Name(role).removeprefix("PARTICIPANT_ROLE_")
+        text = f"{name} is {what} here, and cannot act in this way."
+        refuse(pb.ERROR_REASON_ACTING_NOT_ALLOWED, text, path)
+    if acting == pb.ACTING_PARTY and who.status != pb.PARTICIPANT_STATUS_ACTIVE:
+        text = f"{name} has left, and takes no part any more."
+        refuse(pb.ERROR_REASON_PARTICIPANT_NOT_ACTIVE, text, path)
+
+
+def _check_visibility(look: Look, named: Iterable[Reference]) -> None:
+    """Refuse an entry that more people would see than what it refers to."""
+    visibility = look.facts.visibility
+    parts = [
+        (one.id, look.part(one.kind, one.id), f"facts.{one.path}")
+        for one in named
+        if ".audience[" not in one.path  # To be let in is not to be spoken of.
+    ]
+    field = look.type.introduces
+    if field is not None:
+        key = getattr(look.event, field.name)
+        before = look.part(rule_of(field).introduces, key)
+        parts += [(key, before, f"facts.{look.type.name}.{field.name}")] if before else []
+    for key, part, path in parts:
+        if is_wider(visibility, part.origin.visibility):
+            text = f"It would be {shown(visibility)}, while {quoted(key)} is not seen so widely."
+            refuse(pb.ERROR_REASON_VISIBILITY_TOO_WIDE, text, "facts.visibility", refers_to=path)
+    session = look.facts.session_id or look.facts.session_closed.closed_session_id
+    caucus = look.part(pb.PART_KIND_SESSION, session)
+    if caucus is not None and caucus.facts.kind == pb.SESSION_KIND_CAUCUS:
+        check_caucus(look.confided, caucus.facts, "facts.visibility")
+
+
+def check_caucus(visibility: pb.Visibility, caucus: pb.SessionOpened, path: str) -> None:
+    """Refuse what more people would see than attend the caucus it comes from."""
+    if is_wider(visibility, restricted(caucus.attendees)):
+        text = f"It would be {shown(visibility)}: a caucus is RESTRICTED to those who attend it."
+        refuse(pb.ERROR_REASON_CAUCUS_TOO_WIDE, text, path)

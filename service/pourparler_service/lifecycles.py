@@ -1,0 +1,111 @@
+"""The lifecycles: from which status something can go to which. Pure."""
+
+from collections.abc import Collection, Mapping
+from typing import Any, NamedTuple
+
+from pourparler import v1 as pb
+
+Steps = Mapping[int, Collection[int]]
+"""The statuses that can follow on each one; on UNSPECIFIED, those it can begin with."""
+
+
+class Lifecycle(NamedTuple):
+    """How something of one kind goes on."""
+
+    what: str
+    statuses: Any
+    steps: Steps
+    reason: int
+
+    def name(self, status: int) -> str:
+        """A status in a sentence."""
+        prefix = self.statuses.Name(0).removesuffix("UNSPECIFIED")
+        return str(self.statuses.Name(status).removeprefix(prefix))
+
+    def objection(self, was: int, becomes: int) -> str:
+        """Why something cannot go from the one status to the other; empty if it can."""
+        if becomes in self.steps[was]:
+            return ""
+        ways = ", ".join(self.name(one) for one in self.steps[was]) or "nothing else any more"
+        if was:
+            return f"{self.what} that is {self.name(was)} can become {ways}."
+        return f"{self.what} can begin as {ways}."
+
+
+_ASIDE = (pb.TOPIC_STATUS_DEFERRED, pb.TOPIC_STATUS_DROPPED)
+
+TOPIC = Lifecycle(
+    "A topic",
+    pb.TopicStatus,
+    {
+        pb.TOPIC_STATUS_UNSPECIFIED: (pb.TOPIC_STATUS_OPEN, pb.TOPIC_STATUS_UNDER_DISCUSSION),
+        pb.TOPIC_STATUS_OPEN: (pb.TOPIC_STATUS_UNDER_DISCUSSION, *_ASIDE),
+        pb.TOPIC_STATUS_UNDER_DISCUSSION: (pb.TOPIC_STATUS_AGREED_IN_PRINCIPLE, *_ASIDE),
+        pb.TOPIC_STATUS_AGREED_IN_PRINCIPLE: (pb.TOPIC_STATUS_SETTLED, *_ASIDE),
+        pb.TOPIC_STATUS_SETTLED: (pb.TOPIC_STATUS_UNDER_DISCUSSION,),
+        pb.TOPIC_STATUS_DEFERRED: (pb.TOPIC_STATUS_UNDER_DISCUSSION, pb.TOPIC_STATUS_DROPPED),
+        pb.TOPIC_STATUS_DROPPED: (),
+    },
+    pb.ERROR_REASON_TOPIC_TRANSITION,
+)
+
+REOPENED_FROM = frozenset({pb.TOPIC_STATUS_DEFERRED, pb.TOPIC_STATUS_SETTLED})
+"""The statuses from which a topic is taken up again, for a reason."""
+
+_ENDED = (
+    pb.AGREEMENT_STATUS_SUPERSEDED,
+    pb.AGREEMENT_STATUS_TERMINATED,
+    pb.AGREEMENT_STATUS_EXPIRED,
+)
+
+AGREEMENT = Lifecycle(
+    "An agreement",
+    pb.AgreementStatus,
+    {
+        pb.AGREEMENT_STATUS_UNSPECIFIED: (
+            pb.AGREEMENT_STATUS_PENDING_APPROVAL,
+            pb.AGREEMENT_STATUS_IN_FORCE,
+        ),
+        pb.AGREEMENT_STATUS_PENDING_APPROVAL: (
+            pb.AGREEMENT_STATUS_IN_FORCE,
+            pb.AGREEMENT_STATUS_REJECTED,
+        ),
+        pb.AGREEMENT_STATUS_IN_FORCE: (pb.AGREEMENT_STATUS_IN_QUESTION, *_ENDED),
+        pb.AGREEMENT_STATUS_IN_QUESTION: (
+            pb.AGREEMENT_STATUS_IN_FORCE,
+            pb.AGREEMENT_STATUS_UNDER_RENEGOTIATION,
+            *_ENDED,
+        ),
+        pb.AGREEMENT_STATUS_UNDER_RENEGOTIATION: (pb.AGREEMENT_STATUS_IN_QUESTION, *_ENDED),
+        pb.AGREEMENT_STATUS_REJECTED: (),
+        pb.AGREEMENT_STATUS_SUPERSEDED: (),
+        pb.AGREEMENT_STATUS_TERMINATED: (),
+        pb.AGREEMENT_STATUS_EXPIRED: (),
+    },
+    pb.ERROR_REASON_AGREEMENT_TRANSITION,
+)
+
+COMMITMENT = Lifecycle(
+    "A commitment",
+    pb.CommitmentStatus,
+    {
+        pb.COMMITMENT_STATUS_CONDITIONAL: (
+            pb.COMMITMENT_STATUS_ACTIVE,
+            pb.COMMITMENT_STATUS_RELEASED,
+            pb.COMMITMENT_STATUS_LAPSED,
+        ),
+        pb.COMMITMENT_STATUS_ACTIVE: (
+            pb.COMMITMENT_STATUS_FULFILLED,
+            pb.COMMITMENT_STATUS_BREACHED,
+            pb.COMMITMENT_STATUS_RELEASED,
+            pb.COMMITMENT_STATUS_LAPSED,
+            pb.COMMITMENT_STATUS_DISPUTED,
+        ),
+        pb.COMMITMENT_STATUS_DISPUTED: (pb.COMMITMENT_STATUS_ACTIVE,),
+        pb.COMMITMENT_STATUS_FULFILLED: (),
+        pb.COMMITMENT_STATUS_BREACHED: (),
+        pb.COMMITMENT_STATUS_RELEASED: (),
+        pb.COMMITMENT_STATUS_LAPSED: (),
+    },
+    pb.ERROR_REASON_COMMITMENT_TRANSITION,
+)
