@@ -316,28 +316,23 @@ def list_(
             _print_json(one, one_line=True)
         return
     columns = [
-        Column("negotiation"),
+        Column("negotiation", whole=True),
         Column("status", under=True),
-        Column("entries"),
-        Column("opened"),
-        Column("last entry", under=True),
         Column("title", text=True),
-        Column("parties", under=True),
+        Column("parties", under=True, text=True),
+        Column("entries"),
+        Column("last entry"),
+        Column("opened", under=True),
     ]
     rows = [
         (
             one.name.removeprefix("negotiations/"),
-            wording.listed(
-                [wording.word(one, "status"), wording.word(one, "outcome")][
-                    : 1 + bool(one.outcome)
-                ],
-                ":",
-            ),
-            f"{one.version:,}",
-            wording.moment(one.open_time),
-            wording.moment(one.update_time),
+            ": ".join(filter(None, (wording.word(one, "status"), wording.word(one, "outcome")))),
             harmless(one.title),
             wording.listed(list(one.parties)),
+            f"{one.version:,}",
+            wording.moment(one.update_time),
+            f"opened {wording.moment(one.open_time)}",
         )
         for one in found
     ]

@@ -63,7 +63,8 @@ def run(
         address = stack.enter_context(_service(data, port, default_server))
         server = [] if address == default_server else ["--server", address]
         if server:
-            print(f"# {default_server} is not free or not wanted: the service is at {address}.")
+            taken = f"{default_server} is taken: " if port is None else ""
+            print(f"# {taken}The service is at {address}.")
         imported = [
             "import",
             os.path.relpath(file) if file.is_relative_to(Path.cwd()) else str(file),

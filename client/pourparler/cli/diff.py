@@ -91,7 +91,8 @@ def _basis(part: Any, change: pb.Change) -> Text:
 
 def _told(change: pb.Change, names: Names, joint: str) -> Cell:
     before, after = _part(change.before), _part(change.after)
-    if before is None or after is None:
+    opened = isinstance(after, pb.Negotiation) and not before.status if before else False
+    if before is None or after is None or opened:
         return _whole(before if after is None else after, names, joint)
     told: list[str] = []
     fields = [field for field in change.fields if field not in _TOLD_OTHERWISE]

@@ -57,9 +57,14 @@ def exit_code(error: PourparlerError) -> int:
 
 def told(error: PourparlerError) -> list[str]:
     """What is wrong and what to do next; the reason and the field; whatever else is wrong."""
-    message = harmless(error.message).rstrip(".")
+    message, detail = harmless(error.message).rstrip("."), ""
+    if isinstance(error, Unavailable) and not error.reason:
+        # What the connection says of itself is for those who look into it.
+        message, _, detail = message.partition(": ")
     lines = [f"{message}. {_next(error)}".rstrip()]
     second = [f"reason {error.reason or error.code}"]
+    if detail:
+        second.append(detail)
     if error.field:
         second.append(f"field {harmless(error.field)}")
     if isinstance(error, ServiceFault) and error.fault_id:

@@ -8,7 +8,7 @@ from pourparler import v1 as pb
 from pourparler.cli import wording
 from pourparler.cli.page import Cell, Column, Page, Table
 from pourparler.cli.safe import harmless
-from pourparler.cli.state import amended, known
+from pourparler.cli.state import amended, explain, known
 from pourparler.cli.wording import Names
 from pourparler.contract import ENTRY_TYPES, entry_type
 
@@ -22,7 +22,7 @@ _COLUMNS = (
     Column("basis", width=25),
     Column("type", under=True, width=25),
     Column("what", text=True),
-    Column("details", under=True, width=40),
+    Column("details", under=True, text=True),
 )
 
 
@@ -45,6 +45,8 @@ def history(
             rows.clear()
     if rows:
         page.table(Table("", _COLUMNS, list(rows)), head=total < PIECE)
+    if not page.plain:
+        explain(page, bases)
     return total
 
 

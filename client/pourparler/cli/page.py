@@ -9,12 +9,17 @@ from rich.console import Console
 from rich.table import Table as Grid
 from rich.text import Text
 
+from pourparler.cli.safe import harmless
+
 NOTHING = "-"
 LONG = 600
 """How many characters of one text a terminal shows unless it is asked for all."""
 
+WIDE = 60
+"""How wide a column is at most in a pipe; what is longer moves the rest of its own line alone."""
+
 Cell = str | Text
-"""What stands in a table: harmless already, a line end only in running text."""
+"""What stands in a table; a line end only in running text."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +31,8 @@ class Column:
     """In a terminal it has no room of its own, and stands beneath the column before it."""
     text: bool = False
     """It is running text: it takes the room that is left, and comes last in a pipe."""
+    whole: bool = False
+    """It is never folded: people copy it."""
     width: int = 0
     """How wide it is, in tables that are printed piece by piece; 0 is as wide as it needs to be."""
 
@@ -53,7 +60,7 @@ class Page:
         if self.plain:
             print(_plain(text), file=self._console.file)
             return
-        shown = text.copy() if isinstance(text, Text) else Text(text)
+        shown = _safe(text)
         if style:
             shown.stylize(style)
         self._console.print(shown, highlight=False)
@@ -79,7 +86,7 @@ class Page:
         if head:
             rows.insert(0, [column.title.upper() for column in columns])
         widths = [
-            column.width or max(cell_len(row[place]) for row in rows)
+            column.width or min(max(cell_len(row[place]) for row in rows), WIDE)
             for place, column in enumerate(columns)
         ]
         for row in rows:
@@ -112,14 +119,15 @@ class Page:
                     column.title,
                     overflow="fold",
                     width=min(column.width, narrow) or None,
-                    max_width=narrow,
+                    max_width=None if column.whole else narrow,
+                    no_wrap=column.whole,
                 )
         for row in table.rows:
             cells: list[Text] = []
             for column, cell in zip(table.columns, row, strict=True):
-                shown = self._shortened(cell if isinstance(cell, Text) else Text(cell))
+                shown = self._shortened(_safe(cell))
                 if not column.under:
-                    cells.append(shown.copy())
+                    cells.append(shown)
                 elif shown:
                     if not shown.style and not shown.spans:
                         shown.style = "dim"
@@ -135,4 +143,11 @@ class Page:
 
 
 def _plain(cell: Cell) -> str:
-    return (cell.plain if isinstance(cell, Text) else cell).replace("\n", r"\n")
+    return harmless(cell.plain if isinstance(cell, Text) else cell)
+
+
+def _safe(cell: Cell) -> Text:
+    """A cell of one's own to put on a terminal: whatever came to here unsafe goes no further."""
+    shown = cell.copy() if isinstance(cell, Text) else Text(cell)
+    safe = harmless(shown.plain, lines=True)
+    return shown if safe == shown.plain else Text(safe, shown.style)

@@ -15,7 +15,7 @@ from pourparler.cli.wording import Names
 
 _DUE: dict[int, Text] = {
     pb.DUE_STATE_NOT_DUE: Text("not due yet"),
-    pb.DUE_STATE_DUE: Text("due about now", "yellow"),
+    pb.DUE_STATE_DUE: Text("perhaps due", "yellow"),
     pb.DUE_STATE_OVERDUE: Text("OVERDUE", "bold red"),
 }
 _DAY = 24 * 60 * 60
@@ -69,7 +69,7 @@ def _parts(
         Column("kind"),
         Column("id", under=True),
         Column("what", text=True),
-        Column("details", under=True),
+        Column("details", under=True, text=True),
         Column("status"),
         Column("since", under=True),
         Column("basis"),
@@ -100,7 +100,7 @@ def _proposed(page: Page, answer: pb.Standing, names: Names) -> None:
         Column("id"),
         Column("versions", under=True),
         Column("what", text=True),
-        Column("details", under=True),
+        Column("details", under=True, text=True),
         Column("waits for"),
         Column("age", under=True),
         Column("basis"),
@@ -153,7 +153,7 @@ def _owed(page: Page, answer: pb.Standing, names: Names) -> None:
         Column("id"),
         Column("versions", under=True),
         Column("what", text=True),
-        Column("details", under=True),
+        Column("details", under=True, text=True),
         Column("when"),
         Column("due", under=True),
         Column("basis"),
@@ -194,7 +194,7 @@ def _open(page: Page, answer: pb.Standing, names: Names) -> None:
         Column("id"),
         Column("versions", under=True),
         Column("what", text=True),
-        Column("details", under=True),
+        Column("details", under=True, text=True),
         Column("basis"),
     ]
     rows: list[Sequence[Cell]] = [

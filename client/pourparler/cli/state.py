@@ -129,7 +129,7 @@ def table(
         Column("id"),
         Column("versions", under=True),
         Column("what", text=True),
-        Column("details", under=True),
+        Column("details", under=True, text=True),
         Column("status"),
         Column("since", under=True),
         Column("basis"),
