@@ -220,6 +220,9 @@ class Client:
                 return await call
             except grpc.aio.AioRpcError as failure:
                 await self._pause(budget, failure)
+            except asyncio.CancelledError:
+                self._check_given_up()
+                raise
             finally:
                 call.cancel()  # whoever awaits it may be cancelled
 
@@ -243,6 +246,9 @@ class Client:
                 if progress.begun:
                     raise progress.broken(errors.of_call(failure)) from failure
                 await self._pause(budget, failure)
+            except asyncio.CancelledError:
+                self._check_given_up()
+                raise
             finally:
                 call.cancel()  # the reader may have left
 
@@ -254,6 +260,12 @@ class Client:
             raise error from failure
         await asyncio.sleep(pause)
         self._stubs()  # raises if the client was closed meanwhile
+
+    def _check_given_up(self) -> None:
+        """Raise if a call was cancelled not with its task, but because the client was closed."""
+        task = asyncio.current_task()
+        if self._closed and task is not None and not task.cancelling():
+            raise errors.Cancelled("The client was closed.") from None
 
     def _stubs(self) -> "_Stubs":
         if self._closed:
