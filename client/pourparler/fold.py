@@ -70,7 +70,8 @@ def counted(entries: Iterable[pb.Entry]) -> list[Counted]:
         return [Counted(entry) for entry in entries]
     result = []
     for entry in entries:
-        said = amendments.get(entry.header.version)
+        # What is withheld stays so, whatever is said of it.
+        said = amendments.get(entry.header.version) if entry.HasField("facts") else None
         as_counted = _amended(entry, said) if said else Counted(entry)
         if as_counted is not None:
             result.append(as_counted)

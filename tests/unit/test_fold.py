@@ -1276,6 +1276,21 @@ def test_a_withheld_entry_only_moves_the_version_on() -> None:
     assert (state.counts, state.topics["price"]) == (before.counts, before.topics["price"])
 
 
+@pytest.mark.parametrize(
+    "amendment",
+    [corrected(5, said("s", "nissan")), disclosed(5), redacted(5)],
+    ids=["corrected", "disclosed", "redacted"],
+)
+def test_what_is_said_of_a_withheld_entry_does_not_bring_it_back(amendment: pb.Draft) -> None:
+    entries = history(*BEGINNING, said("s", "renault"), amendment)
+    entries[4] = pb.Entry(header=entries[4].header)
+
+    state = fold(entries)
+
+    assert not state.statements
+    assert state.version == 6
+
+
 def test_an_entry_of_an_unknown_type_is_not_passed_over() -> None:
     state = state_of(*BEGINNING)
     before = state.SerializeToString(deterministic=True)
