@@ -4,7 +4,6 @@ Pure: no I/O, no clock.
 """
 
 from bisect import bisect_left
-from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import date
 from decimal import Context, Decimal, DecimalException
@@ -120,7 +119,7 @@ def _differing(was: Message, now: Message) -> Iterator[str]:
         if one == other and _given(was, field) == _given(now, field):
             continue
         paths = [field.name]
-        if field.name in _NESTED:
+        if field.name in _NESTED and field.message_type is not None:
             paths = [f"{field.name}.{inner}" for inner in _differing(one, other)] or paths
         yield from paths
 
@@ -160,9 +159,8 @@ def reversals(state: pb.Negotiation, since: pb.Negotiation | None = None) -> lis
     became of these, are one row of steps for each topic, key, type, unit and `of`, `held_by`, `by`
     and `into`. Numbers and days go back when they turn: what was moved from a to b is moved towards
     a again, or past it. Other values go back when they are again what they were before another.
-    Compared is the value, however it is qualified, and of BETWEEN the middle. What is UNKNOWN, was
-    destroyed, or is named twice in one position or proposal is no step. What goes back on several
-    topics at once is given once, on the first of them.
+    Compared is the value, however it is qualified, and of BETWEEN the middle. What is UNKNOWN or
+    was destroyed is no step. What goes back on several topics at once is given once, on the first.
 
     A stance goes back when it is again what it was before another. Since a party may hold several
     positions on a topic, about different matters, a position is a step only from the one that it
@@ -202,10 +200,9 @@ def _turned_terms(state: pb.Negotiation) -> Iterator[tuple[_Matter, _Turn]]:
             who, topics = part.facts.holders, [part.facts.topic_id]
         else:
             who, topics = part.facts.by, part.facts.topic_ids or [""]
-        named = Counter(_matter(term) for term in part.facts.terms)
         for term in part.facts.terms:
             value = _value(term, part.words)
-            if value is None or named[_matter(term)] > 1:
+            if value is None:
                 continue
             step = _Step(value, _movement(part, term))
             for participant in who:

@@ -414,12 +414,6 @@ def test_language_is_compared_by_its_words_and_not_where_these_were_destroyed() 
     assert gone_back(*given, redacted) == []
 
 
-def test_a_term_named_twice_in_one_offer_has_no_one_value() -> None:
-    both = offer("o2", percent("20"), percent("10"))
-
-    assert gone_back(offer("o1", percent("15")), both, offer("o3", percent("15"))) == []
-
-
 def test_joint_offers_go_back_for_each_who_makes_them() -> None:
     given = [
         offer(f"o{n}", percent(value), by=["renault", "mitsubishi"])
