@@ -73,6 +73,8 @@ def check_all(look: Look) -> None:
     check_occurred(look, look.facts.occurred, "facts.occurred")
     _check_new(look)
     named = [one for one in references(look.facts) if not one.path.startswith(_REPLACEMENT)]
+    # What the caller left out was filled in from the event, so what is wrong is named there first.
+    named.sort(key=lambda one: one.path.startswith("visibility."))
     for one in named:
         _check_known(look, one)
     _check_visibility(look, named)
