@@ -35,6 +35,8 @@ _DETAILS_BYTES = 3_072
 _TEXT_CHARACTERS = 400
 _VALUE_CHARACTERS = 200
 
+_QUIET_SECONDS = 0.05
+
 _RETRY_SECONDS = {
     pb.ERROR_REASON_OVERLOADED: 0.5,
     pb.ERROR_REASON_STORE_UNAVAILABLE: 2.0,
@@ -107,10 +109,18 @@ class Guard:
         self._request_bytes = request_bytes
         self._on_store_failure = on_store_failure
         self._closing = False
+        self._came = 0
 
     def close(self) -> None:
         """Refuse every call that comes from now on."""
         self._closing = True
+
+    async def quiet(self) -> None:
+        """Wait until no more calls come, after `close` told those who made some."""
+        came = -1
+        while came != self._came:
+            came = self._came
+            await asyncio.sleep(_QUIET_SECONDS)
 
     def handlers(
         self, service: ServiceDescriptor, servicer: object, name: str | None = None
@@ -192,6 +202,7 @@ class Guard:
     @contextlib.asynccontextmanager
     async def _answering(self, method: MethodDescriptor, context: _Context) -> AsyncIterator[None]:
         """Answer with a status whatever a call ends in, but for cancellation: nobody waits."""
+        self._came += 1
         try:
             if self._closing:
                 refuse(

@@ -124,6 +124,10 @@ async def _serve(settings: Settings, started: Callable[[str], None], stop: async
         # Whoever asks is told first; then nothing new is taken, and what is under way is finished.
         health.close()
         guard.close()
+        with contextlib.suppress(TimeoutError):
+            # A server that stops cuts off calls that have not reached the guard, without a word.
+            async with asyncio.timeout(settings.grace_seconds):
+                await guard.quiet()
         await server.stop(settings.grace_seconds)
         looking.cancel()
         await asyncio.wait([looking])
