@@ -81,7 +81,10 @@ class Client:
         validate_only: bool = False,
         **common: Unpack[Common],
     ) -> pb.Receipt:
-        """Open a negotiation, in one group with its first entries; its name is in the receipt."""
+        """Open a negotiation, in one group with its first entries; its name is in the receipt.
+
+        Whoever repeats it by its request id says the same again, `occurred` too: now has moved on.
+        """
         first = opening(
             title,
             purpose=purpose,

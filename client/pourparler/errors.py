@@ -65,7 +65,8 @@ class PourparlerError(Exception):
         self.retry_after = retry_after
         """The seconds after which the service asks to be tried again, if it says so."""
         self.request_id = ""
-        """Of a call that records: its request id. Repeated with it, the call is made only once."""
+        """Of a call that records: its request id. Repeated with it and the same drafts, the call
+        is made only once, and gives the receipt if it was made already."""
 
     @property
     def field(self) -> str:

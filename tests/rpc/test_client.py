@@ -527,6 +527,21 @@ def test_a_loop_that_is_broken_off_ends_the_call(target: str, scripted: Scripted
         assert scripted.left.wait(5.0)
 
 
+async def test_a_task_that_is_cancelled_ends_its_history(target: str, scripted: Scripted) -> None:
+    scripted.answers = [[entries(1), Waits(30.0)]]
+
+    async with aio.Client(target) as client:
+        history = client.history("a")
+        await anext(history)
+        task = asyncio.create_task(history.__anext__())
+        await asyncio.sleep(0)
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+
+        assert await asyncio.to_thread(scripted.left.wait, 5.0)
+
+
 async def test_closing_a_client_gives_up_what_it_waits_for(target: str, scripted: Scripted) -> None:
     scripted.answers = [Waits(30.0, then=RECEIPT)]
     client = aio.Client(target)

@@ -412,6 +412,29 @@ def test_a_document_is_told_by_the_digest_of_its_content() -> None:
     )
 
 
+def test_a_digest_that_is_given_needs_no_content() -> None:
+    draft = document("Draft 1", digest="sha256:" + "0" * 64, size_bytes=9)
+
+    assert draft.words.digest == "sha256:" + "0" * 64
+    assert draft.facts.document_attached.size_bytes == 9
+
+
+def test_a_date_may_be_of_the_contract_and_a_publication_may_be_an_instant() -> None:
+    ready = pb.FuzzyDate(edtf="2023-41")
+    noon = datetime(2022, 10, 10, 12, tzinfo=UTC)
+
+    assert milestone("Flotation", expected=ready).facts.milestone_planned.expected == ready
+    paper = source("src-1", "news", published=noon, retrieved=noon)
+    assert paper.published == "2022-10-10T12:00:00Z"
+    assert paper.retrieve_time.ToDatetime(UTC) == noon
+
+
+def test_a_visibility_of_the_contract_is_taken_as_it_is() -> None:
+    seen_by = pb.Visibility(level=pb.VISIBILITY_LEVEL_PUBLIC)
+
+    assert statement("Yes.", visibility=seen_by).facts.visibility == seen_by
+
+
 def test_a_correction_takes_the_words_of_its_replacement_and_not_its_visibility() -> None:
     draft = correction(
         3, "It was Nissan.", replacement=statement("No.", by="nissan", visibility="public")
