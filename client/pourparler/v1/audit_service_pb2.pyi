@@ -147,3 +147,166 @@ class ReplayComplete(google.protobuf.message.Message):
     def ClearField(self, field_name: typing.Literal["computed_at", b"computed_at", "entry_count", b"entry_count", "limited", b"limited"]) -> None: ...
 
 Global___ReplayComplete: typing_extensions.TypeAlias = ReplayComplete
+
+@typing.final
+class GetCheckpointRequest(google.protobuf.message.Message):
+    """Asks for a checkpoint."""
+
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    NAME_FIELD_NUMBER: builtins.int
+    VERSION_FIELD_NUMBER: builtins.int
+    name: builtins.str
+    """The negotiation, `negotiations/{id}`."""
+    version: builtins.int
+    """At this version. Not given: the last one."""
+    def __init__(
+        self,
+        *,
+        name: builtins.str = ...,
+        version: builtins.int | None = ...,
+    ) -> None: ...
+    def HasField(self, field_name: typing.Literal["_version", b"_version", "version", b"version"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["_version", b"_version", "name", b"name", "version", b"version"]) -> None: ...
+    def WhichOneof(self, oneof_group: typing.Literal["_version", b"_version"]) -> typing.Literal["version"] | None: ...
+
+Global___GetCheckpointRequest: typing_extensions.TypeAlias = GetCheckpointRequest
+
+@typing.final
+class GetCheckpointResponse(google.protobuf.message.Message):
+    """A checkpoint."""
+
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    CHECKPOINT_FIELD_NUMBER: builtins.int
+    COMPUTED_AT_FIELD_NUMBER: builtins.int
+    checkpoint: builtins.str
+    """The checkpoint as a C2SP signed note, see docs/format.md: what the service stands by. Its size is the version. Verify it with a
+    key that you had from elsewhere.
+    """
+    @property
+    def computed_at(self) -> pourparler.v1.negotiation_pb2.ComputedAt:
+        """At what point it was computed."""
+
+    def __init__(
+        self,
+        *,
+        checkpoint: builtins.str = ...,
+        computed_at: pourparler.v1.negotiation_pb2.ComputedAt | None = ...,
+    ) -> None: ...
+    def HasField(self, field_name: typing.Literal["computed_at", b"computed_at"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["checkpoint", b"checkpoint", "computed_at", b"computed_at"]) -> None: ...
+
+Global___GetCheckpointResponse: typing_extensions.TypeAlias = GetCheckpointResponse
+
+@typing.final
+class GetInclusionProofRequest(google.protobuf.message.Message):
+    """Asks for the proof that an entry is in the log."""
+
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    NAME_FIELD_NUMBER: builtins.int
+    VERSION_FIELD_NUMBER: builtins.int
+    AT_VERSION_FIELD_NUMBER: builtins.int
+    name: builtins.str
+    """The negotiation, `negotiations/{id}`."""
+    version: builtins.int
+    """The version of the entry."""
+    at_version: builtins.int
+    """The version of the checkpoint to which the proof leads. Not given: the last one."""
+    def __init__(
+        self,
+        *,
+        name: builtins.str = ...,
+        version: builtins.int = ...,
+        at_version: builtins.int | None = ...,
+    ) -> None: ...
+    def HasField(self, field_name: typing.Literal["_at_version", b"_at_version", "at_version", b"at_version"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["_at_version", b"_at_version", "at_version", b"at_version", "name", b"name", "version", b"version"]) -> None: ...
+    def WhichOneof(self, oneof_group: typing.Literal["_at_version", b"_at_version"]) -> typing.Literal["at_version"] | None: ...
+
+Global___GetInclusionProofRequest: typing_extensions.TypeAlias = GetInclusionProofRequest
+
+@typing.final
+class GetInclusionProofResponse(google.protobuf.message.Message):
+    """The proof that an entry is in the log."""
+
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    HASHES_FIELD_NUMBER: builtins.int
+    CHECKPOINT_FIELD_NUMBER: builtins.int
+    TLOG_PROOF_FIELD_NUMBER: builtins.int
+    HEADER_FIELD_NUMBER: builtins.int
+    checkpoint: builtins.str
+    """The signed checkpoint to which they lead."""
+    tlog_proof: builtins.str
+    """The same as a C2SP tlog-proof: one text with index, hashes and checkpoint."""
+    header: builtins.bytes
+    """The header of the entry, whose hash is the leaf."""
+    @property
+    def hashes(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.bytes]:
+        """The hashes on the way from the leaf to the root, the lowest first. The index of the leaf is its version less one."""
+
+    def __init__(
+        self,
+        *,
+        hashes: collections.abc.Iterable[builtins.bytes] | None = ...,
+        checkpoint: builtins.str = ...,
+        tlog_proof: builtins.str = ...,
+        header: builtins.bytes = ...,
+    ) -> None: ...
+    def ClearField(self, field_name: typing.Literal["checkpoint", b"checkpoint", "hashes", b"hashes", "header", b"header", "tlog_proof", b"tlog_proof"]) -> None: ...
+
+Global___GetInclusionProofResponse: typing_extensions.TypeAlias = GetInclusionProofResponse
+
+@typing.final
+class GetConsistencyProofRequest(google.protobuf.message.Message):
+    """Asks for the proof that a log only grew."""
+
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    NAME_FIELD_NUMBER: builtins.int
+    FROM_VERSION_FIELD_NUMBER: builtins.int
+    TO_VERSION_FIELD_NUMBER: builtins.int
+    name: builtins.str
+    """The negotiation, `negotiations/{id}`."""
+    from_version: builtins.int
+    """The earlier version, 1 or more."""
+    to_version: builtins.int
+    """The later version. Not given: the last one."""
+    def __init__(
+        self,
+        *,
+        name: builtins.str = ...,
+        from_version: builtins.int = ...,
+        to_version: builtins.int | None = ...,
+    ) -> None: ...
+    def HasField(self, field_name: typing.Literal["_to_version", b"_to_version", "to_version", b"to_version"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["_to_version", b"_to_version", "from_version", b"from_version", "name", b"name", "to_version", b"to_version"]) -> None: ...
+    def WhichOneof(self, oneof_group: typing.Literal["_to_version", b"_to_version"]) -> typing.Literal["to_version"] | None: ...
+
+Global___GetConsistencyProofRequest: typing_extensions.TypeAlias = GetConsistencyProofRequest
+
+@typing.final
+class GetConsistencyProofResponse(google.protobuf.message.Message):
+    """The proof that a log only grew."""
+
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    HASHES_FIELD_NUMBER: builtins.int
+    CHECKPOINT_FIELD_NUMBER: builtins.int
+    checkpoint: builtins.str
+    """The signed checkpoint at the later version."""
+    @property
+    def hashes(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.bytes]:
+        """The hashes that lead from the root at the earlier version to the one at the later version."""
+
+    def __init__(
+        self,
+        *,
+        hashes: collections.abc.Iterable[builtins.bytes] | None = ...,
+        checkpoint: builtins.str = ...,
+    ) -> None: ...
+    def ClearField(self, field_name: typing.Literal["checkpoint", b"checkpoint", "hashes", b"hashes"]) -> None: ...
+
+Global___GetConsistencyProofResponse: typing_extensions.TypeAlias = GetConsistencyProofResponse

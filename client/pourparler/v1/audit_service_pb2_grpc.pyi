@@ -41,7 +41,55 @@ _AuditServiceReplayType = typing_extensions.TypeVar(
     ],
 )
 
-class AuditServiceStub(typing.Generic[_AuditServiceReplayType]):
+_AuditServiceGetCheckpointType = typing_extensions.TypeVar(
+    '_AuditServiceGetCheckpointType',
+    grpc.UnaryUnaryMultiCallable[
+        pourparler.v1.audit_service_pb2.GetCheckpointRequest,
+        pourparler.v1.audit_service_pb2.GetCheckpointResponse,
+    ],
+    grpc.aio.UnaryUnaryMultiCallable[
+        pourparler.v1.audit_service_pb2.GetCheckpointRequest,
+        pourparler.v1.audit_service_pb2.GetCheckpointResponse,
+    ],
+    default=grpc.UnaryUnaryMultiCallable[
+        pourparler.v1.audit_service_pb2.GetCheckpointRequest,
+        pourparler.v1.audit_service_pb2.GetCheckpointResponse,
+    ],
+)
+
+_AuditServiceGetInclusionProofType = typing_extensions.TypeVar(
+    '_AuditServiceGetInclusionProofType',
+    grpc.UnaryUnaryMultiCallable[
+        pourparler.v1.audit_service_pb2.GetInclusionProofRequest,
+        pourparler.v1.audit_service_pb2.GetInclusionProofResponse,
+    ],
+    grpc.aio.UnaryUnaryMultiCallable[
+        pourparler.v1.audit_service_pb2.GetInclusionProofRequest,
+        pourparler.v1.audit_service_pb2.GetInclusionProofResponse,
+    ],
+    default=grpc.UnaryUnaryMultiCallable[
+        pourparler.v1.audit_service_pb2.GetInclusionProofRequest,
+        pourparler.v1.audit_service_pb2.GetInclusionProofResponse,
+    ],
+)
+
+_AuditServiceGetConsistencyProofType = typing_extensions.TypeVar(
+    '_AuditServiceGetConsistencyProofType',
+    grpc.UnaryUnaryMultiCallable[
+        pourparler.v1.audit_service_pb2.GetConsistencyProofRequest,
+        pourparler.v1.audit_service_pb2.GetConsistencyProofResponse,
+    ],
+    grpc.aio.UnaryUnaryMultiCallable[
+        pourparler.v1.audit_service_pb2.GetConsistencyProofRequest,
+        pourparler.v1.audit_service_pb2.GetConsistencyProofResponse,
+    ],
+    default=grpc.UnaryUnaryMultiCallable[
+        pourparler.v1.audit_service_pb2.GetConsistencyProofRequest,
+        pourparler.v1.audit_service_pb2.GetConsistencyProofResponse,
+    ],
+)
+
+class AuditServiceStub(typing.Generic[_AuditServiceReplayType, _AuditServiceGetCheckpointType, _AuditServiceGetInclusionProofType, _AuditServiceGetConsistencyProofType]):
     """Gives out the record itself."""
 
     @typing.overload
@@ -49,6 +97,18 @@ class AuditServiceStub(typing.Generic[_AuditServiceReplayType]):
         grpc.UnaryStreamMultiCallable[
             pourparler.v1.audit_service_pb2.ReplayRequest,
             pourparler.v1.audit_service_pb2.ReplayResponse,
+        ],
+        grpc.UnaryUnaryMultiCallable[
+            pourparler.v1.audit_service_pb2.GetCheckpointRequest,
+            pourparler.v1.audit_service_pb2.GetCheckpointResponse,
+        ],
+        grpc.UnaryUnaryMultiCallable[
+            pourparler.v1.audit_service_pb2.GetInclusionProofRequest,
+            pourparler.v1.audit_service_pb2.GetInclusionProofResponse,
+        ],
+        grpc.UnaryUnaryMultiCallable[
+            pourparler.v1.audit_service_pb2.GetConsistencyProofRequest,
+            pourparler.v1.audit_service_pb2.GetConsistencyProofResponse,
         ],
     ], channel: grpc.Channel) -> None: ...
 
@@ -58,6 +118,18 @@ class AuditServiceStub(typing.Generic[_AuditServiceReplayType]):
             pourparler.v1.audit_service_pb2.ReplayRequest,
             pourparler.v1.audit_service_pb2.ReplayResponse,
         ],
+        grpc.aio.UnaryUnaryMultiCallable[
+            pourparler.v1.audit_service_pb2.GetCheckpointRequest,
+            pourparler.v1.audit_service_pb2.GetCheckpointResponse,
+        ],
+        grpc.aio.UnaryUnaryMultiCallable[
+            pourparler.v1.audit_service_pb2.GetInclusionProofRequest,
+            pourparler.v1.audit_service_pb2.GetInclusionProofResponse,
+        ],
+        grpc.aio.UnaryUnaryMultiCallable[
+            pourparler.v1.audit_service_pb2.GetConsistencyProofRequest,
+            pourparler.v1.audit_service_pb2.GetConsistencyProofResponse,
+        ],
     ], channel: grpc.aio.Channel) -> None: ...
 
     Replay: _AuditServiceReplayType
@@ -65,10 +137,31 @@ class AuditServiceStub(typing.Generic[_AuditServiceReplayType]):
     replay is complete; without it, it was cut.
     """
 
+    GetCheckpoint: _AuditServiceGetCheckpointType
+    """The signed checkpoint of a negotiation's log, now or at an earlier version."""
+
+    GetInclusionProof: _AuditServiceGetInclusionProofType
+    """The proof that an entry is in the log (RFC 6962, 2.1.1)."""
+
+    GetConsistencyProof: _AuditServiceGetConsistencyProofType
+    """The proof that the log at a later version begins with the log at an earlier one (RFC 6962, 2.1.2)."""
+
 AuditServiceAsyncStub: typing_extensions.TypeAlias = AuditServiceStub[
     grpc.aio.UnaryStreamMultiCallable[
         pourparler.v1.audit_service_pb2.ReplayRequest,
         pourparler.v1.audit_service_pb2.ReplayResponse,
+    ],
+    grpc.aio.UnaryUnaryMultiCallable[
+        pourparler.v1.audit_service_pb2.GetCheckpointRequest,
+        pourparler.v1.audit_service_pb2.GetCheckpointResponse,
+    ],
+    grpc.aio.UnaryUnaryMultiCallable[
+        pourparler.v1.audit_service_pb2.GetInclusionProofRequest,
+        pourparler.v1.audit_service_pb2.GetInclusionProofResponse,
+    ],
+    grpc.aio.UnaryUnaryMultiCallable[
+        pourparler.v1.audit_service_pb2.GetConsistencyProofRequest,
+        pourparler.v1.audit_service_pb2.GetConsistencyProofResponse,
     ],
 ]
 
@@ -84,5 +177,29 @@ class AuditServiceServicer(metaclass=abc.ABCMeta):
         """Replays the entries of a negotiation exactly as they are stored, in the order of their versions. The last message says that the
         replay is complete; without it, it was cut.
         """
+
+    @abc.abstractmethod
+    def GetCheckpoint(
+        self,
+        request: pourparler.v1.audit_service_pb2.GetCheckpointRequest,
+        context: _ServicerContext,
+    ) -> typing.Union[pourparler.v1.audit_service_pb2.GetCheckpointResponse, collections.abc.Awaitable[pourparler.v1.audit_service_pb2.GetCheckpointResponse]]:
+        """The signed checkpoint of a negotiation's log, now or at an earlier version."""
+
+    @abc.abstractmethod
+    def GetInclusionProof(
+        self,
+        request: pourparler.v1.audit_service_pb2.GetInclusionProofRequest,
+        context: _ServicerContext,
+    ) -> typing.Union[pourparler.v1.audit_service_pb2.GetInclusionProofResponse, collections.abc.Awaitable[pourparler.v1.audit_service_pb2.GetInclusionProofResponse]]:
+        """The proof that an entry is in the log (RFC 6962, 2.1.1)."""
+
+    @abc.abstractmethod
+    def GetConsistencyProof(
+        self,
+        request: pourparler.v1.audit_service_pb2.GetConsistencyProofRequest,
+        context: _ServicerContext,
+    ) -> typing.Union[pourparler.v1.audit_service_pb2.GetConsistencyProofResponse, collections.abc.Awaitable[pourparler.v1.audit_service_pb2.GetConsistencyProofResponse]]:
+        """The proof that the log at a later version begins with the log at an earlier one (RFC 6962, 2.1.2)."""
 
 def add_AuditServiceServicer_to_server(servicer: AuditServiceServicer, server: typing.Union[grpc.Server, grpc.aio.Server]) -> None: ...

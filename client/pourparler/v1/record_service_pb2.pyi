@@ -91,10 +91,15 @@ class Receipt(google.protobuf.message.Message):
     ENTRIES_FIELD_NUMBER: builtins.int
     NEGOTIATION_FIELD_NUMBER: builtins.int
     VERSION_FIELD_NUMBER: builtins.int
+    CHECKPOINT_FIELD_NUMBER: builtins.int
     negotiation: builtins.str
     """The negotiation, `negotiations/{id}`."""
     version: builtins.int
     """The version after the group."""
+    checkpoint: builtins.str
+    """The signed checkpoint of the negotiation's log at this version: a C2SP signed note, see docs/format.md. Empty with
+    `validate_only`.
+    """
     @property
     def entries(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[pourparler.v1.entry_pb2.Entry]:
         """The entries as they are stored. With `validate_only` they have no header digests and no salts."""
@@ -105,7 +110,8 @@ class Receipt(google.protobuf.message.Message):
         entries: collections.abc.Iterable[pourparler.v1.entry_pb2.Entry] | None = ...,
         negotiation: builtins.str = ...,
         version: builtins.int = ...,
+        checkpoint: builtins.str = ...,
     ) -> None: ...
-    def ClearField(self, field_name: typing.Literal["entries", b"entries", "negotiation", b"negotiation", "version", b"version"]) -> None: ...
+    def ClearField(self, field_name: typing.Literal["checkpoint", b"checkpoint", "entries", b"entries", "negotiation", b"negotiation", "version", b"version"]) -> None: ...
 
 Global___Receipt: typing_extensions.TypeAlias = Receipt

@@ -263,8 +263,9 @@ class FuzzyDate(google.protobuf.message.Message):
     LATEST_FIELD_NUMBER: builtins.int
     edtf: builtins.str
     """A date in EDTF: level 0; of level 1 `~ ? %`, unspecified digits, `..` in intervals and the seasons 21 to 24 (of the
-    northern hemisphere); of level 2 the one-of sets `[..d] [d..] [a..b] [a,b]`, the quarters 33 to 36 and the halves 40 and 41.
-    `a/b` lasted from a to b; `[a..b]` is one day within. At most 64 characters.
+    northern hemisphere; winter is that which begins in the year); of level 2 the one-of sets `[..d] [d..] [a..b] [a,b]`, the
+    quarters 33 to 36 and the halves 40 and 41. `a/b` lasted from a to b; `[a..b]` is one day within; the ends of both are days,
+    months and years, not times of day. At most 64 characters.
     """
     earliest: builtins.str
     """Set by the service: the first day it can be (`2023-07-01`), or for an instant the instant in RFC 3339, UTC. Empty: open."""
