@@ -3,9 +3,10 @@
 The aggregate, and what any point on its three clocks reads.
 """
 
+import contextlib
 import threading
 from collections import OrderedDict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple, NoReturn
 
@@ -14,9 +15,10 @@ from google.protobuf.timestamp_pb2 import Timestamp
 from pourparler import v1 as pb
 from pourparler.contract import references
 from pourparler.fold import Counted, Undo, counted, evolve, fold, gather, is_amending, tally
+from pourparler.proof import Tree
 from pourparler_service import dates
 from pourparler_service.refusal import refuse
-from pourparler_service.sealing import unseal
+from pourparler_service.sealing import leaf, unseal
 from pourparler_service.store import Store
 
 HELD_ENTRIES = 200_000
@@ -47,33 +49,37 @@ class Negotiation:
         self.state = pb.Negotiation()
         self.record_time = Timestamp()
         self.requests: dict[str, tuple[int, int]] = {}
+        self.tree = Tree()
         self._store = store
         self._uncommitted: list[pb.Entry] = []
 
     def catch_up(self) -> None:
         """Take in what the store has beyond this version."""
-        entries = [unseal(stored.data) for stored in self._store.read(self.id, after=self.version)]
+        stored = self._store.read(self.id, after=self.version)
+        entries = [unseal(one.data) for one in stored]
         if any(map(is_amending, entries)):
             self.state = fold([*self.history(), *entries])
         else:
             for entry in entries:
                 evolve(self.state, entry)
-        for entry in entries:
-            self._note(entry)
+        for one, entry in zip(stored, entries, strict=True):
+            self._note(one.data, entry)
 
-    def advance(self, entry: pb.Entry, undo: Undo) -> None:
+    def advance(self, data: bytes, undo: Undo) -> None:
         """Take in an entry that is not in the store yet.
 
         `committed` or `back_to` says what became of it.
         """
+        entry = unseal(data)
         if is_amending(entry):
             self.state = fold([*self.history(), entry])
         else:
             evolve(self.state, entry, undo=undo)
-        self._note(entry)
+        self._note(data, entry)
         self._uncommitted.append(entry)
 
-    def _note(self, entry: pb.Entry) -> None:
+    def _note(self, data: bytes, entry: pb.Entry) -> None:
+        self.tree.append(leaf(data))
         version, request_id = entry.header.version, entry.facts.request_id
         self.version = version
         self.record_time.CopyFrom(entry.header.record_time)
@@ -99,6 +105,7 @@ class Negotiation:
             self.requests.pop(entry.facts.request_id, None)
         del self._uncommitted[mark.uncommitted :]
         mark.undo.undo()
+        self.tree.truncate(mark.version)
         self.state, self.version, self.record_time = mark.state, mark.version, mark.record_time
 
     def committed(self) -> None:
@@ -216,22 +223,38 @@ class Negotiations:
         return [one for one in recorded if _instant(one.entry.header.record_time) <= until]
 
     def _latest(self, id_: str) -> Reading:
+        with self._current(id_) as held:
+            if held.published is None:
+                held.published = _published(held.negotiation)
+            return held.published
+
+    @contextlib.contextmanager
+    def current(self, id_: str) -> Iterator[Negotiation]:
+        """A negotiation as it is in the store now, to be looked at for as long as the block lasts.
+
+        Blocks on the store; raises Refusal.
+        """
+        with self._current(id_) as held:
+            yield held.negotiation
+
+    @contextlib.contextmanager
+    def _current(self, id_: str) -> Iterator[_Held]:
         with self._lock:
             held = self._held.setdefault(id_, _Held(Negotiation(self._store, id_)))
             self._held.move_to_end(id_)
         with held.lock:
-            negotiation = held.negotiation
-            if self._store.last_version(id_) > negotiation.version:
-                negotiation.catch_up()
-                held.published = None
-            if not negotiation.version:
+            try:
+                if self._store.last_version(id_) > held.negotiation.version:
+                    held.published = None
+                    held.negotiation.catch_up()
+            except BaseException:
+                self._drop(id_)  # It may have taken in a part.
+                raise
+            if not held.negotiation.version:
                 self._drop(id_)
                 _not_found(id_)
-            if held.published is None:
-                held.published = _published(negotiation)
-            reading = held.published
+            yield held
         self._shrink()
-        return reading
 
     def _drop(self, id_: str) -> None:
         with self._lock:

@@ -11,6 +11,7 @@ from google.protobuf.message import Message
 from google.protobuf.timestamp_pb2 import Timestamp
 
 from pourparler import v1 as pb
+from pourparler.proof import leaf_hash
 
 FORMAT = 1
 """The version of the stored format that this module writes."""
@@ -54,6 +55,11 @@ def seal(
 def unseal(stored: bytes) -> pb.Entry:
     """The entry that stored bytes are."""
     return pb.Entry.FromString(stored)
+
+
+def leaf(stored: bytes) -> bytes:
+    """The hash of an entry's leaf in the log of its negotiation."""
+    return leaf_hash(pb.Record.FromString(stored).header)
 
 
 def framed(field_number: int, data: bytes) -> bytes:

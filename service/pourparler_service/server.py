@@ -25,6 +25,8 @@ from pourparler_service import access
 from pourparler_service.catalogue import Catalogue
 from pourparler_service.folder import Folder, FolderError
 from pourparler_service.guard import Guard
+from pourparler_service.keys import KeyFileError, Signer, make_key, read_key, write_key
+from pourparler_service.log import Log
 from pourparler_service.negotiations import Negotiations
 from pourparler_service.servicers.audit import AuditServicer
 from pourparler_service.servicers.health import HealthServicer
@@ -84,8 +86,10 @@ class Rooms:
             self.threads = ThreadPoolExecutor(_THREADS, thread_name_prefix="reader")
             opened.callback(self.threads.shutdown, cancel_futures=True)
             self.store = store
+            self.signer = _signer(settings, folder)
             self.negotiations = Negotiations(store)
-            self.writer = Writer(store)
+            self.log = Log(store, self.negotiations, self.signer)
+            self.writer = Writer(store, self.signer)
             self.writer.start()
             opened.callback(self.writer.close)
             self.close = opened.pop_all().close
@@ -98,8 +102,22 @@ class Rooms:
         self.store.probe()
 
 
-async def _serve(settings: Settings, started: Callable[[str], None], stop: asyncio.Event) -> None:
-    """Serve until `stop` is set. `started` is told the address once calls are taken."""
+def _signer(settings: Settings, folder: Folder | None) -> Signer:
+    """The keys of the service: those it is given, else one of its own, made at the first start."""
+    if settings.keys:
+        return Signer(map(read_key, settings.keys))
+    if folder is None:
+        return Signer([make_key(f"pourparler/{uuid.uuid4()}")])
+    path = folder.path / "signing.key"
+    if not path.exists():
+        write_key(make_key(f"pourparler/{folder.log_id}"), path)
+    return Signer([read_key(path)])
+
+
+async def _serve(
+    settings: Settings, started: Callable[[str, Signer], None], stop: asyncio.Event
+) -> None:
+    """Serve until `stop` is set. `started` is told address and keys once calls are taken."""
     with _as_serve_error(settings):
         host, _ = access.listening(settings.address)
         rooms = Rooms(settings)
@@ -118,7 +136,7 @@ async def _serve(settings: Settings, started: Callable[[str], None], stop: async
             port = server.add_insecure_port(settings.address)
         await server.start()
         looking = asyncio.create_task(health.keep_looking())
-        started(f"[{host}]:{port}" if ":" in host else f"{host}:{port}")
+        started(f"[{host}]:{port}" if ":" in host else f"{host}:{port}", rooms.signer)
         await stop.wait()
 
         # Whoever asks is told first; then nothing new is taken, and what is under way is finished.
@@ -144,7 +162,7 @@ def _handlers(
         guard.handlers(
             _NEGOTIATION, NegotiationServicer(rooms.negotiations, rooms.catalogue, rooms.threads)
         ),
-        guard.handlers(_AUDIT, AuditServicer(rooms.negotiations, rooms.threads)),
+        guard.handlers(_AUDIT, AuditServicer(rooms.negotiations, rooms.log, rooms.threads)),
         guard.handlers(_HEALTH, health),
         guard.handlers(_REFLECTION, reflecting),
         guard.handlers(_REFLECTION, reflecting, _REFLECTION_V1),
@@ -158,6 +176,10 @@ def _options(settings: Settings) -> list[tuple[str, int]]:
         # Larger requests than are taken are received, so that the guard can say what is wrong.
         ("grpc.max_receive_message_length", 4 * settings.request_bytes),
         ("grpc.max_concurrent_streams", 128),
+        # Of a client that sends more at once, gRPC would refuse most calls by a bare RST_STREAM
+        # instead of letting them wait their turn: a defence against floods from outside, where
+        # nobody gets in.
+        ("grpc.http.overload_protection", 0),
         ("grpc.max_connection_age_ms", 300_000),
         ("grpc.max_connection_age_grace_ms", 30_000),
         ("grpc.keepalive_time_ms", 60_000),
@@ -172,7 +194,7 @@ def _as_serve_error(settings: Settings) -> Iterator[None]:
     """Let whatever keeps the service from starting go on as a ServeError."""
     try:
         yield
-    except (FolderError, StoreSettingsError, access.AddressError) as error:
+    except (FolderError, KeyFileError, StoreSettingsError, access.AddressError) as error:
         raise ServeError(str(error)) from error
     except StoreUnavailableError as error:
         message = f"The store cannot be opened: {error}."
@@ -194,17 +216,18 @@ def serve(settings: Settings) -> None:
         loop = asyncio.get_running_loop()
         for number in (signal.SIGINT, signal.SIGTERM):
             loop.add_signal_handler(number, stop.set)
-        await _serve(settings, lambda address: _announce(settings, address), stop)
+        await _serve(settings, lambda *known: _announce(settings, *known), stop)
 
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         runner.run(until_signalled())
 
 
-def _announce(settings: Settings, address: str) -> None:
+def _announce(settings: Settings, address: str, signer: Signer) -> None:
     where = f"data in {settings.data.resolve()}" if settings.data else "data in memory only"
     sys.stdout.write(
         f"Pourparler serves on {address}, {where}. Only this machine can reach it, and everybody on"
         " this machine can read and record everything: callers are not told apart yet.\n"
+        f"Its checkpoints are verified with {' or '.join(map(str, signer.verifier_keys))}\n"
     )
     sys.stdout.flush()
 
@@ -225,7 +248,7 @@ def running(settings: Settings | None = None) -> Iterator[str]:
         def stop_it() -> None:
             loop.call_soon_threadsafe(stop.set)
 
-        await _serve(chosen, lambda address: started.set_result((address, stop_it)), stop)
+        await _serve(chosen, lambda address, _: started.set_result((address, stop_it)), stop)
 
     def run() -> None:
         try:

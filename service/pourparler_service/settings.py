@@ -1,7 +1,7 @@
 """What an operator can choose: where the record is kept, and where the service listens."""
 
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Self
@@ -22,6 +22,8 @@ class Settings:
     """Where to listen, `HOST:PORT`; port 0 for any that is free. Only loopback is accepted."""
     environment: Mapping[str, str] = field(default_factory=dict)
     """The environment variables of the `eventsourcing` library."""
+    keys: tuple[Path, ...] = ()
+    """The files of the signing keys. None: one of the service's own, made in the data folder."""
     request_bytes: int = 1 << 20
     """The largest request. Its receipt, which is longer, then fits into what clients receive."""
     unary_calls: int = 1_000
@@ -42,8 +44,9 @@ class Settings:
         *,
         data: Path | str | None = None,
         address: str | None = None,
+        keys: Sequence[Path | str] = (),
     ) -> Self:
-        """The settings that POURPARLER_DATA, POURPARLER_ADDRESS and PERSISTENCE_MODULE make.
+        """The settings of POURPARLER_DATA, _ADDRESS and _KEYS, and of PERSISTENCE_MODULE.
 
         What is given as an argument wins.
         """
@@ -53,6 +56,7 @@ class Settings:
         return cls(
             data=None if in_memory else folder,
             address=address or said.get("POURPARLER_ADDRESS") or DEFAULT_ADDRESS,
+            keys=tuple(map(Path, keys or filter(None, said.get("POURPARLER_KEYS", "").split(":")))),
             environment=said,
         )
 

@@ -16,6 +16,7 @@ from pourparler import v1 as pb
 from pourparler.contract import entry_type
 from pourparler.fold import Undo
 from pourparler_service import rules
+from pourparler_service.keys import Signer
 from pourparler_service.negotiations import Negotiation
 from pourparler_service.refusal import Refusal, Violation, quoted, refuse
 from pourparler_service.sealing import framed, seal, unseal
@@ -55,11 +56,20 @@ class _Call(NamedTuple):
     receipt: Future[bytes]
 
 
+class _Unsigned(NamedTuple):
+    """A receipt but for its checkpoint: the entries, and the root of the log after them."""
+
+    negotiation: str
+    records: Sequence[Stored]
+    root: bytes
+    recorded: Timestamp
+
+
 class _Accepted(NamedTuple):
     """A call that will be answered with this receipt once the batch is on disk."""
 
     call: _Call
-    receipt: bytes
+    receipt: _Unsigned
 
 
 class Writer:
@@ -71,12 +81,14 @@ class Writer:
     def __init__(
         self,
         store: Store,
+        signer: Signer,
         *,
         clock: Callable[[], int] = time.time_ns,
         waiting_groups: int = WAITING_GROUPS,
     ) -> None:
-        """Write to this store, at the times that `clock` gives in nanoseconds since 1970."""
+        """Write to this store and sign; `clock` gives nanoseconds since 1970."""
         self._store = store
+        self._signer = signer
         self._clock = clock
         self._waiting_groups = waiting_groups
         self._thread = threading.Thread(target=self._run, name="writer", daemon=True)
@@ -191,7 +203,7 @@ class Writer:
         for id_ in {one.negotiation for one in records}.intersection(self._held):
             self._held[id_].committed()
         for one in accepted:
-            one.call.receipt.set_result(one.receipt)
+            one.call.receipt.set_result(self._receipt(one.receipt))
         if self._loaded:
             self._shrink()
 
@@ -217,7 +229,7 @@ class Writer:
         except StoreUnavailableError:
             return False
 
-    def _decide(self, group: Group, records: list[Stored]) -> bytes:
+    def _decide(self, group: Group, records: list[Stored]) -> _Unsigned:
         """The receipt of a group, its entries added to the records.
 
         Or a Refusal, and all is as it was.
@@ -242,9 +254,10 @@ class Writer:
             raise
         if group.validate_only:
             negotiation.back_to(mark)
-            return _receipt(group.negotiation, [_unsealed(one) for one in sealed])
+            unsealed = [_unsealed(one) for one in sealed]
+            return _Unsigned(group.negotiation, unsealed, b"", Timestamp())
         records.extend(sealed)
-        return _receipt(group.negotiation, sealed)
+        return _unsigned(negotiation, sealed)
 
     def _record(
         self, negotiation: Negotiation, group: Group, draft: pb.Draft, undo: Undo
@@ -255,7 +268,7 @@ class Writer:
         rules.check(negotiation.state, draft, record_time=record_time, history=negotiation.history)
         version = negotiation.version + 1
         data = seal(group.negotiation, version, record_time, draft.facts, draft.words)
-        negotiation.advance(unseal(data), undo)
+        negotiation.advance(data, undo)
         return Stored(group.negotiation, version, _topic(draft.facts), data)
 
     def _record_time(self, negotiation: Negotiation) -> Timestamp:
@@ -267,7 +280,7 @@ class Writer:
 
     def _first_receipt(
         self, negotiation: Negotiation, group: Group, records: Sequence[Stored]
-    ) -> bytes:
+    ) -> _Unsigned:
         """The receipt that this request had before.
 
         What it recorded may still be waiting in this very batch.
@@ -296,7 +309,17 @@ class Writer:
                 request_id=group.request_id,
                 first_version=str(first),
             )
-        return _receipt(negotiation.id, was)
+        return _unsigned(negotiation, was)
+
+    def _receipt(self, unsigned: _Unsigned) -> bytes:
+        """The bytes of a Receipt, the entries spliced in as they are stored: each time the same."""
+        negotiation, records, root, recorded = unsigned
+        version = records[-1].version
+        rest = pb.Receipt(negotiation=f"negotiations/{negotiation}", version=version)
+        if root:
+            rest.checkpoint = self._signer.checkpoint(negotiation, version, root, recorded)
+        entries = b"".join(framed(1, one.data) for one in records)
+        return entries + rest.SerializeToString(deterministic=True)
 
     def _load(self, id_: str) -> Negotiation:
         negotiation = self._held.get(id_)
@@ -361,11 +384,10 @@ def _topic(facts: pb.Facts) -> str:
     return str(known.descriptor.full_name) if known else ""
 
 
-def _receipt(negotiation: str, records: Sequence[Stored]) -> bytes:
-    """The bytes of a Receipt: the entries as they are stored, spliced in."""
-    rest = pb.Receipt(negotiation=f"negotiations/{negotiation}", version=records[-1].version)
-    entries = b"".join(framed(1, one.data) for one in records)
-    return entries + rest.SerializeToString(deterministic=True)
+def _unsigned(negotiation: Negotiation, records: Sequence[Stored]) -> _Unsigned:
+    last = records[-1]
+    root = negotiation.tree.root(last.version)
+    return _Unsigned(negotiation.id, records, root, unseal(last.data).header.record_time)
 
 
 def _unsealed(stored: Stored) -> Stored:

@@ -12,6 +12,7 @@ from pourparler_service.refusal import Refusal
 from pourparler_service.store import Store, Stored, open_store
 from pourparler_service.writer import Group, Writer
 from tests.given import draft, joined, opened, recorded_at, said
+from tests.signing import SIGNER
 
 DAY = 86_400
 
@@ -53,7 +54,7 @@ def corrected(target: int, replacement: pb.Draft | None) -> pb.Draft:
 def negotiations(store: Store) -> Negotiations:
     """One day a version: 1 to 3 open it, 4 to 8 are statements, 9 and 10 correct two of them."""
     clock = Clock()
-    writer = Writer(store, clock=clock)
+    writer = Writer(store, SIGNER, clock=clock)
     writer.start()
     for one in (
         opened(),
@@ -248,7 +249,7 @@ def test_a_state_that_was_read_does_not_change_under_its_reader(
 ) -> None:
     reading = negotiations.read("n", pb.AsOf())
     before = reading.state.SerializeToString(deterministic=True)
-    writer = Writer(store)
+    writer = Writer(store, SIGNER)
     writer.start()
     writer.submit(Group("n", "", "me", [said("new", "a")])).result(10)
     writer.close()

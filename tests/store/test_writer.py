@@ -30,6 +30,7 @@ from tests.given import (
     said,
     topic,
 )
+from tests.signing import SIGNER
 
 
 class FaultyStore(Store):
@@ -66,7 +67,7 @@ def store() -> Iterator[FaultyStore]:
 
 @pytest.fixture
 def writer(store: FaultyStore) -> Iterator[Writer]:
-    writer = Writer(store)
+    writer = Writer(store, SIGNER)
     writer.start()
     yield writer
     writer.close()
@@ -115,7 +116,7 @@ def test_the_service_says_who_called_and_when(writer: Writer, store: Store) -> N
 
 def test_time_never_runs_back_in_a_record(store: FaultyStore) -> None:
     times = iter([5_000, 3_000, 4_000])
-    writer = Writer(store, clock=lambda: next(times) * 1_000_000_000)
+    writer = Writer(store, SIGNER, clock=lambda: next(times) * 1_000_000_000)
     writer.start()
 
     record(writer, *BEGIN)
@@ -131,7 +132,7 @@ def test_a_clock_that_ran_ahead_before_a_restart_does_not_turn_time_back(
     store: FaultyStore,
 ) -> None:
     for now in (9_000, 1_000):
-        writer = Writer(store, clock=lambda now=now: now * 1_000_000_000)  # type: ignore[misc]
+        writer = Writer(store, SIGNER, clock=lambda now=now: now * 1_000_000_000)  # type: ignore[misc]
         writer.start()
         record(writer, *BEGIN) if now == 9_000 else record(writer, said("s1", "a"))
         writer.close()
@@ -175,7 +176,7 @@ def test_a_retry_gets_the_first_receipt_whatever_came_since(writer: Writer, stor
 def test_a_retry_finds_its_receipt_after_a_restart(store: FaultyStore) -> None:
     receipts = []
     for _ in range(2):
-        writer = Writer(store)
+        writer = Writer(store, SIGNER)
         writer.start()
         receipts.append(writer.submit(group(*BEGIN, request_id="r1")).result(10))
         writer.close()
@@ -185,7 +186,7 @@ def test_a_retry_finds_its_receipt_after_a_restart(store: FaultyStore) -> None:
 
 
 def test_a_retry_beside_its_first_request_is_recorded_once(store: FaultyStore) -> None:
-    writer = Writer(store)
+    writer = Writer(store, SIGNER)
     waiting = [writer.submit(group(*BEGIN, request_id="r1")) for _ in range(5)]
     writer.start()
 
@@ -268,7 +269,7 @@ def test_the_expected_version_is_recorded(writer: Writer) -> None:
 
 
 def test_of_two_who_expect_the_same_version_one_is_refused(store: FaultyStore) -> None:
-    writer = Writer(store)
+    writer = Writer(store, SIGNER)
     writer.submit(group(*BEGIN))
     first = writer.submit(group(said("s1", "a"))._replace(expected_version=3))
     second = writer.submit(group(said("s2", "b"))._replace(expected_version=3))
@@ -321,7 +322,7 @@ def test_validate_only_refuses_what_recording_would(writer: Writer) -> None:
 
 
 def test_what_waits_is_committed_together(store: FaultyStore) -> None:
-    writer = Writer(store)
+    writer = Writer(store, SIGNER)
     waiting = [writer.submit(group(*BEGIN, negotiation=f"n{place}")) for place in range(20)]
     writer.start()
 
@@ -331,7 +332,7 @@ def test_what_waits_is_committed_together(store: FaultyStore) -> None:
 
 
 def test_a_refusal_fails_only_its_own_group_in_a_batch(store: FaultyStore) -> None:
-    writer = Writer(store)
+    writer = Writer(store, SIGNER)
     writer.submit(group(*BEGIN))
     good = writer.submit(group(said("s1", "a")))
     bad = writer.submit(group(said("s2", "a"), said("s2", "a")))
@@ -346,7 +347,7 @@ def test_a_refusal_fails_only_its_own_group_in_a_batch(store: FaultyStore) -> No
 
 
 def test_a_correction_and_what_follows_it_in_a_batch_are_folded_right(store: FaultyStore) -> None:
-    writer = Writer(store)
+    writer = Writer(store, SIGNER)
     corrected = draft(
         pb.EntryCorrected(
             target_version=4,
@@ -368,7 +369,7 @@ def test_a_correction_and_what_follows_it_in_a_batch_are_folded_right(store: Fau
 
 
 def test_a_full_line_refuses_at_once(store: FaultyStore) -> None:
-    writer = Writer(store, waiting_groups=2)
+    writer = Writer(store, SIGNER, waiting_groups=2)
     waiting = [writer.submit(group(*BEGIN, negotiation=f"n{place}")) for place in range(2)]
 
     with pytest.raises(Refusal) as refused:
@@ -382,7 +383,7 @@ def test_a_full_line_refuses_at_once(store: FaultyStore) -> None:
 
 
 def test_nothing_is_recorded_for_a_caller_whose_deadline_has_passed(store: FaultyStore) -> None:
-    writer = Writer(store)
+    writer = Writer(store, SIGNER)
     late = writer.submit(group(*BEGIN)._replace(deadline=time.monotonic() - 0.001))
     timely = writer.submit(group(*BEGIN, negotiation="m")._replace(deadline=time.monotonic() + 60))
     writer.start()
@@ -394,7 +395,7 @@ def test_nothing_is_recorded_for_a_caller_whose_deadline_has_passed(store: Fault
 
 
 def test_nothing_is_recorded_for_a_caller_who_gave_up_waiting(store: FaultyStore) -> None:
-    writer = Writer(store)
+    writer = Writer(store, SIGNER)
     given_up = writer.submit(group(*BEGIN))
     assert given_up.cancel()
     writer.start()
@@ -404,7 +405,7 @@ def test_nothing_is_recorded_for_a_caller_who_gave_up_waiting(store: FaultyStore
 
 
 def test_a_closed_writer_answers_what_waits_and_takes_no_more(store: FaultyStore) -> None:
-    writer = Writer(store)
+    writer = Writer(store, SIGNER)
     waiting = writer.submit(group(*BEGIN))
     writer.start()
     writer.close()
@@ -464,7 +465,7 @@ def test_no_reader_sees_what_is_not_committed(writer: Writer, store: FaultyStore
 def test_a_clash_with_another_process_is_tried_again(writer: Writer, store: FaultyStore) -> None:
     record(writer, *BEGIN)
     record(writer, *BEGIN, negotiation="m")
-    elsewhere = Writer(store)
+    elsewhere = Writer(store, SIGNER)
     elsewhere.start()
     record(elsewhere, said("s1", "b"))
     elsewhere.close()
@@ -476,16 +477,16 @@ def test_a_clash_with_another_process_is_tried_again(writer: Writer, store: Faul
 
 
 def test_a_clash_fails_only_those_who_must_fail(store: FaultyStore) -> None:
-    writer = Writer(store)
+    writer = Writer(store, SIGNER)
     writer.start()
     record(writer, *BEGIN)
     writer.close()
-    writer = Writer(store)
+    writer = Writer(store, SIGNER)
     expecting = writer.submit(group(said("s1", "a"))._replace(expected_version=3))
     other = writer.submit(group(*BEGIN, negotiation="m"))
 
     def write_elsewhere() -> None:
-        elsewhere = Writer(store)
+        elsewhere = Writer(store, SIGNER)
         elsewhere.start()
         record(elsewhere, said("s9", "b"))
         elsewhere.close()
@@ -529,7 +530,7 @@ def test_a_fault_of_our_own_does_not_stop_the_writer(writer: Writer, store: Faul
 
 def test_many_threads_record_each_of_their_entries_once(tmp_path: Path) -> None:
     store = open_store(tmp_path, {})
-    writer = Writer(store)
+    writer = Writer(store, SIGNER)
     writer.start()
     record(writer, *BEGIN)
     futures: list[Future[bytes]] = []
