@@ -52,7 +52,11 @@ class RecordServicer:
         future = self._writer.submit(group)
         answer = asyncio.wrap_future(future)
         remaining = None if group.deadline is None else group.deadline - time.monotonic()
-        await asyncio.wait([answer], timeout=remaining)
+        try:
+            await asyncio.wait([answer], timeout=remaining)
+        except asyncio.CancelledError:
+            answer.cancel()  # takes the group out of the line, if it is still there
+            raise
         if not answer.done() and future.cancel():
             refuse(
                 pb.ERROR_REASON_DEADLINE,
