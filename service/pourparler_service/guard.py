@@ -32,12 +32,12 @@ DOMAIN = "pourparler.v1"
 _STATUS_TRAILER = "grpc-status-details-bin"
 # Clients refuse headers of more than 8 KiB in all; details are sent in base64, beside the message.
 _DETAILS_BYTES = 3_072
-_TEXT_CHARACTERS = 400
-_VALUE_CHARACTERS = 200
+_TEXT_BYTES = 600
+_VALUE_BYTES = 200
 
 _QUIET_SECONDS = 0.1
 
-_RETRY_SECONDS = {
+_RETRY_SECONDS: dict[int, float] = {
     pb.ERROR_REASON_OVERLOADED: 0.5,
     pb.ERROR_REASON_STORE_UNAVAILABLE: 2.0,
     pb.ERROR_REASON_SHUTTING_DOWN: 1.0,
@@ -125,12 +125,16 @@ class Guard:
     def handlers(
         self, service: ServiceDescriptor, servicer: object, name: str | None = None
     ) -> grpc.GenericRpcHandler:
-        """The handlers of all methods of a service, under its own name or another."""
+        """The handlers of a service, under its own name or another.
+
+        A method that the servicer does not have is left to gRPC, which answers UNIMPLEMENTED.
+        """
         return grpc.method_handlers_generic_handler(
             name or service.full_name,
             {
                 method.name: self._handler(method, getattr(servicer, method.name))
                 for method in service.methods
+                if hasattr(servicer, method.name)
             },
         )
 
@@ -306,9 +310,9 @@ def status_message(refusal: Refusal) -> Status:
     """A refusal as google.rpc.Status with details, never more of them than headers may hold."""
     code = grpc.StatusCode[status_of(refusal.reason)]
     number, _ = code.value
-    text = _short(refusal.text, _TEXT_CHARACTERS)
+    text = _short(refusal.text, _TEXT_BYTES)
     status = Status(code=number, message=text)
-    metadata = {key: _short(value, _VALUE_CHARACTERS) for key, value in refusal.metadata.items()}
+    metadata = {key: _short(value, _VALUE_BYTES) for key, value in refusal.metadata.items()}
     if refusal.field:
         metadata["field"] = refusal.field
     _add(
@@ -327,7 +331,7 @@ def status_message(refusal: Refusal) -> Status:
         for violation in refusal.violations:
             bad_request.field_violations.add(
                 field=violation.field,
-                description=_short(violation.text, _TEXT_CHARACTERS),
+                description=_short(violation.text, _TEXT_BYTES),
                 **({"reason": name_of(violation.reason)} if _HAS_REASON else {}),
             )
             if status.ByteSize() + bad_request.ByteSize() > _DETAILS_BYTES:
@@ -341,7 +345,7 @@ def status_message(refusal: Refusal) -> Status:
             failure.violations.add(
                 type=name_of(violation.reason),
                 subject=violation.field,
-                description=_short(violation.text, _TEXT_CHARACTERS),
+                description=_short(violation.text, _TEXT_BYTES),
             )
         _add(status, failure)
     return status
@@ -352,4 +356,5 @@ def _add(status: Status, detail: Message) -> None:
 
 
 def _short(text: str, most: int) -> str:
-    return text if len(text) <= most else text[: most - 1] + "…"
+    data = text.encode()
+    return text if len(data) <= most else data[:most].decode(errors="ignore") + "…"
