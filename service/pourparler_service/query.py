@@ -1,6 +1,7 @@
 """What a read asks for: refuse enums, ids and times in it that cannot be. Pure."""
 
 from collections.abc import Container, Sequence
+from typing import Any
 
 from google.protobuf.message import Message
 from google.protobuf.timestamp_pb2 import Timestamp
@@ -8,6 +9,7 @@ from google.protobuf.timestamp_pb2 import Timestamp
 from pourparler import v1 as pb
 from pourparler.contract import is_repeated
 from pourparler_service import shape
+from pourparler_service.fields import LONGEST_LIST
 from pourparler_service.refusal import refuse
 
 # The calendar of google.protobuf.Timestamp: the years 0001 to 9999.
@@ -18,7 +20,7 @@ _NANOS = 1_000_000_000
 
 def check_enum(request: Message, name: str) -> None:
     """Refuse a field whose enum value is not known; in a list, one that says nothing, too."""
-    field = request.DESCRIPTOR.fields_by_name[name]
+    field: Any = request.DESCRIPTOR.fields_by_name[name]
     values = field.enum_type.values_by_number
     if not is_repeated(field):
         _check_known(getattr(request, name), values.keys(), name)
@@ -47,12 +49,12 @@ def check_ids(ids: Sequence[str], name: str) -> None:
 
 def check_length(items: Sequence[object], name: str) -> None:
     """Refuse a list that is too long."""
-    if len(items) > shape.LONGEST_LIST:
+    if len(items) > LONGEST_LIST:
         refuse(
             pb.ERROR_REASON_LIMIT_EXCEEDED,
-            f"{name} has {len(items)} items; {shape.LONGEST_LIST} are allowed.",
+            f"{name} has {len(items)} items; {LONGEST_LIST} are allowed.",
             name,
-            limit=str(shape.LONGEST_LIST),
+            limit=str(LONGEST_LIST),
         )
 
 

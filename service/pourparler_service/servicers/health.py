@@ -6,6 +6,7 @@ import logging
 import time
 from collections.abc import AsyncIterator, Callable, Collection
 from concurrent.futures import Executor
+from typing import Any
 
 from grpc_health.v1 import health_pb2
 
@@ -66,13 +67,14 @@ class HealthServicer:
     ) -> AsyncIterator[health_pb2.HealthCheckResponse]:
         """Whether it can do its work, now and whenever that changes."""
         await self._look()
-        last = None
+        last: int | None = None
         while True:
             changed = self._changed
             status = self._status(request.service)
             if status != last:
-                yield health_pb2.HealthCheckResponse(status=status)
                 last = status
+                yield health_pb2.HealthCheckResponse(status=status)
+                continue
             if self._closed:
                 refuse(pb.ERROR_REASON_SHUTTING_DOWN, "The service is shutting down. Try again.")
             await changed.wait()
@@ -106,7 +108,7 @@ class HealthServicer:
                 async with asyncio.timeout(_TRY_SECONDS):
                     await loop.run_in_executor(self._threads, self._probe)
             except (StoreUnavailableError, TimeoutError) as error:
-                _LOG.warning("not serving: %s", error or "the store does not answer")
+                _LOG.warning("not serving: %s", str(error) or "the store does not answer")
                 self._turn(serving=False)
             else:
                 self._turn(serving=not self._closed)
@@ -118,7 +120,7 @@ class HealthServicer:
             self._changed.set()
             self._changed = asyncio.Event()
 
-    def _status(self, service: str) -> health_pb2.HealthCheckResponse.ServingStatus:
+    def _status(self, service: str) -> Any:
         if service and service not in self._services:
             return _UNKNOWN
         return _SERVING if self._serving else _NOT_SERVING
