@@ -1,0 +1,188 @@
+"""Asking for states, lists, standings and differences over the wire."""
+
+from collections.abc import Callable
+from datetime import UTC, datetime
+
+import grpc
+import pytest
+from google.protobuf.timestamp_pb2 import Timestamp
+
+from pourparler import v1 as pb
+from tests.given import draft, joined, offered, opened, said, topic
+from tests.served import Service, refused
+
+
+@pytest.fixture(scope="module")
+def talks(service: Service) -> Service:
+    """An opening, statements of 2021 and 2022, an offer, a correction of the first statement."""
+    service.record("talks", opened(), joined("a"), joined("b"), topic("t"))
+    early, late = said("early", "a"), said("late", "b")
+    early.facts.occurred.edtf = "2021"
+    late.facts.occurred.edtf = "2022"
+    service.record("talks", early, late)
+    service.record("talks", offered("o", ["a"], ["b"], topics=["t"]))
+    replacement = said("early", "a")
+    replacement.facts.occurred.edtf = "2022-06"
+    correction = pb.EntryCorrected(
+        target_version=5,
+        mode=pb.CORRECTION_MODE_REPLACE,
+        kind=pb.CORRECTION_KIND_RECORDER,
+        replacement=replacement.facts,
+    )
+    words = pb.Words(text="Said later", correction_reason="A slip")
+    service.record("talks", draft(correction, words))
+    return service
+
+
+def test_now_is_the_latest_version(talks: Service) -> None:
+    response = talks.state("talks")
+
+    assert response.computed_at.version == 8
+    assert response.negotiation.version == 8
+    assert response.negotiation.statements["early"].words.text == "Said later"
+    assert set(response.negotiation.proposals) == {"o"}
+    assert not response.HasField("possibly")
+
+
+def test_basic_gives_the_head_the_participants_and_the_topics(talks: Service) -> None:
+    request = pb.GetNegotiationRequest(name="negotiations/talks", view=pb.NEGOTIATION_VIEW_BASIC)
+
+    state = talks.negotiations.GetNegotiation(request).negotiation
+
+    assert (set(state.participants), set(state.topics)) == ({"a", "b"}, {"t"})
+    assert not state.statements
+    assert state.counts.statements == 2
+
+
+def test_a_version_is_read_as_the_record_was_then(talks: Service) -> None:
+    response = talks.state("talks", pb.AsOf(version=6))
+
+    assert response.negotiation.statements["early"].words.text == "A text"
+    assert not response.negotiation.proposals
+
+
+def test_a_record_time_is_read_as_the_record_was_then(talks: Service) -> None:
+    entries = [entry for part in talks.replay("talks") for entry in part.entries]
+
+    response = talks.state("talks", pb.AsOf(record_time=entries[5].header.record_time))
+
+    assert response.computed_at.version == 6
+    assert response == talks.state("talks", pb.AsOf(version=6))
+
+
+def test_a_date_is_read_as_things_had_happened_by_then(talks: Service) -> None:
+    response = talks.state("talks", pb.AsOf(occur_date="2021"))
+    before = talks.state("talks", pb.AsOf(occur_date="2021", version=6))
+
+    assert "early" not in response.negotiation.statements
+    assert "early" in before.negotiation.statements
+    assert response.HasField("possibly")
+    assert "late" not in response.possibly.statements
+
+
+@pytest.mark.parametrize(
+    ("as_of", "reason", "field"),
+    [
+        (pb.AsOf(version=9), "VERSION_NOT_FOUND", "as_of.version"),
+        (pb.AsOf(occur_date="soon"), "DATE_INVALID", "as_of.occur_date"),
+        (
+            pb.AsOf(version=1, record_time=Timestamp(seconds=1)),
+            "AS_OF_INVALID",
+            "as_of.record_time",
+        ),
+        (
+            pb.AsOf(record_time=Timestamp(seconds=1 << 60)),
+            "FIELD_INVALID",
+            "as_of.record_time",
+        ),
+        (pb.AsOf(record_time=Timestamp(nanos=-1)), "FIELD_INVALID", "as_of.record_time"),
+    ],
+    ids=["later version", "no date", "two clocks", "beyond the calendar", "no time"],
+)
+def test_a_point_that_cannot_be_is_refused(
+    talks: Service, as_of: pb.AsOf, reason: str, field: str
+) -> None:
+    answered = refused(lambda: talks.state("talks", as_of))
+
+    assert (answered.reason, answered.field) == (reason, field)
+    for call in (
+        lambda: talks.negotiations.GetStanding(
+            pb.GetStandingRequest(name="negotiations/talks", as_of=as_of)
+        ),
+        lambda: talks.replay("talks", as_of=as_of),
+    ):
+        assert refused(call)[2:4] == answered[2:4]
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        lambda s, name: s.negotiations.GetNegotiation(pb.GetNegotiationRequest(name=name)),
+        lambda s, name: s.negotiations.GetStanding(pb.GetStandingRequest(name=name)),
+        lambda s, name: s.negotiations.DiffNegotiation(pb.DiffNegotiationRequest(name=name)),
+        lambda s, name: list(s.audits.Replay(pb.ReplayRequest(name=name))),
+    ],
+    ids=["state", "standing", "difference", "replay"],
+)
+def test_a_negotiation_is_asked_for_by_a_name_that_it_has(
+    service: Service, call: Callable[[Service, str], object]
+) -> None:
+    unknown = refused(lambda: call(service, "negotiations/unknown"))
+    assert (unknown.code, unknown.reason) == (
+        grpc.StatusCode.NOT_FOUND,
+        "NEGOTIATION_NOT_FOUND",
+    )
+    nameless = refused(lambda: call(service, ""))
+    assert (nameless.reason, nameless.field) == ("FIELD_REQUIRED", "name")
+    wrong = refused(lambda: call(service, "negotiations/\u202etxt"))
+    assert (wrong.reason, wrong.field) == ("ID_INVALID", "name")
+    assert "\u202e" not in wrong.text
+
+
+def test_an_unknown_view_is_refused(talks: Service) -> None:
+    request = pb.GetNegotiationRequest(name="negotiations/talks", view=7)  # type: ignore[arg-type]
+
+    answered = refused(lambda: talks.negotiations.GetNegotiation(request))
+
+    assert (answered.reason, answered.field) == ("ENUM_UNKNOWN", "view")
+
+
+def test_the_standing_is_reckoned_against_the_day_that_is_asked_for(talks: Service) -> None:
+    def standing(**more: object) -> pb.Standing:
+        request = pb.GetStandingRequest(name="negotiations/talks", **more)  # type: ignore[arg-type]
+        found: pb.Standing = talks.negotiations.GetStanding(request).standing
+        return found
+
+    now = standing()
+    assert now.on_date == datetime.now(UTC).date().isoformat()
+    assert [one.proposal_ids for one in now.answers_due] == [["o"]]
+    assert standing(on_date="2030").on_date == "2030"
+    assert standing(as_of=pb.AsOf(occur_date="2022-07")).on_date == "2022-07"
+    recorded = Timestamp(seconds=32_503_680_000)
+    assert standing(as_of=pb.AsOf(record_time=recorded)).on_date == "3000-01-01"
+    answered = refused(lambda: standing(on_date="never"))
+    assert (answered.reason, answered.field) == ("DATE_INVALID", "on_date")
+
+
+def test_a_difference_is_from_the_beginning_until_now_unless_it_is_said(talks: Service) -> None:
+    request = pb.DiffNegotiationRequest(name="negotiations/talks")
+
+    whole = talks.negotiations.DiffNegotiation(request)
+
+    assert whole.from_computed_at.version == 0
+    assert whole.to_computed_at.version == 8
+    assert whole.changes[0].part == "negotiation"
+    assert {change.kind for change in whole.changes[1:]} == {pb.CHANGE_KIND_ADDED}
+
+
+def test_a_difference_names_what_changed_between_two_points(talks: Service) -> None:
+    request = pb.DiffNegotiationRequest(name="negotiations/talks", to=pb.AsOf(version=7))
+    getattr(request, "from").version = 6
+
+    response = talks.negotiations.DiffNegotiation(request)
+
+    assert "proposals/o" in {change.part for change in response.changes}
+    assert response.from_computed_at.version == 6
+    getattr(request, "from").version = 99
+    answered = refused(lambda: talks.negotiations.DiffNegotiation(request))
+    assert (answered.reason, answered.field) == ("VERSION_NOT_FOUND", "from.version")

@@ -1,0 +1,124 @@
+"""What tests ask of a running service: its stubs, and what an error says."""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Any, NamedTuple
+
+import grpc
+from google.rpc import error_details_pb2
+from google.rpc.status_pb2 import Status
+from grpc_health.v1 import health_pb2_grpc
+
+from pourparler import v1 as pb
+from pourparler.v1 import (
+    audit_service_pb2_grpc,
+    negotiation_service_pb2_grpc,
+    record_service_pb2_grpc,
+)
+
+_DETAILS: tuple[Any, ...] = (
+    error_details_pb2.ErrorInfo,
+    error_details_pb2.BadRequest,
+    error_details_pb2.PreconditionFailure,
+    error_details_pb2.RetryInfo,
+)
+
+
+class Service:
+    """The stubs of a service at an address."""
+
+    def __init__(self, address: str, channel: grpc.Channel) -> None:
+        self.address = address
+        self.channel = channel
+        self.records: Any = record_service_pb2_grpc.RecordServiceStub(channel)
+        self.negotiations: Any = negotiation_service_pb2_grpc.NegotiationServiceStub(channel)
+        self.audits: Any = audit_service_pb2_grpc.AuditServiceStub(channel)
+        self.health: Any = health_pb2_grpc.HealthStub(channel)
+
+    def record(self, id_: str, *drafts: pb.Draft, **more: Any) -> pb.Receipt:
+        """Record a group of drafts."""
+        request = pb.RecordRequest(negotiation=f"negotiations/{id_}", drafts=drafts, **more)
+        response: pb.RecordResponse = self.records.Record(request, timeout=10)
+        return response.receipt
+
+    def state(self, id_: str, as_of: pb.AsOf | None = None) -> pb.GetNegotiationResponse:
+        """The state of a negotiation."""
+        request = pb.GetNegotiationRequest(name=f"negotiations/{id_}", as_of=as_of)
+        response: pb.GetNegotiationResponse = self.negotiations.GetNegotiation(request, timeout=10)
+        return response
+
+    def replay(self, id_: str, **more: Any) -> list[pb.ReplayResponse]:
+        """All messages of a replay."""
+        request = pb.ReplayRequest(name=f"negotiations/{id_}", **more)
+        return list(self.audits.Replay(request, timeout=10))
+
+    def raw(self, method: str, data: bytes, *, stream: bool = False, timeout: float = 10) -> Any:
+        """Call a method with bytes, and give back bytes: one answer, or all of a stream."""
+        channel: Any = self.channel
+        if not stream:
+            return channel.unary_unary(method)(data, timeout=timeout)
+        return list(channel.unary_stream(method)(data, timeout=timeout))
+
+
+@contextmanager
+def connected(address: str, options: Sequence[tuple[str, Any]] = ()) -> Iterator[Service]:
+    """The service at an address, for a while."""
+    with grpc.insecure_channel(address, options=options) as channel:
+        yield Service(address, channel)
+
+
+class Answered(NamedTuple):
+    """What an error says."""
+
+    code: grpc.StatusCode
+    text: str
+    reason: str = ""
+    metadata: Mapping[str, str] = {}
+    fields: Sequence[str] = ()
+    retry_seconds: float | None = None
+
+    @property
+    def field(self) -> str:
+        """The path of the field that it is about."""
+        return self.metadata.get("field", "")
+
+
+def refused(call: Callable[[], object]) -> Answered:
+    """What the error says in which a call ends; every one of ours has details."""
+    try:
+        call()
+    except grpc.RpcError as error:
+        return answered_by(error)
+    raise AssertionError("it was not refused")
+
+
+def answered_by(error: Any) -> Answered:
+    """What an error says."""
+    trailers = dict(error.trailing_metadata() or ())
+    status = Status.FromString(trailers.get("grpc-status-details-bin", b""))
+    if not status.details:
+        return Answered(error.code(), error.details())
+    assert status.code == error.code().value[0]
+    assert status.message == error.details()
+    details: dict[type, Any] = {}
+    for packed in status.details:
+        for known in _DETAILS:
+            if packed.Is(known.DESCRIPTOR):
+                details[known] = known()
+                packed.Unpack(details[known])
+    assert len(details) == len(status.details)
+    info = details[error_details_pb2.ErrorInfo]
+    assert info.domain == "pourparler.v1"
+    bad = details.get(error_details_pb2.BadRequest)
+    failed = details.get(error_details_pb2.PreconditionFailure)
+    retry = details.get(error_details_pb2.RetryInfo)
+    assert (bad is not None) == (error.code() is grpc.StatusCode.INVALID_ARGUMENT)
+    assert (failed is not None) == (error.code() is grpc.StatusCode.FAILED_PRECONDITION)
+    return Answered(
+        error.code(),
+        error.details(),
+        info.reason,
+        dict(info.metadata),
+        [one.field for one in bad.field_violations] if bad else [],
+        retry.retry_delay.ToTimedelta().total_seconds() if retry else None,
+    )
