@@ -1,0 +1,140 @@
+"""Raw bytes at every method: whatever comes, the answer is never UNKNOWN or INTERNAL."""
+
+from typing import Any
+
+import grpc
+import pytest
+from google.protobuf.message import Message
+from google.protobuf.message_factory import GetMessageClass
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from pourparler import v1 as pb
+from pourparler.contract import is_repeated
+from tests.given import draft as plain
+from tests.given import joined, opened, said
+from tests.served import Service, answered_by
+
+REFLECTION = "/grpc.reflection.v1.ServerReflection/ServerReflectionInfo"
+METHODS: dict[str, type[Message]] = {
+    "/pourparler.v1.RecordService/Record": pb.RecordRequest,
+    "/pourparler.v1.NegotiationService/GetNegotiation": pb.GetNegotiationRequest,
+    "/pourparler.v1.NegotiationService/ListNegotiations": pb.ListNegotiationsRequest,
+    "/pourparler.v1.NegotiationService/GetStanding": pb.GetStandingRequest,
+    "/pourparler.v1.NegotiationService/DiffNegotiation": pb.DiffNegotiationRequest,
+    "/pourparler.v1.AuditService/Replay": pb.ReplayRequest,
+}
+FAULTS = {grpc.StatusCode.UNKNOWN, grpc.StatusCode.INTERNAL, grpc.StatusCode.UNIMPLEMENTED}
+NAMES = ["negotiations/fuzzed", "negotiations/other", "fuzzed", "a", "s", "t", "1", "2022-10", ""]
+
+
+@pytest.fixture(scope="module")
+def fuzzed(service: Service) -> Service:
+    service.record("fuzzed", opened(), joined("a"), joined("s"), said("t", "a"))
+    return service
+
+
+def outcome(service: Service, method: str, data: bytes) -> grpc.StatusCode | None:
+    """The code of the error in which a call ends, which says its reason; None if it went well."""
+    call: Any = service.channel.unary_stream(method)
+    if method == REFLECTION:
+        call = service.channel.stream_stream(method)
+    try:
+        list(call(iter([data]) if method == REFLECTION else data, timeout=10))
+    except grpc.RpcError as error:
+        answered = answered_by(error)
+        assert answered.reason
+        return answered.code
+    return None
+
+
+quickly = settings(
+    max_examples=60,
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+)
+
+
+@pytest.mark.parametrize("method", [*METHODS, REFLECTION, "/grpc.health.v1.Health/Check"])
+@quickly
+@given(data=st.binary(max_size=200))
+def test_any_bytes_are_answered(fuzzed: Service, method: str, data: bytes) -> None:
+    assert outcome(fuzzed, method, data) not in FAULTS
+
+
+def messages(kind: Any, depth: int = 5) -> st.SearchStrategy[Any]:
+    """Messages of a type with anything at all in their fields, often what means something."""
+    fields = [one for one in kind.fields if depth or one.message_type is None]
+    oneofs = [
+        st.sampled_from(list(group.fields))
+        for group in kind.oneofs
+        if any(one in fields for one in group.fields)
+    ]
+
+    @st.composite
+    def draw_message(draw: st.DrawFn) -> Any:
+        message = GetMessageClass(kind)()
+        chosen = draw(st.lists(st.sampled_from(fields), max_size=6, unique_by=id)) if fields else []
+        chosen += [draw(one) for one in oneofs if draw(st.booleans())]
+        for field in chosen:
+            _fill(draw, message, field, depth)
+        return message
+
+    return draw_message()
+
+
+def _fill(draw: st.DrawFn, message: Any, field: Any, depth: int) -> None:
+    if field.message_type is not None:
+        if not depth:
+            return
+        value = draw(messages(field.message_type, depth - 1))
+        if is_repeated(field):
+            getattr(message, field.name).append(value)
+        else:
+            getattr(message, field.name).CopyFrom(value)
+    elif is_repeated(field):
+        getattr(message, field.name).append(draw(_scalars(field)))
+    else:
+        setattr(message, field.name, draw(_scalars(field)))
+
+
+def _scalars(field: Any) -> st.SearchStrategy[Any]:
+    if field.enum_type is not None:
+        return st.sampled_from([*(one.number for one in field.enum_type.values), 99, -1])
+    return {
+        field.CPPTYPE_STRING: st.sampled_from(NAMES) | st.text(max_size=12),
+        field.CPPTYPE_BOOL: st.booleans(),
+        field.CPPTYPE_INT32: st.integers(-(1 << 31), (1 << 31) - 1),
+        field.CPPTYPE_INT64: st.integers(-(1 << 63), (1 << 63) - 1) | st.integers(0, 1 << 33),
+        field.CPPTYPE_UINT32: st.integers(0, (1 << 32) - 1),
+        field.CPPTYPE_UINT64: st.integers(0, (1 << 64) - 1) | st.integers(0, 8),
+    }[field.cpp_type]
+
+
+@pytest.mark.parametrize("method", METHODS)
+@quickly
+@given(data=st.data())
+def test_any_message_is_answered(fuzzed: Service, method: str, data: st.DataObject) -> None:
+    request = data.draw(messages(METHODS[method].DESCRIPTOR))
+
+    assert outcome(fuzzed, method, request.SerializeToString()) not in FAULTS
+
+
+@st.composite
+def hostile_drafts(draw: st.DrawFn) -> pb.Draft:
+    """A draft of some type that has all of its required words, and anything at all besides."""
+    field = draw(st.sampled_from(list(pb.Facts.DESCRIPTOR.oneofs_by_name["event"].fields)))
+    result: pb.Draft = plain(draw(messages(field.message_type, 2)))
+    result.MergeFrom(draw(messages(pb.Draft.DESCRIPTOR, 3)) if draw(st.booleans()) else pb.Draft())
+    return result
+
+
+@quickly
+@given(drafts=st.lists(hostile_drafts(), min_size=1, max_size=3))
+def test_any_drafts_are_answered(fuzzed: Service, drafts: list[pb.Draft]) -> None:
+    request = pb.RecordRequest(negotiation="negotiations/fuzzed", drafts=drafts)
+
+    assert (
+        outcome(fuzzed, "/pourparler.v1.RecordService/Record", request.SerializeToString())
+        not in FAULTS
+    )
