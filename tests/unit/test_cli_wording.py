@@ -80,7 +80,10 @@ NAMES = Names(
         ),
         (money("price", "12.50", "EUR"), "price: 12.50 EUR"),
         (money("price", between=(10, 20), currency="EUR"), "price: from 10 to 20 EUR"),
-        (money("investment", by="nissan", into="ampere"), "investment by nissan into Ampère: not known"),
+        (
+            money("investment", by="nissan", into="ampere"),
+            "investment by nissan into Ampère: not known",
+        ),
         (quantity("staff", about=10000), "staff: about 10000"),
         (quantity("water", up_to=2, unit="package"), "water: up to 2 package"),
         (term("exclusive", "bool", value=True), "exclusive: yes"),

@@ -1,22 +1,35 @@
 """What is asked on the command line: points in time, ids, the service to ask."""
 
+import re
 from collections.abc import Callable
-from datetime import UTC, date, datetime, time
+from datetime import datetime
 from typing import Any, TypeVar
 
 import click
+from google.protobuf.timestamp_pb2 import Timestamp
 
 from pourparler import Client
 from pourparler import v1 as pb
-from pourparler.values import as_of
 
 _Command = TypeVar("_Command", bound=Callable[..., Any])
 
 _HIGHEST = (1 << 64) - 1
 
 
+_TIME = re.compile(
+    r"(?P<day>\d{4}-\d\d-\d\d)"
+    r"(?:[T ](?P<minute>\d\d:\d\d)(?::(?P<second>\d\d)(?:\.(?P<fraction>\d{1,9}))?)?"
+    r"(?P<zone>Z|[+-]\d\d:\d\d)?)?",
+    re.ASCII,
+)
+
+
 class Point(click.ParamType[pb.AsOf]):
-    """A version, or a time of recording: a day to its end, a time without a zone in UTC."""
+    """A version, or a time of recording; a time without a zone is in UTC.
+
+    A day, a minute and a second are meant to their ends, so that a time as it was shown includes
+    what was recorded then.
+    """
 
     name = "VERSION|TIME"
 
@@ -28,25 +41,31 @@ class Point(click.ParamType[pb.AsOf]):
             return value
         text = str(value)
         if text.isascii() and text.isdigit():
-            if int(text) > _HIGHEST:
-                self.fail(f"{text} is too high for a version.", param, ctx)
-            return as_of(int(text))
+            # More digits than this is no version, and may be no number that can be read.
+            if len(text) > len(str(_HIGHEST)) or int(text) > _HIGHEST:
+                self.fail("This is too high for a version.", param, ctx)
+            return pb.AsOf(version=int(text))
         try:
-            day = date.fromisoformat(text)
-        except ValueError:
-            pass
-        else:
-            return as_of(record_time=datetime.combine(day, time.max, UTC))
-        try:
-            moment = datetime.fromisoformat(text)
-        except ValueError:
+            return pb.AsOf(record_time=_time(text))
+        except (ValueError, OverflowError):
             self.fail(
                 f"{text!r} is neither a version such as 17 nor a time such as "
                 "2026-11-23 or 2026-11-23T09:30Z.",
                 param,
                 ctx,
             )
-        return as_of(record_time=moment if moment.tzinfo else moment.replace(tzinfo=UTC))
+
+
+def _time(text: str) -> Timestamp:
+    found = _TIME.fullmatch(text)
+    if found is None:
+        raise ValueError(text)
+    minute = found["minute"] or "23:59"
+    begun = datetime.fromisoformat(
+        f"{found['day']}T{minute}:{found['second'] or '59'}{found['zone'] or 'Z'}"
+    )
+    nanos = int((found["fraction"] or "999999999").ljust(9, "0"))
+    return Timestamp(seconds=int(begun.timestamp()), nanos=nanos)
 
 
 def point_options(command: _Command) -> _Command:

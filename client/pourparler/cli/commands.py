@@ -66,8 +66,12 @@ def run(arguments: Sequence[str]) -> int:
             # A terminal that cannot show a character must not end the command.
             stream.reconfigure(errors="backslashreplace")
     try:
-        code = pourparler.main(list(arguments), prog_name="pourparler", standalone_mode=False)
+        # Not by its main(), which leaves with 1 when a reader has seen enough.
+        with pourparler.make_context("pourparler", list(arguments)) as context:
+            code = pourparler.invoke(context)
         sys.stdout.flush()
+    except click.exceptions.Exit as left:
+        return left.exit_code
     except click.ClickException as error:
         error.show()
         return error.exit_code

@@ -111,13 +111,25 @@ def read(file: BinaryIO) -> list[pb.Draft]:
     if len(data) > LONGEST:
         raise click.UsageError("The file is too long for one group: use `pourparler import`.")
     try:
-        values = _values(data.decode("utf-8-sig"))
-        found = [json_format.ParseDict(value, pb.Draft()) for value in values]
-    except (ValueError, json_format.ParseError, RecursionError) as error:
+        found = [parsed(value) for value in _values(data.decode("utf-8-sig"))]
+    except (ValueError, RecursionError) as error:
         raise click.UsageError(f"The file holds no drafts: {harmless(str(error))}") from error
     if not found:
         raise click.UsageError("The file holds no draft.")
     return found
+
+
+def parsed(value: object) -> pb.Draft:
+    """A draft from what ProtoJSON says of it; a ValueError if that is none."""
+    if not isinstance(value, dict):
+        raise ValueError("it is JSON, but not an object with facts and words")  # noqa: TRY004 (one error for all)
+    try:
+        return json_format.ParseDict(value, pb.Draft())
+    except RecursionError:
+        raise ValueError("it is nested too deeply") from None
+    except (json_format.ParseError, TypeError, AttributeError, OverflowError) as error:
+        # Of some values that do not fit, the parser says so only by stumbling.
+        raise ValueError(str(error)) from error
 
 
 def _values(text: str) -> list[Any]:

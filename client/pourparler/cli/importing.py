@@ -11,9 +11,8 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import BinaryIO, NamedTuple, Protocol
 
-from google.protobuf import json_format
-
 from pourparler import v1 as pb
+from pourparler.cli.drafting import parsed
 from pourparler.errors import (
     DeadlineExceeded,
     NotFound,
@@ -90,14 +89,12 @@ def draft(line: bytes) -> tuple[str, pb.Draft]:
         raise BadLineError("The line is nested too deeply to be a draft.") from None
     except ValueError as error:
         raise BadLineError(f"The line is not JSON: {error}.") from None
-    if not isinstance(said, dict):
-        raise BadLineError("The line is JSON, but not an object with facts and words.")
-    negotiation = said.pop("negotiation", "")
+    negotiation = said.pop("negotiation", "") if isinstance(said, dict) else ""
     if not isinstance(negotiation, str):
         raise BadLineError("The member negotiation has to be text, such as negotiations/my-talks.")
     try:
-        return negotiation, json_format.ParseDict(said, pb.Draft())
-    except (json_format.ParseError, RecursionError) as error:
+        return negotiation, parsed(said)
+    except ValueError as error:
         raise BadLineError(f"The line is not a draft: {error}.") from None
 
 

@@ -1,0 +1,238 @@
+"""A state as it is shown."""
+
+import pytest
+
+from pourparler import percent
+from pourparler import v1 as pb
+from pourparler.cli import state as shown_state
+from pourparler.cli.page import Page
+from pourparler.cli.state import KINDS, head, parts, point
+from pourparler.contract import PARTS
+from tests import given
+from tests.pages import in_pipe, in_terminal
+
+ACME, BOLT = given.joined("acme"), given.joined("bolt")
+
+
+def shown(state: pb.Negotiation, *only: str) -> str:
+    return in_pipe(lambda page: parts(page, state, only))
+
+
+def row(state: pb.Negotiation, kind: str) -> str:
+    """The first row of the table of a kind, its columns apart by single blanks."""
+    return " ".join(shown(state, kind).splitlines()[3].split())
+
+
+def statement(text: str, form: pb.Form.ValueType, **more: object) -> pb.Draft:
+    event = pb.StatementRecorded(statement_id="s", act=pb.STATEMENT_ACT_ASSERT, speakers=["acme"])
+    draft = given.draft(event, pb.Words(text=text), form=form)
+    for name, value in more.items():
+        setattr(draft.facts.statement_recorded, name, value)
+    return draft
+
+
+def test_a_statement_shows_its_speaker_its_basis_and_the_entries_that_made_it_so() -> None:
+    state = given.state_of(given.opened(), ACME, statement("We agree.", pb.FORM_VERBATIM))
+
+    assert shown(state, "statements") == (
+        "\nStatements (1)\n"
+        "ID  VERSIONS  STATUS  SINCE  BASIS   WHEN  WHAT                DETAILS\n"
+        "s   #3        stands  -      direct  -     Acme: “We agree.”  assert\n"
+        "\n"
+        "direct: recorded at the table, or sent by the one who acts.\n"
+        "#12: the entries that made it so; `pourparler history` shows them.\n"
+    ).replace("WHAT                D", "WHAT               D")
+
+
+def test_a_paraphrase_never_looks_like_a_quotation() -> None:
+    state = given.state_of(given.opened(), ACME, statement("“We agree.”", pb.FORM_PARAPHRASE))
+
+    assert "Acme, paraphrase: “We agree.”" in shown(state)
+
+
+def test_what_is_only_reported_is_marked_and_its_status_has_a_basis_of_its_own() -> None:
+    prior = pb.AgreementRecorded(
+        agreement_id="old",
+        origin=pb.AGREEMENT_ORIGIN_PRIOR,
+        kind=pb.AGREEMENT_KIND_FRAMEWORK,
+        between=["acme", "bolt"],
+        status=pb.AGREEMENT_STATUS_IN_FORCE,
+    )
+    doubt = pb.AgreementStatusChanged(agreement_id="old", status=pb.AGREEMENT_STATUS_IN_QUESTION)
+    state = given.state_of(
+        given.opened(),
+        ACME,
+        BOLT,
+        given.draft(prior, basis=given.REPORTED, occurred="2020-05"),
+        given.draft(doubt, pb.Words(reason="Times change"), basis=given.ANALYSIS),
+    )
+
+    assert row(state, "agreements") == (
+        "old #4 #5 in question #5 analysis, unconfirmed: Times change reported, unconfirmed 2020-05"
+        " A title older than these talks; framework; between Acme and Bolt; source src"
+    )
+
+
+def test_a_position_shows_its_stance_and_terms() -> None:
+    taken = pb.PositionTaken(
+        position_id="p",
+        holders=["acme"],
+        topic_id="price",
+        stance=pb.STANCE_RED_LINE,
+        terms=[percent("stake", more_than=50, held_by="acme")],
+    )
+    state = given.state_of(
+        given.opened(), ACME, given.topic(), given.draft(taken, pb.Words(text="A majority"))
+    )
+
+    assert row(state, "positions") == (
+        "p #4 held - direct - Acme, red line: A majority"
+        " on price; stake held by Acme: more than 50 %"
+    )
+
+
+def test_a_proposal_shows_who_answered_what() -> None:
+    state = given.state_of(
+        given.opened(),
+        ACME,
+        BOLT,
+        given.offered("o", ["acme"], ["bolt"]),
+        given.answered("o", "bolt"),
+    )
+
+    assert row(state, "proposals") == (
+        "o #4 #5 accepted #5 direct, by Bolt direct - Acme to Bolt: an offer"
+        " binding; answers: Bolt accept #5"
+    )
+
+
+def test_a_fuzzy_plan_shows_as_what_it_is() -> None:
+    planned = pb.MilestonePlanned(
+        milestone_id="m",
+        by=["acme"],
+        expected=given.date("[2022-10-10..]"),
+        certainty=pb.CERTAINTY_POSSIBLE,
+    )
+    words = pb.Words(title="A word", date_verbatim="in due course")
+    state = given.state_of(given.opened(), ACME, given.draft(planned, words))
+
+    assert row(state, "milestones") == (
+        "m #3 possible - direct - A word by Acme; expected from 2022-10-10, open (“in due course”)"
+    )
+
+
+def test_a_corrected_entry_says_by_which_and_why() -> None:
+    replacement = given.joined("acme").facts
+    corrected = pb.EntryCorrected(
+        target_version=2,
+        mode=pb.CORRECTION_MODE_REPLACE,
+        kind=pb.CORRECTION_KIND_RECORDER,
+        replacement=replacement,
+    )
+    words = pb.Words(name="Acme Limited", correction_reason="A slip")
+    state = given.state_of(given.opened(), ACME, given.draft(corrected, words))
+
+    assert "Acme Limited" in shown(state)
+    assert "party; organization; corrected by #3 (A slip)" in shown(state)
+    assert "Entries amended (1)" in shown(state)
+
+
+def test_who_alone_may_see_something_is_said() -> None:
+    draft = given.said("s", "acme", visibility=given.restricted("acme"))
+
+    assert "seen only by Acme" in shown(given.state_of(given.opened(), ACME, draft))
+
+
+def test_the_head_says_that_there_is_none_of_something() -> None:
+    state = given.state_of(given.opened(), ACME)
+
+    assert in_pipe(lambda page: head(page, state)) == (
+        "A title\n"
+        "negotiations/given: open; version 2; opened at a date not known (direct, #1)\n"
+        "1 participant, no topics, no agreements, no proposals, no commitments.\n"
+    )
+
+
+def test_the_head_of_a_concluded_negotiation_says_how_it_ended() -> None:
+    ended = given.draft(
+        pb.NegotiationConcluded(outcome=pb.OUTCOME_NO_AGREEMENT), pb.Words(reason="No money")
+    )
+
+    said = in_pipe(lambda page: head(page, given.state_of(given.opened(), ended)))
+
+    assert "given: concluded, no agreement (No money); version 2" in said
+
+
+def test_the_head_of_what_had_not_been_opened_by_then_says_so() -> None:
+    said = in_pipe(lambda page: head(page, pb.Negotiation(), "Talks to come"))
+
+    assert said.startswith("Talks to come\nBy then nothing of it is certain to have happened")
+
+
+AT = pb.ComputedAt(version=16, record_time=given.recorded_at(16))
+
+
+@pytest.mark.parametrize(
+    ("as_of", "said"),
+    [
+        (pb.AsOf(), ""),
+        (
+            pb.AsOf(version=16),
+            "As the record stood at version 16 (recorded 2026-01-01 00:16:00Z).",
+        ),
+        (
+            pb.AsOf(record_time=given.recorded_at(17)),
+            (
+                "As the record stood on 2026-01-01 00:17:00Z, at version 16"
+                " (recorded 2026-01-01 00:16:00Z)."
+            ),
+        ),
+        (
+            pb.AsOf(occur_date="2021-01-01"),
+            (
+                "What had definitely happened by 2021-01-01, by the record as it is now, at"
+                " version 16"
+                " (recorded 2026-01-01 00:16:00Z)."
+            ),
+        ),
+        (
+            pb.AsOf(occur_date="2023-41", version=16),
+            (
+                "What had definitely happened by second half of 2023, as the record stood at"
+                " version 16"
+                " (recorded 2026-01-01 00:16:00Z)."
+            ),
+        ),
+    ],
+)
+def test_an_answer_as_of_then_says_when_then_is(as_of: pb.AsOf, said: str) -> None:
+    assert point(as_of, AT) == said
+
+
+def test_every_kind_of_part_is_shown() -> None:
+    assert set(KINDS) == set(PARTS.values())
+
+
+@pytest.mark.parametrize("width", [80, 200])
+def test_awkward_words_do_nothing_to_a_terminal(width: int) -> None:
+    evil = "\x1b]0;x\x07 \u202egnp.exe \x9b2J\r\n" + "日本語" * 40
+    state = given.state_of(
+        given.draft(pb.NegotiationOpened(), pb.Words(title=evil, purpose=evil)),
+        given.draft(
+            pb.ParticipantJoined(
+                participant_id="acme",
+                kind=pb.PARTICIPANT_KIND_PERSON,
+                role=pb.PARTICIPANT_ROLE_PARTY,
+            ),
+            pb.Words(name=evil, aliases=[evil], sources=[pb.Source(id="s", title=evil)]),
+        ),
+        statement(evil, pb.FORM_VERBATIM),
+    )
+
+    def put(page: Page) -> None:
+        head(page, state)
+        shown_state.parts(page, state)
+
+    for page in (in_pipe(put), in_terminal(put, width)):
+        assert not {"\x1b", "\x07", "\u202e", "\x9b", "\r"} & set(page)
+    assert r"\x1b]0;x\x07 <U+202E>gnp.exe" in in_pipe(put)
