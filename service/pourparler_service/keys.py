@@ -16,7 +16,7 @@ from pourparler.checkpoint import ED25519, Checkpoint, Note, Signature, Verifier
 
 _NAME = re.compile(r"[!-*,-~]{1,200}", re.ASCII)  # printable, no blank and no plus sign
 _KEY_FILE = re.compile(
-    r"PRIVATE\+KEY\+([^ +]+)\+([0-9a-f]{8})\+([A-Za-z0-9+/=]+)\nsince ([0-9TZ:.-]+)\n"
+    r"PRIVATE\+KEY\+([^\s+]+)\+([0-9a-f]{8})\+([A-Za-z0-9+/=]+)\nsince ([0-9TZ:.-]+)\n"
 )
 
 
