@@ -79,7 +79,7 @@ def record(*given: pb.Draft) -> list[pb.Entry]:
     """The entries that drafts become, one after the other. Each has to be accepted."""
     entries: list[pb.Entry] = []
     for one in given:
-        entries.append(_admitted(entries, one))
+        entries.append(_admitted(entries, one, by_service=True))
     return entries
 
 
