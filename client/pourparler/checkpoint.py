@@ -24,7 +24,7 @@ COSIGNATURE = 0x04
 """The algorithm byte of a timestamped cosignature by a witness (C2SP tlog-cosignature, v1)."""
 
 _SIZE = re.compile(r"0|[1-9][0-9]{0,18}", re.ASCII)
-_SIGNATURE_LINE = re.compile("\u2014 ([^\s+]+) ([A-Za-z0-9+/=]+)")
+_SIGNATURE_LINE = re.compile(r"\u2014 ([^\s+]+) ([A-Za-z0-9+/=]+)")
 _VERIFIER_KEY = re.compile(r"([^\s+]+)\+([0-9a-f]{8})\+([A-Za-z0-9+/=]+)")
 _KEY_ID_BYTES = 4
 _SIGNATURE_BYTES = 64
