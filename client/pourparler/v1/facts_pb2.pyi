@@ -29,7 +29,9 @@ class _AcceptanceRuleEnumTypeWrapper(google.protobuf.internal.enum_type_wrapper.
     ACCEPTANCE_RULE_UNSPECIFIED: _AcceptanceRule.ValueType  # 0
     """Not given: ALL_ADDRESSEES."""
     ACCEPTANCE_RULE_ALL_ADDRESSEES: _AcceptanceRule.ValueType  # 1
-    """Accepted when every addressee has accepted or abstained, and one at least has accepted; rejected by the first rejection."""
+    """Accepted when every addressee has accepted or abstained, and one at least has accepted; rejected by the first rejection, and when
+    all have abstained.
+    """
     ACCEPTANCE_RULE_ANY: _AcceptanceRule.ValueType  # 2
     """Accepted by the first acceptance; rejected when nobody is left who could."""
     ACCEPTANCE_RULE_MAJORITY: _AcceptanceRule.ValueType  # 3
@@ -43,7 +45,9 @@ class AcceptanceRule(_AcceptanceRule, metaclass=_AcceptanceRuleEnumTypeWrapper):
 ACCEPTANCE_RULE_UNSPECIFIED: AcceptanceRule.ValueType  # 0
 """Not given: ALL_ADDRESSEES."""
 ACCEPTANCE_RULE_ALL_ADDRESSEES: AcceptanceRule.ValueType  # 1
-"""Accepted when every addressee has accepted or abstained, and one at least has accepted; rejected by the first rejection."""
+"""Accepted when every addressee has accepted or abstained, and one at least has accepted; rejected by the first rejection, and when
+all have abstained.
+"""
 ACCEPTANCE_RULE_ANY: AcceptanceRule.ValueType  # 2
 """Accepted by the first acceptance; rejected when nobody is left who could."""
 ACCEPTANCE_RULE_MAJORITY: AcceptanceRule.ValueType  # 3

@@ -855,7 +855,7 @@ class Participant(google.protobuf.message.Message):
 
     @property
     def status_change(self) -> Global___StatusChange:
-        """The entry by which it left or came back."""
+        """The entry that gave it this status."""
 
     def __init__(
         self,
@@ -908,7 +908,7 @@ class Session(google.protobuf.message.Message):
 
     @property
     def status_change(self) -> Global___StatusChange:
-        """The entry that closed it."""
+        """The entry that gave it this status."""
 
     def __init__(
         self,
@@ -1139,7 +1139,7 @@ class Question(google.protobuf.message.Message):
 
     @property
     def status_change(self) -> Global___StatusChange:
-        """The entry that closed it."""
+        """The entry that gave it this status."""
 
     @property
     def statement_ids(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.str]:
@@ -1425,7 +1425,7 @@ class Milestone(google.protobuf.message.Message):
 
     @property
     def status_change(self) -> Global___StatusChange:
-        """The entry that closed it."""
+        """The entry that gave it this status."""
 
     @property
     def actual(self) -> pourparler.v1.values_pb2.FuzzyDate:

@@ -671,7 +671,7 @@ class Change(google.protobuf.message.Message):
 
     @property
     def versions(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.int]:
-        """The versions that made the difference: those in the later blame that were not in the earlier."""
+        """The versions that made the difference: those in the later blame that were not in the earlier, and the one that annulled it."""
 
     def __init__(
         self,
