@@ -85,3 +85,19 @@ def test_other_points_than_those_scored_are_told(
 def test_a_folder_without_data_verifies_nothing(address: str, tmp_path: Path) -> None:
     assert not casino.verify(tmp_path, address)
     assert not diplomacy.verify(tmp_path, address)
+
+
+def test_another_dialogue_under_a_number_that_is_taken_is_refused(
+    address: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert casino.verify(DATA / "casino", address)
+    told = (DATA / "casino" / "casino_part.json").read_text(encoding="utf-8")
+    (tmp_path / "casino_part.json").write_text(
+        told.replace("Water is very important to me.", "Water is nothing to me."), encoding="utf-8"
+    )
+
+    with pytest.raises(SystemExit) as ended:
+        casino.verify(tmp_path, address)
+
+    assert ended.value.code == 1
+    assert "ID_USED" in capsys.readouterr().err

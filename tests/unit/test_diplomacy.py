@@ -1,5 +1,6 @@
 """The games of Diplomacy as drafts, without a service: order, times, audiences, phases."""
 
+from copy import deepcopy
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -129,3 +130,25 @@ def test_the_power_that_cicero_played_says_so(records: dict[str, Replayed]) -> N
     assert list(participants["germany"].words.aliases) == ["Cicero"]
     assert [key for key, part in participants.items() if part.words.aliases] == ["germany"]
     assert len(participants) == 7
+
+
+def test_a_message_out_of_order_is_noticed(records: dict[str, Replayed]) -> None:
+    game = deepcopy(GAMES[FIRST])
+    said = game["phases"][0]["messages"]
+    said[0], said[1] = said[1], said[0]
+
+    result = compared(game, records[FIRST].entries)
+
+    assert not result.same_messages
+    assert result.same_counts
+
+
+def test_a_message_to_somebody_else_is_noticed(records: dict[str, Replayed]) -> None:
+    game = deepcopy(GAMES[FIRST])
+    game["phases"][0]["messages"][0]["recipient"] = "TURKEY"
+
+    result = compared(game, records[FIRST].entries)
+
+    assert not result.same_messages
+    assert not result.same_counts
+    assert not result.same_audiences
