@@ -139,6 +139,7 @@ async def _serve(
         started(f"[{host}]:{port}" if ":" in host else f"{host}:{port}", rooms.signer)
         await stop.wait()
 
+        _LOG.info("stopping: nothing new is taken, what is under way is finished")
         # Whoever asks is told first; then nothing new is taken, and what is under way is finished.
         health.close()
         guard.close()

@@ -44,6 +44,31 @@ def test_now_is_the_latest_version(talks: Service) -> None:
     assert not response.HasField("possibly")
 
 
+def test_the_same_state_is_answered_with_the_same_bytes(service: Service) -> None:
+    def answer(view: pb.NegotiationView.ValueType) -> bytes:
+        request = pb.GetNegotiationRequest(name="negotiations/same", view=view)
+        method = "/pourparler.v1.NegotiationService/GetNegotiation"
+        found: bytes = service.raw(method, request.SerializeToString())
+        return found
+
+    service.record("same", opened(), *(joined(f"p{n}") for n in range(50)))
+    full, short = answer(pb.NEGOTIATION_VIEW_FULL), answer(pb.NEGOTIATION_VIEW_BASIC)
+
+    assert {answer(pb.NEGOTIATION_VIEW_FULL) for _ in range(5)} == {full}
+    assert {answer(pb.NEGOTIATION_VIEW_BASIC) for _ in range(5)} == {short}
+    service.record("same", topic("t"))
+    assert (
+        "t"
+        in pb.GetNegotiationResponse.FromString(answer(pb.NEGOTIATION_VIEW_FULL)).negotiation.topics
+    )
+    assert (
+        "t"
+        in pb.GetNegotiationResponse.FromString(
+            answer(pb.NEGOTIATION_VIEW_BASIC)
+        ).negotiation.topics
+    )
+
+
 def test_basic_gives_the_head_the_participants_and_the_topics(talks: Service) -> None:
     request = pb.GetNegotiationRequest(name="negotiations/talks", view=pb.NEGOTIATION_VIEW_BASIC)
 

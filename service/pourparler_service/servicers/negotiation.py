@@ -1,6 +1,8 @@
 """NegotiationService: what a negotiation is and was, as messages."""
 
 import asyncio
+import threading
+from collections import OrderedDict
 from collections.abc import Callable
 from concurrent.futures import Executor
 from datetime import UTC, datetime
@@ -18,6 +20,9 @@ from pourparler_service.standing import standing
 
 _Answer = TypeVar("_Answer")
 
+KEPT_BYTES = 1 << 26
+"""How many bytes of answers about the latest state are kept, to be given again."""
+
 
 class NegotiationServicer:
     """Answers what a negotiation is and was."""
@@ -27,6 +32,7 @@ class NegotiationServicer:
         self._negotiations = negotiations
         self._catalogue = catalogue
         self._threads = threads
+        self._kept = _Kept()
 
     async def GetNegotiation(self, request: pb.GetNegotiationRequest, call: Call) -> bytes:
         """The state of a negotiation at a point."""
@@ -51,15 +57,12 @@ class NegotiationServicer:
     def _state(self, request: pb.GetNegotiationRequest) -> bytes:
         query.check_enum(request, "view")
         reading = self._read(request.name, request.as_of, "as_of")
-        cut = basic if request.view == pb.NEGOTIATION_VIEW_BASIC else _whole
-        response = pb.GetNegotiationResponse(
-            negotiation=cut(reading.state),
-            computed_at=reading.computed_at,
-            possible_versions=reading.possible_versions,
+        is_basic = request.view == pb.NEGOTIATION_VIEW_BASIC
+        if request.as_of != pb.AsOf():
+            return _state_bytes(reading, is_basic=is_basic)
+        return self._kept.answer(
+            (request.name, is_basic), reading, lambda: _state_bytes(reading, is_basic=is_basic)
         )
-        if reading.possibly is not None:
-            response.possibly.CopyFrom(cut(reading.possibly))
-        return response.SerializeToString()
 
     def _standing(self, request: pb.GetStandingRequest) -> bytes:
         query.check_as_of(request.as_of, "as_of")
@@ -98,8 +101,45 @@ class NegotiationServicer:
             raise refusal.under(field) if refusal.field else refusal from None
 
 
-def _whole(state: pb.Negotiation) -> pb.Negotiation:
-    return state
+class _Kept:
+    """Answers about the latest state, given again as they are while it is the latest."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()  # guards all below
+        self._answers: OrderedDict[tuple[str, bool], tuple[Reading, bytes]] = OrderedDict()
+        self._bytes = 0
+
+    def answer(self, asked: tuple[str, bool], reading: Reading, make: Callable[[], bytes]) -> bytes:
+        """The answer that is kept, if it was made of this very reading; else a new one."""
+        with self._lock:
+            known = self._answers.get(asked)
+            if known and known[0] is reading:
+                self._answers.move_to_end(asked)
+                return known[1]
+        made = make()
+        with self._lock:
+            _, before = self._answers.pop(asked, (reading, b""))
+            self._answers[asked] = (reading, made)
+            self._bytes += len(made) - len(before)
+            while self._bytes > KEPT_BYTES:
+                _, (_, dropped) = self._answers.popitem(last=False)
+                self._bytes -= len(dropped)
+        return made
+
+
+def _state_bytes(reading: Reading, *, is_basic: bool) -> bytes:
+    response = pb.GetNegotiationResponse(
+        negotiation=_cut(reading.state, is_basic=is_basic),
+        computed_at=reading.computed_at,
+        possible_versions=reading.possible_versions,
+    )
+    if reading.possibly is not None:
+        response.possibly.CopyFrom(_cut(reading.possibly, is_basic=is_basic))
+    return response.SerializeToString()
+
+
+def _cut(state: pb.Negotiation, *, is_basic: bool) -> pb.Negotiation:
+    return basic(state) if is_basic else state
 
 
 def _day(as_of: pb.AsOf) -> str:
