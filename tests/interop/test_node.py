@@ -88,7 +88,7 @@ def test_node_records_a_statement_and_reads_it_back(
 
     state = answered["state"]
     assert state["computed_at"]["version"] == 3
-    # What it learns by reflection it takes for lists of keys and values, which maps are on the wire.
+    # Maps that it learns of by reflection it takes for the lists that they are on the wire.
     [statement_read] = state["negotiation"]["statements"]
     assert statement_read["key"] == "s"
     assert statement_read["value"]["words"]["text"] == WORDS

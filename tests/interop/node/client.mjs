@@ -12,12 +12,13 @@ const credentials = grpc.credentials.createInsecure();
 const reflected = new reflection.GrpcReflection(address, credentials, {}, version);
 
 // The two messages in which every refusal says why; they are the same for all gRPC services.
-const { root } = protobuf.parse(`
-  syntax = "proto3";
+const { root } = protobuf.parse(
+  `syntax = "proto3";
   message Any { string type_url = 1; bytes value = 2; }
   message Status { int32 code = 1; string message = 2; repeated Any details = 3; }
-  message ErrorInfo { string reason = 1; string domain = 2; map<string, string> metadata = 3; }
-`);
+  message ErrorInfo { string reason = 1; string domain = 2; map<string, string> metadata = 3; }`,
+  { keepCase: true },
+);
 
 async function service(name) {
   const descriptor = await reflected.getDescriptorBySymbol(`pourparler.v1.${name}`);
