@@ -32,7 +32,7 @@ WORDS_OF_ALL = frozenset({"sources", "author", "speaker_described", "occurred_ve
 
 _COLLECTION = "negotiations/"
 _DIGEST = re.compile(r"sha256:[0-9a-fA-F]{64}")
-_LANGUAGE = re.compile(r"[A-Za-z]{2,8}(?:-[A-Za-z0-9]{1,8}){0,8}")
+_LANGUAGE = re.compile(r"[A-Za-z]{1,8}(?:-[A-Za-z0-9]{1,8}){0,8}")
 _MEDIA_TYPE = re.compile(r"[\w.+-]{1,64}/[\w.+-]{1,64}(?:; ?[\w-]{1,64}=[\w.+-]{1,64})?", re.ASCII)
 
 
@@ -192,6 +192,8 @@ _TERMS = {
 }
 _SOURCED = frozenset({pb.BASIS_ON_RECORD, pb.BASIS_REPORTED, pb.BASIS_UNATTRIBUTED})
 _HEARD = frozenset({pb.BASIS_DIRECT, pb.BASIS_ON_RECORD})
+_HEARSAY = frozenset({pb.BASIS_REPORTED, pb.BASIS_UNATTRIBUTED, pb.BASIS_ANALYSIS})
+_NOT_REPORTED = _HEARD | {pb.BASIS_UNATTRIBUTED, pb.BASIS_ANALYSIS}
 
 
 @dataclass(frozen=True, slots=True)
@@ -297,13 +299,13 @@ def _statement_recorded(look: _Look, event: pb.StatementRecorded) -> None:
     if basis in _HEARD and not event.speakers:
         text = "A statement that was heard or published names its speakers."
         found.add(pb.ERROR_REASON_SPEAKER_REQUIRED, text, f"{look.path}.speakers")
-    if basis and basis not in _HEARD and event.speakers:
+    if basis in _HEARSAY and event.speakers:
         text = "On this basis nobody was heard to say it: a statement names no speakers."
         found.add(pb.ERROR_REASON_SPEAKER_NOT_ALLOWED, text, f"{look.path}.speakers")
     if basis == pb.BASIS_REPORTED and not event.attributed_to and not described:
         text = "A REPORTED statement says to whom it is attributed, by id or by description."
         found.add(pb.ERROR_REASON_ATTRIBUTION_REQUIRED, text, f"{look.path}.attributed_to")
-    if basis and basis != pb.BASIS_REPORTED and event.attributed_to:
+    if basis in _NOT_REPORTED and event.attributed_to:
         text = "Only a REPORTED statement is attributed to somebody."
         found.add(pb.ERROR_REASON_ATTRIBUTION_NOT_ALLOWED, text, f"{look.path}.attributed_to")
     if event.joint != (len(event.speakers) > 1):
