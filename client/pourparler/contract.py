@@ -6,7 +6,7 @@ Which ids a field brings, which it refers to. Pure.
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache
-from typing import Any, cast
+from typing import NamedTuple, cast
 
 from google.protobuf.descriptor import Descriptor, FieldDescriptor
 from google.protobuf.message import Message
@@ -81,17 +81,23 @@ def entry_type(facts: pb.Facts) -> EntryType | None:
     return ENTRY_TYPES[name] if name else None
 
 
+class _Referring(NamedTuple):
+    """A field that refers to parts of a kind, or in whose messages (kind 0) such fields stand."""
+
+    kind: int
+    acting: int
+    repeated: bool
+
+
 @cache
-def _referring(descriptor: Descriptor) -> tuple[tuple[FieldDescriptor, int, int], ...]:
-    """The fields of a message that refer to parts, or in whose messages such fields stand."""
-    found: list[tuple[FieldDescriptor, int, int]] = []
+def _referring(descriptor: Descriptor) -> Mapping[str, _Referring]:
+    """The fields of a message through which it refers to parts, by name."""
+    found = {}
     for field in descriptor.fields:
         rule = rule_of(field)
-        if rule.refers_to:
-            found.append((field, rule.refers_to, rule.acting))
-        elif field.message_type is not None and _leads_on(field.message_type):
-            found.append((field, 0, 0))
-    return tuple(found)
+        if rule.refers_to or (field.message_type is not None and _leads_on(field.message_type)):
+            found[field.name] = _Referring(rule.refers_to, rule.acting, is_repeated(field))
+    return found
 
 
 def _leads_on(descriptor: Descriptor) -> bool:
@@ -113,17 +119,18 @@ def is_repeated(field: FieldDescriptor) -> bool:
 
 def references(message: Message, path: str = "") -> Iterator[Reference]:
     """Every id that a message refers to, in the order of its fields; `path` leads to it."""
-    for field, kind, acting in _referring(message.DESCRIPTOR):
-        value: Any = getattr(message, field.name)
+    referring = _referring(message.DESCRIPTOR)
+    for field, value in message.ListFields():
+        found = referring.get(field.name)
+        if found is None:
+            continue
         here = f"{path}.{field.name}" if path else field.name
-        if is_repeated(field):
-            for place, item in enumerate(value):
-                if kind:
-                    yield Reference(f"{here}[{place}]", kind, item, acting)
-                else:
-                    yield from references(item, f"{here}[{place}]")
-        elif kind:
-            if value:
-                yield Reference(here, kind, value, acting)
-        elif message.HasField(field.name):
-            yield from references(value, here)
+        if found.repeated:
+            places = [(f"{here}[{place}]", one) for place, one in enumerate(value)]
+        else:
+            places = [(here, value)]
+        for where, one in places:
+            if found.kind:
+                yield Reference(where, found.kind, one, found.acting)
+            else:
+                yield from references(one, where)
