@@ -207,7 +207,7 @@ def test_as_of_what_had_happened_the_possible_is_told_from_the_definite(
     definite, _, possible = shown.partition("Only possibly by 2021-01-01")
     assert "agr-leader-follower" in definite
     assert "p-majority" not in shown
-    assert "The entries #1 may be in." in possible
+    assert "Entry #1 may be in." in possible
     assert "negotiation" in possible
     history = command("history", example, "--occurred", "2021-01-01").out
     assert [line.split()[0] for line in history.splitlines()[2:]] == ["#1", "#7"]

@@ -80,7 +80,7 @@ def test_what_is_owed_and_overdue_stands_out() -> None:
         "Owed (1)",
         "ID VERSIONS WHEN DUE BASIS STATUS WHAT DETAILS",
         (
-            "c #4 no later than 2026-01-31 OVERDUE direct active Acme to Bolt: Pay"
+            "c #4 no later than 2026-01-31 OVERDUE direct active Acme to Bolt, summary: Pay"
             " due no later than 2026-01-31"
         ),
     ]
@@ -121,7 +121,7 @@ def test_an_open_question_shows_for_whom_it_is_and_how_it_is_known() -> None:
     page = shown(given.draft(question, pb.Words(text="Who pays?"), basis=given.ANALYSIS))
 
     assert rows(page, "Which questions are open?")[1] == (
-        "q #4 analysis, unconfirmed Who pays? for Acme"
+        "q #4 analysis, unconfirmed summary: Who pays? for Acme"
     )
     assert "analysis: an inference, nobody said it; not confirmed." in page
 

@@ -50,6 +50,17 @@ def test_a_paraphrase_never_looks_like_a_quotation() -> None:
     assert "Acme, paraphrase: “We agree.”" in shown(state)
 
 
+def test_the_text_of_a_question_or_an_offer_is_a_quotation_only_word_for_word() -> None:
+    asked = pb.QuestionRaised(question_id="q")
+    offered = given.offered("o", ["acme"], ["bolt"])
+    offered.words.text = "“Half of it”"
+    exact = given.draft(asked, pb.Words(text="Who pays?"), form=pb.FORM_VERBATIM)
+    state = given.state_of(given.opened(), ACME, BOLT, exact, offered)
+
+    assert "“Who pays?”" in row(state, "questions")
+    assert "Acme to Bolt: summary: “Half of it”" in row(state, "proposals")
+
+
 def test_what_is_only_reported_is_marked_and_its_status_has_a_basis_of_its_own() -> None:
     prior = pb.AgreementRecorded(
         agreement_id="old",
@@ -86,7 +97,7 @@ def test_a_position_shows_its_stance_and_terms() -> None:
     )
 
     assert row(state, "positions") == (
-        "p #4 held - direct - Acme, red line: A majority"
+        "p #4 held - direct - Acme, red line, summary: A majority"
         " on price; stake held by Acme: more than 50 %"
     )
 

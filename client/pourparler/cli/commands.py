@@ -137,7 +137,9 @@ def show(
         possible = changes_between(state, answer.possibly)
         page.heading(f"Only possibly by {wording.edtf(occurred)}")
         if answer.possible_versions:
-            page.line(f"The entries {wording.versions(answer.possible_versions)} may be in.")
+            number = len(answer.possible_versions)
+            which = wording.versions(answer.possible_versions)
+            page.line(f"{'Entry' if number == 1 else 'Entries'} {which} may be in.")
             shown = [change for change in possible if not only or change.part.split("/")[0] in only]
             diff_page.changes(page, shown, Names(answer.possibly.participants), "What they change")
             diff_page.legend(page, shown)

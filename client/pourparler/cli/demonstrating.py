@@ -9,6 +9,7 @@ import tempfile
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import click
@@ -56,10 +57,13 @@ def run(
 ) -> int:
     """Start a service, import a negotiation, ask of it; `command` runs a command line."""
     with contextlib.ExitStack() as stack:
+        if data is None and keep:
+            data = Path(tempfile.mkdtemp(prefix="pourparler-demo-"))
         if data is None:
-            parent = tempfile.mkdtemp(prefix="pourparler-demo-")
-            data = Path(parent, "data")
-        print(f"# The record is kept in {data}.", flush=True)
+            data = Path(stack.enter_context(TemporaryDirectory(prefix="pourparler-demo-")))
+            print("# The record is kept for as long as the demo lasts.", flush=True)
+        else:
+            print(f"# The record is kept in {data}.", flush=True)
         address = stack.enter_context(_service(data, port, default_server))
         server = [] if address == default_server else ["--server", address]
         if server:

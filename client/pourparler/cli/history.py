@@ -101,6 +101,11 @@ def _own(words: pb.Words) -> str:
     return harmless(own, lines=True) or "(words destroyed or withheld)"
 
 
+def _text(entry: pb.Entry | pb.Draft, lead: str = "") -> str:
+    """The text of an entry: in quotation marks only where it is word for word."""
+    return wording.quote(entry.words.text, entry.facts.provenance.form, lead)
+
+
 def _if(words: pb.Words) -> str:
     conditions = "; ".join(harmless(condition) for condition in words.conditions)
     return f", if {conditions}" if conditions else ""
@@ -195,8 +200,7 @@ def _statement_recorded(event: pb.StatementRecorded, entry: _Said, names: Names)
     to = f", to {names.all(event.addressed_to)}" if event.addressed_to else ""
     act = wording.word(event, "act")
     reply = f" {event.in_reply_to}" if event.in_reply_to else ""
-    said = wording.quote(entry.words.text, entry.facts.provenance.form, f"{who}{to}")
-    return f"{event.statement_id}, {act}{reply}: {said}"
+    return f"{event.statement_id}, {act}{reply}: {_text(entry, f'{who}{to}')}"
 
 
 def _statement_retracted(event: pb.StatementRetracted, entry: _Said, names: Names) -> str:
@@ -209,9 +213,8 @@ def _position_taken(event: pb.PositionTaken, entry: _Said, names: Names) -> str:
     stance = wording.word(event, "stance")
     instead = f", in place of {event.supersedes}" if event.supersedes else ""
     held = f"{names.all(event.holders)}, {stance} on {event.topic_id}{instead}"
-    return (
-        f"position {event.position_id} of {held}: {_own(entry.words)}{_terms(event, entry, names)}"
-    )
+    said = _text(entry, f"position {event.position_id} of {held}")
+    return f"{said}{_terms(event, entry, names)}"
 
 
 def _position_withdrawn(event: pb.PositionWithdrawn, entry: _Said, names: Names) -> str:
@@ -224,7 +227,7 @@ def _question_raised(event: pb.QuestionRaised, entry: _Said, names: Names) -> st
     to = f" for {names.all(event.addressed_to)}" if event.addressed_to else ""
     again = f", asking {event.reopens} again" if event.reopens else ""
     about = _terms(event, entry, names, "about")
-    return f"question {event.question_id}{by}{to}{again}: {_own(entry.words)}{about}"
+    return f"{_text(entry, f'question {event.question_id}{by}{to}{again}')}{about}"
 
 
 def _question_resolved(event: pb.QuestionResolved, entry: _Said, names: Names) -> str:
@@ -242,14 +245,14 @@ def _proposal_made(event: pb.ProposalMade, entry: _Said, names: Names) -> str:
         else "",
     ]
     said = "".join(f", {link}" for link in links if link)
-    text = f": {harmless(entry.words.text, lines=True)}" if entry.words.text else ""
+    text = f": {_text(entry)}" if entry.words.text else ""
     offer = f"{names.all(event.by)} offer {names.all(event.to)} {event.proposal_id}"
     binding = wording.word(event, "binding")
     return f"{offer}, {binding}{said}{_if(entry.words)}{text}{_terms(event, entry, names)}"
 
 
 def _proposal_answered(event: pb.ProposalAnswered, entry: _Said, names: Names) -> str:
-    text = f": {harmless(entry.words.text, lines=True)}" if entry.words.text else ""
+    text = f": {_text(entry)}" if entry.words.text else ""
     answer = wording.word(event, "answer")
     return f"{names[event.by]} answers {event.proposal_id}: {answer}{_if(entry.words)}{text}"
 
@@ -278,7 +281,7 @@ def _commitment_made(event: pb.CommitmentMade, entry: _Said, names: Names) -> st
     due = wording.when(event.due, entry.words.date_verbatim)
     by = f", due {due}" if due else ""
     owed = f"{names.all(event.debtors)} owe {names.all(event.creditors) or 'all'}"
-    text = f"{_own(entry.words)}{_terms(event, entry, names)}"
+    text = f"{_text(entry)}{_terms(event, entry, names)}"
     return f"commitment {event.commitment_id}, {owed}{by}{_if(entry.words)}: {text}"
 
 

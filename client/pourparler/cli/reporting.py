@@ -80,7 +80,8 @@ class Reporter:
             }
             print(json.dumps(told))
         else:
-            rate = summary.recorded / summary.seconds if summary.seconds else 0.0
+            done = summary.recorded + summary.already_there
+            rate = done / summary.seconds if summary.seconds else 0.0
             print(
                 f"{summary.recorded:,} recorded, {summary.already_there:,} already there, "
                 f"{summary.refused:,} refused; {summary.seconds:.1f} s, {rate:,.0f} a second."

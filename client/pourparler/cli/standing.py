@@ -9,7 +9,6 @@ from rich.text import Text
 from pourparler import v1 as pb
 from pourparler.cli import wording
 from pourparler.cli.page import Cell, Column, Page, Table
-from pourparler.cli.safe import harmless
 from pourparler.cli.state import details_of, explain, known, since, status, what
 from pourparler.cli.wording import Names
 
@@ -201,7 +200,7 @@ def _open(page: Page, answer: pb.Standing, names: Names) -> None:
         (
             Text(one.facts.question_id, "bold"),
             wording.versions(one.blame),
-            harmless(one.words.text, lines=True),
+            what(one, names),
             details_of(one, names),
             known(one.origin.provenance),
         )

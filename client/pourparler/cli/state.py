@@ -187,21 +187,23 @@ def amended(amendments: Mapping[int, pb.Amendment], version: int) -> str:
 
 def what(part: Any, names: Names) -> Cell:
     """A part in its own words. What was said is a quotation only where it is word for word."""
-    words = part.words
+    words, form = part.words, part.origin.provenance.form
     if isinstance(part, pb.Statement):
-        who = wording.speaker(part.facts, words, names)
-        return wording.quote(words.text, part.origin.provenance.form, who)
+        return wording.quote(words.text, form, wording.speaker(part.facts, words, names))
     own = words.title or words.name or words.text
     if isinstance(part, pb.Proposal):
         offer = f"{names.all(part.facts.by)} to {names.all(part.facts.to)}"
-        content = [wording.terms(part.facts.terms, names, words), harmless(words.text, lines=True)]
+        said = wording.quote(words.text, form) if words.text else ""
+        content = [wording.terms(part.facts.terms, names, words), said]
         return f"{offer}: {'; '.join(one for one in content if one) or 'an offer'}"
     if isinstance(part, pb.Position):
         stance = wording.word(part.facts, "stance")
-        return f"{names.all(part.facts.holders)}, {stance}: {harmless(own, lines=True)}"
+        return wording.quote(words.text, form, f"{names.all(part.facts.holders)}, {stance}")
     if isinstance(part, pb.Commitment):
         owed = f"{names.all(part.facts.debtors)} to {names.all(part.facts.creditors) or 'all'}"
-        return f"{owed}: {harmless(own, lines=True)}"
+        return wording.quote(words.text, form, owed)
+    if isinstance(part, pb.Question):
+        return wording.quote(words.text, form)
     if isinstance(part, pb.Session) and not own:
         return wording.word(part.facts, "kind")
     return harmless(own, lines=True) or "(words destroyed or withheld)"

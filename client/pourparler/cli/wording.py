@@ -223,6 +223,9 @@ def terms(several: Iterable[pb.Term], names: Names, words: pb.Words | None = Non
 
 def quote(text: str, form: int, speaker: str = "") -> str:
     """What was said: in quotation marks word for word, else with what it is instead."""
+    if not text:
+        gone = "(words destroyed or withheld)"
+        return f"{speaker}: {gone}" if speaker else gone
     said = harmless(text, lines=True)
     if form == pb.FORM_VERBATIM:
         return f"{speaker}: “{said}”" if speaker else f"“{said}”"
