@@ -16,6 +16,7 @@ from pourparler import v1 as pb
 from pourparler.cli.commands import pourparler as command_line
 from pourparler.cli.commands import run
 from pourparler.contract import ENTRY_TYPES
+from pourparler_service import dates
 from pourparler_service.server import running
 from pourparler_service.settings import Settings
 
@@ -276,6 +277,15 @@ def test_every_promise_names_a_test_that_is_there() -> None:
 
 def test_the_readme_counts_the_types_of_entry_right() -> None:
     assert f"each of the {len(ENTRY_TYPES)} types of entry" in README.read_text()
+
+
+def test_dates_have_the_bounds_that_the_words_show() -> None:
+    words = (ROOT / "docs" / "words.md").read_text()
+    shown = re.findall(r"^\| [^|]+ \| `([^`]+)` \| (\S+) \| (\S+) \|$", words, re.MULTILINE)
+
+    assert shown
+    for edtf, *days in shown:
+        assert [day or "open" for day in dates.bounds(edtf)] == days
 
 
 def test_the_data_folder_has_the_files_that_the_design_names(tmp_path: Path) -> None:
