@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 from pourparler import v1 as pb
 from pourparler.contract import ENTRY_TYPES, references
-from pourparler.fold import AMENDING, counted, evolve
+from pourparler.fold import AMENDING, counted, evolve, gather
 from pourparler_service.refusal import Refusal, refuse
 from pourparler_service.visibility import is_wider, shown, widens
 
@@ -71,14 +71,11 @@ def check_disclosure(
         _check_consent(state, facts, event.consented_by)
     _check_not_wider(candidate, event.disclosed_to)
     redacted = amendment is not None and bool(amendment.redacted_by)
-    before, as_counts = pb.Negotiation(), target
-    for entry, amended_by in counted([*history, candidate]):
-        if entry.header.version == event.target_version:
-            as_counts = entry
-            break
-        evolve(before, entry, amended_by=amended_by)
+    counts = counted([*history, candidate])
+    before = gather(one for one in counts if one.entry.header.version < event.target_version)
+    as_counts = next(one for one in counts if one.entry.header.version == event.target_version)
     try:
-        judge(before, Judged(as_counts, target.facts.visibility, redacted))
+        judge(before, Judged(as_counts.entry, target.facts.visibility, redacted))
     except Refusal as refusal:
         refuse(refusal.reason, refusal.text, f"{path}.disclosed_to", **refusal.metadata)
 

@@ -45,9 +45,9 @@ def check_fields(found: Findings, message: Message, path: str) -> None:
             _check_list(found, field, value, here)
         else:
             _check_value(found, field, value, here)
-    for field in fields.values():
-        if field.required and is_missing(message, field.name):
-            require(found, f"{before}{field.name}")
+    for name in _required(message.DESCRIPTOR):
+        if is_missing(message, name):
+            require(found, f"{before}{name}")
 
 
 def is_missing(message: Message, name: str) -> bool:
@@ -93,6 +93,11 @@ class _Field:
 @cache
 def _fields(descriptor: Descriptor) -> Mapping[str, _Field]:
     return {field.name: _field(field) for field in descriptor.fields}
+
+
+@cache
+def _required(descriptor: Descriptor) -> tuple[str, ...]:
+    return tuple(field.name for field in _fields(descriptor).values() if field.required)
 
 
 def _field(field: FieldDescriptor) -> _Field:

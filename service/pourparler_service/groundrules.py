@@ -2,12 +2,12 @@
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, NoReturn
+from typing import Any, NamedTuple, NoReturn
 
 from google.protobuf.timestamp_pb2 import Timestamp
 
 from pourparler import v1 as pb
-from pourparler.contract import PARTS, EntryType, Reference, references, rule_of
+from pourparler.contract import ENTRY_TYPES, PARTS, EntryType, Reference, references, rule_of
 from pourparler_service import dates
 from pourparler_service.lifecycles import Lifecycle
 from pourparler_service.refusal import quoted, refuse
@@ -71,17 +71,29 @@ def check_all(look: Look) -> None:
     _check_course(look)
     check_basis(look, act=look.type.rule.act)
     check_occurred(look, look.facts.occurred, "facts.occurred")
-    _check_new(look)
-    named = [one for one in references(look.facts) if not one.path.startswith(_REPLACEMENT)]
-    # What the caller left out was filled in from the event, so what is wrong is named there first.
-    named.sort(key=lambda one: one.path.startswith("visibility."))
-    for one in named:
-        _check_known(look, one)
-    _check_visibility(look, named)
+    brought = _check_new(look)
+    named = [_known(look, one) for one in _named(look)]
+    _check_visibility(look, [*named, *brought])
+    _check_confided(look)
+
+
+class _Named(NamedTuple):
+    """A part that an entry refers to, and by which field."""
+
+    path: str
+    id: str
+    part: Any
 
 
 # What stands in a replacement is judged at the place of its target, where it will count.
 _REPLACEMENT = "entry_corrected.replacement."
+
+
+def _named(look: Look) -> list[Reference]:
+    named = [one for one in references(look.facts) if not one.path.startswith(_REPLACEMENT)]
+    # What the caller left out was filled in from the event, so what is wrong is named there first.
+    named.sort(key=lambda one: one.path.startswith("visibility."))
+    return named
 
 
 def _check_course(look: Look) -> None:
@@ -120,22 +132,42 @@ def check_occurred(look: Look, date: pb.FuzzyDate, path: str) -> None:
         refuse(pb.ERROR_REASON_OCCURRED_IN_FUTURE, text, path)
 
 
-def _check_new(look: Look) -> None:
-    """Refuse an id that was used before."""
-    field = look.type.introduces
-    if field is None or rule_of(field).again:
-        return
-    key, kind = getattr(look.event, field.name), rule_of(field).introduces
-    if look.part(kind, key) is not None:
-        text = f"The id {quoted(key)} names a {_kind(kind)} already."
-        look.refuse(pb.ERROR_REASON_ID_USED, text, field.name, id=key)
+class _Bringing(NamedTuple):
+    """The field in which the entries of a type bring a part, the kind of it, and whether anew."""
+
+    field: str
+    kind: int
+    again: bool
+
+
+_BRINGING = {
+    name: _Bringing(one.introduces.name, rule.introduces, rule.again)
+    for name, one in ENTRY_TYPES.items()
+    if one.introduces is not None
+    for rule in [rule_of(one.introduces)]
+}
+
+
+def _check_new(look: Look) -> list[_Named]:
+    """Refuse an id that was used before; if it may come again, give what it stands for so far."""
+    brings = _BRINGING.get(look.type.name)
+    if brings is None:
+        return []
+    key = getattr(look.event, brings.field)
+    part = look.part(brings.kind, key)
+    if part is None:
+        return []
+    if not brings.again:
+        text = f"The id {quoted(key)} names a {_kind(brings.kind)} already."
+        look.refuse(pb.ERROR_REASON_ID_USED, text, brings.field, id=key)
+    return [_Named(f"{look.type.name}.{brings.field}", key, part)]
 
 
 def _kind(kind: int) -> str:
     return pb.PartKind.Name(pb.PartKind.ValueType(kind)).removeprefix("PART_KIND_").lower()
 
 
-def _check_known(look: Look, named: Reference) -> None:
+def _known(look: Look, named: Reference) -> _Named:
     """Refuse an id that is not on the record, and a participant without the standing to act so."""
     part = look.part(named.kind, named.id)
     if part is None:
@@ -143,6 +175,7 @@ def _check_known(look: Look, named: Reference) -> None:
         refuse(pb.ERROR_REASON_PART_NOT_FOUND, text, f"facts.{named.path}", id=named.id)
     if named.acting:
         check_acting(part, named.acting, f"facts.{named.path}")
+    return _Named(named.path, named.id, part)
 
 
 _SILENT: Mapping[int, frozenset[int]] = {
@@ -153,37 +186,38 @@ _SILENT: Mapping[int, frozenset[int]] = {
 
 def check_acting(who: pb.Participant, acting: int, path: str) -> None:
     """Refuse a participant without the standing to act so."""
-    name, role = quoted(who.facts.participant_id), who.facts.role
-    if role in _SILENT[acting]:
-        what = pb.ParticipantRole.Name(role).removeprefix("PARTICIPANT_ROLE_")
-        text = f"{name} is {what} here, and cannot act in this way."
+    if who.facts.role in _SILENT[acting]:
+        role = pb.ParticipantRole.Name(who.facts.role).removeprefix("PARTICIPANT_ROLE_")
+        text = f"{quoted(who.facts.participant_id)} is {role} here, and cannot act in this way."
         refuse(pb.ERROR_REASON_ACTING_NOT_ALLOWED, text, path)
-    if acting == pb.ACTING_PARTY and who.status != pb.PARTICIPANT_STATUS_ACTIVE:
-        text = f"{name} has left, and takes no part any more."
+    if acting == pb.ACTING_PARTY:
+        check_active(who, path)
+
+
+def check_active(who: pb.Participant, path: str) -> None:
+    """Refuse a participant who has left."""
+    if who.status != pb.PARTICIPANT_STATUS_ACTIVE:
+        text = f"{quoted(who.facts.participant_id)} has left, and takes no part any more."
         refuse(pb.ERROR_REASON_PARTICIPANT_NOT_ACTIVE, text, path)
 
 
-def _check_visibility(look: Look, named: Iterable[Reference]) -> None:
+def _check_visibility(look: Look, named: Iterable[_Named]) -> None:
     """Refuse an entry that more people would see than what it refers to."""
     visibility = look.facts.visibility
-    parts = [
-        (one.id, look.part(one.kind, one.id), f"facts.{one.path}")
-        for one in named
-        if ".audience[" not in one.path  # To be let in is not to be spoken of.
-    ]
-    field = look.type.introduces
-    if field is not None:
-        key = getattr(look.event, field.name)
-        before = look.part(rule_of(field).introduces, key)
-        parts += [(key, before, f"facts.{look.type.name}.{field.name}")] if before else []
-    for key, part, path in parts:
-        if is_wider(visibility, part.origin.visibility):
+    for path, key, part in named:
+        let_in = ".audience[" in path  # To be let in is not to be spoken of.
+        if not let_in and is_wider(visibility, part.origin.visibility):
             text = f"It would be {shown(visibility)}, while {quoted(key)} is not seen so widely."
-            refuse(pb.ERROR_REASON_VISIBILITY_TOO_WIDE, text, "facts.visibility", refers_to=path)
-    session = look.facts.session_id or look.facts.session_closed.closed_session_id
-    caucus = look.part(pb.PART_KIND_SESSION, session)
-    if caucus is not None and caucus.facts.kind == pb.SESSION_KIND_CAUCUS:
-        check_caucus(look.confided, caucus.facts, "facts.visibility")
+            where = f"facts.{path}"
+            refuse(pb.ERROR_REASON_VISIBILITY_TOO_WIDE, text, "facts.visibility", refers_to=where)
+
+
+def _check_confided(look: Look) -> None:
+    """Refuse what would take out of a caucus what is said there."""
+    key = look.facts.session_id or look.facts.session_closed.closed_session_id
+    session = look.part(pb.PART_KIND_SESSION, key) if key else None
+    if session is not None and session.facts.kind == pb.SESSION_KIND_CAUCUS:
+        check_caucus(look.confided, session.facts, "facts.visibility")
 
 
 def check_caucus(visibility: pb.Visibility, caucus: pb.SessionOpened, path: str) -> None:

@@ -19,6 +19,7 @@ from pourparler_service.groundrules import (
     History,
     Look,
     check_acting,
+    check_active,
     check_all,
     check_basis,
     check_caucus,
@@ -153,7 +154,7 @@ def _participant_joined(look: Look, event: pb.ParticipantJoined) -> None:
 
 def _participant_changed(look: Look, event: pb.ParticipantChanged) -> None:
     part = look.part(pb.PART_KIND_PARTICIPANT, event.participant_id)
-    _check_active(look, part)
+    check_active(part, "facts.participant_changed.participant_id")
     facts, role = part.facts, event.role or part.facts.role
     anew = event.HasField("represents")
     represents = event.represents.participant_ids if anew else facts.represents
@@ -167,12 +168,6 @@ def _participant_changed(look: Look, event: pb.ParticipantChanged) -> None:
     if not look.redacted and not _changes(part, event, look.words):
         text = f"{quoted(event.participant_id)} is all that already: nothing changes."
         look.refuse(pb.ERROR_REASON_NOTHING_CHANGES, text)
-
-
-def _check_active(look: Look, part: pb.Participant) -> None:
-    if part.status != pb.PARTICIPANT_STATUS_ACTIVE:
-        text = f"{quoted(part.facts.participant_id)} has left, and takes no part any more."
-        look.refuse(pb.ERROR_REASON_PARTICIPANT_NOT_ACTIVE, text, "participant_id")
 
 
 _OWED = frozenset(
@@ -212,7 +207,8 @@ def _changes(part: pb.Participant, event: pb.ParticipantChanged, words: pb.Words
 
 
 def _participant_left(look: Look, event: pb.ParticipantLeft) -> None:
-    _check_active(look, look.part(pb.PART_KIND_PARTICIPANT, event.participant_id))
+    part = look.part(pb.PART_KIND_PARTICIPANT, event.participant_id)
+    check_active(part, "facts.participant_left.participant_id")
 
 
 def _session_opened(look: Look, event: pb.SessionOpened) -> None:

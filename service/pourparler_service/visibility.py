@@ -16,6 +16,8 @@ def is_wider(one: pb.Visibility, other: pb.Visibility) -> bool:
     """Whether somebody may see the one who may not see the other."""
     if one.level != other.level:
         return one.level < other.level  # The levels are numbered from the widest on.
+    if one.level != pb.VISIBILITY_LEVEL_RESTRICTED:
+        return False
     return not set(one.audience) <= set(other.audience)
 
 
