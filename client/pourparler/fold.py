@@ -62,25 +62,44 @@ def counted(entries: Iterable[pb.Entry]) -> list[Counted]:
     What later ones say of them applied, the annulled left out.
     """
     entries = list(entries)
-    amendments: dict[int, list[pb.Entry]] = {}
+    amendments = Amendments()
     for entry in entries:
         if is_amending(entry):
-            amendments.setdefault(_target(entry), []).append(entry)
-    if not amendments:
-        return [Counted(entry) for entry in entries]
-    result = []
-    for entry in entries:
+            amendments.add(entry)
+    as_counted = map(amendments.apply, entries)
+    return [one for one in as_counted if one is not None]
+
+
+class Amendments:
+    """What entries say of other entries."""
+
+    __slots__ = ("_by_target",)
+
+    def __init__(self) -> None:
+        """Nothing is said yet."""
+        self._by_target: dict[int, list[pb.Entry]] = {}
+
+    def __bool__(self) -> bool:
+        """Whether anything is said."""
+        return bool(self._by_target)
+
+    def add(self, entry: pb.Entry) -> None:
+        """Add an amending entry. They come in the order of their versions."""
+        event = getattr(entry.facts, entry.facts.WhichOneof("event") or "")
+        self._by_target.setdefault(event.target_version, []).append(entry)
+
+    def redacts(self, version: int) -> bool:
+        """Whether it is said of this version that its words were destroyed."""
+        said = self._by_target.get(version, ())
+        return any(one.facts.HasField("entry_redacted") for one in said)
+
+    def apply(self, entry: pb.Entry) -> Counted | None:
+        """An entry as it counts; None if it was annulled."""
+        said = self._by_target and self._by_target.get(entry.header.version)
         # What is withheld stays so, whatever is said of it.
-        said = amendments.get(entry.header.version) if entry.HasField("facts") else None
-        as_counted = _amended(entry, said) if said else Counted(entry)
-        if as_counted is not None:
-            result.append(as_counted)
-    return result
-
-
-def _target(entry: pb.Entry) -> int:
-    event = getattr(entry.facts, entry.facts.WhichOneof("event") or "")
-    return int(event.target_version)
+        if said and entry.HasField("facts"):
+            return _amended(entry, said)
+        return Counted(entry)
 
 
 def _amended(entry: pb.Entry, amendments: Iterable[pb.Entry]) -> Counted | None:

@@ -1,0 +1,379 @@
+"""A whole record checked: every entry against the signed checkpoint, and the state folded anew.
+
+Pure: it is given what it judges. Keys and negotiation come from whoever asks, never from the
+record.
+"""
+
+import hashlib
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from enum import Enum
+from typing import NamedTuple
+
+from google.protobuf.message import DecodeError
+
+from pourparler import v1 as pb
+from pourparler.checkpoint import (
+    ED25519,
+    Checkpoint,
+    CheckpointError,
+    VerifierKey,
+    origin_of,
+    parse_checkpoint,
+    parse_note,
+)
+from pourparler.diff import diff
+from pourparler.fold import Amendments, UnknownEntryError, evolve, is_amending, tally
+from pourparler.proof import Frontier, leaf_hash
+
+FORMAT = 1
+"""The version of the stored format that is understood here."""
+
+SALT_BYTES = 32
+
+MOST_FINDINGS = 100
+"""How many findings are kept; the verdict is that of all."""
+
+_SECTIONS = ("facts", "words")
+
+
+class Verdict(Enum):
+    """What an audit comes to; the graver come later."""
+
+    SOUND = "sound"
+    CANNOT_TELL = "cannot tell"
+    INCOMPLETE = "incomplete"
+    MANIPULATED = "manipulated"
+
+
+FINDINGS: Mapping[str, Verdict] = {
+    # Of the checkpoint.
+    "checkpoint unreadable": Verdict.CANNOT_TELL,  # it is not in the form that a checkpoint has
+    "not signed": Verdict.CANNOT_TELL,  # by none of the keys that were given
+    "signature invalid": Verdict.MANIPULATED,  # under one of these keys, but not of this text
+    "another origin": Verdict.MANIPULATED,  # signed, but for another log
+    # Of an entry.
+    "record unreadable": Verdict.MANIPULATED,  # no record at all
+    "record changed": Verdict.MANIPULATED,  # a record, but not in the one form of its bytes
+    "entry unreadable": Verdict.CANNOT_TELL,  # what was hashed is no entry
+    "format unknown": Verdict.CANNOT_TELL,  # of a later format
+    "type unknown": Verdict.CANNOT_TELL,  # of a type or value that a later version has
+    "another negotiation": Verdict.MANIPULATED,  # its header names another one
+    "section changed": Verdict.MANIPULATED,  # its facts or words are not those of its digests
+    "section withheld": Verdict.INCOMPLETE,  # not given, and not destroyed by a redaction
+    "time runs back": Verdict.MANIPULATED,  # it was recorded before the one before it
+    # Of the entries together.
+    "entry missing": Verdict.INCOMPLETE,  # a version was left out between two others
+    "out of order": Verdict.MANIPULATED,  # a version comes again, or after a later one
+    "cut": Verdict.INCOMPLETE,  # the entries end before those that were signed for do
+    "entry beyond": Verdict.MANIPULATED,  # there are more than were signed for
+    "root differs": Verdict.MANIPULATED,  # as many as were signed for, but others
+    "read differently": Verdict.MANIPULATED,  # the second reading was not that of the first
+    # Of the log and its past.
+    "forked": Verdict.MANIPULATED,  # it does not begin with what was signed for earlier
+    "stale": Verdict.INCOMPLETE,  # it is shorter than what was signed for earlier
+    # Of the state.
+    "state differs": Verdict.MANIPULATED,  # the entries fold to another one
+}
+"""Every finding there is, by its name, and how grave it is."""
+
+
+class Finding(NamedTuple):
+    """One thing that is wrong."""
+
+    verdict: Verdict
+    name: str
+    """One of FINDINGS. Names stay what they are."""
+    text: str
+    """What is wrong, in a sentence for people."""
+    version: int = 0
+    """Of which entry; 0 if of none."""
+    part: str = ""
+    """Of what in it: `facts` or `words` of an entry, a part of the state such as `topics/price`."""
+
+
+class Audit(NamedTuple):
+    """What an audit came to."""
+
+    verdict: Verdict
+    findings: tuple[Finding, ...]
+    """What is wrong, in the order in which it was found; the first MOST_FINDINGS."""
+    size: int
+    """How many entries were read."""
+    root: bytes
+    """The root over them."""
+    checkpoint: Checkpoint | None
+    """What they were checked against; None where nothing was signed by a key that was given."""
+    state: pb.Negotiation | None
+    """What they fold to; None where that cannot be said."""
+
+
+class Auditor:
+    """Checks the records of one negotiation, given one by one in the order of their versions.
+
+    It keeps the folded state and what amends it, and nothing else that grows with the record.
+    Whatever it is given, it does not fail: what is wrong becomes a finding.
+    """
+
+    def __init__(self, negotiation: str, keys: Sequence[VerifierKey], *, since: str = "") -> None:
+        """Check the negotiation of this id, signed for by one of these keys of one service.
+
+        `since` is an older signed checkpoint that the record has to begin with. Raises ValueError
+        if the keys are not those of one service.
+        """
+        names = {key.name for key in keys}
+        if len(names) != 1 or any(key.algorithm != ED25519 for key in keys):
+            raise ValueError("the keys have to be those with which one service signs its logs")
+        self.origin = origin_of(names.pop(), negotiation)
+        self._negotiation = negotiation
+        self._keys = keys
+        self._findings: dict[Finding, None] = {}
+        self._verdict = Verdict.SOUND
+        self._since = self._verified(since) if since else None
+        self._first_root: bytes | None = None  # set while the records are read a second time
+        self._withheld: dict[tuple[int, str], None] = {}
+        self._amendments = Amendments()
+        self._begin()
+
+    def _begin(self) -> None:
+        self._frontier = Frontier()
+        self._since_root = b""
+        self._version = 0
+        self._recorded = (0, 0)
+        self._state: pb.Negotiation | None = pb.Negotiation()
+
+    @property
+    def size(self) -> int:
+        """How many records were taken in this reading."""
+        return self._frontier.size
+
+    @property
+    def again(self) -> bool:
+        """Whether the state needs a second reading, since some entries speak of earlier ones."""
+        return bool(self._amendments) and self._first_root is None
+
+    def repeat(self) -> None:
+        """Begin the second reading. All is checked once more: nobody says that it is the same."""
+        self._first_root = self._frontier.root()
+        self._begin()
+
+    def read(self, records: Callable[[], Iterable[pb.Record | bytes]]) -> None:
+        """Take all records, once or, where the state needs it, twice."""
+        for record in records():
+            self.take(record)
+        if self.again:
+            self.repeat()
+            for record in records():
+                self.take(record)
+
+    def take(self, record: pb.Record | bytes) -> None:
+        """Check the next record, and take it into root and state."""
+        data = record if isinstance(record, bytes) else record.SerializeToString()
+        place = self._frontier.size + 1
+        try:
+            read = pb.Record.FromString(data)
+        except DecodeError:
+            self._found("record unreadable", f"What stands at place {place} is no record.", place)
+            return
+        # The bytes are read twice, as Record and as Entry. Only in this one form of them, with each
+        # field once and nothing else, are both readings sure to say the same.
+        read.DiscardUnknownFields()
+        written = read.SerializeToString(deterministic=True)
+        if written != data:
+            self._found(
+                "record changed", f"The record at place {place} is not as it was stored.", place
+            )
+        self._frontier.append(leaf_hash(read.header))
+        if self._since is not None and self._frontier.size == self._since.size:
+            self._since_root = self._frontier.root()
+        try:
+            entry = pb.Entry.FromString(written)
+        except DecodeError:
+            self._unreadable(read, place)
+            return
+        self._check(entry.header, read)
+        self._fold(entry)
+
+    def _unreadable(self, read: pb.Record, place: int) -> None:
+        self._found("entry unreadable", f"What stands at place {place} is no entry.", place)
+        self._state = None
+        try:
+            header = pb.EntryHeader.FromString(read.header)
+        except DecodeError:
+            self._version += 1
+        else:
+            self._check(header, read)
+
+    def _check(self, header: pb.EntryHeader, read: pb.Record) -> None:
+        version, time = header.version, header.record_time
+        if version != self._version + 1:
+            self._check_order(version)
+        self._version = max(version, self._version)
+        recorded = (time.seconds, time.nanos)
+        if recorded < self._recorded:
+            self._found(
+                "time runs back", f"Version {version} is dated before the one before it.", version
+            )
+        self._recorded = recorded
+        if header.negotiation != self._negotiation:
+            text = f"Version {version} is of the negotiation {header.negotiation!r}."
+            self._found("another negotiation", text, version)
+        if header.format != FORMAT:
+            text = f"Version {version} is of format {header.format}, which is not known here."
+            self._found("format unknown", text, version)
+        else:
+            salts, digests = read.salts, header.section_digests
+            if (
+                len(salts) != len(_SECTIONS)
+                or len(digests) != len(_SECTIONS)
+                or hashlib.sha256(salts[0] + read.facts).digest() != digests[0]
+                or hashlib.sha256(salts[1] + read.words).digest() != digests[1]
+                or len(salts[0]) != SALT_BYTES
+                or len(salts[1]) != SALT_BYTES
+            ):
+                self._check_sections(version, read, digests)
+
+    def _check_order(self, version: int) -> None:
+        if version <= self._version:
+            text = f"Version {version} comes after version {self._version}."
+            self._found("out of order", text, version)
+            return
+        first, last = self._version + 1, version - 1
+        gap = f"Version {first} is" if first == last else f"Versions {first} to {last} are"
+        self._found("entry missing", f"{gap} missing.", first)
+
+    def _check_sections(self, version: int, read: pb.Record, digests: Sequence[bytes]) -> None:
+        """Say which of the sections are changed, and which are only not given."""
+        salts = list(read.salts) or [b"", b""]
+        shaped = len(salts) == len(digests) == len(_SECTIONS)
+        for place, (name, section) in enumerate(
+            zip(_SECTIONS, (read.facts, read.words), strict=True)
+        ):
+            if shaped and not salts[place] and not section:
+                self._withheld[version, name] = None
+            elif (
+                not shaped
+                or len(salts[place]) != SALT_BYTES
+                or hashlib.sha256(salts[place] + section).digest() != digests[place]
+            ):
+                text = f"The {name} of version {version} are not those that were recorded."
+                self._found("section changed", text, version, name)
+
+    def _fold(self, entry: pb.Entry) -> None:
+        try:
+            if self._first_root is not None:
+                counted = self._amendments.apply(entry)
+                if counted is not None and self._state is not None:
+                    evolve(self._state, counted.entry, amended_by=counted.amended_by)
+            elif is_amending(entry):
+                self._amendments.add(entry)
+                self._state = None  # made in the second reading
+            elif self._state is not None:
+                evolve(self._state, entry)
+        except (UnknownEntryError, LookupError):
+            version = entry.header.version
+            text = f"Version {version} says what is not known here: the state cannot be made."
+            self._found("type unknown", text, version)
+            self._state = None
+
+    def cut(self, why: str) -> None:
+        """Say that there were to be more records, but they did not come."""
+        self._found("cut", why)
+
+    def finish(self, signed: str, *, state: pb.Negotiation | None = None) -> Audit:
+        """Check what was read against a signed checkpoint, and against a state that was given.
+
+        The state is to be that of the checkpoint's version.
+        """
+        checkpoint = self._verified(signed)
+        size, root = self._frontier.size, self._frontier.root()
+        if self._first_root is not None and self._first_root != root:
+            text = "Read a second time, the entries were others than the first time."
+            self._found("read differently", text)
+        if checkpoint is not None:
+            self._check_size(checkpoint, size, root)
+        self._check_since(checkpoint, size)
+        self._check_withheld()
+        folded = self._folded()
+        if state is not None and folded is not None:
+            self._compare(folded, state)
+        return Audit(self._verdict, tuple(self._findings), size, root, checkpoint, folded)
+
+    def _check_size(self, checkpoint: Checkpoint, size: int, root: bytes) -> None:
+        signed_for = f"The checkpoint is of {checkpoint.size} entries"
+        if self._version > checkpoint.size or size > checkpoint.size:
+            self._found("entry beyond", f"{signed_for}; there are more.", checkpoint.size + 1)
+        elif self._version < checkpoint.size:
+            text = f"{signed_for}; they end with version {self._version}."
+            self._found("cut", text, self._version + 1)
+        elif size == checkpoint.size and root != checkpoint.root:
+            self._found("root differs", "The entries are not those that were signed for.")
+
+    def _check_since(self, checkpoint: Checkpoint | None, size: int) -> None:
+        since = self._since
+        if since is None:
+            return
+        if checkpoint is not None and checkpoint.size < since.size:
+            text = f"The log has {checkpoint.size} entries; it had {since.size}."
+            self._found("stale", text)
+        elif size >= since.size and (self._since_root or self._frontier.root()) != since.root:
+            text = f"The log does not begin with the {since.size} entries that it had."
+            self._found("forked", text)
+
+    def _check_withheld(self) -> None:
+        for version, section in self._withheld:
+            if section != "words" or not self._amendments.redacts(version):
+                text = f"The {section} of version {version} are not given."
+                self._found("section withheld", text, version, section)
+
+    def _folded(self) -> pb.Negotiation | None:
+        """The state, if it is that of all entries, as they were recorded."""
+        whole = self._verdict not in {Verdict.MANIPULATED, Verdict.INCOMPLETE}
+        if self._state is None or self.again or not whole:
+            return None
+        tally(self._state)
+        return self._state
+
+    def _compare(self, folded: pb.Negotiation, given: pb.Negotiation) -> None:
+        if folded == given:
+            return
+        changes = diff(folded, given)
+        part = changes[0].part if changes else "counts"
+        text = f"The entries fold to another state than the one given: {part} differs."
+        self._found("state differs", text, part=part)
+
+    def _verified(self, signed: str) -> Checkpoint | None:
+        """A checkpoint of this origin that one of the keys has signed; else None, and a finding."""
+        try:
+            note = parse_note(signed)
+            checkpoint = parse_checkpoint(note.text)
+        except CheckpointError as error:
+            self._found("checkpoint unreadable", f"The checkpoint cannot be read: {error}.")
+            return None
+        by = {(one.name, one.key_id) for one in note.signatures}
+        known = [key for key in self._keys if (key.name, key.key_id) in by]
+        if not known:
+            text = "The checkpoint is not signed by any of the keys that were given."
+            self._found("not signed", text)
+            return None
+        try:
+            for key in known:
+                key.verify(note)
+        except CheckpointError as error:
+            self._found("signature invalid", f"The checkpoint was changed: {error}.")
+            return None
+        if checkpoint.origin != self.origin:
+            text = f"The checkpoint is of {checkpoint.origin!r}, not of {self.origin!r}."
+            self._found("another origin", text)
+            return None
+        return checkpoint
+
+    def _found(self, name: str, text: str, version: int = 0, part: str = "") -> None:
+        verdict = FINDINGS[name]
+        if _GRAVITY[verdict] > _GRAVITY[self._verdict]:
+            self._verdict = verdict
+        # A second reading finds the same again.
+        if len(self._findings) < MOST_FINDINGS:
+            self._findings[Finding(verdict, name, text, version, part)] = None
+
+
+_GRAVITY = {verdict: gravity for gravity, verdict in enumerate(Verdict)}
