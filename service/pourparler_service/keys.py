@@ -18,6 +18,7 @@ _NAME = re.compile(r"[!-*,-~]{1,200}", re.ASCII)  # printable, no blank and no p
 _KEY_FILE = re.compile(
     r"PRIVATE\+KEY\+([^\s+]+)\+([0-9a-f]{8})\+([A-Za-z0-9+/=]+)\nsince ([0-9TZ:.-]+)\n"
 )
+_LONGEST = 4_096
 
 
 class KeyFileError(Exception):
@@ -62,7 +63,9 @@ def write_key(key: SigningKey, path: Path) -> None:
     text = f"PRIVATE+KEY+{key.name}+{key.verifier_key.key_id.hex()}+{encoded}\nsince {since}\n"
     fresh = path.with_name(path.name + ".new")
     try:
-        handle = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+        # What a crash left may have another mode, or lead elsewhere: it is not written into.
+        fresh.unlink(missing_ok=True)
+        handle = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
         with os.fdopen(handle, "w", encoding="ascii") as file:
             file.write(text)
             file.flush()
@@ -82,13 +85,14 @@ def write_key(key: SigningKey, path: Path) -> None:
 def read_key(path: Path) -> SigningKey:
     """Read a key. Raises KeyFileError, also where others than its owner could read it."""
     try:
-        if stat.S_IMODE(path.stat().st_mode) & 0o077:
-            message = (
-                f"The key file {path} can be read by others. Make it yours alone (chmod 600), and"
-                " think whether the key is still secret."
-            )
-            raise KeyFileError(message)
-        text = path.read_text(encoding="ascii")
+        with path.open(encoding="ascii") as file:
+            if stat.S_IMODE(os.fstat(file.fileno()).st_mode) & 0o077:
+                message = (
+                    f"The key file {path} can be read by others. Make it yours alone (chmod 600),"
+                    " and think whether the key is still secret."
+                )
+                raise KeyFileError(message)
+            text = file.read(_LONGEST)
     except (OSError, UnicodeDecodeError) as error:
         message = f"The key file {path} cannot be read: {error}."
         raise KeyFileError(message) from error
