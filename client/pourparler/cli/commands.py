@@ -17,6 +17,7 @@ from pourparler.cli import asking, demonstrating, drafting, failing, wording
 from pourparler.cli import diff as diff_page
 from pourparler.cli import history as history_page
 from pourparler.cli import importing as imports
+from pourparler.cli import keygen as keys
 from pourparler.cli import standing as standing_page
 from pourparler.cli import state as state_page
 from pourparler.cli.page import Column, Page, Table
@@ -474,6 +475,26 @@ def serve(data: Path | None, address: str | None, *, in_memory: bool) -> int:
     if data is not None and in_memory:
         raise click.UsageError("Say --data or --in-memory, not both.")
     return demonstrating.serve(data, address, in_memory=in_memory)
+
+
+@pourparler.command()
+@click.argument("name")
+@click.option(
+    "-o",
+    "--output",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    required=True,
+    help="The file for the key, which must not be there yet.",
+)
+def keygen(name: str, output: Path) -> None:
+    """Make a signing key for a service, and print the verifier key that belongs to it.
+
+    NAME is that of the service, best its address, such as example.org/record. Name the file in
+    POURPARLER_KEYS; several files are separated by colons: for a rotation a new key of the same
+    name joins the older one. Give the verifier key to all who check the record.
+    """
+    print(keys.keygen(name, output))
 
 
 @pourparler.command()

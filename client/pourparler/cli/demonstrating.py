@@ -106,7 +106,7 @@ def _keep(address: str, server: list[str], data: Path) -> None:
 @contextlib.contextmanager
 def _service(data: Path, port: int | None, default_server: str) -> Iterator[str]:
     """A service on the embedded store; on the usual address if that is free."""
-    server = _room("server")
+    server = room("server")
     host = default_server.rpartition(":")[0]
     addresses = [default_server, f"{host}:0"] if port is None else [f"{host}:{port}"]
     for last, address in enumerate(addresses, start=1):
@@ -126,7 +126,7 @@ def _service(data: Path, port: int | None, default_server: str) -> Iterator[str]
 
 def serve(data: Path | None, address: str | None, *, in_memory: bool) -> int:
     """Run the service until it is told to stop."""
-    server = _room("server")
+    server = room("server")
     try:
         server.serve(_settings(data, address, in_memory=in_memory))
     except server.ServeError as error:
@@ -137,12 +137,12 @@ def serve(data: Path | None, address: str | None, *, in_memory: bool) -> int:
 def _settings(data: Path | None, address: str | None, *, in_memory: bool = False) -> Any:
     environment = dict(os.environ)
     if in_memory:
-        environment["PERSISTENCE_MODULE"] = _room("store").IN_MEMORY
-    settings = _room("settings").Settings
+        environment["PERSISTENCE_MODULE"] = room("store").IN_MEMORY
+    settings = room("settings").Settings
     return settings.from_environment(environment, data=data, address=address)
 
 
-def _room(name: str) -> Any:
+def room(name: str) -> Any:
     """A room of the service: by its name, as the client never depends on it."""
     try:
         return importlib.import_module(f"pourparler_service.{name}")
