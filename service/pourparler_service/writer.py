@@ -181,6 +181,8 @@ class Writer:
                 call.receipt.set_exception(refusal)
             except StoreUnavailableError as error:
                 call.receipt.set_exception(_unavailable(error, _NOTHING_RECORDED))
+            except Exception as fault:  # noqa: BLE001 - a fault of ours fails its own group alone
+                call.receipt.set_exception(fault)
 
         # 2. Commit, all at once. A crash before this returns leaves all of it or nothing; the retry
         # finds out which.

@@ -551,3 +551,18 @@ def test_many_threads_record_each_of_their_entries_once(tmp_path: Path) -> None:
     assert len(receipts) == 400
     assert audit(store, "n").version == 403
     store.close()
+
+
+def test_a_fault_of_our_own_fails_only_its_own_group(store: FaultyStore) -> None:
+    writer = Writer(store, SIGNER)
+    broken = Group("n", "", "me", [pb.Draft()])  # no shape that a servicer would let through
+    writer.submit(group(*BEGIN))
+    faulty = writer.submit(broken)
+    good = writer.submit(group(said("s1", "a")))
+    writer.start()
+
+    with pytest.raises(KeyError):
+        faulty.result(10)
+    assert pb.Receipt.FromString(good.result(10)).version == 4
+    writer.close()
+    audit(store, "n")
