@@ -34,7 +34,6 @@ _PARTS_OF_YEAR = {
     "40": (1, 6),
     "41": (7, 12),
 }
-_PLAIN = re.compile(r"\d{4}(?:-\d\d(?:-\d\d)?)?", re.ASCII)
 _DATE = re.compile(
     r"""(?!.*X.*\d|\d+X+-)
     (?P<year>\d\d(?:\d\d|\dX|XX))
@@ -98,11 +97,6 @@ class Due(Enum):
     DUE = auto()
     OVERDUE = auto()
     UNDATED = auto()
-
-
-def is_plain(edtf: str) -> bool:
-    """Whether it has the form of a bare year, month, day or date-time."""
-    return bool(_PLAIN.fullmatch(edtf) or _DATE_TIME.fullmatch(edtf))
 
 
 def bounds(edtf: str) -> Bounds:

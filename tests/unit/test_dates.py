@@ -16,7 +16,6 @@ from pourparler_service.dates import (
     due,
     earliest_instant,
     instant_bounds,
-    is_plain,
     latest_instant,
     occurrence,
 )
@@ -413,18 +412,6 @@ def test_a_day_runs_from_its_first_to_its_last_nanosecond() -> None:
 def test_an_open_bound_has_no_instant() -> None:
     assert latest_instant(bounds("[1970..]")) is None
     assert earliest_instant(bounds("[..1970]")) is None
-
-
-@pytest.mark.parametrize(
-    "text", ["2022", "2022-10", "2022-10-10", "2022-10-10T08:00:00Z", "2022-10-10T08:00:00+02:00"]
-)
-def test_years_months_days_and_times_are_plain(text: str) -> None:
-    assert is_plain(text)
-
-
-@pytest.mark.parametrize("text", ["", "2022~", "201X", "2022/2023", "[2022..]", "2022-10-10T08:00"])
-def test_all_other_dates_are_not_plain(text: str) -> None:
-    assert not is_plain(text)
 
 
 def at(text: str) -> tuple[int, int]:

@@ -78,32 +78,18 @@ class RecordServicer:
                 count=str(len(drafts)),
             )
         if len(drafts) <= _QUICK_DRAFTS and size <= _QUICK_BYTES:
-            try:
-                _settle(drafts, plain_only=True)
-            except _NotPlainError:
-                pass
-            else:
-                return drafts
-        await asyncio.get_running_loop().run_in_executor(self._threads, _settle, drafts)
+            _settle(drafts)
+        else:
+            await asyncio.get_running_loop().run_in_executor(self._threads, _settle, drafts)
         return drafts
 
 
-class _NotPlainError(Exception):
-    """A date takes long to parse."""
-
-
-def _plain_bounds(edtf: str) -> dates.Bounds:
-    if not dates.is_plain(edtf):
-        raise _NotPlainError
-    return dates.bounds(edtf)
-
-
-def _settle(drafts: Sequence[pb.Draft], *, plain_only: bool = False) -> None:
+def _settle(drafts: Sequence[pb.Draft]) -> None:
     """Settle and check all drafts; refuse with what is wrong with any of them, up to a number."""
     violations: list[Violation] = []
     for place, draft in enumerate(drafts):
         try:
-            shape.settle(draft, _plain_bounds if plain_only else dates.bounds)
+            shape.settle(draft, dates.bounds)
             shape.check_draft(draft)
         except Refusal as refusal:
             violations.extend(refusal.under(f"drafts[{place}]").violations)
