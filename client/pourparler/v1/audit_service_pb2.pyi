@@ -23,7 +23,9 @@ DESCRIPTOR: google.protobuf.descriptor.FileDescriptor
 
 @typing.final
 class ReplayRequest(google.protobuf.message.Message):
-    """Asks for entries. Those that meet every filter given are sent."""
+    """Asks for entries. Those that meet every filter given are sent. An entry about an entry meets the filters on participants and
+    topics that its target meets, so that no filter hides a correction.
+    """
 
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 

@@ -190,7 +190,7 @@ class ListNegotiationsRequest(google.protobuf.message.Message):
     page_size: builtins.int
     """How many to a page: 0 for 50, at most 1,000 (more is taken for 1,000)."""
     page_token: builtins.str
-    """The `next_page_token` of the page before; all else must be as it was then."""
+    """The `next_page_token` of the page before; all else but `page_size` must be as it was then."""
     participant_id: builtins.str
     """Only those with a participant of this id."""
     title_contains: builtins.str
