@@ -17,7 +17,7 @@ from pourparler_service.guard import Call, Guard, status_message
 from pourparler_service.refusal import Refusal, Violation
 from pourparler_service.servicers.record import RecordServicer
 from pourparler_service.store import StoreUnavailableError
-from tests.given import opened
+from tests.given import opened, said
 from tests.served import Answered, Service, answered_by, refused
 
 UNARY = {
@@ -353,10 +353,9 @@ async def test_what_was_taken_up_is_answered_even_after_the_deadline(writer: Fak
     assert answer.receipt == receipt
 
 
-async def test_dates_that_are_slow_to_read_do_not_hold_up_other_calls(writer: FakeWriter) -> None:
-    slow = opened()
-    slow.facts.occurred.edtf = "[2022-10-10..]"
-    request = pb.RecordRequest(negotiation="negotiations/n", drafts=[slow]).SerializeToString()
+async def test_a_large_group_does_not_hold_up_other_calls(writer: FakeWriter) -> None:
+    large = [opened(), *(said(f"s{number}", "a") for number in range(100))]
+    request = pb.RecordRequest(negotiation="negotiations/n", drafts=large).SerializeToString()
     free = threading.Event()
 
     with ThreadPoolExecutor(1) as threads:
