@@ -146,7 +146,13 @@ class Signer:
         that is older.
         """
         text = Checkpoint(origin_of(self.name, negotiation), size, root).text()
-        seconds = recorded.seconds
+        at = recorded.ToMicroseconds()
         first, *others = self._keys
-        keys = [first, *(key for key in others if key.since.timestamp() <= seconds)]
+        keys = [first, *(key for key in others if _microseconds(key.since) <= at)]
         return Note(text, tuple(key.sign(text) for key in keys)).signed()
+
+
+def _microseconds(since: datetime) -> int:
+    time = Timestamp()
+    time.FromDatetime(since)
+    return time.ToMicroseconds()

@@ -164,6 +164,15 @@ def test_a_checkpoint_is_signed_by_the_keys_in_use_when_its_last_entry_was_recor
     assert (verifies(after, older), verifies(after, newer)) == (True, True)
 
 
+def test_a_key_is_in_use_from_the_very_moment_that_it_says() -> None:
+    joined = SINCE + timedelta(days=30, microseconds=600_001)
+    older, newer = signing_key(0), signing_key(1, since=joined)
+    signer = Signer([older, newer])
+
+    assert verifies(checkpoint(signer, joined), newer)
+    assert not verifies(checkpoint(signer, joined - timedelta(microseconds=1)), newer)
+
+
 def test_a_new_key_leaves_every_earlier_checkpoint_as_it_was() -> None:
     older, newer = signing_key(0), signing_key(1, since=SINCE + timedelta(days=30))
     recorded = SINCE + timedelta(days=10)
