@@ -6,7 +6,7 @@ from typing import NamedTuple
 from pourparler import v1 as pb
 from pourparler.contract import ENTRY_TYPES, references
 from pourparler.fold import AMENDING, counted, evolve, gather
-from pourparler_service.refusal import Refusal, refuse
+from pourparler_service.refusal import Refusal, listed, refuse
 from pourparler_service.visibility import is_wider, shown, widens
 
 
@@ -151,7 +151,7 @@ def _check_consent(state: pb.Negotiation, facts: pb.Facts, given: Sequence[str])
             if one.facts.role == pb.PARTICIPANT_ROLE_PARTY
             and one.status == pb.PARTICIPANT_STATUS_ACTIVE
         }
-    missing = ", ".join(sorted(confided - set(given)))
+    missing = listed(sorted(confided - set(given)))
     if missing:
         text = f"It lacks the consent of {missing}, or a basis in law in words.legal_basis."
         refuse(pb.ERROR_REASON_CONSENT_REQUIRED, text, path, missing=missing)

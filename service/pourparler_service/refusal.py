@@ -9,6 +9,7 @@ MOST_VIOLATIONS = 20
 """How many violations a refusal has at most."""
 
 _SHOWN = 60
+_LISTED = 3
 _PREFIX = "ERROR_REASON_"
 
 
@@ -79,6 +80,13 @@ def quoted(text: str) -> str:
     """A caller's text as it stands in a sentence: quoted, cut short, harmless in a terminal."""
     shown = "".join(one if one.isprintable() else _escaped(one) for one in text[: _SHOWN + 1])
     return f"'{shown if len(shown) <= _SHOWN else shown[: _SHOWN - 1] + '…'}'"
+
+
+def listed(ids: Iterable[str]) -> str:
+    """Ids as they stand in a sentence: the first few, and how many more there are."""
+    names = list(ids)
+    more = len(names) - _LISTED
+    return ", ".join(names[:_LISTED]) + (f" and {more} more" if more > 0 else "")
 
 
 def _escaped(character: str) -> str:

@@ -25,7 +25,7 @@ from pourparler_service.groundrules import (
     check_caucus,
     check_occurred,
 )
-from pourparler_service.refusal import quoted, refuse
+from pourparler_service.refusal import listed, quoted, refuse
 from pourparler_service.visibility import PARTIES, is_wider, restricted, shown
 
 
@@ -278,7 +278,7 @@ def _check_held(look: Look, key: str, by: Iterable[str], field: str, holders: st
         text = f"The position {quoted(key)} is not held."
         look.refuse(pb.ERROR_REASON_POSITION_NOT_HELD, text, field)
     if set(by) != set(part.facts.holders):
-        text = f"The position {quoted(key)} is held by {', '.join(part.facts.holders)}."
+        text = f"The position {quoted(key)} is held by {listed(part.facts.holders)}."
         look.refuse(pb.ERROR_REASON_NOT_THE_HOLDERS, text, holders)
 
 
@@ -330,7 +330,7 @@ def _check_offer(look: Look, key: str, field: str) -> None:
 def _check_proposers(look: Look, key: str, by: Iterable[str], field: str) -> None:
     proposers = look.part(pb.PART_KIND_PROPOSAL, key).facts.by
     if set(by) != set(proposers):
-        text = f"The proposal {quoted(key)} is one of {', '.join(proposers)}: it is for them to do."
+        text = f"The proposal {quoted(key)} is one of {listed(proposers)}: it is for them to do."
         look.refuse(pb.ERROR_REASON_NOT_THE_PROPOSERS, text, field)
 
 

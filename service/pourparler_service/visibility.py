@@ -3,6 +3,7 @@
 from collections.abc import Iterable
 
 from pourparler import v1 as pb
+from pourparler_service.refusal import listed
 
 PARTIES = pb.Visibility(level=pb.VISIBILITY_LEVEL_PARTIES)
 
@@ -29,4 +30,4 @@ def widens(new: pb.Visibility, old: pb.Visibility) -> bool:
 def shown(visibility: pb.Visibility) -> str:
     """A visibility in a sentence."""
     name = pb.VisibilityLevel.Name(visibility.level).removeprefix("VISIBILITY_LEVEL_")
-    return f"{name} ({', '.join(sorted(visibility.audience))})" if visibility.audience else name
+    return f"{name} ({listed(sorted(visibility.audience))})" if visibility.audience else name

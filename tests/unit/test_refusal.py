@@ -12,6 +12,7 @@ from pourparler_service.refusal import (
     Findings,
     Refusal,
     Violation,
+    listed,
     name_of,
     quoted,
     refuse,
@@ -127,3 +128,17 @@ def test_what_a_caller_sent_is_quoted_harmlessly(text: str, shown: str) -> None:
 
 def test_what_is_quoted_is_short_whatever_it_is() -> None:
     assert len(quoted("\U000e0001" * 100_000)) <= 62
+
+
+@pytest.mark.parametrize(
+    ("ids", "shown"),
+    [
+        ([], ""),
+        (["a"], "a"),
+        (["a", "b", "c"], "a, b, c"),
+        ([str(one) for one in range(1000)], "0, 1, 2 and 997 more"),
+    ],
+    ids=["none", "one", "three", "a thousand"],
+)
+def test_a_few_ids_are_listed_whole(ids: list[str], shown: str) -> None:
+    assert listed(ids) == shown
