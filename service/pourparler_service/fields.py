@@ -8,7 +8,6 @@ from typing import Any
 
 from google.protobuf.descriptor import Descriptor, FieldDescriptor
 from google.protobuf.message import Message
-from google.protobuf.timestamp_pb2 import Timestamp
 from google.protobuf.unknown_fields import UnknownFieldSet
 
 from pourparler import v1 as pb
@@ -110,7 +109,7 @@ def _field(field: FieldDescriptor) -> _Field:
         repeated=is_repeated(field),
         is_id=bool(rule.id or rule.introduces or rule.refers_to),
         is_text=field.type == FieldDescriptor.TYPE_STRING,
-        is_message=field.message_type not in {None, Timestamp.DESCRIPTOR},
+        is_message=field.message_type is not None,
         most_items=MOST_TERMS if of_terms else LONGEST_LIST,
         most_bytes=LONGEST_TEXT if spoken else LONGEST_WORDS,
         choices=frozenset(field.enum_type.values_by_number) if field.enum_type else None,

@@ -16,6 +16,7 @@ from google.protobuf.descriptor import MethodDescriptor, ServiceDescriptor
 from google.protobuf.descriptor_pb2 import MethodOptions
 from google.protobuf.message import DecodeError, Message
 from google.protobuf.message_factory import GetMessageClass
+from google.protobuf.unknown_fields import UnknownFieldSet
 from google.rpc import error_details_pb2
 from google.rpc.status_pb2 import Status
 
@@ -251,7 +252,7 @@ class Guard:
                 limit=str(self._request_bytes),
             )
         try:
-            return request_type.FromString(data)
+            request = request_type.FromString(data)
         except DecodeError:
             name = str(request_type.DESCRIPTOR.full_name)
             refuse(
@@ -259,6 +260,9 @@ class Guard:
                 f"The bytes of the request are not a {name}, or a text in it is not UTF-8.",
                 type=name,
             )
+        if request_type.DESCRIPTOR.file.package == DOMAIN:
+            _check_understood(request, "")
+        return request
 
     def _deadline(self, context: _Context, longest: float | None) -> float | None:
         remaining: float | None = context.time_remaining()
@@ -267,6 +271,24 @@ class Guard:
         elif remaining <= 0:
             _too_late()
         return None if remaining is None else time.monotonic() + remaining
+
+
+def _check_understood(request: Message, path: str) -> None:
+    """Refuse what a newer client asks for: to leave it out would be to answer something else.
+
+    What stands in lists, as drafts do, has a check of its own.
+    """
+    unknown = UnknownFieldSet(request)
+    if len(unknown):
+        number = unknown[0].field_number
+        refuse(
+            pb.ERROR_REASON_FIELD_NOT_ALLOWED,
+            f"The field number {number} is not known to this version of the service.",
+            path,
+        )
+    for field, value in request.ListFields():
+        if isinstance(value, Message):
+            _check_understood(value, f"{path}.{field.name}" if path else field.name)
 
 
 def _too_late() -> Never:
