@@ -8,6 +8,7 @@ import collections.abc
 import google.protobuf.descriptor
 import google.protobuf.internal.containers
 import google.protobuf.message
+import google.protobuf.timestamp_pb2
 import pourparler.v1.entry_pb2
 import pourparler.v1.negotiation_pb2
 import pourparler.v1.values_pb2
@@ -182,6 +183,7 @@ class GetCheckpointResponse(google.protobuf.message.Message):
 
     CHECKPOINT_FIELD_NUMBER: builtins.int
     COMPUTED_AT_FIELD_NUMBER: builtins.int
+    WITNESSING_FIELD_NUMBER: builtins.int
     checkpoint: builtins.str
     """The checkpoint as a C2SP signed note, see docs/format.md: what the service stands by. Its size is the version. Verify it with a
     key that you had from elsewhere.
@@ -190,16 +192,80 @@ class GetCheckpointResponse(google.protobuf.message.Message):
     def computed_at(self) -> pourparler.v1.negotiation_pb2.ComputedAt:
         """At what point it was computed."""
 
+    @property
+    def witnessing(self) -> Global___Witnessing:
+        """What the service's witnesses made of it; not given where the service has none. Believe the cosignatures in the checkpoint, not
+        this: verify them with keys that you had from the witnesses themselves.
+        """
+
     def __init__(
         self,
         *,
         checkpoint: builtins.str = ...,
         computed_at: pourparler.v1.negotiation_pb2.ComputedAt | None = ...,
+        witnessing: Global___Witnessing | None = ...,
     ) -> None: ...
-    def HasField(self, field_name: typing.Literal["computed_at", b"computed_at"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["checkpoint", b"checkpoint", "computed_at", b"computed_at"]) -> None: ...
+    def HasField(self, field_name: typing.Literal["computed_at", b"computed_at", "witnessing", b"witnessing"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["checkpoint", b"checkpoint", "computed_at", b"computed_at", "witnessing", b"witnessing"]) -> None: ...
 
 Global___GetCheckpointResponse: typing_extensions.TypeAlias = GetCheckpointResponse
+
+@typing.final
+class Witnessing(google.protobuf.message.Message):
+    """What the witnesses of a service made of a checkpoint, as the service tells it."""
+
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    REQUIRED_FIELD_NUMBER: builtins.int
+    MET_FIELD_NUMBER: builtins.int
+    WITNESSES_FIELD_NUMBER: builtins.int
+    required: builtins.int
+    """How many cosignatures the operator wants a checkpoint to bear."""
+    met: builtins.bool
+    """Whether it bears as many."""
+    @property
+    def witnesses(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[Global___Witness]:
+        """All witnesses that the service has, and what came of each."""
+
+    def __init__(
+        self,
+        *,
+        required: builtins.int = ...,
+        met: builtins.bool = ...,
+        witnesses: collections.abc.Iterable[Global___Witness] | None = ...,
+    ) -> None: ...
+    def ClearField(self, field_name: typing.Literal["met", b"met", "required", b"required", "witnesses", b"witnesses"]) -> None: ...
+
+Global___Witnessing: typing_extensions.TypeAlias = Witnessing
+
+@typing.final
+class Witness(google.protobuf.message.Message):
+    """What came of one witness: a cosignature in the checkpoint, or a failure."""
+
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    VERIFIER_KEY_FIELD_NUMBER: builtins.int
+    COSIGN_TIME_FIELD_NUMBER: builtins.int
+    FAILURE_FIELD_NUMBER: builtins.int
+    verifier_key: builtins.str
+    """Its verifier key, `name+id+key`."""
+    failure: builtins.str
+    """Why the checkpoint does not bear its cosignature."""
+    @property
+    def cosign_time(self) -> google.protobuf.timestamp_pb2.Timestamp:
+        """When it cosigned, by its own clock."""
+
+    def __init__(
+        self,
+        *,
+        verifier_key: builtins.str = ...,
+        cosign_time: google.protobuf.timestamp_pb2.Timestamp | None = ...,
+        failure: builtins.str = ...,
+    ) -> None: ...
+    def HasField(self, field_name: typing.Literal["cosign_time", b"cosign_time"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["cosign_time", b"cosign_time", "failure", b"failure", "verifier_key", b"verifier_key"]) -> None: ...
+
+Global___Witness: typing_extensions.TypeAlias = Witness
 
 @typing.final
 class GetInclusionProofRequest(google.protobuf.message.Message):
