@@ -22,7 +22,7 @@ from pourparler.checkpoint import (
     parse_note,
 )
 from pourparler.diff import diff
-from pourparler.fold import Amendments, UnknownEntryError, evolve, is_amending, tally
+from pourparler.fold import AMENDING, Amendments, Fold, UnknownEntryError
 from pourparler.proof import Frontier, leaf_hash
 
 FORMAT = 1
@@ -139,7 +139,7 @@ class Auditor:
         self._since_root = b""
         self._version = 0
         self._recorded = (0, 0)
-        self._state: pb.Negotiation | None = pb.Negotiation()
+        self._fold: Fold | None = Fold()  # None once no state can be made
 
     @property
     def size(self) -> int:
@@ -167,35 +167,39 @@ class Auditor:
 
     def take(self, record: pb.Record | bytes) -> None:
         """Check the next record, and take it into root and state."""
-        data = record if isinstance(record, bytes) else record.SerializeToString()
         place = self._frontier.size + 1
-        try:
-            read = pb.Record.FromString(data)
-        except DecodeError:
-            self._found("record unreadable", f"What stands at place {place} is no record.", place)
-            return
-        # The bytes are read twice, as Record and as Entry. Only in this one form of them, with each
-        # field once and nothing else, are both readings sure to say the same.
-        read.DiscardUnknownFields()
-        written = read.SerializeToString(deterministic=True)
-        if written != data:
-            self._found(
-                "record changed", f"The record at place {place} is not as it was stored.", place
-            )
+        if isinstance(record, bytes):
+            try:
+                read = pb.Record.FromString(record)
+            except DecodeError:
+                self._found(
+                    "record unreadable", f"What stands at place {place} is no record.", place
+                )
+                return
+            read.DiscardUnknownFields()
+            data = read.SerializeToString()
+            if data != record:
+                text = f"The record at place {place} is not as it was stored."
+                self._found("record changed", text, place)
+        else:
+            read = record
+            data = record.SerializeToString()
         self._frontier.append(leaf_hash(read.header))
         if self._since is not None and self._frontier.size == self._since.size:
             self._since_root = self._frontier.root()
         try:
-            entry = pb.Entry.FromString(written)
+            # Not from the bytes that were given: there a field may come twice, of which the Record
+            # that is hashed has the last and the Entry that is folded has both.
+            entry = pb.Entry.FromString(data)
         except DecodeError:
             self._unreadable(read, place)
             return
         self._check(entry.header, read)
-        self._fold(entry)
+        self._evolve(entry)
 
     def _unreadable(self, read: pb.Record, place: int) -> None:
         self._found("entry unreadable", f"What stands at place {place} is no entry.", place)
-        self._state = None
+        self._fold = None
         try:
             header = pb.EntryHeader.FromString(read.header)
         except DecodeError:
@@ -258,22 +262,23 @@ class Auditor:
                 text = f"The {name} of version {version} are not those that were recorded."
                 self._found("section changed", text, version, name)
 
-    def _fold(self, entry: pb.Entry) -> None:
+    def _evolve(self, entry: pb.Entry) -> None:
+        under_way = self._fold
         try:
             if self._first_root is not None:
                 counted = self._amendments.apply(entry)
-                if counted is not None and self._state is not None:
-                    evolve(self._state, counted.entry, amended_by=counted.amended_by)
-            elif is_amending(entry):
+                if under_way is not None and counted is not None:
+                    under_way.take(*counted)
+            elif entry.facts.WhichOneof("event") in AMENDING:
                 self._amendments.add(entry)
-                self._state = None  # made in the second reading
-            elif self._state is not None:
-                evolve(self._state, entry)
+                self._fold = None  # made in the second reading
+            elif under_way is not None:
+                under_way.take(entry)
         except (UnknownEntryError, LookupError):
             version = entry.header.version
             text = f"Version {version} says what is not known here: the state cannot be made."
             self._found("type unknown", text, version)
-            self._state = None
+            self._fold = None
 
     def cut(self, why: str) -> None:
         """Say that there were to be more records, but they did not come."""
@@ -328,10 +333,9 @@ class Auditor:
     def _folded(self) -> pb.Negotiation | None:
         """The state, if it is that of all entries, as they were recorded."""
         whole = self._verdict not in {Verdict.MANIPULATED, Verdict.INCOMPLETE}
-        if self._state is None or self.again or not whole:
+        if self._fold is None or self.again or not whole:
             return None
-        tally(self._state)
-        return self._state
+        return self._fold.state()
 
     def _compare(self, folded: pb.Negotiation, given: pb.Negotiation) -> None:
         if folded == given:

@@ -4,7 +4,6 @@ Pure: no I/O, no clock, and it judges nothing.
 """
 
 from collections.abc import Callable, Iterable, MutableMapping, MutableSequence
-from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from google.protobuf.message import Message
@@ -49,11 +48,36 @@ def fold(entries: Iterable[pb.Entry]) -> pb.Negotiation:
 
 def gather(entries: Iterable[Counted]) -> pb.Negotiation:
     """The state after entries as they count: what is left of `counted` when some are left out."""
-    state = pb.Negotiation()
+    under_way = Fold()
     for entry, amended_by in entries:
-        evolve(state, entry, amended_by=amended_by)
-    tally(state)
-    return state
+        under_way.take(entry, amended_by)
+    return under_way.state()
+
+
+class Fold:
+    """A fold under way, to which entries come one by one and whose state is asked for at the end.
+
+    That state is the one that `evolve` makes; its head is filled in when it is asked for.
+    """
+
+    __slots__ = ("_last", "_state")
+
+    def __init__(self) -> None:
+        """A fold of no entries."""
+        self._state = pb.Negotiation()
+        self._last: pb.Entry | None = None
+
+    def take(self, entry: pb.Entry, amended_by: tuple[int, ...] = ()) -> None:
+        """Take in one more entry, as `evolve` does."""
+        _take(self._state, entry, None, amended_by)
+        self._last = entry
+
+    def state(self) -> pb.Negotiation:
+        """The state after the entries taken so far. It is not to be changed."""
+        if self._last is not None:
+            _reach(self._state, self._last)
+        tally(self._state)
+        return self._state
 
 
 def counted(entries: Iterable[pb.Entry]) -> list[Counted]:
@@ -198,14 +222,42 @@ def basic(state: pb.Negotiation) -> pb.Negotiation:
     return result
 
 
-@dataclass(slots=True)
 class _Turn:
-    """One entry's turn: the state, the entry, and the way to the parts it makes or changes."""
+    """One entry's turn: the state, the entry, and the way to the parts it makes or changes.
 
-    state: pb.Negotiation
-    entry: pb.Entry
-    versions: tuple[int, ...]
-    undo: Undo | None
+    What is asked of the entry more than once is asked of it here, once: reaching into a message is
+    what the time of a fold is spent on.
+    """
+
+    __slots__ = (
+        "confirmed",
+        "facts",
+        "header",
+        "provenance",
+        "spoken",
+        "state",
+        "undo",
+        "versions",
+        "words",
+    )
+
+    def __init__(
+        self,
+        state: pb.Negotiation,
+        entry: pb.Entry,
+        facts: pb.Facts,
+        amended_by: tuple[int, ...],
+        undo: Undo | None,
+    ) -> None:
+        self.state = state
+        self.header = header = entry.header
+        self.facts = facts
+        self.words = entry.words
+        self.spoken = entry.HasField("words")
+        self.provenance = provenance = facts.provenance
+        self.confirmed = provenance.basis in _CONFIRMED
+        self.versions = (header.version, *amended_by)
+        self.undo = undo
 
     def bring(self, parts: MutableMapping[str, Any], key: str, event: Any) -> Any:
         """The part that this entry makes, or makes anew under the same id, its head filled in."""
@@ -213,9 +265,7 @@ class _Turn:
             self.undo.keep(parts, key)
         part = parts[key]
         part.facts.CopyFrom(event)
-        part.ClearField("words")
-        if self.entry.HasField("words"):
-            part.words.CopyFrom(self.entry.words)
+        self.say(part)
         self.originate(part.origin)
         self.sign(part.blame)
         return part
@@ -230,36 +280,45 @@ class _Turn:
         self.sign(part.blame)
         return part
 
+    def say(self, part: Any) -> None:
+        """Give a part the words of this entry."""
+        if self.spoken:
+            part.words.CopyFrom(self.words)
+        else:
+            part.ClearField("words")
+
     def sign(self, blame: MutableSequence[int]) -> None:
         """Put this entry, and those that amended it, among the versions that made something."""
-        blame.extend(version for version in self.versions if version not in blame)
+        for version in self.versions:
+            if version not in blame:
+                blame.append(version)
 
     def originate(self, origin: pb.Origin) -> None:
         """Say where a part comes from: this entry."""
-        header, facts = self.entry.header, self.entry.facts
+        facts = self.facts
         origin.Clear()
-        origin.version = header.version
-        origin.record_time.CopyFrom(header.record_time)
+        origin.version = self.versions[0]
+        origin.record_time.CopyFrom(self.header.record_time)
         origin.recorded_by = facts.recorded_by
         if facts.HasField("occurred"):
             origin.occurred.CopyFrom(facts.occurred)
-        origin.provenance.CopyFrom(facts.provenance)
-        origin.confirmed = facts.provenance.basis in _CONFIRMED
+        origin.provenance.CopyFrom(self.provenance)
+        origin.confirmed = self.confirmed
         origin.visibility.CopyFrom(facts.visibility)
         origin.session_id = facts.session_id
 
     def turn(self, part: Any, status: int, by: Iterable[str] = ()) -> None:
         """Give a part a new status, and say which entry did."""
         part.status = status
-        facts, change = self.entry.facts, part.status_change
+        facts, change = self.facts, part.status_change
         change.Clear()
-        change.version = self.entry.header.version
+        change.version = self.versions[0]
         if facts.HasField("occurred"):
             change.occurred.CopyFrom(facts.occurred)
-        change.provenance.CopyFrom(facts.provenance)
+        change.provenance.CopyFrom(self.provenance)
         change.by.extend(by)
-        change.reason = self.entry.words.reason
-        change.confirmed = facts.provenance.basis in _CONFIRMED
+        change.reason = self.words.reason
+        change.confirmed = self.confirmed
 
 
 def evolve(
@@ -276,26 +335,37 @@ def evolve(
     Changes to parts that the entries so far do not have, as happens where some were left out,
     change nothing.
     """
-    header, facts = entry.header, entry.facts
-    kind = facts.WhichOneof("event")
-    if kind is None and entry.HasField("facts"):
-        raise UnknownEntryError(
-            f"version {header.version} is of a type that this version of pourparler does not know"
-        )
+    _take(state, entry, undo, amended_by)
+    _reach(state, entry)
+
+
+def _reach(state: pb.Negotiation, entry: pb.Entry) -> None:
+    """The state is at this entry now."""
+    header = entry.header
     state.name = f"negotiations/{header.negotiation}"
     state.version = header.version
     state.update_time.CopyFrom(header.record_time)
-    if kind is None:
-        return
-    turn = _Turn(state, entry, (header.version, *amended_by), undo)
-    _CASES[kind](turn, getattr(facts, kind))
+
+
+def _take(
+    state: pb.Negotiation, entry: pb.Entry, undo: Undo | None, amended_by: tuple[int, ...]
+) -> None:
+    facts = entry.facts
+    kind = facts.WhichOneof("event")
+    if kind is not None:
+        turn = _Turn(state, entry, facts, amended_by, undo)
+        _CASES[kind](turn, getattr(facts, kind))
+    elif entry.HasField("facts"):
+        raise UnknownEntryError(
+            f"version {entry.header.version} is of a type that this version of pourparler does not"
+            " know"
+        )
 
 
 def _negotiation_opened(turn: _Turn, event: pb.NegotiationOpened) -> None:
     state = turn.state
     state.facts.CopyFrom(event)
-    if turn.entry.HasField("words"):
-        state.words.CopyFrom(turn.entry.words)
+    turn.say(state)
     turn.originate(state.origin)
     _course(turn, pb.NEGOTIATION_STATUS_OPEN)
 
@@ -347,7 +417,7 @@ def _participant_changed(turn: _Turn, event: pb.ParticipantChanged) -> None:
         if given.HasField(name):
             part.facts.ClearField(name)
             getattr(part.facts, name).extend(getattr(event, name).participant_ids)
-    words = turn.entry.words
+    words = turn.words
     for name in ("name", "mandate"):
         if getattr(words, name):
             setattr(part.words, name, getattr(words, name))
@@ -372,7 +442,7 @@ def _session_closed(turn: _Turn, event: pb.SessionClosed) -> None:
     part = turn.touch(turn.state.sessions, event.closed_session_id)
     if part is not None:
         turn.turn(part, pb.SESSION_STATUS_CLOSED)
-        part.summary = turn.entry.words.summary
+        part.summary = turn.words.summary
 
 
 def _topic_added(turn: _Turn, event: pb.TopicAdded) -> None:
@@ -396,7 +466,7 @@ def _statement_recorded(turn: _Turn, event: pb.StatementRecorded) -> None:
 
 def _corroborate(turn: _Turn, event: pb.StatementRecorded) -> None:
     """Let what confirms or denies a statement count, if it comes from those who should know."""
-    if turn.entry.facts.provenance.basis not in _CONFIRMED:
+    if not turn.confirmed:
         return
     state = turn.state
     if event.in_reply_to not in state.statements:
@@ -465,7 +535,7 @@ def _question_resolved(turn: _Turn, event: pb.QuestionResolved) -> None:
     part = turn.touch(turn.state.questions, event.question_id)
     if part is not None:
         turn.turn(part, _RESOLVED[event.resolution])
-        part.answer = turn.entry.words.answer
+        part.answer = turn.words.answer
         part.statement_ids.extend(event.statement_ids)
         part.agreement_id = event.agreement_id
 
@@ -491,8 +561,7 @@ def _proposal_answered(turn: _Turn, event: pb.ProposalAnswered) -> None:
         return
     reply = part.replies.add()
     reply.facts.CopyFrom(event)
-    if turn.entry.HasField("words"):
-        reply.words.CopyFrom(turn.entry.words)
+    turn.say(reply)
     turn.originate(reply.origin)
     status = decided(part, turn.state.facts.acceptance_rule)
     if status != part.status:
@@ -633,7 +702,7 @@ def _entry_corrected(turn: _Turn, event: pb.EntryCorrected) -> None:
     amendment = _amendment(turn, event.target_version)
     amendment.corrected_by.extend(turn.versions)
     amendment.annulled = event.mode == pb.CORRECTION_MODE_ANNUL
-    amendment.correction_reason = turn.entry.words.correction_reason
+    amendment.correction_reason = turn.words.correction_reason
 
 
 def _entry_disclosed(turn: _Turn, event: pb.EntryDisclosed) -> None:
@@ -641,7 +710,7 @@ def _entry_disclosed(turn: _Turn, event: pb.EntryDisclosed) -> None:
 
 
 def _entry_redacted(turn: _Turn, event: pb.EntryRedacted) -> None:
-    _amendment(turn, event.target_version).redacted_by = turn.entry.header.version
+    _amendment(turn, event.target_version).redacted_by = turn.versions[0]
 
 
 _CASES: dict[str, Callable[[_Turn, Any], None]] = {
