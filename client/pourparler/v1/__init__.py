@@ -6,6 +6,7 @@ edited.
 
 from pourparler.v1.audit_service_pb2 import *
 from pourparler.v1.bundle_pb2 import *
+from pourparler.v1.copy_pb2 import *
 from pourparler.v1.entry_pb2 import *
 from pourparler.v1.errors_pb2 import *
 from pourparler.v1.facts_pb2 import *

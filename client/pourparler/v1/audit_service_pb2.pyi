@@ -9,6 +9,7 @@ import google.protobuf.descriptor
 import google.protobuf.internal.containers
 import google.protobuf.message
 import google.protobuf.timestamp_pb2
+import pourparler.v1.copy_pb2
 import pourparler.v1.entry_pb2
 import pourparler.v1.negotiation_pb2
 import pourparler.v1.values_pb2
@@ -184,6 +185,7 @@ class GetCheckpointResponse(google.protobuf.message.Message):
     CHECKPOINT_FIELD_NUMBER: builtins.int
     COMPUTED_AT_FIELD_NUMBER: builtins.int
     WITNESSING_FIELD_NUMBER: builtins.int
+    COPY_FIELD_NUMBER: builtins.int
     checkpoint: builtins.str
     """The checkpoint as a C2SP signed note, see docs/format.md: what the service stands by. Its size is the version. Verify it with a
     key that you had from elsewhere.
@@ -198,15 +200,22 @@ class GetCheckpointResponse(google.protobuf.message.Message):
         this: verify them with keys that you had from the witnesses themselves.
         """
 
+    @property
+    def copy(self) -> pourparler.v1.copy_pb2.Copy:
+        """Of a copy: where it comes from. The checkpoint is then one that the original signed; there is one of each version at which the
+        copy was taken.
+        """
+
     def __init__(
         self,
         *,
         checkpoint: builtins.str = ...,
         computed_at: pourparler.v1.negotiation_pb2.ComputedAt | None = ...,
         witnessing: Global___Witnessing | None = ...,
+        copy: pourparler.v1.copy_pb2.Copy | None = ...,
     ) -> None: ...
-    def HasField(self, field_name: typing.Literal["computed_at", b"computed_at", "witnessing", b"witnessing"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["checkpoint", b"checkpoint", "computed_at", b"computed_at", "witnessing", b"witnessing"]) -> None: ...
+    def HasField(self, field_name: typing.Literal["computed_at", b"computed_at", "copy", b"copy", "witnessing", b"witnessing"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["checkpoint", b"checkpoint", "computed_at", b"computed_at", "copy", b"copy", "witnessing", b"witnessing"]) -> None: ...
 
 Global___GetCheckpointResponse: typing_extensions.TypeAlias = GetCheckpointResponse
 

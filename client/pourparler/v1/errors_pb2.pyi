@@ -48,6 +48,8 @@ class _ErrorReasonEnumTypeWrapper(google.protobuf.internal.enum_type_wrapper._En
     """A page token was not made by this service, or for another query."""
     ERROR_REASON_AS_OF_INVALID: _ErrorReason.ValueType  # 12
     """The clocks that were given cannot be read together."""
+    ERROR_REASON_BUNDLE_INVALID: _ErrorReason.ValueType  # 13
+    """What was sent is not a bundle, or does not verify with the keys that were given. The metadata have the `finding`, by its name."""
     ERROR_REASON_SOURCE_REQUIRED: _ErrorReason.ValueType  # 21
     """The basis needs a source."""
     ERROR_REASON_SPEAKER_REQUIRED: _ErrorReason.ValueType  # 22
@@ -84,6 +86,8 @@ class _ErrorReasonEnumTypeWrapper(google.protobuf.internal.enum_type_wrapper._En
     """The request id was used before with other content."""
     ERROR_REASON_VERSION_MISMATCH: _ErrorReason.ValueType  # 48
     """The negotiation is not at the expected version. Read it again and decide anew."""
+    ERROR_REASON_CHECKPOINT_NOT_FOUND: _ErrorReason.ValueType  # 49
+    """The negotiation is a copy, which came without a checkpoint of this version. Only the service that recorded it could sign one."""
     ERROR_REASON_NOT_OPENED: _ErrorReason.ValueType  # 61
     """The first entry of a negotiation is its opening."""
     ERROR_REASON_OPENED_ALREADY: _ErrorReason.ValueType  # 62
@@ -104,6 +108,10 @@ class _ErrorReasonEnumTypeWrapper(google.protobuf.internal.enum_type_wrapper._En
     """An entry cannot be seen by more people than what it refers to."""
     ERROR_REASON_RESERVED_TO_SERVICE: _ErrorReason.ValueType  # 70
     """Entries of this type are recorded by the service alone."""
+    ERROR_REASON_NEGOTIATION_IS_COPY: _ErrorReason.ValueType  # 71
+    """The negotiation is a copy of a record that another service keeps: it is only read here."""
+    ERROR_REASON_COPY_DIVERGES: _ErrorReason.ValueType  # 72
+    """The bundle does not begin with the entries that the copy has: one of the two is not the record."""
     ERROR_REASON_OUTCOME_NEEDS_AGREEMENT: _ErrorReason.ValueType  # 81
     """This outcome needs an agreement that was reached."""
     ERROR_REASON_OUTCOME_HAS_NO_AGREEMENT: _ErrorReason.ValueType  # 82
@@ -223,6 +231,8 @@ ERROR_REASON_PAGE_TOKEN_INVALID: ErrorReason.ValueType  # 11
 """A page token was not made by this service, or for another query."""
 ERROR_REASON_AS_OF_INVALID: ErrorReason.ValueType  # 12
 """The clocks that were given cannot be read together."""
+ERROR_REASON_BUNDLE_INVALID: ErrorReason.ValueType  # 13
+"""What was sent is not a bundle, or does not verify with the keys that were given. The metadata have the `finding`, by its name."""
 ERROR_REASON_SOURCE_REQUIRED: ErrorReason.ValueType  # 21
 """The basis needs a source."""
 ERROR_REASON_SPEAKER_REQUIRED: ErrorReason.ValueType  # 22
@@ -259,6 +269,8 @@ ERROR_REASON_REQUEST_ID_REUSED: ErrorReason.ValueType  # 47
 """The request id was used before with other content."""
 ERROR_REASON_VERSION_MISMATCH: ErrorReason.ValueType  # 48
 """The negotiation is not at the expected version. Read it again and decide anew."""
+ERROR_REASON_CHECKPOINT_NOT_FOUND: ErrorReason.ValueType  # 49
+"""The negotiation is a copy, which came without a checkpoint of this version. Only the service that recorded it could sign one."""
 ERROR_REASON_NOT_OPENED: ErrorReason.ValueType  # 61
 """The first entry of a negotiation is its opening."""
 ERROR_REASON_OPENED_ALREADY: ErrorReason.ValueType  # 62
@@ -279,6 +291,10 @@ ERROR_REASON_VISIBILITY_TOO_WIDE: ErrorReason.ValueType  # 69
 """An entry cannot be seen by more people than what it refers to."""
 ERROR_REASON_RESERVED_TO_SERVICE: ErrorReason.ValueType  # 70
 """Entries of this type are recorded by the service alone."""
+ERROR_REASON_NEGOTIATION_IS_COPY: ErrorReason.ValueType  # 71
+"""The negotiation is a copy of a record that another service keeps: it is only read here."""
+ERROR_REASON_COPY_DIVERGES: ErrorReason.ValueType  # 72
+"""The bundle does not begin with the entries that the copy has: one of the two is not the record."""
 ERROR_REASON_OUTCOME_NEEDS_AGREEMENT: ErrorReason.ValueType  # 81
 """This outcome needs an agreement that was reached."""
 ERROR_REASON_OUTCOME_HAS_NO_AGREEMENT: ErrorReason.ValueType  # 82

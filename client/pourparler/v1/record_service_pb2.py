@@ -25,7 +25,7 @@ _sym_db = _symbol_database.Default()
 from pourparler.v1 import entry_pb2 as pourparler_dot_v1_dot_entry__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\"pourparler/v1/record_service.proto\x12\rpourparler.v1\x1a\x19pourparler/v1/entry.proto\"\xa9\x01\n\rRecordRequest\x12\x13\n\x0bnegotiation\x18\x01 \x01(\t\x12\x12\n\nrequest_id\x18\x02 \x01(\t\x12\x1d\n\x10\x65xpected_version\x18\x03 \x01(\x04H\x00\x88\x01\x01\x12\x15\n\rvalidate_only\x18\x04 \x01(\x08\x12$\n\x06\x64rafts\x18\x05 \x03(\x0b\x32\x14.pourparler.v1.DraftB\x13\n\x11_expected_version\"9\n\x0eRecordResponse\x12\'\n\x07receipt\x18\x01 \x01(\x0b\x32\x16.pourparler.v1.Receipt\"j\n\x07Receipt\x12%\n\x07\x65ntries\x18\x01 \x03(\x0b\x32\x14.pourparler.v1.Entry\x12\x13\n\x0bnegotiation\x18\x02 \x01(\t\x12\x0f\n\x07version\x18\x03 \x01(\x04\x12\x12\n\ncheckpoint\x18\x04 \x01(\t2V\n\rRecordService\x12\x45\n\x06Record\x12\x1c.pourparler.v1.RecordRequest\x1a\x1d.pourparler.v1.RecordResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\"pourparler/v1/record_service.proto\x12\rpourparler.v1\x1a\x19pourparler/v1/entry.proto\"\xa9\x01\n\rRecordRequest\x12\x13\n\x0bnegotiation\x18\x01 \x01(\t\x12\x12\n\nrequest_id\x18\x02 \x01(\t\x12\x1d\n\x10\x65xpected_version\x18\x03 \x01(\x04H\x00\x88\x01\x01\x12\x15\n\rvalidate_only\x18\x04 \x01(\x08\x12$\n\x06\x64rafts\x18\x05 \x03(\x0b\x32\x14.pourparler.v1.DraftB\x13\n\x11_expected_version\"9\n\x0eRecordResponse\x12\'\n\x07receipt\x18\x01 \x01(\x0b\x32\x16.pourparler.v1.Receipt\"j\n\x07Receipt\x12%\n\x07\x65ntries\x18\x01 \x03(\x0b\x32\x14.pourparler.v1.Entry\x12\x13\n\x0bnegotiation\x18\x02 \x01(\t\x12\x0f\n\x07version\x18\x03 \x01(\x04\x12\x12\n\ncheckpoint\x18\x04 \x01(\t\"2\n\x0b\x43opyRequest\x12\x15\n\rverifier_keys\x18\x01 \x03(\t\x12\x0c\n\x04part\x18\x02 \x01(\x0c\"B\n\x0c\x43opyResponse\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0f\n\x07version\x18\x02 \x01(\x04\x12\x13\n\x0b\x65ntry_count\x18\x03 \x01(\x04\x32\x99\x01\n\rRecordService\x12\x45\n\x06Record\x12\x1c.pourparler.v1.RecordRequest\x1a\x1d.pourparler.v1.RecordResponse\x12\x41\n\x04\x43opy\x12\x1a.pourparler.v1.CopyRequest\x1a\x1b.pourparler.v1.CopyResponse(\x01\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -38,6 +38,10 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_RECORDRESPONSE']._serialized_end=309
   _globals['_RECEIPT']._serialized_start=311
   _globals['_RECEIPT']._serialized_end=417
-  _globals['_RECORDSERVICE']._serialized_start=419
-  _globals['_RECORDSERVICE']._serialized_end=505
+  _globals['_COPYREQUEST']._serialized_start=419
+  _globals['_COPYREQUEST']._serialized_end=469
+  _globals['_COPYRESPONSE']._serialized_start=471
+  _globals['_COPYRESPONSE']._serialized_end=537
+  _globals['_RECORDSERVICE']._serialized_start=540
+  _globals['_RECORDSERVICE']._serialized_end=693
 # @@protoc_insertion_point(module_scope)

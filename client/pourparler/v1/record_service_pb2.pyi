@@ -115,3 +115,53 @@ class Receipt(google.protobuf.message.Message):
     def ClearField(self, field_name: typing.Literal["checkpoint", b"checkpoint", "entries", b"entries", "negotiation", b"negotiation", "version", b"version"]) -> None: ...
 
 Global___Receipt: typing_extensions.TypeAlias = Receipt
+
+@typing.final
+class CopyRequest(google.protobuf.message.Message):
+    """A part of a bundle."""
+
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    VERIFIER_KEYS_FIELD_NUMBER: builtins.int
+    PART_FIELD_NUMBER: builtins.int
+    part: builtins.bytes
+    """The next bytes of the bundle. They may be parted anywhere."""
+    @property
+    def verifier_keys(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.str]:
+        """The verifier keys of the service that the bundle is from, which the caller had from elsewhere: in the first message."""
+
+    def __init__(
+        self,
+        *,
+        verifier_keys: collections.abc.Iterable[builtins.str] | None = ...,
+        part: builtins.bytes = ...,
+    ) -> None: ...
+    def ClearField(self, field_name: typing.Literal["part", b"part", "verifier_keys", b"verifier_keys"]) -> None: ...
+
+Global___CopyRequest: typing_extensions.TypeAlias = CopyRequest
+
+@typing.final
+class CopyResponse(google.protobuf.message.Message):
+    """What was copied."""
+
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    NAME_FIELD_NUMBER: builtins.int
+    VERSION_FIELD_NUMBER: builtins.int
+    ENTRY_COUNT_FIELD_NUMBER: builtins.int
+    name: builtins.str
+    """The negotiation, `negotiations/{id}`: the copy has the name of the original."""
+    version: builtins.int
+    """The version that the copy has now."""
+    entry_count: builtins.int
+    """How many of its entries are new here."""
+    def __init__(
+        self,
+        *,
+        name: builtins.str = ...,
+        version: builtins.int = ...,
+        entry_count: builtins.int = ...,
+    ) -> None: ...
+    def ClearField(self, field_name: typing.Literal["entry_count", b"entry_count", "name", b"name", "version", b"version"]) -> None: ...
+
+Global___CopyResponse: typing_extensions.TypeAlias = CopyResponse

@@ -40,6 +40,11 @@ class RecordServiceStub(object):
                 request_serializer=pourparler_dot_v1_dot_record__service__pb2.RecordRequest.SerializeToString,
                 response_deserializer=pourparler_dot_v1_dot_record__service__pb2.RecordResponse.FromString,
                 _registered_method=True)
+        self.Copy = channel.stream_unary(
+                '/pourparler.v1.RecordService/Copy',
+                request_serializer=pourparler_dot_v1_dot_record__service__pb2.CopyRequest.SerializeToString,
+                response_deserializer=pourparler_dot_v1_dot_record__service__pb2.CopyResponse.FromString,
+                _registered_method=True)
 
 
 class RecordServiceServicer(object):
@@ -56,6 +61,15 @@ class RecordServiceServicer(object):
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def Copy(self, request_iterator, context):
+        """Takes the record of a negotiation that another service keeps, as a copy that is only read here: a bundle, see docs/format.md, sent
+        in parts. It is checked as a whole with the keys that the caller gives, and taken as it is or not at all. A longer bundle of a
+        record of which there is a copy extends the copy, if it begins with what the copy has. Repeating the call changes nothing.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_RecordServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -63,6 +77,11 @@ def add_RecordServiceServicer_to_server(servicer, server):
                     servicer.Record,
                     request_deserializer=pourparler_dot_v1_dot_record__service__pb2.RecordRequest.FromString,
                     response_serializer=pourparler_dot_v1_dot_record__service__pb2.RecordResponse.SerializeToString,
+            ),
+            'Copy': grpc.stream_unary_rpc_method_handler(
+                    servicer.Copy,
+                    request_deserializer=pourparler_dot_v1_dot_record__service__pb2.CopyRequest.FromString,
+                    response_serializer=pourparler_dot_v1_dot_record__service__pb2.CopyResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -93,6 +112,33 @@ class RecordService(object):
             '/pourparler.v1.RecordService/Record',
             pourparler_dot_v1_dot_record__service__pb2.RecordRequest.SerializeToString,
             pourparler_dot_v1_dot_record__service__pb2.RecordResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def Copy(request_iterator,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.stream_unary(
+            request_iterator,
+            target,
+            '/pourparler.v1.RecordService/Copy',
+            pourparler_dot_v1_dot_record__service__pb2.CopyRequest.SerializeToString,
+            pourparler_dot_v1_dot_record__service__pb2.CopyResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -41,7 +41,23 @@ _RecordServiceRecordType = typing_extensions.TypeVar(
     ],
 )
 
-class RecordServiceStub(typing.Generic[_RecordServiceRecordType]):
+_RecordServiceCopyType = typing_extensions.TypeVar(
+    '_RecordServiceCopyType',
+    grpc.StreamUnaryMultiCallable[
+        pourparler.v1.record_service_pb2.CopyRequest,
+        pourparler.v1.record_service_pb2.CopyResponse,
+    ],
+    grpc.aio.StreamUnaryMultiCallable[
+        pourparler.v1.record_service_pb2.CopyRequest,
+        pourparler.v1.record_service_pb2.CopyResponse,
+    ],
+    default=grpc.StreamUnaryMultiCallable[
+        pourparler.v1.record_service_pb2.CopyRequest,
+        pourparler.v1.record_service_pb2.CopyResponse,
+    ],
+)
+
+class RecordServiceStub(typing.Generic[_RecordServiceRecordType, _RecordServiceCopyType]):
     """Puts entries on the record."""
 
     @typing.overload
@@ -50,6 +66,10 @@ class RecordServiceStub(typing.Generic[_RecordServiceRecordType]):
             pourparler.v1.record_service_pb2.RecordRequest,
             pourparler.v1.record_service_pb2.RecordResponse,
         ],
+        grpc.StreamUnaryMultiCallable[
+            pourparler.v1.record_service_pb2.CopyRequest,
+            pourparler.v1.record_service_pb2.CopyResponse,
+        ],
     ], channel: grpc.Channel) -> None: ...
 
     @typing.overload
@@ -57,6 +77,10 @@ class RecordServiceStub(typing.Generic[_RecordServiceRecordType]):
         grpc.aio.UnaryUnaryMultiCallable[
             pourparler.v1.record_service_pb2.RecordRequest,
             pourparler.v1.record_service_pb2.RecordResponse,
+        ],
+        grpc.aio.StreamUnaryMultiCallable[
+            pourparler.v1.record_service_pb2.CopyRequest,
+            pourparler.v1.record_service_pb2.CopyResponse,
         ],
     ], channel: grpc.aio.Channel) -> None: ...
 
@@ -67,10 +91,20 @@ class RecordServiceStub(typing.Generic[_RecordServiceRecordType]):
     whatever the version is by now; with other drafts it is refused with REQUEST_ID_REUSED.
     """
 
+    Copy: _RecordServiceCopyType
+    """Takes the record of a negotiation that another service keeps, as a copy that is only read here: a bundle, see docs/format.md, sent
+    in parts. It is checked as a whole with the keys that the caller gives, and taken as it is or not at all. A longer bundle of a
+    record of which there is a copy extends the copy, if it begins with what the copy has. Repeating the call changes nothing.
+    """
+
 RecordServiceAsyncStub: typing_extensions.TypeAlias = RecordServiceStub[
     grpc.aio.UnaryUnaryMultiCallable[
         pourparler.v1.record_service_pb2.RecordRequest,
         pourparler.v1.record_service_pb2.RecordResponse,
+    ],
+    grpc.aio.StreamUnaryMultiCallable[
+        pourparler.v1.record_service_pb2.CopyRequest,
+        pourparler.v1.record_service_pb2.CopyResponse,
     ],
 ]
 
@@ -87,6 +121,17 @@ class RecordServiceServicer(metaclass=abc.ABCMeta):
 
         A call with a request id that was used before in this negotiation, with the same drafts, is answered with the first receipt,
         whatever the version is by now; with other drafts it is refused with REQUEST_ID_REUSED.
+        """
+
+    @abc.abstractmethod
+    def Copy(
+        self,
+        request_iterator: _MaybeAsyncIterator[pourparler.v1.record_service_pb2.CopyRequest],
+        context: _ServicerContext,
+    ) -> typing.Union[pourparler.v1.record_service_pb2.CopyResponse, collections.abc.Awaitable[pourparler.v1.record_service_pb2.CopyResponse]]:
+        """Takes the record of a negotiation that another service keeps, as a copy that is only read here: a bundle, see docs/format.md, sent
+        in parts. It is checked as a whole with the keys that the caller gives, and taken as it is or not at all. A longer bundle of a
+        record of which there is a copy extends the copy, if it begins with what the copy has. Repeating the call changes nothing.
         """
 
 def add_RecordServiceServicer_to_server(servicer: RecordServiceServicer, server: typing.Union[grpc.Server, grpc.aio.Server]) -> None: ...
