@@ -188,10 +188,15 @@ def parse_checkpoint(text: str) -> Checkpoint:
         raise CheckpointError("a checkpoint has no empty lines")
     if not _SIZE.fullmatch(size):
         raise CheckpointError("the size of a checkpoint is a decimal number of at most 19 digits")
-    digest = _decoded(root, "the root")
+    return Checkpoint(origin, int(size), parse_hash(root, "the root"), tuple(extensions))
+
+
+def parse_hash(text: str, what: str = "a hash") -> bytes:
+    """Read a hash in base64. Raises CheckpointError."""
+    digest = _decoded(text, what)
     if len(digest) != HASH_BYTES:
-        raise CheckpointError(f"the root of a checkpoint has {HASH_BYTES} bytes")
-    return Checkpoint(origin, int(size), digest, tuple(extensions))
+        raise CheckpointError(f"{what} is not of {HASH_BYTES} bytes")
+    return digest
 
 
 def tlog_proof(index: int, hashes: Sequence[bytes], checkpoint: str) -> str:

@@ -12,7 +12,16 @@ from pathlib import Path
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from google.protobuf.timestamp_pb2 import Timestamp
 
-from pourparler.checkpoint import ED25519, Checkpoint, Note, Signature, VerifierKey, origin_of
+from pourparler.checkpoint import (
+    COSIGNATURE,
+    ED25519,
+    Checkpoint,
+    Note,
+    Signature,
+    VerifierKey,
+    cosigned_text,
+    origin_of,
+)
 
 _NAME = re.compile(r"[!-*,-~]{1,200}", re.ASCII)  # printable, no blank and no plus sign
 _KEY_FILE = re.compile(
@@ -32,19 +41,27 @@ class SigningKey:
     name: str
     private_key: Ed25519PrivateKey
     since: datetime
+    algorithm: int = ED25519
+    """What it is for: ED25519 for the key of a service, COSIGNATURE for that of a witness."""
 
     @property
     def verifier_key(self) -> VerifierKey:
         """What verifies its signatures: to be given out by another way than the service."""
-        return VerifierKey(self.name, ED25519, self.private_key.public_key().public_bytes_raw())
+        public_key = self.private_key.public_key().public_bytes_raw()
+        return VerifierKey(self.name, self.algorithm, public_key)
 
     def sign(self, text: str) -> Signature:
         """The signature of a text. Ed25519 gives the same one each time (RFC 8032)."""
         data = self.private_key.sign(text.encode())
         return Signature(self.name, self.verifier_key.key_id, data)
 
+    def cosign(self, text: str, time: int) -> Signature:
+        """A witness's signature of a text, with the time in seconds since 1970 that it states."""
+        data = self.private_key.sign(cosigned_text(time, text).encode())
+        return Signature(self.name, self.verifier_key.key_id, time.to_bytes(8, "big") + data)
 
-def make_key(name: str, since: datetime | None = None) -> SigningKey:
+
+def make_key(name: str, since: datetime | None = None, algorithm: int = ED25519) -> SigningKey:
     """A new key. Raises KeyFileError if the name is not one that a key can have."""
     if not _NAME.fullmatch(name):
         message = (
@@ -52,13 +69,13 @@ def make_key(name: str, since: datetime | None = None) -> SigningKey:
             " blanks and plus signs, best the address of the service, such as example.org/record."
         )
         raise KeyFileError(message)
-    return SigningKey(name, Ed25519PrivateKey.generate(), since or datetime.now(UTC))
+    return SigningKey(name, Ed25519PrivateKey.generate(), since or datetime.now(UTC), algorithm)
 
 
 def write_key(key: SigningKey, path: Path) -> None:
     """Write a key to a new file that only its owner can read. Raises KeyFileError."""
     seed = key.private_key.private_bytes_raw()
-    encoded = base64.b64encode(bytes([ED25519]) + seed).decode()
+    encoded = base64.b64encode(bytes([key.algorithm]) + seed).decode()
     since = key.since.astimezone(UTC).isoformat().replace("+00:00", "Z")
     text = f"PRIVATE+KEY+{key.name}+{key.verifier_key.key_id.hex()}+{encoded}\nsince {since}\n"
     fresh = path.with_name(path.name + ".new")
@@ -111,10 +128,10 @@ def _parsed(text: str) -> SigningKey | None:
     try:
         data = base64.b64decode(encoded, validate=True)
         private_key = Ed25519PrivateKey.from_private_bytes(data[1:])
-        key = SigningKey(name, private_key, datetime.fromisoformat(since))
+        key = SigningKey(name, private_key, datetime.fromisoformat(since), data[0])
     except ValueError:
         return None
-    whole = data[0] == ED25519 and key.verifier_key.key_id.hex() == key_id
+    whole = data[0] in {ED25519, COSIGNATURE} and key.verifier_key.key_id.hex() == key_id
     return key if whole and key.since.tzinfo is not None else None
 
 
@@ -122,8 +139,15 @@ class Signer:
     """The keys of a service, all by its one name; for a rotation a newer one joins the older."""
 
     def __init__(self, keys: Iterable[SigningKey]) -> None:
-        """Sign with these keys. Raises KeyFileError if there is none, or if their names differ."""
+        """Sign with these keys.
+
+        Raises KeyFileError if there is none, if their names differ, or if one is a witness's.
+        """
         self._keys = sorted(keys, key=lambda key: key.since)
+        for key in self._keys:
+            if key.algorithm != ED25519:
+                message = f"The key {key.verifier_key} is a witness's: a service needs one to sign."
+                raise KeyFileError(message)
         names = {key.name for key in self._keys}
         if len(names) != 1:
             message = (

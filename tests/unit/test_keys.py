@@ -10,7 +10,14 @@ from pathlib import Path
 import pytest
 from google.protobuf.timestamp_pb2 import Timestamp
 
-from pourparler.checkpoint import CheckpointError, VerifierKey, parse_note, verified
+from pourparler.checkpoint import (
+    COSIGNATURE,
+    CheckpointError,
+    Note,
+    VerifierKey,
+    parse_note,
+    verified,
+)
 from pourparler.cli.commands import run
 from pourparler_service.keys import (
     KeyFileError,
@@ -221,6 +228,24 @@ def test_keygen_makes_a_key_and_prints_what_verifies_it(
     assert said == f"{key.verifier_key}\n"
     assert VerifierKey.parse(said.strip()).name == "example.org/record"
     assert began <= key.since <= datetime.now(UTC)
+
+
+def test_a_key_says_whether_it_signs_or_cosigns_and_does_only_that(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "w.key"
+
+    assert run(["keygen", "w.example", "-o", str(path), "--witness"]) == 0
+
+    key = read_key(path)
+    assert VerifierKey.parse(capsys.readouterr().out.strip()) == key.verifier_key
+    assert key.verifier_key.algorithm == COSIGNATURE
+    with pytest.raises(KeyFileError, match="a witness's"):
+        Signer([key])
+    cosigned = Note("x\n", (key.cosign("x\n", 1_700_000_000),))
+    assert key.verifier_key.verify(parse_note(cosigned.signed())) == 1_700_000_000
+    with pytest.raises(CheckpointError, match="not valid"):
+        key.verifier_key.verify(cosigned._replace(text="y\n"))
 
 
 def test_keygen_says_why_it_makes_no_key(

@@ -487,14 +487,15 @@ def serve(data: Path | None, address: str | None, *, in_memory: bool) -> int:
     required=True,
     help="The file for the key, which must not be there yet.",
 )
-def keygen(name: str, output: Path) -> None:
+@click.option("--witness", is_flag=True, help="A key for a witness: see docs/witnesses.md.")
+def keygen(name: str, output: Path, *, witness: bool) -> None:
     """Make a signing key for a service, and print the verifier key that belongs to it.
 
     NAME is that of the service, best its address, such as example.org/record. Name the file in
     POURPARLER_KEYS; several files are separated by colons: for a rotation a new key of the same
     name joins the older one. Give the verifier key to all who check the record.
     """
-    print(keys.keygen(name, output))
+    print(keys.keygen(name, output, witness=witness))
 
 
 @pourparler.command()
