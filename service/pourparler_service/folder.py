@@ -31,6 +31,53 @@ class FolderTooNewError(FolderError):
     """The folder was written by a newer version of the program."""
 
 
+def hold(path: Path) -> int:
+    """Make a folder if it is not there, and hold it until the number given back is closed.
+
+    Raises FolderError if it cannot be written, FolderInUseError while another process holds it.
+    """
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+        # The lock goes with the process, so a crash leaves nothing to clear away.
+        lock = os.open(path / _LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    except OSError as error:
+        message = f"The data folder {path} cannot be written: {error.strerror}."
+        raise FolderError(message) from error
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        os.close(lock)
+        message = (
+            f"The data folder {path} is in use by another process."
+            " Stop that one first, or give this one a folder of its own."
+        )
+        raise FolderInUseError(message) from None
+    except OSError as error:
+        os.close(lock)
+        message = f"The data folder {path} cannot be locked: {error.strerror}."
+        raise FolderError(message) from error
+    return lock
+
+
+def write_whole(path: Path, data: bytes) -> None:
+    """Write a file whole or not at all; once this returns, the disk has it. Raises FolderError."""
+    fresh = path.with_name(path.name + ".new")
+    try:
+        with os.fdopen(os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        fresh.replace(path)
+        folder = os.open(path.parent, os.O_RDONLY)
+        try:
+            os.fsync(folder)
+        finally:
+            os.close(folder)
+    except OSError as error:
+        message = f"The data folder {path.parent} cannot be written: {error.strerror}."
+        raise FolderError(message) from error
+
+
 class Folder:
     """An open data folder: held by this process until it is closed.
 
@@ -44,23 +91,9 @@ class Folder:
         Raises FolderError; what is in the folder is then as it was.
         """
         self.path = path
+        self._lock = hold(path)
         try:
-            path.mkdir(parents=True, exist_ok=True)
-            # The lock goes with the process, so a crash leaves nothing to clear away.
-            self._lock = os.open(path / _LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-        except OSError as error:
-            message = f"The data folder {path} cannot be written: {error.strerror}."
-            raise FolderError(message) from error
-        try:
-            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
             self.log_id = self._log_id()
-        except BlockingIOError:
-            os.close(self._lock)
-            message = (
-                f"The data folder {path} is in use by another process."
-                " Stop that one first, or give this one a folder of its own."
-            )
-            raise FolderInUseError(message) from None
         except BaseException:
             os.close(self._lock)
             raise
@@ -74,7 +107,7 @@ class Folder:
                     " it is not a data folder of pourparler, or a part of it is lost."
                 )
                 raise FolderError(message)
-            self._write(
+            write_whole(
                 about, json.dumps({"format": FORMAT, "log_id": str(uuid.uuid4())}).encode() + b"\n"
             )
         try:
@@ -95,28 +128,8 @@ class Folder:
         """The folder's own secret of this name: 32 bytes, made when they are first asked for."""
         path = self.path / f"{name}.secret"
         if not path.exists():
-            self._write(path, secrets.token_bytes(32))
+            write_whole(path, secrets.token_bytes(32))
         return path.read_bytes()
-
-    def _write(self, path: Path, data: bytes) -> None:
-        """Write a file whole or not at all."""
-        fresh = path.with_name(path.name + ".new")
-        try:
-            with os.fdopen(
-                os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb"
-            ) as file:
-                file.write(data)
-                file.flush()
-                os.fsync(file.fileno())
-            fresh.replace(path)
-            folder = os.open(self.path, os.O_RDONLY)
-            try:
-                os.fsync(folder)
-            finally:
-                os.close(folder)
-        except OSError as error:
-            message = f"The data folder {self.path} cannot be written: {error.strerror}."
-            raise FolderError(message) from error
 
     def close(self) -> None:
         """Let the folder go, so that another process may use it."""
