@@ -121,13 +121,18 @@ def check_basis(look: Look, *, act: bool) -> None:
         refuse(pb.ERROR_REASON_BASIS_NOT_ALLOWED, text, "facts.provenance.basis", basis=name)
 
 
+_FURTHEST_AHEAD = 14 * 3_600  # seconds, at UTC+14
+
+
 def check_occurred(look: Look, date: pb.FuzzyDate, path: str) -> None:
     """Refuse what would have happened only after it is recorded. A plan may be for later."""
     if look.type.name == "milestone_planned":
         return
     earliest = dates.earliest_instant(dates.Bounds(date.earliest, date.latest))
     now = look.record_time
-    if earliest is not None and earliest > (now.seconds, now.nanos):
+    # A day is nobody's in particular: it begins first where the clocks are furthest ahead.
+    ahead = 0 if "T" in date.earliest else _FURTHEST_AHEAD
+    if earliest is not None and earliest > (now.seconds + ahead, now.nanos):
         text = f"It cannot have happened on {date.earliest}: that is still to come."
         refuse(pb.ERROR_REASON_OCCURRED_IN_FUTURE, text, path)
 

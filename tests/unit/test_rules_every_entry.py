@@ -7,6 +7,7 @@ from pourparler import v1 as pb
 from pourparler.contract import ENTRY_TYPES
 from pourparler.fold import fold
 from pourparler_service import rules
+from pourparler_service.refusal import Refusal
 from tests.given import (
     ANALYSIS,
     BEGAN,
@@ -23,6 +24,7 @@ from tests.given import (
     opened,
     restricted,
     said,
+    state_of,
     topic,
 )
 from tests.judged import ACCEPTED, REACHED, TALKS, answer, concluded, record, refusal
@@ -122,6 +124,22 @@ def test_nothing_has_happened_before_its_time(occurred: str) -> None:
     then.facts.topic_added.topic_id = "new"
 
     assert answer(TALKS, then) == ("OCCURRED_IN_FUTURE", "facts.occurred")
+
+
+def test_a_day_has_begun_once_it_has_begun_anywhere() -> None:
+    tomorrow = draft(topic("new").facts.topic_added, occurred="2026-01-02")
+    state = state_of(*TALKS)
+    rules.complete(state, tomorrow)
+    ten_in_the_morning = Timestamp(seconds=BEGAN + 10 * 3_600)
+
+    rules.check(state, tomorrow, record_time=ten_in_the_morning, history=list)
+    with pytest.raises(Refusal, match="still to come"):
+        rules.check(
+            state,
+            tomorrow,
+            record_time=Timestamp(seconds=ten_in_the_morning.seconds - 1),
+            history=list,
+        )
 
 
 @pytest.mark.parametrize(
