@@ -21,6 +21,8 @@ from pourparler_service import server  # noqa: F401 - all is imported before the
 from tests.served import Service, connected
 
 NOBODY = 65_534
+UNMEASURED = {name: value for name, value in os.environ.items() if not name.startswith("COVERAGE_")}
+"""The environment of a process that cannot write down what of it was covered."""
 SERVING = health_pb2.HealthCheckResponse.SERVING
 NOT_SERVING = health_pb2.HealthCheckResponse.NOT_SERVING
 
@@ -74,7 +76,13 @@ def apart(
     `before` is a command that runs it: `unshare` and the like.
     """
     serve = command("serve", "--data", str(data), "--address", "127.0.0.1:0", user=user)
-    process = subprocess.Popen([*before, *serve], stdout=subprocess.PIPE, stderr=log, text=True)
+    process = subprocess.Popen(
+        [*before, *serve],
+        stdout=subprocess.PIPE,
+        stderr=log,
+        text=True,
+        env=None if user is None else UNMEASURED,
+    )
     try:
         assert process.stdout is not None
         said = process.stdout.readline()

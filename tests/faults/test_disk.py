@@ -12,6 +12,7 @@ from pourparler import v1 as pb
 from tests.apart import (
     NOT_SERVING,
     SERVING,
+    UNMEASURED,
     Apart,
     apart,
     command,
@@ -131,6 +132,7 @@ def test_a_service_that_finds_the_disk_full_does_not_start(tmp_path: Path) -> No
         text=True,
         timeout=60,
         check=False,
+        env=UNMEASURED,
     )
 
     assert ended.returncode == 1

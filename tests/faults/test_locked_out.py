@@ -12,6 +12,7 @@ from pourparler import v1 as pb
 from tests.apart import (
     NOT_SERVING,
     SERVING,
+    UNMEASURED,
     bound_user,
     command,
     folder_for_anybody,
@@ -54,6 +55,7 @@ def cannot_start(*arguments: str, user: int | None = None) -> str:
         text=True,
         timeout=60,
         check=False,
+        env=UNMEASURED,
     )
     assert ended.returncode == 1, ended.stderr
     assert ended.stdout == ""
