@@ -1,0 +1,225 @@
+"""Checks a bundle of Pourparler by what docs/format.md says, and without Pourparler.
+
+    python verifier.py FILE KEY [KEY ...]
+
+Every KEY is a verifier key of the service, had from anywhere but the file. It leaves with 0 if the
+record is sound, 4 if it was manipulated, 5 if it is incomplete, and 6 if it cannot tell.
+"""
+
+import base64
+import hashlib
+import re
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from cryptography.exceptions import InvalidSignature
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+
+SOUND, MANIPULATED, INCOMPLETE, CANNOT_TELL = 0, 4, 5, 6
+MAGIC = b"pourparler.v1.bundle\n"
+SIGNATURES = re.compile("(?:\u2014 [^\\s+]+ [A-Za-z0-9+/=]+\n){1,64}")
+SIZE = re.compile("0|[1-9][0-9]{0,18}", re.ASCII)
+Keys = dict[tuple[str, bytes], Ed25519PublicKey]
+
+
+class Finding(Exception):
+    """What is wrong: the exit code that it comes to, and a text."""
+
+
+def expect(holds: object, text: str, verdict: int = MANIPULATED) -> None:
+    if not holds:
+        raise Finding(verdict, text)
+
+
+def sha256(*parts: bytes) -> bytes:
+    return hashlib.sha256(b"".join(parts)).digest()
+
+
+def number(data: bytes, at: int) -> tuple[int, int]:
+    """A number of protobuf, seven bits a byte and the lowest first; and where it ends."""
+    value = 0
+    for place, byte in enumerate(data[at : at + 10]):
+        value |= (byte & 127) << 7 * place
+        if byte < 128:
+            return value, at + place + 1
+    raise Finding(INCOMPLETE if at + 10 > len(data) else MANIPULATED, "a number has no end")
+
+
+def piece(data: bytes, at: int) -> tuple[bytes, int]:
+    """Bytes that stand after their length; and where they end."""
+    length, at = number(data, at)
+    expect(length <= 1 << 24, "a length is beyond all bounds")
+    expect(at + length <= len(data), "it is cut off", INCOMPLETE)
+    return data[at : at + length], at + length
+
+
+def written(value: int | bytes) -> bytes:
+    """A number, or bytes after their length, as they are to be written."""
+    if isinstance(value, bytes):
+        return written(len(value)) + value
+    return bytes([value]) if value < 128 else bytes([value & 127 | 128]) + written(value >> 7)
+
+
+def message(data: bytes, shape: str, *, strictly: bool = False) -> list[Any]:
+    """The fields of a message, by a letter each: b bytes, B any number of them, v a number."""
+    values: list[Any] = [{"b": b"", "B": [], "v": 0}[kind] for kind in shape]
+    again, at = b"", 0
+    try:
+        while at < len(data):
+            tag, at = number(data, at)
+            expect(tag & 7 in {0, 2}, "a field is of no kind that occurs")
+            value, at = piece(data, at) if tag & 7 else number(data, at)
+            kind = shape[(tag >> 3) - 1 : tag >> 3]
+            if kind == "B" and tag & 7:
+                values[(tag >> 3) - 1].append(value)
+            elif kind == ("b" if tag & 7 else "v"):
+                values[(tag >> 3) - 1] = value
+    except Finding as finding:
+        raise Finding(MANIPULATED, f"a message is garbled: {finding.args[1]}") from None
+    for field, (kind, value) in enumerate(zip(shape, values, strict=True), start=1):
+        for one in value if kind == "B" else [value] if value else []:
+            again += written(field << 3 | (0 if kind == "v" else 2)) + written(one)
+    expect(not strictly or again == data, "a message is not in the one form that it can have")
+    return values
+
+
+def frames(data: bytes) -> Iterator[bytes]:
+    """The header of a bundle, and then its records."""
+    begins = data and MAGIC.startswith(data[: len(MAGIC)])
+    expect(begins, "it is no bundle of a known format", CANNOT_TELL)
+    at, count, wanted = len(MAGIC), -1, b"\x12"
+    while True:
+        expect(at < len(data), "it is cut off", INCOMPLETE)
+        begin, tag = at, data[at]
+        expect(tag in wanted, "it is out of order")
+        frame, at = piece(data, begin + 1)
+        expect(data[begin + 1 : at] == written(frame), "a length is not well written")
+        if tag == 0x1A:
+            right = message(frame, "vb", strictly=True) == [count, sha256(data[:begin])]
+            return expect(right and at == len(data), "it is not what its end says")
+        yield frame
+        count, wanted = count + 1, b"\x0a\x1a"
+
+
+def decoded(text: str) -> bytes:
+    data = base64.b64decode(text + "==")
+    expect(base64.b64encode(data).decode() == text, "base64 is not well written", CANNOT_TELL)
+    return data
+
+
+def checkpoint(note: str, origin: str, keys: Keys) -> tuple[int, bytes]:
+    """The size and the root in a checkpoint of this origin that one of these keys has signed."""
+    text, _, below = note.rpartition("\n\n")
+    whole = SIGNATURES.fullmatch(below) and not re.search("[\x00-\x09\x0b-\x1f]", note)
+    expect(whole and len(note) <= 65536, "the checkpoint is no signed note", CANNOT_TELL)
+    signatures = [line.split(" ")[1:] for line in below.split("\n")[:-1]]
+    signed = [(name, decoded(data)[:4], decoded(data)[4:]) for name, data in signatures]
+    said, size, root, *_ = lines = [*text.split("\n"), "", ""]
+    whole = all(lines[:-2]) and SIZE.fullmatch(size) and len(decoded(root)) == 32
+    whole = whole and all(data for _, _, data in signed)
+    expect(whole, "the checkpoint cannot be read", CANNOT_TELL)
+    mine = [one for one in signed if one[:2] in keys]
+    expect(mine, "the checkpoint is not signed by any of the keys", CANNOT_TELL)
+    for name, key_id, data in mine:
+        try:
+            keys[name, key_id].verify(data, f"{text}\n".encode())
+        except InvalidSignature:
+            raise Finding(MANIPULATED, "a signature is not valid") from None
+    expect(said == origin, "the checkpoint is of another origin")
+    return int(size), decoded(root)
+
+
+class Log:
+    """What was read so far: the last version and its time, the tree, and what is not given."""
+
+    def __init__(self, negotiation: bytes) -> None:
+        self.negotiation, self.version, self.time, self.size = negotiation, 0, [0, 0], 0
+        self.nodes: list[bytes] = []  # roots of complete subtrees, the largest first
+        self.withheld: set[tuple[int, int]] = set()
+        self.redacted: set[tuple[int, int]] = set()
+
+    def take(self, record: bytes) -> Iterator[Finding]:
+        header, salts, *sections = message(record, "bBbb", strictly=True)
+        said, version, time, digests, form = message(header, "bvbBv")
+        expect(said == self.negotiation, f"version {version} is of another negotiation")
+        expect(version > self.version, f"version {version} is out of order")
+        if version > self.version + 1:
+            yield Finding(INCOMPLETE, f"something is missing before version {version}")
+        earlier, self.time, self.version = self.time, message(time, "vv"), version
+        expect(self.time >= earlier, f"at version {version} time runs back")
+        node, size, self.size = sha256(b"\x00", header), self.size, self.size + 1
+        while size & 1:  # RFC 6962, 2.1
+            node, size = sha256(b"\x01", self.nodes.pop(), node), size >> 1
+        self.nodes.append(node)
+        if form != 1:
+            yield Finding(CANNOT_TELL, f"version {version} is of an unknown format")
+            return
+        salts = salts or [b"", b""]
+        expect(len(salts) == len(digests) == 2, f"version {version} has not two sections")
+        for place, section in enumerate(sections):
+            right = len(salts[place]) == 32 and sha256(salts[place], section) == digests[place]
+            if not salts[place] and not section:
+                self.withheld.add((version, place))
+            else:
+                expect(right, f"section {place} of version {version} was changed")
+        if redaction := message(sections[0], "b" * 49)[48]:
+            self.redacted.add((message(redaction, "v")[0], 1))
+
+    def root(self) -> bytes:
+        *others, root = self.nodes or [sha256()]
+        for node in reversed(others):
+            root = sha256(b"\x01", node, root)
+        return root
+
+
+def verify(data: bytes, service: str, keys: Keys) -> Iterator[Finding]:
+    """What is wrong with a bundle. What was manipulated is raised, and ends the search."""
+    log, header = Log(b""), [b"", b"", b""]
+    try:
+        for place, frame in enumerate(frames(data)):
+            if place:
+                yield from log.take(frame)
+            else:
+                header = message(frame, "bbb", strictly=True)
+                log = Log(header[0])
+    except Finding as finding:
+        expect(finding.args[0] != MANIPULATED, finding.args[1])
+        yield finding
+    negotiation, origin, note = (text.decode(errors="replace") for text in header)
+    asked = f"{service}/negotiations/{negotiation}"
+    size, root = checkpoint(note, asked, keys)
+    expect(origin == asked, "the bundle says that it is of another origin")
+    expect(max(log.version, log.size) <= size, "there is more than was signed for")
+    expect(log.size != size or log.root() == root, "the entries are not those signed for")
+    if log.version < size:
+        yield Finding(INCOMPLETE, f"what comes after version {log.version} is missing")
+    if not log.withheld <= log.redacted:
+        yield Finding(INCOMPLETE, "facts or words are withheld")
+
+
+def main(path: str, *texts: str) -> int:
+    keys: Keys = {}
+    names: set[str] = set()
+    findings: list[Finding] = []
+    for name, key_id, encoded in (text.split("+", 2) for text in texts):
+        data = base64.b64decode(encoded, validate=True)
+        if data[0] != 1 or sha256(f"{name}\n".encode(), data)[:4].hex() != key_id:
+            sys.exit(f"{name}+{key_id}+{encoded} is no verifier key of a service.")
+        keys[name, bytes.fromhex(key_id)] = Ed25519PublicKey.from_public_bytes(data[1:])
+        names.add(name)
+    if len(names) != 1:
+        sys.exit("Say at least one key, and keys of one service only.")
+    try:
+        findings += verify(Path(path).read_bytes(), names.pop(), keys)
+    except Finding as finding:
+        findings.append(finding)
+    verdict = min((finding.args[0] for finding in findings), default=SOUND)
+    print({0: "sound", 4: "manipulated", 5: "incomplete", 6: "cannot tell"}[verdict])
+    print("".join(f"- {finding.args[1]}\n" for finding in findings), end="")
+    return int(verdict)
+
+
+if __name__ == "__main__":
+    sys.exit(main(*sys.argv[1:]))
