@@ -18,10 +18,10 @@ def caller(peer: str) -> str:
     return ANONYMOUS
 
 
-def listening(address: str) -> tuple[str, int]:
+def host_and_port(address: str) -> tuple[str, int]:
     """The host and port of an address such as `127.0.0.1:50710` or `[::1]:0`.
 
-    Raises AddressError unless it is a loopback address.
+    Raises AddressError.
     """
     host, colon, port = address.rpartition(":")
     host = host.removeprefix("[").removesuffix("]")
@@ -31,6 +31,15 @@ def listening(address: str) -> tuple[str, int]:
     if len(port) > len(str(_LAST_PORT)) or int(port) > _LAST_PORT:
         message = f"The port of {address!r} is beyond {_LAST_PORT}."
         raise AddressError(message)
+    return host, int(port)
+
+
+def listening(address: str) -> tuple[str, int]:
+    """The host and port of an address that the service may listen at.
+
+    Raises AddressError unless it is a loopback address.
+    """
+    host, port = host_and_port(address)
     if not _is_loopback(host):
         message = (
             f"The address {address!r} is not a loopback address, such as 127.0.0.1:50710. Callers"
@@ -38,7 +47,7 @@ def listening(address: str) -> tuple[str, int]:
             " everything: it listens to this machine only."
         )
         raise AddressError(message)
-    return host, int(port)
+    return host, port
 
 
 def _is_loopback(host: str) -> bool:
