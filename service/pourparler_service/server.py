@@ -23,6 +23,7 @@ from grpc_reflection.v1alpha._async import ReflectionServicer
 from pourparler import v1 as pb
 from pourparler_service import access
 from pourparler_service.catalogue import Catalogue
+from pourparler_service.copies import Copies
 from pourparler_service.folder import Folder, FolderError
 from pourparler_service.guard import Guard
 from pourparler_service.keys import KeyFileError, Signer, make_key, read_key, write_key
@@ -88,6 +89,7 @@ class Rooms:
             self.store = store
             self.signer = _signer(settings, folder)
             self.negotiations = Negotiations(store)
+            self.copies = Copies(store, self.negotiations)
             self.log = Log(store, self.negotiations, self.signer)
             self.writer = Writer(store, self.signer)
             self.writer.start()
@@ -130,7 +132,7 @@ async def _serve(
             request_bytes=settings.request_bytes,
             on_store_failure=health.look_soon,
         )
-        server = grpc.aio.server(options=_options(settings))
+        server = grpc.aio.server(options=options(settings))
         server.add_generic_rpc_handlers(_handlers(rooms, guard, health))
         with _as_serve_error(settings):
             port = server.add_insecure_port(settings.address)
@@ -159,7 +161,12 @@ def _handlers(
 ) -> tuple[grpc.GenericRpcHandler, ...]:
     reflecting = ReflectionServicer((*_SERVICES, _HEALTH.full_name, _REFLECTION.full_name))
     return (
-        guard.handlers(_RECORD, RecordServicer(rooms.writer, rooms.threads)),
+        guard.handlers(
+            _RECORD,
+            RecordServicer(
+                rooms.writer, rooms.copies, rooms.threads, copy_bytes=settings.copy_bytes
+            ),
+        ),
         guard.handlers(
             _NEGOTIATION, NegotiationServicer(rooms.negotiations, rooms.catalogue, rooms.threads)
         ),
@@ -170,7 +177,8 @@ def _handlers(
     )
 
 
-def _options(settings: Settings) -> list[tuple[str, int]]:
+def options(settings: Settings) -> list[tuple[str, int]]:
+    """How gRPC is set up, whatever is served."""
     return [
         # Else a stray older server on the same port would silently take half of the connections.
         ("grpc.so_reuseport", 0),
