@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 from google.protobuf.message import Message
 
 from pourparler import v1 as pb
-from pourparler.contract import ENTRY_TYPES, PARTS
+from pourparler.contract import ENTRY_TYPES, PARTS, entry_type, rule_of
 
 AMENDING = frozenset({"entry_corrected", "entry_disclosed", "entry_redacted"})
 """The entry types that speak of other entries.
@@ -97,11 +97,12 @@ def counted(entries: Iterable[pb.Entry]) -> list[Counted]:
 class Amendments:
     """What entries say of other entries."""
 
-    __slots__ = ("_by_target",)
+    __slots__ = ("_annulled", "_by_target")
 
     def __init__(self) -> None:
         """Nothing is said yet."""
         self._by_target: dict[int, list[pb.Entry]] = {}
+        self._annulled: dict[int, pb.Facts] = {}
 
     def __bool__(self) -> bool:
         """Whether anything is said."""
@@ -118,11 +119,25 @@ class Amendments:
         return any(one.facts.HasField("entry_redacted") for one in said)
 
     def apply(self, entry: pb.Entry) -> Counted | None:
-        """An entry as it counts; None if it was annulled."""
-        said = self._by_target and self._by_target.get(entry.header.version)
+        """An entry as it counts; None if it was annulled. Entries come in their order.
+
+        As it counts, an annulment has the facts that it annuls for its replacement, so that the
+        state can keep what they brought from coming again.
+        """
+        version = entry.header.version
+        said = self._by_target and self._by_target.get(version)
         # What is withheld stays so, whatever is said of it.
         if said and entry.HasField("facts"):
-            return _amended(entry, said)
+            result = _amended(entry, said)
+            if result is None:
+                self._annulled[version] = entry.facts
+            return result
+        annulled = self._annulled and self._annulled.get(entry.facts.entry_corrected.target_version)
+        if annulled:
+            annulment = pb.Entry()
+            annulment.CopyFrom(entry)
+            annulment.facts.entry_corrected.replacement.CopyFrom(annulled)
+            return Counted(annulment)
         return Counted(entry)
 
 
@@ -702,7 +717,19 @@ def _entry_corrected(turn: _Turn, event: pb.EntryCorrected) -> None:
     amendment = _amendment(turn, event.target_version)
     amendment.corrected_by.extend(turn.versions)
     amendment.annulled = event.mode == pb.CORRECTION_MODE_ANNUL
+    if amendment.annulled and event.HasField("replacement"):
+        amendment.annulled_part = _brought(event.replacement)
     amendment.correction_reason = turn.words.correction_reason
+
+
+def _brought(facts: pb.Facts) -> str:
+    """The place in the state of the part that an entry brings, if it brings one of its own."""
+    known = entry_type(facts)
+    field = known.introduces if known else None
+    if known is None or field is None or rule_of(field).again:
+        return ""
+    key = getattr(getattr(facts, known.name), field.name)
+    return f"{PARTS[rule_of(field).introduces]}/{key}"
 
 
 def _entry_disclosed(turn: _Turn, event: pb.EntryDisclosed) -> None:

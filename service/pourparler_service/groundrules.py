@@ -161,6 +161,10 @@ def _check_new(look: Look) -> list[_Named]:
     key = getattr(look.event, brings.field)
     part = look.part(brings.kind, key)
     if part is None:
+        place = f"{PARTS[brings.kind]}/{key}"
+        if any(one.annulled_part == place for one in look.state.amendments.values()):
+            text = f"The id {quoted(key)} named a {_kind(brings.kind)} that was annulled."
+            look.refuse(pb.ERROR_REASON_ID_USED, text, brings.field, id=key)
         return []
     if not brings.again:
         text = f"The id {quoted(key)} names a {_kind(brings.kind)} already."

@@ -19,6 +19,7 @@ from tests.given import (
     opened,
     restricted,
     said,
+    state_of,
     topic,
 )
 from tests.judged import ACCEPTED, DEMAND, TALKS, WHISPER, answer, record, refusal
@@ -473,3 +474,18 @@ def test_a_caucus_can_be_disclosed_and_the_record_corrected_afterwards() -> None
     )
 
     assert answer(given, corrected(DEMAND, statement("bolt"))) == ACCEPTED
+
+
+def test_the_id_of_an_annulled_part_is_not_used_again() -> None:
+    assert answer(ANNULLED, said("slip", "acme")) == (
+        "ID_USED",
+        "facts.statement_recorded.statement_id",
+    )
+    assert answer(ANNULLED, said("another", "acme")) == ACCEPTED
+    assert state_of(*ANNULLED).amendments[NEXT].annulled_part == "statements/slip"
+
+
+def test_a_participant_whose_joining_was_annulled_may_still_join() -> None:
+    talks = (*TALKS, joined("late"), annulled(NEXT))
+
+    assert answer(talks, joined("late")) == ACCEPTED

@@ -1516,11 +1516,14 @@ class Amendment(google.protobuf.message.Message):
 
     CORRECTED_BY_FIELD_NUMBER: builtins.int
     ANNULLED_FIELD_NUMBER: builtins.int
+    ANNULLED_PART_FIELD_NUMBER: builtins.int
     CORRECTION_REASON_FIELD_NUMBER: builtins.int
     DISCLOSED_BY_FIELD_NUMBER: builtins.int
     REDACTED_BY_FIELD_NUMBER: builtins.int
     annulled: builtins.bool
     """Whether it was annulled, and counts no more."""
+    annulled_part: builtins.str
+    """Of an annulled entry that brought a part: the part's place in the state, such as `statements/s-joint`. Its id is not used again."""
     correction_reason: builtins.str
     """Why it was last corrected."""
     redacted_by: builtins.int
@@ -1538,11 +1541,12 @@ class Amendment(google.protobuf.message.Message):
         *,
         corrected_by: collections.abc.Iterable[builtins.int] | None = ...,
         annulled: builtins.bool = ...,
+        annulled_part: builtins.str = ...,
         correction_reason: builtins.str = ...,
         disclosed_by: collections.abc.Iterable[builtins.int] | None = ...,
         redacted_by: builtins.int = ...,
     ) -> None: ...
-    def ClearField(self, field_name: typing.Literal["annulled", b"annulled", "corrected_by", b"corrected_by", "correction_reason", b"correction_reason", "disclosed_by", b"disclosed_by", "redacted_by", b"redacted_by"]) -> None: ...
+    def ClearField(self, field_name: typing.Literal["annulled", b"annulled", "annulled_part", b"annulled_part", "corrected_by", b"corrected_by", "correction_reason", b"correction_reason", "disclosed_by", b"disclosed_by", "redacted_by", b"redacted_by"]) -> None: ...
 
 Global___Amendment: typing_extensions.TypeAlias = Amendment
 
