@@ -125,9 +125,19 @@ def test_a_list_that_cannot_be_brought_up_to_date_says_so_and_recovers(
         assert [one.version for one in page.negotiations] == [3 * len(load.receipts)]
 
 
-def test_a_service_that_finds_the_disk_full_does_not_start(tmp_path: Path) -> None:
+@pytest.mark.parametrize("room", [0, 8_192])
+@pytest.mark.parametrize("ended_before", ["never begun", "stopped", "killed"])
+def test_a_service_that_finds_the_disk_full_does_not_start(
+    tmp_path: Path, load: Load, ended_before: str, room: int
+) -> None:
+    data = tmp_path / "data"
+    if ended_before != "never begun":
+        with serving(data) as (process, service):
+            begun(service, load)
+            process.kill() if ended_before == "killed" else process.stop()
+
     ended = subprocess.run(
-        ["prlimit", "--fsize=0", *command("serve", "--data", str(tmp_path / "data"))],
+        ["prlimit", f"--fsize={room}", *command("serve", "--data", str(data))],
         capture_output=True,
         text=True,
         timeout=60,
@@ -139,8 +149,11 @@ def test_a_service_that_finds_the_disk_full_does_not_start(tmp_path: Path) -> No
     assert ended.stdout == ""
     said = ended.stderr.splitlines()
     assert len(said) == 1, ended.stderr
-    assert "data folder" in said[0]
-    assert "cannot be written" in said[0]
+    assert said[0].startswith("Error: ")
+    assert "cannot be" in said[0]
+    if ended_before != "never begun":
+        with serving(data) as (_, service):
+            every_receipt_is_given_again(service, load)
 
 
 @pytest.fixture(name="small_disk")
