@@ -1,6 +1,7 @@
 """Pourparler: the record of a negotiation, kept, asked and replayed."""
 
 from pourparler import aio, v1
+from pourparler.audit import Audit, Finding, Verdict
 from pourparler.build import (
     agreement,
     agreement_status,
@@ -36,16 +37,22 @@ from pourparler.build import (
 from pourparler.client import Client, History
 from pourparler.errors import (
     AlreadyExists,
+    AnotherReceipt,
     Cancelled,
     DeadlineExceeded,
+    Forked,
     InvalidArgument,
     NotFound,
+    NotSigned,
     Overloaded,
     PourparlerError,
     Refused,
     ReplayCut,
     ServiceFault,
+    Stale,
     TooLarge,
+    TrustError,
+    TrustStoreUnusable,
     Unavailable,
     VersionMismatch,
     Violation,
@@ -54,19 +61,28 @@ from pourparler.values import as_of, money, percent, quantity, ref, source, term
 
 __all__ = [
     "AlreadyExists",
+    "AnotherReceipt",
+    "Audit",
     "Cancelled",
     "Client",
     "DeadlineExceeded",
+    "Finding",
+    "Forked",
     "History",
     "InvalidArgument",
     "NotFound",
+    "NotSigned",
     "Overloaded",
     "PourparlerError",
     "Refused",
     "ReplayCut",
     "ServiceFault",
+    "Stale",
     "TooLarge",
+    "TrustError",
+    "TrustStoreUnusable",
     "Unavailable",
+    "Verdict",
     "VersionMismatch",
     "Violation",
     "agreement",

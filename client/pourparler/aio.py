@@ -2,21 +2,26 @@
 # ruff: noqa: A002 (the id of a negotiation is called id)
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator, Iterable
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterable
 from datetime import date, datetime
+from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, NamedTuple, Self, TypeVar, Unpack
+from typing import TYPE_CHECKING, Any, NamedTuple, Self, TypeVar, Unpack
 
 import grpc.aio
 
 from pourparler import calls, errors
 from pourparler import v1 as pb
+from pourparler.audit import Audit
+from pourparler.auditing import Auditing
 from pourparler.build import Common, opening
 from pourparler.calls import Budget, Progress
+from pourparler.checkpoint import VerifierKey
+from pourparler.trust import Check, trusting
 from pourparler.v1.audit_service_pb2_grpc import AuditServiceStub
 from pourparler.v1.negotiation_service_pb2_grpc import NegotiationServiceStub
 from pourparler.v1.record_service_pb2_grpc import RecordServiceStub
-from pourparler.values import Choice, Point, Refs
+from pourparler.values import Choice, Point, Refs, negotiation_name
 
 if TYPE_CHECKING:
     from pourparler.v1.audit_service_pb2_grpc import AuditServiceAsyncStub
@@ -32,6 +37,8 @@ class _Stubs(NamedTuple):
     records: "RecordServiceAsyncStub"
     negotiations: "NegotiationServiceAsyncStub"
     audits: "AuditServiceAsyncStub"
+    receipts: Any  # responses as bytes
+    replays: Any  # entries as records
 
 
 class Client:
@@ -44,10 +51,23 @@ class Client:
     A negotiation is named with or without `negotiations/`. `as_of` is a version, an instant at
     which the record was as it is asked for, or `as_of(...)`; `occurred` is the date, in EDTF or as
     a day, by the end of which it had happened. What fails raises a PourparlerError.
+
+    With `keys`, those with which the service signs its logs, its answers are not simply believed:
+    receipts and the latest states have to be backed by a signed log that goes on from what was seen
+    of it before, or they raise a TrustError. What was seen is remembered in the file `trust_store`,
+    which processes may share, or else for as long as this client lasts.
     """
 
-    def __init__(self, target: str = calls.TARGET, *, timeout: float = calls.TIMEOUT) -> None:
+    def __init__(
+        self,
+        target: str = calls.TARGET,
+        *,
+        timeout: float = calls.TIMEOUT,
+        keys: Iterable[VerifierKey | str] = (),
+        trust_store: Path | str | None = None,
+    ) -> None:
         self._timeout = timeout
+        self._trust = trusting(keys, trust_store)
         self._target = target
         self._closed = False
         self._connected: _Stubs | None = None
@@ -121,7 +141,9 @@ class Client:
     ) -> pb.GetNegotiationResponse:
         """Get the state of a negotiation, now or as it was: `get(name, as_of=11).negotiation`."""
         request = calls.get_request(name, as_of, occurred, view)
-        return await self._call(self._stubs().negotiations.GetNegotiation, request)
+        answer = await self._call(self._stubs().negotiations.GetNegotiation, request)
+        await self._check_latest(request, answer)
+        return answer
 
     def history(
         self,
@@ -163,7 +185,9 @@ class Client:
     ) -> pb.GetStandingResponse:
         """Get what is agreed, what is proposed, who must answer, and who owes what `on` a date."""
         request = calls.standing_request(name, as_of, occurred, on)
-        return await self._call(self._stubs().negotiations.GetStanding, request)
+        answer = await self._call(self._stubs().negotiations.GetStanding, request)
+        await self._check_latest(request, answer)
+        return answer
 
     async def diff(
         self, name: str, *, from_: Point | None = None, to: Point | None = None
@@ -206,9 +230,85 @@ class Client:
                 return
             request.page_token = page.next_page_token
 
+    async def checkpoint(self, name: str) -> str:
+        """Get the signed checkpoint of a negotiation's log as it is now, to be kept."""
+        request = pb.GetCheckpointRequest(name=negotiation_name(name))
+        signed = (await self._call(self._stubs().audits.GetCheckpoint, request)).checkpoint
+        if self._trust is not None:
+            await self._checked(self._trust.check_checkpoint(request.name, signed))
+        return signed
+
+    async def audit(
+        self,
+        name: str,
+        *,
+        keys: Iterable[VerifierKey | str] = (),
+        since: str = "",
+        progress: Callable[[int, int], None] | None = None,
+    ) -> Audit:
+        """Check the whole record of a negotiation and the state that the service gives of it.
+
+        `keys` are those with which the service signs its logs; without them, those of the client.
+        `since` is an older signed checkpoint that the record has to begin with. `progress` is told
+        now and then how many entries were read, and of how many. A record that is found wanting
+        raises nothing: the verdict says so.
+        """
+        under_way = Auditing(name, tuple(keys) or self._keys(), since=since, progress=progress)
+        asked = under_way.checkpoint_request()
+        signed = (await self._call(self._stubs().audits.GetCheckpoint, asked)).checkpoint
+        under_way.begin(signed)
+        while under_way.reading:
+            await self._read(under_way)
+        get = self._stubs().negotiations.GetNegotiation
+        while under_way.comparing:
+            under_way.compare(await self._call(get, under_way.state_request()))
+        return under_way.finish()
+
+    async def _read(self, under_way: Auditing) -> None:
+        budget = Budget(self._timeout)
+        while True:
+            call = self._stubs().replays(under_way.replay_request())
+            try:
+                async for message in call:
+                    under_way.take(message.records)
+            except grpc.aio.AioRpcError as failure:
+                if under_way.failed(errors.of_call(failure)):
+                    return
+                await self._pause(budget, failure)
+            except asyncio.CancelledError:
+                self._check_given_up()
+                raise
+            else:
+                under_way.read()
+                return
+            finally:
+                call.cancel()
+
+    def _keys(self) -> Iterable[VerifierKey]:
+        return self._trust.keys if self._trust is not None else ()
+
+    async def _check_latest(self, request: calls.Pointed, answer: calls.Computed) -> None:
+        if self._trust is not None and request.as_of == pb.AsOf():
+            await self._checked(self._trust.check_latest(request.name, answer.computed_at.version))
+
+    async def _checked(self, check: Check[_Answer]) -> _Answer:
+        """See a check through: ask what it asks."""
+        answer = None
+        while True:
+            try:
+                asked = check.send(answer)
+            except StopIteration as done:
+                found: _Answer = done.value
+                return found
+            method: Any = getattr(self._stubs().audits, calls.PROVING[type(asked)])
+            answer = await self._call(method, asked)
+
     async def _record(self, request: pb.RecordRequest) -> pb.Receipt:
         try:
-            return (await self._call(self._stubs().records.Record, request)).receipt
+            if self._trust is None or request.validate_only:
+                return (await self._call(self._stubs().records.Record, request)).receipt
+            response = await self._call(self._stubs().receipts, request)
+            return await self._checked(self._trust.check_receipt(request, response))
         except errors.PourparlerError as error:
             error.request_id = request.request_id
             raise
@@ -281,6 +381,14 @@ class Client:
                 RecordServiceStub(channel),
                 NegotiationServiceStub(channel),
                 AuditServiceStub(channel),
+                channel.unary_unary(
+                    calls.RECORD, request_serializer=pb.RecordRequest.SerializeToString
+                ),
+                channel.unary_stream(
+                    calls.REPLAY,
+                    request_serializer=pb.ReplayRequest.SerializeToString,
+                    response_deserializer=pb.Records.FromString,
+                ),
             )
         return self._connected
 

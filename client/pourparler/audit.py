@@ -114,18 +114,17 @@ class Auditor:
     Whatever it is given, it does not fail: what is wrong becomes a finding.
     """
 
-    def __init__(self, negotiation: str, keys: Sequence[VerifierKey], *, since: str = "") -> None:
+    def __init__(
+        self, negotiation: str, keys: Iterable[VerifierKey | str], *, since: str = ""
+    ) -> None:
         """Check the negotiation of this id, signed for by one of these keys of one service.
 
         `since` is an older signed checkpoint that the record has to begin with. Raises ValueError
-        if the keys are not those of one service.
+        if the keys are not `log_keys`.
         """
-        names = {key.name for key in keys}
-        if len(names) != 1 or any(key.algorithm != ED25519 for key in keys):
-            raise ValueError("the keys have to be those with which one service signs its logs")
-        self.origin = origin_of(names.pop(), negotiation)
+        self._keys = log_keys(keys)
+        self.origin = origin_of(self._keys[0].name, negotiation)
         self._negotiation = negotiation
-        self._keys = keys
         self._findings: dict[Finding, None] = {}
         self._verdict = Verdict.SOUND
         self._since = self._verified(since) if since else None
@@ -346,38 +345,64 @@ class Auditor:
         self._found("state differs", text, part=part)
 
     def _verified(self, signed: str) -> Checkpoint | None:
-        """A checkpoint of this origin that one of the keys has signed; else None, and a finding."""
-        try:
-            note = parse_note(signed)
-            checkpoint = parse_checkpoint(note.text)
-        except CheckpointError as error:
-            self._found("checkpoint unreadable", f"The checkpoint cannot be read: {error}.")
+        found = checked(signed, self.origin, self._keys)
+        if isinstance(found, Finding):
+            self._add(found)
             return None
-        by = {(one.name, one.key_id) for one in note.signatures}
-        known = [key for key in self._keys if (key.name, key.key_id) in by]
-        if not known:
-            text = "The checkpoint is not signed by any of the keys that were given."
-            self._found("not signed", text)
-            return None
-        try:
-            for key in known:
-                key.verify(note)
-        except CheckpointError as error:
-            self._found("signature invalid", f"The checkpoint was changed: {error}.")
-            return None
-        if checkpoint.origin != self.origin:
-            text = f"The checkpoint is of {checkpoint.origin!r}, not of {self.origin!r}."
-            self._found("another origin", text)
-            return None
-        return checkpoint
+        return found
 
     def _found(self, name: str, text: str, version: int = 0, part: str = "") -> None:
-        verdict = FINDINGS[name]
-        if _GRAVITY[verdict] > _GRAVITY[self._verdict]:
-            self._verdict = verdict
+        self._add(_finding(name, text, version, part))
+
+    def _add(self, finding: Finding) -> None:
+        if _GRAVITY[finding.verdict] > _GRAVITY[self._verdict]:
+            self._verdict = finding.verdict
         # A second reading finds the same again.
         if len(self._findings) < MOST_FINDINGS:
-            self._findings[Finding(verdict, name, text, version, part)] = None
+            self._findings[finding] = None
+
+
+def checked(signed: str, origin: str, keys: Sequence[VerifierKey]) -> Checkpoint | Finding:
+    """The checkpoint of this origin that one of the keys has signed, or why it is none."""
+    try:
+        note = parse_note(signed)
+        checkpoint = parse_checkpoint(note.text)
+    except CheckpointError as error:
+        return _finding("checkpoint unreadable", f"The checkpoint cannot be read: {error}.")
+    by = {(one.name, one.key_id) for one in note.signatures}
+    known = [key for key in keys if (key.name, key.key_id) in by]
+    if not known:
+        return _finding(
+            "not signed", "The checkpoint is not signed by any of the keys that were given."
+        )
+    try:
+        for key in known:
+            key.verify(note)
+    except CheckpointError as error:
+        return _finding("signature invalid", f"The checkpoint was changed: {error}.")
+    if checkpoint.origin != origin:
+        text = f"The checkpoint is of {checkpoint.origin!r}, not of {origin!r}."
+        return _finding("another origin", text)
+    return checkpoint
+
+
+def log_keys(keys: Iterable[VerifierKey | str]) -> list[VerifierKey]:
+    """The keys with which one service signs its logs.
+
+    Raises ValueError if one is not a key of a log, or if they are of several services, or none.
+    """
+    parsed = [VerifierKey.parse(key) if isinstance(key, str) else key for key in keys]
+    if not parsed:
+        raise ValueError("a key is needed to verify anything")
+    if any(key.algorithm != ED25519 for key in parsed):
+        raise ValueError("a log is not signed by the key of a witness")
+    if len({key.name for key in parsed}) > 1:
+        raise ValueError("the keys of one service go by one name")
+    return parsed
+
+
+def _finding(name: str, text: str, version: int = 0, part: str = "") -> Finding:
+    return Finding(FINDINGS[name], name, text, version, part)
 
 
 _GRAVITY = {verdict: gravity for gravity, verdict in enumerate(Verdict)}

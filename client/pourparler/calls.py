@@ -8,9 +8,10 @@ import re
 import secrets
 import time
 import uuid
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import date, datetime
 from random import SystemRandom
+from typing import TypeAlias
 
 from pourparler import v1 as pb
 from pourparler.errors import Overloaded, PourparlerError, ReplayCut, Unavailable
@@ -45,6 +46,19 @@ CHANNEL_OPTIONS = (
     # The service is on this machine: a proxy for the world outside does not lead to it.
     ("grpc.enable_http_proxy", 0),
 )
+
+RECORD = "/pourparler.v1.RecordService/Record"
+REPLAY = "/pourparler.v1.AuditService/Replay"
+
+PROVING: Mapping[type, str] = {
+    pb.GetCheckpointRequest: "GetCheckpoint",
+    pb.GetInclusionProofRequest: "GetInclusionProof",
+    pb.GetConsistencyProofRequest: "GetConsistencyProof",
+}
+"""By which call of the AuditService each of its requests is sent."""
+
+Pointed: TypeAlias = pb.GetNegotiationRequest | pb.GetStandingRequest
+Computed: TypeAlias = pb.GetNegotiationResponse | pb.GetStandingResponse
 
 _DRAW = SystemRandom().uniform
 _FIRST_PAUSE = 0.05

@@ -12,6 +12,12 @@
     │   └── ReplayCut          a replay ended before it was complete
     ├── DeadlineExceeded       no answer in time
     ├── Cancelled              the call was given up
+    ├── TrustError             an answer is not backed by what the service has signed
+    │   ├── NotSigned          not by any key that was given, or for something else
+    │   ├── AnotherReceipt     the receipt is not for what was to be recorded
+    │   ├── Forked             the log does not go on from what was seen of it before
+    │   └── Stale              the answer is older than what was seen before
+    ├── TrustStoreUnusable     what was seen before cannot be read or written
     └── ServiceFault           a fault of the service itself, or a call that it does not know
 
 `reason` is the name of an ErrorReason of the contract, which documents them all, without its
@@ -154,6 +160,43 @@ class Cancelled(PourparlerError):
     """The call was given up."""
 
     code = "CANCELLED"
+
+
+class TrustError(PourparlerError):
+    """An answer is not backed by what the service has signed, now or before.
+
+    An answer that is refused in this way changes nothing of what the client remembers.
+    """
+
+    code = "DATA_LOSS"
+
+    finding = ""
+    """What an audit calls it, such as `forked`."""
+    shown = ""
+    """The signed checkpoint that came with the answer."""
+    seen = ""
+    """The signed checkpoint that was seen before. Where the log forked, the two together prove
+    it."""
+
+
+class NotSigned(TrustError):
+    """The checkpoint is not signed by any key that was given, or for something else."""
+
+
+class AnotherReceipt(TrustError):
+    """The receipt is not for what was to be recorded."""
+
+
+class Forked(TrustError):
+    """The log does not go on from what was seen of it before."""
+
+
+class Stale(TrustError):
+    """The answer is older than what was seen before."""
+
+
+class TrustStoreUnusable(PourparlerError):
+    """What was seen before cannot be read or written: nothing can be compared with it."""
 
 
 class ServiceFault(PourparlerError):

@@ -5,6 +5,7 @@ Pure: hashlib only. Sections named are those of RFC 6962, and of RFC 9162 for th
 
 import hashlib
 from collections.abc import Iterable, Sequence
+from typing import Self
 
 HASH_BYTES = 32
 
@@ -39,6 +40,22 @@ class Frontier:
         """An empty tree."""
         self.size = 0
         self._nodes: list[bytes] = []
+
+    @classmethod
+    def before_last(cls, size: int, proof: Sequence[bytes]) -> Self:
+        """The edge of a tree of this size without its last leaf, from that leaf's inclusion proof.
+
+        That proof is nothing but this edge, the smallest subtree first. Raises ProofError if it has
+        another number of hashes; whether they are right is seen by the root that they lead to.
+        """
+        _refuse_other_hashes(proof)
+        if size < 1 or len(proof) != (size - 1).bit_count():
+            message = "the inclusion proof is not that of the last leaf"
+            raise ProofError(message)
+        frontier = cls()
+        frontier.size = size - 1
+        frontier._nodes = list(reversed(proof))
+        return frontier
 
     def append(self, leaf: bytes) -> None:
         """Add a leaf by its hash."""

@@ -1,0 +1,101 @@
+"""An audit of a service under way: what to ask it, in which order, and what becomes of the answers.
+
+Pure: neither waits nor sends, so that both clients share it.
+"""
+
+from collections.abc import Callable, Iterable
+
+from pourparler import v1 as pb
+from pourparler.audit import Audit, Auditor
+from pourparler.checkpoint import CheckpointError, VerifierKey, parse_checkpoint, parse_note
+from pourparler.errors import NotFound, PourparlerError
+from pourparler.values import negotiation_name
+
+
+class Auditing:
+    """Checkpoint first, then the entries up to it, once or twice, then the state at it.
+
+    What is recorded meanwhile is left out.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        keys: Iterable[VerifierKey | str],
+        *,
+        since: str,
+        progress: Callable[[int, int], None] | None,
+    ) -> None:
+        """Audit a negotiation. Raises ValueError if the keys are not `log_keys`."""
+        self._name = negotiation_name(name)
+        self._auditor = Auditor(self._name.removeprefix("negotiations/"), keys, since=since)
+        self._progress = progress
+        self._signed = ""
+        self._size: int | None = None
+        self._latest: int | None = None  # set once the latest state was of a later version
+        self._state: pb.Negotiation | None = None
+        self.reading = True
+        """Whether there are entries to be read, for the first time or the second."""
+        self.comparing = True
+        """Whether there is a state to be asked for."""
+
+    def checkpoint_request(self) -> pb.GetCheckpointRequest:
+        """What to ask first."""
+        return pb.GetCheckpointRequest(name=self._name)
+
+    def begin(self, signed: str) -> None:
+        """The checkpoint is this. Whether it is signed is seen at the end."""
+        self._signed = signed
+        try:
+            self._size = parse_checkpoint(parse_note(signed).text).size
+        except CheckpointError:
+            self._size = None
+
+    def replay_request(self) -> pb.ReplayRequest:
+        """What to ask then."""
+        as_of = None if self._size is None else pb.AsOf(version=self._size)
+        return pb.ReplayRequest(name=self._name, as_of=as_of)
+
+    def take(self, records: Iterable[pb.Record]) -> None:
+        """These are the next entries."""
+        for record in records:
+            self._auditor.take(record)
+        if self._progress is not None:
+            self._progress(self._auditor.size, self._size or 0)
+
+    def read(self) -> None:
+        """These were all entries."""
+        self.reading = self._auditor.again
+        if self.reading:
+            self._auditor.repeat()
+
+    def failed(self, error: PourparlerError) -> bool:
+        """The replay has failed: whether that is a finding, and not to be tried again or raised."""
+        lacking = isinstance(error, NotFound)  # what was signed for
+        if not self._auditor.size and not lacking:
+            return False
+        self._auditor.cut(f"The replay was cut after version {self._auditor.size}: {error.message}")
+        self.reading = False
+        return True
+
+    def state_request(self) -> pb.GetNegotiationRequest:
+        """What to ask last."""
+        request = pb.GetNegotiationRequest(name=self._name, view=pb.NEGOTIATION_VIEW_FULL)
+        if self._latest is not None and self._size is not None:
+            request.as_of.version = self._size
+        return request
+
+    def compare(self, answer: pb.GetNegotiationResponse) -> None:
+        """The state is this."""
+        version = answer.computed_at.version
+        # The latest state is what everybody is told, so that is the one to compare, unless
+        # something was recorded since the checkpoint.
+        if self._latest is None and self._size is not None and version > self._size:
+            self._latest = version
+            return
+        self._state = answer.negotiation
+        self.comparing = False
+
+    def finish(self) -> Audit:
+        """What the audit came to."""
+        return self._auditor.finish(self._signed, state=self._state)

@@ -1,0 +1,331 @@
+"""What was seen of each log before, and what an answer has to show to be believed.
+
+The checks neither wait nor send: they say what to ask, and are told the answer.
+"""
+
+import contextlib
+import hashlib
+import json
+import os
+import tempfile
+import threading
+from collections.abc import Generator, Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple, TypeAlias, TypeVar
+
+from pourparler import v1 as pb
+from pourparler.audit import Finding, checked, log_keys
+from pourparler.checkpoint import (
+    Checkpoint,
+    CheckpointError,
+    VerifierKey,
+    origin_of,
+    parse_checkpoint,
+    parse_note,
+)
+from pourparler.errors import (
+    AnotherReceipt,
+    Forked,
+    NotSigned,
+    Stale,
+    TrustError,
+    TrustStoreUnusable,
+)
+from pourparler.proof import Frontier, ProofError, check_consistency, leaf_hash
+
+try:
+    import fcntl
+except ImportError:  # pragma: no cover - a system without them: one process at a time
+    fcntl = None  # type: ignore[assignment]
+
+_Result = TypeVar("_Result")
+
+Asked: TypeAlias = (
+    pb.GetCheckpointRequest | pb.GetInclusionProofRequest | pb.GetConsistencyProofRequest
+)
+Check: TypeAlias = Generator[Asked, Any, _Result]
+"""A check under way: it yields what is to be asked, and is sent the answer. Raises TrustError."""
+
+_FORMAT = 1
+
+
+class Seen(NamedTuple):
+    """A checkpoint that was believed: as it was signed, and what it says."""
+
+    signed: str
+    checkpoint: Checkpoint
+
+
+class TrustStore:
+    """The last checkpoint of each log, by origin: in a file, or for as long as it lasts.
+
+    The file may be shared by several processes and threads. It is trusted: whoever can write it can
+    make this client believe anything that the service has ever signed.
+    """
+
+    def __init__(self, path: Path | None = None) -> None:
+        """Remember in this file, which need not be there yet; without one, in memory."""
+        self._path = path
+        self._lock = threading.Lock()  # guards _known, and the file among our own threads
+        self._known: dict[str, str] = {}
+
+    def last(self, origin: str) -> Seen | None:
+        """What was last seen of a log. Raises TrustStoreUnusable."""
+        with self._lock:
+            signed = self._read().get(origin)
+        return _seen(signed, origin) if signed is not None else None
+
+    def advance(self, origin: str, before: Seen | None, now: Seen) -> bool:
+        """Remember a checkpoint in place of the one that it was compared with.
+
+        False, and nothing changed, if another one stands there by now: it has to be compared with
+        that one. Raises TrustStoreUnusable.
+        """
+        with self._lock, self._alone():
+            known = self._read()
+            if known.get(origin) != (before.signed if before else None):
+                return False
+            self._write({**known, origin: now.signed})
+            return True
+
+    @contextlib.contextmanager
+    def _alone(self) -> Iterator[None]:
+        """Keep other processes from writing for as long as the block lasts."""
+        if self._path is None or fcntl is None:
+            yield
+            return
+        # Not the file itself: that one is replaced by every writing.
+        try:
+            lock = os.open(f"{self._path}.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        except OSError as error:
+            raise self._unusable(error.strerror) from error
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX)  # goes with the process, whatever ends it
+            yield
+        finally:
+            os.close(lock)
+
+    def _read(self) -> dict[str, str]:
+        if self._path is None:
+            return self._known
+        try:
+            told = json.loads(self._path.read_text(encoding="utf-8"))
+        except FileNotFoundError:
+            return {}
+        except OSError as error:
+            raise self._unusable(error.strerror) from error
+        except ValueError as error:
+            raise self._unusable("it is not a trust store") from error
+        known = told.get("checkpoints") if isinstance(told, dict) else None
+        if not isinstance(known, dict) or told.get("format") != _FORMAT:
+            raise self._unusable("it is not a trust store of a format that is known here")
+        return known
+
+    def _write(self, known: dict[str, str]) -> None:
+        if self._path is None:
+            self._known = known
+            return
+        text = json.dumps({"format": _FORMAT, "checkpoints": known}, indent=1, sort_keys=True)
+        fresh = ""
+        try:
+            handle, fresh = tempfile.mkstemp(prefix=f"{self._path.name}.", dir=self._path.parent)
+            with os.fdopen(handle, "w", encoding="utf-8") as file:
+                file.write(text + "\n")
+                file.flush()
+                os.fsync(file.fileno())
+            Path(fresh).replace(self._path)
+        except OSError as error:
+            if fresh:
+                Path(fresh).unlink(missing_ok=True)
+            raise self._unusable(error.strerror) from error
+
+    def _unusable(self, why: object) -> TrustStoreUnusable:
+        return TrustStoreUnusable(f"The trust store {self._path} cannot be used: {why}.")
+
+
+def _seen(signed: str, origin: str) -> Seen:
+    try:
+        checkpoint = parse_checkpoint(parse_note(signed).text)
+    except (CheckpointError, TypeError, AttributeError) as error:
+        raise TrustStoreUnusable(
+            f"What the trust store has of {origin} cannot be read: {error}."
+        ) from error
+    return Seen(signed, checkpoint)
+
+
+class Trust:
+    """What a client believes: what these keys have signed, if it goes on from what was seen."""
+
+    def __init__(self, keys: Iterable[VerifierKey | str], path: Path | str | None = None) -> None:
+        """Believe these keys of one service, and remember in a file or in memory.
+
+        Raises ValueError if the keys are not `log_keys`.
+        """
+        self.keys: Sequence[VerifierKey] = log_keys(keys)
+        self._store = TrustStore(Path(path) if path is not None else None)
+
+    def check_receipt(self, request: pb.RecordRequest, response: bytes) -> Check[pb.Receipt]:
+        """The receipt in a response: for what was to be recorded, in the log, and signed for."""
+        receipt, records = _receipt(response)
+        wrong = _misfit(request, receipt) or _unlike(receipt, records)
+        if wrong:
+            raise _error(AnotherReceipt, f"The receipt is for something else: {wrong}.", "receipt")
+        seen = self._signed(receipt.negotiation, receipt.checkpoint, receipt.version)
+        yield from self._included(receipt, records, seen)
+        yield from self._compare(receipt.negotiation, seen)
+        return receipt
+
+    def _included(
+        self, receipt: pb.Receipt, records: Sequence[pb.Record], seen: Seen
+    ) -> Check[None]:
+        """See that the log ends with these entries."""
+        first = seen.checkpoint.size - len(records) + 1
+        hashes: Sequence[bytes] = ()
+        if first > 1:
+            answer = yield pb.GetInclusionProofRequest(
+                name=receipt.negotiation, version=first, at_version=first
+            )
+            hashes = answer.hashes
+        with contextlib.suppress(ProofError):
+            frontier = Frontier.before_last(first, hashes)
+            for record in records:
+                frontier.append(leaf_hash(record.header))
+            if frontier.root() == seen.checkpoint.root:
+                return
+        text = "The entries of the receipt are not in the log that is signed for."
+        raise _error(AnotherReceipt, text, "root differs", shown=seen.signed)
+
+    def check_latest(self, name: str, version: int) -> Check[None]:
+        """See that an answer at this version is as new as what was seen, and of the same log."""
+        last = self._store.last(self._origin(name))
+        if last is not None and version < last.checkpoint.size:
+            raise _stale(name, version, last)
+        if last is None or version > last.checkpoint.size:
+            answer = yield pb.GetCheckpointRequest(name=name, version=version)
+            seen = self._signed(name, answer.checkpoint, version)
+            yield from self._compare(name, seen)
+
+    def check_checkpoint(self, name: str, signed: str) -> Check[None]:
+        """See that a checkpoint that is said to be the last one is signed, and fits the log."""
+        seen = self._signed(name, signed)
+        last = self._store.last(seen.checkpoint.origin)
+        if last is not None and seen.checkpoint.size < last.checkpoint.size:
+            raise _stale(name, seen.checkpoint.size, last, seen)
+        yield from self._compare(name, seen)
+
+    def _origin(self, name: str) -> str:
+        return origin_of(self.keys[0].name, name.removeprefix("negotiations/"))
+
+    def _signed(self, name: str, signed: str, version: int | None = None) -> Seen:
+        found = checked(signed, self._origin(name), self.keys)
+        if isinstance(found, Finding):
+            raise _error(NotSigned, found.text, found.name, shown=signed)
+        if version is not None and found.size != version:
+            text = f"The checkpoint is of version {found.size}, not of version {version}."
+            raise _error(NotSigned, text, "another version", shown=signed)
+        return Seen(signed, found)
+
+    def _compare(self, name: str, seen: Seen) -> Check[None]:
+        """See that what is signed and what was seen before are of one log; remember the later."""
+        origin = seen.checkpoint.origin
+        last = self._store.last(origin)
+        while last is None or last.signed != seen.signed:
+            if last is not None:
+                yield from self._consistent(name, last, seen)
+            if last is not None and last.checkpoint.size >= seen.checkpoint.size:
+                return
+            if self._store.advance(origin, last, seen):
+                return
+            last = self._store.last(origin)  # another thread or process was here first
+
+    def _consistent(self, name: str, last: Seen, seen: Seen) -> Check[None]:
+        older, newer = sorted((last.checkpoint, seen.checkpoint), key=lambda one: one.size)
+        hashes: Sequence[bytes] = ()
+        if older.size < newer.size:
+            answer = yield pb.GetConsistencyProofRequest(
+                name=name, from_version=older.size, to_version=newer.size
+            )
+            hashes = answer.hashes
+        try:
+            check_consistency(older.size, older.root, newer.size, newer.root, hashes)
+        except ProofError as error:
+            text = (
+                f"The log of {name} at version {seen.checkpoint.size} is not that which was seen"
+                f" before at version {last.checkpoint.size}: {error}."
+            )
+            raise _error(Forked, text, "forked", shown=seen.signed, seen=last.signed) from error
+
+
+def trusting(keys: Iterable[VerifierKey | str], path: Path | str | None) -> Trust | None:
+    """What a client believes that was given these; None if it believes whatever it is told.
+
+    Raises ValueError where there is something to remember and no key to verify it with.
+    """
+    given = tuple(keys)
+    return Trust(given, path) if given or path is not None else None
+
+
+def _receipt(response: bytes) -> tuple[pb.Receipt, list[pb.Record]]:
+    """The receipt in a response, and its entries as they are stored and hashed."""
+    receipt = pb.RecordResponse.FromString(response).receipt
+    # On the wire a message is the bytes of a field: what is the receipt in one reading is the
+    # header in the other, and entries are records.
+    records = pb.Records.FromString(pb.Record.FromString(response).header).records
+    return receipt, list(records)
+
+
+def _unlike(receipt: pb.Receipt, records: Sequence[pb.Record]) -> str:
+    """In what respect the entries of a receipt are not those that were stored; empty if not."""
+    if len(records) != len(receipt.entries):
+        return "its entries are not its records"
+    for entry, record in zip(receipt.entries, records, strict=True):
+        version, digests = entry.header.version, entry.header.section_digests
+        if entry != pb.Entry.FromString(record.SerializeToString()):
+            return f"version {version} is not its record"
+        sections = [record.facts, record.words]
+        if not len(record.salts) == len(digests) == len(sections):
+            return f"version {version} has not two sections"
+        # Words that were destroyed since are gone, salt and all, when a request is repeated.
+        if not record.words and not record.salts[1]:
+            sections.pop()
+        for salt, section, digest in zip(record.salts, sections, digests, strict=False):
+            if hashlib.sha256(salt + section).digest() != digest:
+                return f"version {version} is not what its header says"
+    return ""
+
+
+def _misfit(request: pb.RecordRequest, receipt: pb.Receipt) -> str:
+    """In what respect a receipt is not for a request; empty if it is."""
+    entries, drafts = receipt.entries, request.drafts
+    if request.negotiation and receipt.negotiation != request.negotiation:
+        return f"it is of {receipt.negotiation}"
+    if len(entries) != len(drafts):
+        return f"it has {len(entries)} entries, and there were {len(drafts)} drafts"
+    first = receipt.version - len(entries) + 1
+    for version, (entry, draft) in enumerate(zip(entries, drafts, strict=True), start=first):
+        if entry.header.version != version:
+            return f"version {entry.header.version} stands in the place of {version}"
+        if f"negotiations/{entry.header.negotiation}" != receipt.negotiation:
+            return f"version {version} is of another negotiation"
+        if entry.facts.request_id != request.request_id:
+            return f"version {version} was recorded by another request"
+        if entry.words != draft.words and (entry.HasField("words") or entry.salts[1:] != [b""]):
+            return f"version {version} has other words"
+        if entry.facts.WhichOneof("event") != draft.facts.WhichOneof("event"):
+            return f"version {version} is of another type"
+    return ""
+
+
+def _stale(name: str, version: int, last: Seen, seen: Seen | None = None) -> TrustError:
+    text = (
+        f"{name} was at version {last.checkpoint.size} before; now it is said to be at {version}."
+    )
+    return _error(Stale, text, "stale", shown=seen.signed if seen else "", seen=last.signed)
+
+
+def _error(
+    kind: type[TrustError], text: str, finding: str, *, shown: str = "", seen: str = ""
+) -> TrustError:
+    error = kind(text)
+    error.finding, error.shown, error.seen = finding, shown, seen
+    return error
