@@ -495,13 +495,19 @@ def _corroborate(turn: _Turn, event: pb.StatementRecorded) -> None:
     if not who.intersection(event.speakers):
         return
     part = turn.touch(state.statements, event.in_reply_to)
-    said = (
-        pb.CORROBORATION_CONFIRMED
-        if event.act == pb.STATEMENT_ACT_CONFIRM
-        else pb.CORROBORATION_DENIED
-    )
-    part.corroboration = said if part.corroboration in {0, said} else pb.CORROBORATION_DISPUTED
     part.corroborated_by.append(event.statement_id)
+    part.corroboration = _borne_out(state, part)
+
+
+def _borne_out(state: pb.Negotiation, part: pb.Statement) -> pb.Corroboration.ValueType:
+    """What the statements that confirm or deny another one come to."""
+    acts = {state.statements[other].facts.act for other in part.corroborated_by}
+    if len(acts) > 1:
+        return pb.CORROBORATION_DISPUTED
+    if acts:
+        confirmed = pb.STATEMENT_ACT_CONFIRM in acts
+        return pb.CORROBORATION_CONFIRMED if confirmed else pb.CORROBORATION_DENIED
+    return pb.CORROBORATION_UNSPECIFIED
 
 
 def _statement_retracted(turn: _Turn, event: pb.StatementRetracted) -> None:
@@ -512,6 +518,11 @@ def _statement_retracted(turn: _Turn, event: pb.StatementRetracted) -> None:
     made_by = set(part.facts.speakers or part.facts.attributed_to)
     gone = made_by <= set(part.retracted_by)
     turn.turn(part, pb.STATEMENT_STATUS_RETRACTED if gone else pb.STATEMENT_STATUS_STANDS, event.by)
+    about = turn.state.statements.get(part.facts.in_reply_to)
+    if gone and about is not None and event.statement_id in about.corroborated_by:
+        about = turn.touch(turn.state.statements, part.facts.in_reply_to)
+        about.corroborated_by.remove(event.statement_id)
+        about.corroboration = _borne_out(turn.state, about)
 
 
 def _position_taken(turn: _Turn, event: pb.PositionTaken) -> None:

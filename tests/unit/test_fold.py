@@ -718,6 +718,19 @@ def test_a_statement_is_borne_out_by_those_who_should_know(
     assert len(statement.blame) == 1 + len(statement.corroborated_by)
 
 
+def test_a_denial_that_was_taken_back_does_not_count() -> None:
+    taken_back = draft(pb.StatementRetracted(statement_id="u", by=["nissan"]))
+    replies = [reply("t", CONFIRM, "nissan"), reply("u", DENY, "nissan")]
+
+    before = state_of(*BEGINNING, rumour("nissan"), *replies).statements["s"]
+    after = state_of(*BEGINNING, rumour("nissan"), *replies, taken_back).statements["s"]
+
+    assert before.corroboration == pb.CORROBORATION_DISPUTED
+    assert after.corroboration == pb.CORROBORATION_CONFIRMED
+    assert list(after.corroborated_by) == ["t"]
+    assert list(after.blame) == [*before.blame, before.blame[-1] + 1]
+
+
 def test_the_statement_that_was_confirmed_is_otherwise_untouched() -> None:
     before = state_of(*BEGINNING, rumour("nissan")).statements["s"]
     after = state_of(*BEGINNING, rumour("nissan"), reply("t", CONFIRM, "nissan")).statements["s"]
