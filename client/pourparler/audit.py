@@ -105,6 +105,8 @@ class Audit(NamedTuple):
     """What they were checked against; None where nothing was signed by a key that was given."""
     state: pb.Negotiation | None
     """What they fold to; None where that cannot be said."""
+    signed: str = ""
+    """The checkpoint as it was given, to be kept where the verdict is SOUND."""
 
 
 class Auditor:
@@ -127,7 +129,7 @@ class Auditor:
         self._negotiation = negotiation
         self._findings: dict[Finding, None] = {}
         self._verdict = Verdict.SOUND
-        self._since = self._verified(since) if since else None
+        self._since = self._verified(since, "The older checkpoint") if since else None
         self._first_root: bytes | None = None  # set while the records are read a second time
         self._withheld: dict[tuple[int, str], None] = {}
         self._amendments = Amendments()
@@ -300,7 +302,7 @@ class Auditor:
         folded = self._folded()
         if state is not None and folded is not None:
             self._compare(folded, state)
-        return Audit(self._verdict, tuple(self._findings), size, root, checkpoint, folded)
+        return Audit(self._verdict, tuple(self._findings), size, root, checkpoint, folded, signed)
 
     def _check_size(self, checkpoint: Checkpoint, size: int, root: bytes) -> None:
         signed_for = f"The checkpoint is of {checkpoint.size} entries"
@@ -344,8 +346,8 @@ class Auditor:
         text = f"The entries fold to another state than the one given: {part} differs."
         self._found("state differs", text, part=part)
 
-    def _verified(self, signed: str) -> Checkpoint | None:
-        found = checked(signed, self.origin, self._keys)
+    def _verified(self, signed: str, what: str = "The checkpoint") -> Checkpoint | None:
+        found = checked(signed, self.origin, self._keys, what=what)
         if isinstance(found, Finding):
             self._add(found)
             return None
@@ -362,26 +364,27 @@ class Auditor:
             self._findings[finding] = None
 
 
-def checked(signed: str, origin: str, keys: Sequence[VerifierKey]) -> Checkpoint | Finding:
+def checked(
+    signed: str, origin: str, keys: Sequence[VerifierKey], *, what: str = "The checkpoint"
+) -> Checkpoint | Finding:
     """The checkpoint of this origin that one of the keys has signed, or why it is none."""
     try:
         note = parse_note(signed)
         checkpoint = parse_checkpoint(note.text)
     except CheckpointError as error:
-        return _finding("checkpoint unreadable", f"The checkpoint cannot be read: {error}.")
+        return _finding("checkpoint unreadable", f"{what} cannot be read: {error}.")
     by = {(one.name, one.key_id) for one in note.signatures}
     known = [key for key in keys if (key.name, key.key_id) in by]
     if not known:
-        return _finding(
-            "not signed", "The checkpoint is not signed by any of the keys that were given."
-        )
+        text = f"{what} is not signed by any of the keys that were given."
+        return _finding("not signed", text)
     try:
         for key in known:
             key.verify(note)
     except CheckpointError as error:
-        return _finding("signature invalid", f"The checkpoint was changed: {error}.")
+        return _finding("signature invalid", f"{what} was changed: {error}.")
     if checkpoint.origin != origin:
-        text = f"The checkpoint is of {checkpoint.origin!r}, not of {origin!r}."
+        text = f"{what} is of {checkpoint.origin!r}, not of {origin!r}."
         return _finding("another origin", text)
     return checkpoint
 

@@ -12,8 +12,10 @@ from google.protobuf.message import Message
 from rich.console import Console
 
 from pourparler import v1 as pb
+from pourparler.audit import Verdict
 from pourparler.calls import TARGET
-from pourparler.cli import asking, demonstrating, drafting, failing, wording
+from pourparler.checkpoint import VerifierKey, origin_of
+from pourparler.cli import asking, auditing, demonstrating, drafting, failing, wording
 from pourparler.cli import diff as diff_page
 from pourparler.cli import history as history_page
 from pourparler.cli import importing as imports
@@ -56,7 +58,8 @@ def pourparler(**_options: object) -> None:
 
     NEGOTIATION is the id of one, with or without `negotiations/` before it. Answers are tables in a
     terminal and plain lines in a pipe; --json gives ProtoJSON. Exit codes: 0 fine, 1 refused or not
-    found, 2 not understood, 3 the service is away.
+    found, 2 not understood, 3 the service is away; of an audit also 4 manipulated, 5 incomplete, 6
+    cannot tell.
     """
 
 
@@ -418,6 +421,34 @@ def record(
         known = wording.basis(entry.facts.provenance)
         told = history_page.describe(entry, Names())
         page.line(f"{done} #{entry.header.version} ({known}): {told}")
+
+
+@pourparler.command()
+@click.argument("negotiation")
+@auditing.options
+@asking.json_option
+def audit(
+    negotiation: str,
+    keys: tuple[VerifierKey, ...],
+    since: str,
+    save: Path | None,
+    *,
+    as_json: bool,
+) -> int:
+    """Check the whole record of a negotiation, believing nothing but the key.
+
+    Every entry is checked against what the service has signed, and folded anew; the state that the
+    service gives has to be the same. Exit codes: 0 sound, 4 manipulated, 5 incomplete, 6 cannot
+    tell.
+    """
+    client = asking.client()
+    with auditing.progress() as progress:
+        found = client.audit(negotiation, keys=keys, since=since, progress=progress)
+    origin = origin_of(keys[0].name, negotiation.removeprefix("negotiations/"))
+    code = auditing.tell(_page(), found, origin, compared=True, as_json=as_json)
+    if save is not None and found.verdict is Verdict.SOUND:
+        auditing.save(save, found.signed)
+    return code
 
 
 @pourparler.command("import")

@@ -1,0 +1,197 @@
+"""What an audit is asked on the command line, and how it is told: verdict, findings, exit code."""
+
+import contextlib
+import json
+import os
+import tempfile
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+from pourparler.audit import MOST_FINDINGS, Audit, Verdict
+from pourparler.checkpoint import ED25519, CheckpointError, VerifierKey
+from pourparler.cli import wording
+from pourparler.cli.page import Column, Page, Table
+from pourparler.cli.safe import harmless
+
+EXIT_CODES: Mapping[Verdict, int] = {
+    Verdict.SOUND: 0,
+    Verdict.MANIPULATED: 4,
+    Verdict.INCOMPLETE: 5,
+    Verdict.CANNOT_TELL: 6,
+}
+
+_STYLES = {
+    Verdict.SOUND: "bold green",
+    Verdict.MANIPULATED: "bold red",
+    Verdict.INCOMPLETE: "bold yellow",
+    Verdict.CANNOT_TELL: "bold yellow",
+}
+_SAYINGS = {
+    Verdict.MANIPULATED: "this is not what was signed for, or it contradicts itself.",
+    Verdict.INCOMPLETE: "something is missing; that the rest is as it was, is not shown.",
+    Verdict.CANNOT_TELL: "what is needed to tell is not here.",
+}
+_STATELESS = " Its state was not compared with any."
+
+_Command = TypeVar("_Command", bound=Callable[..., Any])
+
+
+class Key(click.ParamType[VerifierKey]):
+    """A verifier key of a log."""
+
+    name = "VKEY"
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> VerifierKey:
+        """The key."""
+        if isinstance(value, VerifierKey):
+            return value
+        try:
+            key = VerifierKey.parse(str(value).strip())
+        except CheckpointError as error:
+            self.fail(f"{error}.", param, ctx)
+        if key.algorithm != ED25519:
+            self.fail("this is the key of a witness, not of a log.", param, ctx)
+        return key
+
+
+def _one_service(
+    context: click.Context, option: click.Parameter, keys: tuple[VerifierKey, ...]
+) -> tuple[VerifierKey, ...]:
+    if len({key.name for key in keys}) > 1:
+        raise click.BadParameter("the keys of one service go by one name.", context, option)
+    return keys
+
+
+def _text(context: click.Context, option: click.Parameter, path: Path | None) -> str:
+    if path is None:
+        return ""
+    try:
+        return path.read_bytes().decode()
+    except (OSError, UnicodeDecodeError) as error:
+        raise click.BadParameter(f"{path} cannot be read: {error}.", context, option) from error
+
+
+def options(command: _Command) -> _Command:
+    """The options of every audit: --key, --since and --save."""
+    key = click.option(
+        "--key",
+        "keys",
+        type=Key(),
+        required=True,
+        multiple=True,
+        callback=_one_service,
+        help="A verifier key of the service, had by another way than from it; one of several does.",
+    )
+    since = click.option(
+        "--since",
+        type=click.Path(exists=True, dir_okay=False, path_type=Path),
+        metavar="FILE",
+        callback=_text,
+        help="An older checkpoint: the record has to begin with what it signed for.",
+    )
+    save = click.option(
+        "--save",
+        type=click.Path(dir_okay=False, path_type=Path),
+        metavar="FILE",
+        help="Keep the checkpoint here, for the next --since, if all is sound.",
+    )
+    return key(since(save(command)))
+
+
+@contextlib.contextmanager
+def progress() -> Iterator[Callable[[int, int], None]]:
+    """Tells in a terminal how many entries were read, and of how many."""
+    console = Console(stderr=True, markup=False, highlight=False, emoji=False)
+    shown = Progress(
+        TextColumn("{task.description}", markup=False),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeRemainingColumn(),
+        console=console,
+        transient=True,
+        disable=not console.is_terminal,
+    )
+    task = shown.add_task("checking")
+
+    def tell(read: int, of: int) -> None:
+        shown.update(task, completed=read, total=of or None)
+
+    with shown:
+        yield tell
+
+
+def save(path: Path, signed: str) -> None:
+    """Keep a checkpoint: in place of the older one at once, or not at all."""
+    fresh = ""
+    try:
+        handle, fresh = tempfile.mkstemp(prefix=f"{path.name}.", dir=path.parent)
+        with os.fdopen(handle, "wb") as file:
+            file.write(signed.encode())
+            file.flush()
+            os.fsync(file.fileno())
+        Path(fresh).replace(path)
+    except OSError as error:
+        if fresh:
+            Path(fresh).unlink(missing_ok=True)
+        raise click.ClickException(f"{path} cannot be written: {error.strerror}.") from error
+
+
+def tell(page: Page, audit: Audit, origin: str, *, compared: bool, as_json: bool) -> int:
+    """Tell what an audit came to; the exit code.
+
+    `compared` says whether a state was there to be compared.
+    """
+    if as_json:
+        print(json.dumps(_in_json(audit, origin)))
+        return EXIT_CODES[audit.verdict]
+    entries = wording.count(audit.size, "entry", "entries")
+    if audit.verdict is Verdict.SOUND:
+        state = " The state is theirs." if compared else _STATELESS
+        said = f"{entries} of {harmless(origin)}, just as they were signed for.{state}"
+    else:
+        said = f"{_SAYINGS[audit.verdict]} {entries} of {harmless(origin)} were read."
+    page.line(f"{audit.verdict.value.capitalize()}: {said}", _STYLES[audit.verdict])
+    if audit.checkpoint is not None:
+        page.line(f"checkpoint {audit.checkpoint.size} {audit.checkpoint.root.hex()}")
+    rows = [
+        (
+            finding.verdict.value,
+            finding.name,
+            f"#{finding.version}" if finding.version else "-",
+            harmless(finding.part) or "-",
+            harmless(finding.text),
+        )
+        for finding in audit.findings
+    ]
+    if rows:
+        columns = [Column(title) for title in ("verdict", "finding", "version", "part")]
+        page.table(Table("Findings", [*columns, Column("what", text=True)], list(rows)))
+    if len(rows) == MOST_FINDINGS:
+        page.line(f"There may be more: these are the first {MOST_FINDINGS}.")
+    return EXIT_CODES[audit.verdict]
+
+
+def _in_json(audit: Audit, origin: str) -> dict[str, Any]:
+    return {
+        "verdict": audit.verdict.value,
+        "origin": origin,
+        "size": audit.size,
+        "root": audit.root.hex(),
+        "findings": [
+            {
+                "verdict": finding.verdict.value,
+                "name": finding.name,
+                "version": finding.version,
+                "part": finding.part,
+                "text": finding.text,
+            }
+            for finding in audit.findings
+        ],
+    }
