@@ -89,9 +89,9 @@ class Limit:
 class Guard:
     """Wraps methods of servicers into handlers of raw bytes. Belongs to the event loop's thread.
 
-    A servicer's method takes the parsed request and the Call. One that answers once is a coroutine
-    function that returns a message, or its bytes; one that answers with a stream is an async
-    generator of messages, or their bytes.
+    A servicer's method takes the parsed request, or the stream of them, and the Call. One that
+    answers once is a coroutine function that returns a message, or its bytes; one that answers with
+    a stream is an async generator of messages, or their bytes.
     """
 
     def __init__(
@@ -143,6 +143,8 @@ class Guard:
         self, method: MethodDescriptor, call: Callable[..., Any]
     ) -> "grpc.RpcMethodHandler[Any, Any]":
         # Without a deserializer the bytes come as they are: gRPC would answer garbage as UNKNOWN.
+        if method.client_streaming and not method.server_streaming:
+            return grpc.stream_unary_rpc_method_handler(self._stream_unary(method, call))
         if method.client_streaming:
             return grpc.stream_stream_rpc_method_handler(self._stream_stream(method, call))
         if method.server_streaming:
@@ -185,6 +187,22 @@ class Guard:
 
         return handler
 
+    def _stream_unary(
+        self,
+        method: MethodDescriptor,
+        call: Callable[[AsyncIterator[Any], Call], Awaitable[Message | bytes]],
+    ) -> Any:
+        request_type = GetMessageClass(method.input_type)
+
+        async def handler(received: AsyncIterator[bytes], context: _Context) -> bytes:
+            async with self._answering(method, context):
+                known = Call(access.caller(context.peer()), self._deadline(context, None))
+                with self._streams.place():
+                    return _bytes(await call(self._requests(request_type, received), known))
+            raise AssertionError("a call that fails is aborted")
+
+        return handler
+
     def _stream_stream(
         self,
         method: MethodDescriptor,
@@ -193,16 +211,18 @@ class Guard:
         request_type = GetMessageClass(method.input_type)
 
         async def handler(received: AsyncIterator[bytes], context: _Context) -> None:
-            async def requests() -> AsyncIterator[Message]:
-                async for data in received:
-                    yield self._parsed(request_type, data)
-
             async with self._answering(method, context):
                 known = Call(access.caller(context.peer()), self._deadline(context, None))
                 with self._streams.place():
-                    await _written(call(requests(), known), context)
+                    await _written(call(self._requests(request_type, received), known), context)
 
         return handler
+
+    async def _requests(
+        self, request_type: type[Message], received: AsyncIterator[bytes]
+    ) -> AsyncIterator[Message]:
+        async for data in received:
+            yield self._parsed(request_type, data)
 
     @contextlib.asynccontextmanager
     async def _answering(self, method: MethodDescriptor, context: _Context) -> AsyncIterator[None]:

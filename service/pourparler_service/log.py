@@ -6,11 +6,14 @@ from google.protobuf.timestamp_pb2 import Timestamp
 
 from pourparler import v1 as pb
 from pourparler.checkpoint import tlog_proof
+from pourparler_service import copies
 from pourparler_service.keys import Signer
 from pourparler_service.negotiations import Negotiation, Negotiations
 from pourparler_service.refusal import refuse
 from pourparler_service.sealing import unseal
 from pourparler_service.store import Store
+
+_SHOWN = 10
 
 
 class Proof(NamedTuple):
@@ -20,8 +23,18 @@ class Proof(NamedTuple):
     checkpoint: str
 
 
+class _Head(NamedTuple):
+    """A version with a signed checkpoint; and what makes it a copy, if it is one."""
+
+    size: int
+    checkpoint: str
+    copy: pb.Copy | None = None
+
+
 class Log:
     """Proves what readers see: committed entries only.
+
+    Of a copy, it gives out the checkpoints that came with it, and signs none.
 
     Every method blocks on the store and raises Refusal.
     """
@@ -35,12 +48,12 @@ class Log:
     def checkpoint(self, id_: str, version: int | None) -> pb.GetCheckpointResponse:
         """The checkpoint at a version, or at the last one."""
         with self._negotiations.current(id_) as negotiation:
-            size = _version(negotiation, version, "version")
+            head = self._head(negotiation, version, "version")
+            recorded = self._recorded(negotiation, head.size)
             return pb.GetCheckpointResponse(
-                checkpoint=self._signed(negotiation, size),
-                computed_at=pb.ComputedAt(
-                    version=size, record_time=self._recorded(negotiation, size)
-                ),
+                checkpoint=head.checkpoint,
+                computed_at=pb.ComputedAt(version=head.size, record_time=recorded),
+                copy=head.copy,
             )
 
     def inclusion(
@@ -48,11 +61,10 @@ class Log:
     ) -> pb.GetInclusionProofResponse:
         """The proof that an entry is in the log at a version, or at the last one."""
         with self._negotiations.current(id_) as negotiation:
-            size = _version(negotiation, at_version, "at_version")
+            size, checkpoint, _ = self._head(negotiation, at_version, "at_version")
             if not 1 <= version <= size:
                 _beyond(version, size, "version")
             hashes = negotiation.tree.prove_inclusion(version - 1, size)
-            checkpoint = self._signed(negotiation, size)
         stored = self._store.read(id_, after=version - 1, upto=version)[0]
         return pb.GetInclusionProofResponse(
             hashes=hashes,
@@ -66,18 +78,42 @@ class Log:
     ) -> pb.GetConsistencyProofResponse:
         """The proof that the log at a version, or the last one, begins with that at an earlier."""
         with self._negotiations.current(id_) as negotiation:
-            size = _version(negotiation, to_version, "to_version")
+            size, checkpoint, _ = self._head(negotiation, to_version, "to_version")
             if not 1 <= from_version <= size:
                 _beyond(from_version, size, "from_version")
             return pb.GetConsistencyProofResponse(
                 hashes=negotiation.tree.prove_consistency(from_version, size),
-                checkpoint=self._signed(negotiation, size),
+                checkpoint=checkpoint,
             )
 
-    def _signed(self, negotiation: Negotiation, size: int) -> str:
+    def _head(self, negotiation: Negotiation, version: int | None, field: str) -> _Head:
+        """The version that is asked for, or the last one, with its checkpoint."""
+        if negotiation.copied:
+            return self._copied(negotiation, version, field)
+        size = _version(negotiation, version, field)
         root = negotiation.tree.root(size)
         recorded = self._recorded(negotiation, size)
-        return self._signer.checkpoint(negotiation.id, size, root, recorded)
+        return _Head(size, self._signer.checkpoint(negotiation.id, size, root, recorded))
+
+    def _copied(self, negotiation: Negotiation, version: int | None, field: str) -> _Head:
+        # Read after the entries, it may know of more than they go to by now.
+        known = {
+            one.version: one
+            for one in copies.kept(self._store, negotiation.id)
+            if one.version <= negotiation.version
+        }
+        size = max(known) if version is None else _version(negotiation, version, field)
+        if size not in known:
+            versions = ", ".join(map(str, list(known)[-_SHOWN:]))
+            refuse(
+                pb.ERROR_REASON_CHECKPOINT_NOT_FOUND,
+                f"The negotiation is a copy, which came without a checkpoint of version {size};"
+                f" there are those of {versions}.",
+                field,
+                version=str(size),
+                versions=versions,
+            )
+        return _Head(size, known[size].checkpoint, known[size])
 
     def _recorded(self, negotiation: Negotiation, version: int) -> Timestamp:
         if version == negotiation.version:

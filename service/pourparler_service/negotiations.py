@@ -19,7 +19,7 @@ from pourparler.proof import Tree
 from pourparler_service import dates
 from pourparler_service.refusal import refuse
 from pourparler_service.sealing import leaf, unseal
-from pourparler_service.store import Store
+from pourparler_service.store import COPIES, Store
 
 HELD_ENTRIES = 200_000
 """How many entries the negotiations held for readers may have together."""
@@ -50,12 +50,16 @@ class Negotiation:
         self.record_time = Timestamp()
         self.requests: dict[str, tuple[int, int]] = {}
         self.tree = Tree()
+        self.copied = False
         self._store = store
         self._uncommitted: list[pb.Entry] = []
 
     def catch_up(self) -> None:
         """Take in what the store has beyond this version."""
         stored = self._store.read(self.id, after=self.version)
+        if stored and not self.version:
+            # Stored together with the first entries, and never changed.
+            self.copied = self._store.last_version(COPIES + self.id) > 0
         entries = [unseal(one.data) for one in stored]
         if any(map(is_amending, entries)):
             self.state = fold([*self.history(), *entries])

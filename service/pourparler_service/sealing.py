@@ -11,6 +11,7 @@ from google.protobuf.message import Message
 from google.protobuf.timestamp_pb2 import Timestamp
 
 from pourparler import v1 as pb
+from pourparler.contract import entry_type
 from pourparler.proof import leaf_hash
 
 FORMAT = 1
@@ -60,6 +61,12 @@ def unseal(stored: bytes) -> pb.Entry:
 def leaf(stored: bytes) -> bytes:
     """The hash of an entry's leaf in the log of its negotiation."""
     return leaf_hash(pb.Record.FromString(stored).header)
+
+
+def topic(facts: pb.Facts) -> str:
+    """The full name of the type of an entry, under which it is stored."""
+    known = entry_type(facts)
+    return str(known.descriptor.full_name) if known else ""
 
 
 def framed(field_number: int, data: bytes) -> bytes:

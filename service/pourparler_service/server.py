@@ -30,6 +30,7 @@ from pourparler_service.keys import KeyFileError, Signer, make_key, read_key, wr
 from pourparler_service.log import Log
 from pourparler_service.negotiations import Negotiations
 from pourparler_service.servicers.audit import AuditServicer
+from pourparler_service.servicers.copy import CopyServicer
 from pourparler_service.servicers.health import HealthServicer
 from pourparler_service.servicers.negotiation import NegotiationServicer
 from pourparler_service.servicers.record import RecordServicer
@@ -133,7 +134,7 @@ async def _serve(
             on_store_failure=health.look_soon,
         )
         server = grpc.aio.server(options=options(settings))
-        server.add_generic_rpc_handlers(_handlers(rooms, guard, health))
+        server.add_generic_rpc_handlers(_handlers(settings, rooms, guard, health))
         with _as_serve_error(settings):
             port = server.add_insecure_port(settings.address)
         await server.start()
@@ -157,15 +158,14 @@ async def _serve(
 
 
 def _handlers(
-    rooms: Rooms, guard: Guard, health: HealthServicer
+    settings: Settings, rooms: Rooms, guard: Guard, health: HealthServicer
 ) -> tuple[grpc.GenericRpcHandler, ...]:
     reflecting = ReflectionServicer((*_SERVICES, _HEALTH.full_name, _REFLECTION.full_name))
     return (
+        guard.handlers(_RECORD, RecordServicer(rooms.writer, rooms.threads)),
         guard.handlers(
             _RECORD,
-            RecordServicer(
-                rooms.writer, rooms.copies, rooms.threads, copy_bytes=settings.copy_bytes
-            ),
+            CopyServicer(rooms.writer, rooms.copies, rooms.threads, copy_bytes=settings.copy_bytes),
         ),
         guard.handlers(
             _NEGOTIATION, NegotiationServicer(rooms.negotiations, rooms.catalogue, rooms.threads)

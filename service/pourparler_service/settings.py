@@ -26,6 +26,8 @@ class Settings:
     """The files of the signing keys. None: one of the service's own, made in the data folder."""
     request_bytes: int = 1 << 20
     """The largest request. Its receipt, which is longer, then fits into what clients receive."""
+    copy_bytes: int = 256 << 20
+    """The largest bundle of which a copy is taken: what is held in memory while it is checked."""
     unary_calls: int = 1_000
     """How many calls that are answered with one message may be under way at once."""
     streams: int = 64

@@ -25,6 +25,12 @@ from eventsourcing.utils import EnvType, strtobool
 SQLITE = "eventsourcing.sqlite"
 IN_MEMORY = "eventsourcing.popo"
 
+COPIES = "copies:"
+"""Before the id of a negotiation: where it stands, in place of entries, that it is a copy.
+
+Permanent. No id of a negotiation has a colon.
+"""
+
 _FULL = 2
 
 
@@ -178,14 +184,22 @@ class Store:
     def scan(self, after: int, limit: int) -> list[tuple[int, Stored]]:
         """Entries of all negotiations above the position `after`, each with its position.
 
-        Positions may have gaps.
+        Positions may have gaps. What stands beside the entries is left out.
         """
         reads = self._reads
         with _as_unavailable():
-            found = reads.recorder.select_notifications(
+            while found := reads.recorder.select_notifications(
                 start=after, limit=limit, inclusive_of_start=False
-            )
-            return [(one.id, cast("Stored", reads.mapper.to_domain_event(one))) for one in found]
+            ):
+                entries = [
+                    (one.id, cast("Stored", reads.mapper.to_domain_event(one)))
+                    for one in found
+                    if not str(one.originator_id).startswith(COPIES)
+                ]
+                if entries:
+                    return entries
+                after = found[-1].id
+            return []
 
     def position(self) -> int:
         """The position of the last entry; 0 if there is none."""

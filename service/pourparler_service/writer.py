@@ -13,14 +13,13 @@ from typing import NamedTuple
 from google.protobuf.timestamp_pb2 import Timestamp
 
 from pourparler import v1 as pb
-from pourparler.contract import entry_type
 from pourparler.fold import Undo
 from pourparler_service import rules
 from pourparler_service.keys import Signer
 from pourparler_service.negotiations import Negotiation
 from pourparler_service.refusal import Refusal, Violation, quoted, refuse
-from pourparler_service.sealing import framed, seal, unseal
-from pourparler_service.store import ConflictError, Store, Stored, StoreUnavailableError
+from pourparler_service.sealing import framed, seal, topic, unseal
+from pourparler_service.store import COPIES, ConflictError, Store, Stored, StoreUnavailableError
 
 WAITING_GROUPS = 4_096
 """How many groups may wait for the writer; the next one is refused at once."""
@@ -49,11 +48,29 @@ class Group(NamedTuple):
     deadline: float | None = None  # on the clock of time.monotonic
 
 
-class _Call(NamedTuple):
-    """A group that waits, and where its caller waits for the receipt."""
+class Copying(NamedTuple):
+    """Entries of another service that were checked, to be stored all together as they are."""
 
-    group: Group
+    negotiation: str
+    caller: str
+    after: int
+    """The version that the copy has to have before; 0 if there is to be none yet."""
+    records: Sequence[Stored]
+    checkpoint: str
+    verifier_keys: Sequence[str]
+    deadline: float | None = None  # on the clock of time.monotonic
+
+
+class _Call(NamedTuple):
+    """What waits for the writer, and where its caller waits for the receipt."""
+
+    asked: Group | Copying
     receipt: Future[bytes]
+
+    def entries(self) -> int:
+        """How many entries it is about."""
+        asked = self.asked
+        return len(asked.drafts if isinstance(asked, Group) else asked.records)
 
 
 class _Unsigned(NamedTuple):
@@ -69,7 +86,7 @@ class _Accepted(NamedTuple):
     """A call that will be answered with this receipt once the batch is on disk."""
 
     call: _Call
-    receipt: _Unsigned
+    receipt: _Unsigned | None  # a copy has none
 
 
 class Writer:
@@ -115,7 +132,13 @@ class Writer:
 
         A future that is cancelled before its group is taken up leaves nothing behind.
         """
-        call = _Call(group, Future())
+        return self._wait(_Call(group, Future()))
+
+    def copy(self, copying: Copying) -> Future[bytes]:
+        """Hand in what is to be copied. As with `submit`, but the future gives no bytes."""
+        return self._wait(_Call(copying, Future()))
+
+    def _wait(self, call: _Call) -> Future[bytes]:
         with self._line_changed:
             if self._closed:
                 refuse(pb.ERROR_REASON_SHUTTING_DOWN, "The service is shutting down. Try again.")
@@ -163,7 +186,7 @@ class Writer:
                     call = self._line.popleft()
                     if call.receipt.set_running_or_notify_cancel():
                         batch.append(call)
-                        entries += len(call.group.drafts)
+                        entries += call.entries()
         return batch
 
     def _write(self, batch: Sequence[_Call], attempt: int = 1) -> None:
@@ -176,7 +199,7 @@ class Writer:
         accepted: list[_Accepted] = []
         for call in batch:
             try:
-                accepted.append(_Accepted(call, self._decide(call.group, records)))
+                accepted.append(_Accepted(call, self._taken_up(call.asked, records)))
             except Refusal as refusal:
                 call.receipt.set_exception(refusal)
             except StoreUnavailableError as error:
@@ -205,7 +228,7 @@ class Writer:
         for id_ in {one.negotiation for one in records}.intersection(self._held):
             self._held[id_].committed()
         for one in accepted:
-            one.call.receipt.set_result(self._receipt(one.receipt))
+            one.call.receipt.set_result(self._receipt(one.receipt) if one.receipt else b"")
         if self._loaded:
             self._shrink()
 
@@ -231,14 +254,61 @@ class Writer:
         except StoreUnavailableError:
             return False
 
-    def _decide(self, group: Group, records: list[Stored]) -> _Unsigned:
-        """The receipt of a group, its entries added to the records.
+    def _taken_up(self, asked: Group | Copying, records: list[Stored]) -> _Unsigned | None:
+        """The receipt of what was handed in, its entries added to the records.
 
         Or a Refusal, and all is as it was.
         """
-        if group.deadline is not None and time.monotonic() > group.deadline:
+        if asked.deadline is not None and time.monotonic() > asked.deadline:
             refuse(pb.ERROR_REASON_DEADLINE, "The deadline had passed before anything was done.")
+        if isinstance(asked, Group):
+            return self._decide(asked, records)
+        self._copy(asked, records)
+        return None
+
+    def _copy(self, copying: Copying, records: list[Stored]) -> None:
+        """Add the entries of a copy to the records, and beside them that it is one."""
+        id_ = copying.negotiation
+        before = [one.version for one in records if one.negotiation == id_]
+        version = before[-1] if before else self._store.last_version(id_)
+        if version != copying.after:
+            refuse(
+                pb.ERROR_REASON_VERSION_MISMATCH,
+                f"The negotiation came to version {version} in the meantime. Try again.",
+                expected_version=str(copying.after),
+                version=str(version),
+            )
+        kept = pb.Copy(
+            checkpoint=copying.checkpoint,
+            version=copying.records[-1].version,
+            verifier_keys=copying.verifier_keys,
+            copied_by=copying.caller,
+        )
+        kept.copy_time.FromNanoseconds(self._now)
+        beside = COPIES + id_
+        times = self._store.last_version(beside)
+        records.extend(copying.records)
+        records.append(
+            Stored(
+                beside,
+                times + 1,
+                str(pb.Copy.DESCRIPTOR.full_name),
+                kept.SerializeToString(deterministic=True),
+            )
+        )
+        self._held.pop(id_, None)  # read anew from the store, if ever
+
+    def _decide(self, group: Group, records: list[Stored]) -> _Unsigned:
+        """The receipt of a group, its entries added to the records."""
         negotiation = self._load(group.negotiation)
+        if negotiation.copied:
+            refuse(
+                pb.ERROR_REASON_NEGOTIATION_IS_COPY,
+                f"The negotiation '{group.negotiation}' is a copy of a record that another service"
+                " keeps. Record it there, and take a longer copy.",
+                "negotiation",
+                negotiation=group.negotiation,
+            )
         if group.request_id in negotiation.requests:
             return self._first_receipt(negotiation, group, records)
         _check_place(negotiation, group)
@@ -271,7 +341,7 @@ class Writer:
         version = negotiation.version + 1
         data = seal(group.negotiation, version, record_time, draft.facts, draft.words)
         negotiation.advance(data, undo)
-        return Stored(group.negotiation, version, _topic(draft.facts), data)
+        return Stored(group.negotiation, version, topic(draft.facts), data)
 
     def _record_time(self, negotiation: Negotiation) -> Timestamp:
         """Now, by a clock that never runs back within a negotiation."""
@@ -379,11 +449,6 @@ def _completed(draft: pb.Draft, group: Group, state: pb.Negotiation) -> pb.Draft
     result.facts.request_id = group.request_id
     result.facts.recorded_by = group.caller
     return result
-
-
-def _topic(facts: pb.Facts) -> str:
-    known = entry_type(facts)
-    return str(known.descriptor.full_name) if known else ""
 
 
 def _unsigned(negotiation: Negotiation, records: Sequence[Stored]) -> _Unsigned:

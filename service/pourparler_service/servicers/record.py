@@ -6,7 +6,7 @@ import secrets
 import time
 import uuid
 from collections.abc import Sequence
-from concurrent.futures import Executor
+from concurrent.futures import Executor, Future
 
 from pourparler import v1 as pb
 from pourparler_service import dates, shape
@@ -45,25 +45,8 @@ class RecordServicer:
             validate_only=request.validate_only,
             deadline=call.deadline,
         )
-        receipt = await self._receipt(group)
+        receipt = await answered(self._writer.submit(group), group.deadline)
         return framed(pb.RecordResponse.RECEIPT_FIELD_NUMBER, receipt)
-
-    async def _receipt(self, group: Group) -> bytes:
-        future = self._writer.submit(group)
-        answer = asyncio.wrap_future(future)
-        remaining = None if group.deadline is None else group.deadline - time.monotonic()
-        try:
-            await asyncio.wait([answer], timeout=remaining)
-        except asyncio.CancelledError:
-            answer.cancel()  # takes the group out of the line, if it is still there
-            raise
-        if not answer.done() and future.cancel():
-            refuse(
-                pb.ERROR_REASON_DEADLINE,
-                "The deadline passed while the request waited. Nothing was recorded.",
-            )
-        # Taken up: what becomes of it is the truth, even if it comes late.
-        return await answer
 
     async def _settled(self, drafts: Sequence[pb.Draft], size: int) -> Sequence[pb.Draft]:
         """The drafts, settled and of the right shape. What takes long is done on a thread."""
@@ -82,6 +65,24 @@ class RecordServicer:
         else:
             await asyncio.get_running_loop().run_in_executor(self._threads, _settle, drafts)
         return drafts
+
+
+async def answered(future: "Future[bytes]", deadline: float | None) -> bytes:
+    """What the writer answers; given up in time, what was handed in leaves nothing behind."""
+    answer = asyncio.wrap_future(future)
+    remaining = None if deadline is None else deadline - time.monotonic()
+    try:
+        await asyncio.wait([answer], timeout=remaining)
+    except asyncio.CancelledError:
+        answer.cancel()  # takes the group out of the line, if it is still there
+        raise
+    if not answer.done() and future.cancel():
+        refuse(
+            pb.ERROR_REASON_DEADLINE,
+            "The deadline passed while the request waited. Nothing was recorded.",
+        )
+    # Taken up: what becomes of it is the truth, even if it comes late.
+    return await answer
 
 
 def _settle(drafts: Sequence[pb.Draft]) -> None:

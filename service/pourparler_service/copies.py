@@ -1,0 +1,199 @@
+"""Copies: bundles of records that other services keep, checked as a whole before anything is taken.
+
+The keys come from whoever asks for the copy. Entries and checkpoints stay the bytes that they were.
+"""
+
+from collections.abc import Sequence
+from typing import BinaryIO, NamedTuple, NoReturn
+
+from pourparler import v1 as pb
+from pourparler.bundle import Bundle, verify
+from pourparler.checkpoint import (
+    Checkpoint,
+    CheckpointError,
+    VerifierKey,
+    parse_checkpoint,
+    parse_note,
+    verified,
+)
+from pourparler.proof import Frontier
+from pourparler_service import dates, shape
+from pourparler_service.negotiations import Negotiations
+from pourparler_service.refusal import Refusal, quoted, refuse
+from pourparler_service.sealing import leaf, topic, unseal
+from pourparler_service.store import COPIES, Store, Stored
+
+KEYS = 16
+"""How many verifier keys may be given."""
+
+
+class Sound(NamedTuple):
+    """A bundle that was found sound: whose record it is, and what is new of it."""
+
+    negotiation: str
+    before: int
+    """The version of the copy that there is; 0 if there is none."""
+    new: Sequence[Stored]
+    """The entries after that version."""
+    checkpoint: str
+
+
+class Copies:
+    """What is known of the copies in a store. Every method blocks on it and raises Refusal."""
+
+    def __init__(self, store: Store, negotiations: Negotiations) -> None:
+        """Know the copies in this store, held by these."""
+        self._store = store
+        self._negotiations = negotiations
+
+    def check(self, file: BinaryIO, keys: Sequence[str]) -> Sound:
+        """Read a bundle to its end; refuse what does not verify, or not as more of what is here."""
+        origin = _audited(file, _keys(keys)).origin
+        file.seek(0)
+        bundle = Bundle(file)
+        id_, checkpoint = bundle.header.negotiation, bundle.header.checkpoint
+        records = list(bundle.records())
+        _check_form(id_, records)
+        before = self._before(id_, origin, checkpoint, records)
+        new = [
+            Stored(id_, version, topic(unseal(data).facts), data)
+            for version, data in enumerate(records[before:], start=before + 1)
+        ]
+        return Sound(id_, before, new, checkpoint)
+
+    def _before(self, id_: str, origin: str, checkpoint: str, records: Sequence[bytes]) -> int:
+        """The version of the copy that there is, if a sound bundle is of the same log."""
+        if not self._store.last_version(id_):
+            return 0
+        with self._negotiations.current(id_) as negotiation:
+            copied, before = negotiation.copied, negotiation.version
+            both = min(before, len(records))
+            root = negotiation.tree.root(both)
+        first = kept(self._store, id_)[0] if copied else None
+        if first is None or _origin(first.checkpoint) != origin:
+            what = f"a copy from {quoted(_origin(first.checkpoint))}" if first else "of its own"
+            refuse(
+                pb.ERROR_REASON_NEGOTIATION_EXISTS,
+                f"The service has a negotiation '{id_}' already, {what}. A copy has the name of its"
+                " original: take it where that name is free.",
+                negotiation=f"negotiations/{id_}",
+            )
+        _check_pinned(checkpoint, first)
+        frontier = Frontier()
+        for data in records[:both]:
+            frontier.append(leaf(data))
+        if frontier.root() != root:
+            refuse(
+                pb.ERROR_REASON_COPY_DIVERGES,
+                f"The bundle and the copy of '{id_}' differ within their first {both} versions, and"
+                " both are signed: the service that they are from has told two histories. Nothing"
+                " was taken. Keep the bundle: it is the proof.",
+                negotiation=f"negotiations/{id_}",
+                version=str(both),
+            )
+        return before
+
+
+def kept(store: Store, id_: str) -> list[pb.Copy]:
+    """What is kept of a copy beside its entries, the oldest first; empty if it is none."""
+    return [pb.Copy.FromString(one.data) for one in store.read(COPIES + id_)]
+
+
+def _keys(texts: Sequence[str]) -> list[VerifierKey]:
+    field = "verifier_keys"
+    if not texts:
+        refuse(
+            pb.ERROR_REASON_FIELD_REQUIRED,
+            "Give the verifier key of the service that the bundle is from, had from elsewhere than"
+            " the bundle, in the first message.",
+            field,
+        )
+    if len(texts) > KEYS:
+        refuse(
+            pb.ERROR_REASON_LIMIT_EXCEEDED,
+            f"At most {KEYS} verifier keys can be given; these are {len(texts)}.",
+            field,
+            limit=str(KEYS),
+            count=str(len(texts)),
+        )
+    keys = []
+    for place, text in enumerate(texts):
+        try:
+            keys.append(VerifierKey.parse(text))
+        except CheckpointError as error:
+            said = str(error)
+            refuse(
+                pb.ERROR_REASON_FIELD_INVALID,
+                f"This is not a verifier key: {said}.",
+                f"{field}[{place}]",
+            )
+    return keys
+
+
+def _audited(file: BinaryIO, keys: Sequence[VerifierKey]) -> Checkpoint:
+    """The checkpoint of a bundle that is sound."""
+    try:
+        audit = verify(file, keys)
+    except ValueError as error:
+        refuse(pb.ERROR_REASON_FIELD_INVALID, f"Not so: {error}.", "verifier_keys")
+    if audit.findings:
+        first = audit.findings[0]
+        _invalid(f"The bundle is not found sound. {first.text}", first.name)
+    if audit.checkpoint is None or not audit.size:
+        _invalid("The bundle has no entries: there is nothing to copy.")
+    return audit.checkpoint
+
+
+def _check_form(id_: str, records: Sequence[bytes]) -> None:
+    """Refuse what no service of this contract records: readers rely on the form of entries.
+
+    Where the words of an entry were destroyed, that much cannot be said of it.
+    """
+    try:
+        shape.check_id(id_, "")
+    except Refusal as refusal:
+        _invalid(f"The bundle names no negotiation: {refusal}")
+    for data in records:
+        entry = unseal(data)
+        if entry.salts[1]:
+            _check_shape(entry)
+
+
+def _check_shape(entry: pb.Entry) -> None:
+    draft = pb.Draft(facts=entry.facts, words=entry.words)
+    try:
+        shape.settle(draft, dates.bounds)
+        shape.check_draft(draft)
+    except Refusal as refusal:
+        version = entry.header.version
+        _invalid(f"Version {version} is not as a service records it: {refusal}")
+    # What settling takes out of a draft is the service's own.
+    draft.facts.request_id = entry.facts.request_id
+    draft.facts.recorded_by = entry.facts.recorded_by
+    if draft.facts != entry.facts:
+        _invalid(f"The dates of version {entry.header.version} have other bounds than they give.")
+
+
+def _check_pinned(checkpoint: str, first: pb.Copy) -> None:
+    """Refuse what the keys of the first taking do not verify.
+
+    Else whoever makes a key of the same name could put entries of their own into a copy.
+    """
+    try:
+        verified(checkpoint, _origin(first.checkpoint), _keys(first.verifier_keys))
+    except CheckpointError:
+        _invalid(
+            "The bundle is not signed by a key with which the copy was taken first.", "not signed"
+        )
+
+
+def _origin(signed: str) -> str:
+    return parse_checkpoint(parse_note(signed).text).origin
+
+
+def _invalid(text: str, finding: str = "") -> NoReturn:
+    refuse(
+        pb.ERROR_REASON_BUNDLE_INVALID,
+        f"{text} Nothing was taken.",
+        **({"finding": finding} if finding else {}),
+    )
