@@ -183,6 +183,8 @@ def verify(data: bytes, service: str, keys: Keys) -> Iterator[Finding]:
                 yield from log.take(frame)
             else:
                 header = message(frame, "bbb", strictly=True)
+                texts = [text.decode(errors="replace").encode() for text in header]
+                expect(texts == header, "the header is no text")
                 log = Log(header[0])
     except Finding as finding:
         expect(finding.args[0] != MANIPULATED, finding.args[1])

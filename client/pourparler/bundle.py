@@ -5,7 +5,7 @@ nothing can be changed, added or left out without being noticed.
 """
 
 import hashlib
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import BinaryIO, TypeVar
 
 from google.protobuf.message import DecodeError, Message
@@ -45,26 +45,43 @@ class BundleDamaged(BundleError):
     """A bundle is not as any bundle was ever written."""
 
 
-def write(file: BinaryIO, header: pb.BundleHeader, records: Iterable[bytes]) -> int:
-    """Write a bundle of these records, each as it is stored; how many there are.
+class BundleWriter:
+    """A bundle that is being written: its header, then each record, then its end.
 
     Nothing is checked here: whether a bundle is what it says of itself, verifying tells.
     """
-    digest = hashlib.sha256()
 
-    def put(data: bytes) -> None:
-        digest.update(data)
-        file.write(data)
+    def __init__(self, file: BinaryIO, header: pb.BundleHeader) -> None:
+        """Write up to the end of the header."""
+        self._file = file
+        self._digest = hashlib.sha256()
+        self.count = 0
+        """How many records have been written."""
+        self._put(MAGIC)
+        self._put(_framed(_HEADER, _written(header)))
 
-    put(MAGIC)
-    put(_framed(_HEADER, _written(header)))
-    count = 0
+    def add(self, stored: bytes) -> None:
+        """Write the next record, as it is stored."""
+        self._put(_framed(_RECORD, stored))
+        self.count += 1
+
+    def end(self) -> None:
+        """Write the end: without it, the bundle is cut."""
+        end = pb.BundleEnd(count=self.count, digest=self._digest.digest())
+        self._put(_framed(_END, _written(end)))
+
+    def _put(self, data: bytes) -> None:
+        self._digest.update(data)
+        self._file.write(data)
+
+
+def write(file: BinaryIO, header: pb.BundleHeader, records: Iterable[bytes]) -> int:
+    """Write a whole bundle of these records, each as it is stored; how many there are."""
+    writer = BundleWriter(file, header)
     for stored in records:
-        put(_framed(_RECORD, stored))
-        count += 1
-    end = pb.BundleEnd(count=count, digest=digest.digest())
-    file.write(_framed(_END, _written(end)))
-    return count
+        writer.add(stored)
+    writer.end()
+    return writer.count
 
 
 _FOUND: Mapping[type[BundleError], tuple[str, Verdict]] = {
@@ -157,7 +174,7 @@ class Bundle:
 
 def verify(
     file: BinaryIO,
-    keys: Sequence[VerifierKey],
+    keys: Iterable[VerifierKey | str],
     *,
     negotiation: str = "",
     since: str = "",
@@ -168,7 +185,7 @@ def verify(
     Without the id of a negotiation it is that of the one it says that it is of. `since` is an older
     signed checkpoint that the record has to begin with; `progress` is told how many records were
     read. A file that can be read twice is, where the state needs it. Raises ValueError if the keys
-    are not those of one service.
+    are not those with which one service signs its logs.
     """
     start = file.tell() if file.seekable() else None
     try:

@@ -595,7 +595,7 @@ def test_progress_is_told() -> None:
 
 
 def test_keys_of_two_services_verify_nothing() -> None:
-    with pytest.raises(ValueError, match="one service"):
+    with pytest.raises(ValueError, match="go by one name"):
         verify(io.BytesIO(WHOLE), [signing.KEY.verifier_key, BY_ANOTHER.verifier_key])
 
 
