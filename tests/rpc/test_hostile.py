@@ -691,15 +691,14 @@ GARBAGE = {
 @pytest.mark.parametrize("garbage", GARBAGE)
 def test_garbage_on_the_port_harms_nobody_else(table: Service, garbage: str) -> None:
     host, _, port = table.address.rpartition(":")
-    for _ in range(3):
-        with socket.create_connection((host, int(port)), timeout=5) as connection:
-            connection.settimeout(0.2)
-            with contextlib.suppress(OSError):
-                connection.sendall(GARBAGE[garbage])
-                while connection.recv(65_536):
-                    pass
+    with socket.create_connection((host, int(port)), timeout=5) as connection:
+        connection.settimeout(0.2)
+        with contextlib.suppress(OSError):
+            connection.sendall(GARBAGE[garbage])
+            while connection.recv(65_536):
+                pass
 
-            assert table.state("table").computed_at.version == 4
+        assert table.state("table").computed_at.version == 4
 
 
 def test_connections_that_say_nothing_keep_nobody_out(table: Service) -> None:
