@@ -131,6 +131,7 @@ class Auditor:
         self._verdict = Verdict.SOUND
         self._since = self._verified(since, "The older checkpoint") if since else None
         self._first_root: bytes | None = None  # set while the records are read a second time
+        self._cut = False
         self._withheld: dict[tuple[int, str], None] = {}
         self._amendments = Amendments()
         self._begin()
@@ -283,6 +284,7 @@ class Auditor:
 
     def cut(self, why: str) -> None:
         """Say that there were to be more records, but they did not come."""
+        self._cut = True
         self._found("cut", why)
 
     def finish(self, signed: str, *, state: pb.Negotiation | None = None) -> Audit:
@@ -292,7 +294,7 @@ class Auditor:
         """
         checkpoint = self._verified(signed)
         size, root = self._frontier.size, self._frontier.root()
-        if self._first_root is not None and self._first_root != root:
+        if self._first_root not in {None, root} and not self._cut:
             text = "Read a second time, the entries were others than the first time."
             self._found("read differently", text)
         if checkpoint is not None:
@@ -308,7 +310,7 @@ class Auditor:
         signed_for = f"The checkpoint is of {checkpoint.size} entries"
         if self._version > checkpoint.size or size > checkpoint.size:
             self._found("entry beyond", f"{signed_for}; there are more.", checkpoint.size + 1)
-        elif self._version < checkpoint.size:
+        elif self._version < checkpoint.size and not self._cut:
             text = f"{signed_for}; they end with version {self._version}."
             self._found("cut", text, self._version + 1)
         elif size == checkpoint.size and root != checkpoint.root:
