@@ -6,7 +6,7 @@ from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterable
 from datetime import date, datetime
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, NamedTuple, Self, TypeVar, Unpack
+from typing import TYPE_CHECKING, Any, BinaryIO, NamedTuple, Self, TypeVar, Unpack
 
 import grpc.aio
 
@@ -17,6 +17,7 @@ from pourparler.auditing import Auditing
 from pourparler.build import Common, opening
 from pourparler.calls import Budget, Progress
 from pourparler.checkpoint import VerifierKey
+from pourparler.exporting import Exporting
 from pourparler.trust import Check, trusting
 from pourparler.v1.audit_service_pb2_grpc import AuditServiceStub
 from pourparler.v1.negotiation_service_pb2_grpc import NegotiationServiceStub
@@ -264,7 +265,24 @@ class Client:
             under_way.compare(await self._call(get, under_way.state_request()))
         return under_way.finish()
 
-    async def _read(self, under_way: Auditing) -> None:
+    async def export(
+        self,
+        name: str,
+        file: BinaryIO,
+        *,
+        progress: Callable[[int, int], object] | None = None,
+    ) -> int:
+        """Write the record of a negotiation to a file as a bundle; how many entries it has.
+
+        The bundle proves by itself what it is: `pourparler.bundle.verify` needs no service.
+        `progress` is told now and then how many entries were written, and of how many. When it
+        fails, what was written is a bundle that is cut.
+        """
+        exporting = Exporting(name, await self.checkpoint(name), file, progress)
+        await self._read(exporting)
+        return exporting.count
+
+    async def _read(self, under_way: Auditing | Exporting) -> None:
         budget = Budget(self._timeout)
         while True:
             call = self._stubs().replays(under_way.replay_request())

@@ -7,7 +7,7 @@ from collections.abc import Callable, Generator, Iterable, Iterator
 from datetime import date, datetime
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self, TypeVar, Unpack
+from typing import Any, BinaryIO, Self, TypeVar, Unpack
 
 import grpc
 
@@ -18,6 +18,7 @@ from pourparler.auditing import Auditing
 from pourparler.build import Common, opening
 from pourparler.calls import Budget, Progress
 from pourparler.checkpoint import VerifierKey
+from pourparler.exporting import Exporting
 from pourparler.trust import Check, trusting
 from pourparler.v1.audit_service_pb2_grpc import AuditServiceStub
 from pourparler.v1.negotiation_service_pb2_grpc import NegotiationServiceStub
@@ -258,7 +259,24 @@ class Client:
             under_way.compare(self._call(self._negotiations.GetNegotiation, wanted))
         return under_way.finish()
 
-    def _read(self, under_way: Auditing) -> None:
+    def export(
+        self,
+        name: str,
+        file: BinaryIO,
+        *,
+        progress: Callable[[int, int], object] | None = None,
+    ) -> int:
+        """Write the record of a negotiation to a file as a bundle; how many entries it has.
+
+        The bundle proves by itself what it is: `pourparler.bundle.verify` needs no service.
+        `progress` is told now and then how many entries were written, and of how many. When it
+        fails, what was written is a bundle that is cut.
+        """
+        exporting = Exporting(name, self.checkpoint(name), file, progress)
+        self._read(exporting)
+        return exporting.count
+
+    def _read(self, under_way: Auditing | Exporting) -> None:
         budget = Budget(self._timeout)
         while True:
             self._check_open()

@@ -1,0 +1,71 @@
+"""An export under way: what to ask the service, in which order, and how the answers make a bundle.
+
+It writes to the file it is given, and neither waits nor sends, so that both clients share it.
+"""
+
+from collections.abc import Callable, Iterable
+from typing import BinaryIO
+
+from pourparler import v1 as pb
+from pourparler.bundle import BundleWriter
+from pourparler.checkpoint import CheckpointError, parse_checkpoint, parse_note
+from pourparler.errors import PourparlerError, ReplayCut, ServiceFault
+from pourparler.values import negotiation_name
+
+
+class Exporting:
+    """Checkpoint first, then the entries up to it. What is recorded meanwhile is left out."""
+
+    def __init__(
+        self,
+        name: str,
+        signed: str,
+        file: BinaryIO,
+        progress: Callable[[int, int], object] | None,
+    ) -> None:
+        """Export a negotiation up to this checkpoint. Raises ServiceFault if it is none."""
+        self._name = negotiation_name(name)
+        try:
+            checkpoint = parse_checkpoint(parse_note(signed).text)
+        except CheckpointError as error:
+            message = f"The service gave no checkpoint that can be read: {error}."
+            raise ServiceFault(message) from error
+        self._size = checkpoint.size
+        self._progress = progress
+        header = pb.BundleHeader(
+            negotiation=self._name.removeprefix("negotiations/"),
+            origin=checkpoint.origin,
+            checkpoint=signed,
+        )
+        self._writer = BundleWriter(file, header)
+
+    def replay_request(self) -> pb.ReplayRequest:
+        """What to ask: the entries that are not written yet."""
+        return pb.ReplayRequest(
+            name=self._name, after_version=self._writer.count, as_of=pb.AsOf(version=self._size)
+        )
+
+    def take(self, records: Iterable[pb.Record]) -> None:
+        """These are the next entries."""
+        for record in records:
+            self._writer.add(record.SerializeToString(deterministic=True))
+        if self._progress is not None:
+            self._progress(self._writer.count, self._size)
+
+    def read(self) -> None:
+        """These were all entries. Raises ReplayCut if they were fewer than were signed for."""
+        if self._writer.count < self._size:
+            message = f"The replay ended after {self._writer.count} entries of {self._size}."
+            error = ReplayCut(message)
+            error.last_version = self._writer.count
+            raise error
+        self._writer.end()
+
+    def failed(self, _error: PourparlerError) -> bool:
+        """The replay has failed: it is tried again for the rest, or the export fails."""
+        return False
+
+    @property
+    def count(self) -> int:
+        """How many entries were written."""
+        return self._writer.count
