@@ -22,6 +22,7 @@ LARGEST = 1 << 24
 """How many bytes a record in a bundle has at most: well above what a service takes."""
 
 _LONGEST_LENGTH = 10  # as in protobuf
+_TOLD_EVERY = 256  # records
 _KIND = b"pourparler."
 _RECORD, _HEADER, _END = b"\x0a", b"\x12", b"\x1a"  # tags: field number << 3 | 2
 _MORE = 0x80  # the bit that says that another group of seven bits follows
@@ -183,9 +184,9 @@ def verify(
     """Audit a bundle: nothing is asked of anybody, and nothing that it says is believed.
 
     Without the id of a negotiation it is that of the one it says that it is of. `since` is an older
-    signed checkpoint that the record has to begin with; `progress` is told how many records were
-    read. A file that can be read twice is, where the state needs it. Raises ValueError if the keys
-    are not those with which one service signs its logs.
+    signed checkpoint that the record has to begin with; `progress` is told now and then how many
+    records were read. A file that can be read twice is, where the state needs it. Raises ValueError
+    if the keys are not those with which one service signs its logs.
     """
     start = file.tell() if file.seekable() else None
     try:
@@ -219,7 +220,8 @@ def _read(
     try:
         for stored in records:
             auditor.take(stored)
-            progress(auditor.size)
+            if not auditor.size % _TOLD_EVERY:
+                progress(auditor.size)
     except BundleError as error:
         return error
     return None

@@ -106,8 +106,8 @@ def options(command: _Command) -> _Command:
 
 
 @contextlib.contextmanager
-def progress() -> Iterator[Callable[[int, int], None]]:
-    """Tells in a terminal how many entries were read, and of how many."""
+def progress(what: str = "checking") -> Iterator[Callable[[int, int], None]]:
+    """Tells in a terminal how many entries were done, and of how many."""
     console = Console(stderr=True, markup=False, highlight=False, emoji=False)
     shown = Progress(
         TextColumn("{task.description}", markup=False),
@@ -118,7 +118,7 @@ def progress() -> Iterator[Callable[[int, int], None]]:
         transient=True,
         disable=not console.is_terminal,
     )
-    task = shown.add_task("checking")
+    task = shown.add_task(what)
 
     def tell(read: int, of: int) -> None:
         shown.update(task, completed=read, total=of or None)

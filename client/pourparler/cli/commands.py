@@ -11,11 +11,21 @@ from google.protobuf import json_format
 from google.protobuf.message import Message
 from rich.console import Console
 
+from pourparler import bundle
 from pourparler import v1 as pb
 from pourparler.audit import Verdict
 from pourparler.calls import TARGET
 from pourparler.checkpoint import VerifierKey, origin_of
-from pourparler.cli import asking, auditing, demonstrating, drafting, failing, wording
+from pourparler.cli import (
+    asking,
+    auditing,
+    bundling,
+    demonstrating,
+    drafting,
+    failing,
+    witnessing,
+    wording,
+)
 from pourparler.cli import diff as diff_page
 from pourparler.cli import history as history_page
 from pourparler.cli import importing as imports
@@ -451,6 +461,63 @@ def audit(
     return code
 
 
+@pourparler.command()
+@click.argument("negotiation")
+@click.option(
+    "-o",
+    "--output",
+    type=click.Path(dir_okay=False, allow_dash=True, path_type=Path),
+    metavar="FILE",
+    required=True,
+    help="Where to write it: a new file, or - for a pipe.",
+)
+@asking.json_option
+def export(negotiation: str, output: Path, *, as_json: bool) -> None:
+    """Write the whole record of a negotiation to one file, a bundle that proves what it is.
+
+    Every entry is in it as it is stored, with the signed checkpoint: see docs/format.md. Whether it
+    is sound, `pourparler verify` tells.
+    """
+    client = asking.client()
+    with bundling.fresh(output) as file, auditing.progress("exporting") as progress:
+        count = client.export(negotiation, file, progress=progress)
+    bundling.told(_page(), output, count, as_json=as_json)
+
+
+@pourparler.command()
+@click.argument("file", type=click.File("rb"))
+@click.option("--negotiation", metavar="NAME", default="", help="Of which it has to be.")
+@auditing.options
+@asking.json_option
+def verify(
+    file: BinaryIO,
+    negotiation: str,
+    keys: tuple[VerifierKey, ...],
+    since: str,
+    save: Path | None,
+    *,
+    as_json: bool,
+) -> int:
+    """Check a bundle, believing nothing but the key and asking nobody.
+
+    FILE is what `pourparler export` wrote; - is standard input. Exit codes: 0 sound, 4 manipulated,
+    5 incomplete, 6 cannot tell.
+    """
+    with auditing.progress() as progress:
+        found = bundle.verify(
+            file,
+            keys,
+            negotiation=negotiation.removeprefix("negotiations/"),
+            since=since,
+            progress=lambda read: progress(read, 0),
+        )
+    origin = found.checkpoint.origin if found.checkpoint else file.name
+    code = auditing.tell(_page(), found, origin, compared=False, as_json=as_json)
+    if save is not None and found.verdict is Verdict.SOUND:
+        auditing.save(save, found.signed)
+    return code
+
+
 @pourparler.command("import")
 @click.argument("file", type=click.File("rb"))
 @click.option("--negotiation", metavar="NAME", default="", help="Of the lines that name none.")
@@ -501,11 +568,67 @@ def import_(file: BinaryIO, negotiation: str, jobs: int, *, keep_going: bool, as
     metavar="HOST:PORT",
     help="Where to listen, loopback only.  [env: POURPARLER_ADDRESS]",
 )
-def serve(data: Path | None, address: str | None, *, in_memory: bool) -> int:
+@click.option(
+    "--witness",
+    "witnesses",
+    nargs=2,
+    multiple=True,
+    metavar="URL VKEY",
+    help="A witness to ask for cosignatures; several times.  [env: POURPARLER_WITNESSES]",
+)
+@click.option(
+    "--witnesses-required",
+    "required",
+    type=click.IntRange(min=0),
+    help="How many of them should cosign; else all.  [env: POURPARLER_WITNESSES_REQUIRED]",
+)
+def serve(
+    data: Path | None,
+    address: str | None,
+    witnesses: tuple[tuple[str, str], ...],
+    required: int | None,
+    *,
+    in_memory: bool,
+) -> int:
     """Run the service until it is told to stop."""
     if data is not None and in_memory:
         raise click.UsageError("Say --data or --in-memory, not both.")
-    return demonstrating.serve(data, address, in_memory=in_memory)
+    return demonstrating.serve(
+        data, address, in_memory=in_memory, witnesses=witnesses, required=required
+    )
+
+
+@pourparler.command()
+@click.option(
+    "--key",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    required=True,
+    help="Its key, made by `pourparler keygen --witness`.",
+)
+@click.option(
+    "--log",
+    "logs",
+    type=auditing.Key(),
+    multiple=True,
+    required=True,
+    help="The verifier key of a service whose checkpoints it cosigns; several times.",
+)
+@click.option(
+    "--data",
+    type=click.Path(path_type=Path),
+    metavar="FOLDER",
+    required=True,
+    help="Where it keeps what it has seen.",
+)
+@click.option("--address", metavar="HOST:PORT", help="Where to listen.  [default: 127.0.0.1:50711]")
+def witness(key: Path, logs: tuple[VerifierKey, ...], data: Path, address: str | None) -> int:
+    """Run a witness until it is told to stop: see docs/witnesses.md.
+
+    It cosigns the checkpoints of services, as long as each record only grows. Run it where the
+    operator of the service has no power over it.
+    """
+    return witnessing.serve(key, logs, data, address)
 
 
 @pourparler.command()
