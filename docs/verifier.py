@@ -20,6 +20,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 SOUND, MANIPULATED, INCOMPLETE, CANNOT_TELL = 0, 4, 5, 6
 MAGIC = b"pourparler.v1.bundle\n"
 SIGNATURES = re.compile("(?:\u2014 [^\\s+]+ [A-Za-z0-9+/=]+\n){1,64}")
+KEY = re.compile("([^\\s+]+)\\+([0-9a-f]{8})\\+([A-Za-z0-9+/=]+)")
 SIZE = re.compile("0|[1-9][0-9]{0,18}", re.ASCII)
 Keys = dict[tuple[str, bytes], Ed25519PublicKey]
 
@@ -205,12 +206,16 @@ def main(path: str, *texts: str) -> int:
     keys: Keys = {}
     names: set[str] = set()
     findings: list[Finding] = []
-    for name, key_id, encoded in (text.split("+", 2) for text in texts):
-        data = base64.b64decode(encoded, validate=True)
-        if data[0] != 1 or sha256(f"{name}\n".encode(), data)[:4].hex() != key_id:
-            sys.exit(f"{name}+{key_id}+{encoded} is no verifier key of a service.")
-        keys[name, bytes.fromhex(key_id)] = Ed25519PublicKey.from_public_bytes(data[1:])
-        names.add(name)
+    for text in texts:
+        match = KEY.fullmatch(text)
+        data = base64.b64decode(match[3] + "==") if match else b""
+        if not match or data[:1] != b"\x01" or len(data) != 33:
+            sys.exit(f"{text} is no verifier key of a service.")
+        key_id = sha256(f"{match[1]}\n".encode(), data)[:4]
+        if key_id.hex() != match[2]:
+            sys.exit(f"{text} has not the id of its key.")
+        keys[match[1], key_id] = Ed25519PublicKey.from_public_bytes(data[1:])
+        names.add(match[1])
     if len(names) != 1:
         sys.exit("Say at least one key, and keys of one service only.")
     try:
