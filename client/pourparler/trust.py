@@ -116,10 +116,11 @@ class TrustStore:
             raise self._unusable(error.strerror) from error
         except ValueError as error:
             raise self._unusable("it is not a trust store") from error
-        known = told.get("checkpoints") if isinstance(told, dict) else None
-        if not isinstance(known, dict) or told.get("format") != _FORMAT:
-            raise self._unusable("it is not a trust store of a format that is known here")
-        return known
+        if isinstance(told, dict) and told.get("format") == _FORMAT:
+            known = told.get("checkpoints")
+            if isinstance(known, dict) and all(isinstance(one, str) for one in known.values()):
+                return known
+        raise self._unusable("it is not a trust store of a format that is known here")
 
     def _write(self, known: dict[str, str]) -> None:
         if self._path is None:
@@ -146,7 +147,7 @@ class TrustStore:
 def _seen(signed: str, origin: str) -> Seen:
     try:
         checkpoint = parse_checkpoint(parse_note(signed).text)
-    except (CheckpointError, TypeError, AttributeError) as error:
+    except CheckpointError as error:
         raise TrustStoreUnusable(
             f"What the trust store has of {origin} cannot be read: {error}."
         ) from error
