@@ -88,7 +88,7 @@ class Rooms:
             self.threads = ThreadPoolExecutor(_THREADS, thread_name_prefix="reader")
             opened.callback(self.threads.shutdown, cancel_futures=True)
             self.store = store
-            self.signer = _signer(settings, folder)
+            self.signer = _signer(settings, folder, begun=store.position() > 0)
             self.negotiations = Negotiations(store)
             self.copies = Copies(store, self.negotiations)
             self.log = Log(store, self.negotiations, self.signer)
@@ -105,13 +105,23 @@ class Rooms:
         self.store.probe()
 
 
-def _signer(settings: Settings, folder: Folder | None) -> Signer:
-    """The keys of the service: those it is given, else one of its own, made at the first start."""
+def _signer(settings: Settings, folder: Folder | None, *, begun: bool) -> Signer:
+    """The keys of the service: those it is given, else one of its own, made at the first start.
+
+    For a record that was begun none is made: whoever knows its key would take it for a forgery.
+    """
     if settings.keys:
         return Signer(map(read_key, settings.keys))
     if folder is None:
         return Signer([make_key(f"pourparler/{uuid.uuid4()}")])
     path = folder.path / "signing.key"
+    if begun and not path.exists():
+        message = (
+            f"The data folder {folder.path} has a record but no {path.name}: the key that its"
+            " checkpoints were signed with is not here. Put it back, or name its file in"
+            " POURPARLER_KEYS."
+        )
+        raise FolderError(message)
     if not path.exists():
         write_key(make_key(f"pourparler/{folder.log_id}"), path)
     return Signer([read_key(path)])
