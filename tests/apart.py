@@ -52,14 +52,13 @@ class Apart:
     def limit_files(self, size: int | None) -> None:
         """Let no file of it grow beyond so many bytes, as a disk would that is full; None: any."""
         soft = "unlimited" if size is None else size
-        # The limits of a process are its own user's to set.
-        subprocess.run(
-            ["prlimit", f"--pid={self.process.pid}", f"--fsize={soft}:unlimited"],
-            user=self.user,
-            group=self.user,
-            extra_groups=[] if self.user else None,
-            check=True,
-        )
+        line = ["prlimit", f"--pid={self.process.pid}", f"--fsize={soft}:unlimited"]
+        if self.user:
+            # The limits of a process are its own user's to set. Python would have to fork in order
+            # to change the user, which crashes now and then where gRPC is running.
+            as_user = [f"--reuid={self.user}", f"--regid={self.user}", "--clear-groups"]
+            line = ["setpriv", *as_user, *line]
+        subprocess.run(line, check=True)
 
 
 def command(*arguments: str, user: int | None = None) -> list[str]:

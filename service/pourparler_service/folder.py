@@ -17,6 +17,7 @@ FORMAT = 1
 
 _ABOUT = "pourparler.json"
 _LOCK = "lock"
+_SECRET_BYTES = 32
 
 
 class FolderError(Exception):
@@ -128,8 +129,19 @@ class Folder:
         """The folder's own secret of this name: 32 bytes, made when they are first asked for."""
         path = self.path / f"{name}.secret"
         if not path.exists():
-            write_whole(path, secrets.token_bytes(32))
-        return path.read_bytes()
+            write_whole(path, secrets.token_bytes(_SECRET_BYTES))
+        try:
+            secret = path.read_bytes()
+        except OSError as error:
+            message = f"The file {path} cannot be read: {error.strerror}."
+            raise FolderError(message) from error
+        if len(secret) != _SECRET_BYTES:
+            message = (
+                f"The file {path} is not a secret of {_SECRET_BYTES} bytes."
+                " Remove it, and another one is made."
+            )
+            raise FolderError(message)
+        return secret
 
     def close(self) -> None:
         """Let the folder go, so that another process may use it."""

@@ -36,15 +36,13 @@ def contents(folder: Path) -> Mapping[str, bytes]:
 
 
 def forbid_writing(folder: Path) -> None:
-    for path in folder.rglob("*"):
-        path.chmod(0o444)
-    folder.chmod(0o555)
+    for path in (*folder.rglob("*"), folder):
+        path.chmod(path.stat().st_mode & ~0o222)
 
 
 def allow_writing(folder: Path) -> None:
-    folder.chmod(0o755)
-    for path in folder.rglob("*"):
-        path.chmod(0o644)
+    for path in (folder, *folder.rglob("*")):
+        path.chmod(path.stat().st_mode | 0o200)
 
 
 def cannot_start(*arguments: str, user: int | None = None) -> str:
@@ -171,6 +169,47 @@ def test_a_folder_that_does_not_say_what_it_is_is_refused_and_not_touched(
 
     assert "pourparler.json cannot be read" in said
     assert contents(tmp_path) == before
+
+
+def test_a_record_that_has_lost_its_key_is_not_signed_with_another(tmp_path: Path) -> None:
+    load = Load()
+    with serving(tmp_path) as (process, service):
+        load.receipts[opening(ID)] = service.raw(RECORD, opening(ID))
+        assert process.stop() == 0
+    key = tmp_path / "signing.key"
+    elsewhere = key.rename(tmp_path.parent / f"{tmp_path.name}.key")
+    before = contents(tmp_path)
+
+    said = cannot_start("--data", str(tmp_path))
+
+    assert "has a record but no signing.key" in said
+    assert contents(tmp_path).keys() == before.keys()
+    elsewhere.rename(key)
+    with serving(tmp_path) as (_, service):
+        every_receipt_is_given_again(service, load)
+
+
+@pytest.mark.parametrize(
+    ("name", "garbage"),
+    [
+        ("page-tokens.secret", b""),
+        ("page-tokens.secret", b"\0" * 31),
+        ("page-tokens.secret", b"\0" * 33),
+        ("signing.key", b""),
+        ("signing.key", b"\xff\0garbage"),
+        ("signing.key", b"PRIVATE+KEY+"),
+    ],
+)
+def test_a_secret_that_is_none_is_refused(tmp_path: Path, name: str, garbage: bytes) -> None:
+    with serving(tmp_path) as (process, service):
+        service.raw(RECORD, opening(ID))
+        assert process.stop() == 0
+    (tmp_path / name).write_bytes(garbage)
+
+    said = cannot_start("--data", str(tmp_path))
+
+    assert name in said
+    assert (tmp_path / name).read_bytes() == garbage
 
 
 def test_a_record_that_is_no_database_is_refused_and_not_touched(tmp_path: Path) -> None:
