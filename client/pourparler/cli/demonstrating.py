@@ -7,7 +7,7 @@ import shlex
 import sys
 import tempfile
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -124,18 +124,36 @@ def _service(data: Path, port: int | None, default_server: str) -> Iterator[str]
         running.__exit__(None, None, None)
 
 
-def serve(data: Path | None, address: str | None, *, in_memory: bool) -> int:
+def serve(
+    data: Path | None,
+    address: str | None,
+    *,
+    in_memory: bool,
+    witnesses: Sequence[tuple[str, str]] = (),
+    required: int | None = None,
+) -> int:
     """Run the service until it is told to stop."""
     server = room("server")
+    said = {}
+    if witnesses:
+        said["POURPARLER_WITNESSES"] = " ".join(word for witness in witnesses for word in witness)
+    if required is not None:
+        said["POURPARLER_WITNESSES_REQUIRED"] = str(required)
     try:
-        server.serve(_settings(data, address, in_memory=in_memory))
+        server.serve(_settings(data, address, in_memory=in_memory, said=said))
     except server.ServeError as error:
         raise click.ClickException(str(error)) from error
     return 0
 
 
-def _settings(data: Path | None, address: str | None, *, in_memory: bool = False) -> Any:
-    environment = dict(os.environ)
+def _settings(
+    data: Path | None,
+    address: str | None,
+    *,
+    in_memory: bool = False,
+    said: Mapping[str, str] | None = None,
+) -> Any:
+    environment = {**os.environ, **(said or {})}
     if in_memory:
         environment["PERSISTENCE_MODULE"] = room("store").IN_MEMORY
     settings = room("settings").Settings
