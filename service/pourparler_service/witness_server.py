@@ -29,6 +29,7 @@ class _Server(ThreadingHTTPServer):
     """A thread for each connection, up to a bound: what comes beyond it is hung up on."""
 
     daemon_threads = False
+    request_queue_size = _CONNECTIONS
 
     def __init__(self, host: str, port: int, witness: Witness) -> None:
         self.witness = witness
