@@ -11,7 +11,7 @@ import grpc
 
 from pourparler import v1 as pb
 from pourparler_service.store import open_store
-from tests.audit import audit
+from tests.audited import audit
 from tests.given import joined, opened, said
 from tests.served import Service, answered_by, connected
 

@@ -20,7 +20,7 @@ from tests.apart import (
     serving,
     wait_for_health,
 )
-from tests.audit import audit_records
+from tests.audited import audit_records
 from tests.load import RECORD, Load, audit_folder, every_receipt_is_given_again, group, opening
 from tests.served import Answered, Service, answered_by, connected, refused
 

@@ -14,7 +14,7 @@ from pourparler import Client
 from pourparler import v1 as pb
 from pourparler_service.store import open_store
 from tests.apart import apart, command
-from tests.audit import audit
+from tests.audited import audit
 
 DATA = Path(__file__).parents[1] / "data"
 COPIES = 4

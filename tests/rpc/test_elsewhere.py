@@ -14,7 +14,7 @@ from pourparler import v1 as pb
 from pourparler.fold import fold
 from pourparler_service.server import running
 from pourparler_service.settings import Settings
-from tests.audit import audit_records
+from tests.audited import audit_records
 from tests.histories import histories
 from tests.served import Service, answered_by, connected
 

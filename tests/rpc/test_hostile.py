@@ -22,7 +22,7 @@ from pourparler import v1 as pb
 from pourparler_service.sealing import framed
 from pourparler_service.server import running
 from pourparler_service.settings import Settings
-from tests.audit import audit_records
+from tests.audited import audit_records
 from tests.given import SOURCE, draft, joined, offered, opened, restricted, said, topic
 from tests.load import RECORD
 from tests.served import Answered, Service, answered_by, connected, refused

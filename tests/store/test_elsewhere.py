@@ -11,7 +11,7 @@ from pourparler.contract import entry_type
 from pourparler_service.negotiations import Negotiations
 from pourparler_service.sealing import seal, unseal
 from pourparler_service.store import Store, Stored, open_store
-from tests.audit import audit
+from tests.audited import audit
 from tests.given import NEGOTIATION
 from tests.histories import histories
 

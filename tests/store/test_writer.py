@@ -19,7 +19,7 @@ from pourparler_service.store import (
     open_store,
 )
 from pourparler_service.writer import Group, Writer
-from tests.audit import audit
+from tests.audited import audit
 from tests.given import (
     answered,
     draft,
