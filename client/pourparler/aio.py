@@ -282,6 +282,24 @@ class Client:
         await self._read(exporting)
         return exporting.count
 
+    async def copy(self, bundle: BinaryIO, *, keys: Iterable[VerifierKey | str]) -> pb.CopyResponse:
+        """Have the service take the record in a bundle as a copy, which is only read from then on.
+
+        `keys` are those with which the service that keeps the original signs its logs, had from
+        elsewhere than the bundle. A longer bundle of the same log extends the copy. It takes as
+        long as it takes, whatever the timeout.
+        """
+        call = self._stubs().records.Copy(_copying(bundle, keys))
+        try:
+            return await call
+        except grpc.aio.AioRpcError as failure:
+            raise errors.of_call(failure) from failure
+        except asyncio.CancelledError:
+            self._check_given_up()
+            raise
+        finally:
+            call.cancel()
+
     async def _read(self, under_way: Auditing | Exporting) -> None:
         budget = Budget(self._timeout)
         while True:
@@ -409,6 +427,15 @@ class Client:
                 ),
             )
         return self._connected
+
+
+async def _copying(
+    bundle: BinaryIO, keys: Iterable[VerifierKey | str]
+) -> AsyncIterator[pb.CopyRequest]:
+    parts = iter(lambda: bundle.read(calls.PART_BYTES), b"")
+    requests = calls.copy_requests(parts, keys)
+    while (request := await asyncio.to_thread(next, requests, None)) is not None:
+        yield request
 
 
 class History(AsyncIterator[pb.Entry]):

@@ -8,12 +8,13 @@ import re
 import secrets
 import time
 import uuid
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import date, datetime
 from random import SystemRandom
 from typing import TypeAlias
 
 from pourparler import v1 as pb
+from pourparler.checkpoint import VerifierKey
 from pourparler.errors import Overloaded, PourparlerError, ReplayCut, Unavailable
 from pourparler.values import (
     Choice,
@@ -32,6 +33,9 @@ TARGET = "127.0.0.1:50710"
 
 TIMEOUT = 10.0
 """How long a call may take in all, in seconds, with every time that it is tried again."""
+
+PART_BYTES = 1 << 18
+"""How many bytes of a bundle are sent in a part."""
 
 CHANNEL_OPTIONS = (
     # A state is as long as its history: what may be received is bounded, and the bound is wide.
@@ -160,6 +164,15 @@ def record_request(
         validate_only=validate_only,
         drafts=drafts,
     )
+
+
+def copy_requests(
+    parts: Iterable[bytes], keys: Iterable[VerifierKey | str]
+) -> Iterator[pb.CopyRequest]:
+    """The requests to take a copy of what a bundle holds: its parts, the keys before them."""
+    yield pb.CopyRequest(verifier_keys=[str(key) for key in keys])
+    for part in parts:
+        yield pb.CopyRequest(part=part)
 
 
 def open_request(

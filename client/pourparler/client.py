@@ -276,6 +276,20 @@ class Client:
         self._read(exporting)
         return exporting.count
 
+    def copy(self, bundle: BinaryIO, *, keys: Iterable[VerifierKey | str]) -> pb.CopyResponse:
+        """Have the service take the record in a bundle as a copy, which is only read from then on.
+
+        `keys` are those with which the service that keeps the original signs its logs, had from
+        elsewhere than the bundle. A longer bundle of the same log extends the copy. It takes as
+        long as it takes, whatever the timeout.
+        """
+        self._check_open()
+        parts = iter(lambda: bundle.read(calls.PART_BYTES), b"")
+        try:
+            return self._records.Copy(calls.copy_requests(parts, keys))
+        except grpc.RpcError as failure:
+            raise errors.of_call(failure) from failure
+
     def _read(self, under_way: Auditing | Exporting) -> None:
         budget = Budget(self._timeout)
         while True:

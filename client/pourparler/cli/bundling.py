@@ -10,11 +10,15 @@ from typing import BinaryIO
 
 import click
 
+from pourparler import v1 as pb
+from pourparler.bundle import MAGIC
 from pourparler.cli import wording
 from pourparler.cli.page import Page
 from pourparler.cli.safe import harmless
 
 STDOUT = Path("-")
+
+_KIND = MAGIC.partition(b".")[0] + b"."
 
 
 @contextlib.contextmanager
@@ -37,19 +41,16 @@ def fresh(path: Path) -> Iterator[BinaryIO]:
         ) from None
     except OSError as error:
         raise _unwritable(path, error) from error
-    with _removed_on_failure(path), file:
+    try:
         try:
             yield file
             file.flush()
             os.fsync(file.fileno())
         except OSError as error:
             raise _unwritable(path, error) from error
-
-
-@contextlib.contextmanager
-def _removed_on_failure(path: Path) -> Iterator[None]:
-    try:
-        yield
+        finally:
+            with contextlib.suppress(OSError):  # the same once more, where there is no room
+                file.close()
     except BaseException:
         path.unlink(missing_ok=True)
         raise
@@ -71,3 +72,23 @@ def told(page: Page, path: Path, count: int, *, as_json: bool) -> None:
     page.line(f"Exported {entries} to {harmless(str(path))}, {size:,} bytes.")
     if not page.plain:
         page.line("Anybody who has the key can check it: pourparler verify FILE --key VKEY", "dim")
+
+
+def is_bundle(file: BinaryIO) -> bool:
+    """Whether a file begins as a bundle does, of whatever format; nothing of it is consumed."""
+    peek = getattr(file, "peek", None)
+    if peek is not None:
+        return bool(peek(len(_KIND))[: len(_KIND)] == _KIND)
+    start = file.read(len(_KIND))
+    file.seek(-len(start), os.SEEK_CUR)
+    return start == _KIND
+
+
+def told_of_copy(page: Page, copied: pb.CopyResponse) -> None:
+    """Tell what was copied."""
+    name = harmless(copied.name.removeprefix("negotiations/"))
+    new = wording.count(copied.entry_count, "entry is", "entries are")
+    page.line(f"Copied {name}: {new} new, and it is at version {copied.version:,}.")
+    if not page.plain:
+        page.line("It is only read here. Check it with the key of the original:", "dim")
+        page.line(f"pourparler audit {name} --key VKEY", "dim")

@@ -521,6 +521,13 @@ def verify(
 @pourparler.command("import")
 @click.argument("file", type=click.File("rb"))
 @click.option("--negotiation", metavar="NAME", default="", help="Of the lines that name none.")
+@click.option(
+    "--key",
+    "keys",
+    type=auditing.Key(),
+    multiple=True,
+    help="Of a bundle: what the service that it is from signs with, had from elsewhere.",
+)
 @click.option("--keep-going", is_flag=True, help="Go on after a refusal.")
 @click.option(
     "--jobs",
@@ -530,12 +537,36 @@ def verify(
     help="How many negotiations at once.",
 )
 @asking.json_option
-def import_(file: BinaryIO, negotiation: str, jobs: int, *, keep_going: bool, as_json: bool) -> int:
-    """Put a file of drafts on the record, one draft a line: see docs/import.md.
+def import_(
+    file: BinaryIO,
+    negotiation: str,
+    keys: tuple[VerifierKey, ...],
+    jobs: int,
+    *,
+    keep_going: bool,
+    as_json: bool,
+) -> int:
+    """Put a file of drafts on the record, or take a bundle as a copy: see docs/import.md.
 
-    Repeating it doubles nothing: what is recorded already is found again. Refused lines are told as
-    FILE:LINE: REASON: text (field).
+    Drafts stand one to a line. Repeating it doubles nothing: what is recorded already is found
+    again. Refused lines are told as FILE:LINE: REASON: text (field). A bundle is what `pourparler
+    export` wrote; the copy is only read, and still proves itself with the key of the original.
     """
+    if bundling.is_bundle(file):
+        if not keys:
+            raise click.UsageError(
+                "This is a bundle: say with --key what the service that it is from signs with."
+            )
+        if negotiation or keep_going:
+            raise click.UsageError("--negotiation and --keep-going are for drafts, not a bundle.")
+        copied = asking.client().copy(file, keys=keys)
+        if as_json:
+            _print_json(copied)
+        else:
+            bundling.told_of_copy(_page(), copied)
+        return 0
+    if keys:
+        raise click.UsageError("--key is for a bundle, and this is none.")
     client = asking.client()
 
     class _Recorder:

@@ -46,6 +46,9 @@ _NEXT_BY_REASON = {
     "REQUEST_ID_REUSED": "Repeat the first content, or choose another request id.",
     "STORE_UNAVAILABLE": "Repeat it once the store of the service is back: nothing is doubled.",
     "SHUTTING_DOWN": "Repeat it once the service is back: nothing is doubled.",
+    "NEGOTIATION_IS_COPY": "Read it with `pourparler show`.",
+    "BUNDLE_INVALID": "See all that is wrong with `pourparler verify`.",
+    "COPY_DIVERGES": "Write the copy to a bundle of its own with `pourparler export`, too.",
     "BASIS_NOT_ALLOWED": "Record what was said with --statement instead.",
 }
 
