@@ -269,8 +269,7 @@ class Writer:
     def _copy(self, copying: Copying, records: list[Stored]) -> None:
         """Add the entries of a copy to the records, and beside them that it is one."""
         id_ = copying.negotiation
-        before = [one.version for one in records if one.negotiation == id_]
-        version = before[-1] if before else self._store.last_version(id_)
+        version = self._last_version(id_, records)
         if version != copying.after:
             refuse(
                 pb.ERROR_REASON_VERSION_MISMATCH,
@@ -286,7 +285,7 @@ class Writer:
         )
         kept.copy_time.FromNanoseconds(self._now)
         beside = COPIES + id_
-        times = self._store.last_version(beside)
+        times = self._last_version(beside, records)
         records.extend(copying.records)
         records.append(
             Stored(
@@ -297,6 +296,11 @@ class Writer:
             )
         )
         self._held.pop(id_, None)  # read anew from the store, if ever
+
+    def _last_version(self, id_: str, records: Sequence[Stored]) -> int:
+        """The last version of an id, in this batch or in the store."""
+        waiting = [one.version for one in records if one.negotiation == id_]
+        return waiting[-1] if waiting else self._store.last_version(id_)
 
     def _decide(self, group: Group, records: list[Stored]) -> _Unsigned:
         """The receipt of a group, its entries added to the records."""
