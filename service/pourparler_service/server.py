@@ -35,7 +35,9 @@ from pourparler_service.servicers.health import HealthServicer
 from pourparler_service.servicers.negotiation import NegotiationServicer
 from pourparler_service.servicers.record import RecordServicer
 from pourparler_service.settings import Settings
-from pourparler_service.store import StoreSettingsError, StoreUnavailableError, open_store
+from pourparler_service.store import Store, StoreSettingsError, StoreUnavailableError, open_store
+from pourparler_service.witness_client import WitnessSettingsError, witnesses_of
+from pourparler_service.witnesses import Witnesses
 from pourparler_service.writer import Writer
 
 _LOG = logging.getLogger(__name__)
@@ -55,6 +57,9 @@ _NEGOTIATION = _service(pb.GetNegotiationRequest, "NegotiationService")
 _AUDIT = _service(pb.ReplayRequest, "AuditService")
 _HEALTH = _service(health_pb2.HealthCheckRequest, "Health")
 _REFLECTION = _service(reflection_pb2.ServerReflectionRequest, "ServerReflection")
+WITNESSES = "pourparler.witnesses"
+"""The name by which health says whether checkpoints bear the cosignatures that are required."""
+
 _SERVICES = tuple(service.full_name for service in (_RECORD, _NEGOTIATION, _AUDIT))
 # On the wire v1 equals v1alpha, which is all that grpcio-reflection has. It is not in the list of
 # services: clients would look for its descriptor, which there is not.
@@ -92,6 +97,10 @@ class Rooms:
             self.negotiations = Negotiations(store)
             self.copies = Copies(store, self.negotiations)
             self.log = Log(store, self.negotiations, self.signer)
+            self.witnesses = _witnesses(settings, store, self.log)
+            if self.witnesses is not None:
+                self.witnesses.start()
+                opened.callback(self.witnesses.close)
             self.writer = Writer(store, self.signer)
             self.writer.start()
             opened.callback(self.writer.close)
@@ -127,6 +136,19 @@ def _signer(settings: Settings, folder: Folder | None, *, begun: bool) -> Signer
     return Signer([read_key(path)])
 
 
+def _witnesses(settings: Settings, store: Store, log: Log) -> Witnesses | None:
+    """The witnesses that the settings name, if any. Raises WitnessSettingsError."""
+    witnesses, required = witnesses_of(settings.witnesses), settings.witnesses_required
+    try:
+        number = int(required or len(witnesses))
+    except ValueError:
+        message = f"How many cosignatures are required is no number: {required!r}."
+        raise WitnessSettingsError(message) from None
+    if not witnesses and not number:
+        return None
+    return Witnesses(witnesses, number, store, log, settings.witness_seconds)
+
+
 async def _serve(
     settings: Settings, started: Callable[[str, Signer], None], stop: asyncio.Event
 ) -> None:
@@ -135,7 +157,14 @@ async def _serve(
         host, _ = access.listening(settings.address)
         rooms = Rooms(settings)
     try:
-        health = HealthServicer(_SERVICES, rooms.probe, rooms.threads, settings.probe_seconds)
+        witnesses = rooms.witnesses
+        health = HealthServicer(
+            _SERVICES,
+            rooms.probe,
+            rooms.threads,
+            settings.probe_seconds,
+            {WITNESSES: lambda: witnesses.met} if witnesses is not None else None,
+        )
         guard = Guard(
             unary_calls=settings.unary_calls,
             streams=settings.streams,
@@ -180,7 +209,9 @@ def _handlers(
         guard.handlers(
             _NEGOTIATION, NegotiationServicer(rooms.negotiations, rooms.catalogue, rooms.threads)
         ),
-        guard.handlers(_AUDIT, AuditServicer(rooms.negotiations, rooms.log, rooms.threads)),
+        guard.handlers(
+            _AUDIT, AuditServicer(rooms.negotiations, rooms.log, rooms.threads, rooms.witnesses)
+        ),
         guard.handlers(_HEALTH, health),
         guard.handlers(_REFLECTION, reflecting),
         guard.handlers(_REFLECTION, reflecting, _REFLECTION_V1),
@@ -213,7 +244,13 @@ def _as_serve_error(settings: Settings) -> Iterator[None]:
     """Let whatever keeps the service from starting go on as a ServeError."""
     try:
         yield
-    except (FolderError, KeyFileError, StoreSettingsError, access.AddressError) as error:
+    except (
+        FolderError,
+        KeyFileError,
+        StoreSettingsError,
+        WitnessSettingsError,
+        access.AddressError,
+    ) as error:
         raise ServeError(str(error)) from error
     except StoreUnavailableError as error:
         message = f"The store cannot be opened: {error}."

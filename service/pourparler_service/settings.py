@@ -24,6 +24,12 @@ class Settings:
     """The environment variables of the `eventsourcing` library."""
     keys: tuple[Path, ...] = ()
     """The files of the signing keys. None: one of the service's own, made in the data folder."""
+    witnesses: tuple[str, ...] = ()
+    """The witnesses, each by its URL and its verifier key, in turn."""
+    witnesses_required: str = ""
+    """How many cosignatures a checkpoint should bear. Not given: those of all witnesses."""
+    witness_seconds: float = 10.0
+    """How long a witness that failed is left in peace."""
     request_bytes: int = 1 << 20
     """The largest request. Its receipt, which is longer, then fits into what clients receive."""
     copy_bytes: int = 256 << 20
@@ -48,7 +54,7 @@ class Settings:
         address: str | None = None,
         keys: Sequence[Path | str] = (),
     ) -> Self:
-        """The settings of POURPARLER_DATA, _ADDRESS and _KEYS, and of PERSISTENCE_MODULE.
+        """The settings of POURPARLER_DATA and its like, and of PERSISTENCE_MODULE.
 
         What is given as an argument wins.
         """
@@ -59,6 +65,8 @@ class Settings:
             data=None if in_memory else folder,
             address=address or said.get("POURPARLER_ADDRESS") or DEFAULT_ADDRESS,
             keys=tuple(map(Path, keys or filter(None, said.get("POURPARLER_KEYS", "").split(":")))),
+            witnesses=tuple(said.get("POURPARLER_WITNESSES", "").split()),
+            witnesses_required=said.get("POURPARLER_WITNESSES_REQUIRED", ""),
             environment=said,
         )
 

@@ -11,6 +11,7 @@ from pourparler_service.guard import Call
 from pourparler_service.log import Log
 from pourparler_service.negotiations import Negotiations
 from pourparler_service.refusal import Refusal
+from pourparler_service.witnesses import Witnesses
 
 _Answer = TypeVar("_Answer")
 
@@ -18,8 +19,15 @@ _Answer = TypeVar("_Answer")
 class AuditServicer:
     """Gives out the record itself."""
 
-    def __init__(self, negotiations: Negotiations, log: Log, threads: Executor) -> None:
-        """Read from these, on these threads."""
+    def __init__(
+        self,
+        negotiations: Negotiations,
+        log: Log,
+        threads: Executor,
+        witnesses: Witnesses | None = None,
+    ) -> None:
+        """Read from these, on these threads; have checkpoints cosigned, if there are witnesses."""
+        self._witnesses = witnesses
         self._negotiations = negotiations
         self._log = log
         self._threads = threads
@@ -35,9 +43,14 @@ class AuditServicer:
     async def GetCheckpoint(
         self, request: pb.GetCheckpointRequest, call: Call
     ) -> pb.GetCheckpointResponse:
-        """Sign a size and root of the log."""
+        """Sign a size and root of the log, and have them cosigned."""
         version = request.version if request.HasField("version") else None
-        return await self._proved(self._log.checkpoint, request.name, version)
+        answer = await self._proved(self._log.checkpoint, request.name, version)
+        if self._witnesses is None or answer.HasField("copy"):
+            return answer
+        id_ = shape.check_name(request.name, "name")
+        exact = version is not None
+        return await asyncio.wrap_future(self._witnesses.cosigned(id_, answer, exact=exact))
 
     async def GetInclusionProof(
         self, request: pb.GetInclusionProofRequest, call: Call

@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 import logging
 import time
-from collections.abc import AsyncIterator, Callable, Collection
+from collections.abc import AsyncIterator, Callable, Collection, Mapping
 from concurrent.futures import Executor
 from typing import Any
 
@@ -36,8 +36,15 @@ class HealthServicer:
         probe: Callable[[], None],
         threads: Executor,
         every_seconds: float,
+        apart: Mapping[str, Callable[[], bool]] | None = None,
     ) -> None:
-        """Try out with `probe`, on these threads: it may block, and raise StoreUnavailableError."""
+        """Try out with `probe`, on these threads: it may block, and raise StoreUnavailableError.
+
+        What stands `apart` has a status of its own, and is asked by name alone: it neither blocks
+        nor keeps the service from doing its work.
+        """
+        self._apart = dict(apart or {})
+        self._well: dict[str, bool] = dict.fromkeys(self._apart, False)
         self._services = frozenset(services)
         self._probe = probe
         self._threads = threads
@@ -53,7 +60,7 @@ class HealthServicer:
         self, request: health_pb2.HealthCheckRequest, call: Call
     ) -> health_pb2.HealthCheckResponse:
         """Whether it can do its work now."""
-        if request.service and request.service not in self._services:
+        if not self._is_known(request.service):
             refuse(
                 pb.ERROR_REASON_METHOD_NOT_FOUND,
                 f"There is no service {quoted(request.service)} here.",
@@ -87,7 +94,7 @@ class HealthServicer:
     def close(self) -> None:
         """The service stops: NOT_SERVING from now on, and the watches end."""
         self._closed = True
-        self._turn(serving=False)
+        self._turn(serving=False, well={})
         self._changed.set()
 
     async def keep_looking(self) -> None:
@@ -104,23 +111,30 @@ class HealthServicer:
             if self._closed or time.monotonic() - self._looked < _FRESH_SECONDS:
                 return
             loop = asyncio.get_running_loop()
+            well = {name: is_well() for name, is_well in self._apart.items()}
             try:
                 async with asyncio.timeout(_TRY_SECONDS):
                     await loop.run_in_executor(self._threads, self._probe)
             except (StoreUnavailableError, TimeoutError) as error:
                 _LOG.warning("not serving: %s", str(error) or "the store does not answer")
-                self._turn(serving=False)
+                self._turn(serving=False, well=well)
             else:
-                self._turn(serving=not self._closed)
+                self._turn(serving=True, well=well)
             self._looked = time.monotonic()
 
-    def _turn(self, *, serving: bool) -> None:
-        if serving != self._serving:
-            self._serving = serving
+    def _turn(self, *, serving: bool, well: dict[str, bool]) -> None:
+        if self._closed:
+            # Whatever a look that began before has found.
+            serving, well = False, dict.fromkeys(self._apart, False)
+        if (serving, well) != (self._serving, self._well):
+            self._serving, self._well = serving, well
             self._changed.set()
             self._changed = asyncio.Event()
 
     def _status(self, service: str) -> Any:
-        if service and service not in self._services:
+        if not self._is_known(service):
             return _UNKNOWN
-        return _SERVING if self._serving else _NOT_SERVING
+        return _SERVING if self._well.get(service, self._serving) else _NOT_SERVING
+
+    def _is_known(self, service: str) -> bool:
+        return not service or service in self._services or service in self._apart

@@ -1,0 +1,485 @@
+"""A service and its witnesses: what a checkpoint bears, and what is said when one is lacking."""
+
+import base64
+import shutil
+import socket
+import threading
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, contextmanager
+from dataclasses import replace
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+
+import pytest
+from grpc_health.v1 import health_pb2
+
+from pourparler import v1 as pb
+from pourparler.checkpoint import (
+    CheckpointError,
+    VerifierKey,
+    origin_of,
+    parse_checkpoint,
+    parse_note,
+    verified,
+)
+from pourparler_service.keys import write_key
+from pourparler_service.server import ServeError, running
+from pourparler_service.settings import Settings
+from tests.given import joined, opened
+from tests.served import Service, connected, refused
+from tests.signing import KEY, signing_key, witness_key
+from tests.witnessed import witness_at
+
+SERVING = health_pb2.HealthCheckResponse.SERVING
+NOT_SERVING = health_pb2.HealthCheckResponse.NOT_SERVING
+NAME = "pourparler.witnesses"
+CLOSED = "http://127.0.0.1:1"
+
+
+@pytest.fixture(name="settings")
+def _settings(tmp_path: Path) -> Settings:
+    """Those of a service in memory with a key that witnesses know."""
+    write_key(KEY, tmp_path / "service.key")
+    return replace(Settings.in_memory(), keys=(tmp_path / "service.key",), witness_seconds=0.3)
+
+
+@contextmanager
+def service_with(
+    settings: Settings, *witnesses: tuple[str, str], required: str = ""
+) -> Iterator[Service]:
+    words = tuple(word for witness in witnesses for word in witness)
+    chosen = replace(settings, witnesses=words, witnesses_required=required)
+    with running(chosen) as address, connected(address) as service:
+        yield service
+
+
+def checkpoint(service: Service, version: int | None = None) -> pb.GetCheckpointResponse:
+    request = pb.GetCheckpointRequest(name="negotiations/talks", version=version)
+    answer: pb.GetCheckpointResponse = service.audits.GetCheckpoint(request, timeout=10)
+    assert verified(answer.checkpoint, origin_of(KEY.name, "talks"), [KEY.verifier_key])
+    return answer
+
+
+def cosigned_by(answer: pb.GetCheckpointResponse, key: str) -> bool:
+    try:
+        stated = VerifierKey.parse(key).verify(parse_note(answer.checkpoint))
+    except CheckpointError:
+        return False
+    return stated is not None and abs(stated - time.time()) < 60
+
+
+def failures(answer: pb.GetCheckpointResponse) -> list[str]:
+    return [witness.failure for witness in answer.witnessing.witnesses]
+
+
+def health(service: Service, name: str = NAME) -> int:
+    request = health_pb2.HealthCheckRequest(service=name)
+    return int(service.health.Check(request, timeout=10).status)
+
+
+def until(holds: Callable[[], bool]) -> None:
+    end = time.monotonic() + 15
+    while not holds():
+        assert time.monotonic() < end
+        time.sleep(0.02)
+
+
+def seen(folder: Path) -> int:
+    """The size of the one log that a witness has seen, by its own files."""
+    views = list((folder / "views").glob("?" * 64))
+    return parse_checkpoint(parse_note(views[0].read_text()).text).size if views else 0
+
+
+def test_a_checkpoint_bears_the_cosignatures_of_the_witnesses(
+    settings: Settings, tmp_path: Path
+) -> None:
+    with (
+        witness_at(tmp_path / "w1", 101) as one,
+        witness_at(tmp_path / "w2", 102) as other,
+        service_with(settings, one, other) as service,
+    ):
+        receipt = service.record("talks", opened(), joined("a"))
+
+        answer = checkpoint(service)
+
+        assert answer.checkpoint.startswith(receipt.checkpoint)
+        assert [cosigned_by(answer, key) for _, key in (one, other)] == [True, True]
+        said = answer.witnessing
+        assert (said.required, said.met) == (2, True)
+        assert [witness.verifier_key for witness in said.witnesses] == [one[1], other[1]]
+        assert all(witness.HasField("cosign_time") for witness in said.witnesses)
+        assert failures(answer) == ["", ""]
+        assert health(service) == SERVING
+
+
+def test_a_service_without_witnesses_says_nothing_of_them(settings: Settings) -> None:
+    with service_with(settings) as service:
+        service.record("talks", opened())
+
+        assert not checkpoint(service).HasField("witnessing")
+        assert refused(lambda: health(service)).reason == "METHOD_NOT_FOUND"
+
+
+def test_what_is_recorded_is_witnessed_even_if_nobody_asks(
+    settings: Settings, tmp_path: Path
+) -> None:
+    with witness_at(tmp_path / "w") as witness, service_with(settings, witness) as service:
+        service.record("talks", opened())
+        until(lambda: seen(tmp_path / "w") == 1)
+        service.record("talks", joined("a"), joined("b"))
+
+        until(lambda: seen(tmp_path / "w") == 3)
+
+
+def test_each_growth_is_cosigned_anew(settings: Settings, tmp_path: Path) -> None:
+    with witness_at(tmp_path / "w") as witness, service_with(settings, witness) as service:
+        service.record("talks", opened())
+        for version in range(2, 8):
+            service.record("talks", joined(f"p{version}"))
+
+            answer = checkpoint(service)
+
+            assert answer.computed_at.version == version
+            assert cosigned_by(answer, witness[1])
+
+
+def test_only_the_newest_version_bears_cosignatures(settings: Settings, tmp_path: Path) -> None:
+    with witness_at(tmp_path / "w") as witness, service_with(settings, witness) as service:
+        service.record("talks", opened(), joined("a"), joined("b"))
+
+        newest, older = checkpoint(service, 3), checkpoint(service, 2)
+
+        assert cosigned_by(newest, witness[1])
+        assert newest == checkpoint(service)
+        assert older.computed_at.version == 2
+        assert not cosigned_by(older, witness[1])
+        assert not older.witnessing.met
+        assert "newest version alone" in failures(older)[0]
+        assert health(service) == SERVING
+
+
+def free_port() -> int:
+    with socket.socket() as one:
+        one.bind(("127.0.0.1", 0))
+        return int(one.getsockname()[1])
+
+
+def test_a_witness_that_is_away_is_told_of_and_asked_again_by_itself(
+    settings: Settings, tmp_path: Path
+) -> None:
+    address = f"127.0.0.1:{free_port()}"
+    away = (f"http://{address}", str(witness_key(100, "witness100.example").verifier_key))
+    with service_with(settings, away) as service:
+        service.record("talks", opened())
+        answer = checkpoint(service)
+        assert (answer.witnessing.required, answer.witnessing.met) == (1, False)
+        assert "cannot be reached" in failures(answer)[0]
+        assert len(parse_note(answer.checkpoint).signatures) == 1
+        until(lambda: health(service) == NOT_SERVING)
+        assert health(service, "") == SERVING
+        assert service.record("talks", joined("a")).version == 2
+
+        with witness_at(tmp_path / "w", address=address):
+            until(lambda: seen(tmp_path / "w") == 2)
+            until(lambda: health(service) == SERVING)
+            assert checkpoint(service).witnessing.met
+
+
+def test_health_tells_those_who_watch(settings: Settings, tmp_path: Path) -> None:
+    address = f"127.0.0.1:{free_port()}"
+    away = (f"http://{address}", str(witness_key(100, "witness100.example").verifier_key))
+    with service_with(replace(settings, probe_seconds=0.2), away) as service:
+        watch = service.health.Watch(health_pb2.HealthCheckRequest(service=NAME), timeout=20)
+        assert next(watch).status == SERVING
+
+        service.record("talks", opened())
+
+        assert next(watch).status == NOT_SERVING
+        with witness_at(tmp_path / "w", address=address):
+            assert next(watch).status == SERVING
+        watch.cancel()
+
+
+def test_enough_cosignatures_are_enough(settings: Settings, tmp_path: Path) -> None:
+    away = (CLOSED, str(witness_key(101).verifier_key))
+    with (
+        witness_at(tmp_path / "w") as witness,
+        service_with(settings, away, witness, required="1") as service,
+    ):
+        service.record("talks", opened())
+
+        answer = checkpoint(service)
+
+        assert (answer.witnessing.required, answer.witnessing.met) == (1, True)
+        assert "cannot be reached" in failures(answer)[0]
+        assert cosigned_by(answer, witness[1])
+        assert health(service) == SERVING
+
+
+def test_a_service_that_starts_anew_goes_on_with_its_witness(
+    settings: Settings, tmp_path: Path
+) -> None:
+    kept = replace(settings, data=tmp_path / "data", environment={})
+    with witness_at(tmp_path / "w") as witness:
+        for version in (1, 2):
+            with service_with(kept, witness) as service:
+                service.record("talks", joined("a") if version == 2 else opened())
+
+                assert cosigned_by(checkpoint(service), witness[1])
+        with service_with(kept, witness) as service:
+            assert cosigned_by(checkpoint(service), witness[1])
+
+
+def test_at_its_start_a_service_tries_its_witnesses(settings: Settings, tmp_path: Path) -> None:
+    kept = replace(settings, data=tmp_path / "data", environment={})
+    with service_with(kept) as service:
+        service.record("talks", opened())
+
+    with service_with(kept, (CLOSED, str(witness_key().verifier_key))) as service:
+        until(lambda: health(service) == NOT_SERVING)
+
+
+def test_a_second_history_is_not_cosigned(settings: Settings, tmp_path: Path) -> None:
+    kept = replace(settings, data=tmp_path / "one", environment={})
+    with witness_at(tmp_path / "w") as witness:
+        with service_with(kept, witness) as service:
+            service.record("talks", opened(), joined("a"))
+        shutil.copytree(tmp_path / "one", tmp_path / "two")
+        with service_with(kept, witness) as service:
+            service.record("talks", joined("b"), joined("c"))
+            assert cosigned_by(checkpoint(service), witness[1])
+
+        forked = replace(kept, data=tmp_path / "two")
+        with service_with(forked, witness) as service:
+            service.record("talks", joined("x"))
+            shorter = checkpoint(service)
+            service.record("talks", joined("y"))
+            same = checkpoint(service)
+            service.record("talks", joined("z"))
+            longer = checkpoint(service)
+            until(lambda: health(service) == NOT_SERVING)
+
+    assert "has cosigned version 4, and here the record ends with 3" in failures(shorter)[0]
+    assert ["422" in failures(one)[0] for one in (same, longer)] == [True, True]
+    assert not any(cosigned_by(one, witness[1]) for one in (shorter, same, longer))
+    assert len(list((tmp_path / "w" / "forks").iterdir())) == 1
+    assert seen(tmp_path / "w") == 4
+
+
+Say = Callable[[bytes], tuple[int, bytes] | None]
+
+
+@contextmanager
+def fake(say: Say, **headers: str) -> Iterator[tuple[str, str]]:
+    """A witness that answers whatever a test wants, or nothing for as long as it lasts."""
+    ended = threading.Event()
+
+    class Handler(BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+
+        def do_POST(self) -> None:
+            body = self.rfile.read(int(self.headers["Content-Length"]))
+            answer = say(body)
+            if answer is None:
+                while not ended.wait(0.2):
+                    try:
+                        self.wfile.write(b"H")
+                    except OSError:
+                        break
+                self.close_connection = True
+                return
+            status, text = answer
+            self.send_response(status)
+            for name, value in headers.items():
+                self.send_header(name, value)
+            self.send_header("Content-Length", str(len(text)))
+            self.end_headers()
+            try:
+                self.wfile.write(text)
+            except OSError:
+                self.close_connection = True
+
+        def log_message(self, *arguments: Any) -> None:
+            """Say nothing."""
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    thread = threading.Thread(target=server.serve_forever, args=(0.02,))
+    thread.start()
+    try:
+        key = witness_key(100, "fake.example").verifier_key
+        yield f"http://127.0.0.1:{server.server_port}", str(key)
+    finally:
+        ended.set()
+        server.shutdown()
+        thread.join()
+        server.server_close()
+
+
+def cosign(body: bytes, number: int = 100, stated: int | None = None, text: str = "") -> bytes:
+    """What a witness that looks at nothing cosigns."""
+    note = parse_note(body.decode().partition("\n\n")[2])
+    stated = int(time.time()) if stated is None else stated
+    return witness_key(number, "fake.example").cosign(text or note.text, stated).line().encode()
+
+
+def spoiled(line: bytes) -> bytes:
+    data = bytearray(base64.b64decode(line.split()[-1]))
+    data[-1] ^= 1
+    return line.rpartition(b" ")[0] + b" " + base64.b64encode(data) + b"\n"
+
+
+LIES: dict[str, tuple[Say, str]] = {
+    "another key": (lambda body: (200, cosign(body, 101)), "no signature by fake.example"),
+    "a spoiled one": (lambda body: (200, spoiled(cosign(body))), "not valid"),
+    "another text": (lambda body: (200, cosign(body, text="x\n1\nx\n")), "not valid"),
+    "a text of its own": (lambda body: (200, b"x\n\n" + cosign(body, text="x\n")), "no cosign"),
+    "no time": (lambda body: (200, cosign(body, stated=0)), "states no time"),
+    "the end of time": (lambda body: (200, cosign(body, stated=2**63)), "states no time"),
+    "nothing": (lambda body: (200, b""), "no cosignature"),
+    "no line's end": (lambda body: (200, cosign(body)[:-1]), "no cosignature"),
+    "garbage": (lambda body: (200, b"\xff\x00" * 99), "no cosignature"),
+    "far too much": (lambda body: (200, b"x" * 10_000_000), "no cosignature"),
+    "elsewhere": (lambda body: (302, b""), "answers 302"),
+    "what is unknown": (lambda body: (404, b"\x1b[31mno"), "answers 404: '\\x1b[31mno'"),
+    "a fault": (lambda body: (500, b"oh"), "answers 500: 'oh'"),
+    "no size": (lambda body: (409, b"x"), "409 without a size"),
+    "a size like no other": (lambda body: (409, b"9" * 5_000 + b"\n"), "409 without a size"),
+    "a size too great": (lambda body: (409, b"99\n"), "has cosigned version 99"),
+    "another size each time": (
+        lambda body: (409, b"2\n" if body.startswith(b"old 1") else b"1\n"),
+        "does not stand by",
+    ),
+}
+
+
+@pytest.mark.parametrize(("say", "failure"), LIES.values(), ids=LIES)
+def test_what_is_no_cosignature_is_not_passed_on(
+    settings: Settings, say: Say, failure: str
+) -> None:
+    with fake(say, Location=CLOSED) as witness, service_with(settings, witness) as service:
+        service.record("talks", opened(), joined("a"))
+
+        answer = checkpoint(service)
+
+        assert failure in failures(answer)[0]
+        assert not answer.witnessing.met
+        assert len(parse_note(answer.checkpoint).signatures) == 1
+        assert health(service, "") == SERVING
+
+
+def test_of_what_a_witness_answers_only_its_own_cosignature_is_taken(settings: Settings) -> None:
+    def say(body: bytes) -> tuple[int, bytes]:
+        return 200, cosign(body, 101) + cosign(body) + cosign(body, 102)
+
+    with fake(say) as witness, service_with(settings, witness) as service:
+        service.record("talks", opened())
+
+        answer = checkpoint(service)
+
+        assert cosigned_by(answer, witness[1])
+        assert len(parse_note(answer.checkpoint).signatures) == 2
+
+
+def test_a_witness_that_never_finishes_holds_nobody_up_for_long(settings: Settings) -> None:
+    with ExitStack() as stack:
+        slow = stack.enter_context(fake(lambda body: None))
+        service = stack.enter_context(service_with(settings, slow))
+        service.record("talks", opened())
+        began = time.monotonic()
+
+        answer = checkpoint(service)
+
+        assert time.monotonic() - began < 5
+        assert "did not answer within 2 seconds" in failures(answer)[0]
+        began = time.monotonic()
+        for number in range(20):
+            service.record("talks", joined(f"p{number}"))
+        assert time.monotonic() - began < 2
+
+
+def test_many_who_ask_at_once_are_answered_by_few_questions(settings: Settings) -> None:
+    asked: list[bytes] = []
+
+    def say(body: bytes) -> tuple[int, bytes]:
+        asked.append(body)
+        time.sleep(0.1)
+        return 200, cosign(body)
+
+    with (
+        fake(say) as witness,
+        service_with(settings, witness) as service,
+        ThreadPoolExecutor(20) as callers,
+    ):
+        service.record("talks", opened())
+
+        answers = list(callers.map(lambda _: checkpoint(service), range(100)))
+
+    assert {cosigned_by(answer, witness[1]) for answer in answers} == {True}
+    assert len(asked) <= 2
+
+
+def test_a_checkpoint_that_is_asked_for_while_it_grows_is_cosigned_all_the_same(
+    settings: Settings, tmp_path: Path
+) -> None:
+    with (
+        witness_at(tmp_path / "w") as witness,
+        service_with(settings, witness) as service,
+        ThreadPoolExecutor(1) as writer,
+    ):
+        service.record("talks", opened())
+        growing = writer.submit(
+            lambda: [service.record("talks", joined(f"p{number}")) for number in range(100)]
+        )
+        answers = []
+        while not growing.done():
+            answers.append(checkpoint(service))
+
+        versions = [answer.computed_at.version for answer in answers]
+        assert [cosigned_by(answer, witness[1]) for answer in answers] == [True] * len(answers)
+        assert versions == sorted(versions)
+
+
+WITNESS = ("http://127.0.0.1:1", str(witness_key().verifier_key))
+
+
+@pytest.mark.parametrize(
+    ("words", "required", "says"),
+    [
+        (WITNESS[:1], "", "a URL, a blank and a verifier key"),
+        ((WITNESS[0], "x"), "", "name+id+key"),
+        ((WITNESS[0], str(KEY.verifier_key)), "", "that of a log"),
+        ((WITNESS[0], str(signing_key(9).verifier_key)), "", "that of a log"),
+        (("ftp://127.0.0.1", WITNESS[1]), "", "no URL"),
+        (("127.0.0.1:1", WITNESS[1]), "", "no URL"),
+        (("http://", WITNESS[1]), "", "no URL"),
+        (("http://a:x", WITNESS[1]), "", "is not one"),
+        (("http://me:secret@a", WITNESS[1]), "", "no URL"),
+        (("http://a/?x=1", WITNESS[1]), "", "ends with its path"),
+        (WITNESS * 2, "", "one key"),
+        (WITNESS, "2", "2 cosignatures cannot be had of 1 witnesses"),
+        (WITNESS, "-1", "-1 cosignatures"),
+        (WITNESS, "both", "no number: 'both'"),
+        ((), "1", "1 cosignatures cannot be had of 0 witnesses"),
+    ],
+)
+def test_witnesses_that_cannot_be_asked_keep_the_service_from_starting(
+    words: tuple[str, ...], required: str, says: str
+) -> None:
+    settings = replace(Settings.in_memory(), witnesses=words, witnesses_required=required)
+
+    with pytest.raises(ServeError) as error, running(settings):
+        pass
+
+    assert says in str(error.value)
+
+
+def test_witnesses_are_named_in_the_environment() -> None:
+    said = {"POURPARLER_WITNESSES": " ".join(WITNESS * 2), "POURPARLER_WITNESSES_REQUIRED": "1"}
+
+    settings = Settings.from_environment(said)
+
+    assert (settings.witnesses, settings.witnesses_required) == (WITNESS * 2, "1")
+    assert Settings.from_environment({}).witnesses == ()
