@@ -485,7 +485,7 @@ def export(negotiation: str, output: Path, *, as_json: bool) -> None:
 
 
 @pourparler.command()
-@click.argument("file", type=click.File("rb"))
+@click.argument("file", type=click.File("rb", lazy=True))
 @click.option("--negotiation", metavar="NAME", default="", help="Of which it has to be.")
 @auditing.options
 @asking.json_option
