@@ -12,7 +12,7 @@ GENERATED := client/pourparler/v1
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup demo serve test check stubs format lock clean \
+.PHONY: help setup demo serve test bench check stubs format lock clean \
   check-format check-lint check-types check-storeys check-contract check-stubs
 
 help: ## list the targets
@@ -31,6 +31,10 @@ serve: setup ## run the service on this machine, with its embedded store
 test: setup ## run the tests, with coverage
 	@echo "== test: pytest, with coverage"
 	@$(RUN) pytest -n auto --cov --cov-report=term
+
+bench: setup ## measure, against what gRPC carries and against the usual way; BENCH="--help" tells more
+	@echo "== bench: a table here, and all of it in $(BUILD)/bench"
+	@$(RUN) tests.bench $(BENCH)
 
 check: check-format check-lint check-types check-storeys check-contract check-stubs ## check format, lint, types, storeys, contract and stubs
 

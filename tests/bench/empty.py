@@ -1,0 +1,56 @@
+"""The ceiling: what gRPC in Python carries at all, on a server that is set up as ours is.
+
+A method says by its name what it answers: `/empty/Unary-SIZE`, `/empty/Stream-COUNT-SIZE`.
+"""
+
+import asyncio
+import signal
+import sys
+from typing import Any
+
+import grpc
+import uvloop
+
+from pourparler_service.server import options
+from pourparler_service.settings import Settings
+
+_Context = grpc.aio.ServicerContext[bytes, bytes]
+
+
+class _Empty(grpc.GenericRpcHandler):
+    """Answers with zeros, having done nothing."""
+
+    def service(self, handler_call_details: Any) -> "grpc.RpcMethodHandler[bytes, bytes] | None":
+        kind, *numbers = handler_call_details.method.removeprefix("/empty/").split("-")
+        *counts, size = map(int, numbers)
+        answer = bytes(size)
+
+        async def unary(request: bytes, context: _Context) -> bytes:
+            return answer
+
+        async def stream(request: bytes, context: _Context) -> None:
+            for _ in range(counts[0]):
+                await context.write(answer)
+
+        if kind == "Unary":
+            return grpc.unary_unary_rpc_method_handler(unary)
+        return grpc.unary_stream_rpc_method_handler(stream)
+
+
+async def _serve() -> None:
+    settings = Settings.in_memory()
+    server = grpc.aio.server(options=options(settings))
+    server.add_generic_rpc_handlers((_Empty(),))
+    port = server.add_insecure_port(settings.address)
+    await server.start()
+    stop = asyncio.Event()
+    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stop.set)
+    sys.stdout.write(f"127.0.0.1:{port}\n")
+    sys.stdout.flush()
+    await stop.wait()
+    await server.stop(0)
+
+
+if __name__ == "__main__":
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        runner.run(_serve())

@@ -1,0 +1,102 @@
+"""The negotiations that are measured: two parties, then statements of 256 bytes."""
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+from google.protobuf.timestamp_pb2 import Timestamp
+
+from pourparler import v1 as pb
+from pourparler.contract import entry_type
+from pourparler_service.folder import Folder
+from pourparler_service.sealing import seal
+from pourparler_service.store import Stored, open_store
+from tests.given import BEGAN, PARTIES, joined, opened, said
+
+OPENING = (opened(), joined("acme"), joined("bolt"))
+
+TEXT = "We could go to twelve, if the delivery is by May and the penalty falls. ".ljust(256, ".")
+
+RECORD = "/pourparler.v1.RecordService/Record"
+STATE = "/pourparler.v1.NegotiationService/GetNegotiation"
+REPLAY = "/pourparler.v1.AuditService/Replay"
+CHECKPOINT = "/pourparler.v1.AuditService/GetCheckpoint"
+INCLUSION = "/pourparler.v1.AuditService/GetInclusionProof"
+CONSISTENCY = "/pourparler.v1.AuditService/GetConsistencyProof"
+
+_NUMBER, _PLACE = "0" * 7 + "1", "0" * 3 + "2"  # stand for what differs from body to body
+_BATCH = 5_000
+
+
+def of_length(length: int) -> str:
+    """The id of a negotiation that has so many entries from the beginning."""
+    return f"of-{length}"
+
+
+def statement(number: int) -> pb.Draft:
+    """A statement of 256 bytes under an id of its own."""
+    draft = said(f"s-{number:08}", "acme")
+    draft.words.text = TEXT
+    return draft
+
+
+def openings(name: str, negotiations: int) -> Iterator[bytes]:
+    """Requests that open so many negotiations."""
+    for place in range(negotiations):
+        yield pb.RecordRequest(
+            negotiation=f"negotiations/{name}-{place:04}", drafts=OPENING
+        ).SerializeToString()
+
+
+def statements(name: str, negotiations: int = 1, *, first: int = 0) -> Iterator[bytes]:
+    """Requests without end: one statement each, in one negotiation after the other."""
+    return appends(f"{name}-{_PLACE}", negotiations, first=first)
+
+
+def appends(id_: str, negotiations: int = 1, *, first: int = 0) -> Iterator[bytes]:
+    """Requests without end: one statement each, each for the negotiation of this id."""
+    draft = statement(int(_NUMBER))
+    request = pb.RecordRequest(
+        negotiation=f"negotiations/{id_}", request_id=f"r-{_NUMBER}", drafts=[draft]
+    )
+    form = request.SerializeToString().replace(b"%", b"%%")
+    form = form.replace(f"-{_NUMBER}".encode(), b"-%(number)08d")
+    form = form.replace(f"-{_PLACE}".encode(), b"-%(place)04d")
+    number = first
+    while True:
+        yield form % {b"number": number, b"place": number % negotiations}
+        number += 1
+
+
+def records(id_: str, length: int) -> Iterator[Stored]:
+    """The records of a negotiation of so many entries, a millisecond apart."""
+    drafts = [pb.Draft.FromString(one.SerializeToString()) for one in (*OPENING, statement(0))]
+    recorded = Timestamp()
+    for version in range(1, length + 1):
+        draft = drafts[min(version, len(drafts)) - 1]
+        facts = draft.facts
+        facts.request_id = f"v-{version:08}"
+        facts.recorded_by = "anonymous@loopback"
+        facts.visibility.CopyFrom(PARTIES)
+        if version >= len(drafts):
+            facts.statement_recorded.statement_id = f"v-{version:08}"
+        recorded.FromMilliseconds(BEGAN * 1_000 + version)
+        kind = entry_type(facts)
+        assert kind is not None
+        data = seal(id_, version, recorded, facts, draft.words)
+        yield Stored(id_, version, str(kind.descriptor.full_name), data)
+
+
+def fill(folder: Path, histories: Mapping[str, int]) -> None:
+    """Make a data folder with negotiations of these ids and lengths."""
+    with Folder(folder) as opened_folder:
+        store = open_store(opened_folder.path, {})
+        try:
+            for id_, length in histories.items():
+                batch: list[Stored] = []
+                for record in records(id_, length):
+                    batch.append(record)
+                    if len(batch) == _BATCH or record.version == length:
+                        store.append(batch)
+                        batch = []
+        finally:
+            store.close()
