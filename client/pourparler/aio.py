@@ -18,7 +18,7 @@ from pourparler.build import Common, opening
 from pourparler.calls import Budget, Progress
 from pourparler.checkpoint import VerifierKey
 from pourparler.exporting import Exporting
-from pourparler.trust import Check, trusting
+from pourparler.trust import Check, trusting, version_of
 from pourparler.v1.audit_service_pb2_grpc import AuditServiceStub
 from pourparler.v1.negotiation_service_pb2_grpc import NegotiationServiceStub
 from pourparler.v1.record_service_pb2_grpc import RecordServiceStub
@@ -142,8 +142,9 @@ class Client:
     ) -> pb.GetNegotiationResponse:
         """Get the state of a negotiation, now or as it was: `get(name, as_of=11).negotiation`."""
         request = calls.get_request(name, as_of, occurred, view)
+        before = self._seen(request)
         answer = await self._call(self._stubs().negotiations.GetNegotiation, request)
-        await self._check_latest(request, answer)
+        await self._check_latest(request, answer, before)
         return answer
 
     def history(
@@ -186,8 +187,9 @@ class Client:
     ) -> pb.GetStandingResponse:
         """Get what is agreed, what is proposed, who must answer, and who owes what `on` a date."""
         request = calls.standing_request(name, as_of, occurred, on)
+        before = self._seen(request)
         answer = await self._call(self._stubs().negotiations.GetStanding, request)
-        await self._check_latest(request, answer)
+        await self._check_latest(request, answer, before)
         return answer
 
     async def diff(
@@ -234,9 +236,10 @@ class Client:
     async def checkpoint(self, name: str) -> str:
         """Get the signed checkpoint of a negotiation's log as it is now, to be kept."""
         request = pb.GetCheckpointRequest(name=negotiation_name(name))
+        before = self._trust.seen(request.name) if self._trust is not None else 0
         signed = (await self._call(self._stubs().audits.GetCheckpoint, request)).checkpoint
         if self._trust is not None:
-            await self._checked(self._trust.check_checkpoint(request.name, signed))
+            await self._checked(self._trust.check_checkpoint(request.name, signed, before))
         return signed
 
     async def audit(
@@ -323,9 +326,15 @@ class Client:
     def _keys(self) -> Iterable[VerifierKey]:
         return self._trust.keys if self._trust is not None else ()
 
-    async def _check_latest(self, request: calls.Pointed, answer: calls.Computed) -> None:
+    def _seen(self, request: calls.Pointed) -> int:
+        return self._trust.seen(request.name) if self._trust is not None else 0
+
+    async def _check_latest(
+        self, request: calls.Pointed, answer: calls.Computed, before: int
+    ) -> None:
         if self._trust is not None and request.as_of == pb.AsOf():
-            await self._checked(self._trust.check_latest(request.name, answer.computed_at.version))
+            check = self._trust.check_latest(request.name, version_of(answer), before)
+            await self._checked(check)
 
     async def _checked(self, check: Check[_Answer]) -> _Answer:
         """See a check through: ask what it asks."""

@@ -19,7 +19,7 @@ from pourparler.build import Common, opening
 from pourparler.calls import Budget, Progress
 from pourparler.checkpoint import VerifierKey
 from pourparler.exporting import Exporting
-from pourparler.trust import Check, trusting
+from pourparler.trust import Check, trusting, version_of
 from pourparler.v1.audit_service_pb2_grpc import AuditServiceStub
 from pourparler.v1.negotiation_service_pb2_grpc import NegotiationServiceStub
 from pourparler.v1.record_service_pb2_grpc import RecordServiceStub
@@ -140,8 +140,9 @@ class Client:
     ) -> pb.GetNegotiationResponse:
         """Get the state of a negotiation, now or as it was: `get(name, as_of=11).negotiation`."""
         request = calls.get_request(name, as_of, occurred, view)
+        before = self._seen(request)
         answer = self._call(self._negotiations.GetNegotiation, request)
-        self._check_latest(request, answer)
+        self._check_latest(request, answer, before)
         return answer
 
     def history(
@@ -184,8 +185,9 @@ class Client:
     ) -> pb.GetStandingResponse:
         """Get what is agreed, what is proposed, who must answer, and who owes what `on` a date."""
         request = calls.standing_request(name, as_of, occurred, on)
+        before = self._seen(request)
         answer = self._call(self._negotiations.GetStanding, request)
-        self._check_latest(request, answer)
+        self._check_latest(request, answer, before)
         return answer
 
     def diff(
@@ -229,9 +231,10 @@ class Client:
     def checkpoint(self, name: str) -> str:
         """Get the signed checkpoint of a negotiation's log as it is now, to be kept."""
         request = pb.GetCheckpointRequest(name=negotiation_name(name))
+        before = self._trust.seen(request.name) if self._trust is not None else 0
         signed = self._call(self._audits.GetCheckpoint, request).checkpoint
         if self._trust is not None:
-            self._checked(self._trust.check_checkpoint(request.name, signed))
+            self._checked(self._trust.check_checkpoint(request.name, signed, before))
         return signed
 
     def audit(
@@ -311,9 +314,13 @@ class Client:
     def _keys(self) -> Iterable[VerifierKey]:
         return self._trust.keys if self._trust is not None else ()
 
-    def _check_latest(self, request: calls.Pointed, answer: calls.Computed) -> None:
+    def _seen(self, request: calls.Pointed) -> int:
+        return self._trust.seen(request.name) if self._trust is not None else 0
+
+    def _check_latest(self, request: calls.Pointed, answer: calls.Computed, before: int) -> None:
         if self._trust is not None and request.as_of == pb.AsOf():
-            self._checked(self._trust.check_latest(request.name, answer.computed_at.version))
+            check = self._trust.check_latest(request.name, version_of(answer), before)
+            self._checked(check)
 
     def _checked(self, check: Check[_Answer]) -> _Answer:
         """See a check through: ask what it asks."""

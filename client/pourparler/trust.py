@@ -13,6 +13,8 @@ from collections.abc import Generator, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple, TypeAlias, TypeVar
 
+from google.protobuf.message import DecodeError, Message
+
 from pourparler import v1 as pb
 from pourparler.audit import Finding, checked, log_keys
 from pourparler.checkpoint import (
@@ -23,6 +25,7 @@ from pourparler.checkpoint import (
     parse_checkpoint,
     parse_note,
 )
+from pourparler.contract import is_repeated
 from pourparler.errors import (
     AnotherReceipt,
     Forked,
@@ -167,8 +170,11 @@ class Trust:
 
     def check_receipt(self, request: pb.RecordRequest, response: bytes) -> Check[pb.Receipt]:
         """The receipt in a response: for what was to be recorded, in the log, and signed for."""
-        receipt, records = _receipt(response)
-        wrong = _misfit(request, receipt) or _unlike(receipt, records)
+        try:
+            receipt, records = _receipt(response)
+            wrong = _misfit(request, receipt) or _unlike(receipt, records)
+        except DecodeError as error:
+            raise _error(AnotherReceipt, "The receipt cannot be read.", "receipt") from error
         if wrong:
             raise _error(AnotherReceipt, f"The receipt is for something else: {wrong}.", "receipt")
         seen = self._signed(receipt.negotiation, receipt.checkpoint, receipt.version)
@@ -196,23 +202,42 @@ class Trust:
         text = "The entries of the receipt are not in the log that is signed for."
         raise _error(AnotherReceipt, text, "root differs", shown=seen.signed)
 
-    def check_latest(self, name: str, version: int) -> Check[None]:
-        """See that an answer at this version is as new as what was seen, and of the same log."""
+    def seen(self, name: str) -> int:
+        """At which version the log was last seen; 0 if never. Raises TrustStoreUnusable.
+
+        Ask this before anything else is asked: while an answer is under way, others may see more.
+        """
         last = self._store.last(self._origin(name))
-        if last is not None and version < last.checkpoint.size:
-            raise _stale(name, version, last)
-        if last is None or version > last.checkpoint.size:
+        return last.checkpoint.size if last is not None else 0
+
+    def check_latest(self, name: str, version: int, before: int | None = None) -> Check[None]:
+        """See that an answer at this version is as new as what was seen, and of the same log.
+
+        `before` is what `seen` said before the answer was asked for; else what it says now.
+        """
+        if version < (self.seen(name) if before is None else before):
+            raise self._stale(name, version)
+        last = self._store.last(self._origin(name))
+        if last is None or version != last.checkpoint.size:
             answer = yield pb.GetCheckpointRequest(name=name, version=version)
             seen = self._signed(name, answer.checkpoint, version)
             yield from self._compare(name, seen)
 
-    def check_checkpoint(self, name: str, signed: str) -> Check[None]:
-        """See that a checkpoint that is said to be the last one is signed, and fits the log."""
+    def check_checkpoint(self, name: str, signed: str, before: int | None = None) -> Check[None]:
+        """See that a checkpoint that is said to be the last one is signed, and fits the log.
+
+        `before` is as with `check_latest`.
+        """
         seen = self._signed(name, signed)
-        last = self._store.last(seen.checkpoint.origin)
-        if last is not None and seen.checkpoint.size < last.checkpoint.size:
-            raise _stale(name, seen.checkpoint.size, last, seen)
+        if seen.checkpoint.size < (self.seen(name) if before is None else before):
+            raise self._stale(name, seen.checkpoint.size, seen)
         yield from self._compare(name, seen)
+
+    def _stale(self, name: str, version: int, shown: Seen | None = None) -> TrustError:
+        last = self._store.last(self._origin(name))
+        size, signed = (last.checkpoint.size, last.signed) if last is not None else (0, "")
+        text = f"{name} was at version {size} before; now it is said to be at {version}."
+        return _error(Stale, text, "stale", shown=shown.signed if shown else "", seen=signed)
 
     def _origin(self, name: str) -> str:
         return origin_of(self.keys[0].name, name.removeprefix("negotiations/"))
@@ -314,14 +339,52 @@ def _misfit(request: pb.RecordRequest, receipt: pb.Receipt) -> str:
             return f"version {version} has other words"
         if entry.facts.WhichOneof("event") != draft.facts.WhichOneof("event"):
             return f"version {version} is of another type"
+        if _asked(entry.facts, draft.facts) != _asked(draft.facts, draft.facts):
+            return f"version {version} has other facts"
     return ""
 
 
-def _stale(name: str, version: int, last: Seen, seen: Seen | None = None) -> TrustError:
-    text = (
-        f"{name} was at version {last.checkpoint.size} before; now it is said to be at {version}."
-    )
-    return _error(Stale, text, "stale", shown=seen.signed if seen else "", seen=last.signed)
+def _asked(facts: pb.Facts, draft: pb.Facts) -> pb.Facts:
+    """Facts without what the service fills in where a draft does not say it."""
+    asked = pb.Facts()
+    asked.CopyFrom(facts)
+    _clear_filled(asked, draft)
+    _clear_bounds(asked)
+    return asked
+
+
+def _clear_filled(facts: pb.Facts, draft: pb.Facts) -> None:
+    facts.ClearField("request_id")
+    facts.ClearField("recorded_by")
+    if not draft.visibility.level:
+        facts.ClearField("visibility")
+    if not draft.negotiation_opened.acceptance_rule and facts.HasField("negotiation_opened"):
+        facts.negotiation_opened.ClearField("acceptance_rule")
+    if not draft.topic_added.status and facts.HasField("topic_added"):
+        facts.topic_added.ClearField("status")
+    if not draft.session_opened.default_visibility.level and facts.HasField("session_opened"):
+        facts.session_opened.ClearField("default_visibility")
+    if facts.entry_corrected.HasField("replacement"):
+        _clear_filled(facts.entry_corrected.replacement, draft.entry_corrected.replacement)
+
+
+def _clear_bounds(message: Message) -> None:
+    if isinstance(message, pb.FuzzyDate):
+        message.ClearField("earliest")
+        message.ClearField("latest")
+        return
+    for field, value in message.ListFields():
+        if field.message_type is not None:
+            for one in value if is_repeated(field) else [value]:
+                _clear_bounds(one)
+
+
+def version_of(answer: pb.GetNegotiationResponse | pb.GetStandingResponse) -> int:
+    """The version that an answer is of: the earlier one, if it names two."""
+    version = answer.computed_at.version
+    if isinstance(answer, pb.GetNegotiationResponse):
+        return min(version, answer.negotiation.version)
+    return version
 
 
 def _error(
