@@ -4,9 +4,9 @@ Pure: it is given what it judges. Keys and negotiation come from whoever asks, n
 record.
 """
 
-import hashlib
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from enum import Enum
+from hashlib import sha256
 from typing import NamedTuple
 
 from google.protobuf.message import DecodeError
@@ -22,7 +22,7 @@ from pourparler.checkpoint import (
     parse_note,
 )
 from pourparler.diff import diff
-from pourparler.fold import AMENDING, Amendments, Fold, UnknownEntryError
+from pourparler.fold import AMENDING, Amendments, Fold, UnknownEntryError, is_amending
 from pourparler.proof import Frontier, leaf_hash
 
 FORMAT = 1
@@ -169,32 +169,36 @@ class Auditor:
 
     def take(self, record: pb.Record | bytes) -> None:
         """Check the next record, and take it into root and state."""
-        place = self._frontier.size + 1
+        frontier = self._frontier
         if isinstance(record, bytes):
             try:
                 read = pb.Record.FromString(record)
             except DecodeError:
-                self._found(
-                    "record unreadable", f"What stands at place {place} is no record.", place
-                )
+                place = frontier.size + 1
+                text = f"What stands at place {place} is no record."
+                self._found("record unreadable", text, place)
                 return
             read.DiscardUnknownFields()
             data = read.SerializeToString()
-            if data != record:
-                text = f"The record at place {place} is not as it was stored."
-                self._found("record changed", text, place)
+            as_stored = data == record
         else:
-            read = record
-            data = record.SerializeToString()
-        self._frontier.append(leaf_hash(read.header))
-        if self._since is not None and self._frontier.size == self._since.size:
-            self._since_root = self._frontier.root()
+            read, length = record, record.ByteSize()
+            read.DiscardUnknownFields()
+            data = read.SerializeToString()
+            as_stored = len(data) == length
+        if not as_stored:
+            place = frontier.size + 1
+            text = f"The record at place {place} is not as it was stored."
+            self._found("record changed", text, place)
+        frontier.append(leaf_hash(read.header))
+        if self._since is not None and frontier.size == self._since.size:
+            self._since_root = frontier.root()
         try:
             # Not from the bytes that were given: there a field may come twice, of which the Record
             # that is hashed has the last and the Entry that is folded has both.
             entry = pb.Entry.FromString(data)
         except DecodeError:
-            self._unreadable(read, place)
+            self._unreadable(read, frontier.size)
             return
         self._check(entry.header, read)
         self._evolve(entry)
@@ -213,7 +217,8 @@ class Auditor:
         version, time = header.version, header.record_time
         if version != self._version + 1:
             self._check_order(version)
-        self._version = max(version, self._version)
+        if version > self._version:  # noqa: PLR1730 - in the way of every entry: max() is slower
+            self._version = version
         recorded = (time.seconds, time.nanos)
         if recorded < self._recorded:
             self._found(
@@ -231,8 +236,8 @@ class Auditor:
             if (
                 len(salts) != len(_SECTIONS)
                 or len(digests) != len(_SECTIONS)
-                or hashlib.sha256(salts[0] + read.facts).digest() != digests[0]
-                or hashlib.sha256(salts[1] + read.words).digest() != digests[1]
+                or sha256(salts[0] + read.facts).digest() != digests[0]
+                or sha256(salts[1] + read.words).digest() != digests[1]
                 or len(salts[0]) != SALT_BYTES
                 or len(salts[1]) != SALT_BYTES
             ):
@@ -259,23 +264,23 @@ class Auditor:
             elif (
                 not shaped
                 or len(salts[place]) != SALT_BYTES
-                or hashlib.sha256(salts[place] + section).digest() != digests[place]
+                or sha256(salts[place] + section).digest() != digests[place]
             ):
                 text = f"The {name} of version {version} are not those that were recorded."
                 self._found("section changed", text, version, name)
 
     def _evolve(self, entry: pb.Entry) -> None:
-        under_way = self._fold
         try:
             if self._first_root is not None:
                 counted = self._amendments.apply(entry)
-                if under_way is not None and counted is not None:
-                    under_way.take(*counted)
-            elif entry.facts.WhichOneof("event") in AMENDING:
+                if self._fold is not None and counted is not None:
+                    self._fold.take(*counted)
+            elif self._fold is None:
+                if is_amending(entry):
+                    self._amendments.add(entry)
+            elif self._fold.take(entry) in AMENDING:
                 self._amendments.add(entry)
                 self._fold = None  # made in the second reading
-            elif under_way is not None:
-                under_way.take(entry)
         except (UnknownEntryError, LookupError):
             version = entry.header.version
             text = f"Version {version} says what is not known here: the state cannot be made."

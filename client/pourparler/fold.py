@@ -3,7 +3,7 @@
 Pure: no I/O, no clock, and it judges nothing.
 """
 
-from collections.abc import Callable, Iterable, MutableMapping, MutableSequence
+from collections.abc import Callable, Iterable, MutableMapping, MutableSequence, Sequence
 from typing import Any, NamedTuple
 
 from google.protobuf.message import Message
@@ -18,6 +18,7 @@ What they say counts at the place of their target.
 """
 
 _CONFIRMED = frozenset({pb.BASIS_DIRECT, pb.BASIS_ON_RECORD})
+_BEARING_OUT = frozenset({pb.STATEMENT_ACT_CONFIRM, pb.STATEMENT_ACT_DENY})
 _FINAL = frozenset({pb.ANSWER_ACCEPT, pb.ANSWER_REJECT, pb.ANSWER_ABSTAIN})
 _HEAD = frozenset(pb.Negotiation.DESCRIPTOR.fields_by_name) - frozenset(PARTS.values())
 
@@ -67,10 +68,11 @@ class Fold:
         self._state = pb.Negotiation()
         self._last: pb.Entry | None = None
 
-    def take(self, entry: pb.Entry, amended_by: tuple[int, ...] = ()) -> None:
-        """Take in one more entry, as `evolve` does."""
-        _take(self._state, entry, None, amended_by)
+    def take(self, entry: pb.Entry, amended_by: tuple[int, ...] = ()) -> str | None:
+        """Take in one more entry, as `evolve` does; the name of its type, None if withheld."""
+        kind = _take(self._state, entry, None, amended_by)
         self._last = entry
+        return kind
 
     def state(self) -> pb.Negotiation:
         """The state after the entries taken so far. It is not to be changed."""
@@ -322,7 +324,7 @@ class _Turn:
         origin.visibility.CopyFrom(facts.visibility)
         origin.session_id = facts.session_id
 
-    def turn(self, part: Any, status: int, by: Iterable[str] = ()) -> None:
+    def turn(self, part: Any, status: int, by: Sequence[str] = ()) -> None:
         """Give a part a new status, and say which entry did."""
         part.status = status
         facts, change = self.facts, part.status_change
@@ -331,7 +333,8 @@ class _Turn:
         if facts.HasField("occurred"):
             change.occurred.CopyFrom(facts.occurred)
         change.provenance.CopyFrom(self.provenance)
-        change.by.extend(by)
+        if by:
+            change.by.extend(by)
         change.reason = self.words.reason
         change.confirmed = self.confirmed
 
@@ -364,7 +367,7 @@ def _reach(state: pb.Negotiation, entry: pb.Entry) -> None:
 
 def _take(
     state: pb.Negotiation, entry: pb.Entry, undo: Undo | None, amended_by: tuple[int, ...]
-) -> None:
+) -> str | None:
     facts = entry.facts
     kind = facts.WhichOneof("event")
     if kind is not None:
@@ -375,6 +378,7 @@ def _take(
             f"version {entry.header.version} is of a type that this version of pourparler does not"
             " know"
         )
+    return kind
 
 
 def _negotiation_opened(turn: _Turn, event: pb.NegotiationOpened) -> None:
@@ -475,7 +479,7 @@ def _topic_status_changed(turn: _Turn, event: pb.TopicStatusChanged) -> None:
 def _statement_recorded(turn: _Turn, event: pb.StatementRecorded) -> None:
     part = turn.bring(turn.state.statements, event.statement_id, event)
     part.status = pb.STATEMENT_STATUS_STANDS
-    if event.act in {pb.STATEMENT_ACT_CONFIRM, pb.STATEMENT_ACT_DENY}:
+    if event.act in _BEARING_OUT:
         _corroborate(turn, event)
 
 

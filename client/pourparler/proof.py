@@ -3,13 +3,13 @@
 Pure: hashlib only. Sections named are those of RFC 6962, and of RFC 9162 for the checks.
 """
 
-import hashlib
 from collections.abc import Iterable, Sequence
+from hashlib import sha256
 from typing import Self
 
 HASH_BYTES = 32
 
-EMPTY_ROOT = hashlib.sha256().digest()
+EMPTY_ROOT = sha256().digest()
 """The root of a tree without leaves (2.1)."""
 
 
@@ -19,12 +19,12 @@ class ProofError(ValueError):
 
 def leaf_hash(data: bytes) -> bytes:
     """The hash of a leaf: SHA-256 of 0x00 and its data (2.1)."""
-    return hashlib.sha256(b"\x00" + data).digest()
+    return sha256(b"\x00" + data).digest()
 
 
 def node_hash(left: bytes, right: bytes) -> bytes:
     """The hash of a node: SHA-256 of 0x01 and the hashes of its two sides (2.1)."""
-    return hashlib.sha256(b"\x01" + left + right).digest()
+    return sha256(b"\x01" + left + right).digest()
 
 
 class Frontier:
@@ -62,7 +62,7 @@ class Frontier:
         node = leaf
         size = self.size
         while size & 1:
-            node = node_hash(self._nodes.pop(), node)
+            node = sha256(b"\x01" + self._nodes.pop() + node).digest()
             size >>= 1
         self._nodes.append(node)
         self.size += 1
