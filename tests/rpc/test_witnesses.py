@@ -28,9 +28,11 @@ from pourparler.checkpoint import (
 from pourparler_service.keys import write_key
 from pourparler_service.server import ServeError, running
 from pourparler_service.settings import Settings
-from tests.given import joined, opened
+from tests.bundled import bundle, sealed
+from tests.bundled import checkpoint as checkpoint_of
+from tests.given import history, joined, opened
 from tests.served import Service, connected, refused
-from tests.signing import KEY, signing_key, witness_key
+from tests.signing import KEY, SIGNER, signing_key, witness_key
 from tests.witnessed import witness_at
 
 SERVING = health_pb2.HealthCheckResponse.SERVING
@@ -440,6 +442,30 @@ def test_a_checkpoint_that_is_asked_for_while_it_grows_is_cosigned_all_the_same(
         versions = [answer.computed_at.version for answer in answers]
         assert [cosigned_by(answer, witness[1]) for answer in answers] == [True] * len(answers)
         assert versions == sorted(versions)
+
+
+def test_a_copy_is_left_to_the_witnesses_of_the_original(settings: Settings) -> None:
+    asked: list[bytes] = []
+
+    def say(body: bytes) -> tuple[int, bytes]:
+        asked.append(body)
+        return 200, cosign(body)
+
+    records = sealed(history(opened(), joined("a")), "copied")
+    signed = checkpoint_of(records, "copied", SIGNER)
+    origin = origin_of(KEY.name, "copied")
+    data = bundle(records, negotiation="copied", origin=origin, signed=signed)
+    part = pb.CopyRequest(part=data, verifier_keys=[str(KEY.verifier_key)])
+    with fake(say) as witness, service_with(settings, witness) as service:
+        service.records.Copy(iter([part]), timeout=10)
+        request = pb.GetCheckpointRequest(name="negotiations/copied")
+        answer = service.audits.GetCheckpoint(request, timeout=10)
+        service.record("talks", opened())
+        assert checkpoint(service).witnessing.met
+
+    assert not answer.HasField("witnessing")
+    assert answer.checkpoint == signed
+    assert [b"/copied" in body for body in asked] == [False]
 
 
 WITNESS = ("http://127.0.0.1:1", str(witness_key().verifier_key))

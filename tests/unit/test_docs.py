@@ -32,10 +32,11 @@ ROOMS = {
     "client/pourparler/": ROOT / "client" / "pourparler",
     "service/pourparler_service/": ROOT / "service" / "pourparler_service",
 }
-ENDLESS = {"serve", "demo"}
+ENDLESS = {"serve", "demo", "witness"}
 OF_OTHERS = {"Application", "ErrorInfo"}
 VARIABLES = {"PERSISTENCE_MODULE"}
 VARIABLES |= {f"POURPARLER_{name}" for name in ("ADDRESS", "DATA", "KEYS", "SERVER")}
+VARIABLES |= {"POURPARLER_WITNESSES", "POURPARLER_WITNESSES_REQUIRED"}
 PLACEHOLDERS = {"FILE", "LINE", "NAME", "REASON"}
 
 
