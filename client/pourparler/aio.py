@@ -309,7 +309,11 @@ class Client:
             call = self._stubs().replays(under_way.replay_request())
             try:
                 async for message in call:
-                    under_way.take(message.records)
+                    under_way.take(_readable(message).records)
+            except errors.ServiceFault as fault:
+                if not under_way.failed(fault):
+                    raise
+                return
             except grpc.aio.AioRpcError as failure:
                 if under_way.failed(errors.of_call(failure)):
                     return
@@ -365,12 +369,14 @@ class Client:
         while True:
             call = method(request, timeout=budget.left())
             try:
-                return await call
+                answer = await call
             except grpc.aio.AioRpcError as failure:
                 await self._pause(budget, failure)
             except asyncio.CancelledError:
                 self._check_given_up()
                 raise
+            else:
+                return _readable(answer)
             finally:
                 call.cancel()  # whoever awaits it may be cancelled
 
@@ -445,6 +451,13 @@ async def _copying(
     requests = calls.copy_requests(parts, keys)
     while (request := await asyncio.to_thread(next, requests, None)) is not None:
         yield request
+
+
+def _readable(answer: _Answer | None) -> _Answer:
+    """The answer, which grpc.aio leaves out where its bytes are no message of its type."""
+    if answer is None:
+        raise errors.ServiceFault("The answer of the service cannot be read.")
+    return answer
 
 
 class History(AsyncIterator[pb.Entry]):
