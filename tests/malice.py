@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, NamedTuple, NoReturn
 
 import grpc
+import pytest
 from google.protobuf.message import Message
 
 from pourparler import v1 as pb
@@ -68,6 +69,9 @@ class Told(NamedTuple):
 
 Lie = Callable[[Told], Told]
 """What becomes of the truth."""
+
+LieInReceipt = Callable[[pb.RecordRequest, pb.RecordResponse], pb.RecordResponse | bytes]
+"""What becomes of the answer to a request to record."""
 
 
 def header_of(record: bytes) -> pb.EntryHeader:
@@ -268,10 +272,6 @@ def an_entry_of_another_negotiation_is_put_in(told: Told) -> Told:
 
 def the_stream_is_cut(told: Told) -> Told:
     return told._replace(records=told.records[:-3], whole=False)
-
-
-def the_end_is_not_said(told: Told) -> Told:
-    return told._replace(whole=False)
 
 
 def the_state_is_changed(told: Told) -> Told:
@@ -506,10 +506,15 @@ ABOUT_STATE: Mapping[Lie, Expected] = {
 """Lies about what the entries come to."""
 
 ABOUT_THE_END: Mapping[Lie, Expected] = {
-    the_stream_is_cut: Expected(_SHORT, "cut"),
-    the_end_is_not_said: Expected(_SHORT, "cut"),
+    the_stream_is_cut: Expected(_SHORT, "cut", 10),
 }
 """Lies about whether the entries are all that there are."""
+
+
+def each_of(lies: Mapping[Lie, Expected]) -> pytest.MarkDecorator:
+    """A test for each of these lies."""
+    names = [lie.__name__ for lie in lies]
+    return pytest.mark.parametrize(("lie", "expected"), lies.items(), ids=names)
 
 
 class Malicious:
@@ -520,14 +525,24 @@ class Malicious:
         self.verifier_key = verifier_key
         self.address = ""
         self.lie: Lie = lambda told: told
-        self.lie_in_receipt: Callable[[pb.RecordRequest, pb.RecordResponse], pb.RecordResponse] = (
-            lambda _, response: response
-        )
+        self.lie_in_receipt: LieInReceipt = lambda _, response: response
         self.lie_in_proof: Callable[[list[bytes]], list[bytes]] = lambda hashes: hashes
         self.about = TALKS
         """The negotiation that it lies about."""
+        self.computed_at: int | None = None
+        """At which version it says that it computed a state; None: at that of the state."""
+        self.garbage = b""
+        """What it answers to every call but replays; nothing: what the call asks for."""
+        self._told: tuple[Lie, str, Told] | None = None
         self.asked: list[str] = []
         """The methods that were called, in their order."""
+
+    def honest(self) -> None:
+        """Lie no more."""
+        lies = Malicious(self.service, self.verifier_key)
+        self.lie, self.about, self.computed_at = lies.lie, lies.about, lies.computed_at
+        self.lie_in_receipt, self.lie_in_proof = lies.lie_in_receipt, lies.lie_in_proof
+        self.garbage = lies.garbage
 
     def truth(self, id_: str, version: int | None = None) -> Told:
         """What the service tells of a negotiation at a version, or at the last one."""
@@ -547,11 +562,18 @@ class Malicious:
         truth = self.truth(id_, version)
         if id_ != self.about:
             return truth
-        now = self.lie(self.truth(id_))
-        if version is None or len(now.records) <= version:
+        latest = self.truth(id_)
+        now = self._lied(latest)
+        if version is None or version >= latest.state.version or len(now.records) <= version:
             return now
         begin = now.records[:version]
         return truth if list(begin) == list(truth.records) else as_own(begin)
+
+    def _lied(self, truth: Told) -> Told:
+        """The same lie each time that it is told."""
+        if self._told is None or self._told[:2] != (self.lie, truth.checkpoint):
+            self._told = self.lie, truth.checkpoint, self.lie(truth)
+        return self._told[2]
 
     # The calls.
 
@@ -579,7 +601,7 @@ class Malicious:
         request = pb.GetNegotiationRequest.FromString(data)
         version = request.as_of.version if request.as_of.HasField("version") else None
         told = self.told(request.name, version)
-        at = pb.ComputedAt(version=told.state.version)
+        at = pb.ComputedAt(version=self.computed_at or told.state.version)
         return pb.GetNegotiationResponse(negotiation=told.state, computed_at=at)
 
     def inclusion(self, data: bytes) -> Message:
@@ -609,7 +631,7 @@ class Malicious:
         except ProofError:
             return []  # the liar has nothing better
 
-    def record(self, data: bytes) -> Message:
+    def record(self, data: bytes) -> Message | bytes:
         request = pb.RecordRequest.FromString(data)
         response = self.service.records.Record(request, timeout=_TIMEOUT)
         return self.lie_in_receipt(request, response)
@@ -617,7 +639,7 @@ class Malicious:
     # The wire.
 
     def handler(self, method: str) -> Any:
-        lies: Mapping[str, Callable[[bytes], Message]] = {
+        lies: Mapping[str, Callable[[bytes], Message | bytes]] = {
             "AuditService/GetCheckpoint": self.checkpoint,
             "AuditService/GetInclusionProof": self.inclusion,
             "AuditService/GetConsistencyProof": self.consistency,
@@ -634,6 +656,8 @@ class Malicious:
     def _answer(
         self, answer: Callable[[bytes], Any], data: bytes, context: grpc.ServicerContext
     ) -> bytes:
+        if self.garbage:
+            return self.garbage
         try:
             given = answer(data)
         except grpc.RpcError as error:

@@ -57,6 +57,6 @@ class Awaited:
         return self._runner.run(until_done())
 
 
-def awaited(runner: asyncio.Runner, target: str, **settings: float) -> Awaited:
+def awaited(runner: asyncio.Runner, target: str, **settings: Any) -> Awaited:
     """An asyncio client that is used like the other one."""
     return Awaited(runner, aio.Client(target, **settings))

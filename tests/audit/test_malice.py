@@ -1,7 +1,7 @@
 """Every lie that a server can tell is found, and called by its name."""
 
 import io
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 
 import pytest
 
@@ -30,6 +30,7 @@ from tests.malice import (
     a_late_word_is_changed_and_signed_for,
     malicious,
 )
+from tests.malice import each_of as each
 
 IN_A_FILE = {**ABOUT_RECORDS, **ABOUT_CHECKPOINT, **SIGNED_FOR}
 AT_ONCE = {**IN_A_FILE, **ABOUT_STATE}
@@ -46,12 +47,6 @@ def _liar() -> Iterator[Malicious]:
 def _about(request: pytest.FixtureRequest) -> str:
     about: str = request.param
     return about
-
-
-def each(lies: Mapping[Lie, Expected]) -> pytest.MarkDecorator:
-    """For each of these lies."""
-    names = [lie.__name__ for lie in lies]
-    return pytest.mark.parametrize(("lie", "expected"), lies.items(), ids=names)
 
 
 def audited(about: str, told: Told, since: str = "") -> Audit:
