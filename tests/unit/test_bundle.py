@@ -213,6 +213,14 @@ def test_a_service_that_signs_for_it_makes_nothing_better(
     assert audited(bundle(records, signed=checkpoint(records))).verdict is verdict
 
 
+@pytest.mark.parametrize("more", [b"\x32\x01x", b"\x10\x05", b"\x28\x01", b"\x38\x07"])
+def test_a_header_that_was_signed_for_may_say_more_than_is_known(more: bytes) -> None:
+    records = with_(4, lambda one: setattr(one, "header", one.header + more))
+
+    assert audited(bundle(records, signed=checkpoint(records))).verdict is Verdict.SOUND
+    assert "root differs" in names(bundle(records, signed=SIGNED))
+
+
 @pytest.mark.parametrize("missing", range(5))
 def test_headers_alone_show_that_nothing_is_missing_but_not_what_was_said(missing: int) -> None:
     audit = audited(bundle(with_(missing, withheld), signed=SIGNED))
