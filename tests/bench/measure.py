@@ -95,7 +95,7 @@ def measure(workload: Workload, rounds: int) -> Measured:
     return Measured(workload, values)
 
 
-_WIDTHS = (26, 12, 24, 10)
+_WIDTHS = (26, 12, 26, 14)
 
 
 def table(measured: Measured) -> str:
