@@ -184,7 +184,8 @@ class Store:
     def scan(self, after: int, limit: int) -> list[tuple[int, Stored]]:
         """Entries of all negotiations above the position `after`, each with its position.
 
-        Positions may have gaps. What stands beside the entries is left out.
+        Positions may have gaps. What stands beside the entries is left out, so that fewer may come
+        than there could; none come only at the end.
         """
         reads = self._reads
         with _as_unavailable():

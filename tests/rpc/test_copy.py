@@ -575,6 +575,24 @@ def test_an_empty_stream_is_refused(service: Service) -> None:
     assert refused(lambda: service.records.Copy(iter(()), timeout=10)).reason == "FIELD_REQUIRED"
 
 
+@pytest.mark.parametrize(
+    ("data", "reason"),
+    [(b"\xff\xff", "MALFORMED"), (b"\x9a\x06\x01x", "FIELD_NOT_ALLOWED")],
+    ids=["garbage", "a field of a later version"],
+)
+def test_a_stream_of_what_is_no_request_is_refused(
+    service: Service, data: bytes, reason: str
+) -> None:
+    channel: Any = service.channel
+    call = channel.stream_unary("/pourparler.v1.RecordService/Copy")
+    first = pb.CopyRequest(part=b"pourparler", verifier_keys=[KEY]).SerializeToString()
+
+    for sent in ([data], [first, data]):
+        answer = refused(functools.partial(call, iter(sent), timeout=10))
+
+        assert (answer.code, answer.reason) == (grpc.StatusCode.INVALID_ARGUMENT, reason)
+
+
 @pytest.mark.parametrize("size", [1, 7, 4_096])
 def test_a_bundle_may_be_parted_anywhere(service: Service, size: int) -> None:
     id_ = f"parted-{size}"
