@@ -584,3 +584,10 @@ def test_every_finding_has_a_test_here() -> None:
     told = Path(__file__).read_text(encoding="utf-8")
 
     assert [name for name in FINDINGS if f'"{name}"' not in told] == []
+
+
+def test_the_docs_name_every_finding_and_its_verdict() -> None:
+    page = Path(__file__).resolve().parents[2] / "docs" / "auditing.md"
+
+    for name, verdict in FINDINGS.items():
+        assert f"\n| {name} | {verdict.value} | " in page.read_text(encoding="utf-8")
