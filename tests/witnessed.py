@@ -2,12 +2,15 @@
 
 import base64
 import hashlib
-from collections.abc import Iterator, Sequence
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
-from pourparler.checkpoint import Checkpoint, Note, origin_of
+from pourparler.checkpoint import Checkpoint, Note, origin_of, parse_note
 from pourparler.proof import Tree, leaf_hash
 from pourparler_service.keys import SigningKey
 from pourparler_service.witness import Witness
@@ -73,3 +76,60 @@ def witness_at(
             yield url, str(key.verifier_key)
     finally:
         witness.close()
+
+
+Say = Callable[[bytes], tuple[int, bytes] | None]
+
+
+@contextmanager
+def fake(say: Say, **headers: str) -> Iterator[tuple[str, str]]:
+    """A witness that answers whatever a test wants, or nothing for as long as it lasts."""
+    ended = threading.Event()
+
+    class Handler(BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+        disable_nagle_algorithm = True
+
+        def do_POST(self) -> None:
+            body = self.rfile.read(int(self.headers["Content-Length"]))
+            answer = say(body)
+            if answer is None:
+                while not ended.wait(0.2):
+                    try:
+                        self.wfile.write(b"H")
+                    except OSError:
+                        break
+                self.close_connection = True
+                return
+            status, text = answer
+            self.send_response(status)
+            for name, value in headers.items():
+                self.send_header(name, value)
+            self.send_header("Content-Length", str(len(text)))
+            self.end_headers()
+            try:
+                self.wfile.write(text)
+            except OSError:
+                self.close_connection = True
+
+        def log_message(self, *arguments: Any) -> None:
+            """Say nothing."""
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    thread = threading.Thread(target=server.serve_forever, args=(0.02,))
+    thread.start()
+    try:
+        key = witness_key(100, "fake.example").verifier_key
+        yield f"http://127.0.0.1:{server.server_port}", str(key)
+    finally:
+        ended.set()
+        server.shutdown()
+        thread.join()
+        server.server_close()
+
+
+def cosign(body: bytes, number: int = 100, stated: int | None = None, text: str = "") -> bytes:
+    """What a witness that looks at nothing cosigns."""
+    note = parse_note(body.decode().partition("\n\n")[2])
+    stated = int(time.time()) if stated is None else stated
+    return witness_key(number, "fake.example").cosign(text or note.text, stated).line().encode()

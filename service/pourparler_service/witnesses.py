@@ -95,7 +95,7 @@ class Witnesses:
         self._log = log
         self._again_seconds = again_seconds
         self._lines = [_Line(WitnessClient(at, self._proof)) for at in witnesses]
-        self._askers = ThreadPoolExecutor(len(witnesses), thread_name_prefix="asker")
+        self._askers = ThreadPoolExecutor(max(1, len(witnesses)), thread_name_prefix="asker")
         self._thread = threading.Thread(target=self._run, name="witnesses")
         # Guarded by _changed: those who wait, what is held, what lacks; and the end.
         self._changed = threading.Condition()
@@ -130,7 +130,9 @@ class Witnesses:
             held = self._held.get(id_)
             if held and held.signed == answer.checkpoint and self._is_complete(held):
                 future.set_result(held.answer)
-            elif self._closed or sum(map(len, self._waiting.values())) >= _CALLERS:
+            elif self._closed:
+                future.set_result(self._known(id_, answer, _CLOSING))
+            elif sum(map(len, self._waiting.values())) >= _CALLERS:
                 future.set_result(self._known(id_, answer, _BUSY))
             else:
                 waiting = self._waiting.setdefault(id_, [])
@@ -262,9 +264,9 @@ class Witnesses:
                     self._lacking.popitem(last=False)
             after = bool(self._lacking)
         if after and not before:
-            _LOG.warning("checkpoints bear less than %d cosignatures", self._required)
+            _LOG.warning("checkpoints bear fewer cosignatures than the %d required", self._required)
         if before and not after:
-            _LOG.info("checkpoints bear the %d cosignatures required again", self._required)
+            _LOG.info("checkpoints bear the %d required cosignatures again", self._required)
 
     def _is_complete(self, held: _Held) -> bool:
         return len(held.cosignatures) == len(self._lines)

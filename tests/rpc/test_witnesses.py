@@ -3,15 +3,12 @@
 import base64
 import shutil
 import socket
-import threading
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from typing import Any
 
 import pytest
 from grpc_health.v1 import health_pb2
@@ -33,7 +30,7 @@ from tests.bundled import checkpoint as checkpoint_of
 from tests.given import history, joined, opened
 from tests.served import Service, connected, refused
 from tests.signing import KEY, SIGNER, signing_key, witness_key
-from tests.witnessed import witness_at
+from tests.witnessed import Say, cosign, fake, witness_at
 
 SERVING = health_pb2.HealthCheckResponse.SERVING
 NOT_SERVING = health_pb2.HealthCheckResponse.NOT_SERVING
@@ -269,62 +266,6 @@ def test_a_second_history_is_not_cosigned(settings: Settings, tmp_path: Path) ->
     assert not any(cosigned_by(one, witness[1]) for one in (shorter, same, longer))
     assert len(list((tmp_path / "w" / "forks").iterdir())) == 1
     assert seen(tmp_path / "w") == 4
-
-
-Say = Callable[[bytes], tuple[int, bytes] | None]
-
-
-@contextmanager
-def fake(say: Say, **headers: str) -> Iterator[tuple[str, str]]:
-    """A witness that answers whatever a test wants, or nothing for as long as it lasts."""
-    ended = threading.Event()
-
-    class Handler(BaseHTTPRequestHandler):
-        protocol_version = "HTTP/1.1"
-
-        def do_POST(self) -> None:
-            body = self.rfile.read(int(self.headers["Content-Length"]))
-            answer = say(body)
-            if answer is None:
-                while not ended.wait(0.2):
-                    try:
-                        self.wfile.write(b"H")
-                    except OSError:
-                        break
-                self.close_connection = True
-                return
-            status, text = answer
-            self.send_response(status)
-            for name, value in headers.items():
-                self.send_header(name, value)
-            self.send_header("Content-Length", str(len(text)))
-            self.end_headers()
-            try:
-                self.wfile.write(text)
-            except OSError:
-                self.close_connection = True
-
-        def log_message(self, *arguments: Any) -> None:
-            """Say nothing."""
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    thread = threading.Thread(target=server.serve_forever, args=(0.02,))
-    thread.start()
-    try:
-        key = witness_key(100, "fake.example").verifier_key
-        yield f"http://127.0.0.1:{server.server_port}", str(key)
-    finally:
-        ended.set()
-        server.shutdown()
-        thread.join()
-        server.server_close()
-
-
-def cosign(body: bytes, number: int = 100, stated: int | None = None, text: str = "") -> bytes:
-    """What a witness that looks at nothing cosigns."""
-    note = parse_note(body.decode().partition("\n\n")[2])
-    stated = int(time.time()) if stated is None else stated
-    return witness_key(number, "fake.example").cosign(text or note.text, stated).line().encode()
 
 
 def spoiled(line: bytes) -> bytes:
