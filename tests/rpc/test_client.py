@@ -107,6 +107,9 @@ class Scripted(RecordServiceServicer, NegotiationServiceServicer, AuditServiceSe
     Record = GetNegotiation = ListNegotiations = GetStanding = DiffNegotiation = _answer
     GetCheckpoint = GetInclusionProof = GetConsistencyProof = _answer
 
+    def Copy(self, request_iterator: Any, context: grpc.ServicerContext) -> Any:
+        raise NotImplementedError
+
     def Replay(
         self, request: pb.ReplayRequest, context: grpc.ServicerContext
     ) -> Iterator[pb.ReplayResponse]:
