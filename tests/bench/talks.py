@@ -8,9 +8,11 @@ from google.protobuf.timestamp_pb2 import Timestamp
 from pourparler import v1 as pb
 from pourparler.contract import entry_type
 from pourparler_service.folder import Folder
+from pourparler_service.keys import write_key
 from pourparler_service.sealing import seal
 from pourparler_service.store import Stored, open_store
 from tests.given import BEGAN, PARTIES, joined, opened, said
+from tests.signing import KEY
 
 OPENING = (opened(), joined("acme"), joined("bolt"))
 
@@ -89,6 +91,7 @@ def records(id_: str, length: int) -> Iterator[Stored]:
 def fill(folder: Path, histories: Mapping[str, int]) -> None:
     """Make a data folder with negotiations of these ids and lengths."""
     with Folder(folder) as opened_folder:
+        write_key(KEY, opened_folder.path / "signing.key")
         store = open_store(opened_folder.path, {})
         try:
             for id_, length in histories.items():
