@@ -3,8 +3,8 @@
 import tempfile
 from pathlib import Path
 
-from hypothesis import HealthCheck, settings
 from hypothesis import given as given_any
+from hypothesis import settings
 
 from pourparler import v1 as pb
 from pourparler.contract import entry_type
@@ -15,7 +15,7 @@ from tests.audited import audit
 from tests.given import NEGOTIATION
 from tests.histories import histories
 
-some = settings(max_examples=20, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+some = settings(max_examples=20)
 
 
 def stored(entry: pb.Entry) -> Stored:

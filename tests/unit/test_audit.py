@@ -116,7 +116,7 @@ def test_what_was_signed_for_is_sound(entries: list[pb.Entry], *, parsed: bool) 
     assert audit.signed == signed(records)
 
 
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=40)
 @given(histories())
 def test_every_history_is_sound_and_folds_to_its_state(entries: list[pb.Entry]) -> None:
     records = stored(entries)
@@ -561,7 +561,7 @@ def test_findings_are_bounded_and_the_verdict_is_that_of_all() -> None:
     assert audit.verdict is Verdict.MANIPULATED
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(st.integers(0, 4), st.integers(0, 10_000), st.integers(0, 7))
 def test_whatever_bit_is_flipped_it_is_not_sound(version: int, place: int, bit: int) -> None:
     records = stored(PLAIN)
@@ -572,7 +572,7 @@ def test_whatever_bit_is_flipped_it_is_not_sound(version: int, place: int, bit: 
     assert audited(lied, signed(records)).verdict in {Verdict.MANIPULATED, Verdict.INCOMPLETE}
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(st.lists(st.binary(max_size=60), max_size=4), st.text(max_size=80))
 def test_whatever_it_is_given_it_does_not_fail(records: list[bytes], checkpoint: str) -> None:
     audit = audited(records, checkpoint, since=checkpoint, state=pb.Negotiation())

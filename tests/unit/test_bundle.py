@@ -72,7 +72,7 @@ def test_the_file_without_its_first_line_is_a_message() -> None:
 
 
 @having(histories.steps(12))
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 def test_any_history_is_sound_in_a_bundle(seeds: list[int]) -> None:
     entries = histories.history(seeds)
     if not entries:
@@ -535,14 +535,14 @@ def test_no_bit_of_a_checkpoint_can_be_another_one() -> None:
 
 
 @having(st.binary(max_size=300))
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 def test_noise_is_never_sound_and_never_a_crash(noise: bytes) -> None:
     for data in (noise, MAGIC + noise, WHOLE[:300] + noise, framed(FRAMES[0], (0x0A, noise))):
         assert audited(data).verdict is not Verdict.SOUND
 
 
 @having(st.data())
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 def test_what_is_cut_out_moved_or_doubled_is_never_sound(data: st.DataObject) -> None:
     begin, end, to = (data.draw(st.integers(0, len(WHOLE))) for _ in range(3))
     piece = WHOLE[begin:end]

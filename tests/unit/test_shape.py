@@ -825,7 +825,7 @@ BYTES = st.binary(max_size=200) | st.sampled_from(
 )
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(BYTES)
 def test_whatever_can_be_parsed_is_refused_or_let_in(data: bytes) -> None:
     one = pb.Draft()

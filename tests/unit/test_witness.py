@@ -69,7 +69,7 @@ def test_a_cosignature_is_exactly_what_c2sp_says(witness: Witness) -> None:
 
 
 @given(st.lists(st.integers(1, 20), min_size=1, max_size=6))
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 def test_it_follows_a_log_that_only_grows(
     tmp_path_factory: pytest.TempPathFactory, sizes: list[int]
 ) -> None:
