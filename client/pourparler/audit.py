@@ -35,6 +35,10 @@ MOST_FINDINGS = 100
 
 _SECTIONS = ("facts", "words")
 
+# Looked up once, and not for every entry.
+_record_of = pb.Record.FromString
+_entry_of = pb.Entry.FromString
+
 
 class Verdict(Enum):
     """What an audit comes to; the graver come later."""
@@ -172,7 +176,7 @@ class Auditor:
         frontier = self._frontier
         if isinstance(record, bytes):
             try:
-                read = pb.Record.FromString(record)
+                read = _record_of(record)
             except DecodeError:
                 place = frontier.size + 1
                 text = f"What stands at place {place} is no record."
@@ -196,11 +200,12 @@ class Auditor:
         try:
             # Not from the bytes that were given: there a field may come twice, of which the Record
             # that is hashed has the last and the Entry that is folded has both.
-            entry = pb.Entry.FromString(data)
+            entry = _entry_of(data)
         except DecodeError:
             self._unreadable(read, frontier.size)
             return
-        self._check(entry.header, read)
+        header = entry.header  # held, so that the fold does not make it anew
+        self._check(header, read)
         self._evolve(entry)
 
     def _unreadable(self, read: pb.Record, place: int) -> None:
