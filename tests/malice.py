@@ -1,6 +1,7 @@
 """A server that lies: it passes on what a real service says, but for one lie."""
 
 import hashlib
+import io
 import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -16,6 +17,7 @@ from google.protobuf.message import Message
 
 from pourparler import v1 as pb
 from pourparler.audit import Verdict
+from pourparler.bundle import write
 from pourparler.checkpoint import (
     Checkpoint,
     Note,
@@ -422,6 +424,16 @@ def a_section_without_salt_is_signed_for(told: Told) -> Told:
 def an_entry_of_another_negotiation_is_signed_for(told: Told) -> Told:
     records = an_entry_of_another_negotiation_is_put_in(told).records
     return Told(records, signed(records), told.state)
+
+
+def bundled(about: str, told: Told) -> bytes:
+    """The bundle of what is told, whole whatever it is."""
+    file = io.BytesIO()
+    header = pb.BundleHeader(
+        negotiation=about, origin=origin_of(NAME, about), checkpoint=told.checkpoint
+    )
+    write(file, header, told.records)
+    return file.getvalue()
 
 
 class Expected(NamedTuple):

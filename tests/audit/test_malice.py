@@ -1,14 +1,10 @@
 """Every lie that a server can tell is found, and called by its name."""
 
-import io
 from collections.abc import Iterator
 
 import pytest
 
-from pourparler import v1 as pb
 from pourparler.audit import Audit, Auditor, Verdict
-from pourparler.bundle import write
-from pourparler.checkpoint import origin_of
 from tests.bundled import audited as verified
 from tests.malice import (
     ABOUT_CHECKPOINT,
@@ -18,7 +14,6 @@ from tests.malice import (
     AMENDED,
     EARLIER,
     KEY,
-    NAME,
     OTHERS,
     SIGNED_FOR,
     SIZE,
@@ -28,6 +23,7 @@ from tests.malice import (
     Malicious,
     Told,
     a_late_word_is_changed_and_signed_for,
+    bundled,
     malicious,
 )
 from tests.malice import each_of as each
@@ -53,15 +49,6 @@ def audited(about: str, told: Told, since: str = "") -> Audit:
     auditor = Auditor(about, KEYS, since=since)
     auditor.read(lambda: told.records)
     return auditor.finish(told.checkpoint, state=told.state)
-
-
-def bundled(about: str, told: Told) -> bytes:
-    file = io.BytesIO()
-    header = pb.BundleHeader(
-        negotiation=about, origin=origin_of(NAME, about), checkpoint=told.checkpoint
-    )
-    write(file, header, told.records)
-    return file.getvalue()
 
 
 def expect(audit: Audit, expected: Expected) -> None:

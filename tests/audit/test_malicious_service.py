@@ -1,6 +1,7 @@
 """Both clients find out a service that lies, and go on believing one that does not."""
 
 import asyncio
+import json
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,8 @@ import pytest
 from pourparler import Client, errors, statement, topic_status
 from pourparler import v1 as pb
 from pourparler.audit import Audit, Verdict
+from pourparler.cli.commands import run
+from tests.bundled import EXIT_CODES, SHORT
 from tests.malice import (
     ABOUT_CHECKPOINT,
     ABOUT_RECORDS,
@@ -38,8 +41,10 @@ from tests.malice import (
     another_origin_is_signed_for,
     another_service_signs,
     as_own,
+    bundled,
     malicious,
     resealed,
+    signed,
     the_last_entries_are_dropped_and_signed_for,
     the_root_is_changed,
     the_signature_is_missing,
@@ -570,3 +575,89 @@ def test_a_receipt_without_a_proof_is_refused(
 
         with pytest.raises(errors.TrustError):
             say(client)
+
+
+# The commands.
+
+
+def ran(capsys: pytest.CaptureFixture[str], *arguments: str) -> tuple[int, str]:
+    """What a command leaves with, and what it prints."""
+    code = run(arguments)
+    return code, capsys.readouterr().out
+
+
+@each(ALL)
+def test_the_audit_command_says_what_it_finds(
+    liar: Malicious, capsys: pytest.CaptureFixture[str], lie: Lie, expected: Expected
+) -> None:
+    liar.lie = lie
+
+    code, out = ran(
+        capsys, "--server", liar.address, "audit", TALKS, "--key", str(KEYS[0]), "--json"
+    )
+
+    told = json.loads(out)
+    assert code == EXIT_CODES[expected.verdict]
+    assert told["verdict"] == expected.verdict.value
+    assert expected.name in [one["name"] for one in told["findings"]]
+
+
+@each(ABOUT_THE_PAST)
+def test_the_audit_command_saves_nothing_that_it_does_not_believe(
+    liar: Malicious,
+    capsys: pytest.CaptureFixture[str],
+    tmp_path: Path,
+    lie: Lie,
+    expected: Expected,
+) -> None:
+    kept = tmp_path / "checkpoint"
+    arguments = ["--server", liar.address, "audit", TALKS, "--key", str(KEYS[0]), "--save"]
+    liar.lie = lambda told: as_own(told.records[:EARLIER])
+    assert ran(capsys, *arguments, str(kept))[0] == 0
+    before = kept.read_text()
+    liar.lie = lie
+
+    code, out = ran(capsys, *arguments, str(kept), "--since", str(kept))
+
+    assert code == EXIT_CODES[expected.verdict]
+    assert expected.name in out
+    assert kept.read_text() == before
+
+
+def test_what_a_liar_says_does_nothing_to_a_terminal(
+    liar: Malicious, capsys: pytest.CaptureFixture[str]
+) -> None:
+    evil = "talks\x9b31m\u202e\x7f"
+    liar.lie = lambda told: Told(
+        [resealed(one, negotiation=evil) for one in told.records],
+        signed(told.records, negotiation=evil),
+        told.state,
+    )
+
+    code, out = ran(capsys, "--server", liar.address, "audit", TALKS, "--key", str(KEYS[0]))
+
+    assert code == EXIT_CODES[Verdict.MANIPULATED]
+    assert "another origin" in out
+    assert not set("\x1b\x9b\u202e\x7f") & set(out)
+
+
+IN_A_FILE = {**ABOUT_RECORDS, **ABOUT_CHECKPOINT, **SIGNED_FOR}
+
+
+@each(IN_A_FILE)
+def test_the_verify_command_and_the_short_verifier_leave_with_the_same_code(
+    liar: Malicious,
+    capsys: pytest.CaptureFixture[str],
+    tmp_path: Path,
+    lie: Lie,
+    expected: Expected,
+) -> None:
+    told = lie(liar.truth(TALKS))
+    path = tmp_path / "talks.bundle"
+    path.write_bytes(bundled(TALKS, told))
+
+    code, out = ran(capsys, "verify", str(path), "--key", str(KEYS[0]))
+    short = SHORT.main(str(path), str(KEYS[0]))
+
+    assert code == short == EXIT_CODES[expected.verdict]
+    assert expected.name in " ".join(out.split())
