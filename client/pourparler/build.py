@@ -26,6 +26,7 @@ from pourparler.values import (
     choice,
     fuzzy,
     negotiation_name,
+    only,
     ref,
     refs,
     visibility,
@@ -64,6 +65,7 @@ class Common(TypedDict, total=False):
 Terms = Iterable[pb.Term | pb.TermText]
 """Terms made by `money`, `percent`, `quantity`, `term` and `wording`."""
 
+_COMMON = Common.__optional_keys__
 _ALPHABET = "abcdefghijkmnpqrstuvwxyz23456789"  # no l, o, 0, 1: ids are read aloud and typed
 _FIELDS = {entry_type.title: entry_type.name for entry_type in ENTRY_TYPES.values()}
 
@@ -647,7 +649,11 @@ def correction(
     kind: Choice = "recorder",
     **common: Unpack[Common],
 ) -> pb.Draft:
-    """The record was wrong: an entry is replaced or, without a replacement, annulled."""
+    """The record was wrong: an entry is replaced or, without a replacement, annulled.
+
+    A replacement says all anew, `occurred` too: now is after the entry it replaces was recorded.
+    It can be `v1.Draft(facts=entry.facts, words=entry.words)`, with what was wrong in it mended.
+    """
     event = pb.EntryCorrected(
         target_version=version,
         mode=pb.CORRECTION_MODE_ANNUL,
@@ -695,6 +701,8 @@ def redaction(
 
 def _draft(event: Message, words: pb.Words, common: Common) -> pb.Draft:
     """The draft of this event, with what all builders take and its defaults."""
+    # A misspelt `visibility` or `session` would let everybody see what was confided.
+    only(common, _COMMON, f"A {event.DESCRIPTOR.name}")
     field = _FIELDS[str(event.DESCRIPTOR.name)]
     basis = choice(pb.Basis, common.get("basis", pb.BASIS_DIRECT))
     direct = basis == pb.BASIS_DIRECT

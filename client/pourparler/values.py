@@ -1,6 +1,6 @@
 """What a caller gives in plain Python, as values of the contract. Pure: no I/O, no clock."""
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from datetime import date, datetime
 from decimal import Decimal
 from typing import Protocol, TypedDict, TypeVar, Unpack
@@ -165,6 +165,14 @@ class Meant(Place, total=False):
     about: Number | date
 
 
+def only(given: Iterable[str], known: Collection[str], what: str) -> None:
+    """A TypeError for names that are not among those known, as of a misspelt argument."""
+    unknown = ", ".join(repr(name) for name in given if name not in known)
+    if unknown:
+        raise TypeError(f"{what} takes no {unknown}. All take {', '.join(sorted(known))}.")
+
+
+_MEANT = Meant.__optional_keys__
 _QUALIFIERS = {
     "up_to": pb.TERM_QUALIFIER_UP_TO,
     "at_least": pb.TERM_QUALIFIER_AT_LEAST,
@@ -184,6 +192,8 @@ def term(
     **meant: Unpack[Meant],
 ) -> pb.Term:
     """What can be compared: `term("end", "date", up_to="2023-07-01")`. Without a value: UNKNOWN."""
+    # A misspelt `up_to` would make a limit something that is not known.
+    only(meant, _MEANT, "A term")
     given = {name: meant[name] for name in _QUALIFIERS if name in meant}  # type: ignore[literal-required]
     if len(given) + (value is not None) > 1:
         raise ValueError(f"The term {key!r} has more than one value.")

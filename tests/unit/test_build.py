@@ -349,6 +349,13 @@ def test_a_term_is_written_as_the_contract_has_it(made: pb.Term, expected: pb.Te
     assert made == expected
 
 
+def test_what_no_builder_takes_is_not_passed_over_in_silence() -> None:
+    with pytest.raises(TypeError, match=r"A StatementRecorded takes no 'visibilty'.*visibility"):
+        statement("Between us.", by="nissan", visibilty=["nissan"])  # type: ignore[call-arg]
+    with pytest.raises(TypeError, match=r"A term takes no 'upto'.*up_to"):
+        percent("stake", upto=15)  # type: ignore[call-arg]
+
+
 def test_a_float_is_no_number_and_two_values_are_one_too_many() -> None:
     with pytest.raises(TypeError, match=r"0\.1 is no exact number"):
         money("price", 0.1, "EUR")  # type: ignore[arg-type]
