@@ -43,7 +43,8 @@ def standing(state: pb.Negotiation, on: dates.Bounds, on_text: str) -> pb.Standi
     """The standing of a negotiation on a date; every list is in the order of the record.
 
     A topic that was agreed in principle is agreed, and one that was put off is still to be settled.
-    An open proposal waits for those whose answers decide it; of these, who left need not answer.
+    An open proposal waits for those whose answers decide it; of these, who left need not answer,
+    and nobody need once the talks have ended, for nothing can be answered then.
     A commitment is owed while it is conditional, active or disputed; its date says if it is due.
     """
     proposals = _having(state.proposals, {pb.PROPOSAL_STATUS_OPEN})
@@ -130,6 +131,8 @@ def _answers_due(
     state: pb.Negotiation, proposals: Iterable[pb.OpenProposal], questions: Iterable[pb.Question]
 ) -> list[pb.AnswerDue]:
     due: dict[str, pb.AnswerDue] = {}
+    if state.status == pb.NEGOTIATION_STATUS_CONCLUDED:
+        return []
 
     def owing(asked: Iterable[str]) -> Iterator[pb.AnswerDue]:
         for who in asked:

@@ -285,6 +285,16 @@ def test_who_left_need_not_answer() -> None:
     assert waiting(result) == {"renault": ([], ["q"])}
 
 
+def test_nobody_need_answer_when_the_talks_have_ended() -> None:
+    ended = draft(pb.NegotiationConcluded(outcome=pb.OUTCOME_LAPSED))
+
+    result = standing_of(offer("o"), asked("q", "nissan"), ended)
+
+    assert [one.proposal.facts.proposal_id for one in result.open_proposals] == ["o"]
+    assert [one.facts.question_id for one in result.open_questions] == ["q"]
+    assert waiting(result) == {}
+
+
 def test_who_must_answer_is_listed_once_in_the_order_in_which_they_came() -> None:
     result = standing_of(
         asked("q1", "mitsubishi"),

@@ -409,7 +409,7 @@ class Standing(google.protobuf.message.Message):
 
     @property
     def answers_due(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[Global___AnswerDue]:
-        """Who must answer."""
+        """Who must answer. Nobody, when the negotiation has ended: nothing can be answered then."""
 
     @property
     def commitments_due(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[Global___CommitmentDue]:
