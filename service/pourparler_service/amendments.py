@@ -77,7 +77,9 @@ def check_disclosure(
     try:
         judge(before, Judged(as_counts.entry, target.facts.visibility, redacted))
     except Refusal as refusal:
-        refuse(refusal.reason, refusal.text, f"{path}.disclosed_to", **refusal.metadata)
+        first = refusal.reason == pb.ERROR_REASON_VISIBILITY_TOO_WIDE
+        text = f"{refusal.text} Disclose that first." if first else refusal.text
+        refuse(refusal.reason, text, f"{path}.disclosed_to", **refusal.metadata)
 
 
 def check_redaction(

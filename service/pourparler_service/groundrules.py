@@ -133,7 +133,8 @@ def check_occurred(look: Look, date: pb.FuzzyDate, path: str) -> None:
     # A day is nobody's in particular: it begins first where the clocks are furthest ahead.
     ahead = 0 if "T" in date.earliest else _FURTHEST_AHEAD
     if earliest is not None and earliest > (now.seconds + ahead, now.nanos):
-        text = f"It cannot have happened on {date.earliest}: that is still to come."
+        recorded = dates.instant_bounds(now.seconds, now.nanos).earliest
+        text = f"It cannot have happened on {date.earliest}: it is recorded before, on {recorded}."
         refuse(pb.ERROR_REASON_OCCURRED_IN_FUTURE, text, path)
 
 

@@ -459,6 +459,9 @@ def test_nothing_is_disclosed_more_widely_than_what_it_refers_to() -> None:
         "VISIBILITY_TOO_WIDE",
         "facts.entry_disclosed.disclosed_to",
     )
+    refused = refusal(given, disclosed(NEXT, PARTIES, "mia"))
+    assert refused is not None
+    assert refused.text.endswith("'whisper' is not seen so widely. Disclose that first.")
     assert answer((*given, first), disclosed(NEXT, PARTIES, "mia")) == ACCEPTED
 
 
