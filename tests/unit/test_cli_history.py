@@ -29,6 +29,21 @@ def test_each_entry_is_one_line_in_a_pipe() -> None:
     )
 
 
+@pytest.mark.parametrize(
+    ("event", "said"),
+    [
+        (pb.ProposalMade(proposal_id="o", by=["acme"], to=["bolt"]), "Acme Limited offers bolt o"),
+        (pb.ProposalMade(proposal_id="o", by=["a", "b"], to=["bolt"]), "a and b offer bolt o"),
+        (pb.CommitmentMade(commitment_id="c", debtors=["acme"]), "Acme Limited owes all"),
+        (pb.CommitmentMade(commitment_id="c", debtors=["a", "b"]), "a and b owe all"),
+    ],
+)
+def test_one_offers_and_owes_and_several_offer_and_owe(
+    event: pb.ProposalMade | pb.CommitmentMade, said: str
+) -> None:
+    assert said in shown(given.draft(event))
+
+
 def test_a_long_history_has_one_head_and_all_its_lines() -> None:
     entries = [given.entry(1, pb.NegotiationOpened())] * (2 * PIECE + 1)
     for place in (in_pipe, in_terminal):

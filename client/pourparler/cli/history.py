@@ -246,7 +246,8 @@ def _proposal_made(event: pb.ProposalMade, entry: _Said, names: Names) -> str:
     ]
     said = "".join(f", {link}" for link in links if link)
     text = f": {_text(entry)}" if entry.words.text else ""
-    offer = f"{names.all(event.by)} offer {names.all(event.to)} {event.proposal_id}"
+    verb = "offers" if len(event.by) == 1 else "offer"
+    offer = f"{names.all(event.by)} {verb} {names.all(event.to)} {event.proposal_id}"
     binding = wording.word(event, "binding")
     return f"{offer}, {binding}{said}{_if(entry.words)}{text}{_terms(event, entry, names)}"
 
@@ -280,7 +281,8 @@ def _agreement_status_changed(event: pb.AgreementStatusChanged, entry: _Said, na
 def _commitment_made(event: pb.CommitmentMade, entry: _Said, names: Names) -> str:
     due = wording.when(event.due, entry.words.date_verbatim)
     by = f", due {due}" if due else ""
-    owed = f"{names.all(event.debtors)} owe {names.all(event.creditors) or 'all'}"
+    verb = "owes" if len(event.debtors) == 1 else "owe"
+    owed = f"{names.all(event.debtors)} {verb} {names.all(event.creditors) or 'all'}"
     text = f"{_text(entry)}{_terms(event, entry, names)}"
     return f"commitment {event.commitment_id}, {owed}{by}{_if(entry.words)}: {text}"
 
