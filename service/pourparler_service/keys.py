@@ -7,6 +7,7 @@ import stat
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import cached_property
 from pathlib import Path
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
@@ -34,7 +35,7 @@ class KeyFileError(Exception):
     """A signing key cannot be used. The text says why, and what would help."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class SigningKey:
     """A private key, the name that it signs under, and from when on it signs."""
 
@@ -44,7 +45,7 @@ class SigningKey:
     algorithm: int = ED25519
     """What it is for: ED25519 for the key of a service, COSIGNATURE for that of a witness."""
 
-    @property
+    @cached_property
     def verifier_key(self) -> VerifierKey:
         """What verifies its signatures: to be given out by another way than the service."""
         public_key = self.private_key.public_key().public_bytes_raw()

@@ -456,9 +456,12 @@ def _completed(draft: pb.Draft, group: Group, state: pb.Negotiation) -> pb.Draft
 
 
 def _unsigned(negotiation: Negotiation, records: Sequence[Stored]) -> _Unsigned:
-    last = records[-1]
-    root = negotiation.tree.root(last.version)
-    return _Unsigned(negotiation.id, records, root, unseal(last.data).header.record_time)
+    last, recorded = records[-1], Timestamp()
+    if last.version == negotiation.version:
+        recorded.CopyFrom(negotiation.record_time)
+    else:
+        recorded.CopyFrom(unseal(last.data).header.record_time)
+    return _Unsigned(negotiation.id, records, negotiation.tree.root(last.version), recorded)
 
 
 def _unsealed(stored: Stored) -> Stored:
