@@ -571,10 +571,12 @@ class Malicious:
     def told(self, name: str, version: int | None = None) -> Told:
         """What it tells instead, changing as little as it can of what it said before."""
         id_ = name.removeprefix("negotiations/")
+        latest = self.truth(id_)
+        if version is not None and version > latest.state.version:
+            version = None
         truth = self.truth(id_, version)
         if id_ != self.about:
             return truth
-        latest = self.truth(id_)
         now = self._lied(latest)
         if version is None or version >= latest.state.version or len(now.records) <= version:
             return now

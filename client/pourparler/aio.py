@@ -15,7 +15,7 @@ from pourparler import v1 as pb
 from pourparler.audit import Audit
 from pourparler.auditing import Auditing
 from pourparler.build import Common, opening
-from pourparler.calls import Budget, Progress
+from pourparler.calls import Budget, Progress, Watching
 from pourparler.checkpoint import VerifierKey
 from pourparler.exporting import Exporting
 from pourparler.trust import Check, trusting, version_of
@@ -161,7 +161,7 @@ class Client:
         reverse: bool = False,
         limit: int | None = None,
     ) -> "History":
-        """Replay the entries of a negotiation that meet every filter given."""
+        """Replay the entries of a negotiation, or of all (`"-"`), that meet every filter given."""
         progress = Progress()
         request = calls.replay_request(
             name,
@@ -176,6 +176,30 @@ class Client:
             limit=limit,
         )
         return History(self._replay(request, progress), progress)
+
+    def watch(
+        self,
+        name: str,
+        *,
+        after: int = 0,
+        cursor: str = "",
+        types: str | Iterable[str] = (),
+        participants: Refs = (),
+        bases: Choice | Iterable[Choice] = (),
+    ) -> "Watch":
+        """Watch the entries of a negotiation: those on the record, then those that come.
+
+        `watch("-")` watches all negotiations, in the order in which they are recorded. A connection
+        that breaks, or from which nothing is heard, is made anew, and the watch goes on where it
+        was; it raises Unavailable when that takes longer than the timeout. `cursor` is that of an
+        earlier watch of the same, which this one continues, in the place of `after`: nothing is
+        left out, and nothing comes twice.
+        """
+        request = calls.watch_request(
+            name, after=after, cursor=cursor, types=types, participants=participants, bases=bases
+        )
+        place = Watching(request)
+        return Watch(self._watch(place), place)
 
     async def standing(
         self,
@@ -266,6 +290,13 @@ class Client:
         get = self._stubs().negotiations.GetNegotiation
         while under_way.comparing:
             under_way.compare(await self._call(get, under_way.state_request()))
+        later = under_way.later_request()
+        if later is not None:
+            try:
+                answer = await self._call(self._stubs().audits.GetCheckpoint, later)
+                under_way.later(answer.checkpoint)
+            except errors.NotFound:
+                under_way.later("")
         return under_way.finish()
 
     async def export(
@@ -406,12 +437,41 @@ class Client:
             finally:
                 call.cancel()  # the reader may have left
 
+    async def _watch(self, place: Watching) -> AsyncGenerator[pb.Entry, None]:
+        budget = Budget(self._timeout)
+        while True:
+            call = self._stubs().audits.Replay(place.request())
+            try:
+                while True:
+                    async with asyncio.timeout(calls.STALL):
+                        message = await call.read()
+                    if not isinstance(message, pb.ReplayResponse):
+                        raise errors.Unavailable("The watch was ended by the service.")
+                    budget = Budget(self._timeout)
+                    for entry in place.take(message):
+                        yield entry
+            except TimeoutError:
+                self._stubs()  # nothing was heard for too long: go on with another call
+            except errors.Unavailable as error:
+                await self._wait(budget, error)
+            except grpc.aio.AioRpcError as failure:
+                await self._pause(budget, failure)
+            except asyncio.CancelledError:
+                self._check_given_up()
+                raise
+            finally:
+                call.cancel()  # the reader may have left
+
     async def _pause(self, budget: Budget, failure: grpc.aio.AioRpcError) -> None:
         """Wait until the call may be tried again, or raise what it failed with."""
-        error = errors.of_call(failure)
+        await self._wait(budget, errors.of_call(failure), failure)
+
+    async def _wait(
+        self, budget: Budget, error: errors.PourparlerError, cause: Exception | None = None
+    ) -> None:
         pause = budget.pause(error)
         if pause is None:
-            raise error from failure
+            raise error from cause
         await asyncio.sleep(pause)
         self._stubs()  # raises if the client was closed meanwhile
 
@@ -500,3 +560,42 @@ class History(AsyncIterator[pb.Entry]):
     def possible_versions(self) -> frozenset[int]:
         """With `occurred`: the versions read so far that are only possibly in."""
         return frozenset(self._progress.possible_versions)
+
+
+class Watch(AsyncIterator[pb.Entry]):
+    """The entries of a watch. Leaving it, by `async with` or `close`, ends the call."""
+
+    def __init__(self, entries: AsyncGenerator[pb.Entry, None], place: Watching) -> None:
+        self._entries = entries
+        self._place = place
+
+    def __aiter__(self) -> Self:
+        return self
+
+    async def __anext__(self) -> pb.Entry:
+        return await anext(self._entries)
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        await self.close()
+
+    async def close(self) -> None:
+        """End the call."""
+        await self._entries.aclose()
+
+    @property
+    def cursor(self) -> str:
+        """Where another watch of the same goes on: after the last entry that was given."""
+        return self._place.cursor
+
+    @property
+    def caught_up(self) -> pb.ReplayCaughtUp | None:
+        """When and where all that there was had been given, as last heard; None before that."""
+        return self._place.caught_up

@@ -297,6 +297,13 @@ class Auditor:
         self._cut = True
         self._found("cut", why)
 
+    def stand_by(self, version: int, signed: str) -> None:
+        """Check that a version that a state was said to be of, and not read here, is signed for."""
+        found = checked(signed, self.origin, self._keys)
+        if isinstance(found, Finding) or found.size != version:
+            text = f"The latest state is said to be of version {version}; nobody signs for that."
+            self._found("state differs", text, part="version")
+
     def finish(self, signed: str, *, state: pb.Negotiation | None = None) -> Audit:
         """Check what was read against a signed checkpoint, and against a state that was given.
 

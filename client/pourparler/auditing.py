@@ -96,6 +96,20 @@ class Auditing:
         self._state = answer.negotiation
         self.comparing = False
 
+    def later_request(self) -> pb.GetCheckpointRequest | None:
+        """What to ask at the very end, where the latest state was of a later version.
+
+        It was not compared, so the service has to stand by its version at least.
+        """
+        if self._latest is None:
+            return None
+        return pb.GetCheckpointRequest(name=self._name, version=self._latest)
+
+    def later(self, signed: str) -> None:
+        """The checkpoint at that version is this; empty if there is none."""
+        if self._latest is not None:
+            self._auditor.stand_by(self._latest, signed)
+
     def finish(self) -> Audit:
         """What the audit came to."""
         return self._auditor.finish(self._signed, state=self._state)

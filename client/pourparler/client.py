@@ -16,7 +16,7 @@ from pourparler import v1 as pb
 from pourparler.audit import Audit
 from pourparler.auditing import Auditing
 from pourparler.build import Common, opening
-from pourparler.calls import Budget, Progress
+from pourparler.calls import Budget, Progress, Watching
 from pourparler.checkpoint import VerifierKey
 from pourparler.exporting import Exporting
 from pourparler.trust import Check, trusting, version_of
@@ -159,7 +159,7 @@ class Client:
         reverse: bool = False,
         limit: int | None = None,
     ) -> "History":
-        """Replay the entries of a negotiation that meet every filter given."""
+        """Replay the entries of a negotiation, or of all (`"-"`), that meet every filter given."""
         progress = Progress()
         request = calls.replay_request(
             name,
@@ -174,6 +174,30 @@ class Client:
             limit=limit,
         )
         return History(self._replay(request, progress), progress)
+
+    def watch(
+        self,
+        name: str,
+        *,
+        after: int = 0,
+        cursor: str = "",
+        types: str | Iterable[str] = (),
+        participants: Refs = (),
+        bases: Choice | Iterable[Choice] = (),
+    ) -> "Watch":
+        """Watch the entries of a negotiation: those on the record, then those that come.
+
+        `watch("-")` watches all negotiations, in the order in which they are recorded. A connection
+        that breaks, or from which nothing is heard, is made anew, and the watch goes on where it
+        was; it raises Unavailable when that takes longer than the timeout. `cursor` is that of an
+        earlier watch of the same, which this one continues, in the place of `after`: nothing is
+        left out, and nothing comes twice.
+        """
+        request = calls.watch_request(
+            name, after=after, cursor=cursor, types=types, participants=participants, bases=bases
+        )
+        place = Watching(request)
+        return Watch(self._watch(place), place)
 
     def standing(
         self,
@@ -260,6 +284,12 @@ class Client:
         while under_way.comparing:
             wanted = under_way.state_request()
             under_way.compare(self._call(self._negotiations.GetNegotiation, wanted))
+        later = under_way.later_request()
+        if later is not None:
+            try:
+                under_way.later(self._call(self._audits.GetCheckpoint, later).checkpoint)
+            except errors.NotFound:
+                under_way.later("")
         return under_way.finish()
 
     def export(
@@ -378,12 +408,39 @@ class Client:
                 alarm.stop()
                 call.cancel()  # the reader may have left
 
+    def _watch(self, place: Watching) -> Generator[pb.Entry, None, None]:
+        budget = Budget(self._timeout)
+        while True:
+            self._check_open()
+            call = self._audits.Replay(place.request())
+            stall = _Stall(calls.STALL, call.cancel)
+            try:
+                while True:
+                    with stall:
+                        message = next(call, None)
+                    if message is None:
+                        raise errors.Unavailable("The watch was ended by the service.")
+                    budget = Budget(self._timeout)
+                    yield from place.take(message)
+            except errors.Unavailable as error:
+                self._wait(budget, error)
+            except grpc.RpcError as failure:
+                if not stall.rang:
+                    self._pause(budget, failure)
+            finally:
+                stall.stop()
+                call.cancel()  # the reader may have left
+
     def _pause(self, budget: Budget, failure: grpc.RpcError) -> None:
         """Wait until the call may be tried again, or raise what it failed with."""
-        error = errors.of_call(failure)
+        self._wait(budget, errors.of_call(failure), failure)
+
+    def _wait(
+        self, budget: Budget, error: errors.PourparlerError, cause: Exception | None = None
+    ) -> None:
         pause = budget.pause(error)
         if pause is None:
-            raise error from failure
+            raise error from cause
         time.sleep(pause)
 
     def _check_open(self) -> None:
@@ -431,6 +488,82 @@ class History(Iterator[pb.Entry]):
     def possible_versions(self) -> frozenset[int]:
         """With `occurred`: the versions read so far that are only possibly in."""
         return frozenset(self._progress.possible_versions)
+
+
+class Watch(Iterator[pb.Entry]):
+    """The entries of a watch. Leaving it, by `break` or `with`, ends the call."""
+
+    def __init__(self, entries: Generator[pb.Entry, None, None], place: Watching) -> None:
+        self._entries = entries
+        self._place = place
+
+    def __iter__(self) -> Self:
+        return self
+
+    def __next__(self) -> pb.Entry:
+        return next(self._entries)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """End the call."""
+        self._entries.close()
+
+    @property
+    def cursor(self) -> str:
+        """Where another watch of the same goes on: after the last entry that was given."""
+        return self._place.cursor
+
+    @property
+    def caught_up(self) -> pb.ReplayCaughtUp | None:
+        """When and where all that there was had been given, as last heard; None before that."""
+        return self._place.caught_up
+
+
+class _Stall:
+    """Ends a call of which nothing is heard for too long, while it is waited for.
+
+    One thread for as long as the call lasts: a timer for every message would be a thread for each.
+    """
+
+    def __init__(self, seconds: float, end: Callable[[], object]) -> None:
+        self.rang = False
+        self._seconds = seconds
+        self._end = end
+        self._due: float | None = None
+        self._stopped = threading.Event()
+        threading.Thread(target=self._look, name="watch", daemon=True).start()
+
+    def __enter__(self) -> None:
+        self._due = time.monotonic() + self._seconds
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._due = None
+
+    def stop(self) -> None:
+        self._stopped.set()
+
+    def _look(self) -> None:
+        while not self._stopped.wait(min(1.0, self._seconds / 4)):
+            due = self._due
+            if due is not None and time.monotonic() > due:
+                self.rang = True
+                self._end()
+                return
 
 
 class _Alarm:

@@ -248,6 +248,20 @@ def test_a_stale_head_is_refused(
     assert raised.value.finding == "stale"
 
 
+@pytest.mark.parametrize("lie", ABOUT_STATE, ids=lambda lie: str(lie.__name__))
+def test_a_state_of_a_version_that_nobody_signs_for_is_no_way_round_an_audit(
+    liar: Malicious, connect: Connect, lie: Lie
+) -> None:
+    liar.lie = lie
+    liar.computed_at = SIZE + 1
+
+    with connect(liar.address) as client:
+        audit = client.audit(TALKS, keys=KEYS)
+
+    assert audit.verdict is Verdict.MANIPULATED
+    assert ("state differs", "version") in {(one.name, one.part) for one in audit.findings}
+
+
 def test_an_old_state_under_a_new_version_is_refused(
     liar: Malicious, connect: Connect, tmp_path: Path
 ) -> None:
