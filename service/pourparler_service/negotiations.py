@@ -248,7 +248,8 @@ class Negotiations:
             self._held.move_to_end(id_)
         with held.lock:
             try:
-                if self._store.last_version(id_) > held.negotiation.version:
+                grown = self._store.last_version(id_) > held.negotiation.version
+                if grown:
                     held.published = None
                     held.negotiation.catch_up()
             except BaseException:
@@ -258,7 +259,8 @@ class Negotiations:
                 self._drop(id_)
                 _not_found(id_)
             yield held
-        self._shrink()
+        if grown:
+            self._shrink()
 
     def _drop(self, id_: str) -> None:
         with self._lock:
