@@ -105,7 +105,7 @@ def _check_course(look: Look) -> None:
     if status and opening:
         look.refuse(pb.ERROR_REASON_OPENED_ALREADY, "The negotiation has been opened before.")
     if status == pb.NEGOTIATION_STATUS_CONCLUDED and not look.type.rule.follow_up:
-        text = f"The negotiation has ended: a {look.type.title} cannot follow unless it is resumed."
+        text = f"The negotiation has ended: no {look.type.title} can follow until it is resumed."
         look.refuse(pb.ERROR_REASON_NEGOTIATION_CONCLUDED, text)
 
 

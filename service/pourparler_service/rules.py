@@ -136,9 +136,15 @@ _AGREED = frozenset({pb.OUTCOME_AGREEMENT, pb.OUTCOME_PARTIAL_AGREEMENT})
 
 def _negotiation_concluded(look: Look, event: pb.NegotiationConcluded) -> None:
     agreements = [look.part(pb.PART_KIND_AGREEMENT, one) for one in event.agreement_ids]
-    reached = any(one.facts.origin == pb.AGREEMENT_ORIGIN_REACHED for one in agreements)
+    reached = any(
+        one.facts.origin == pb.AGREEMENT_ORIGIN_REACHED
+        and one.status != pb.AGREEMENT_STATUS_REJECTED
+        for one in agreements
+    )
     if event.outcome in _AGREED and not reached:
-        text = "This outcome needs an agreement that was REACHED, named in agreement_ids."
+        text = (
+            "This outcome needs an agreement, in agreement_ids, that was REACHED and not REJECTED."
+        )
         look.refuse(pb.ERROR_REASON_OUTCOME_NEEDS_AGREEMENT, text, "agreement_ids")
     if event.outcome == pb.OUTCOME_NO_AGREEMENT and agreements:
         text = "With NO_AGREEMENT no agreement can be named."
@@ -259,7 +265,16 @@ def _statement_retracted(look: Look, event: pb.StatementRetracted) -> None:
         look.refuse(pb.ERROR_REASON_NOT_THE_SPEAKERS, text, "by")
 
 
+_HOLDERS = frozenset({pb.PARTICIPANT_ROLE_PARTY, pb.PARTICIPANT_ROLE_GROUP})
+
+
 def _position_taken(look: Look, event: pb.PositionTaken) -> None:
+    for place, who in enumerate(event.holders):
+        role = look.part(pb.PART_KIND_PARTICIPANT, who).facts.role
+        if role not in _HOLDERS:
+            name = pb.ParticipantRole.Name(role).removeprefix("PARTICIPANT_ROLE_")
+            text = f"{quoted(who)} is {name} here: a position is one of a PARTY or a GROUP."
+            look.refuse(pb.ERROR_REASON_ACTING_NOT_ALLOWED, text, f"holders[{place}]")
     topic = look.part(pb.PART_KIND_TOPIC, event.topic_id)
     if topic.status == pb.TOPIC_STATUS_DROPPED:
         text = f"The topic {quoted(event.topic_id)} is off the table."

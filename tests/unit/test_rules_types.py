@@ -87,6 +87,15 @@ def _reached_after(proposal_id: str) -> pb.AgreementRecorded:
     return event
 
 
+def _not_ratified() -> tuple[pb.Draft, ...]:
+    """An agreement that was reached, and rejected by those who had to approve it."""
+    deal = pb.Draft()
+    deal.CopyFrom(REACHED)
+    deal.facts.agreement_recorded.status = pb.AGREEMENT_STATUS_PENDING_APPROVAL
+    voted = pb.AgreementStatusChanged(agreement_id="deal", status=pb.AGREEMENT_STATUS_REJECTED)
+    return (*TALKS, deal, draft(voted))
+
+
 def _released(*by: str, debt: str = "debt") -> pb.CommitmentStatusChanged:
     return pb.CommitmentStatusChanged(
         commitment_id=debt, status=pb.COMMITMENT_STATUS_RELEASED, by=by
@@ -106,6 +115,12 @@ REFUSED: dict[str, tuple[tuple[pb.Draft, ...], pb.Draft | Message, str, str]] = 
     "a partial one with a prior agreement": (
         TALKS,
         pb.NegotiationConcluded(outcome=pb.OUTCOME_PARTIAL_AGREEMENT, agreement_ids=["old"]),
+        "OUTCOME_NEEDS_AGREEMENT",
+        "negotiation_concluded.agreement_ids",
+    ),
+    "an agreement concluded with one that was voted down": (
+        _not_ratified(),
+        pb.NegotiationConcluded(outcome=pb.OUTCOME_AGREEMENT, agreement_ids=["deal"]),
         "OUTCOME_NEEDS_AGREEMENT",
         "negotiation_concluded.agreement_ids",
     ),
@@ -211,6 +226,17 @@ REFUSED: dict[str, tuple[tuple[pb.Draft, ...], pb.Draft | Message, str, str]] = 
         ),
         "TOPIC_DROPPED",
         "position_taken.topic_id",
+    ),
+    "a position of the mediator": (
+        TALKS,
+        pb.PositionTaken(
+            position_id="new",
+            holders=["acme", "mia"],
+            topic_id="price",
+            stance=pb.STANCE_WANTS,
+        ),
+        "ACTING_NOT_ALLOWED",
+        "position_taken.holders[1]",
     ),
     "the position of another replaced": (
         TALKS,
@@ -395,6 +421,12 @@ ALLOWED: dict[str, tuple[tuple[pb.Draft, ...], pb.Draft | Message]] = {
     "a caucus for fewer": (TALKS, _caucus(restricted("mia"))),
     "a topic settled with an offer on it and another": (_settled(["place", "time"]), SETTLE),
     "a topic settled with an offer on another": (_settled(["time"]), SETTLE),
+    "a position of a group": (
+        (*TALKS, joined("bloc", pb.PARTICIPANT_ROLE_GROUP, members=["acme", "bolt"])),
+        pb.PositionTaken(
+            position_id="new", holders=["bloc"], topic_id="price", stance=pb.STANCE_WANTS
+        ),
+    ),
     "a position replaced by both its holders": (
         HELD_BY_TWO,
         pb.PositionTaken(

@@ -1069,8 +1069,8 @@ Global___NegotiationResumed: typing_extensions.TypeAlias = NegotiationResumed
 
 @typing.final
 class NegotiationConcluded(google.protobuf.message.Message):
-    """The talks end. Refused when they have ended; AGREEMENT and PARTIAL_AGREEMENT need an agreement that was REACHED, and
-    NO_AGREEMENT names none.
+    """The talks end. Refused when they have ended; AGREEMENT and PARTIAL_AGREEMENT need an agreement that was REACHED and
+    not REJECTED, and NO_AGREEMENT names none.
     """
 
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
@@ -1473,7 +1473,8 @@ Global___StatementRetracted: typing_extensions.TypeAlias = StatementRetracted
 @typing.final
 class PositionTaken(google.protobuf.message.Message):
     """What a party wants or refuses on a topic: a reading of what was said, linked to the statements it is read from. Refused when
-    `supersedes` is not a held position of the same holders, and when the topic was dropped.
+    a holder is neither PARTY nor GROUP, when `supersedes` is not a held position of the same holders, and when the topic was
+    dropped.
     """
 
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
