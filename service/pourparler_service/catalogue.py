@@ -1,12 +1,9 @@
 """What lists over all negotiations read: a projection of the record, rebuilt at need."""
 
-import base64
 import contextlib
 import hashlib
-import hmac
 import json
 import sqlite3
-import struct
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -16,10 +13,11 @@ from google.protobuf.timestamp_pb2 import Timestamp
 
 from pourparler import v1 as pb
 from pourparler.fold import counted, evolve, is_amending
-from pourparler_service import query, shape
+from pourparler_service import query, shape, tokens
 from pourparler_service.refusal import refuse
 from pourparler_service.sealing import unseal
 from pourparler_service.store import Store, Stored, StoreUnavailableError
+from pourparler_service.tokens import Tokens
 
 FORMAT = 1
 """The format of the database. One of another format is rebuilt."""
@@ -90,13 +88,13 @@ class Catalogue:
     Every page is as fresh as the store. For any thread.
     """
 
-    def __init__(self, store: Store, path: Path | None, *, secret: bytes, log_id: str) -> None:
-        """Follow this store in a database at `path`, or in memory.
+    def __init__(self, store: Store, path: Path | None, *, tokens: Tokens, log_id: str) -> None:
+        """Follow this store, whose record has this name, in a database at `path`, or in memory.
 
-        `secret` and `log_id` are what page tokens are made with. Raises StoreUnavailableError.
+        Raises StoreUnavailableError.
         """
         self._store = store
-        self._tokens = _Tokens(secret, log_id)
+        self._tokens = tokens
         self._log_id = log_id
         self._lock = threading.Lock()  # guards the database and the position
         self._position = 0
@@ -150,7 +148,7 @@ class Catalogue:
         """A page of a list. Blocks on the store; raises Refusal."""
         size = _page_size(request)
         asked = _asked(request)
-        after = self._tokens.read(request.page_token, request) if request.page_token else 0
+        after = self._after(request)
         with self._lock, _as_unavailable():
             self._catch_up()
             rows = self._database.execute(
@@ -160,8 +158,21 @@ class Catalogue:
             negotiations=[_summary(open_time, head) for _, open_time, head in rows[:size]]
         )
         if len(rows) > size:
-            response.next_page_token = self._tokens.write(rows[size - 1][0], request)
+            response.next_page_token = self._tokens.write(rows[size - 1][0], _query(request))
         return response
+
+    def _after(self, request: pb.ListNegotiationsRequest) -> int:
+        """The position after which a list goes on."""
+        if not request.page_token:
+            return 0
+        after = self._tokens.read(request.page_token, _query(request))
+        if after is None:
+            refuse(
+                pb.ERROR_REASON_PAGE_TOKEN_INVALID,
+                "The page_token was not given out for this list. Begin the list again without one.",
+                "page_token",
+            )
+        return after
 
     def close(self) -> None:
         """Let the database go."""
@@ -313,56 +324,8 @@ def _time(request: pb.ListNegotiationsRequest, name: str) -> int | None:
     return max(lowest, min(query.nanoseconds(getattr(request, name), name), highest))
 
 
-class _Tokens:
-    """Page tokens: where a list goes on, for nobody to change or to use for another list.
-
-    They hold good for one query, however long its pages, over one record, and grant nothing.
-    """
-
-    _PAYLOAD = struct.Struct(">BQ16s")
-    _CODE_BYTES = 17  # together with the payload, a length that base64 needs no padding for
-
-    def __init__(self, secret: bytes, log_id: str) -> None:
-        self._secret = secret
-        self._log_id = log_id.encode()
-
-    def write(self, after: int, request: pb.ListNegotiationsRequest) -> str:
-        payload = self._PAYLOAD.pack(FORMAT, after, _query_digest(request))
-        return base64.urlsafe_b64encode(payload + self._code(payload)).decode("ascii")
-
-    def read(self, token: str, request: pb.ListNegotiationsRequest) -> int:
-        """The position after which the list goes on; refuse a token that was not written for it."""
-        after = self._opened(token, request)
-        if after is None:
-            refuse(
-                pb.ERROR_REASON_PAGE_TOKEN_INVALID,
-                "The page_token was not given out for this list. Begin the list again without one.",
-                "page_token",
-            )
-        return after
-
-    def _opened(self, token: str, request: pb.ListNegotiationsRequest) -> int | None:
-        try:
-            said = base64.urlsafe_b64decode(token.encode("ascii"))
-        except ValueError:
-            return None
-        payload, code = said[: self._PAYLOAD.size], said[self._PAYLOAD.size :]
-        if len(token) * 3 != len(said) * 4 or not hmac.compare_digest(code, self._code(payload)):
-            return None
-        _, after, digest = self._PAYLOAD.unpack(payload)
-        return after if hmac.compare_digest(digest, _query_digest(request)) else None
-
-    def _code(self, payload: bytes) -> bytes:
-        keyed = hmac.digest(self._secret, self._log_id + b"\0" + payload, "sha256")
-        return keyed[: self._CODE_BYTES]
-
-
-def _query_digest(request: pb.ListNegotiationsRequest) -> bytes:
-    asked = pb.ListNegotiationsRequest()
-    asked.CopyFrom(request)
-    asked.ClearField("page_token")
-    asked.ClearField("page_size")
-    return hashlib.sha256(asked.SerializeToString(deterministic=True)).digest()[:16]
+def _query(request: pb.ListNegotiationsRequest) -> bytes:
+    return tokens.query(request, "page_token", "page_size")
 
 
 def _digest(stored: Stored) -> bytes:

@@ -1,6 +1,6 @@
 """The history as a stream: which entries are asked for, and how they make messages. Pure."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 from pourparler import v1 as pb
@@ -16,6 +16,9 @@ BATCH_ENTRIES = 256
 
 BATCH_BYTES = 262_144
 """How many bytes of entries a message has at most, unless a single entry has more."""
+
+ALL = "negotiations/-"
+"""The name that stands for all negotiations."""
 
 _ON_TOPICS = frozenset(
     {
@@ -43,6 +46,21 @@ class _Part(NamedTuple):
     id: str
 
 
+def needs_whole(request: pb.ReplayRequest) -> bool:
+    """Whether what is asked for is known only from a negotiation's whole record up to its point.
+
+    All else is read a page at a time. Raises Refusal for what cannot be asked for together.
+    """
+    whole = ("as_of", "topic_ids", "reverse")
+    if request.name == ALL:
+        _check_absent(request, ("after_version", *whole), "over all negotiations")
+    if request.follow:
+        _check_absent(request, (*whole, "limit"), "with follow")
+    if request.cursor:
+        _check_absent(request, ("after_version", *whole), "with a cursor")
+    return bool(request.as_of != pb.AsOf() or request.topic_ids or request.reverse)
+
+
 def check(request: pb.ReplayRequest) -> None:
     """Refuse filters that can meet nothing."""
     query.check_as_of(request.as_of, "as_of")
@@ -58,6 +76,39 @@ def check(request: pb.ReplayRequest) -> None:
     query.check_ids(request.participant_ids, "participant_ids")
     query.check_ids(request.topic_ids, "topic_ids")
     query.check_enum(request, "bases")
+
+
+def _check_absent(request: pb.ReplayRequest, names: Iterable[str], why: str) -> None:
+    for field, _ in request.ListFields():
+        if field.name in names:
+            refuse(
+                pb.ERROR_REASON_FIELD_NOT_ALLOWED,
+                f"{field.name} cannot be asked for {why}.",
+                field.name,
+            )
+
+
+def meets(
+    entry: pb.Entry, request: pb.ReplayRequest, target: Callable[[int], pb.Entry | None]
+) -> bool:
+    """Whether an entry meets the filters but the one on topics.
+
+    `target` gives the entry of a version, for entries about entries.
+    """
+    facts = entry.facts
+    if request.entry_types and facts.WhichOneof("event") not in request.entry_types:
+        return False
+    if request.bases and facts.provenance.basis not in request.bases:
+        return False
+    if not request.participant_ids:
+        return True
+    parts = _named(facts)
+    if is_amending(entry):
+        event = getattr(facts, facts.WhichOneof("event") or "")
+        about = target(event.target_version)
+        parts |= _named(about.facts) if about is not None else set()
+    who = {_Part(pb.PART_KIND_PARTICIPANT, id_) for id_ in request.participant_ids}
+    return not parts.isdisjoint(who)
 
 
 def select(replayed: Sequence[Replayed], request: pb.ReplayRequest) -> Selection:

@@ -24,18 +24,20 @@ from pourparler import v1 as pb
 from pourparler_service import access
 from pourparler_service.catalogue import Catalogue
 from pourparler_service.copies import Copies
+from pourparler_service.feed import Commits, Feed
 from pourparler_service.folder import Folder, FolderError
 from pourparler_service.guard import Guard
 from pourparler_service.keys import KeyFileError, Signer, make_key, read_key, write_key
 from pourparler_service.log import Log
 from pourparler_service.negotiations import Negotiations
-from pourparler_service.servicers.audit import AuditServicer
+from pourparler_service.servicers.audit import AuditServicer, Following
 from pourparler_service.servicers.copy import CopyServicer
 from pourparler_service.servicers.health import HealthServicer
 from pourparler_service.servicers.negotiation import NegotiationServicer
 from pourparler_service.servicers.record import RecordServicer
 from pourparler_service.settings import Settings
 from pourparler_service.store import Store, StoreSettingsError, StoreUnavailableError, open_store
+from pourparler_service.tokens import Tokens
 from pourparler_service.witness_client import WitnessSettingsError, witnesses_of
 from pourparler_service.witnesses import Witnesses
 from pourparler_service.writer import Writer
@@ -74,7 +76,7 @@ class Rooms:
     """All that a service needs beneath the wire, opened together and closed together."""
 
     def __init__(self, settings: Settings) -> None:
-        """Open the store, and what reads and writes it.
+        """Open the store, and what reads and writes it, in a running event loop.
 
         Raises FolderError, StoreSettingsError or StoreUnavailableError.
         """
@@ -83,15 +85,22 @@ class Rooms:
             path = folder.path if folder else None
             store = open_store(path, settings.environment)
             opened.callback(store.close)
+            log_id = folder.log_id if folder else str(uuid.uuid4())
+            tokens = Tokens(
+                folder.secret("page-tokens") if folder else secrets.token_bytes(32), log_id
+            )
             self.catalogue = Catalogue(
                 store,
                 path / "catalogue.sqlite" if path else None,
-                secret=folder.secret("page-tokens") if folder else secrets.token_bytes(32),
-                log_id=folder.log_id if folder else str(uuid.uuid4()),
+                tokens=tokens,
+                log_id=log_id,
             )
             opened.callback(self.catalogue.close)
             self.threads = ThreadPoolExecutor(_THREADS, thread_name_prefix="reader")
             opened.callback(self.threads.shutdown, cancel_futures=True)
+            # Replays have threads of their own: many of them do not keep a state waiting.
+            replaying = ThreadPoolExecutor(_THREADS, thread_name_prefix="replayer")
+            opened.callback(replaying.shutdown, cancel_futures=True)
             self.store = store
             self.signer = _signer(settings, folder, begun=store.position() > 0)
             self.negotiations = Negotiations(store)
@@ -101,7 +110,11 @@ class Rooms:
             if self.witnesses is not None:
                 self.witnesses.start()
                 opened.callback(self.witnesses.close)
-            self.writer = Writer(store, self.signer)
+            self.commits = Commits()
+            self.following = Following(
+                Feed(store, self.log, tokens), self.commits, replaying, settings.idle_seconds
+            )
+            self.writer = Writer(store, self.signer, on_commit=self.commits.committed)
             self.writer.start()
             opened.callback(self.writer.close)
             self.close = opened.pop_all().close
@@ -184,6 +197,7 @@ async def _serve(
         _LOG.info("stopping: nothing new is taken, what is under way is finished")
         # Whoever asks is told first; then nothing new is taken, and what is under way is finished.
         health.close()
+        rooms.commits.close()
         guard.close()
         with contextlib.suppress(TimeoutError):
             # A server that stops cuts off calls that have not reached the guard, without a word.
@@ -210,7 +224,10 @@ def _handlers(
             _NEGOTIATION, NegotiationServicer(rooms.negotiations, rooms.catalogue, rooms.threads)
         ),
         guard.handlers(
-            _AUDIT, AuditServicer(rooms.negotiations, rooms.log, rooms.threads, rooms.witnesses)
+            _AUDIT,
+            AuditServicer(
+                rooms.negotiations, rooms.log, rooms.threads, rooms.following, rooms.witnesses
+            ),
         ),
         guard.handlers(_HEALTH, health),
         guard.handlers(_REFLECTION, reflecting),

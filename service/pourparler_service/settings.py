@@ -36,8 +36,10 @@ class Settings:
     """The largest bundle of which a copy is taken: what is held in memory while it is checked."""
     unary_calls: int = 1_000
     """How many calls that are answered with one message may be under way at once."""
-    streams: int = 64
-    """How many calls that are answered with a stream may be under way at once."""
+    streams: int = 1_024
+    """How many calls that are answered with a stream may be under way at once, watches too."""
+    idle_seconds: float = 15.0
+    """How often a replay that follows says that nothing is new."""
     unary_seconds: float = 30.0
     """How long a call without a deadline of its own may take."""
     grace_seconds: float = 10.0

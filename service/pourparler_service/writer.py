@@ -6,7 +6,7 @@ What waits is taken together, checked in order, committed at once, and only then
 import threading
 import time
 from collections import OrderedDict, deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from concurrent.futures import Future
 from typing import NamedTuple
 
@@ -102,12 +102,18 @@ class Writer:
         *,
         clock: Callable[[], int] = time.time_ns,
         waiting_groups: int = WAITING_GROUPS,
+        on_commit: Callable[[Collection[str]], object] = lambda _: None,
     ) -> None:
-        """Write to this store and sign; `clock` gives nanoseconds since 1970."""
+        """Write to this store and sign; `clock` gives nanoseconds since 1970.
+
+        `on_commit` is told which negotiations have entries that are on disk now, after their
+        callers were answered. It must not block or raise.
+        """
         self._store = store
         self._signer = signer
         self._clock = clock
         self._waiting_groups = waiting_groups
+        self._on_commit = on_commit
         self._thread = threading.Thread(target=self._run, name="writer", daemon=True)
         # Guarded by _line_changed: the waiting line, and whether more may join it.
         self._line_changed = threading.Condition()
@@ -229,6 +235,8 @@ class Writer:
             self._held[id_].committed()
         for one in accepted:
             one.call.receipt.set_result(self._receipt(one.receipt) if one.receipt else b"")
+        if records:
+            self._on_commit({one.negotiation for one in records})
         if self._loaded:
             self._shrink()
 

@@ -40,14 +40,24 @@ class ReplayRequest(google.protobuf.message.Message):
     BASES_FIELD_NUMBER: builtins.int
     REVERSE_FIELD_NUMBER: builtins.int
     LIMIT_FIELD_NUMBER: builtins.int
+    FOLLOW_FIELD_NUMBER: builtins.int
+    CURSOR_FIELD_NUMBER: builtins.int
     name: builtins.str
-    """The negotiation, `negotiations/{id}`."""
+    """The negotiation, `negotiations/{id}`; or `negotiations/-` for all. Over all there is no `after_version`, `as_of`, `topic_ids` or
+    `reverse`.
+    """
     after_version: builtins.int
     """Only entries after this version; in reverse, too, the entries above it."""
     reverse: builtins.bool
     """The latest entry first."""
     limit: builtins.int
     """At most this many entries. 0: all."""
+    follow: builtins.bool
+    """Go on with what is recorded from now on, until the caller leaves. Not together with `as_of`, `topic_ids`, `reverse` or `limit`."""
+    cursor: builtins.str
+    """Go on after the message that this cursor came with, whether or not that replay followed; `name` and filters must be as they were
+    then. Not together with `after_version`, `as_of`, `topic_ids` or `reverse`.
+    """
     @property
     def as_of(self) -> pourparler.v1.negotiation_pb2.AsOf:
         """At what point. With an `occur_date`, the entries that had definitely or possibly happened by then; an entry that was corrected
@@ -84,9 +94,11 @@ class ReplayRequest(google.protobuf.message.Message):
         bases: collections.abc.Iterable[pourparler.v1.values_pb2.Basis.ValueType] | None = ...,
         reverse: builtins.bool = ...,
         limit: builtins.int = ...,
+        follow: builtins.bool = ...,
+        cursor: builtins.str = ...,
     ) -> None: ...
     def HasField(self, field_name: typing.Literal["as_of", b"as_of"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["after_version", b"after_version", "as_of", b"as_of", "bases", b"bases", "entry_types", b"entry_types", "limit", b"limit", "name", b"name", "participant_ids", b"participant_ids", "reverse", b"reverse", "topic_ids", b"topic_ids"]) -> None: ...
+    def ClearField(self, field_name: typing.Literal["after_version", b"after_version", "as_of", b"as_of", "bases", b"bases", "cursor", b"cursor", "entry_types", b"entry_types", "follow", b"follow", "limit", b"limit", "name", b"name", "participant_ids", b"participant_ids", "reverse", b"reverse", "topic_ids", b"topic_ids"]) -> None: ...
 
 Global___ReplayRequest: typing_extensions.TypeAlias = ReplayRequest
 
@@ -99,6 +111,13 @@ class ReplayResponse(google.protobuf.message.Message):
     ENTRIES_FIELD_NUMBER: builtins.int
     POSSIBLE_VERSIONS_FIELD_NUMBER: builtins.int
     COMPLETE_FIELD_NUMBER: builtins.int
+    CURSOR_FIELD_NUMBER: builtins.int
+    CAUGHT_UP_FIELD_NUMBER: builtins.int
+    cursor: builtins.str
+    """Where the replay stands after this message. A request with it as its `cursor` goes on from here, over reconnects and restarts:
+    nothing is left out, and nothing comes twice. It is opaque, and holds for this record alone. Not given with `as_of`, `topic_ids`
+    or `reverse`. The first message of a follow has nothing but this.
+    """
     @property
     def entries(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[pourparler.v1.entry_pb2.Entry]:
         """The next entries, at most 256 of them and, but for a single entry, at most 256 KiB."""
@@ -111,17 +130,58 @@ class ReplayResponse(google.protobuf.message.Message):
     def complete(self) -> Global___ReplayComplete:
         """In the last message, and only there."""
 
+    @property
+    def caught_up(self) -> Global___ReplayCaughtUp:
+        """With `follow`: that all there was has been sent. It comes when the replay has caught up with the record, and every 15 seconds
+        while nothing is recorded.
+        """
+
     def __init__(
         self,
         *,
         entries: collections.abc.Iterable[pourparler.v1.entry_pb2.Entry] | None = ...,
         possible_versions: collections.abc.Iterable[builtins.int] | None = ...,
         complete: Global___ReplayComplete | None = ...,
+        cursor: builtins.str = ...,
+        caught_up: Global___ReplayCaughtUp | None = ...,
     ) -> None: ...
-    def HasField(self, field_name: typing.Literal["complete", b"complete"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["complete", b"complete", "entries", b"entries", "possible_versions", b"possible_versions"]) -> None: ...
+    def HasField(self, field_name: typing.Literal["caught_up", b"caught_up", "complete", b"complete"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["caught_up", b"caught_up", "complete", b"complete", "cursor", b"cursor", "entries", b"entries", "possible_versions", b"possible_versions"]) -> None: ...
 
 Global___ReplayResponse: typing_extensions.TypeAlias = ReplayResponse
+
+@typing.final
+class ReplayCaughtUp(google.protobuf.message.Message):
+    """That a replay which follows has sent all there was."""
+
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    TIME_FIELD_NUMBER: builtins.int
+    VERSION_FIELD_NUMBER: builtins.int
+    CHECKPOINT_FIELD_NUMBER: builtins.int
+    POSITION_FIELD_NUMBER: builtins.int
+    version: builtins.int
+    """Of one negotiation: its version then."""
+    checkpoint: builtins.str
+    """Of one negotiation: the signed checkpoint of that version, see GetCheckpointResponse."""
+    position: builtins.int
+    """Of all negotiations: the position of the last entry that was looked at; positions grow, with gaps."""
+    @property
+    def time(self) -> google.protobuf.timestamp_pb2.Timestamp:
+        """When, by the clock of the service."""
+
+    def __init__(
+        self,
+        *,
+        time: google.protobuf.timestamp_pb2.Timestamp | None = ...,
+        version: builtins.int = ...,
+        checkpoint: builtins.str = ...,
+        position: builtins.int = ...,
+    ) -> None: ...
+    def HasField(self, field_name: typing.Literal["time", b"time"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["checkpoint", b"checkpoint", "position", b"position", "time", b"time", "version", b"version"]) -> None: ...
+
+Global___ReplayCaughtUp: typing_extensions.TypeAlias = ReplayCaughtUp
 
 @typing.final
 class ReplayComplete(google.protobuf.message.Message):
@@ -138,7 +198,7 @@ class ReplayComplete(google.protobuf.message.Message):
     """Whether `limit` cut it short: more entries meet the filters."""
     @property
     def computed_at(self) -> pourparler.v1.negotiation_pb2.ComputedAt:
-        """At what point it was computed."""
+        """At what point it was computed. Not given over all negotiations."""
 
     def __init__(
         self,

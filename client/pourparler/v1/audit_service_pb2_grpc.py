@@ -62,8 +62,9 @@ class AuditServiceServicer(object):
     """
 
     def Replay(self, request, context):
-        """Replays the entries of a negotiation exactly as they are stored, in the order of their versions. The last message says that the
-        replay is complete; without it, it was cut.
+        """Replays the entries of a negotiation, or of all, exactly as they are stored, in the order in which they were recorded. The last
+        message says that the replay is complete; without it, it was cut. With `follow` it has no end: it goes on with entries as they are
+        recorded.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -133,8 +133,9 @@ class AuditServiceStub(typing.Generic[_AuditServiceReplayType, _AuditServiceGetC
     ], channel: grpc.aio.Channel) -> None: ...
 
     Replay: _AuditServiceReplayType
-    """Replays the entries of a negotiation exactly as they are stored, in the order of their versions. The last message says that the
-    replay is complete; without it, it was cut.
+    """Replays the entries of a negotiation, or of all, exactly as they are stored, in the order in which they were recorded. The last
+    message says that the replay is complete; without it, it was cut. With `follow` it has no end: it goes on with entries as they are
+    recorded.
     """
 
     GetCheckpoint: _AuditServiceGetCheckpointType
@@ -174,8 +175,9 @@ class AuditServiceServicer(metaclass=abc.ABCMeta):
         request: pourparler.v1.audit_service_pb2.ReplayRequest,
         context: _ServicerContext,
     ) -> typing.Union[collections.abc.Iterator[pourparler.v1.audit_service_pb2.ReplayResponse], collections.abc.AsyncIterator[pourparler.v1.audit_service_pb2.ReplayResponse]]:
-        """Replays the entries of a negotiation exactly as they are stored, in the order of their versions. The last message says that the
-        replay is complete; without it, it was cut.
+        """Replays the entries of a negotiation, or of all, exactly as they are stored, in the order in which they were recorded. The last
+        message says that the replay is complete; without it, it was cut. With `follow` it has no end: it goes on with entries as they are
+        recorded.
         """
 
     @abc.abstractmethod

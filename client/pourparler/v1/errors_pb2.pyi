@@ -50,6 +50,8 @@ class _ErrorReasonEnumTypeWrapper(google.protobuf.internal.enum_type_wrapper._En
     """The clocks that were given cannot be read together."""
     ERROR_REASON_BUNDLE_INVALID: _ErrorReason.ValueType  # 13
     """What was sent is not a bundle, or does not verify with the keys that were given. The metadata have the `finding`, by its name."""
+    ERROR_REASON_CURSOR_INVALID: _ErrorReason.ValueType  # 14
+    """A cursor was not made by this service, or for another record or another replay, or lies beyond what is on the record."""
     ERROR_REASON_SOURCE_REQUIRED: _ErrorReason.ValueType  # 21
     """The basis needs a source."""
     ERROR_REASON_SPEAKER_REQUIRED: _ErrorReason.ValueType  # 22
@@ -112,6 +114,8 @@ class _ErrorReasonEnumTypeWrapper(google.protobuf.internal.enum_type_wrapper._En
     """The negotiation is a copy of a record that another service keeps: it is only read here."""
     ERROR_REASON_COPY_DIVERGES: _ErrorReason.ValueType  # 72
     """The bundle does not begin with the entries that the copy has: one of the two is not the record."""
+    ERROR_REASON_EARLIER_NOT_RECORDED: _ErrorReason.ValueType  # 73
+    """A group of the same negotiation that came before it in the session was not recorded, and it was to be recorded only after that one."""
     ERROR_REASON_OUTCOME_NEEDS_AGREEMENT: _ErrorReason.ValueType  # 81
     """This outcome needs an agreement that was reached."""
     ERROR_REASON_OUTCOME_HAS_NO_AGREEMENT: _ErrorReason.ValueType  # 82
@@ -233,6 +237,8 @@ ERROR_REASON_AS_OF_INVALID: ErrorReason.ValueType  # 12
 """The clocks that were given cannot be read together."""
 ERROR_REASON_BUNDLE_INVALID: ErrorReason.ValueType  # 13
 """What was sent is not a bundle, or does not verify with the keys that were given. The metadata have the `finding`, by its name."""
+ERROR_REASON_CURSOR_INVALID: ErrorReason.ValueType  # 14
+"""A cursor was not made by this service, or for another record or another replay, or lies beyond what is on the record."""
 ERROR_REASON_SOURCE_REQUIRED: ErrorReason.ValueType  # 21
 """The basis needs a source."""
 ERROR_REASON_SPEAKER_REQUIRED: ErrorReason.ValueType  # 22
@@ -295,6 +301,8 @@ ERROR_REASON_NEGOTIATION_IS_COPY: ErrorReason.ValueType  # 71
 """The negotiation is a copy of a record that another service keeps: it is only read here."""
 ERROR_REASON_COPY_DIVERGES: ErrorReason.ValueType  # 72
 """The bundle does not begin with the entries that the copy has: one of the two is not the record."""
+ERROR_REASON_EARLIER_NOT_RECORDED: ErrorReason.ValueType  # 73
+"""A group of the same negotiation that came before it in the session was not recorded, and it was to be recorded only after that one."""
 ERROR_REASON_OUTCOME_NEEDS_AGREEMENT: ErrorReason.ValueType  # 81
 """This outcome needs an agreement that was reached."""
 ERROR_REASON_OUTCOME_HAS_NO_AGREEMENT: ErrorReason.ValueType  # 82
