@@ -34,7 +34,7 @@ from pourparler.build import (
     topic,
     topic_status,
 )
-from pourparler.client import Client, History
+from pourparler.client import Client, History, Watch
 from pourparler.errors import (
     AlreadyExists,
     AnotherReceipt,
@@ -85,6 +85,7 @@ __all__ = [
     "Verdict",
     "VersionMismatch",
     "Violation",
+    "Watch",
     "agreement",
     "agreement_status",
     "aio",

@@ -441,26 +441,27 @@ class Client:
         budget = Budget(self._timeout)
         while True:
             call = self._stubs().audits.Replay(place.request())
+            begun = False
             try:
-                while True:
-                    async with asyncio.timeout(calls.STALL):
-                        message = await call.read()
-                    if not isinstance(message, pb.ReplayResponse):
-                        raise errors.Unavailable("The watch was ended by the service.")
-                    budget = Budget(self._timeout)
+                message = await _heard(call, budget.left())
+                while message is not None:
+                    begun = True
                     for entry in place.take(message):
                         yield entry
+                    message = await _heard(call, calls.STALL)
+                error = calls.watch_ended()
             except TimeoutError:
-                self._stubs()  # nothing was heard for too long: go on with another call
-            except errors.Unavailable as error:
-                await self._wait(budget, error)
+                error = calls.watch_silent()
             except grpc.aio.AioRpcError as failure:
-                await self._pause(budget, failure)
+                error = errors.of_call(failure)
             except asyncio.CancelledError:
                 self._check_given_up()
                 raise
             finally:
                 call.cancel()  # the reader may have left
+            if begun:
+                budget = Budget(self._timeout)
+            await self._wait(budget, error)
 
     async def _pause(self, budget: Budget, failure: grpc.aio.AioRpcError) -> None:
         """Wait until the call may be tried again, or raise what it failed with."""
@@ -511,6 +512,13 @@ async def _copying(
     requests = calls.copy_requests(parts, keys)
     while (request := await asyncio.to_thread(next, requests, None)) is not None:
         yield request
+
+
+async def _heard(call: Any, seconds: float) -> pb.ReplayResponse | None:
+    """The next message of a watch; None at the end."""
+    async with asyncio.timeout(seconds):
+        message = _readable(await call.read())
+    return message if isinstance(message, pb.ReplayResponse) else None
 
 
 def _readable(answer: _Answer | None) -> _Answer:

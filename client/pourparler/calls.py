@@ -51,6 +51,9 @@ CHANNEL_OPTIONS = (
     ("grpc.enable_http_proxy", 0),
 )
 
+STALL = 45.0
+"""How long a watch waits for a sign of the service, in seconds; one is due every 15."""
+
 RECORD = "/pourparler.v1.RecordService/Record"
 REPLAY = "/pourparler.v1.AuditService/Replay"
 
@@ -64,6 +67,7 @@ PROVING: Mapping[type, str] = {
 Pointed: TypeAlias = pb.GetNegotiationRequest | pb.GetStandingRequest
 Computed: TypeAlias = pb.GetNegotiationResponse | pb.GetStandingResponse
 
+_SINCE = "~"  # in no cursor of the service
 _DRAW = SystemRandom().uniform
 _FIRST_PAUSE = 0.05
 _LONGEST_PAUSE = 2.0
@@ -139,6 +143,66 @@ class Progress:
         error = ReplayCut(f"The replay was cut {place} {last}. {why}", reason=reason)
         error.last_version = self.last_version
         return error
+
+
+class Watching:
+    """How far a watch has come, over all its calls. Owned by the generator that reads it.
+
+    A cursor of the service stands for the end of a message. Ours can stand within one: it is that
+    of the message before, and how many entries were given since.
+    """
+
+    def __init__(self, request: pb.ReplayRequest) -> None:
+        token, _, given = request.cursor.partition(_SINCE)
+        if given and not (given.isascii() and given.isdecimal()):
+            raise ValueError(f"This is no cursor: {request.cursor!r}.")
+        self._request = request
+        self._token = token
+        self._given = int(given or 0)
+        self._skipping = 0
+        self.caught_up: pb.ReplayCaughtUp | None = None
+
+    @property
+    def cursor(self) -> str:
+        """Where another watch goes on: after the last entry that was given."""
+        return f"{self._token}{_SINCE}{self._given}" if self._given else self._token
+
+    def request(self) -> pb.ReplayRequest:
+        """The request of a call that goes on from here."""
+        request = pb.ReplayRequest()
+        request.CopyFrom(self._request)
+        request.cursor = self._token
+        if self._token:
+            request.after_version = 0
+        self._skipping = self._given
+        return request
+
+    def take(self, message: pb.ReplayResponse) -> Iterator[pb.Entry]:
+        """The entries of the next message that were not given before."""
+        entries = message.entries[self._skipping :]
+        self._skipping -= len(message.entries) - len(entries)
+        for place, entry in enumerate(entries, start=1):
+            self._given += 1
+            if place == len(entries):
+                self._reach(message.cursor)
+            yield entry
+        if not entries:
+            self._reach(message.cursor)
+        if message.HasField("caught_up"):
+            self.caught_up = message.caught_up
+
+    def _reach(self, cursor: str) -> None:
+        self._token, self._given = cursor, self._skipping
+
+
+def watch_ended() -> PourparlerError:
+    """What it comes to when a watch ends, which has no end."""
+    return Unavailable("The service ended the watch.")
+
+
+def watch_silent() -> PourparlerError:
+    """What it comes to when nothing is heard of a watch for too long."""
+    return Unavailable("Nothing was heard from the service in time.")
 
 
 def new_id() -> str:
@@ -229,6 +293,27 @@ def replay_request(
         bases=[choice(pb.Basis, one) for one in _several(bases)],
         reverse=reverse,
         limit=limit or 0,
+    )
+
+
+def watch_request(
+    name: str,
+    *,
+    after: int,
+    cursor: str,
+    types: str | Iterable[str],
+    participants: Refs,
+    bases: Choice | Iterable[Choice],
+) -> pb.ReplayRequest:
+    """The request for a history that goes on with what comes."""
+    return pb.ReplayRequest(
+        name=negotiation_name(name),
+        after_version=after,
+        entry_types=[types] if isinstance(types, str) else types,
+        participant_ids=refs(participants),
+        bases=[choice(pb.Basis, one) for one in _several(bases)],
+        follow=True,
+        cursor=cursor,
     )
 
 

@@ -28,6 +28,8 @@ from pourparler.values import Choice, Point, Refs, negotiation_name
 _Request = TypeVar("_Request")
 _Answer = TypeVar("_Answer")
 
+_LOOK_SECONDS = 0.5
+
 
 class Client:
     """A client of the service. It connects with its first call, and may be shared by threads.
@@ -413,23 +415,21 @@ class Client:
         while True:
             self._check_open()
             call = self._audits.Replay(place.request())
-            stall = _Stall(calls.STALL, call.cancel)
+            stall = _Stall(call.cancel)
+            begun = False
             try:
-                while True:
-                    with stall:
-                        message = next(call, None)
-                    if message is None:
-                        raise errors.Unavailable("The watch was ended by the service.")
-                    budget = Budget(self._timeout)
+                while (message := stall.heard(call, budget, begun=begun)) is not None:
+                    begun = True
                     yield from place.take(message)
-            except errors.Unavailable as error:
-                self._wait(budget, error)
+                error = calls.watch_ended()
             except grpc.RpcError as failure:
-                if not stall.rang:
-                    self._pause(budget, failure)
+                error = calls.watch_silent() if stall.rang else errors.of_call(failure)
             finally:
                 stall.stop()
                 call.cancel()  # the reader may have left
+            if begun:
+                budget = Budget(self._timeout)
+            self._wait(budget, error)
 
     def _pause(self, budget: Budget, failure: grpc.RpcError) -> None:
         """Wait until the call may be tried again, or raise what it failed with."""
@@ -532,33 +532,30 @@ class Watch(Iterator[pb.Entry]):
 class _Stall:
     """Ends a call of which nothing is heard for too long, while it is waited for.
 
-    One thread for as long as the call lasts: a timer for every message would be a thread for each.
+    One thread for as long as the call lasts: an alarm for every message would be a thread for each.
     """
 
-    def __init__(self, seconds: float, end: Callable[[], object]) -> None:
+    def __init__(self, end: Callable[[], object]) -> None:
         self.rang = False
-        self._seconds = seconds
         self._end = end
         self._due: float | None = None
         self._stopped = threading.Event()
         threading.Thread(target=self._look, name="watch", daemon=True).start()
 
-    def __enter__(self) -> None:
-        self._due = time.monotonic() + self._seconds
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def heard(
+        self, call: Iterator[pb.ReplayResponse], budget: Budget, *, begun: bool
+    ) -> pb.ReplayResponse | None:
+        """The next message; None at the end."""
+        self._due = time.monotonic() + (calls.STALL if begun else budget.left())
+        message = next(call, None)
         self._due = None
+        return message
 
     def stop(self) -> None:
         self._stopped.set()
 
     def _look(self) -> None:
-        while not self._stopped.wait(min(1.0, self._seconds / 4)):
+        while not self._stopped.wait(_LOOK_SECONDS):
             due = self._due
             if due is not None and time.monotonic() > due:
                 self.rang = True

@@ -23,6 +23,7 @@ from pourparler.cli import (
     demonstrating,
     drafting,
     failing,
+    watching,
     witnessing,
     wording,
 )
@@ -42,6 +43,9 @@ from pourparler.errors import PourparlerError
 from pourparler.values import choice
 
 _BROKEN_PIPE = 141
+
+EVERYWHERE = "-"
+"""What stands for all negotiations in place of one."""
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
@@ -257,6 +261,50 @@ def history(
     if not page.plain:
         page.line()
         page.line(f"{wording.count(total, 'entry', 'entries')}.")
+
+
+@pourparler.command()
+@click.argument("negotiation", default=EVERYWHERE)
+@click.option("--after", type=click.IntRange(min=0), default=0, help="Only after this version.")
+@click.option("--cursor", metavar="CURSOR", default="", help="Go on where an earlier watch ended.")
+@click.option(
+    "--type",
+    "types",
+    type=click.Choice(list(ENTRY_TYPES)),
+    metavar="TYPE",
+    multiple=True,
+    help="Only this entry type, such as statement_recorded.",
+)
+@click.option(
+    "--participant", "participants", metavar="ID", multiple=True, help="Only naming them."
+)
+@click.option(
+    "--basis",
+    "bases",
+    type=click.Choice(["direct", "on_record", "reported", "unattributed", "analysis"]),
+    multiple=True,
+    help="Only known in this way.",
+)
+@full_option
+@asking.json_option
+def watch(
+    negotiation: str, bases: tuple[str, ...], *, full: bool, as_json: bool, **filters: Any
+) -> int:
+    """Print the entries of a negotiation as `history` does, and go on with those that come.
+
+    Without NEGOTIATION those of all. It reconnects by itself when the connection breaks. Ctrl-C
+    ends it, and says with which --cursor to go on: nothing is left out, and nothing comes twice.
+    """
+    client = asking.client()
+    everywhere = negotiation == EVERYWHERE
+    names = Names() if everywhere else Names(client.get(negotiation).negotiation.participants)
+    entries = client.watch(
+        negotiation, bases=[choice(pb.Basis, basis) for basis in bases], **filters
+    )
+    if as_json:
+        return watching.watch(entries, lambda entry: _print_json(entry, one_line=True))
+    rows = watching.rows(_page(full=full), names, everywhere=everywhere)
+    return watching.watch(entries, rows)
 
 
 @pourparler.command()

@@ -15,7 +15,7 @@ from pourparler.contract import ENTRY_TYPES, entry_type
 PIECE = 100
 """How many entries are put on the page at a time: a history can be longer than memory."""
 
-_COLUMNS = (
+COLUMNS = (
     Column("#", width=6),
     Column("occurred", width=24),
     Column("recorded", under=True, width=20),
@@ -24,6 +24,7 @@ _COLUMNS = (
     Column("what", text=True),
     Column("details", under=True, text=True),
 )
+"""What is told of an entry."""
 
 
 def history(
@@ -41,10 +42,10 @@ def history(
         bases.add(entry.facts.provenance.basis)
         rows.append(row(entry, names, amendments or {}, possible()))
         if len(rows) == PIECE:
-            page.table(Table("", _COLUMNS, list(rows)), head=total == PIECE)
+            page.table(Table("", COLUMNS, list(rows)), head=total == PIECE)
             rows.clear()
     if rows:
-        page.table(Table("", _COLUMNS, list(rows)), head=total < PIECE)
+        page.table(Table("", COLUMNS, list(rows)), head=total < PIECE)
     if not page.plain:
         explain(page, bases)
     return total
