@@ -48,12 +48,60 @@ def test_a_statement_is_said_by_options() -> None:
         ({"question": "Who?", "to": ("a",)}, "question_raised"),
         ({"topic": "Price", "id": "price"}, "topic_added"),
         ({"participant": "Acme", "id": "acme", "role": "mediator"}, "participant_joined"),
+        ({"proposal": "Half", "by": ("a",), "to": ("b",), "counters": "o"}, "proposal_made"),
+        ({"answer": "reject", "by": ("b",), "in_reply_to": "o"}, "proposal_answered"),
     ],
 )
 def test_the_commonest_entries_are_said_by_options(given: dict[str, object], kind: str) -> None:
     (draft,) = drafts(None, given)
 
     assert draft.facts.WhichOneof("event") == kind
+
+
+def test_an_offer_and_its_answer_are_said_with_all_that_belongs_to_them() -> None:
+    offer = {
+        "proposal": "The yard",
+        "id": "yard",
+        "by": ("a",),
+        "to": ("b",),
+        "money": (("rent", "9500", "EUR"), ("deposit", "1000", "EUR")),
+        "condition": ("the bank agrees",),
+        "expires": "2026-12",
+        "supersedes": "shed",
+    }
+    reply = {
+        "answer": "accept in principle",
+        "by": ("b",),
+        "in_reply_to": "yard",
+        "condition": ("the yard is cleared",),
+        "reason": "It is big.",
+    }
+
+    (made,), (answered,) = drafts(None, offer), drafts(None, reply)
+
+    event = made.facts.proposal_made
+    assert [(term.key, term.value, term.unit) for term in event.terms] == [
+        ("rent", "9500", "EUR"),
+        ("deposit", "1000", "EUR"),
+    ]
+    assert event.binding == pb.PROPOSAL_BINDING_CONDITIONAL
+    assert (event.expires.edtf, event.supersedes) == ("2026-12", "shed")
+    assert list(made.words.conditions) == ["the bank agrees"]
+    assert answered.facts.proposal_answered == pb.ProposalAnswered(
+        proposal_id="yard", by="b", answer=pb.ANSWER_ACCEPT_IN_PRINCIPLE
+    )
+    assert list(answered.words.conditions) == ["the yard is cleared"]
+    assert answered.words.reason == "It is big."
+
+
+def test_whoever_speaks_for_others_and_a_cohort_are_said_by_options() -> None:
+    speaks = {"participant": "Rita", "id": "r", "role": "representative", "represents": ("a",)}
+    many = {"participant": "Bidders", "id": "m", "kind": "cohort", "count": 11}
+
+    (rita,), (bidders,) = drafts(None, speaks), drafts(None, many)
+
+    assert list(rita.facts.participant_joined.represents) == ["a"]
+    assert bidders.facts.participant_joined.count == 11
 
 
 @pytest.mark.parametrize(
@@ -64,6 +112,10 @@ def test_the_commonest_entries_are_said_by_options(given: dict[str, object], kin
         ({"topic": "a", "stance": "wants"}, "A topic takes no --stance"),
         ({"participant": "Acme"}, "needs --id"),
         ({"position": "Half", "by": ("a",)}, "one --about and --stance"),
+        ({"proposal": "Half", "by": ("a",)}, "needs --by and --to"),
+        ({"answer": "accept", "by": ("a",)}, "--in-reply-to with the proposal"),
+        ({"answer": "accept", "to": ("a",)}, "An answer takes no --to"),
+        ({"answer": "perhaps", "by": ("a",), "in_reply_to": "o"}, "'perhaps' is no Answer"),
         ({"statement": "a", "act": "sing"}, "'sing' is no StatementAct"),
         ({"statement": "a", "sources": (("s", "rumour", "x"),)}, "'rumour' is no SourceKind"),
     ],

@@ -10,24 +10,28 @@ from google.protobuf import json_format
 from pourparler import build
 from pourparler import v1 as pb
 from pourparler.cli.safe import harmless
-from pourparler.values import source
+from pourparler.values import money, source
 
 _Command = TypeVar("_Command", bound=Callable[..., Any])
 
 LONGEST = 16 << 20
 """How much is read, in bytes: far more than a service takes at once."""
 
-KINDS = ("statement", "position", "question", "topic", "participant")
-"""What can be said by options: the option with its text, name or title, of each."""
+KINDS = ("statement", "position", "question", "proposal", "answer", "topic", "participant")
+"""What can be said by options: the option with its text, name, title or answer, of each."""
 
 _OPTIONS = (
     click.option("--statement", metavar="TEXT", help="Something was said."),
     click.option("--position", metavar="TEXT", help="A party wants or refuses something."),
     click.option("--question", metavar="TEXT", help="A point is open."),
+    click.option("--proposal", metavar="TEXT", help="An offer is made."),
+    click.option("--answer", metavar="ANSWER", help="An offer is answered: accept, reject ..."),
     click.option("--topic", metavar="TITLE", help="A matter is put on the table."),
     click.option("--participant", metavar="NAME", help="Someone enters; needs --id."),
     click.option("--id", metavar="ID", help="The id of what is new; else one is made."),
-    click.option("--by", metavar="ID", multiple=True, help="Who says, holds, asks or proposes it."),
+    click.option(
+        "--by", metavar="ID", multiple=True, help="Who says, holds, offers or answers it."
+    ),
     click.option("--to", metavar="ID", multiple=True, help="To whom."),
     click.option("--about", metavar="ID", multiple=True, help="On which topic."),
     click.option(
@@ -36,11 +40,36 @@ _OPTIONS = (
     click.option(
         "--act", metavar="ACT", help="Of a statement: assert, announce, warn, concede ..."
     ),
-    click.option("--in-reply-to", metavar="ID", help="Of a statement: the one it answers."),
+    click.option("--in-reply-to", metavar="ID", help="Of a statement or answer: what it answers."),
     click.option("--stance", metavar="STANCE", help="Of a position: wants, opposes, red_line ..."),
+    click.option(
+        "--money",
+        type=(str, str, str),
+        metavar="KEY AMOUNT CURRENCY",
+        multiple=True,
+        help="Of a position or proposal: a sum it speaks of, such as rent 9500 EUR.",
+    ),
+    click.option(
+        "--binding", metavar="BINDING", help="Of a proposal: indicative, conditional, binding."
+    ),
+    click.option(
+        "--condition", metavar="TEXT", multiple=True, help="Of a proposal or answer: if what."
+    ),
+    click.option("--expires", metavar="EDTF", help="Of a proposal: until when it stands."),
+    click.option("--counters", metavar="ID", help="Of a proposal: the one it counters."),
+    click.option(
+        "--supersedes", metavar="ID", help="Of a position or proposal: the one it replaces."
+    ),
+    click.option("--reason", metavar="TEXT", help="Of an answer: why."),
     click.option("--role", metavar="ROLE", help="Of a participant: party, mediator, observer ..."),
     click.option(
         "--kind", metavar="KIND", help="Of a participant: organization, person, group ..."
+    ),
+    click.option(
+        "--represents", metavar="ID", multiple=True, help="Of a participant: for whom it speaks."
+    ),
+    click.option(
+        "--count", type=click.IntRange(min=1), help="Of a participant: how many a cohort has."
     ),
     click.option(
         "--basis",
@@ -145,20 +174,19 @@ def _values(text: str) -> list[Any]:
 
 _TAKEN = {
     "statement": {"id", "by", "to", "about", "attributed_to", "act", "in_reply_to"},
-    "position": {"id", "by", "about", "stance"},
+    "position": {"id", "by", "about", "stance", "money", "supersedes"},
     "question": {"id", "by", "to", "about"},
+    "proposal": {
+        "id", "by", "to", "about", "money", "binding", "condition", "expires", "counters",
+        "supersedes",
+    },
+    "answer": {"by", "in_reply_to", "condition", "reason"},
     "topic": {"id", "by"},
-    "participant": {"id", "role", "kind"},
-}
+    "participant": {"id", "role", "kind", "represents", "count"},
+}  # fmt: skip
 _COMMON = {
     "basis", "form", "occurred", "speaker_described", "author", "session", "seen_by", "sources",
 }  # fmt: skip
-_BUILDERS: Mapping[str, Callable[..., pb.Draft]] = {
-    "statement": build.statement,
-    "position": build.position,
-    "question": build.question,
-    "topic": build.topic,
-}
 
 
 def _built(kind: str, said: dict[str, Any]) -> pb.Draft:
@@ -166,7 +194,7 @@ def _built(kind: str, said: dict[str, Any]) -> pb.Draft:
     unfit = sorted(said.keys() - _TAKEN[kind] - _COMMON)
     if unfit:
         names = ", ".join(f"--{name.replace('_', '-')}" for name in unfit)
-        raise click.UsageError(f"A {kind} takes no {names}.")
+        raise click.UsageError(f"{_A[kind]} takes no {names}.")
     if "seen_by" in said:
         who = said.pop("seen_by")
         alone = len(who) == 1 and who[0] in {"public", "parties", "recorder"}
@@ -176,15 +204,48 @@ def _built(kind: str, said: dict[str, Any]) -> pb.Draft:
             said["sources"] = [
                 source(key, sort, title=title) for key, sort, title in said["sources"]
             ]
-        if kind == "participant":
-            if "id" not in said:
-                raise click.UsageError("A participant needs --id: all else names them by it.")
-            return build.participant(said.pop("id"), text, **said)
-        if kind == "position":
-            about = said.get("about", ())
-            if len(about) != 1 or "by" not in said or "stance" not in said:
-                raise click.UsageError("A position needs --by, one --about and --stance.")
-            said["about"] = about[0]
-        return _BUILDERS[kind](text, **said)
+        if "money" in said:
+            said["terms"] = [money(key, sum_, unit) for key, sum_, unit in said.pop("money")]
+        if "condition" in said:
+            said["conditions"] = said.pop("condition")
+        return _BUILDERS[kind](text, said)
     except ValueError as error:
         raise click.UsageError(str(error)) from error
+
+
+def _participant(name: str, said: dict[str, Any]) -> pb.Draft:
+    if "id" not in said:
+        raise click.UsageError("A participant needs --id: all else names them by it.")
+    return build.participant(said.pop("id"), name, **said)
+
+
+def _position(text: str, said: dict[str, Any]) -> pb.Draft:
+    about = said.pop("about", ())
+    if len(about) != 1 or "by" not in said or "stance" not in said:
+        raise click.UsageError("A position needs --by, one --about and --stance.")
+    return build.position(text, about=about[0], **said)
+
+
+def _proposal(text: str, said: dict[str, Any]) -> pb.Draft:
+    if "by" not in said or "to" not in said:
+        raise click.UsageError("A proposal needs --by and --to.")
+    return build.proposal(text, **said)
+
+
+def _answer(how: str, said: dict[str, Any]) -> pb.Draft:
+    by = said.pop("by", ())
+    if len(by) != 1 or "in_reply_to" not in said:
+        raise click.UsageError("An answer needs one --by, and --in-reply-to with the proposal.")
+    return build.answer(said.pop("in_reply_to"), how, by=by[0], **said)
+
+
+_A = {kind: f"{'An' if kind == 'answer' else 'A'} {kind}" for kind in KINDS}
+_BUILDERS: Mapping[str, Callable[[str, dict[str, Any]], pb.Draft]] = {
+    "statement": lambda text, said: build.statement(text, **said),
+    "position": _position,
+    "question": lambda text, said: build.question(text, **said),
+    "proposal": _proposal,
+    "answer": _answer,
+    "topic": lambda title, said: build.topic(title, **said),
+    "participant": _participant,
+}
