@@ -496,7 +496,7 @@ def _corroborate(turn: _Turn, event: pb.StatementRecorded) -> None:
         for key, participant in state.participants.items()
         if participant.facts.role == pb.PARTICIPANT_ROLE_PARTY
     }
-    if not who.intersection(event.speakers):
+    if who.isdisjoint((*event.speakers, *event.on_behalf_of)):
         return
     part = turn.touch(state.statements, event.in_reply_to)
     part.corroborated_by.append(event.statement_id)

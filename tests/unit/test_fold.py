@@ -146,6 +146,12 @@ def reply(
     )
 
 
+def spoken_for(whom: str, said: pb.Draft) -> pb.Draft:
+    """The same statement, made on behalf of somebody."""
+    said.facts.statement_recorded.on_behalf_of.append(whom)
+    return said
+
+
 def rumour(*attributed_to: str) -> pb.Draft:
     return draft(
         pb.StatementRecorded(
@@ -687,6 +693,18 @@ CONFIRM, DENY = pb.STATEMENT_ACT_CONFIRM, pb.STATEMENT_ACT_DENY
             id="disputed-once-is-disputed-for-good",
         ),
         pytest.param(rumour("nissan"), [reply("t", CONFIRM, "renault")], 0, id="by-somebody-else"),
+        pytest.param(
+            rumour("nissan"),
+            [spoken_for("nissan", reply("t", CONFIRM, "observer"))],
+            pb.CORROBORATION_CONFIRMED,
+            id="by-somebody-on-their-behalf",
+        ),
+        pytest.param(
+            rumour("nissan"),
+            [spoken_for("renault", reply("t", CONFIRM, "observer"))],
+            0,
+            id="on-behalf-of-somebody-else",
+        ),
         pytest.param(
             rumour("nissan"),
             [reply("t", CONFIRM, "nissan", basis=REPORTED)],

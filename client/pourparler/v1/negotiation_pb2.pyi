@@ -140,8 +140,8 @@ class _CorroborationEnumTypeWrapper(google.protobuf.internal.enum_type_wrapper._
 
 class Corroboration(_Corroboration, metaclass=_CorroborationEnumTypeWrapper):
     """Whether those who should know have borne a statement out, in a later statement that is DIRECT or ON_RECORD, replies to it and
-    confirms or denies it: those it is attributed to, or if it has none any party. What was
-    taken back does not count.
+    confirms or denies it: those it is attributed to, or if it has none any party, themselves or by somebody who speaks on their behalf.
+    What was taken back does not count.
     """
 
 CORROBORATION_UNSPECIFIED: Corroboration.ValueType  # 0
