@@ -107,6 +107,12 @@ class Scripted(RecordServiceServicer, NegotiationServiceServicer, AuditServiceSe
     Record = GetNegotiation = ListNegotiations = GetStanding = DiffNegotiation = _answer
     GetCheckpoint = GetInclusionProof = GetConsistencyProof = _answer
 
+    def RecordBatch(self, request: Any, context: grpc.ServicerContext) -> Any:
+        raise NotImplementedError
+
+    def RecordSession(self, request_iterator: Any, context: grpc.ServicerContext) -> Any:
+        raise NotImplementedError
+
     def Copy(self, request_iterator: Any, context: grpc.ServicerContext) -> Any:
         raise NotImplementedError
 

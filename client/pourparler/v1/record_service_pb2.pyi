@@ -9,6 +9,7 @@ import google.protobuf.descriptor
 import google.protobuf.internal.containers
 import google.protobuf.message
 import pourparler.v1.entry_pb2
+import pourparler.v1.errors_pb2
 import sys
 import typing
 
@@ -115,6 +116,176 @@ class Receipt(google.protobuf.message.Message):
     def ClearField(self, field_name: typing.Literal["checkpoint", b"checkpoint", "entries", b"entries", "negotiation", b"negotiation", "version", b"version"]) -> None: ...
 
 Global___Receipt: typing_extensions.TypeAlias = Receipt
+
+@typing.final
+class RecordBatchRequest(google.protobuf.message.Message):
+    """Groups of entries to be recorded, each on its own."""
+
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    REQUESTS_FIELD_NUMBER: builtins.int
+    @property
+    def requests(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[Global___RecordRequest]:
+        """The groups, of which there is one at least; they have 1,000 drafts at most in all."""
+
+    def __init__(
+        self,
+        *,
+        requests: collections.abc.Iterable[Global___RecordRequest] | None = ...,
+    ) -> None: ...
+    def ClearField(self, field_name: typing.Literal["requests", b"requests"]) -> None: ...
+
+Global___RecordBatchRequest: typing_extensions.TypeAlias = RecordBatchRequest
+
+@typing.final
+class RecordBatchResponse(google.protobuf.message.Message):
+    """What became of the groups."""
+
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    OUTCOMES_FIELD_NUMBER: builtins.int
+    @property
+    def outcomes(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[Global___RecordOutcome]:
+        """The outcome of each group, in the order of the groups."""
+
+    def __init__(
+        self,
+        *,
+        outcomes: collections.abc.Iterable[Global___RecordOutcome] | None = ...,
+    ) -> None: ...
+    def ClearField(self, field_name: typing.Literal["outcomes", b"outcomes"]) -> None: ...
+
+Global___RecordBatchResponse: typing_extensions.TypeAlias = RecordBatchResponse
+
+@typing.final
+class RecordSessionRequest(google.protobuf.message.Message):
+    """The next group of a session."""
+
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    REQUEST_FIELD_NUMBER: builtins.int
+    IN_TURN_FIELD_NUMBER: builtins.int
+    in_turn: builtins.bool
+    """Record it only if no group of the same negotiation that came before it in this session has failed; else it is refused with
+    EARLIER_NOT_RECORDED. So nothing is recorded out of its order, though nothing is waited for.
+    """
+    @property
+    def request(self) -> Global___RecordRequest:
+        """The group."""
+
+    def __init__(
+        self,
+        *,
+        request: Global___RecordRequest | None = ...,
+        in_turn: builtins.bool = ...,
+    ) -> None: ...
+    def HasField(self, field_name: typing.Literal["request", b"request"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["in_turn", b"in_turn", "request", b"request"]) -> None: ...
+
+Global___RecordSessionRequest: typing_extensions.TypeAlias = RecordSessionRequest
+
+@typing.final
+class RecordSessionResponse(google.protobuf.message.Message):
+    """The answer to the next group of a session that has none yet."""
+
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    OUTCOME_FIELD_NUMBER: builtins.int
+    @property
+    def outcome(self) -> Global___RecordOutcome:
+        """The outcome of the group."""
+
+    def __init__(
+        self,
+        *,
+        outcome: Global___RecordOutcome | None = ...,
+    ) -> None: ...
+    def HasField(self, field_name: typing.Literal["outcome", b"outcome"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["outcome", b"outcome"]) -> None: ...
+
+Global___RecordSessionResponse: typing_extensions.TypeAlias = RecordSessionResponse
+
+@typing.final
+class RecordOutcome(google.protobuf.message.Message):
+    """What became of a group."""
+
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    RECEIPT_FIELD_NUMBER: builtins.int
+    FAILURE_FIELD_NUMBER: builtins.int
+    @property
+    def receipt(self) -> Global___Receipt:
+        """It is on the record."""
+
+    @property
+    def failure(self) -> Global___RecordFailure:
+        """It was refused, or failed."""
+
+    def __init__(
+        self,
+        *,
+        receipt: Global___Receipt | None = ...,
+        failure: Global___RecordFailure | None = ...,
+    ) -> None: ...
+    def HasField(self, field_name: typing.Literal["failure", b"failure", "outcome", b"outcome", "receipt", b"receipt"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["failure", b"failure", "outcome", b"outcome", "receipt", b"receipt"]) -> None: ...
+    def WhichOneof(self, oneof_group: typing.Literal["outcome", b"outcome"]) -> typing.Literal["receipt", "failure"] | None: ...
+
+Global___RecordOutcome: typing_extensions.TypeAlias = RecordOutcome
+
+@typing.final
+class RecordFailure(google.protobuf.message.Message):
+    """Why a group was not recorded: what the error of a Record of this group alone would say."""
+
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    @typing.final
+    class MetadataEntry(google.protobuf.message.Message):
+        DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+        KEY_FIELD_NUMBER: builtins.int
+        VALUE_FIELD_NUMBER: builtins.int
+        key: builtins.str
+        value: builtins.str
+        def __init__(
+            self,
+            *,
+            key: builtins.str = ...,
+            value: builtins.str = ...,
+        ) -> None: ...
+        def ClearField(self, field_name: typing.Literal["key", b"key", "value", b"value"]) -> None: ...
+
+    STATUS_FIELD_NUMBER: builtins.int
+    REASON_FIELD_NUMBER: builtins.int
+    TEXT_FIELD_NUMBER: builtins.int
+    FIELD_FIELD_NUMBER: builtins.int
+    METADATA_FIELD_NUMBER: builtins.int
+    status: builtins.str
+    """The name of the gRPC status code, such as `FAILED_PRECONDITION`. With `UNAVAILABLE` and `DEADLINE_EXCEEDED` it may have been recorded
+    all the same: repeat it with its request id.
+    """
+    reason: pourparler.v1.errors_pb2.ErrorReason.ValueType
+    """The reason."""
+    text: builtins.str
+    """What is wrong, in a sentence for people."""
+    field: builtins.str
+    """The path of the field in the RecordRequest that it is about, such as `drafts[2].words.text`; empty if it is about none."""
+    @property
+    def metadata(self) -> google.protobuf.internal.containers.ScalarMap[builtins.str, builtins.str]:
+        """What varies in the text, by name."""
+
+    def __init__(
+        self,
+        *,
+        status: builtins.str = ...,
+        reason: pourparler.v1.errors_pb2.ErrorReason.ValueType = ...,
+        text: builtins.str = ...,
+        field: builtins.str = ...,
+        metadata: collections.abc.Mapping[builtins.str, builtins.str] | None = ...,
+    ) -> None: ...
+    def ClearField(self, field_name: typing.Literal["field", b"field", "metadata", b"metadata", "reason", b"reason", "status", b"status", "text", b"text"]) -> None: ...
+
+Global___RecordFailure: typing_extensions.TypeAlias = RecordFailure
 
 @typing.final
 class CopyRequest(google.protobuf.message.Message):

@@ -40,6 +40,16 @@ class RecordServiceStub(object):
                 request_serializer=pourparler_dot_v1_dot_record__service__pb2.RecordRequest.SerializeToString,
                 response_deserializer=pourparler_dot_v1_dot_record__service__pb2.RecordResponse.FromString,
                 _registered_method=True)
+        self.RecordBatch = channel.unary_unary(
+                '/pourparler.v1.RecordService/RecordBatch',
+                request_serializer=pourparler_dot_v1_dot_record__service__pb2.RecordBatchRequest.SerializeToString,
+                response_deserializer=pourparler_dot_v1_dot_record__service__pb2.RecordBatchResponse.FromString,
+                _registered_method=True)
+        self.RecordSession = channel.stream_stream(
+                '/pourparler.v1.RecordService/RecordSession',
+                request_serializer=pourparler_dot_v1_dot_record__service__pb2.RecordSessionRequest.SerializeToString,
+                response_deserializer=pourparler_dot_v1_dot_record__service__pb2.RecordSessionResponse.FromString,
+                _registered_method=True)
         self.Copy = channel.stream_unary(
                 '/pourparler.v1.RecordService/Copy',
                 request_serializer=pourparler_dot_v1_dot_record__service__pb2.CopyRequest.SerializeToString,
@@ -61,6 +71,28 @@ class RecordServiceServicer(object):
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def RecordBatch(self, request, context):
+        """Records several groups, of any negotiations, each on its own: one that is refused leaves the others as they are. They are taken up
+        in their order and answered in their order, all at once.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def RecordSession(self, request_iterator, context):
+        """Records groups as they come, each on its own, and answers each as soon as it is on disk and all before it were answered. The caller
+        need not wait for an answer before it sends the next group: up to 256 of them may be under way, and the next is read when there is
+        room. They are taken up in their order.
+
+        A message that cannot be read ends the session with its status, after the answers to all before it; so does a service that shuts
+        down. What was sent and not answered may be on the record: whoever sends it again, with the same request ids, gets the receipts. A
+        session that is cancelled leaves nothing behind of what was not yet taken up. A deadline is one for the session, not for its
+        groups.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def Copy(self, request_iterator, context):
         """Takes the record of a negotiation that another service keeps, as a copy that is only read here: a bundle, see docs/format.md, sent
         in parts. It is checked as a whole with the keys that the caller gives, and taken as it is or not at all. A longer bundle of a
@@ -77,6 +109,16 @@ def add_RecordServiceServicer_to_server(servicer, server):
                     servicer.Record,
                     request_deserializer=pourparler_dot_v1_dot_record__service__pb2.RecordRequest.FromString,
                     response_serializer=pourparler_dot_v1_dot_record__service__pb2.RecordResponse.SerializeToString,
+            ),
+            'RecordBatch': grpc.unary_unary_rpc_method_handler(
+                    servicer.RecordBatch,
+                    request_deserializer=pourparler_dot_v1_dot_record__service__pb2.RecordBatchRequest.FromString,
+                    response_serializer=pourparler_dot_v1_dot_record__service__pb2.RecordBatchResponse.SerializeToString,
+            ),
+            'RecordSession': grpc.stream_stream_rpc_method_handler(
+                    servicer.RecordSession,
+                    request_deserializer=pourparler_dot_v1_dot_record__service__pb2.RecordSessionRequest.FromString,
+                    response_serializer=pourparler_dot_v1_dot_record__service__pb2.RecordSessionResponse.SerializeToString,
             ),
             'Copy': grpc.stream_unary_rpc_method_handler(
                     servicer.Copy,
@@ -112,6 +154,60 @@ class RecordService(object):
             '/pourparler.v1.RecordService/Record',
             pourparler_dot_v1_dot_record__service__pb2.RecordRequest.SerializeToString,
             pourparler_dot_v1_dot_record__service__pb2.RecordResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def RecordBatch(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/pourparler.v1.RecordService/RecordBatch',
+            pourparler_dot_v1_dot_record__service__pb2.RecordBatchRequest.SerializeToString,
+            pourparler_dot_v1_dot_record__service__pb2.RecordBatchResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def RecordSession(request_iterator,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.stream_stream(
+            request_iterator,
+            target,
+            '/pourparler.v1.RecordService/RecordSession',
+            pourparler_dot_v1_dot_record__service__pb2.RecordSessionRequest.SerializeToString,
+            pourparler_dot_v1_dot_record__service__pb2.RecordSessionResponse.FromString,
             options,
             channel_credentials,
             insecure,

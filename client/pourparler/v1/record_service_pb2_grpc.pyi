@@ -41,6 +41,38 @@ _RecordServiceRecordType = typing_extensions.TypeVar(
     ],
 )
 
+_RecordServiceRecordBatchType = typing_extensions.TypeVar(
+    '_RecordServiceRecordBatchType',
+    grpc.UnaryUnaryMultiCallable[
+        pourparler.v1.record_service_pb2.RecordBatchRequest,
+        pourparler.v1.record_service_pb2.RecordBatchResponse,
+    ],
+    grpc.aio.UnaryUnaryMultiCallable[
+        pourparler.v1.record_service_pb2.RecordBatchRequest,
+        pourparler.v1.record_service_pb2.RecordBatchResponse,
+    ],
+    default=grpc.UnaryUnaryMultiCallable[
+        pourparler.v1.record_service_pb2.RecordBatchRequest,
+        pourparler.v1.record_service_pb2.RecordBatchResponse,
+    ],
+)
+
+_RecordServiceRecordSessionType = typing_extensions.TypeVar(
+    '_RecordServiceRecordSessionType',
+    grpc.StreamStreamMultiCallable[
+        pourparler.v1.record_service_pb2.RecordSessionRequest,
+        pourparler.v1.record_service_pb2.RecordSessionResponse,
+    ],
+    grpc.aio.StreamStreamMultiCallable[
+        pourparler.v1.record_service_pb2.RecordSessionRequest,
+        pourparler.v1.record_service_pb2.RecordSessionResponse,
+    ],
+    default=grpc.StreamStreamMultiCallable[
+        pourparler.v1.record_service_pb2.RecordSessionRequest,
+        pourparler.v1.record_service_pb2.RecordSessionResponse,
+    ],
+)
+
 _RecordServiceCopyType = typing_extensions.TypeVar(
     '_RecordServiceCopyType',
     grpc.StreamUnaryMultiCallable[
@@ -57,7 +89,7 @@ _RecordServiceCopyType = typing_extensions.TypeVar(
     ],
 )
 
-class RecordServiceStub(typing.Generic[_RecordServiceRecordType, _RecordServiceCopyType]):
+class RecordServiceStub(typing.Generic[_RecordServiceRecordType, _RecordServiceRecordBatchType, _RecordServiceRecordSessionType, _RecordServiceCopyType]):
     """Puts entries on the record."""
 
     @typing.overload
@@ -65,6 +97,14 @@ class RecordServiceStub(typing.Generic[_RecordServiceRecordType, _RecordServiceC
         grpc.UnaryUnaryMultiCallable[
             pourparler.v1.record_service_pb2.RecordRequest,
             pourparler.v1.record_service_pb2.RecordResponse,
+        ],
+        grpc.UnaryUnaryMultiCallable[
+            pourparler.v1.record_service_pb2.RecordBatchRequest,
+            pourparler.v1.record_service_pb2.RecordBatchResponse,
+        ],
+        grpc.StreamStreamMultiCallable[
+            pourparler.v1.record_service_pb2.RecordSessionRequest,
+            pourparler.v1.record_service_pb2.RecordSessionResponse,
         ],
         grpc.StreamUnaryMultiCallable[
             pourparler.v1.record_service_pb2.CopyRequest,
@@ -77,6 +117,14 @@ class RecordServiceStub(typing.Generic[_RecordServiceRecordType, _RecordServiceC
         grpc.aio.UnaryUnaryMultiCallable[
             pourparler.v1.record_service_pb2.RecordRequest,
             pourparler.v1.record_service_pb2.RecordResponse,
+        ],
+        grpc.aio.UnaryUnaryMultiCallable[
+            pourparler.v1.record_service_pb2.RecordBatchRequest,
+            pourparler.v1.record_service_pb2.RecordBatchResponse,
+        ],
+        grpc.aio.StreamStreamMultiCallable[
+            pourparler.v1.record_service_pb2.RecordSessionRequest,
+            pourparler.v1.record_service_pb2.RecordSessionResponse,
         ],
         grpc.aio.StreamUnaryMultiCallable[
             pourparler.v1.record_service_pb2.CopyRequest,
@@ -91,6 +139,22 @@ class RecordServiceStub(typing.Generic[_RecordServiceRecordType, _RecordServiceC
     whatever the version is by now; with other drafts it is refused with REQUEST_ID_REUSED.
     """
 
+    RecordBatch: _RecordServiceRecordBatchType
+    """Records several groups, of any negotiations, each on its own: one that is refused leaves the others as they are. They are taken up
+    in their order and answered in their order, all at once.
+    """
+
+    RecordSession: _RecordServiceRecordSessionType
+    """Records groups as they come, each on its own, and answers each as soon as it is on disk and all before it were answered. The caller
+    need not wait for an answer before it sends the next group: up to 256 of them may be under way, and the next is read when there is
+    room. They are taken up in their order.
+
+    A message that cannot be read ends the session with its status, after the answers to all before it; so does a service that shuts
+    down. What was sent and not answered may be on the record: whoever sends it again, with the same request ids, gets the receipts. A
+    session that is cancelled leaves nothing behind of what was not yet taken up. A deadline is one for the session, not for its
+    groups.
+    """
+
     Copy: _RecordServiceCopyType
     """Takes the record of a negotiation that another service keeps, as a copy that is only read here: a bundle, see docs/format.md, sent
     in parts. It is checked as a whole with the keys that the caller gives, and taken as it is or not at all. A longer bundle of a
@@ -101,6 +165,14 @@ RecordServiceAsyncStub: typing_extensions.TypeAlias = RecordServiceStub[
     grpc.aio.UnaryUnaryMultiCallable[
         pourparler.v1.record_service_pb2.RecordRequest,
         pourparler.v1.record_service_pb2.RecordResponse,
+    ],
+    grpc.aio.UnaryUnaryMultiCallable[
+        pourparler.v1.record_service_pb2.RecordBatchRequest,
+        pourparler.v1.record_service_pb2.RecordBatchResponse,
+    ],
+    grpc.aio.StreamStreamMultiCallable[
+        pourparler.v1.record_service_pb2.RecordSessionRequest,
+        pourparler.v1.record_service_pb2.RecordSessionResponse,
     ],
     grpc.aio.StreamUnaryMultiCallable[
         pourparler.v1.record_service_pb2.CopyRequest,
@@ -121,6 +193,32 @@ class RecordServiceServicer(metaclass=abc.ABCMeta):
 
         A call with a request id that was used before in this negotiation, with the same drafts, is answered with the first receipt,
         whatever the version is by now; with other drafts it is refused with REQUEST_ID_REUSED.
+        """
+
+    @abc.abstractmethod
+    def RecordBatch(
+        self,
+        request: pourparler.v1.record_service_pb2.RecordBatchRequest,
+        context: _ServicerContext,
+    ) -> typing.Union[pourparler.v1.record_service_pb2.RecordBatchResponse, collections.abc.Awaitable[pourparler.v1.record_service_pb2.RecordBatchResponse]]:
+        """Records several groups, of any negotiations, each on its own: one that is refused leaves the others as they are. They are taken up
+        in their order and answered in their order, all at once.
+        """
+
+    @abc.abstractmethod
+    def RecordSession(
+        self,
+        request_iterator: _MaybeAsyncIterator[pourparler.v1.record_service_pb2.RecordSessionRequest],
+        context: _ServicerContext,
+    ) -> typing.Union[collections.abc.Iterator[pourparler.v1.record_service_pb2.RecordSessionResponse], collections.abc.AsyncIterator[pourparler.v1.record_service_pb2.RecordSessionResponse]]:
+        """Records groups as they come, each on its own, and answers each as soon as it is on disk and all before it were answered. The caller
+        need not wait for an answer before it sends the next group: up to 256 of them may be under way, and the next is read when there is
+        room. They are taken up in their order.
+
+        A message that cannot be read ends the session with its status, after the answers to all before it; so does a service that shuts
+        down. What was sent and not answered may be on the record: whoever sends it again, with the same request ids, gets the receipts. A
+        session that is cancelled leaves nothing behind of what was not yet taken up. A deadline is one for the session, not for its
+        groups.
         """
 
     @abc.abstractmethod
