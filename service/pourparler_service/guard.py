@@ -235,32 +235,11 @@ class Guard:
                     "The service is shutting down. Nothing was done; try again.",
                 )
             yield
-        except Refusal as refusal:
+        except Exception as error:  # noqa: BLE001 - the last one to know
+            refusal = as_refusal(error, method.full_name)
             if refusal.reason == pb.ERROR_REASON_STORE_UNAVAILABLE:
                 self._on_store_failure()
             await _refused(context, refusal)
-        except StoreUnavailableError as error:
-            _LOG.warning("store failed in %s: %s", method.full_name, error)
-            self._on_store_failure()
-            await _refused(
-                context,
-                _single(
-                    pb.ERROR_REASON_STORE_UNAVAILABLE,
-                    "The store cannot be read or written at the moment. Try again later; to record,"
-                    " with the same request id.",
-                ),
-            )
-        except Exception:  # noqa: BLE001 - the last one to know: told by its id, and logged
-            fault_id = secrets.token_hex(8)
-            _LOG.exception("fault %s in %s", fault_id, method.full_name)
-            await _refused(
-                context,
-                _single(
-                    pb.ERROR_REASON_INTERNAL_FAULT,
-                    f"The service is at fault. Its log says more under {fault_id}.",
-                    fault_id=fault_id,
-                ),
-            )
 
     def _parsed(self, request_type: type[Message], data: bytes) -> Message:
         if len(data) > self._request_bytes:
@@ -281,7 +260,7 @@ class Guard:
                 type=name,
             )
         if request_type.DESCRIPTOR.file.package == DOMAIN:
-            _check_understood(request, "")
+            check_understood(request, "")
         return request
 
     def _deadline(self, context: _Context, longest: float | None) -> float | None:
@@ -293,7 +272,27 @@ class Guard:
         return None if remaining is None else time.monotonic() + remaining
 
 
-def _check_understood(request: Message, path: str) -> None:
+def as_refusal(error: Exception, where: str) -> Refusal:
+    """The refusal that an error comes to. A fault of ours is logged, and told by its id."""
+    if isinstance(error, Refusal):
+        return error
+    if isinstance(error, StoreUnavailableError):
+        _LOG.warning("store failed in %s: %s", where, error)
+        return _single(
+            pb.ERROR_REASON_STORE_UNAVAILABLE,
+            "The store cannot be read or written at the moment. Try again later; to record,"
+            " with the same request id.",
+        )
+    fault_id = secrets.token_hex(8)
+    _LOG.error("fault %s in %s", fault_id, where, exc_info=error)
+    return _single(
+        pb.ERROR_REASON_INTERNAL_FAULT,
+        f"The service is at fault. Its log says more under {fault_id}.",
+        fault_id=fault_id,
+    )
+
+
+def check_understood(request: Message, path: str) -> None:
     """Refuse what a newer client asks for: to leave it out would be to answer something else.
 
     What stands in lists, as drafts do, has a check of its own.
@@ -308,7 +307,7 @@ def _check_understood(request: Message, path: str) -> None:
         )
     for field, value in request.ListFields():
         if isinstance(value, Message):
-            _check_understood(value, f"{path}.{field.name}" if path else field.name)
+            check_understood(value, f"{path}.{field.name}" if path else field.name)
 
 
 def _too_late() -> Never:
@@ -391,6 +390,17 @@ def status_message(refusal: Refusal) -> Status:
             )
         _add(status, failure)
     return status
+
+
+def failure_message(refusal: Refusal) -> pb.RecordFailure:
+    """A refusal as it stands in an answer, where it is about one group of several."""
+    return pb.RecordFailure(
+        status=status_of(refusal.reason),
+        reason=pb.ErrorReason.ValueType(refusal.reason),
+        text=_short(refusal.text, _TEXT_BYTES),
+        field=refusal.field,
+        metadata={key: _short(value, _VALUE_BYTES) for key, value in refusal.metadata.items()},
+    )
 
 
 def _add(status: Status, detail: Message) -> None:

@@ -185,8 +185,11 @@ async def _serve(
             request_bytes=settings.request_bytes,
             on_store_failure=health.look_soon,
         )
+        recording = RecordServicer(
+            rooms.writer, rooms.threads, on_store_failure=health.look_soon
+        )
         server = grpc.aio.server(options=options(settings))
-        server.add_generic_rpc_handlers(_handlers(settings, rooms, guard, health))
+        server.add_generic_rpc_handlers(_handlers(settings, rooms, guard, health, recording))
         with _as_serve_error(settings):
             port = server.add_insecure_port(settings.address)
         await server.start()
@@ -197,6 +200,7 @@ async def _serve(
         _LOG.info("stopping: nothing new is taken, what is under way is finished")
         # Whoever asks is told first; then nothing new is taken, and what is under way is finished.
         health.close()
+        recording.close()
         rooms.commits.close()
         guard.close()
         with contextlib.suppress(TimeoutError):
@@ -211,11 +215,15 @@ async def _serve(
 
 
 def _handlers(
-    settings: Settings, rooms: Rooms, guard: Guard, health: HealthServicer
+    settings: Settings,
+    rooms: Rooms,
+    guard: Guard,
+    health: HealthServicer,
+    recording: RecordServicer,
 ) -> tuple[grpc.GenericRpcHandler, ...]:
     reflecting = ReflectionServicer((*_SERVICES, _HEALTH.full_name, _REFLECTION.full_name))
     return (
-        guard.handlers(_RECORD, RecordServicer(rooms.writer, rooms.threads)),
+        guard.handlers(_RECORD, recording),
         guard.handlers(
             _RECORD,
             CopyServicer(rooms.writer, rooms.copies, rooms.threads, copy_bytes=settings.copy_bytes),

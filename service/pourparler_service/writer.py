@@ -33,6 +33,31 @@ HELD_ENTRIES = 200_000
 _ATTEMPTS = 5
 
 
+class Turn:
+    """The negotiations of which a group of a session has failed, so that others wait in vain.
+
+    Shared by the groups of one session. Whoever fails a group notes it before the next is tried.
+    """
+
+    def __init__(self) -> None:
+        """Begin with none."""
+        self._failed: set[str] = set()
+
+    def fail(self, negotiation: str) -> None:
+        """Note that a group of this negotiation has failed."""
+        self._failed.add(negotiation)
+
+    def check(self, negotiation: str) -> None:
+        """Refuse what was to follow a group that has failed."""
+        if negotiation in self._failed:
+            refuse(
+                pb.ERROR_REASON_EARLIER_NOT_RECORDED,
+                "A group of this negotiation that came before it was not recorded, so neither is"
+                " this one.",
+                negotiation=negotiation,
+            )
+
+
 class Group(NamedTuple):
     """Entries to be recorded all together.
 
@@ -46,6 +71,10 @@ class Group(NamedTuple):
     expected_version: int | None = None
     validate_only: bool = False
     deadline: float | None = None  # on the clock of time.monotonic
+    turn: Turn | None = None
+    """Of a session: where it is noted if the group fails."""
+    in_turn: bool = False
+    """Whether it is refused if an earlier group of its negotiation in the session has failed."""
 
 
 class Copying(NamedTuple):
@@ -71,6 +100,13 @@ class _Call(NamedTuple):
         """How many entries it is about."""
         asked = self.asked
         return len(asked.drafts if isinstance(asked, Group) else asked.records)
+
+    def fail(self, error: Exception) -> None:
+        """Tell the caller what it has failed with."""
+        asked = self.asked
+        if isinstance(asked, Group) and asked.turn is not None:
+            asked.turn.fail(asked.negotiation)
+        self.receipt.set_exception(error)
 
 
 class _Unsigned(NamedTuple):
@@ -133,6 +169,11 @@ class Writer:
         """Whether groups that are handed in will be taken up."""
         return self._thread.is_alive() and not self._closed
 
+    @property
+    def waiting(self) -> int:
+        """How many groups wait to be taken up."""
+        return len(self._line)
+
     def submit(self, group: Group) -> Future[bytes]:
         """Hand in a group. The future gives the bytes of its Receipt, or fails with a Refusal.
 
@@ -174,7 +215,7 @@ class Writer:
                 self._held.clear()
                 for call in batch:
                     if not call.receipt.done():
-                        call.receipt.set_exception(fault)
+                        call.fail(fault)
 
     def _take(self) -> list[_Call]:
         """All that waits, up to a bound.
@@ -207,11 +248,11 @@ class Writer:
             try:
                 accepted.append(_Accepted(call, self._taken_up(call.asked, records)))
             except Refusal as refusal:
-                call.receipt.set_exception(refusal)
+                call.fail(refusal)
             except StoreUnavailableError as error:
-                call.receipt.set_exception(_unavailable(error, _NOTHING_RECORDED))
+                call.fail(_unavailable(error, _NOTHING_RECORDED))
             except Exception as fault:  # noqa: BLE001 - a fault of ours fails its own group alone
-                call.receipt.set_exception(fault)
+                call.fail(fault)
 
         # 2. Commit, all at once. A crash before this returns leaves all of it or nothing; the retry
         # finds out which.
@@ -227,7 +268,7 @@ class Writer:
             self._held.clear()
             if not self._is_stored(records):
                 for one in accepted:
-                    one.call.receipt.set_exception(_unavailable(error, _PERHAPS_RECORDED))
+                    one.call.fail(_unavailable(error, _PERHAPS_RECORDED))
                 return
 
         # 3. Answer. A crash from here on loses only answers, and the retry gets the same receipt.
@@ -248,9 +289,7 @@ class Writer:
             self._write(calls, attempt + 1)
         else:
             for call in calls:
-                call.receipt.set_exception(
-                    _unavailable(ConflictError("others keep writing"), _NOTHING_RECORDED)
-                )
+                call.fail(_unavailable(ConflictError("others keep writing"), _NOTHING_RECORDED))
 
     def _is_stored(self, records: Sequence[Stored]) -> bool:
         """Whether these records are in the store, where a failed append left it open."""
@@ -270,6 +309,8 @@ class Writer:
         if asked.deadline is not None and time.monotonic() > asked.deadline:
             refuse(pb.ERROR_REASON_DEADLINE, "The deadline had passed before anything was done.")
         if isinstance(asked, Group):
+            if asked.in_turn and asked.turn is not None:
+                asked.turn.check(asked.negotiation)
             return self._decide(asked, records)
         self._copy(asked, records)
         return None
