@@ -55,6 +55,7 @@ STALL = 45.0
 """How long a watch waits for a sign of the service, in seconds; one is due every 15."""
 
 RECORD = "/pourparler.v1.RecordService/Record"
+SESSION = "/pourparler.v1.RecordService/RecordSession"
 REPLAY = "/pourparler.v1.AuditService/Replay"
 
 PROVING: Mapping[type, str] = {
@@ -68,6 +69,7 @@ Pointed: TypeAlias = pb.GetNegotiationRequest | pb.GetStandingRequest
 Computed: TypeAlias = pb.GetNegotiationResponse | pb.GetStandingResponse
 
 _SINCE = "~"  # in no cursor of the service
+_CURSOR = re.compile(rf"(?P<token>[\w=-]*){_SINCE}(?P<given>\d{{1,9}})", re.ASCII)
 _DRAW = SystemRandom().uniform
 _FIRST_PAUSE = 0.05
 _LONGEST_PAUSE = 2.0
@@ -153,12 +155,10 @@ class Watching:
     """
 
     def __init__(self, request: pb.ReplayRequest) -> None:
-        token, _, given = request.cursor.partition(_SINCE)
-        if given and not (given.isascii() and given.isdecimal()):
-            raise ValueError(f"This is no cursor: {request.cursor!r}.")
+        ours = _CURSOR.fullmatch(request.cursor)  # else the service says that it is none
         self._request = request
-        self._token = token
-        self._given = int(given or 0)
+        self._token = ours["token"] if ours else request.cursor
+        self._given = int(ours["given"]) if ours else 0
         self._skipping = 0
         self.caught_up: pb.ReplayCaughtUp | None = None
 

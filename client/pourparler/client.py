@@ -4,6 +4,7 @@
 import threading
 import time
 from collections.abc import Callable, Generator, Iterable, Iterator
+from concurrent.futures import Future
 from datetime import date, datetime
 from pathlib import Path
 from types import TracebackType
@@ -11,7 +12,7 @@ from typing import Any, BinaryIO, Self, TypeVar, Unpack
 
 import grpc
 
-from pourparler import calls, errors
+from pourparler import calls, errors, recording
 from pourparler import v1 as pb
 from pourparler.audit import Audit
 from pourparler.auditing import Auditing
@@ -19,6 +20,7 @@ from pourparler.build import Common, opening
 from pourparler.calls import Budget, Progress, Watching
 from pourparler.checkpoint import VerifierKey
 from pourparler.exporting import Exporting
+from pourparler.recording import Asked, Unanswered
 from pourparler.trust import Check, trusting, version_of
 from pourparler.v1.audit_service_pb2_grpc import AuditServiceStub
 from pourparler.v1.negotiation_service_pb2_grpc import NegotiationServiceStub
@@ -67,6 +69,9 @@ class Client:
             self._channel.unary_unary(
                 calls.RECORD, request_serializer=pb.RecordRequest.SerializeToString
             )
+        )
+        self._sessions: Any = self._channel.stream_stream(
+            calls.SESSION, request_serializer=pb.RecordSessionRequest.SerializeToString
         )
         self._replays = self._channel.unary_stream(
             calls.REPLAY,
@@ -131,6 +136,16 @@ class Client:
                 name, drafts, request_id, expected_version, validate_only=validate_only
             )
         )
+
+    def session(self, *, in_turn: bool = False) -> "Session":
+        """Record many groups without waiting for the receipt of each before the next: a context.
+
+        Its `record` gives futures, at once while fewer than 256 groups have no answer. The groups
+        are recorded in their order, each on its own. What the service did not answer is sent to it
+        again, as with any call, and what it can never answer fails alone. With `in_turn` all groups
+        of a negotiation fail that come after one that has failed.
+        """
+        return Session(self._send, self._session_receipt, self._timeout, in_turn=in_turn)
 
     def get(
         self,
@@ -376,6 +391,16 @@ class Client:
             error.request_id = request.request_id
             raise
 
+    def _send(self, groups: Iterator[pb.RecordSessionRequest]) -> Any:
+        if self._closed:
+            raise errors.Cancelled("The client was closed.")
+        return self._sessions(groups)
+
+    def _session_receipt(self, request: pb.RecordRequest, response: bytes) -> pb.Receipt | None:
+        if self._trust is None:
+            return None
+        return self._checked(self._trust.check_receipt(request, response))
+
     def _call(
         self, method: "grpc.UnaryUnaryMultiCallable[_Request, _Answer]", request: _Request
     ) -> _Answer:
@@ -561,6 +586,179 @@ class _Stall:
                 self.rang = True
                 self._end()
                 return
+
+
+class Session:
+    """Groups that are recorded in their order, while nothing waits for the answers but who asks.
+
+    Leaving it waits until all are answered; leaving it by an exception gives up what was not taken
+    up yet. Threads may share it.
+    """
+
+    def __init__(
+        self,
+        send: Callable[[Iterator[pb.RecordSessionRequest]], Any],
+        receipt: Callable[[pb.RecordRequest, bytes], pb.Receipt | None],
+        timeout: float,
+        *,
+        in_turn: bool,
+    ) -> None:
+        self._send = send
+        self._receipt = receipt
+        self._changed = threading.Condition()  # guards all below
+        self._unanswered: Unanswered[Future[pb.Receipt]] = Unanswered(timeout, in_turn=in_turn)
+        self._closed = self._given_up = False
+        self._stream: object = None
+        self._call: Any = None
+        self._thread = threading.Thread(target=self._run, name="session", daemon=True)
+        self._thread.start()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        if error is not None:
+            self._give_up()
+        self.close()
+
+    def close(self) -> None:
+        """Wait until all groups are answered. No more are taken."""
+        with self._changed:
+            self._closed = True
+            self._changed.notify_all()
+        self._thread.join()
+
+    def record(
+        self,
+        name: str,
+        *drafts: pb.Draft,
+        request_id: str | None = None,
+        expected_version: int | None = None,
+        validate_only: bool = False,
+    ) -> Future[pb.Receipt]:
+        """Record a group of entries after those before it.
+
+        It waits for room only: the receipt, or the error, will be in the future that it gives.
+        """
+        request = calls.record_request(
+            name, drafts, request_id, expected_version, validate_only=validate_only
+        )
+        answer: Future[pb.Receipt] = Future()
+        answer.set_running_or_notify_cancel()
+        with self._changed:
+            self._changed.wait_for(lambda: self._closed or not self._unanswered.full)
+            if self._closed:
+                raise RuntimeError("This session is closed.")
+            self._unanswered.add(Asked(request, answer))
+            self._changed.notify_all()
+        return answer
+
+    def _give_up(self) -> None:
+        with self._changed:
+            self._given_up = self._closed = True
+            self._changed.notify_all()
+        if self._call is not None:
+            self._call.cancel()
+
+    def _run(self) -> None:
+        fault: Exception | None = None
+        try:
+            while self._wait_for_groups():
+                error = self._speak()
+                if error is not None:
+                    self._failed(error)
+        except Exception as error:  # noqa: BLE001 - whoever waits is told
+            fault = error
+        with self._changed:
+            self._closed = True
+            left = self._unanswered.clear()
+            self._changed.notify_all()
+        for asked in left:
+            asked.fail(fault or recording.given_up())
+
+    def _wait_for_groups(self) -> bool:
+        with self._changed:
+            self._changed.wait_for(lambda: self._closed or len(self._unanswered))
+            return len(self._unanswered) > 0 and not self._given_up
+
+    def _speak(self) -> errors.PourparlerError | None:
+        """Send and receive on one stream until it ends: what it comes to, if not to its end."""
+        stream = object()
+        with self._changed:
+            self._stream = stream
+            in_vain = self._unanswered.begin()
+        for asked in in_vain:
+            asked.fail(recording.in_vain())
+        self._call = None
+        try:
+            self._call = self._send(self._groups(stream))
+            for data in self._call:
+                self._take(data)
+        except errors.PourparlerError as error:
+            return error
+        except grpc.RpcError as failure:
+            ended = errors.of_call(failure)
+            is_late = isinstance(ended, errors.Cancelled) and self._unanswered.late
+            return recording.late() if is_late else ended
+        finally:
+            if self._call is not None:
+                self._call.cancel()
+            with self._changed:
+                self._stream = None
+                self._changed.notify_all()
+        return recording.cut() if len(self._unanswered) else None
+
+    def _groups(self, stream: object) -> Iterator[pb.RecordSessionRequest]:
+        """What is sent on a stream, for as long as it is the one."""
+        while True:
+            with self._changed:
+                while (request := self._to_send(stream)) is None:
+                    if self._stream is not stream or (self._closed and not len(self._unanswered)):
+                        return
+                    if self._unanswered.late and self._call is not None:
+                        self._call.cancel()
+                    self._changed.wait(recording.LOOK_SECONDS)
+            yield request
+
+    def _to_send(self, stream: object) -> pb.RecordSessionRequest | None:
+        return self._unanswered.to_send() if self._stream is stream else None
+
+    def _take(self, data: bytes) -> None:
+        """Take the answer to the first group; raise that for which it and all others wait."""
+        asked = self._unanswered.first()
+        receipt: pb.Receipt | None = None
+        error: errors.PourparlerError | None = None
+        try:
+            response, receipt = recording.receipt(data)
+            if not asked.request.validate_only:
+                receipt = self._receipt(asked.request, response) or receipt
+        except errors.PourparlerError as failure:
+            if recording.is_passing(failure):
+                raise
+            error = failure
+        with self._changed:
+            self._unanswered.answered(error)
+            self._changed.notify_all()
+        if error is not None:
+            asked.fail(error)
+        elif receipt is not None:
+            asked.succeed(receipt)
+
+    def _failed(self, error: errors.PourparlerError) -> None:
+        """Wait until all are to be sent again, or tell those whom the error concerns."""
+        with self._changed:
+            pause = self._unanswered.pause(error)
+            blamed = self._unanswered.blamed(error) if pause is None else ()
+            self._changed.notify_all()
+        for asked in blamed:
+            asked.fail(error)
+        if pause is not None:
+            time.sleep(pause)
 
 
 class _Alarm:

@@ -31,6 +31,8 @@ from typing import Any, NamedTuple, Protocol
 from google.protobuf.message import DecodeError
 from google.rpc import error_details_pb2, status_pb2
 
+from pourparler import v1 as pb
+
 DOMAIN = "pourparler.v1"
 """The domain of the ErrorInfo that the service sends."""
 
@@ -272,6 +274,27 @@ def of_call(call: FailedCall) -> PourparlerError:
         reason=reason,
         metadata=metadata,
         violations=violations,
+        retry_after=retry_after,
+    )
+
+
+def of_failure(failure: pb.RecordFailure) -> PourparlerError:
+    """The error that the failure of one group of several comes to."""
+    try:
+        name = pb.ErrorReason.Name(failure.reason)
+    except ValueError:  # of a newer service
+        name = ""
+    reason = name.removeprefix("ERROR_REASON_") if failure.reason else ""
+    metadata = dict(failure.metadata)
+    if failure.field:
+        metadata["field"] = failure.field
+    retry_after = 0.0 if reason == "OVERLOADED" else None
+    return _class(failure.status, reason, retry_after)(
+        failure.text,
+        code=failure.status,
+        reason=reason,
+        metadata=metadata,
+        violations=[Violation(failure.field, failure.text, reason)] if failure.field else [],
         retry_after=retry_after,
     )
 

@@ -40,7 +40,7 @@ def test_all_that_is_imported_is_public_and_sorted() -> None:
 def test_every_error_and_every_builder_is_public() -> None:
     there = public_of(errors, errors.__name__) | public_of(build, build.__name__)
 
-    assert there - set(pourparler.__all__) == {"FailedCall", "of_call", "Common"}
+    assert there - set(pourparler.__all__) == {"FailedCall", "of_call", "of_failure", "Common"}
 
 
 def test_no_public_name_hides_a_module() -> None:
