@@ -6,6 +6,7 @@ import io
 import json
 import threading
 from collections.abc import Callable
+from concurrent.futures import Future
 
 import pytest
 from hypothesis import given as any_
@@ -31,22 +32,35 @@ class Record:
     def __init__(self, refuse: Callable[[str], PourparlerError | None] = lambda _: None) -> None:
         self.entries: dict[str, list[tuple[str, str]]] = {}
         self._refuse = refuse
+        self.begin(in_turn=False)
         self._lock = threading.Lock()
+
+    def begin(self, *, in_turn: bool) -> None:
+        self._in_turn = in_turn
+        self._failed: set[str] = set()
 
     def version(self, negotiation: str) -> int:
         with self._lock:
             return len(self.entries.get(negotiation, []))
 
-    def record(self, negotiation: str, draft: pb.Draft, request_id: str) -> pb.Receipt:
+    def record(self, negotiation: str, draft: pb.Draft, request_id: str) -> Future[pb.Receipt]:
+        answer: Future[pb.Receipt] = Future()
         refusal = self._refuse(draft.words.text)
+        if negotiation in self._failed:
+            answer.set_exception(Refused("In vain.", reason="EARLIER_NOT_RECORDED"))
+            return answer
         if refusal is not None:
-            raise refusal
+            if self._in_turn:
+                self._failed.add(negotiation)
+            answer.set_exception(refusal)
+            return answer
         with self._lock:
             entries = self.entries.setdefault(negotiation, [])
             if request_id not in [known for known, _ in entries]:
                 entries.append((request_id, draft.words.text))
             version = [known for known, _ in entries].index(request_id) + 1
-        return pb.Receipt(version=version, entries=[pb.Entry()])
+        answer.set_result(pb.Receipt(version=version, entries=[pb.Entry()]))
+        return answer
 
     def said(self, negotiation: str) -> list[str]:
         return [text for _, text in self.entries.get(f"negotiations/{negotiation}", [])]
@@ -60,15 +74,14 @@ def run(
     record: Record,
     *lines: str | bytes,
     keep_going: bool = False,
-    jobs: int = 4,
     negotiation: str = "",
 ) -> tuple[Summary, list[tuple[int, str]]]:
     told: list[tuple[int, str]] = []
     data = b"".join((one if isinstance(one, bytes) else one.encode()) + b"\n" for one in lines)
+    record.begin(in_turn=not keep_going)
     summary = Import(
         record,
         negotiation=negotiation,
-        jobs=jobs,
         keep_going=keep_going,
         refused=lambda number, error: told.append((number, str(error))),
     ).run(io.BytesIO(data))
@@ -193,8 +206,10 @@ def test_an_interruption_ends_it_with_what_is_under_way() -> None:
 
 def test_a_fault_while_recording_is_not_lost() -> None:
     class Broken(Record):
-        def record(self, negotiation: str, draft: pb.Draft, request_id: str) -> pb.Receipt:
-            raise ZeroDivisionError
+        def record(self, negotiation: str, draft: pb.Draft, request_id: str) -> Future[pb.Receipt]:
+            answer: Future[pb.Receipt] = Future()
+            answer.set_exception(ZeroDivisionError())
+            return answer
 
     with pytest.raises(ZeroDivisionError):
         run(Broken(), line("a", "1"), line("b", "2"))
@@ -245,29 +260,51 @@ def test_a_line_without_end_is_refused_and_not_held_in_memory(
     assert summary.recorded == 1
 
 
-def test_no_more_lines_are_read_ahead_than_the_limit(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(importing, "AHEAD", 3)
-    go_on = threading.Event()
-    held = 0
+def test_what_is_under_way_when_the_first_is_refused_is_told_too_but_not_what_follows_it() -> None:
+    answers: list[Future[pb.Receipt]] = []
 
-    class Slow(Record):
-        def record(self, negotiation: str, draft: pb.Draft, request_id: str) -> pb.Receipt:
-            go_on.wait(10)
-            return super().record(negotiation, draft, request_id)
+    class Late(Record):
+        def record(self, negotiation: str, draft: pb.Draft, request_id: str) -> Future[pb.Receipt]:
+            answers.append(super().record(negotiation, draft, request_id))
+            later: Future[pb.Receipt] = Future()
+            if len(answers) == 5:
+                for answer, promised in zip(answers, [*promises, later], strict=True):
+                    threading.Thread(target=tell, args=(answer, promised)).start()
+            promises.append(later)
+            return later
 
-    class Watched(io.BytesIO):
-        def readline(self, size: int | None = -1, /) -> bytes:
-            nonlocal held
-            held += 1
-            if held == 4:
-                go_on.set()
-            return super().readline(size)
+    promises: list[Future[pb.Receipt]] = []
 
-    record = Slow()
-    data = "\n".join(line("a", str(place)) for place in range(50)).encode()
-    summary = Import(record, refused=lambda *_: None).run(Watched(data))
+    def tell(answer: Future[pb.Receipt], later: Future[pb.Receipt]) -> None:
+        error = answer.exception()
+        if error is not None:
+            later.set_exception(error)
+        else:
+            later.set_result(answer.result())
 
-    assert summary.recorded == 50
+    record = Late(lambda text: Refused("It may not be.") if text == "bad" else None)
+
+    summary, told = run(
+        record,
+        *(line("a", "1"), line("a", "bad"), line("a", "3"), line("b", "bad"), line("c", "5")),
+    )
+
+    assert sorted(number for number, _ in told) == [2, 4]
+    assert (record.said("a"), record.said("b"), record.said("c")) == (["1"], [], ["5"])
+    assert (summary.recorded, summary.refused) == (2, 2)
+
+
+def test_the_service_that_goes_away_is_told_once_for_all_that_was_under_way() -> None:
+    class Gone(Record):
+        def record(self, negotiation: str, draft: pb.Draft, request_id: str) -> Future[pb.Receipt]:
+            answer: Future[pb.Receipt] = Future()
+            answer.set_exception(Unavailable(f"It is gone at {draft.words.text}."))
+            return answer
+
+    summary, told = run(Gone(), line("a", "1"), line("b", "2"))
+
+    assert told == []
+    assert str(summary.away) == "It is gone at 1."
 
 
 def test_a_file_that_ends_without_a_line_end_and_one_with_carriage_returns_are_the_same() -> None:

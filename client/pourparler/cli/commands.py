@@ -3,6 +3,7 @@
 import os
 import sys
 from collections.abc import Sequence
+from concurrent.futures import Future
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -577,19 +578,11 @@ def verify(
     help="Of a bundle: what the service that it is from signs with, had from elsewhere.",
 )
 @click.option("--keep-going", is_flag=True, help="Go on after a refusal.")
-@click.option(
-    "--jobs",
-    type=click.IntRange(1, 64),
-    default=4,
-    show_default=True,
-    help="How many negotiations at once.",
-)
 @asking.json_option
 def import_(
     file: BinaryIO,
     negotiation: str,
     keys: tuple[VerifierKey, ...],
-    jobs: int,
     *,
     keep_going: bool,
     as_json: bool,
@@ -622,14 +615,13 @@ def import_(
             read = lambda name: client.get(name, view=pb.NEGOTIATION_VIEW_BASIC)  # noqa: E731
             return imports.version_of(read, negotiation)
 
-        def record(self, negotiation: str, draft: pb.Draft, request_id: str) -> pb.Receipt:
-            return client.record(negotiation, draft, request_id=request_id)
+        def record(self, negotiation: str, draft: pb.Draft, request_id: str) -> Future[pb.Receipt]:
+            return session.record(negotiation, draft, request_id=request_id)
 
-    with Reporter(file) as reporter:
+    with Reporter(file) as reporter, client.session(in_turn=not keep_going) as session:
         summary = imports.Import(
             _Recorder(),
             negotiation=negotiation,
-            jobs=jobs,
             keep_going=keep_going,
             refused=reporter.refused,
             progress=reporter.progress,

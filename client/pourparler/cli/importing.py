@@ -5,10 +5,9 @@ import json
 import math
 import threading
 import time
-from collections import deque
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from concurrent.futures import Future
+from dataclasses import dataclass
 from typing import BinaryIO, NamedTuple, Protocol
 
 from pourparler import v1 as pb
@@ -25,21 +24,17 @@ from pourparler.values import negotiation_name
 LONGEST = 4 << 20
 """The longest line, in bytes: several times the largest request of a service."""
 
-AHEAD = 1_000
-"""How many lines are read ahead of those that are recorded, whatever the length of the file ..."""
-
-AHEAD_BYTES = 16 << 20
-"""... and how many bytes."""
+_IN_VAIN = "EARLIER_NOT_RECORDED"
 
 
 class Recorder(Protocol):
-    """What an import needs of a client."""
+    """What an import needs of a client and a session of it."""
 
     def version(self, negotiation: str) -> int:
         """The version of a negotiation; 0 if there is none."""
 
-    def record(self, negotiation: str, draft: pb.Draft, request_id: str) -> pb.Receipt:
-        """Put one draft on the record."""
+    def record(self, negotiation: str, draft: pb.Draft, request_id: str) -> Future[pb.Receipt]:
+        """Put one draft on the record, after those before it; wait until there is room for it."""
 
 
 class BadLineError(ValueError):
@@ -50,8 +45,6 @@ class Line(NamedTuple):
     """One line that can be tried."""
 
     number: int
-    size: int
-    negotiation: str
     draft: pb.Draft
     request_id: str
 
@@ -115,93 +108,81 @@ def numbered(source: BinaryIO) -> Iterator[tuple[int, bytes, int]]:
 
 @dataclass(slots=True)
 class _Negotiation:
-    """One negotiation of the file. Its lines are recorded one after the other."""
+    """One negotiation of the file."""
 
     name: str
     lines: int = 0
     version_before: int | None = None
-    waiting: deque[Line] = field(default_factory=deque)
-    under_way: bool = False
 
 
 class Import:
-    """One run over one file: several negotiations at once, the lines of each in their order."""
+    """One run over one file: all lines in their order, while those before are under way."""
 
     def __init__(
         self,
         recorder: Recorder,
         *,
         negotiation: str = "",
-        jobs: int = 4,
         keep_going: bool = False,
         refused: Callable[[int, PourparlerError | BadLineError], None],
         progress: Callable[[Summary, int], None] = lambda _summary, _reached: None,
     ) -> None:
-        """Record with `recorder`; tell of each refused line, and how far the file is read."""
+        """Record with `recorder`; tell of each refused line, and how far the file is read.
+
+        Unless it keeps going, the recorder fails what comes after a failure in its negotiation.
+        """
         self._recorder = recorder
         self._negotiation = negotiation_name(negotiation) if negotiation else ""
-        self._jobs = jobs
         self._keep_going = keep_going
         self._refused = refused
         self._progress = progress
         self._negotiations: dict[str, _Negotiation] = {}
-        # Guards all below it, and what waits of the negotiations.
-        self._change = threading.Condition()
-        self._ahead = self._ahead_bytes = 0
+        self._change = threading.Condition()  # guards all below it
+        self._under_way = 0
         self._end: float = math.inf
-        """No line from this number on is tried: all before the first refusal are, nothing after."""
+        """No line from this number on is tried: all before the first refusal are."""
         self._fault: BaseException | None = None
         self.summary = Summary()
 
     def run(self, source: BinaryIO) -> Summary:
         """Record the lines of a file; interrupted, finish what is under way and say so."""
         began = time.monotonic()
-        with ThreadPoolExecutor(self._jobs, "import") as pool:
-            try:
-                for number, line, reached in numbered(source):
-                    if line.strip():
-                        self._take(number, line, pool)
-                    with self._change:
-                        self._progress(self.summary, reached)
-                        if self._end <= number:
-                            break
+        try:
+            for number, line, reached in numbered(source):
+                if line.strip():
+                    self._take(number, line)
                 with self._change:
-                    self._change.wait_for(lambda: not self._ahead)
-            except KeyboardInterrupt:
-                # Leaving the pool waits for the calls under way: at most one a job.
-                self.summary.interrupted = True
-                with self._change:
-                    self._end = 0
+                    self._progress(self.summary, reached)
+                    if self._end <= number:
+                        break
+            self._wait()
+        except KeyboardInterrupt:
+            self.summary.interrupted = True
+            self._wait()
         if self._fault is not None:
             raise self._fault
         self.summary.seconds = time.monotonic() - began
         return self.summary
 
-    def _take(self, number: int, line: bytes, pool: ThreadPoolExecutor) -> None:
-        """Let a line wait for its turn, when fewer than the limit do."""
+    def _wait(self) -> None:
+        """Wait until nothing is under way."""
+        with self._change:
+            self._change.wait_for(lambda: not self._under_way)
+
+    def _take(self, number: int, line: bytes) -> None:
+        """Try a line."""
         try:
             name, said = self._addressed(line)
         except BadLineError as error:
+            if not self._keep_going:
+                self._wait()  # what stands before it may be refused first
             with self._change:
-                if not self._keep_going:
-                    # What stands before it is tried first, and may be refused first.
-                    self._change.wait_for(lambda: not self._ahead)
                 if number < self._end:
                     self._refuse(number, error)
             return
         one = self._negotiations.setdefault(name, _Negotiation(name))
         one.lines += 1
-        ready = Line(number, len(line), name, said, request_id(name, one.lines, line))
-        with self._change:
-            self._change.wait_for(lambda: self._ahead < AHEAD and self._ahead_bytes < AHEAD_BYTES)
-            if self._end <= number:
-                return
-            self._ahead += 1
-            self._ahead_bytes += ready.size
-            one.waiting.append(ready)
-            if not one.under_way:
-                one.under_way = True
-                pool.submit(self._record_waiting, one)
+        self._record(one, Line(number, said, request_id(name, one.lines, line)))
 
     def _addressed(self, line: bytes) -> tuple[str, pb.Draft]:
         """The negotiation that a line is for, and its draft."""
@@ -217,39 +198,29 @@ class Import:
             raise BadLineError(f"The line is for {name}, not for {self._negotiation}.")
         return name, said
 
-    def _record_waiting(self, one: _Negotiation) -> None:
-        """Record the waiting lines of one negotiation until none waits."""
-        while True:
-            with self._change:
-                if not one.waiting:
-                    one.under_way = False
-                    return
-                line = one.waiting.popleft()
-                tried = line.number < self._end
-            try:
-                if tried:
-                    self._record(one, line)
-            except BaseException as error:  # noqa: BLE001 - run() raises it: a thread would lose it
-                with self._change:
-                    self._fault, self._end = error, 0
-            finally:
-                with self._change:
-                    self._ahead -= 1
-                    self._ahead_bytes -= line.size
-                    self._change.notify_all()
-
     def _record(self, one: _Negotiation, line: Line) -> None:
-        receipt: pb.Receipt | None = None
-        failure: PourparlerError | None = None
+        with self._change:
+            self._under_way += 1
+        answer: Future[pb.Receipt]
         try:
             if one.version_before is None:
                 one.version_before = self._recorder.version(one.name)
-            receipt = self._recorder.record(one.name, line.draft, line.request_id)
+            answer = self._recorder.record(one.name, line.draft, line.request_id)
         except PourparlerError as error:
-            failure = error
+            answer = Future()
+            answer.set_exception(error)
+        except BaseException:
+            self._under_way -= 1
+            raise
+        answer.add_done_callback(lambda answer: self._answered(one, line, answer))
+
+    def _answered(self, one: _Negotiation, line: Line, answer: Future[pb.Receipt]) -> None:
+        """Count what became of a line."""
+        failure = answer.exception()
         with self._change:
             self.summary.last_line = max(self.summary.last_line, line.number)
-            if receipt is not None:
+            if failure is None:
+                receipt = answer.result()
                 first = receipt.version - len(receipt.entries) + 1
                 # A repetition gets its first receipt: what that tells of was there before this run.
                 if first <= (one.version_before or 0):
@@ -259,8 +230,12 @@ class Import:
             elif isinstance(failure, Unavailable | DeadlineExceeded | Overloaded):
                 self.summary.away = self.summary.away or failure
                 self._end = 0
-            elif failure is not None:
+            elif not isinstance(failure, PourparlerError):
+                self._fault, self._end = failure, 0
+            elif failure.reason != _IN_VAIN:  # else it comes after the one that was refused
                 self._refuse(line.number, failure)
+            self._under_way -= 1
+            self._change.notify_all()
 
     def _refuse(self, number: int, error: PourparlerError | BadLineError) -> None:
         """Count and tell a refusal. Called with the lock held, so that no two are told at once."""
