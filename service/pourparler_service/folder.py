@@ -38,7 +38,8 @@ def hold(path: Path) -> int:
     Raises FolderError if it cannot be written, FolderInUseError while another process holds it.
     """
     try:
-        path.mkdir(parents=True, exist_ok=True)
+        # What is said in confidence is in it, so a new one is its owner's alone.
+        path.mkdir(mode=0o700, parents=True, exist_ok=True)
         # The lock goes with the process, so a crash leaves nothing to clear away.
         lock = os.open(path / _LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     except OSError as error:

@@ -21,6 +21,20 @@ def test_a_new_folder_is_made_and_keeps_its_log_id(tmp_path: Path) -> None:
         assert again.log_id == log_id
 
 
+def test_a_new_folder_is_its_owners_alone_and_one_that_is_there_stays_as_it_is(
+    tmp_path: Path,
+) -> None:
+    shared = tmp_path / "shared"
+    shared.mkdir()
+    shared.chmod(0o750)
+
+    Folder(tmp_path / "new").close()
+    Folder(shared).close()
+
+    assert stat.S_IMODE((tmp_path / "new").stat().st_mode) == 0o700
+    assert stat.S_IMODE(shared.stat().st_mode) == 0o750
+
+
 def test_two_folders_have_two_log_ids(tmp_path: Path) -> None:
     with Folder(tmp_path / "a") as one, Folder(tmp_path / "b") as other:
         assert one.log_id != other.log_id
