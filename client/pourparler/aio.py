@@ -75,6 +75,7 @@ class Client:
         self._target = target
         self._closed = False
         self._connected: _Stubs | None = None
+        self._streams: set[Any] = set()  # a channel that closes leaves those who read them waiting
 
     async def __aenter__(self) -> Self:
         return self
@@ -90,6 +91,8 @@ class Client:
     async def close(self) -> None:
         """Let go of the connection, and give up the calls that are under way."""
         self._closed = True
+        for stream in tuple(self._streams):
+            stream.cancel()
         if self._connected is not None:
             await self._connected.channel.close()
 
@@ -442,6 +445,7 @@ class Client:
         budget = Budget(self._timeout)
         while progress.complete is None:
             call = self._stubs().audits.Replay(request)
+            self._streams.add(call)
             try:
                 async with asyncio.timeout(budget.left()):
                     message = await call.read()
@@ -460,6 +464,7 @@ class Client:
                 self._check_given_up()
                 raise
             finally:
+                self._streams.discard(call)
                 call.cancel()  # the reader may have left
 
     async def _watch(self, place: Watching) -> AsyncGenerator[pb.Entry, None]:
@@ -467,6 +472,7 @@ class Client:
         while True:
             call = self._stubs().audits.Replay(place.request())
             begun = False
+            self._streams.add(call)
             try:
                 message = await _heard(call, budget.left())
                 while message is not None:
@@ -483,6 +489,7 @@ class Client:
                 self._check_given_up()
                 raise
             finally:
+                self._streams.discard(call)
                 call.cancel()  # the reader may have left
             if begun:
                 budget = Budget(self._timeout)
