@@ -32,7 +32,7 @@ ROOMS = {
     "client/pourparler/": ROOT / "client" / "pourparler",
     "service/pourparler_service/": ROOT / "service" / "pourparler_service",
 }
-ENDLESS = {"serve", "demo", "witness"}
+ENDLESS = {"serve", "demo", "watch", "witness"}
 OF_OTHERS = {"Application", "ErrorInfo"}
 VARIABLES = {"PERSISTENCE_MODULE"}
 VARIABLES |= {f"POURPARLER_{name}" for name in ("ADDRESS", "DATA", "KEYS", "SERVER")}
