@@ -1,8 +1,7 @@
 """Checkpoints: a signed size and root, as C2SP tlog-checkpoint in a C2SP signed-note.
 
 A checkpoint is text that people can keep, mail and print. This module reads it strictly: what is
-not
-exactly of its form is refused, so that two readers never understand one text in two ways.
+not exactly of its form is refused, so that two readers never understand one text in two ways.
 """
 
 import base64
