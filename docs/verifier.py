@@ -22,6 +22,13 @@ MAGIC = b"pourparler.v1.bundle\n"
 SIGNATURES = re.compile("(?:\u2014 [^\\s+]+ [A-Za-z0-9+/=]+\n){1,64}")
 KEY = re.compile("([^\\s+]+)\\+([0-9a-f]{8})\\+([A-Za-z0-9+/=]+)")
 SIZE = re.compile("0|[1-9][0-9]{0,18}", re.ASCII)
+# The fields of messages, in the order of their numbers, by a letter each: b bytes, B any number of
+# them, m a message that may be empty, v a number, - none.
+HEADER = "bvmBv"
+FACTS = "bbmmmbB" + "-" * 12 + "m" * 30
+WORDS = "bbBb" + "b" * 7 + "B" + "b" * 7 + "BBbb"
+EVENTS = slice(19, 49)
+REDACTED = 48
 Keys = dict[tuple[str, bytes], Ed25519PublicKey]
 
 
@@ -44,6 +51,7 @@ def number(data: bytes, at: int) -> tuple[int, int]:
     for place, byte in enumerate(data[at : at + 10]):
         value |= (byte & 127) << 7 * place
         if byte < 128:
+            expect(value < 1 << 64, "a number is beyond all bounds")
             return value, at + place + 1
     raise Finding(INCOMPLETE if at + 10 > len(data) else MANIPULATED, "a number has no end")
 
@@ -63,9 +71,9 @@ def written(value: int | bytes) -> bytes:
     return bytes([value]) if value < 128 else bytes([value & 127 | 128]) + written(value >> 7)
 
 
-def message(data: bytes, shape: str, *, strictly: bool = False) -> list[Any]:
-    """The fields of a message, by a letter each: b bytes, B any number of them, v a number."""
-    values: list[Any] = [{"b": b"", "B": [], "v": 0}[kind] for kind in shape]
+def message(data: bytes, shape: str) -> list[Any]:
+    """The fields of a message of this shape, which is to be in the one form that it can have."""
+    values: list[Any] = [{"b": b"", "B": [], "v": 0}.get(kind) for kind in shape]
     again, at = b"", 0
     try:
         while at < len(data):
@@ -75,15 +83,30 @@ def message(data: bytes, shape: str, *, strictly: bool = False) -> list[Any]:
             kind = shape[(tag >> 3) - 1 : tag >> 3]
             if kind == "B" and tag & 7:
                 values[(tag >> 3) - 1].append(value)
-            elif kind == ("b" if tag & 7 else "v"):
+            elif kind and kind in ("bm" if tag & 7 else "v"):
                 values[(tag >> 3) - 1] = value
     except Finding as finding:
         raise Finding(MANIPULATED, f"a message is garbled: {finding.args[1]}") from None
     for field, (kind, value) in enumerate(zip(shape, values, strict=True), start=1):
-        for one in value if kind == "B" else [value] if value else []:
+        there = value is not None if kind == "m" else value
+        for one in value if kind == "B" else [value] if there else []:
             again += written(field << 3 | (0 if kind == "v" else 2)) + written(one)
-    expect(not strictly or again == data, "a message is not in the one form that it can have")
+    expect(again == data, "a message is not in the one form that it can have")
     return values
+
+
+def entry_header(data: bytes) -> list[Any]:
+    """The fields of the header of an entry, whose times are numbers with a sign."""
+    fields = message(data, HEADER)
+    expect(is_text(fields[0]), "the negotiation is no text")
+    fields[2] = [(one ^ 1 << 63) - (1 << 63) for one in message(fields[2] or b"", "vv")]
+    expect(-(1 << 31) <= fields[2][1] < 1 << 31, "nanoseconds are beyond all bounds")
+    expect(fields[4] < 1 << 32, "a format is beyond all bounds")
+    return fields
+
+
+def is_text(data: bytes) -> bool:
+    return data.decode(errors="replace").encode() == data
 
 
 def frames(data: bytes) -> Iterator[bytes]:
@@ -98,14 +121,17 @@ def frames(data: bytes) -> Iterator[bytes]:
         frame, at = piece(data, begin + 1)
         expect(data[begin + 1 : at] == written(frame), "a length is not well written")
         if tag == 0x1A:
-            right = message(frame, "vb", strictly=True) == [count, sha256(data[:begin])]
+            right = message(frame, "vb") == [count, sha256(data[:begin])]
             return expect(right and at == len(data), "it is not what its end says")
         yield frame
         count, wanted = count + 1, b"\x0a\x1a"
 
 
 def decoded(text: str) -> bytes:
-    data = base64.b64decode(text + "==")
+    try:
+        data = base64.b64decode(text)
+    except ValueError:
+        data = b""
     expect(base64.b64encode(data).decode() == text, "base64 is not well written", CANNOT_TELL)
     return data
 
@@ -142,18 +168,23 @@ class Log:
         self.redacted: set[tuple[int, int]] = set()
 
     def take(self, record: bytes) -> Iterator[Finding]:
-        header, salts, *sections = message(record, "bBbb", strictly=True)
-        said, version, time, digests, form = message(header, "bvbBv")
-        expect(said == self.negotiation, f"version {version} is of another negotiation")
-        expect(version > self.version, f"version {version} is out of order")
-        if version > self.version + 1:
-            yield Finding(INCOMPLETE, f"something is missing before version {version}")
-        earlier, self.time, self.version = self.time, message(time, "vv"), version
-        expect(self.time >= earlier, f"at version {version} time runs back")
+        header, salts, *sections = message(record, "bBbb")
         node, size, self.size = sha256(b"\x00", header), self.size, self.size + 1
         while size & 1:  # RFC 6962, 2.1
             node, size = sha256(b"\x01", self.nodes.pop(), node), size >> 1
         self.nodes.append(node)
+        try:
+            said, version, time, digests, form = entry_header(header)
+        except Finding as finding:
+            self.version += 1
+            yield Finding(CANNOT_TELL, f"header {self.size} cannot be read: {finding.args[1]}")
+            return
+        expect(said == self.negotiation, f"version {version} is of another negotiation")
+        expect(version > self.version, f"version {version} is out of order")
+        if version > self.version + 1:
+            yield Finding(INCOMPLETE, f"something is missing before version {version}")
+        earlier, self.time, self.version = self.time, time, version
+        expect(self.time >= earlier, f"at version {version} time runs back")
         if form != 1:
             yield Finding(CANNOT_TELL, f"version {version} is of an unknown format")
             return
@@ -165,8 +196,19 @@ class Log:
                 self.withheld.add((version, place))
             else:
                 expect(right, f"section {place} of version {version} was changed")
-        if redaction := message(sections[0], "b" * 49)[48]:
-            self.redacted.add((message(redaction, "v")[0], 1))
+        try:
+            self.read(*sections)
+        except Finding as finding:
+            yield Finding(CANNOT_TELL, f"version {version} cannot be read: {finding.args[1]}")
+
+    def read(self, facts: bytes, words: bytes) -> None:
+        """See that sections are messages, whatever they say; and which words were destroyed."""
+        message(words, WORDS)
+        fields = message(facts, FACTS)
+        events = [event for event in fields[EVENTS] if event is not None]
+        expect(len(events) == (1 if facts else 0), "an entry is of one type that is known")
+        if fields[REDACTED] is not None:
+            self.redacted.add((message(fields[REDACTED], "v")[0], 1))
 
     def root(self) -> bytes:
         *others, root = self.nodes or [sha256()]
@@ -183,9 +225,8 @@ def verify(data: bytes, service: str, keys: Keys) -> Iterator[Finding]:
             if place:
                 yield from log.take(frame)
             else:
-                header = message(frame, "bbb", strictly=True)
-                texts = [text.decode(errors="replace").encode() for text in header]
-                expect(texts == header, "the header is no text")
+                header = message(frame, "bbb")
+                expect(all(map(is_text, header)), "the header is no text")
                 log = Log(header[0])
     except Finding as finding:
         expect(finding.args[0] != MANIPULATED, finding.args[1])
@@ -208,7 +249,10 @@ def main(path: str, *texts: str) -> int:
     findings: list[Finding] = []
     for text in texts:
         match = KEY.fullmatch(text)
-        data = base64.b64decode(match[3] + "==") if match else b""
+        try:
+            data = decoded(match[3]) if match else b""
+        except Finding:
+            data = b""
         if not match or data[:1] != b"\x01" or len(data) != 33:
             sys.exit(f"{text} is no verifier key of a service.")
         key_id = sha256(f"{match[1]}\n".encode(), data)[:4]

@@ -9,7 +9,7 @@ from enum import Enum
 from hashlib import sha256
 from typing import NamedTuple
 
-from google.protobuf.message import DecodeError
+from google.protobuf.message import DecodeError, Message
 
 from pourparler import v1 as pb
 from pourparler.checkpoint import (
@@ -23,7 +23,7 @@ from pourparler.checkpoint import (
 )
 from pourparler.diff import diff
 from pourparler.fold import AMENDING, Amendments, Fold, UnknownEntryError, is_amending
-from pourparler.proof import Frontier, leaf_hash
+from pourparler.proof import EMPTY_ROOT, Frontier, leaf_hash
 
 FORMAT = 1
 """The version of the stored format that is understood here."""
@@ -58,7 +58,7 @@ FINDINGS: Mapping[str, Verdict] = {
     # Of an entry.
     "record unreadable": Verdict.MANIPULATED,  # no record at all
     "record changed": Verdict.MANIPULATED,  # a record, but not in the one form of its bytes
-    "entry unreadable": Verdict.CANNOT_TELL,  # what was hashed is no entry
+    "entry unreadable": Verdict.CANNOT_TELL,  # what was hashed is no entry, or not in its one form
     "format unknown": Verdict.CANNOT_TELL,  # of a later format
     "type unknown": Verdict.CANNOT_TELL,  # of a type or value that a later version has
     "another negotiation": Verdict.MANIPULATED,  # its header names another one
@@ -142,7 +142,7 @@ class Auditor:
 
     def _begin(self) -> None:
         self._frontier = Frontier()
-        self._since_root = b""
+        self._since_root = EMPTY_ROOT  # until as many were read as were signed for
         self._version = 0
         self._recorded = (0, 0)
         self._fold: Fold | None = Fold()  # None once no state can be made
@@ -173,52 +173,70 @@ class Auditor:
 
     def take(self, record: pb.Record | bytes) -> None:
         """Check the next record, and take it into root and state."""
-        frontier = self._frontier
         if isinstance(record, bytes):
+            data = record
             try:
-                read = _record_of(record)
+                read = _record_of(data)
             except DecodeError:
-                place = frontier.size + 1
+                place = self._frontier.size + 1
                 text = f"What stands at place {place} is no record."
                 self._found("record unreadable", text, place)
                 return
-            read.DiscardUnknownFields()
-            data = read.SerializeToString()
-            as_stored = data == record
         else:
-            read, length = record, record.ByteSize()
-            read.DiscardUnknownFields()
-            data = read.SerializeToString()
-            as_stored = len(data) == length
-        if not as_stored:
-            place = frontier.size + 1
-            text = f"The record at place {place} is not as it was stored."
-            self._found("record changed", text, place)
+            read, data = record, record.SerializeToString()
+        frontier = self._frontier
         frontier.append(leaf_hash(read.header))
         if self._since is not None and frontier.size == self._since.size:
             self._since_root = frontier.root()
-        try:
-            # Not from the bytes that were given: there a field may come twice, of which the Record
-            # that is hashed has the last and the Entry that is folded has both.
-            entry = _entry_of(data)
-        except DecodeError:
-            self._unreadable(read, frontier.size)
+        entry = _canonical(data)
+        # An entry may have an empty section, a record has none then: only that can differ.
+        if entry is None or read.ByteSize() != len(data):
+            entry = self._stored(read, data)
+        if entry is None:
+            self._check_unreadable(read)
             return
         header = entry.header  # held, so that the fold does not make it anew
-        self._check(header, read)
-        self._evolve(entry)
-
-    def _unreadable(self, read: pb.Record, place: int) -> None:
-        self._found("entry unreadable", f"What stands at place {place} is no entry.", place)
-        self._fold = None
-        try:
-            header = pb.EntryHeader.FromString(read.header)
-        except DecodeError:
-            self._version += 1
+        if self._check(header, read):
+            self._evolve(entry)
         else:
-            self._check(header, read)
+            self._fold = None
 
-    def _check(self, header: pb.EntryHeader, read: pb.Record) -> None:
+    def _stored(self, read: pb.Record, data: bytes) -> pb.Entry | None:
+        """The entry in a record, if it can be read, and whether the record is as it was stored.
+
+        What is read is what was hashed: where a field comes twice, a record has the last of the
+        two, and an entry both.
+        """
+        read.DiscardUnknownFields()
+        stored = read.SerializeToString()
+        if stored != data:
+            place = self._frontier.size
+            text = f"The record at place {place} is not as it was stored."
+            self._found("record changed", text, place)
+        return _canonical(stored)
+
+    def _check_unreadable(self, read: pb.Record) -> None:
+        """Check of an entry what can be read of it: its header, or nothing."""
+        self._fold = None
+        place = self._frontier.size
+        header = pb.EntryHeader()
+        if not _is_canonical(header, read.header):
+            text = f"The header of what stands at place {place} cannot be read."
+            self._found("entry unreadable", text, place)
+            self._version += 1
+        elif self._check(header, read):
+            version = header.version
+            if _is_canonical(pb.Facts(), read.facts, known=False) and _is_canonical(
+                pb.Words(), read.words, known=False
+            ):
+                text = f"Version {version} says what is not known here: the state cannot be made."
+                self._found("type unknown", text, version)
+            else:
+                text = f"What version {version} says is not in the one form that it can have."
+                self._found("entry unreadable", text, version)
+
+    def _check(self, header: pb.EntryHeader, read: pb.Record) -> bool:
+        """Check what a header says, and whether its format is known."""
         version, time = header.version, header.record_time
         if version != self._version + 1:
             self._check_order(version)
@@ -236,17 +254,18 @@ class Auditor:
         if header.format != FORMAT:
             text = f"Version {version} is of format {header.format}, which is not known here."
             self._found("format unknown", text, version)
-        else:
-            salts, digests = read.salts, header.section_digests
-            if (
-                len(salts) != len(_SECTIONS)
-                or len(digests) != len(_SECTIONS)
-                or sha256(salts[0] + read.facts).digest() != digests[0]
-                or sha256(salts[1] + read.words).digest() != digests[1]
-                or len(salts[0]) != SALT_BYTES
-                or len(salts[1]) != SALT_BYTES
-            ):
-                self._check_sections(version, read, digests)
+            return False
+        salts, digests = read.salts, header.section_digests
+        if (
+            len(salts) != len(_SECTIONS)
+            or len(digests) != len(_SECTIONS)
+            or sha256(salts[0] + read.facts).digest() != digests[0]
+            or sha256(salts[1] + read.words).digest() != digests[1]
+            or len(salts[0]) != SALT_BYTES
+            or len(salts[1]) != SALT_BYTES
+        ):
+            self._check_sections(version, read, digests)
+        return True
 
     def _check_order(self, version: int) -> None:
         if version <= self._version:
@@ -340,7 +359,7 @@ class Auditor:
         if checkpoint is not None and checkpoint.size < since.size:
             text = f"The log has {checkpoint.size} entries; it had {since.size}."
             self._found("stale", text)
-        elif size >= since.size and (self._since_root or self._frontier.root()) != since.root:
+        elif size >= since.size and self._since_root != since.root:
             text = f"The log does not begin with the {since.size} entries that it had."
             self._found("forked", text)
 
@@ -421,6 +440,30 @@ def log_keys(keys: Iterable[VerifierKey | str]) -> list[VerifierKey]:
     if len({key.name for key in parsed}) > 1:
         raise ValueError("the keys of one service go by one name")
     return parsed
+
+
+def _canonical(data: bytes) -> pb.Entry | None:
+    """The entry that these bytes are the one form of.
+
+    What can be written in two ways can be read in two ways, by different libraries.
+    """
+    try:
+        entry = _entry_of(data)
+    except DecodeError:
+        return None
+    entry.DiscardUnknownFields()
+    return entry if entry.SerializeToString() == data else None
+
+
+def _is_canonical(message: Message, data: bytes, *, known: bool = True) -> bool:
+    """Read a message; whether the bytes are the one form of it, with what is known here alone."""
+    try:
+        message.ParseFromString(data)
+    except DecodeError:
+        return False
+    if known:
+        message.DiscardUnknownFields()
+    return message.SerializeToString() == data
 
 
 def _finding(name: str, text: str, version: int = 0, part: str = "") -> Finding:
