@@ -31,6 +31,7 @@ HELD_ENTRIES = 200_000
 """How many entries the negotiations held by the writer may have together."""
 
 _ATTEMPTS = 5
+_TICK = 1_000  # nanoseconds: what clients' clocks and languages can tell apart
 
 
 class Turn:
@@ -366,12 +367,13 @@ class Writer:
             return self._first_receipt(negotiation, group, records)
         _check_place(negotiation, group)
 
+        record_time = self._record_time(negotiation)
         mark = negotiation.mark()
         sealed: list[Stored] = []
         try:
             for place, draft in enumerate(group.drafts):
                 try:
-                    sealed.append(self._record(negotiation, group, draft, mark.undo))
+                    sealed.append(self._record(negotiation, group, draft, record_time, mark.undo))
                 except Refusal as refusal:
                     raise refusal.under(f"drafts[{place}]") from None
         except BaseException:
@@ -385,11 +387,15 @@ class Writer:
         return _unsigned(negotiation, sealed)
 
     def _record(
-        self, negotiation: Negotiation, group: Group, draft: pb.Draft, undo: Undo
+        self,
+        negotiation: Negotiation,
+        group: Group,
+        draft: pb.Draft,
+        record_time: Timestamp,
+        undo: Undo,
     ) -> Stored:
         """Check one draft, seal it, and take it into the state as it will be read back."""
         draft = _completed(draft, group, negotiation.state)
-        record_time = self._record_time(negotiation)
         rules.check(negotiation.state, draft, record_time=record_time, history=negotiation.history)
         version = negotiation.version + 1
         data = seal(group.negotiation, version, record_time, draft.facts, draft.words)
@@ -397,10 +403,13 @@ class Writer:
         return Stored(group.negotiation, version, topic(draft.facts), data)
 
     def _record_time(self, negotiation: Negotiation) -> Timestamp:
-        """Now, by a clock that never runs back within a negotiation."""
-        last = negotiation.record_time.ToNanoseconds()
+        """Now, by a clock that never runs back within a negotiation.
+
+        Every group has a time of its own, so that the record as of a time never has a part of one.
+        """
+        earliest = negotiation.record_time.ToNanoseconds() + _TICK if negotiation.version else 0
         now = Timestamp()
-        now.FromNanoseconds(max(self._now, last))
+        now.FromNanoseconds(max(self._now, earliest))
         return now
 
     def _first_receipt(

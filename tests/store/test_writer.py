@@ -128,6 +128,22 @@ def test_time_never_runs_back_in_a_record(store: FaultyStore) -> None:
     assert seconds == [5_000] * 5
 
 
+def test_every_group_has_a_time_of_its_own(store: FaultyStore) -> None:
+    writer = Writer(store, SIGNER, clock=lambda: 5_000_000_000_000)
+    writer.submit(group(*BEGIN))
+    writer.submit(group(said("s1", "a"), said("s2", "a")))
+    writer.submit(group(said("s3", "b")))
+    writer.start()
+    writer.close()
+
+    times = [pb.Entry.FromString(one.data).header.record_time for one in store.read("n")]
+    assert [one.ToNanoseconds() - 5_000_000_000_000 for one in times] == [
+        *(0, 0, 0),
+        *(1_000, 1_000),
+        2_000,
+    ]
+
+
 def test_a_clock_that_ran_ahead_before_a_restart_does_not_turn_time_back(
     store: FaultyStore,
 ) -> None:

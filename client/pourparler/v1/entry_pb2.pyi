@@ -139,7 +139,7 @@ class EntryHeader(google.protobuf.message.Message):
     """The version of the stored format: 1."""
     @property
     def record_time(self) -> google.protobuf.timestamp_pb2.Timestamp:
-        """When the service recorded it. Never earlier than that of the version before."""
+        """When the service recorded it: the same for all entries of a group, and later for every later group."""
 
     @property
     def section_digests(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.bytes]:
