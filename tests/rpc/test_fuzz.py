@@ -16,8 +16,11 @@ from tests.given import joined, opened, said
 from tests.served import Service, answered_by
 
 REFLECTION = "/grpc.reflection.v1.ServerReflection/ServerReflectionInfo"
+SESSION = "/pourparler.v1.RecordService/RecordSession"
 METHODS: dict[str, type[Message]] = {
     "/pourparler.v1.RecordService/Record": pb.RecordRequest,
+    "/pourparler.v1.RecordService/RecordBatch": pb.RecordBatchRequest,
+    SESSION: pb.RecordSessionRequest,
     "/pourparler.v1.NegotiationService/GetNegotiation": pb.GetNegotiationRequest,
     "/pourparler.v1.NegotiationService/ListNegotiations": pb.ListNegotiationsRequest,
     "/pourparler.v1.NegotiationService/GetStanding": pb.GetStandingRequest,
@@ -37,10 +40,11 @@ def fuzzed(service: Service) -> Service:
 def outcome(service: Service, method: str, data: bytes) -> grpc.StatusCode | None:
     """The code of the error in which a call ends, which says its reason; None if it went well."""
     call: Any = service.channel.unary_stream(method)
-    if method == REFLECTION:
+    streams = method in {REFLECTION, SESSION}
+    if streams:
         call = service.channel.stream_stream(method)
     try:
-        list(call(iter([data]) if method == REFLECTION else data, timeout=10))
+        list(call(iter([data]) if streams else data, timeout=10))
     except grpc.RpcError as error:
         answered = answered_by(error)
         assert answered.reason

@@ -22,6 +22,7 @@ from tests.served import Answered, Service, answered_by, refused
 
 UNARY = {
     "/pourparler.v1.RecordService/Record": pb.RecordRequest,
+    "/pourparler.v1.RecordService/RecordBatch": pb.RecordBatchRequest,
     "/pourparler.v1.NegotiationService/GetNegotiation": pb.GetNegotiationRequest,
     "/pourparler.v1.NegotiationService/ListNegotiations": pb.ListNegotiationsRequest,
     "/pourparler.v1.NegotiationService/GetStanding": pb.GetStandingRequest,
