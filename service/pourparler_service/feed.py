@@ -2,7 +2,9 @@
 
 import asyncio
 import contextlib
+from collections import OrderedDict
 from collections.abc import Collection, Iterator
+from concurrent.futures import Executor
 from typing import NamedTuple
 
 from pourparler import v1 as pb
@@ -15,6 +17,7 @@ from pourparler_service.tokens import Tokens
 
 _STEP = 64  # how many entries are read at once: of the longest ones, as many as memory should hold
 _MOST_LOOKED_AT = 4_096
+_KEPT_PAGES = 64
 _HIGHEST = (1 << 63) - 1  # to a database
 
 
@@ -171,9 +174,12 @@ class Commits:
         self._loop = asyncio.get_running_loop()
         self._waiting: dict[str, set[asyncio.Event]] = {}
         self.closed = False
+        self.number = 0
+        """How many commits there were: changed only by the thread that commits."""
 
     def committed(self, ids: Collection[str]) -> None:
-        """There are new entries of these negotiations. For any thread."""
+        """There are new entries of these negotiations. For the one thread that commits."""
+        self.number += 1
         with contextlib.suppress(RuntimeError):  # the loop has ended: nobody waits
             self._loop.call_soon_threadsafe(self._wake, ids)
 
@@ -199,3 +205,41 @@ class Commits:
         for id_ in (*ids, ""):
             for event in self._waiting.get(id_, ()):
                 event.set()
+
+
+class Pages:
+    """Reads each page once for all who follow and want it. Belongs to its event loop's thread.
+
+    Whoever waits at the end of the record wants the same next page at the same moment.
+    """
+
+    def __init__(self, feed: Feed, commits: Commits, threads: Executor) -> None:
+        """Read from this feed on these threads; what was read holds until the next commit."""
+        self._feed = feed
+        self._commits = commits
+        self._threads = threads
+        self._read: OrderedDict[tuple[bytes, int], tuple[int, asyncio.Future[Page]]] = OrderedDict()
+
+    async def page(self, asked: Asked, after: int, *, anew: bool) -> Page:
+        """The next page of a follow; `anew` from the store, whatever was read before."""
+        place = (asked.query, after)
+        number = self._commits.number
+        known = self._read.get(place)
+        if known is not None and known[0] == number and not anew:
+            reading = known[1]
+        else:
+            loop = asyncio.get_running_loop()
+            reading = loop.run_in_executor(self._threads, self._feed.page, asked, after, None)
+            self._read[place] = (number, reading)
+            self._read.move_to_end(place)
+            if len(self._read) > _KEPT_PAGES:
+                self._read.popitem(last=False)
+            reading.add_done_callback(lambda done: self._forget_failed(place, done))
+        # One who leaves must not take it from the others.
+        return await asyncio.shield(reading)
+
+    def _forget_failed(self, place: tuple[bytes, int], reading: asyncio.Future[Page]) -> None:
+        known = self._read.get(place)
+        failed = reading.cancelled() or reading.exception() is not None
+        if failed and known is not None and known[1] is reading:
+            del self._read[place]

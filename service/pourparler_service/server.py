@@ -24,7 +24,7 @@ from pourparler import v1 as pb
 from pourparler_service import access
 from pourparler_service.catalogue import Catalogue
 from pourparler_service.copies import Copies
-from pourparler_service.feed import Commits, Feed
+from pourparler_service.feed import Commits, Feed, Pages
 from pourparler_service.folder import Folder, FolderError
 from pourparler_service.guard import Guard
 from pourparler_service.keys import KeyFileError, Signer, make_key, read_key, write_key
@@ -111,9 +111,9 @@ class Rooms:
                 self.witnesses.start()
                 opened.callback(self.witnesses.close)
             self.commits = Commits()
-            self.following = Following(
-                Feed(store, self.log, tokens), self.commits, replaying, settings.idle_seconds
-            )
+            feed = Feed(store, self.log, tokens)
+            pages = Pages(feed, self.commits, replaying)
+            self.following = Following(feed, pages, self.commits, replaying, settings.idle_seconds)
             self.writer = Writer(store, self.signer, on_commit=self.commits.committed)
             self.writer.start()
             opened.callback(self.writer.close)
@@ -185,9 +185,7 @@ async def _serve(
             request_bytes=settings.request_bytes,
             on_store_failure=health.look_soon,
         )
-        recording = RecordServicer(
-            rooms.writer, rooms.threads, on_store_failure=health.look_soon
-        )
+        recording = RecordServicer(rooms.writer, rooms.threads, on_store_failure=health.look_soon)
         server = grpc.aio.server(options=options(settings))
         server.add_generic_rpc_handlers(_handlers(settings, rooms, guard, health, recording))
         with _as_serve_error(settings):

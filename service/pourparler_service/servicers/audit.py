@@ -9,7 +9,7 @@ from typing import Any, NamedTuple, TypeVar
 
 from pourparler import v1 as pb
 from pourparler_service import replay, shape
-from pourparler_service.feed import Commits, Feed
+from pourparler_service.feed import Commits, Feed, Pages
 from pourparler_service.guard import Call, Limit
 from pourparler_service.log import Log
 from pourparler_service.negotiations import Negotiations
@@ -23,9 +23,10 @@ WHOLE_REPLAYS = 64
 
 
 class Following(NamedTuple):
-    """What replays are made of: pages, threads to read them on, and a bell for what is new."""
+    """What replays are made of: pages, threads to read them on, and who tells of more."""
 
     feed: Feed
+    pages: Pages
     commits: Commits
     threads: Executor
     idle_seconds: float
@@ -64,12 +65,12 @@ class AuditServicer:
 
     async def _pages(self, request: pb.ReplayRequest) -> AsyncGenerator[bytes, None]:
         """Read a page and send it, until there is none; to follow is to wait then, and read on."""
-        feed, commits, threads, idle_seconds = self._following
+        feed, shared, commits, threads, idle_seconds = self._following
         apart = functools.partial(asyncio.get_running_loop().run_in_executor, threads)
         asked = await apart(feed.begin, request)
         if request.follow:
             yield feed.started(asked)
-        after, count, behind = asked.after, 0, True
+        after, count, behind, looking = asked.after, 0, True, False
         with commits.awaited(asked.id) as news:
             while True:
                 if request.follow and commits.closed:
@@ -79,11 +80,15 @@ class AuditServicer:
                     )
                 # Before the page is read, so that what is committed meanwhile is not missed.
                 news.clear()
-                most = request.limit - count if request.limit else None
-                page = await apart(feed.page, asked, after, most)
+                if request.follow:
+                    page = await shared.page(asked, after, anew=looking)
+                else:
+                    most = request.limit - count if request.limit else None
+                    page = await apart(feed.page, asked, after, most)
                 after, count = page.after, count + page.entries
                 if page.message:
                     yield page.message
+                looking = False
                 if not page.last:
                     behind = True
                     continue
@@ -97,7 +102,7 @@ class AuditServicer:
                     async with asyncio.timeout(idle_seconds):
                         await news.wait()
                 except TimeoutError:
-                    behind = True  # to look, in case that nobody rang, and to say so
+                    behind = looking = True  # in case that nobody rang, and to say so
 
     async def _selected(self, request: pb.ReplayRequest) -> AsyncGenerator[bytes, None]:
         """Send those entries of the whole record that are asked for."""
