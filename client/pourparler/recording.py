@@ -110,6 +110,7 @@ class Unanswered(Generic[_Answer]):
             return
         if not self._asked:
             self._since = self._clock()
+            self._budget = None
         self._asked.append(asked)
         self._bytes += asked.request.ByteSize()
 

@@ -31,6 +31,8 @@ class Record:
 
     def __init__(self, refuse: Callable[[str], PourparlerError | None] = lambda _: None) -> None:
         self.entries: dict[str, list[tuple[str, str]]] = {}
+        self._time = 0
+        self._times: dict[tuple[str, str], int] = {}
         self._refuse = refuse
         self.begin(in_turn=False)
         self._lock = threading.Lock()
@@ -39,9 +41,9 @@ class Record:
         self._in_turn = in_turn
         self._failed: set[str] = set()
 
-    def version(self, negotiation: str) -> int:
-        with self._lock:
-            return len(self.entries.get(negotiation, []))
+    def now(self) -> int:
+        self._time += 1
+        return self._time
 
     def record(self, negotiation: str, draft: pb.Draft, request_id: str) -> Future[pb.Receipt]:
         answer: Future[pb.Receipt] = Future()
@@ -58,8 +60,10 @@ class Record:
             entries = self.entries.setdefault(negotiation, [])
             if request_id not in [known for known, _ in entries]:
                 entries.append((request_id, draft.words.text))
-            version = [known for known, _ in entries].index(request_id) + 1
-        answer.set_result(pb.Receipt(version=version, entries=[pb.Entry()]))
+            time = self._times.setdefault((negotiation, request_id), self._time)
+        entry = pb.Entry()
+        entry.header.record_time.FromNanoseconds(time)
+        answer.set_result(pb.Receipt(entries=[entry]))
         return answer
 
     def said(self, negotiation: str) -> list[str]:
@@ -258,6 +262,16 @@ def test_a_line_without_end_is_refused_and_not_held_in_memory(
 
     assert told == [(1, "The line is longer than 1,000 bytes.")]
     assert summary.recorded == 1
+
+
+def test_a_fault_while_telling_is_not_lost() -> None:
+    def refused(number: int, error: Exception) -> None:
+        raise BrokenPipeError
+
+    record = Record(lambda _: Refused("It may not be."))
+
+    with pytest.raises(BrokenPipeError):
+        Import(record, refused=refused).run(io.BytesIO(line("a", "1").encode()))
 
 
 def test_what_is_under_way_when_the_first_is_refused_is_told_too_but_not_what_follows_it() -> None:

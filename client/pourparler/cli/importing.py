@@ -5,6 +5,7 @@ import json
 import math
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future
 from dataclasses import dataclass
@@ -14,7 +15,6 @@ from pourparler import v1 as pb
 from pourparler.cli.drafting import parsed
 from pourparler.errors import (
     DeadlineExceeded,
-    NotFound,
     Overloaded,
     PourparlerError,
     Unavailable,
@@ -30,8 +30,8 @@ _IN_VAIN = "EARLIER_NOT_RECORDED"
 class Recorder(Protocol):
     """What an import needs of a client and a session of it."""
 
-    def version(self, negotiation: str) -> int:
-        """The version of a negotiation; 0 if there is none."""
+    def now(self) -> int:
+        """The time by the clock of the service, in nanoseconds since 1970."""
 
     def record(self, negotiation: str, draft: pb.Draft, request_id: str) -> Future[pb.Receipt]:
         """Put one draft on the record, after those before it; wait until there is room for it."""
@@ -45,6 +45,7 @@ class Line(NamedTuple):
     """One line that can be tried."""
 
     number: int
+    negotiation: str
     draft: pb.Draft
     request_id: str
 
@@ -106,15 +107,6 @@ def numbered(source: BinaryIO) -> Iterator[tuple[int, bytes, int]]:
         yield number, kept, reached
 
 
-@dataclass(slots=True)
-class _Negotiation:
-    """One negotiation of the file."""
-
-    name: str
-    lines: int = 0
-    version_before: int | None = None
-
-
 class Import:
     """One run over one file: all lines in their order, while those before are under way."""
 
@@ -136,7 +128,8 @@ class Import:
         self._keep_going = keep_going
         self._refused = refused
         self._progress = progress
-        self._negotiations: dict[str, _Negotiation] = {}
+        self._lines: Counter[str] = Counter()  # of each negotiation
+        self._began: int | None = None  # by the clock of the service
         self._change = threading.Condition()  # guards all below it
         self._under_way = 0
         self._end: float = math.inf
@@ -180,9 +173,8 @@ class Import:
                 if number < self._end:
                     self._refuse(number, error)
             return
-        one = self._negotiations.setdefault(name, _Negotiation(name))
-        one.lines += 1
-        self._record(one, Line(number, said, request_id(name, one.lines, line)))
+        self._lines[name] += 1
+        self._record(Line(number, name, said, request_id(name, self._lines[name], line)))
 
     def _addressed(self, line: bytes) -> tuple[str, pb.Draft]:
         """The negotiation that a line is for, and its draft."""
@@ -198,44 +190,50 @@ class Import:
             raise BadLineError(f"The line is for {name}, not for {self._negotiation}.")
         return name, said
 
-    def _record(self, one: _Negotiation, line: Line) -> None:
+    def _record(self, line: Line) -> None:
         with self._change:
             self._under_way += 1
         answer: Future[pb.Receipt]
         try:
-            if one.version_before is None:
-                one.version_before = self._recorder.version(one.name)
-            answer = self._recorder.record(one.name, line.draft, line.request_id)
+            if self._began is None:
+                self._began = self._recorder.now()
+            answer = self._recorder.record(line.negotiation, line.draft, line.request_id)
         except PourparlerError as error:
             answer = Future()
             answer.set_exception(error)
         except BaseException:
-            self._under_way -= 1
+            with self._change:
+                self._under_way -= 1
             raise
-        answer.add_done_callback(lambda answer: self._answered(one, line, answer))
+        answer.add_done_callback(lambda answer: self._answered(line, answer))
 
-    def _answered(self, one: _Negotiation, line: Line, answer: Future[pb.Receipt]) -> None:
-        """Count what became of a line."""
-        failure = answer.exception()
+    def _answered(self, line: Line, answer: Future[pb.Receipt]) -> None:
         with self._change:
-            self.summary.last_line = max(self.summary.last_line, line.number)
-            if failure is None:
-                receipt = answer.result()
-                first = receipt.version - len(receipt.entries) + 1
-                # A repetition gets its first receipt: what that tells of was there before this run.
-                if first <= (one.version_before or 0):
-                    self.summary.already_there += 1
-                else:
-                    self.summary.recorded += 1
-            elif isinstance(failure, Unavailable | DeadlineExceeded | Overloaded):
-                self.summary.away = self.summary.away or failure
-                self._end = 0
-            elif not isinstance(failure, PourparlerError):
-                self._fault, self._end = failure, 0
-            elif failure.reason != _IN_VAIN:  # else it comes after the one that was refused
-                self._refuse(line.number, failure)
-            self._under_way -= 1
-            self._change.notify_all()
+            try:
+                self._count(line, answer)
+            except Exception as error:  # noqa: BLE001 - run() raises it: a future would lose it
+                self._fault, self._end = error, 0
+            finally:
+                self._under_way -= 1
+                self._change.notify_all()
+
+    def _count(self, line: Line, answer: Future[pb.Receipt]) -> None:
+        """Count what became of a line."""
+        self.summary.last_line = max(self.summary.last_line, line.number)
+        try:
+            first = answer.result().entries[0].header
+        except (Unavailable, DeadlineExceeded, Overloaded) as away:
+            self.summary.away = self.summary.away or away
+            self._end = 0
+        except PourparlerError as error:
+            if error.reason != _IN_VAIN:  # else it comes after the one that was refused
+                self._refuse(line.number, error)
+        else:
+            # A repetition gets its first receipt: what that tells of was there before this run.
+            if first.record_time.ToNanoseconds() < (self._began or 0):
+                self.summary.already_there += 1
+            else:
+                self.summary.recorded += 1
 
     def _refuse(self, number: int, error: PourparlerError | BadLineError) -> None:
         """Count and tell a refusal. Called with the lock held, so that no two are told at once."""
@@ -244,11 +242,3 @@ class Import:
         self._refused(number, error)
         if not self._keep_going:
             self._end = min(self._end, number)
-
-
-def version_of(read: Callable[[str], pb.GetNegotiationResponse], negotiation: str) -> int:
-    """The version of a negotiation; 0 if there is none."""
-    try:
-        return int(read(negotiation).computed_at.version)
-    except NotFound:
-        return 0
