@@ -55,6 +55,7 @@ FINDINGS: Mapping[str, Verdict] = {
     "not signed": Verdict.CANNOT_TELL,  # by none of the keys that were given
     "signature invalid": Verdict.MANIPULATED,  # under one of these keys, but not of this text
     "another origin": Verdict.MANIPULATED,  # signed, but for another log
+    "older checkpoint unusable": Verdict.CANNOT_TELL,  # it is not one of this log, signed
     # Of an entry.
     "record unreadable": Verdict.MANIPULATED,  # no record at all
     "record changed": Verdict.MANIPULATED,  # a record, but not in the one form of its bytes
@@ -121,7 +122,7 @@ class Auditor:
     """
 
     def __init__(
-        self, negotiation: str, keys: Iterable[VerifierKey | str], *, since: str = ""
+        self, negotiation: str, keys: Iterable[VerifierKey | str], *, since: str | None = None
     ) -> None:
         """Check the negotiation of this id, signed for by one of these keys of one service.
 
@@ -133,7 +134,7 @@ class Auditor:
         self._negotiation = negotiation
         self._findings: dict[Finding, None] = {}
         self._verdict = Verdict.SOUND
-        self._since = self._verified(since, "The older checkpoint") if since else None
+        self._since = self._older(since) if since is not None else None
         self._first_root: bytes | None = None  # set while the records are read a second time
         self._cut = False
         self._withheld: dict[tuple[int, str], None] = {}
@@ -384,10 +385,18 @@ class Auditor:
         text = f"The entries fold to another state than the one given: {part} differs."
         self._found("state differs", text, part=part)
 
-    def _verified(self, signed: str, what: str = "The checkpoint") -> Checkpoint | None:
-        found = checked(signed, self.origin, self._keys, what=what)
+    def _verified(self, signed: str) -> Checkpoint | None:
+        found = checked(signed, self.origin, self._keys)
         if isinstance(found, Finding):
             self._add(found)
+            return None
+        return found
+
+    def _older(self, signed: str) -> Checkpoint | None:
+        found = checked(signed, self.origin, self._keys, what="The older checkpoint")
+        if isinstance(found, Finding):
+            # Whoever asks has brought it: it says nothing of the record.
+            self._found("older checkpoint unusable", found.text)
             return None
         return found
 

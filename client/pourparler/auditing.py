@@ -23,7 +23,7 @@ class Auditing:
         name: str,
         keys: Iterable[VerifierKey | str],
         *,
-        since: str,
+        since: str | None,
         progress: Callable[[int, int], None] | None,
     ) -> None:
         """Audit a negotiation. Raises ValueError if the keys are not `log_keys`."""

@@ -178,7 +178,7 @@ def verify(
     keys: Iterable[VerifierKey | str],
     *,
     negotiation: str = "",
-    since: str = "",
+    since: str | None = None,
     progress: Callable[[int], object] = int,
 ) -> Audit:
     """Audit a bundle: nothing is asked of anybody, and nothing that it says is believed.

@@ -101,6 +101,8 @@ class VerifierKey(NamedTuple):
         if match is None:
             raise CheckpointError("a verifier key has the form name+id+key")
         name, id_, encoded = match.groups()
+        if not _is_text(name):
+            raise CheckpointError("the name in the verifier key is no text")
         data = _decoded(encoded, "the verifier key")
         if len(data) != 1 + HASH_BYTES or data[0] not in {ED25519, COSIGNATURE}:
             raise CheckpointError("the verifier key is of no algorithm that is known here")
@@ -225,6 +227,15 @@ def _verify_any(note: Note, keys: Sequence[VerifierKey]) -> None:
         raise CheckpointError("the checkpoint is not signed by any key that was given")
     for key in known:
         key.verify(note)
+
+
+def _is_text(name: str) -> bool:
+    """Whether it can be written as UTF-8: a command is given other bytes as lone surrogates."""
+    try:
+        name.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _decoded(text: str, what: str) -> bytes:

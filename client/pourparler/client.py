@@ -283,7 +283,7 @@ class Client:
         name: str,
         *,
         keys: Iterable[VerifierKey | str] = (),
-        since: str = "",
+        since: str | None = None,
         progress: Callable[[int, int], None] | None = None,
     ) -> Audit:
         """Check the whole record of a negotiation and the state that the service gives of it.

@@ -45,7 +45,7 @@ def _about(request: pytest.FixtureRequest) -> str:
     return about
 
 
-def audited(about: str, told: Told, since: str = "") -> Audit:
+def audited(about: str, told: Told, since: str | None = None) -> Audit:
     auditor = Auditor(about, KEYS, since=since)
     auditor.read(lambda: told.records)
     return auditor.finish(told.checkpoint, state=told.state)

@@ -12,7 +12,7 @@ from pourparler import v1 as pb
 from pourparler.audit import FINDINGS, MOST_FINDINGS, Audit, Auditor, Verdict
 from pourparler.checkpoint import Checkpoint, Note, origin_of
 from pourparler.fold import fold
-from pourparler.proof import Frontier, leaf_hash
+from pourparler.proof import EMPTY_ROOT, Frontier, leaf_hash
 from pourparler_service.keys import Signer
 from pourparler_service.sealing import seal
 from tests import given as g
@@ -65,7 +65,7 @@ def audited(
     records: Sequence[bytes | pb.Record],
     checkpoint: str,
     *,
-    since: str = "",
+    since: str | None = None,
     state: pb.Negotiation | None = None,
 ) -> Audit:
     auditor = Auditor(g.NEGOTIATION, KEYS, since=since)
@@ -517,8 +517,36 @@ def test_an_older_checkpoint_has_to_be_signed_too() -> None:
 
     audit = audited(records, signed(records), since=signed(records, Signer([signing_key(1)])))
 
-    assert only(audit) == ("not signed", 0, "")
-    assert "older" in audit.findings[0].text
+    assert only(audit) == ("older checkpoint unusable", 0, "")
+    assert "not signed" in audit.findings[0].text
+
+
+@pytest.mark.parametrize("older", ["", "\n", "an old one\n"])
+def test_an_older_checkpoint_that_is_none_is_not_passed_over(older: str) -> None:
+    records = stored(PLAIN)
+
+    audit = audited(records, signed(records), since=older)
+
+    assert only(audit) == ("older checkpoint unusable", 0, "")
+    assert audit.verdict is Verdict.CANNOT_TELL
+
+
+def test_who_brings_the_checkpoint_of_another_log_accuses_nobody() -> None:
+    records = stored(PLAIN)
+
+    audit = audited(records, signed(records), since=signed(records, negotiation="other"))
+
+    assert only(audit) == ("older checkpoint unusable", 0, "")
+    assert "other" in audit.findings[0].text
+
+
+def test_every_record_begins_with_nothing() -> None:
+    records = stored(PLAIN)
+    text = Checkpoint(origin_of(KEY.name, g.NEGOTIATION), 0, EMPTY_ROOT).text()
+
+    audit = audited(records, signed(records), since=Note(text, (KEY.sign(text),)).signed())
+
+    assert audit.findings == ()
 
 
 def test_of_several_keys_one_is_enough() -> None:

@@ -69,9 +69,9 @@ def _one_service(
     return keys
 
 
-def _text(context: click.Context, option: click.Parameter, path: Path | None) -> str:
+def _text(context: click.Context, option: click.Parameter, path: Path | None) -> str | None:
     if path is None:
-        return ""
+        return None
     try:
         return path.read_bytes().decode()
     except (OSError, UnicodeDecodeError) as error:

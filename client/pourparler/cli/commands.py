@@ -489,7 +489,7 @@ def record(
 def audit(
     negotiation: str,
     keys: tuple[VerifierKey, ...],
-    since: str,
+    since: str | None,
     save: Path | None,
     *,
     as_json: bool,
@@ -542,7 +542,7 @@ def verify(
     file: BinaryIO,
     negotiation: str,
     keys: tuple[VerifierKey, ...],
-    since: str,
+    since: str | None,
     save: Path | None,
     *,
     as_json: bool,
