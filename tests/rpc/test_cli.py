@@ -397,7 +397,8 @@ def test_whoever_stops_reading_ends_the_command_quietly(address: str, example: s
 
 
 @pytest.mark.parametrize("arguments", [(), *((name,) for name in (
-    "serve", "open", "record", "import", "show", "history", "standing", "diff", "list", "demo", "watch"
+    "serve", "open", "record", "import", "show", "history", "standing", "diff", "list", "demo",
+    "watch",
 ))])  # fmt: skip
 def test_every_command_says_how_it_is_used(command: Command, arguments: tuple[str, ...]) -> None:
     answer = command(*arguments, "--help")
