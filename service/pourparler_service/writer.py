@@ -30,7 +30,11 @@ BATCH_ENTRIES = 2_000
 HELD_ENTRIES = 200_000
 """How many entries the negotiations held by the writer may have together."""
 
+FAILED_NEGOTIATIONS = 10_000
+"""In how many negotiations groups of a session may fail; then all are taken to have failed."""
+
 _ATTEMPTS = 5
+_ID_LENGTH = 64
 _TICK = 1_000  # nanoseconds: what clients' clocks and languages can tell apart
 
 
@@ -46,11 +50,13 @@ class Turn:
 
     def fail(self, negotiation: str) -> None:
         """Note that a group of this negotiation has failed."""
-        self._failed.add(negotiation)
+        # What is longer is no id, and fails by itself whenever it comes.
+        if len(self._failed) < FAILED_NEGOTIATIONS and len(negotiation) <= _ID_LENGTH:
+            self._failed.add(negotiation)
 
     def check(self, negotiation: str) -> None:
         """Refuse what was to follow a group that has failed."""
-        if negotiation in self._failed:
+        if negotiation in self._failed or len(self._failed) >= FAILED_NEGOTIATIONS:
             refuse(
                 pb.ERROR_REASON_EARLIER_NOT_RECORDED,
                 "A group of this negotiation that came before it was not recorded, so neither is"

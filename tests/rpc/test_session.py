@@ -15,7 +15,7 @@ from pourparler_service.guard import Call
 from pourparler_service.refusal import Refusal
 from pourparler_service.server import running
 from pourparler_service.servicers.record import RecordServicer
-from pourparler_service.writer import Group
+from pourparler_service.writer import FAILED_NEGOTIATIONS, Group, Turn
 from tests.given import joined, opened, said, topic
 from tests.served import Service, answered_by, connected, refused
 
@@ -162,6 +162,19 @@ def test_in_turn_nothing_is_recorded_after_a_failure_in_the_same_negotiation(
         "EARLIER_NOT_RECORDED", "EARLIER_NOT_RECORDED", 3,
     ]  # fmt: skip
     assert service.state("turn-1").computed_at.version == 2
+
+
+def test_a_session_in_which_nearly_all_fails_holds_no_more_names_than_a_bound() -> None:
+    turn = Turn()
+    turn.fail("x" * 1_000_000)
+    for number in range(FAILED_NEGOTIATIONS - 1):
+        turn.fail(f"failed-{number}")
+    turn.check("another")
+    turn.fail("the-last")
+
+    for negotiation in ("failed-0", "the-last", "another"):
+        with pytest.raises(Refusal):
+            turn.check(negotiation)
 
 
 def test_what_cannot_be_read_ends_a_session_after_the_answers_to_what_came_before(

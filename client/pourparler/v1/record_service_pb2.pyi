@@ -167,7 +167,8 @@ class RecordSessionRequest(google.protobuf.message.Message):
     IN_TURN_FIELD_NUMBER: builtins.int
     in_turn: builtins.bool
     """Record it only if no group of the same negotiation that came before it in this session has failed; else it is refused with
-    EARLIER_NOT_RECORDED. So nothing is recorded out of its order, though nothing is waited for.
+    EARLIER_NOT_RECORDED. So nothing is recorded out of its order, though nothing is waited for. Once groups of 10,000 negotiations have
+    failed, all are taken to have failed.
     """
     @property
     def request(self) -> Global___RecordRequest:
