@@ -273,4 +273,7 @@ def main(path: str, *texts: str) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main(*sys.argv[1:]))
+    try:
+        sys.exit(main(*sys.argv[1:]) if sys.argv[1:] else __doc__)
+    except OSError as error:
+        sys.exit(f"The file cannot be read: {error}")

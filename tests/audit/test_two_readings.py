@@ -5,6 +5,9 @@ from collections.abc import Callable, Iterable
 
 import pytest
 from google.protobuf.descriptor import Descriptor
+from hypothesis import given as having
+from hypothesis import settings
+from hypothesis import strategies as st
 
 from pourparler import v1 as pb
 from pourparler.audit import Audit, Verdict
@@ -101,6 +104,24 @@ def test_what_comes_after_a_header_that_is_not_read_is_read(kind: str) -> None:
 
     assert signed_for([*records, *RECORDS[3:]]).verdict is Verdict.CANNOT_TELL
     assert signed_for([*records, RECORDS[1]]).verdict is Verdict.MANIPULATED
+
+
+@having(st.integers(0, 4), st.integers(0, 90), st.integers(0, 12), st.binary(max_size=12))
+@settings(max_examples=300)
+def test_whatever_is_signed_for_as_a_header_two_verifiers_read_alike(
+    place: int, begin: int, length: int, noise: bytes
+) -> None:
+    def spoilt(header: bytes) -> bytes:
+        return header[:begin] + noise + header[begin + length :]
+
+    record = with_header(RECORDS[place], spoilt)
+
+    # That they agree is seen to wherever both are asked.
+    audit = signed_for([*RECORDS[:place], record, *RECORDS[place + 1 :]])
+
+    unread = "entry unreadable" in {one.name for one in audit.findings}
+    header = pb.Record.FromString(record).header
+    assert unread or pb.EntryHeader.FromString(header).SerializeToString() == header
 
 
 @pytest.mark.parametrize("time", [(-5, 0), (0, -5), (-(1 << 63), 0)])

@@ -649,6 +649,14 @@ def test_the_short_verifier_runs_alone(tmp_path: Path) -> None:
         assert "Traceback" not in refused.stderr
 
 
+def test_the_short_verifier_says_what_it_needs(tmp_path: Path) -> None:
+    for arguments in ([], [str(tmp_path / "none"), str(bundled.KEYS[0])], [str(tmp_path), ""]):
+        told = run(*arguments)
+        assert told.returncode == 1
+        assert told.stderr
+        assert "Traceback" not in told.stderr
+
+
 def test_the_short_verifier_knows_nothing_of_pourparler() -> None:
     imports = re.findall(r"^(?:from|import) (\w+)", bundled.VERIFIER.read_text(), re.MULTILINE)
 
