@@ -299,8 +299,13 @@ class Client:
         """
         under_way = Auditing(name, tuple(keys) or self._keys(), since=since, progress=progress)
         asked = under_way.checkpoint_request()
-        signed = (await self._call(self._stubs().audits.GetCheckpoint, asked)).checkpoint
-        under_way.begin(signed)
+        try:
+            first = await self._call(self._stubs().audits.GetCheckpoint, asked)
+        except errors.NotFound:
+            if not under_way.denied():
+                raise
+        else:
+            under_way.begin(first.checkpoint)
         while under_way.reading:
             await self._read(under_way)
         get = self._stubs().negotiations.GetNegotiation

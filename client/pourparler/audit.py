@@ -154,6 +154,11 @@ class Auditor:
         return self._frontier.size
 
     @property
+    def grown(self) -> bool:
+        """Whether the record is known to have entries: an older checkpoint signs for some."""
+        return self._since is not None and self._since.size > 0
+
+    @property
     def again(self) -> bool:
         """Whether the state needs a second reading, since some entries speak of earlier ones."""
         return bool(self._amendments) and self._first_root is None

@@ -51,6 +51,14 @@ class Auditing:
         except CheckpointError:
             self._size = None
 
+    def denied(self) -> bool:
+        """There is no such negotiation, it is said: whether that is a finding, and not an error."""
+        if not self._auditor.grown:
+            return False
+        self._auditor.cut("The service says that there is no such negotiation; there was one.")
+        self.reading = self.comparing = False
+        return True
+
     def replay_request(self) -> pb.ReplayRequest:
         """What to ask then."""
         as_of = None if self._size is None else pb.AsOf(version=self._size)

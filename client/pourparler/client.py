@@ -294,8 +294,13 @@ class Client:
         raises nothing: the verdict says so.
         """
         under_way = Auditing(name, tuple(keys) or self._keys(), since=since, progress=progress)
-        signed = self._call(self._audits.GetCheckpoint, under_way.checkpoint_request()).checkpoint
-        under_way.begin(signed)
+        try:
+            first = self._call(self._audits.GetCheckpoint, under_way.checkpoint_request())
+        except errors.NotFound:
+            if not under_way.denied():
+                raise
+        else:
+            under_way.begin(first.checkpoint)
         while under_way.reading:
             self._read(under_way)
         while under_way.comparing:

@@ -1,6 +1,7 @@
 """Both clients find out a service that lies, and go on believing one that does not."""
 
 import asyncio
+import hashlib
 import json
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
@@ -11,6 +12,7 @@ import pytest
 from pourparler import Client, errors, statement, topic_status
 from pourparler import v1 as pb
 from pourparler.audit import Audit, Verdict
+from pourparler.checkpoint import Checkpoint, Note, origin_of
 from pourparler.cli.commands import run
 from tests.bundled import EXIT_CODES, SHORT
 from tests.malice import (
@@ -101,6 +103,26 @@ def expect(audit: Audit, expected: Expected) -> None:
     assert audit.verdict is expected.verdict, audit.findings
     found = {(one.name, one.version, one.part) for one in audit.findings}
     assert (expected.name, expected.version, expected.part) in found
+
+
+def test_a_record_that_was_signed_for_cannot_be_denied(liar: Malicious, connect: Connect) -> None:
+    def text(size: int) -> str:
+        root = hashlib.sha256(bytes(size)).digest()
+        return Checkpoint(origin_of(KEY.name, "denied"), size, root).text()
+
+    earlier = Note(text(3), (KEY.sign(text(3)),)).signed()
+    empty = Note(text(0), (KEY.sign(text(0)),)).signed()
+
+    with connect(liar.address) as client:
+        audit = client.audit("denied", keys=KEYS, since=earlier)
+        for nothing in (None, "", empty):
+            with pytest.raises(errors.NotFound):
+                client.audit("denied", keys=KEYS, since=nothing)
+
+    assert audit.verdict is Verdict.INCOMPLETE
+    assert audit.state is None
+    assert audit.findings[0].name == "cut"
+    assert "no such negotiation" in audit.findings[0].text
 
 
 @pytest.mark.parametrize("about", [TALKS, AMENDED])
