@@ -330,7 +330,11 @@ async def _written(answers: AsyncIterator[Message | bytes], context: _Context) -
     """Send a stream, and close it whichever way this ends, so that it lets go what it holds."""
     async with contextlib.aclosing(answers) as open_answers:  # type: ignore[type-var]
         async for answer in open_answers:
-            await context.write(_bytes(answer))
+            try:
+                await context.write(_bytes(answer))
+            except grpc.aio.InternalError:
+                # The caller left while this waited for them to read. There is nobody to be told.
+                raise asyncio.CancelledError from None
 
 
 def _bytes(answer: Message | bytes) -> bytes:

@@ -469,3 +469,25 @@ def test_the_place_of_who_left_is_free_again() -> None:
                 assert refused(lambda: service.replay("left")).reason == "OVERLOADED"
             time.sleep(0.3)
         assert service.replay("left")[-1].complete.entry_count == 1
+
+
+def test_who_leaves_without_reading_is_no_fault(
+    alone: Service, caplog: pytest.LogCaptureFixture
+) -> None:
+    long = [said(f"s{number}", "a") for number in range(10)]
+    for one in long:
+        one.words.text = "x" * 60_000
+    alone.record("unread", opened(), joined("a"))
+    for turn in range(20):
+        for place, one in enumerate(long):
+            one.facts.statement_recorded.statement_id = f"s{turn}-{place}"
+        alone.record("unread", *long)
+
+    for _ in range(5):
+        with following(alone, "unread") as follower:
+            follower.next()
+            time.sleep(0.3)  # until it waits for who does not read
+
+    time.sleep(0.3)
+    assert [one for one in caplog.records if one.levelname == "ERROR"] == []
+    assert alone.replay("unread", limit=1)[-1].complete.limited
