@@ -24,6 +24,7 @@ from pourparler_service.keys import write_key
 from pourparler_service.server import running
 from pourparler_service.settings import Settings
 from tests import bundled, signing
+from tests.apart import UNMEASURED
 from tests.served import Service, connected
 from tests.twins import awaited
 
@@ -374,7 +375,9 @@ CROWDED = "import resource as r; r.setrlimit(r.RLIMIT_FSIZE, (%d, %d)); "
 def python(code: str, *arguments: str, given: bytes = b"") -> "subprocess.CompletedProcess[bytes]":
     """What the command comes to in a process of its own."""
     command = [sys.executable, "-c", code, *arguments]
-    return subprocess.run(command, input=given, capture_output=True, check=False, timeout=60)
+    return subprocess.run(
+        command, input=given, capture_output=True, check=False, timeout=60, env=UNMEASURED
+    )
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="there a process cannot be given less room")
