@@ -311,10 +311,7 @@ def _unlike(receipt: pb.Receipt, records: Sequence[pb.Record]) -> str:
         sections = [record.facts, record.words]
         if not len(record.salts) == len(digests) == len(sections):
             return f"version {version} has not two sections"
-        # Words that were destroyed since are gone, salt and all, when a request is repeated.
-        if not record.words and not record.salts[1]:
-            sections.pop()
-        for salt, section, digest in zip(record.salts, sections, digests, strict=False):
+        for salt, section, digest in zip(record.salts, sections, digests, strict=True):
             if hashlib.sha256(salt + section).digest() != digest:
                 return f"version {version} is not what its header says"
     return ""
@@ -335,7 +332,7 @@ def _misfit(request: pb.RecordRequest, receipt: pb.Receipt) -> str:
             return f"version {version} is of another negotiation"
         if entry.facts.request_id != request.request_id:
             return f"version {version} was recorded by another request"
-        if entry.words != draft.words and (entry.HasField("words") or entry.salts[1:] != [b""]):
+        if entry.words != draft.words:
             return f"version {version} has other words"
         if entry.facts.WhichOneof("event") != draft.facts.WhichOneof("event"):
             return f"version {version} is of another type"
