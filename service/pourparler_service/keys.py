@@ -167,8 +167,8 @@ class Signer:
     def checkpoint(self, negotiation: str, size: int, root: bytes, recorded: Timestamp) -> str:
         """A signed checkpoint: by all keys that were in use when its last entry was recorded.
 
-        So it is the same text each time, whatever keys have come since. The first key signs all
-        that is older.
+        So it is the same text each time, whatever keys have come since, as long as these keys are
+        kept and a new one is put to use when it is made. The first key signs all that is older.
         """
         text = Checkpoint(origin_of(self.name, negotiation), size, root).text()
         at = recorded.ToMicroseconds()
