@@ -14,6 +14,7 @@ from pourparler import v1 as pb
 from pourparler.audit import Audit, Auditor, Finding, Verdict
 from pourparler.checkpoint import VerifierKey
 from pourparler.proof import EMPTY_ROOT
+from pourparler.wire import MORE, framed, varint, written
 
 MAGIC = b"pourparler.v1.bundle\n"
 """The first line of a bundle. Permanent: another format has another line."""
@@ -25,7 +26,6 @@ _LONGEST_LENGTH = 10  # as in protobuf
 _TOLD_EVERY = 256  # records
 _KIND = b"pourparler."
 _RECORD, _HEADER, _END = b"\x0a", b"\x12", b"\x1a"  # tags: field number << 3 | 2
-_MORE = 0x80  # the bit that says that another group of seven bits follows
 
 _Message = TypeVar("_Message", bound=Message)
 
@@ -59,17 +59,17 @@ class BundleWriter:
         self.count = 0
         """How many records have been written."""
         self._put(MAGIC)
-        self._put(_framed(_HEADER, _written(header)))
+        self._put(framed(pb.Bundle.HEADER_FIELD_NUMBER, written(header)))
 
     def add(self, stored: bytes) -> None:
         """Write the next record, as it is stored."""
-        self._put(_framed(_RECORD, stored))
+        self._put(framed(pb.Bundle.RECORDS_FIELD_NUMBER, stored))
         self.count += 1
 
     def end(self) -> None:
         """Write the end: without it, the bundle is cut."""
         end = pb.BundleEnd(count=self.count, digest=self._digest.digest())
-        self._put(_framed(_END, _written(end)))
+        self._put(framed(pb.Bundle.END_FIELD_NUMBER, written(end)))
 
     def _put(self, data: bytes) -> None:
         self._digest.update(data)
@@ -155,13 +155,13 @@ class Bundle:
     def _field(self) -> bytes:
         """The bytes of a field, from its length on."""
         groups = self._taken(1)
-        while groups[-1] >= _MORE and len(groups) < _LONGEST_LENGTH:
+        while groups[-1] >= MORE and len(groups) < _LONGEST_LENGTH:
             groups += self._taken(1)
-        length = sum((group % _MORE) << 7 * place for place, group in enumerate(groups))
-        if length > LARGEST or groups[-1] >= _MORE:
+        length = sum((group % MORE) << 7 * place for place, group in enumerate(groups))
+        if length > LARGEST or groups[-1] >= MORE:
             raise BundleDamaged("A length in the bundle is beyond all bounds.")
         data = self._taken(length)
-        if groups != _varint(length):
+        if groups != varint(length):
             raise BundleDamaged("A length in the bundle is written longer than it need be.")
         self._digest.update(groups + data)
         return data
@@ -248,23 +248,6 @@ def _strictly(kind: type[_Message], data: bytes, what: str) -> _Message:
     except DecodeError:
         raise BundleDamaged(f"{what} is garbled.") from None
     message.DiscardUnknownFields()
-    if _written(message) != data:
+    if written(message) != data:
         raise BundleDamaged(f"{what} is not written in the one way in which it is to be written.")
     return message
-
-
-def _framed(tag: bytes, data: bytes) -> bytes:
-    return tag + _varint(len(data)) + data
-
-
-def _varint(number: int) -> bytes:
-    groups = bytearray()
-    while number >= _MORE:
-        groups.append(number % _MORE | _MORE)
-        number //= _MORE
-    groups.append(number)
-    return bytes(groups)
-
-
-def _written(message: Message) -> bytes:
-    return message.SerializeToString(deterministic=True)

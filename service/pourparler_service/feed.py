@@ -8,10 +8,11 @@ from concurrent.futures import Executor
 from typing import NamedTuple
 
 from pourparler import v1 as pb
+from pourparler.wire import framed
 from pourparler_service import replay, shape, tokens
 from pourparler_service.log import Log
 from pourparler_service.refusal import refuse
-from pourparler_service.sealing import framed, unseal
+from pourparler_service.sealing import unseal
 from pourparler_service.store import Store, Stored
 from pourparler_service.tokens import Tokens
 

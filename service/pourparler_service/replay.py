@@ -6,10 +6,10 @@ from typing import NamedTuple
 from pourparler import v1 as pb
 from pourparler.contract import ENTRY_TYPES, entry_type, references, rule_of
 from pourparler.fold import is_amending
+from pourparler.wire import framed
 from pourparler_service import query
 from pourparler_service.negotiations import Replayed
 from pourparler_service.refusal import quoted, refuse
-from pourparler_service.sealing import framed
 
 BATCH_ENTRIES = 256
 """How many entries a message has at most."""

@@ -7,19 +7,17 @@ import hashlib
 import secrets
 from collections.abc import Callable
 
-from google.protobuf.message import Message
 from google.protobuf.timestamp_pb2 import Timestamp
 
 from pourparler import v1 as pb
 from pourparler.contract import entry_type
 from pourparler.proof import leaf_hash
+from pourparler.wire import written
 
 FORMAT = 1
 """The version of the stored format that this module writes."""
 
 SALT_BYTES = 32
-
-_MORE = 0x80  # the bit that says that another group of seven bits follows
 
 
 def seal(
@@ -36,7 +34,7 @@ def seal(
     Each section has a salt of its own, so that nobody who holds the header can find out a section
     by guessing.
     """
-    sections = [_written(facts), _written(words)]
+    sections = [written(facts), written(words)]
     salts = [salt(SALT_BYTES) for _ in sections]
     header = pb.EntryHeader(
         negotiation=negotiation,
@@ -48,8 +46,8 @@ def seal(
         ],
         format=FORMAT,
     )
-    return _written(
-        pb.Record(header=_written(header), salts=salts, facts=sections[0], words=sections[1])
+    return written(
+        pb.Record(header=written(header), salts=salts, facts=sections[0], words=sections[1])
     )
 
 
@@ -67,24 +65,3 @@ def topic(facts: pb.Facts) -> str:
     """The full name of the type of an entry, under which it is stored."""
     known = entry_type(facts)
     return str(known.descriptor.full_name) if known else ""
-
-
-def framed(field_number: int, data: bytes) -> bytes:
-    """Bytes as a length-delimited field of a message.
-
-    So stored entries are spliced into answers as they are, and never written again.
-    """
-    return _varint(field_number << 3 | 2) + _varint(len(data)) + data
-
-
-def _varint(number: int) -> bytes:
-    groups = bytearray()
-    while number >= _MORE:
-        groups.append(number % _MORE | _MORE)
-        number //= _MORE
-    groups.append(number)
-    return bytes(groups)
-
-
-def _written(message: Message) -> bytes:
-    return message.SerializeToString(deterministic=True)

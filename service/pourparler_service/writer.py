@@ -14,11 +14,12 @@ from google.protobuf.timestamp_pb2 import Timestamp
 
 from pourparler import v1 as pb
 from pourparler.fold import Undo
+from pourparler.wire import framed
 from pourparler_service import rules
 from pourparler_service.keys import Signer
 from pourparler_service.negotiations import Negotiation
 from pourparler_service.refusal import Refusal, Violation, quoted, refuse
-from pourparler_service.sealing import framed, seal, topic, unseal
+from pourparler_service.sealing import seal, topic, unseal
 from pourparler_service.store import COPIES, ConflictError, Store, Stored, StoreUnavailableError
 
 WAITING_GROUPS = 4_096

@@ -19,7 +19,7 @@ from grpc_health.v1 import health_pb2
 from grpc_reflection.v1alpha import reflection_pb2
 
 from pourparler import v1 as pb
-from pourparler_service.sealing import framed
+from pourparler.wire import framed
 from pourparler_service.server import running
 from pourparler_service.settings import Settings
 from tests.audited import audit_records

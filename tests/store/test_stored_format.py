@@ -9,7 +9,8 @@ from google.protobuf.timestamp_pb2 import Timestamp
 
 from pourparler import v1 as pb
 from pourparler.contract import ENTRY_TYPES
-from pourparler_service.sealing import framed, seal, unseal
+from pourparler.wire import framed
+from pourparler_service.sealing import seal, unseal
 from tests.filled import fill
 
 # A line an entry type, every field filled in. A new type adds a line; none may ever change.

@@ -10,6 +10,7 @@ from concurrent.futures import Executor, Future
 from typing import NamedTuple
 
 from pourparler import v1 as pb
+from pourparler.wire import framed
 from pourparler_service import dates, shape
 from pourparler_service.guard import (
     Call,
@@ -19,7 +20,6 @@ from pourparler_service.guard import (
     failure_message,
 )
 from pourparler_service.refusal import Refusal, Violation, refuse
-from pourparler_service.sealing import framed
 from pourparler_service.writer import WAITING_GROUPS, Group, Turn, Writer
 
 DRAFTS = 1_000
