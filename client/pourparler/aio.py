@@ -752,15 +752,11 @@ class Session:
             await asyncio.sleep(pause)
 
 
-class History(AsyncIterator[pb.Entry]):
-    """The entries of a replay. Leaving it early, by `break` or `async with`, ends the call.
+class _Entries(AsyncIterator[pb.Entry]):
+    """Entries as they come; to leave them ends the call."""
 
-    It raises ReplayCut when the replay ends before it is complete.
-    """
-
-    def __init__(self, entries: AsyncGenerator[pb.Entry, None], progress: Progress) -> None:
+    def __init__(self, entries: AsyncGenerator[pb.Entry, None]) -> None:
         self._entries = entries
-        self._progress = progress
 
     def __aiter__(self) -> Self:
         return self
@@ -782,6 +778,17 @@ class History(AsyncIterator[pb.Entry]):
     async def close(self) -> None:
         """End the call."""
         await self._entries.aclose()
+
+
+class History(_Entries):
+    """The entries of a replay. Leaving it early, by `break` or `async with`, ends the call.
+
+    It raises ReplayCut when the replay ends before it is complete.
+    """
+
+    def __init__(self, entries: AsyncGenerator[pb.Entry, None], progress: Progress) -> None:
+        super().__init__(entries)
+        self._progress = progress
 
     @property
     def complete(self) -> pb.ReplayComplete | None:
@@ -794,33 +801,12 @@ class History(AsyncIterator[pb.Entry]):
         return frozenset(self._progress.possible_versions)
 
 
-class Watch(AsyncIterator[pb.Entry]):
+class Watch(_Entries):
     """The entries of a watch. Leaving it, by `async with` or `close`, ends the call."""
 
     def __init__(self, entries: AsyncGenerator[pb.Entry, None], place: Watching) -> None:
-        self._entries = entries
+        super().__init__(entries)
         self._place = place
-
-    def __aiter__(self) -> Self:
-        return self
-
-    async def __anext__(self) -> pb.Entry:
-        return await anext(self._entries)
-
-    async def __aenter__(self) -> Self:
-        return self
-
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        await self.close()
-
-    async def close(self) -> None:
-        """End the call."""
-        await self._entries.aclose()
 
     @property
     def cursor(self) -> str:

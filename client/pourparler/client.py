@@ -478,15 +478,11 @@ class Client:
             raise RuntimeError("This client is closed.")
 
 
-class History(Iterator[pb.Entry]):
-    """The entries of a replay. Leaving it early, by `break` or `with`, ends the call.
+class _Entries(Iterator[pb.Entry]):
+    """Entries as they come; to leave them ends the call."""
 
-    It raises ReplayCut when the replay ends before it is complete.
-    """
-
-    def __init__(self, entries: Generator[pb.Entry, None, None], progress: Progress) -> None:
+    def __init__(self, entries: Generator[pb.Entry, None, None]) -> None:
         self._entries = entries
-        self._progress = progress
 
     def __iter__(self) -> Self:
         return self
@@ -508,6 +504,17 @@ class History(Iterator[pb.Entry]):
     def close(self) -> None:
         """End the call."""
         self._entries.close()
+
+
+class History(_Entries):
+    """The entries of a replay. Leaving it early, by `break` or `with`, ends the call.
+
+    It raises ReplayCut when the replay ends before it is complete.
+    """
+
+    def __init__(self, entries: Generator[pb.Entry, None, None], progress: Progress) -> None:
+        super().__init__(entries)
+        self._progress = progress
 
     @property
     def complete(self) -> pb.ReplayComplete | None:
@@ -520,33 +527,12 @@ class History(Iterator[pb.Entry]):
         return frozenset(self._progress.possible_versions)
 
 
-class Watch(Iterator[pb.Entry]):
+class Watch(_Entries):
     """The entries of a watch. Leaving it, by `break` or `with`, ends the call."""
 
     def __init__(self, entries: Generator[pb.Entry, None, None], place: Watching) -> None:
-        self._entries = entries
+        super().__init__(entries)
         self._place = place
-
-    def __iter__(self) -> Self:
-        return self
-
-    def __next__(self) -> pb.Entry:
-        return next(self._entries)
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
-
-    def close(self) -> None:
-        """End the call."""
-        self._entries.close()
 
     @property
     def cursor(self) -> str:
