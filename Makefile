@@ -91,7 +91,7 @@ clean: ## remove what make made
 $(VENV)/locked: locks/develop.txt
 	@echo "== setup: $(VENV), with the versions of $<"
 	@$(call environment,$(VENV))
-	@$(VENV)/bin/python $(PIP) install --require-hashes --requirement $<
+	@$(VENV)/bin/python $(PIP) install --require-hashes --no-deps --requirement $<
 	@touch $@
 
 $(VENV)/installed: $(VENV)/locked pyproject.toml
@@ -101,7 +101,7 @@ $(VENV)/installed: $(VENV)/locked pyproject.toml
 $(BUILD)/generator/installed: locks/stubs.txt
 	@echo "== setup: the stub generator, with the versions of $<"
 	@$(call environment,$(BUILD)/generator)
-	@$(BUILD)/generator/bin/python $(PIP) install --require-hashes --requirement $<
+	@$(BUILD)/generator/bin/python $(PIP) install --require-hashes --no-deps --requirement $<
 	@touch $@
 
 # $(call environment,FOLDER): a virtual environment there, unless it stands already.
