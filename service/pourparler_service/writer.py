@@ -150,8 +150,8 @@ class Writer:
     ) -> None:
         """Write to this store and sign; `clock` gives nanoseconds since 1970.
 
-        `on_commit` is told which negotiations have entries that are on disk now, after their
-        callers were answered. It must not block or raise.
+        `on_commit` is told which negotiations have more entries on disk now, or may have, before
+        any caller is answered. It must not block or raise.
         """
         self._store = store
         self._signer = signer
@@ -275,17 +275,19 @@ class Writer:
         except StoreUnavailableError as error:
             self._held.clear()
             if not self._is_stored(records):
+                self._on_commit({one.negotiation for one in records})
                 for one in accepted:
                     one.call.fail(_unavailable(error, _PERHAPS_RECORDED))
                 return
 
         # 3. Answer. A crash from here on loses only answers, and the retry gets the same receipt.
-        for id_ in {one.negotiation for one in records}.intersection(self._held):
+        written = {one.negotiation for one in records}
+        for id_ in written.intersection(self._held):
             self._held[id_].committed()
+        if written:
+            self._on_commit(written)
         for one in accepted:
             one.call.receipt.set_result(self._receipt(one.receipt) if one.receipt else b"")
-        if records:
-            self._on_commit({one.negotiation for one in records})
         if self._loaded:
             self._shrink()
 
