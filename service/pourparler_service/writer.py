@@ -286,8 +286,9 @@ class Writer:
             self._held[id_].committed()
         if written:
             self._on_commit(written)
-        for one in accepted:
-            one.call.receipt.set_result(self._receipt(one.receipt) if one.receipt else b"")
+        receipts = [self._receipt(one.receipt) if one.receipt else b"" for one in accepted]
+        for one, receipt in zip(accepted, receipts, strict=True):
+            one.call.receipt.set_result(receipt)
         if self._loaded:
             self._shrink()
 

@@ -8,10 +8,10 @@ from concurrent.futures import Executor
 from typing import BinaryIO, cast
 
 from pourparler import v1 as pb
+from pourparler_service.answers import Answers
 from pourparler_service.copies import Copies
 from pourparler_service.guard import Call, Limit
 from pourparler_service.refusal import refuse
-from pourparler_service.servicers.record import answered
 from pourparler_service.writer import Copying, Writer
 
 COPIES = 2
@@ -39,6 +39,7 @@ class CopyServicer:
         self._threads = threads
         self._copy_bytes = copy_bytes
         self._part_seconds = part_seconds
+        self._answers = Answers()
         self._copying = Limit("copies", COPIES)
 
     async def Copy(self, requests: AsyncIterator[pb.CopyRequest], call: Call) -> pb.CopyResponse:
@@ -59,7 +60,7 @@ class CopyServicer:
                     verifier_keys=keys,
                     deadline=call.deadline,
                 )
-                await answered(self._writer.copy(copying), call.deadline)
+                await self._answers.of(self._writer.copy(copying), call.deadline)
         return pb.CopyResponse(
             name=f"negotiations/{sound.negotiation}",
             version=sound.before + len(sound.new),

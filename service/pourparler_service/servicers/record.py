@@ -12,6 +12,7 @@ from typing import NamedTuple
 from pourparler import v1 as pb
 from pourparler.wire import framed
 from pourparler_service import dates, shape
+from pourparler_service.answers import Answers
 from pourparler_service.guard import (
     Call,
     Limit,
@@ -61,6 +62,7 @@ class RecordServicer:
         self._writer = writer
         self._threads = threads
         self._on_store_failure = on_store_failure
+        self._answers = Answers()
         self._batches = Limit("batches", BATCHES)
         self._readers: set[asyncio.Task[None]] = set()
         self._closing = False
@@ -74,7 +76,7 @@ class RecordServicer:
     async def Record(self, request: pb.RecordRequest, call: Call) -> bytes:
         """Record a group. A caller who gives up before it is taken up leaves nothing behind."""
         group = await self._group(request, call)
-        receipt = await answered(self._writer.submit(group), group.deadline)
+        receipt = await self._answers.of(self._writer.submit(group), group.deadline)
         return framed(pb.RecordResponse.RECEIPT_FIELD_NUMBER, receipt)
 
     async def RecordBatch(self, request: pb.RecordBatchRequest, call: Call) -> bytes:
@@ -174,10 +176,7 @@ class RecordServicer:
     async def _outcome(self, one: "_UnderWay", deadline: float | None) -> bytes:
         """The bytes of the RecordOutcome of a group."""
         try:
-            if one.receipt.done():
-                receipt = one.receipt.result()
-            else:
-                receipt = await answered(one.receipt, deadline)
+            receipt = await self._answers.of(one.receipt, deadline)
         except Exception as error:  # noqa: BLE001 - it fails this group alone
             refusal = as_refusal(error, "RecordService")
             if refusal.reason == pb.ERROR_REASON_STORE_UNAVAILABLE:
@@ -270,24 +269,6 @@ def _give_up(under_way: Iterable[_UnderWay]) -> None:
     """Take what still waits out of the line."""
     for one in under_way:
         one.receipt.cancel()
-
-
-async def answered(future: "Future[bytes]", deadline: float | None) -> bytes:
-    """What the writer answers; given up in time, what was handed in leaves nothing behind."""
-    answer = asyncio.wrap_future(future)
-    remaining = None if deadline is None else deadline - time.monotonic()
-    try:
-        await asyncio.wait([answer], timeout=remaining)
-    except asyncio.CancelledError:
-        answer.cancel()  # takes the group out of the line, if it is still there
-        raise
-    if not answer.done() and future.cancel():
-        refuse(
-            pb.ERROR_REASON_DEADLINE,
-            "The deadline passed while the request waited. Nothing was recorded.",
-        )
-    # Taken up: what becomes of it is the truth, even if it comes late.
-    return await answer
 
 
 def _settle(drafts: Sequence[pb.Draft]) -> None:
