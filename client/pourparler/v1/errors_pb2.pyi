@@ -202,6 +202,32 @@ class _ErrorReasonEnumTypeWrapper(google.protobuf.internal.enum_type_wrapper._En
     """The caller gave up before anything was done."""
     ERROR_REASON_INTERNAL_FAULT: _ErrorReason.ValueType  # 227
     """A fault of the service. Its id is in the metadata, the rest in the service's log."""
+    ERROR_REASON_CREDENTIALS_REQUIRED: _ErrorReason.ValueType  # 241
+    """Nothing says who is calling: neither a certificate nor a token, and this service has to know."""
+    ERROR_REASON_TOKEN_MALFORMED: _ErrorReason.ValueType  # 242
+    """What is given as a token is not one, or lacks what a token has to say."""
+    ERROR_REASON_TOKEN_UNSIGNED: _ErrorReason.ValueType  # 243
+    """The token is not signed: its algorithm is `none`."""
+    ERROR_REASON_TOKEN_ALGORITHM_NOT_ALLOWED: _ErrorReason.ValueType  # 244
+    """The token is signed with another algorithm than ES256, EdDSA and RS256."""
+    ERROR_REASON_TOKEN_ISSUER_NOT_TRUSTED: _ErrorReason.ValueType  # 245
+    """The token is of an issuer whose tokens are not taken."""
+    ERROR_REASON_TOKEN_KEY_UNKNOWN: _ErrorReason.ValueType  # 246
+    """The issuer has no such key as the token names."""
+    ERROR_REASON_TOKEN_SIGNATURE_INVALID: _ErrorReason.ValueType  # 247
+    """The signature of the token is not by the key that it names."""
+    ERROR_REASON_TOKEN_AUDIENCE_MISMATCH: _ErrorReason.ValueType  # 248
+    """The token is for somebody else than this service."""
+    ERROR_REASON_TOKEN_EXPIRED: _ErrorReason.ValueType  # 249
+    """The token has expired. Get a new one."""
+    ERROR_REASON_TOKEN_NOT_YET_VALID: _ErrorReason.ValueType  # 250
+    """The token is not valid yet."""
+    ERROR_REASON_TOKEN_EXPOSED: _ErrorReason.ValueType  # 251
+    """The token came over a connection that others can read. It is not safe any more, here or elsewhere: have it revoked."""
+    ERROR_REASON_CERTIFICATE_NOT_ACCEPTED: _ErrorReason.ValueType  # 252
+    """The certificate of the caller has expired, or does not name one caller."""
+    ERROR_REASON_TOKEN_KEYS_UNAVAILABLE: _ErrorReason.ValueType  # 253
+    """The keys of the issuer cannot be had, or are just read anew: the token cannot be judged yet. Try again."""
 
 class ErrorReason(_ErrorReason, metaclass=_ErrorReasonEnumTypeWrapper):
     """Why something was refused: the `reason` of the google.rpc.ErrorInfo that every error carries, without the prefix, in the domain
@@ -389,4 +415,30 @@ ERROR_REASON_CALL_CANCELLED: ErrorReason.ValueType  # 226
 """The caller gave up before anything was done."""
 ERROR_REASON_INTERNAL_FAULT: ErrorReason.ValueType  # 227
 """A fault of the service. Its id is in the metadata, the rest in the service's log."""
+ERROR_REASON_CREDENTIALS_REQUIRED: ErrorReason.ValueType  # 241
+"""Nothing says who is calling: neither a certificate nor a token, and this service has to know."""
+ERROR_REASON_TOKEN_MALFORMED: ErrorReason.ValueType  # 242
+"""What is given as a token is not one, or lacks what a token has to say."""
+ERROR_REASON_TOKEN_UNSIGNED: ErrorReason.ValueType  # 243
+"""The token is not signed: its algorithm is `none`."""
+ERROR_REASON_TOKEN_ALGORITHM_NOT_ALLOWED: ErrorReason.ValueType  # 244
+"""The token is signed with another algorithm than ES256, EdDSA and RS256."""
+ERROR_REASON_TOKEN_ISSUER_NOT_TRUSTED: ErrorReason.ValueType  # 245
+"""The token is of an issuer whose tokens are not taken."""
+ERROR_REASON_TOKEN_KEY_UNKNOWN: ErrorReason.ValueType  # 246
+"""The issuer has no such key as the token names."""
+ERROR_REASON_TOKEN_SIGNATURE_INVALID: ErrorReason.ValueType  # 247
+"""The signature of the token is not by the key that it names."""
+ERROR_REASON_TOKEN_AUDIENCE_MISMATCH: ErrorReason.ValueType  # 248
+"""The token is for somebody else than this service."""
+ERROR_REASON_TOKEN_EXPIRED: ErrorReason.ValueType  # 249
+"""The token has expired. Get a new one."""
+ERROR_REASON_TOKEN_NOT_YET_VALID: ErrorReason.ValueType  # 250
+"""The token is not valid yet."""
+ERROR_REASON_TOKEN_EXPOSED: ErrorReason.ValueType  # 251
+"""The token came over a connection that others can read. It is not safe any more, here or elsewhere: have it revoked."""
+ERROR_REASON_CERTIFICATE_NOT_ACCEPTED: ErrorReason.ValueType  # 252
+"""The certificate of the caller has expired, or does not name one caller."""
+ERROR_REASON_TOKEN_KEYS_UNAVAILABLE: ErrorReason.ValueType  # 253
+"""The keys of the issuer cannot be had, or are just read anew: the token cannot be judged yet. Try again."""
 Global___ErrorReason: typing_extensions.TypeAlias = ErrorReason
