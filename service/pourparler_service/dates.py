@@ -8,10 +8,12 @@ import re
 from calendar import monthrange
 from datetime import UTC, date, datetime, timedelta
 from enum import Enum, auto
+from functools import lru_cache
 from typing import NamedTuple, TypeAlias
 
 LONGEST = 64
 _SHOWN = 40
+_REMEMBERED = 1_024  # dates that were read: entries of one time say the same few again and again
 
 Instant: TypeAlias = tuple[int, int]
 """Seconds since 1970-01-01T00:00:00Z, and nanoseconds."""
@@ -99,6 +101,7 @@ class Due(Enum):
     UNDATED = auto()
 
 
+@lru_cache(maxsize=_REMEMBERED)
 def bounds(edtf: str) -> Bounds:
     """Read a date in EDTF; refuse what is not in the profile, or not in the calendar."""
     if not edtf:

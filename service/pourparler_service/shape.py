@@ -1,15 +1,15 @@
 """The shape of a draft: what can be said of it without knowing its negotiation. Pure."""
 
 import re
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from functools import cache
-from typing import Any
+from typing import Any, NamedTuple
 
-from google.protobuf.descriptor import Descriptor
+from google.protobuf.descriptor import FieldDescriptor
+from google.protobuf.message import Message
 
 from pourparler import v1 as pb
-from pourparler.contract import ENTRY_TYPES, entry_type
+from pourparler.contract import ENTRY_TYPES
 from pourparler.fold import AMENDING
 from pourparler_service import dates
 from pourparler_service.fields import (
@@ -75,12 +75,11 @@ def settle(draft: pb.Draft, bounds: Callable[[str], dates.Bounds]) -> None:
     if draft.HasField("facts"):
         _settle_facts(found, draft.facts, bounds, "facts")
     for place, source in enumerate(draft.words.sources[:LONGEST_LIST]):
-        here = f"words.sources[{place}]"
         if source.published:
-            _read(found, f"{here}.published", bounds, source.published)
+            _read(found, f"words.sources[{place}].published", bounds, source.published)
         if source.HasField("retrieve_time"):
-            when = source.retrieve_time
-            _read(found, f"{here}.retrieve_time", dates.instant_bounds, when.seconds, when.nanos)
+            when, here = source.retrieve_time, f"words.sources[{place}].retrieve_time"
+            _read(found, here, dates.instant_bounds, when.seconds, when.nanos)
     found.settle()
 
 
@@ -89,32 +88,40 @@ def _settle_facts(
 ) -> None:
     facts.ClearField("request_id")
     facts.ClearField("recorded_by")
-    for date, here in _dates(facts, path):
-        if date.WhichOneof("date") == "instant":
-            when = date.instant
-            read = _read(found, here, dates.instant_bounds, when.seconds, when.nanos)
-        else:
-            read = _read(found, here, bounds, date.edtf)
-        date.earliest, date.latest = read
-    if facts.HasField("entry_corrected") and facts.entry_corrected.HasField("replacement"):
+    if facts.HasField("occurred"):
+        _settle_date(found, facts.occurred, bounds, f"{path}.occurred")
+    kind = facts.WhichOneof("event")
+    if kind is None:
+        return
+    for field in _DATES[kind]:
+        event: Message = getattr(facts, kind)
+        if event.HasField(field):
+            _settle_date(found, getattr(event, field), bounds, f"{path}.{kind}.{field}")
+    if kind == "entry_corrected" and facts.entry_corrected.HasField("replacement"):
         here = f"{path}.entry_corrected.replacement"
         _settle_facts(found, facts.entry_corrected.replacement, bounds, here)
 
 
-def _dates(facts: pb.Facts, path: str) -> Iterator[tuple[pb.FuzzyDate, str]]:
-    if facts.HasField("occurred"):
-        yield facts.occurred, f"{path}.occurred"
-    kind = facts.WhichOneof("event")
-    if kind is not None:
-        event = getattr(facts, kind)
-        for field in _date_fields(event.DESCRIPTOR):
-            if event.HasField(field):
-                yield getattr(event, field), f"{path}.{kind}.{field}"
+_DATES = {
+    name: [
+        field.name
+        for field in kind.descriptor.fields
+        if field.message_type is pb.FuzzyDate.DESCRIPTOR
+    ]
+    for name, kind in ENTRY_TYPES.items()
+}
+"""The fields of the event that are dates, by the type of entry."""
 
 
-@cache
-def _date_fields(descriptor: Descriptor) -> tuple[str, ...]:
-    return tuple(f.name for f in descriptor.fields if f.message_type is pb.FuzzyDate.DESCRIPTOR)
+def _settle_date(
+    found: Findings, date: pb.FuzzyDate, bounds: Callable[[str], dates.Bounds], path: str
+) -> None:
+    if date.WhichOneof("date") == "instant":
+        when = date.instant
+        read = _read(found, path, dates.instant_bounds, when.seconds, when.nanos)
+    else:
+        read = _read(found, path, bounds, date.edtf)
+    date.earliest, date.latest = read
 
 
 def _read(
@@ -138,27 +145,44 @@ def check_draft(draft: pb.Draft) -> None:
     found.settle()
 
 
+class _Taken(NamedTuple):
+    """The words of an entry by its type; of a correction, also by the type of its replacement."""
+
+    title: str
+    needed: Sequence[str]
+    allowed: Collection[FieldDescriptor]
+
+
+@cache
+def _taken(*kinds: str) -> _Taken:
+    types = [ENTRY_TYPES[kind] for kind in kinds]
+    needed = [name for one in types for name in one.rule.words]
+    allowed = WORDS_OF_ALL.union(needed, *(one.rule.optional_words for one in types))
+    fields = pb.Words.DESCRIPTOR.fields_by_name
+    return _Taken(types[-1].title, needed, frozenset(fields[name] for name in allowed))
+
+
 def _check_words(found: Findings, draft: pb.Draft) -> None:
     """Find words that the type of the entry does not take, and those that it lacks."""
-    types = [entry_type(draft.facts)]
-    if draft.facts.HasField("entry_corrected"):
-        types.append(entry_type(draft.facts.entry_corrected.replacement))
-    known = [one for one in types if one is not None]
-    if not known:
+    kind, words = draft.facts.WhichOneof("event"), draft.words
+    if kind is None:
         return
-    needed = [name for one in known for name in one.rule.words]
-    taken = WORDS_OF_ALL.union(needed, *(one.rule.optional_words for one in known))
-    for field, _ in draft.words.ListFields():
-        if field.name not in taken:
-            forbid(found, f"words.{field.name}", f"{known[-1].title} does not take it")
-    for name in needed:
-        if is_missing(draft.words, name):
+    corrects = kind == "entry_corrected"
+    instead = draft.facts.entry_corrected.replacement.WhichOneof("event") if corrects else None
+    taken = _taken(kind) if instead is None else _taken(kind, instead)
+    for field, _ in words.ListFields():
+        if field not in taken.allowed:
+            forbid(found, f"words.{field.name}", f"{taken.title} does not take it")
+    for name in taken.needed:
+        if is_missing(words, name):
             require(found, f"words.{name}")
-    digests = {"words.digest": draft.words.digest}
-    for place, source in enumerate(draft.words.sources):
-        digests[f"words.sources[{place}].digest"] = source.digest
-    for path, digest in digests.items():
-        _match(found, _DIGEST, digest, path, "'sha256:' and 64 hexadecimal digits")
+    _check_digest(found, words.digest, "words.digest")
+    for place, source in enumerate(words.sources[:]):
+        _check_digest(found, source.digest, f"words.sources[{place}].digest")
+
+
+def _check_digest(found: Findings, digest: str, path: str) -> None:
+    _match(found, _DIGEST, digest, path, "'sha256:' and 64 hexadecimal digits")
 
 
 def _match(found: Findings, pattern: re.Pattern[str], value: str, path: str, wanted: str) -> None:
@@ -173,9 +197,10 @@ def _check_facts(found: Findings, facts: pb.Facts, words: pb.Words, path: str) -
     if kind is None:
         require(found, f"{path}.event", "an entry says what happened, in one of the entry types")
         return
-    look = _Look(found, facts, words, f"{path}.{kind}")
+    look = _Look(found, facts.provenance.basis, words, f"{path}.{kind}")
     look.provenance()
-    look.visibility(facts.visibility, f"{path}.visibility")
+    if facts.HasField("visibility"):
+        look.visibility(facts.visibility, f"{path}.visibility")
     event = getattr(facts, kind)
     if kind in _TERMS:
         field = _TERMS[kind]
@@ -196,19 +221,14 @@ _HEARSAY = frozenset({pb.BASIS_REPORTED, pb.BASIS_UNATTRIBUTED, pb.BASIS_ANALYSI
 _NOT_REPORTED = _HEARD | {pb.BASIS_UNATTRIBUTED, pb.BASIS_ANALYSIS}
 
 
-@dataclass(frozen=True, slots=True)
-class _Look:
+class _Look(NamedTuple):
     """A look at one entry: what is found goes below the path of its event."""
 
     found: Findings
-    facts: pb.Facts
+    basis: int
+    """How the record knows it."""
     words: pb.Words
     path: str
-
-    @property
-    def basis(self) -> int:
-        """How the record knows it."""
-        return self.facts.provenance.basis
 
     def require(self, field: str, why: str) -> None:
         """Find a field of the event missing."""
@@ -243,9 +263,10 @@ class _Look:
     def visibility(self, visibility: pb.Visibility, path: str) -> None:
         """Find an audience missing, or where there can be none."""
         restricted = visibility.level == pb.VISIBILITY_LEVEL_RESTRICTED
-        if restricted and not visibility.audience:
+        audience = visibility.audience
+        if restricted and not audience:
             require(self.found, f"{path}.audience", "what is RESTRICTED is so to somebody")
-        if visibility.audience and not restricted:
+        if audience and not restricted:
             forbid(self.found, f"{path}.audience", "only what is RESTRICTED has an audience")
 
 
@@ -293,29 +314,32 @@ def _session_opened(look: _Look, event: pb.SessionOpened) -> None:
     look.visibility(event.default_visibility, f"{look.path}.default_visibility")
 
 
+_REPLIES = frozenset({pb.STATEMENT_ACT_CONFIRM, pb.STATEMENT_ACT_DENY})
+
+
 def _statement_recorded(look: _Look, event: pb.StatementRecorded) -> None:
     basis, found = look.basis, look.found
-    described = bool(look.words.speaker_described.strip())
-    if basis in _HEARD and not event.speakers:
+    speakers, attributed = len(event.speakers), bool(event.attributed_to)
+    if basis in _HEARD and not speakers:
         text = "A statement that was heard or published names its speakers."
         found.add(pb.ERROR_REASON_SPEAKER_REQUIRED, text, f"{look.path}.speakers")
-    if basis in _HEARSAY and event.speakers:
+    if basis in _HEARSAY and speakers:
         text = "On this basis nobody was heard to say it: a statement names no speakers."
         found.add(pb.ERROR_REASON_SPEAKER_NOT_ALLOWED, text, f"{look.path}.speakers")
-    if basis == pb.BASIS_REPORTED and not event.attributed_to and not described:
+    if basis == pb.BASIS_REPORTED and not (attributed or look.words.speaker_described.strip()):
         text = "A REPORTED statement says to whom it is attributed, by id or by description."
         found.add(pb.ERROR_REASON_ATTRIBUTION_REQUIRED, text, f"{look.path}.attributed_to")
-    if basis in _NOT_REPORTED and event.attributed_to:
+    if basis in _NOT_REPORTED and attributed:
         text = "Only a REPORTED statement is attributed to somebody."
         found.add(pb.ERROR_REASON_ATTRIBUTION_NOT_ALLOWED, text, f"{look.path}.attributed_to")
-    if event.joint != (len(event.speakers) > 1):
+    if event.joint != (speakers > 1):
         text = "A statement is joint if it has two speakers or more, and only then."
         found.add(pb.ERROR_REASON_JOINT_MISMATCH, text, f"{look.path}.joint")
-    replies = {pb.STATEMENT_ACT_CONFIRM, pb.STATEMENT_ACT_DENY}
-    if event.act in replies and not event.in_reply_to:
+    if event.act in _REPLIES and not event.in_reply_to:
         text = "To CONFIRM or DENY, a statement replies to another one, in in_reply_to."
         found.add(pb.ERROR_REASON_REPLY_REQUIRED, text, f"{look.path}.in_reply_to")
-    look.match(_LANGUAGE, event.language, "language", "a language tag such as en or fr-CA")
+    if event.language:
+        look.match(_LANGUAGE, event.language, "language", "a language tag such as en or fr-CA")
 
 
 def _question_resolved(look: _Look, event: pb.QuestionResolved) -> None:

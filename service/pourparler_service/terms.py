@@ -36,6 +36,8 @@ def check_terms(
     found: Findings, terms: Sequence[pb.Term], texts: Sequence[pb.TermText], path: str
 ) -> None:
     """Find what is wrong with the terms of an entry, and with the texts that go with them."""
+    if not terms and not texts:
+        return
     seen: set[tuple[str, ...]] = set()
     awaited: set[str] = set()
     given = [one.key for one in texts]
