@@ -5,7 +5,7 @@ What waits is taken together, checked in order, committed at once, and only then
 
 import threading
 import time
-from collections import OrderedDict, deque
+from collections import OrderedDict
 from collections.abc import Callable, Collection, Sequence
 from concurrent.futures import Future
 from typing import NamedTuple
@@ -17,16 +17,11 @@ from pourparler.fold import Undo
 from pourparler.wire import framed
 from pourparler_service import rules
 from pourparler_service.keys import Signer
+from pourparler_service.line import Line
 from pourparler_service.negotiations import Negotiation
 from pourparler_service.refusal import Refusal, Violation, quoted, refuse
 from pourparler_service.sealing import seal, topic, unseal
 from pourparler_service.store import COPIES, ConflictError, Store, Stored, StoreUnavailableError
-
-WAITING_GROUPS = 4_096
-"""How many groups may wait for the writer; the next one is refused at once."""
-
-BATCH_ENTRIES = 2_000
-"""How many entries a batch takes up; a batch has one group at least, whatever its size."""
 
 HELD_ENTRIES = 200_000
 """How many entries the negotiations held by the writer may have together."""
@@ -83,6 +78,8 @@ class Group(NamedTuple):
     """Of a session: where it is noted if the group fails."""
     in_turn: bool = False
     """Whether it is refused if an earlier group of its negotiation in the session has failed."""
+    name: str = ""
+    """In which it waits in the line."""
 
 
 class Copying(NamedTuple):
@@ -96,6 +93,8 @@ class Copying(NamedTuple):
     checkpoint: str
     verifier_keys: Sequence[str]
     deadline: float | None = None  # on the clock of time.monotonic
+    name: str = ""
+    """In which it waits in the line."""
 
 
 class _Call(NamedTuple):
@@ -108,6 +107,10 @@ class _Call(NamedTuple):
         """How many entries it is about."""
         asked = self.asked
         return len(asked.drafts if isinstance(asked, Group) else asked.records)
+
+    def taken_up(self) -> bool:
+        """Take it up; it is not to be had if its caller gave up."""
+        return self.receipt.set_running_or_notify_cancel()
 
     def fail(self, error: Exception) -> None:
         """Tell the caller what it has failed with."""
@@ -145,7 +148,7 @@ class Writer:
         signer: Signer,
         *,
         clock: Callable[[], int] = time.time_ns,
-        waiting_groups: int = WAITING_GROUPS,
+        line: "Line[_Call] | None" = None,
         on_commit: Callable[[Collection[str]], object] = lambda _: None,
     ) -> None:
         """Write to this store and sign; `clock` gives nanoseconds since 1970.
@@ -156,13 +159,9 @@ class Writer:
         self._store = store
         self._signer = signer
         self._clock = clock
-        self._waiting_groups = waiting_groups
         self._on_commit = on_commit
         self._thread = threading.Thread(target=self._run, name="writer", daemon=True)
-        # Guarded by _line_changed: the waiting line, and whether more may join it.
-        self._line_changed = threading.Condition()
-        self._line: deque[_Call] = deque()
-        self._closed = False
+        self._line: Line[_Call] = Line() if line is None else line
         # Owned by the thread.
         self._held: OrderedDict[str, Negotiation] = OrderedDict()
         self._loaded = False  # since the last look at how much is held
@@ -175,12 +174,11 @@ class Writer:
     @property
     def alive(self) -> bool:
         """Whether groups that are handed in will be taken up."""
-        return self._thread.is_alive() and not self._closed
+        return self._thread.is_alive() and not self._line.closed
 
-    @property
-    def waiting(self) -> int:
-        """How many groups wait to be taken up."""
-        return len(self._line)
+    def crowded(self, name: str) -> bool:
+        """Whether who hands in many groups in this name should wait: others need room as well."""
+        return self._line.crowded(name)
 
     def submit(self, group: Group) -> Future[bytes]:
         """Hand in a group. The future gives the bytes of its Receipt, or fails with a Refusal.
@@ -194,29 +192,17 @@ class Writer:
         return self._wait(_Call(copying, Future()))
 
     def _wait(self, call: _Call) -> Future[bytes]:
-        with self._line_changed:
-            if self._closed:
-                refuse(pb.ERROR_REASON_SHUTTING_DOWN, "The service is shutting down. Try again.")
-            if len(self._line) >= self._waiting_groups:
-                refuse(
-                    pb.ERROR_REASON_OVERLOADED,
-                    f"{self._waiting_groups} requests are waiting to be recorded. Try again later.",
-                    waiting=str(self._waiting_groups),
-                )
-            self._line.append(call)
-            self._line_changed.notify()
+        self._line.join(call.asked.name, call)
         return call.receipt
 
     def close(self) -> None:
         """Take up no more groups, answer those that wait, and stop."""
-        with self._line_changed:
-            self._closed = True
-            self._line_changed.notify()
+        self._line.close()
         if self._thread.ident is not None:
             self._thread.join()
 
     def _run(self) -> None:
-        while batch := self._take():
+        while batch := self._line.take():
             try:
                 self._write(batch)
             except Exception as fault:  # noqa: BLE001 - the thread lives on; callers are told
@@ -224,25 +210,6 @@ class Writer:
                 for call in batch:
                     if not call.receipt.done():
                         call.fail(fault)
-
-    def _take(self) -> list[_Call]:
-        """All that waits, up to a bound.
-
-        Nothing once the writer is closed and the line is empty.
-        """
-        batch: list[_Call] = []
-        entries = 0
-        with self._line_changed:
-            while not batch:
-                self._line_changed.wait_for(lambda: self._line or self._closed)
-                if not self._line:
-                    break
-                while self._line and entries < BATCH_ENTRIES:
-                    call = self._line.popleft()
-                    if call.receipt.set_running_or_notify_cancel():
-                        batch.append(call)
-                        entries += call.entries()
-        return batch
 
     def _write(self, batch: Sequence[_Call], attempt: int = 1) -> None:
         """Record a batch. The order of the steps is what makes an acknowledged entry safe."""

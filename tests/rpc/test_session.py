@@ -283,7 +283,10 @@ class FakeWriter:
 
     def __init__(self) -> None:
         self.handed_in: list[tuple[Group, Future[bytes]]] = []
-        self.waiting = 0
+        self.is_crowded = False
+
+    def crowded(self, name: str) -> bool:
+        return self.is_crowded
 
     def submit(self, given: Group) -> Future[bytes]:
         self.handed_in.append((given, Future()))
@@ -373,13 +376,13 @@ async def test_large_groups_are_not_held_in_any_number() -> None:
 
 async def test_a_session_waits_while_the_line_is_crowded() -> None:
     asked, writer = Asked(), FakeWriter()
-    writer.waiting = 4_096
+    writer.is_crowded = True
     async with under_way(asked, writer) as (_, answers):
         first = asyncio.ensure_future(anext(answers))
         await settled(lambda: asked.read)
         assert writer.handed_in == []
 
-        writer.waiting = 0
+        writer.is_crowded = False
 
         assert await settled(lambda: len(writer.handed_in)) == MOST
         writer.answer(1)

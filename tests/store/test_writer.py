@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from pourparler import v1 as pb
+from pourparler_service.line import Line
 from pourparler_service.negotiations import Negotiations
 from pourparler_service.refusal import Refusal
 from pourparler_service.store import (
@@ -385,7 +386,7 @@ def test_a_correction_and_what_follows_it_in_a_batch_are_folded_right(store: Fau
 
 
 def test_a_full_line_refuses_at_once(store: FaultyStore) -> None:
-    writer = Writer(store, SIGNER, waiting_groups=2)
+    writer = Writer(store, SIGNER, line=Line(2, 2))
     waiting = [writer.submit(group(*BEGIN, negotiation=f"n{place}")) for place in range(2)]
 
     with pytest.raises(Refusal) as refused:

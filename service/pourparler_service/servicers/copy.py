@@ -59,6 +59,7 @@ class CopyServicer:
                     checkpoint=sound.checkpoint,
                     verifier_keys=keys,
                     deadline=call.deadline,
+                    name=call.name,
                 )
                 await self._answers.of(self._writer.copy(copying), call.deadline)
         return pb.CopyResponse(

@@ -21,7 +21,7 @@ from pourparler_service.guard import (
     failure_message,
 )
 from pourparler_service.refusal import Refusal, Violation, refuse
-from pourparler_service.writer import WAITING_GROUPS, Group, Turn, Writer
+from pourparler_service.writer import Group, Turn, Writer
 
 DRAFTS = 1_000
 """How many drafts a group may have, and the groups of a batch together: what can be recorded at one
@@ -36,8 +36,6 @@ UNDER_WAY_BYTES = 4 << 20
 BATCHES = 16
 """How many batches may be under way at once: each holds all of its groups in memory."""
 
-# Whoever sends many groups leaves room in the line for those who send one.
-_CROWDED = WAITING_GROUPS // 2
 _LOOK_SECONDS = 0.01
 
 _VIOLATIONS = 20
@@ -163,7 +161,7 @@ class RecordServicer:
             group = await self._group(request, call)
             if session:
                 group = group._replace(turn=session.turn, in_turn=in_turn)
-            while self._writer.waiting >= _CROWDED:  # noqa: ASYNC110 - the line is another thread's
+            while self._writer.crowded(group.name):  # noqa: ASYNC110 - the line is another thread's
                 await asyncio.sleep(_LOOK_SECONDS)
             return _UnderWay(size, self._writer.submit(group))
         except Exception as error:  # noqa: BLE001 - it fails this group alone
@@ -198,6 +196,7 @@ class RecordServicer:
             ),
             validate_only=request.validate_only,
             deadline=call.deadline,
+            name=call.name,
         )
 
     async def _settled(self, drafts: Sequence[pb.Draft], size: int) -> Sequence[pb.Draft]:
