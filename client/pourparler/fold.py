@@ -179,12 +179,16 @@ def _replace(entry: pb.Entry, correction: pb.Entry) -> None:
 class Undo:
     """What a state was before some entries, so that they can be taken back out of it."""
 
-    __slots__ = ("_head", "_parts", "_state")
+    __slots__ = ("_counts", "_head", "_name", "_parts", "_state", "_update_time", "_version")
 
     def __init__(self, state: pb.Negotiation) -> None:
-        """Remember the head of the state as it is; `evolve` adds the parts as it comes to them."""
+        """Remember what every entry changes; `evolve` adds the rest as it comes to it."""
         self._state = state
-        self._head = head(state)
+        self._name = state.name
+        self._version = state.version
+        self._update_time = _kept(state, "update_time")
+        self._counts = _kept(state, "counts")
+        self._head: pb.Negotiation | None = None
         self._parts: list[tuple[MutableMapping[Any, Any], Any, Any]] = []
 
     def keep(self, parts: MutableMapping[Any, Any], key: Any) -> None:
@@ -195,6 +199,12 @@ class Undo:
             before.CopyFrom(parts[key])
         self._parts.append((parts, key, before))
 
+    def keep_head(self) -> None:
+        """Remember the head of the state as it is before it changes."""
+        if self._head is None:
+            self._head = head(self._state)
+            self._head.ClearField("amendments")  # They are kept one by one, as parts are.
+
     def undo(self) -> None:
         """Put the state back to what it was."""
         for parts, key, before in reversed(self._parts):
@@ -204,9 +214,31 @@ class Undo:
                 parts[key].CopyFrom(before)
         self._parts.clear()
         state: Message = self._state
-        for name in _HEAD:
-            state.ClearField(name)
-        state.MergeFrom(self._head)
+        if self._head is not None:
+            for name in _HEAD - {"amendments"}:
+                state.ClearField(name)
+            state.MergeFrom(self._head)
+        self._state.name = self._name
+        self._state.version = self._version
+        _put_back(state, "update_time", self._update_time)
+        _put_back(state, "counts", self._counts)
+
+
+def _kept(message: Message, name: str) -> Message | None:
+    """A copy of a message within another one, if it is there."""
+    if not message.HasField(name):
+        return None
+    value: Message = getattr(message, name)
+    copy = type(value)()
+    copy.CopyFrom(value)
+    return copy
+
+
+def _put_back(message: Message, name: str, value: Message | None) -> None:
+    if value is None:
+        message.ClearField(name)
+    else:
+        getattr(message, name).CopyFrom(value)
 
 
 def head(state: pb.Negotiation) -> pb.Negotiation:
@@ -306,9 +338,11 @@ class _Turn:
 
     def sign(self, blame: MutableSequence[int]) -> None:
         """Put this entry, and those that amended it, among the versions that made something."""
+        known = blame[:]
         for version in self.versions:
-            if version not in blame:
+            if version not in known:
                 blame.append(version)
+                known.append(version)
 
     def originate(self, origin: pb.Origin) -> None:
         """Say where a part comes from: this entry."""
@@ -383,6 +417,8 @@ def _take(
 
 def _negotiation_opened(turn: _Turn, event: pb.NegotiationOpened) -> None:
     state = turn.state
+    if turn.undo is not None:
+        turn.undo.keep_head()
     state.facts.CopyFrom(event)
     turn.say(state)
     turn.originate(state.origin)
@@ -392,6 +428,8 @@ def _negotiation_opened(turn: _Turn, event: pb.NegotiationOpened) -> None:
 def _course(turn: _Turn, status: int) -> None:
     """The negotiation itself goes on to a new status."""
     state = turn.state
+    if turn.undo is not None:
+        turn.undo.keep_head()
     turn.turn(state, status)
     turn.sign(state.blame)
     state.ClearField("outcome")
@@ -725,7 +763,10 @@ def _document_attached(turn: _Turn, event: pb.DocumentAttached) -> None:
 
 
 def _amendment(turn: _Turn, target_version: int) -> pb.Amendment:
-    return turn.state.amendments[target_version]
+    amendments = turn.state.amendments
+    if turn.undo is not None:
+        turn.undo.keep(amendments, target_version)
+    return amendments[target_version]
 
 
 def _entry_corrected(turn: _Turn, event: pb.EntryCorrected) -> None:
