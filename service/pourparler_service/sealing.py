@@ -3,14 +3,15 @@
 Everything here is storage format: permanent.
 """
 
-import hashlib
 import secrets
 from collections.abc import Callable
+from hashlib import sha256
+from typing import NamedTuple
 
 from google.protobuf.timestamp_pb2 import Timestamp
 
 from pourparler import v1 as pb
-from pourparler.contract import entry_type
+from pourparler.contract import ENTRY_TYPES
 from pourparler.proof import leaf_hash
 from pourparler.wire import written
 
@@ -18,6 +19,40 @@ FORMAT = 1
 """The version of the stored format that this module writes."""
 
 SALT_BYTES = 32
+
+
+class Sealed(NamedTuple):
+    """An entry as it is stored, and the hash of its leaf in the log of its negotiation."""
+
+    data: bytes
+    leaf: bytes
+
+
+def sealed(
+    negotiation: str,
+    version: int,
+    record_time: Timestamp,
+    facts: pb.Facts,
+    words: pb.Words,
+    *,
+    salt: Callable[[int], bytes] = secrets.token_bytes,
+) -> Sealed:
+    """An entry as a Record, whose bytes are to be stored, hashed and delivered just so.
+
+    Each section has a salt of its own, so that nobody who holds the header can find out a section
+    by guessing.
+    """
+    facts_salt, facts_written = salt(SALT_BYTES), written(facts)
+    words_salt, words_written = salt(SALT_BYTES), written(words)
+    header = pb.EntryHeader(negotiation=negotiation, version=version, format=FORMAT)
+    header.record_time.CopyFrom(record_time)
+    header.section_digests.append(sha256(facts_salt + facts_written).digest())
+    header.section_digests.append(sha256(words_salt + words_written).digest())
+    header_written = written(header)
+    record = pb.Record(header=header_written, facts=facts_written, words=words_written)
+    record.salts.append(facts_salt)
+    record.salts.append(words_salt)
+    return Sealed(written(record), leaf_hash(header_written))
 
 
 def seal(
@@ -29,26 +64,8 @@ def seal(
     *,
     salt: Callable[[int], bytes] = secrets.token_bytes,
 ) -> bytes:
-    """The bytes of the Record of an entry: to be stored, hashed and delivered just so.
-
-    Each section has a salt of its own, so that nobody who holds the header can find out a section
-    by guessing.
-    """
-    sections = [written(facts), written(words)]
-    salts = [salt(SALT_BYTES) for _ in sections]
-    header = pb.EntryHeader(
-        negotiation=negotiation,
-        version=version,
-        record_time=record_time,
-        section_digests=[
-            hashlib.sha256(salt + section).digest()
-            for salt, section in zip(salts, sections, strict=True)
-        ],
-        format=FORMAT,
-    )
-    return written(
-        pb.Record(header=written(header), salts=salts, facts=sections[0], words=sections[1])
-    )
+    """The stored bytes of an entry alone."""
+    return sealed(negotiation, version, record_time, facts, words, salt=salt).data
 
 
 def unseal(stored: bytes) -> pb.Entry:
@@ -61,7 +78,10 @@ def leaf(stored: bytes) -> bytes:
     return leaf_hash(pb.Record.FromString(stored).header)
 
 
+_TOPICS = {name: str(kind.descriptor.full_name) for name, kind in ENTRY_TYPES.items()}
+
+
 def topic(facts: pb.Facts) -> str:
     """The full name of the type of an entry, under which it is stored."""
-    known = entry_type(facts)
-    return str(known.descriptor.full_name) if known else ""
+    kind = facts.WhichOneof("event")
+    return _TOPICS[kind] if kind else ""

@@ -10,7 +10,7 @@ from google.protobuf.timestamp_pb2 import Timestamp
 from pourparler import v1 as pb
 from pourparler.contract import ENTRY_TYPES
 from pourparler.wire import framed
-from pourparler_service.sealing import seal, unseal
+from pourparler_service.sealing import Sealed, leaf, seal, sealed, unseal
 from tests.filled import fill
 
 # A line an entry type, every field filled in. A new type adds a line; none may ever change.
@@ -35,10 +35,10 @@ def sections(entry_type: str) -> tuple[pb.Facts, pb.Words]:
     return facts, words
 
 
-def sealed(entry_type: str) -> bytes:
+def golden(entry_type: str) -> Sealed:
     facts, words = sections(entry_type)
     salts = iter([bytes(range(32)), bytes(range(32, 64))])
-    return seal("renault-nissan", 17, RECORD_TIME, facts, words, salt=lambda _length: next(salts))
+    return sealed("renault-nissan", 17, RECORD_TIME, facts, words, salt=lambda _length: next(salts))
 
 
 def test_every_entry_type_has_its_golden_bytes() -> None:
@@ -47,7 +47,15 @@ def test_every_entry_type_has_its_golden_bytes() -> None:
 
 @pytest.mark.parametrize("entry_type", ENTRY_TYPES)
 def test_an_entry_is_stored_as_it_always_was(entry_type: str) -> None:
-    assert sealed(entry_type).hex() == GOLDEN[entry_type]["record"]
+    assert golden(entry_type).data.hex() == GOLDEN[entry_type]["record"]
+
+
+@pytest.mark.parametrize("entry_type", ENTRY_TYPES)
+def test_the_leaf_of_an_entry_is_that_of_its_stored_bytes(entry_type: str) -> None:
+    entry = golden(entry_type)
+
+    assert entry.leaf.hex() == GOLDEN[entry_type]["leaf"]
+    assert entry.leaf == leaf(entry.data)
 
 
 @pytest.mark.parametrize("entry_type", ENTRY_TYPES)
@@ -87,7 +95,7 @@ def test_salts_are_never_the_same_twice() -> None:
 
 
 def test_entries_spliced_into_an_answer_read_as_entries_and_as_records() -> None:
-    stored = [sealed("statement_recorded"), sealed("proposal_made")]
+    stored = [golden("statement_recorded").data, golden("proposal_made").data]
 
     spliced = b"".join(framed(1, one) for one in stored)
 
