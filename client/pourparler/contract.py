@@ -3,10 +3,10 @@
 Which ids a field brings, which it refers to. Pure.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
-from typing import NamedTuple, cast
+from typing import Any, NamedTuple, cast
 
 from google.protobuf.descriptor import Descriptor, FieldDescriptor
 from google.protobuf.message import Message
@@ -21,8 +21,7 @@ PARTS: Mapping[int, str] = {
 """The field of Negotiation that holds the parts of a kind, by PartKind."""
 
 
-@dataclass(frozen=True, slots=True)
-class Reference:
+class Reference(NamedTuple):
     """An id that an entry names.
 
     Where, of what kind, and with what standing if it is a participant.
@@ -81,22 +80,25 @@ def entry_type(facts: pb.Facts) -> EntryType | None:
     return ENTRY_TYPES[name] if name else None
 
 
-class _Referring(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class _Referring:
     """A field that refers to parts of a kind, or in whose messages (kind 0) such fields stand."""
 
+    name: str
     kind: int
     acting: int
     repeated: bool
 
 
 @cache
-def _referring(descriptor: Descriptor) -> Mapping[str, _Referring]:
-    """The fields of a message through which it refers to parts, by name."""
+def _referring(descriptor: Descriptor) -> Mapping[FieldDescriptor, _Referring]:
+    """The fields of a message through which it refers to parts."""
     found = {}
     for field in descriptor.fields:
         rule = rule_of(field)
         if rule.refers_to or (field.message_type is not None and _leads_on(field.message_type)):
-            found[field.name] = _Referring(rule.refers_to, rule.acting, is_repeated(field))
+            repeated = is_repeated(field)
+            found[field] = _Referring(field.name, rule.refers_to, rule.acting, repeated)
     return found
 
 
@@ -117,20 +119,28 @@ def is_repeated(field: FieldDescriptor) -> bool:
     return bool(known)
 
 
-def references(message: Message, path: str = "") -> Iterator[Reference]:
+def references(message: Message, path: str = "") -> list[Reference]:
     """Every id that a message refers to, in the order of its fields; `path` leads to it."""
+    found: list[Reference] = []
+    _refer(found, message, f"{path}." if path else "")
+    return found
+
+
+def _refer(found: list[Reference], message: Message, before: str) -> None:
     referring = _referring(message.DESCRIPTOR)
-    for field, value in message.ListFields():
-        found = referring.get(field.name)
-        if found is None:
+    for descriptor, value in message.ListFields():
+        field = referring.get(descriptor)
+        if field is None:
             continue
-        here = f"{path}.{field.name}" if path else field.name
-        if found.repeated:
-            places = [(f"{here}[{place}]", one) for place, one in enumerate(value)]
+        if field.repeated:
+            for place, one in enumerate(value[:]):
+                _refer_by(found, field, one, f"{before}{field.name}[{place}]")
         else:
-            places = [(here, value)]
-        for where, one in places:
-            if found.kind:
-                yield Reference(where, found.kind, one, found.acting)
-            else:
-                yield from references(one, where)
+            _refer_by(found, field, value, f"{before}{field.name}")
+
+
+def _refer_by(found: list[Reference], field: _Referring, value: Any, path: str) -> None:
+    if field.kind:
+        found.append(Reference(path, field.kind, value, field.acting))
+    else:
+        _refer(found, value, f"{path}.")

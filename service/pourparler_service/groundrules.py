@@ -1,7 +1,6 @@
 """The ground rules: what is asked of every entry, whatever its type. Pure."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any, NamedTuple, NoReturn
 
 from google.protobuf.timestamp_pb2 import Timestamp
@@ -17,23 +16,19 @@ History = Callable[[], Sequence[pb.Entry]]
 """Gives the entries of the record so far. Asked for only where an entry speaks of another one."""
 
 
-@dataclass(frozen=True, slots=True)
-class Look:
+class Look(NamedTuple):
     """A look at one entry to be, after a state."""
 
     state: pb.Negotiation
     facts: pb.Facts
+    event: Any
+    """What the entry says."""
     words: pb.Words
     record_time: Timestamp
     type: EntryType
     confided: pb.Visibility
     redacted: bool
     history: History
-
-    @property
-    def event(self) -> Any:
-        """What the entry says."""
-        return getattr(self.facts, self.type.name)
 
     @property
     def entry(self) -> pb.Entry:
@@ -70,7 +65,8 @@ def check_all(look: Look) -> None:
     """Refuse what no entry of any type can be after this state."""
     _check_course(look)
     check_basis(look, act=look.type.rule.act)
-    check_occurred(look, look.facts.occurred, "facts.occurred")
+    if look.facts.HasField("occurred"):
+        check_occurred(look, look.facts.occurred, "facts.occurred")
     brought = _check_new(look)
     named = [_known(look, one) for one in _named(look)]
     _check_visibility(look, [*named, *brought])
@@ -90,9 +86,12 @@ _REPLACEMENT = "entry_corrected.replacement."
 
 
 def _named(look: Look) -> list[Reference]:
-    named = [one for one in references(look.facts) if not one.path.startswith(_REPLACEMENT)]
-    # What the caller left out was filled in from the event, so what is wrong is named there first.
-    named.sort(key=lambda one: one.path.startswith("visibility."))
+    named = references(look.facts)
+    if look.type.name == "entry_corrected":
+        named = [one for one in named if not one.path.startswith(_REPLACEMENT)]
+    if look.facts.visibility.audience:
+        # What the caller left out was filled in from the event: what is wrong is named there first.
+        named.sort(key=lambda one: one.path.startswith("visibility."))
     return named
 
 
@@ -162,8 +161,8 @@ def _check_new(look: Look) -> list[_Named]:
     key = getattr(look.event, brings.field)
     part = look.part(brings.kind, key)
     if part is None:
-        place = f"{PARTS[brings.kind]}/{key}"
-        if any(one.annulled_part == place for one in look.state.amendments.values()):
+        amendments, place = look.state.amendments, f"{PARTS[brings.kind]}/{key}"
+        if amendments and any(one.annulled_part == place for one in amendments.values()):
             text = f"The id {quoted(key)} named a {_kind(brings.kind)} that was annulled."
             look.refuse(pb.ERROR_REASON_ID_USED, text, brings.field, id=key)
         return []
@@ -215,16 +214,24 @@ def _check_visibility(look: Look, named: Iterable[_Named]) -> None:
     """Refuse an entry that more people would see than what it refers to."""
     visibility = look.facts.visibility
     for path, key, part in named:
-        let_in = ".audience[" in path  # To be let in is not to be spoken of.
-        if not let_in and is_wider(visibility, part.origin.visibility):
+        if not is_wider(visibility, part.origin.visibility):
+            continue
+        if ".audience[" not in path:  # To be let in is not to be spoken of.
             text = f"It would be {shown(visibility)}, while {quoted(key)} is not seen so widely."
             where = f"facts.{path}"
             refuse(pb.ERROR_REASON_VISIBILITY_TOO_WIDE, text, "facts.visibility", refers_to=where)
 
 
+def session_of(facts: pb.Facts) -> str:
+    """The id of the session in which it was said, or that it closes; empty if there is none."""
+    if facts.session_id or not facts.HasField("session_closed"):
+        return facts.session_id
+    return facts.session_closed.closed_session_id
+
+
 def _check_confided(look: Look) -> None:
     """Refuse what would take out of a caucus what is said there."""
-    key = look.facts.session_id or look.facts.session_closed.closed_session_id
+    key = session_of(look.facts)
     session = look.part(pb.PART_KIND_SESSION, key) if key else None
     if session is not None and session.facts.kind == pb.SESSION_KIND_CAUCUS:
         check_caucus(look.confided, session.facts, "facts.visibility")

@@ -24,6 +24,7 @@ from pourparler_service.groundrules import (
     check_basis,
     check_caucus,
     check_occurred,
+    session_of,
 )
 from pourparler_service.refusal import listed, quoted, refuse
 from pourparler_service.visibility import PARTIES, is_wider, restricted, shown
@@ -32,15 +33,16 @@ from pourparler_service.visibility import PARTIES, is_wider, restricted, shown
 def complete(state: pb.Negotiation, draft: pb.Draft) -> None:
     """Say in a draft what it leaves to the rules: its visibility, and what a status begins with."""
     facts = draft.facts
-    _complete_event(facts)
-    if facts.HasField("entry_corrected") and facts.entry_corrected.HasField("replacement"):
-        _complete_event(facts.entry_corrected.replacement)
+    kind = facts.WhichOneof("event")
+    _complete_event(facts, kind)
+    if kind == "entry_corrected" and facts.entry_corrected.HasField("replacement"):
+        replacement = facts.entry_corrected.replacement
+        _complete_event(replacement, replacement.WhichOneof("event"))
     if not facts.visibility.level:
         facts.visibility.CopyFrom(_default(state, facts))
 
 
-def _complete_event(facts: pb.Facts) -> None:
-    kind = facts.WhichOneof("event")
+def _complete_event(facts: pb.Facts, kind: str | None) -> None:
     if kind == "negotiation_opened" and not facts.negotiation_opened.acceptance_rule:
         facts.negotiation_opened.acceptance_rule = pb.ACCEPTANCE_RULE_ALL_ADDRESSEES
     elif kind == "topic_added" and not facts.topic_added.status:
@@ -56,7 +58,8 @@ def _default(state: pb.Negotiation, facts: pb.Facts) -> pb.Visibility:
     """Who may see an entry that does not say: as its session has it, else the parties."""
     if facts.HasField("session_opened"):
         return facts.session_opened.default_visibility
-    session = state.sessions.get(facts.session_id or facts.session_closed.closed_session_id)
+    key = session_of(facts)
+    session = state.sessions.get(key) if key else None
     return PARTIES if session is None else session.facts.default_visibility
 
 
@@ -72,17 +75,19 @@ def check(
 
     `by_service` lets the service record what is reserved to it. Paths begin at the draft.
     """
-    kind = draft.facts.WhichOneof("event") or ""
+    facts = draft.facts
+    kind = facts.WhichOneof("event") or ""
     if kind == "entry_redacted" and not by_service:
         text = "That words were destroyed is recorded by the service when it destroys them."
         refuse(pb.ERROR_REASON_RESERVED_TO_SERVICE, text, f"facts.{kind}")
     look = Look(
         state=state,
-        facts=draft.facts,
+        facts=facts,
+        event=getattr(facts, kind),
         words=draft.words,
         record_time=record_time,
         type=ENTRY_TYPES[kind],
-        confided=draft.facts.visibility,
+        confided=facts.visibility,
         redacted=False,
         history=history,
     )
@@ -97,6 +102,7 @@ def _judge(state: pb.Negotiation, judged: Judged) -> None:
     look = Look(
         state=state,
         facts=entry.facts,
+        event=getattr(entry.facts, kind),
         words=entry.words,
         record_time=entry.header.record_time,
         type=ENTRY_TYPES[kind],
