@@ -1,15 +1,31 @@
-"""What an operator can choose: where the record is kept, and where the service listens."""
+"""What an operator can choose: where the record is kept, where the service listens, to whom.
+
+By a settings file, by the environment, and by arguments: what is said later wins.
+"""
 
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Self
+from typing import Any, NamedTuple, Self
 
+from pourparler_service.issuers import REFRESH_SECONDS, Issuer
+from pourparler_service.settings_file import Section, SettingsError, read
 from pourparler_service.store import IN_MEMORY
 
 DEFAULT_ADDRESS = "127.0.0.1:50710"
 DEFAULT_DATA = "pourparler-data"
+
+_LIMITS = ("request_bytes", "copy_bytes", "unary_calls", "streams")
+
+
+class Tls(NamedTuple):
+    """By which certificate the service is known, and whether its callers need one."""
+
+    certificate: Path
+    key: Path
+    clients: Path | None = None
+    """The authorities of the certificates that callers show. None: they need not show any."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,7 +35,14 @@ class Settings:
     data: Path | None = None
     """The data folder. None: the record is kept in memory, and gone with the process."""
     address: str = DEFAULT_ADDRESS
-    """Where to listen, `HOST:PORT`; port 0 for any that is free. Only loopback is accepted."""
+    """Where to listen, `HOST:PORT`; port 0 for any that is free. Loopback, unless callers are told
+    apart."""
+    certificates_address: str = ""
+    """Where to listen besides, to callers with a certificate; at `address` they then need none."""
+    tls: Tls | None = None
+    """How connections are made safe. None: they are not."""
+    tokens: tuple[Issuer, ...] = ()
+    """Whose tokens are taken."""
     environment: Mapping[str, str] = field(default_factory=dict)
     """The environment variables of the `eventsourcing` library."""
     keys: tuple[Path, ...] = ()
@@ -47,32 +70,126 @@ class Settings:
     probe_seconds: float = 10.0
     """How often the store is tried out when nobody asks for its health."""
 
+    @property
+    def callers_are_told_apart(self) -> bool:
+        """Whether every caller has to show who it is, by a certificate or a token."""
+        return self.tls is not None and (self.tls.clients is not None or bool(self.tokens))
+
     @classmethod
     def from_environment(
         cls,
         environment: Mapping[str, str] | None = None,
         *,
+        file: Path | str | None = None,
         data: Path | str | None = None,
         address: str | None = None,
         keys: Sequence[Path | str] = (),
     ) -> Self:
         """The settings of POURPARLER_DATA and its like, and of PERSISTENCE_MODULE.
 
-        What is given as an argument wins.
+        What is given as an argument wins, then the environment, then the settings file, which may
+        be named by POURPARLER_SETTINGS. Raises SettingsError.
         """
         said = dict(os.environ if environment is None else environment)
-        in_memory = data is None and said.get("PERSISTENCE_MODULE") == IN_MEMORY
-        folder = Path(data or said.get("POURPARLER_DATA") or DEFAULT_DATA)
-        return cls(
-            data=None if in_memory else folder,
-            address=address or said.get("POURPARLER_ADDRESS") or DEFAULT_ADDRESS,
-            keys=tuple(map(Path, keys or filter(None, said.get("POURPARLER_KEYS", "").split(":")))),
-            witnesses=tuple(said.get("POURPARLER_WITNESSES", "").split()),
-            witnesses_required=said.get("POURPARLER_WITNESSES_REQUIRED", ""),
-            environment=said,
-        )
+        file = file or said.get("POURPARLER_SETTINGS")
+        chosen = _of_file(Path(file)) if file else {}
+        chosen |= _of_environment(said)
+        if data:
+            chosen["data"] = Path(data)
+        if address:
+            chosen["address"] = address
+        if keys:
+            chosen["keys"] = tuple(map(Path, keys))
+        if data is None and said.get("PERSISTENCE_MODULE") == IN_MEMORY:
+            chosen["data"] = None
+        chosen.setdefault("data", Path(DEFAULT_DATA))
+        settings = cls(environment=said, **chosen)
+        _check(settings)
+        return settings
 
     @classmethod
     def in_memory(cls, address: str = "127.0.0.1:0") -> Self:
         """The settings of a service that keeps its record in memory, on any free port."""
         return cls(address=address, environment={"PERSISTENCE_MODULE": IN_MEMORY})
+
+
+def _check(settings: Settings) -> None:
+    if settings.tokens and settings.tls is None:
+        raise SettingsError(
+            "Tokens are taken over TLS alone: without it they could be read on the way. Name a"
+            " certificate and its key."
+        )
+    if settings.certificates_address and not (settings.tls and settings.tls.clients):
+        raise SettingsError(
+            "An address for callers with a certificate needs the authorities that they come from."
+        )
+    if settings.certificates_address and not settings.tokens:
+        raise SettingsError(
+            "An address for callers with a certificate leaves the other to those with a token, but"
+            " it is not said whose tokens are taken."
+        )
+
+
+def _of_file(path: Path) -> dict[str, Any]:
+    """What a settings file chooses."""
+    file = read(path)
+    store, listen, signing = file.section("store"), file.section("listen"), file.section("signing")
+    witnesses, tls, limits = file.section("witnesses"), file.section("tls"), file.section("limits")
+    required = witnesses.number("required", least=0)
+    chosen = {
+        "data": store.path("data"),
+        "address": listen.text("address"),
+        "certificates_address": listen.text("certificates_address"),
+        "keys": signing.paths("keys"),
+        "witnesses": witnesses.texts("known"),
+        "witnesses_required": "" if required is None else str(required),
+        "tls": _tls(*(tls.path(key) for key in ("certificate", "key", "clients"))),
+        "tokens": tuple(_issuer_of(one, path) for one in file.sections("tokens")),
+        **{name: limits.number(name) for name in _LIMITS},
+    }
+    for section in (file, store, listen, signing, witnesses, tls, limits):
+        section.end()
+    return {name: value for name, value in chosen.items() if value}
+
+
+def _issuer_of(section: Section, path: Path) -> Issuer:
+    keys = section.text("keys")
+    if keys and "://" not in keys:
+        keys = str(path.parent / keys)
+    seconds = section.number("refresh_seconds")
+    issuer = Issuer(
+        section.text("issuer"), section.text("audience"), keys, float(seconds or REFRESH_SECONDS)
+    )
+    section.end()
+    return issuer
+
+
+def _of_environment(said: Mapping[str, str]) -> dict[str, Any]:
+    """What the environment chooses."""
+
+    def text(name: str) -> str:
+        return said.get(f"POURPARLER_{name}", "")
+
+    def path(name: str) -> Path | None:
+        return Path(text(name)) if text(name) else None
+
+    issuer, audience, keys = (text(f"TOKENS_{name}") for name in ("ISSUER", "AUDIENCE", "KEYS"))
+    chosen = {
+        "data": path("DATA"),
+        "address": text("ADDRESS"),
+        "certificates_address": text("CERTIFICATES_ADDRESS"),
+        "keys": tuple(map(Path, filter(None, text("KEYS").split(":")))),
+        "witnesses": tuple(text("WITNESSES").split()),
+        "witnesses_required": text("WITNESSES_REQUIRED"),
+        "tls": _tls(path("TLS_CERTIFICATE"), path("TLS_KEY"), path("TLS_CLIENTS")),
+        "tokens": (Issuer(issuer, audience, keys),) if issuer or audience or keys else (),
+    }
+    return {name: value for name, value in chosen.items() if value}
+
+
+def _tls(certificate: Path | None, key: Path | None, clients: Path | None) -> Tls | None:
+    if certificate is not None and key is not None:
+        return Tls(certificate, key, clients)
+    if certificate is not None or key is not None or clients is not None:
+        raise SettingsError("TLS needs a certificate and its key: one of them is not named.")
+    return None
