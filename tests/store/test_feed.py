@@ -1,6 +1,7 @@
 """Pages are read once for all who follow, and what was read holds until the next commit."""
 
 import asyncio
+import threading
 from collections.abc import AsyncIterator
 from concurrent.futures import ThreadPoolExecutor
 
@@ -18,19 +19,26 @@ from pourparler_service.writer import Group, Writer
 from tests.given import joined, opened, said
 
 SIGNER = Signer([make_key("example.org/record")])
+SECONDS = 10
 
 
 class CountedFeed(Feed):
-    """Counts the pages that are read, and fails when it is told to."""
+    """Counts the pages that are read, and fails or pauses after it when it is told to."""
 
-    reads = 0
-    failing = False
+    def __init__(self, store: Store, log: Log, tokens: Tokens) -> None:
+        super().__init__(store, log, tokens)
+        self.reads = 0
+        self.failing = False
+        self.pause = threading.Event()
+        self.pause.set()
 
     def page(self, asked: Asked, after: int, most: int | None) -> Page:
         self.reads += 1
         if self.failing:
             raise StoreUnavailableError("As the test tells it.")
-        return super().page(asked, after, most)
+        page = super().page(asked, after, most)
+        assert self.pause.wait(SECONDS)
+        return page
 
 
 class Bench:
@@ -48,9 +56,10 @@ class Bench:
         for writer in (self.writer, self.quiet):
             writer.start()
 
-    def record(self, *drafts: pb.Draft, told: bool = True) -> None:
+    async def record(self, *drafts: pb.Draft, id_: str = "n", told: bool = True) -> None:
         writer = self.writer if told else self.quiet
-        writer.submit(Group("n", "", "anonymous@loopback", drafts)).result(10)
+        writer.submit(Group(id_, "", "anonymous@loopback", drafts)).result(SECONDS)
+        await asyncio.sleep(0)  # the commit is told of before its caller is answered
 
     def begin(self, cursor: str = "") -> Asked:
         return self.feed.begin(pb.ReplayRequest(name="negotiations/n", follow=True, cursor=cursor))
@@ -71,90 +80,184 @@ async def _bench() -> AsyncIterator[Bench]:
 
 
 async def test_a_page_is_read_once_for_all_who_want_it(bench: Bench) -> None:
-    bench.record(opened(), joined("a"))
-    asked = bench.begin()
+    await bench.record(opened(), joined("a"))
 
-    pages = await asyncio.gather(*(bench.pages.page(asked, 0, anew=False) for _ in range(100)))
+    with bench.pages.followed(bench.begin()) as followed:
+        pages = await asyncio.gather(*(followed.page(0) for _ in range(100)))
 
     assert bench.feed.reads == 1
     assert {page.entries for page in pages} == {2}
 
 
+async def test_who_follow_the_same_share_their_pages(bench: Bench) -> None:
+    await bench.record(opened(), joined("a"))
+
+    with bench.pages.followed(bench.begin()) as one, bench.pages.followed(bench.begin()) as other:
+        pages = [await one.page(0), await other.page(0)]
+
+    assert bench.feed.reads == 1
+    assert [page.entries for page in pages] == [2, 2]
+
+
 async def test_after_a_commit_a_page_is_read_again(bench: Bench) -> None:
-    bench.record(opened(), joined("a"))
-    asked = bench.begin()
-    assert (await bench.pages.page(asked, 2, anew=False)).entries == 0
+    await bench.record(opened(), joined("a"))
+    with bench.pages.followed(bench.begin()) as followed:
+        assert (await followed.page(2)).entries == 0
 
-    bench.record(said("s", "a"))
+        await bench.record(said("s", "a"))
 
-    await asyncio.sleep(0.05)  # the callers are answered before others are told
-    assert (await bench.pages.page(asked, 2, anew=False)).entries == 1
+        assert (await followed.page(2)).entries == 1
 
 
 async def test_who_looks_anew_finds_what_nobody_told_of(bench: Bench) -> None:
-    bench.record(opened(), joined("a"))
-    asked = bench.begin()
-    await bench.pages.page(asked, 2, anew=False)
+    await bench.record(opened(), joined("a"))
+    with bench.pages.followed(bench.begin()) as followed:
+        await followed.page(2)
 
-    bench.record(said("s", "a"), told=False)
+        await bench.record(said("s", "a"), told=False)
 
-    assert (await bench.pages.page(asked, 2, anew=False)).entries == 0
-    assert (await bench.pages.page(asked, 2, anew=True)).entries == 1
-    assert (await bench.pages.page(asked, 2, anew=False)).entries == 1
+        assert (await followed.page(2)).entries == 0
+        assert (await followed.page(2, anew=True)).entries == 1
+        assert (await followed.page(2)).entries == 1
 
 
 async def test_a_page_that_could_not_be_read_is_tried_again(bench: Bench) -> None:
-    bench.record(opened())
-    asked = bench.begin()
-    bench.feed.failing = True
-    with pytest.raises(StoreUnavailableError):
-        await bench.pages.page(asked, 0, anew=False)
+    await bench.record(opened())
+    with bench.pages.followed(bench.begin()) as followed:
+        bench.feed.failing = True
+        with pytest.raises(StoreUnavailableError):
+            await followed.page(0)
 
-    bench.feed.failing = False
+        bench.feed.failing = False
 
-    assert (await bench.pages.page(asked, 0, anew=False)).entries == 1
+        assert (await followed.page(0)).entries == 1
 
 
 async def test_one_who_leaves_takes_the_page_from_nobody(bench: Bench) -> None:
-    bench.record(opened())
-    asked = bench.begin()
-    first = asyncio.create_task(bench.pages.page(asked, 0, anew=False))
-    second = asyncio.create_task(bench.pages.page(asked, 0, anew=False))
-    await asyncio.sleep(0)
+    await bench.record(opened())
+    with bench.pages.followed(bench.begin()) as followed:
+        first = asyncio.create_task(followed.page(0))
+        second = asyncio.create_task(followed.page(0))
+        await asyncio.sleep(0)
 
-    first.cancel()
+        first.cancel()
 
-    assert (await second).entries == 1
+        assert (await second).entries == 1
     assert bench.feed.reads == 1
 
 
 async def test_two_who_ask_for_different_entries_do_not_get_each_others(bench: Bench) -> None:
-    bench.record(opened(), joined("a"), said("s", "a"))
-    everything = bench.begin()
+    await bench.record(opened(), joined("a"), said("s", "a"))
     some = bench.feed.begin(
         pb.ReplayRequest(name="negotiations/n", follow=True, entry_types=["statement_recorded"])
     )
 
-    assert (await bench.pages.page(everything, 0, anew=False)).entries == 3
-    assert (await bench.pages.page(some, 0, anew=False)).entries == 1
+    with bench.pages.followed(bench.begin()) as everything, bench.pages.followed(some) as few:
+        assert (await everything.page(0)).entries == 3
+        assert (await few.page(0)).entries == 1
 
 
-async def test_who_waits_is_told_of_what_they_wait_for(bench: Bench) -> None:
-    with bench.commits.awaited("n") as mine, bench.commits.awaited("") as everything:
-        with bench.commits.awaited("other") as other:
-            bench.record(opened())
-            async with asyncio.timeout(10):
-                await mine.wait()
-                await everything.wait()
-            assert not other.is_set()
+async def test_many_who_wait_are_all_handed_the_one_page_that_was_read(bench: Bench) -> None:
+    await bench.record(opened(), joined("a"))
+    with bench.pages.followed(bench.begin()) as followed:
+        await followed.page(0)
+        waiting = [asyncio.create_task(followed.more(2, SECONDS)) for _ in range(300)]
+        await asyncio.sleep(0)
 
-        mine.clear()
+        await bench.record(said("s", "a"))
+
+        pages = await asyncio.gather(*waiting)
+    assert {page and page.entries for page in pages} == {1}
+    assert bench.feed.reads == 2
+
+
+async def test_who_waits_hears_nothing_of_what_they_did_not_ask_for(bench: Bench) -> None:
+    await bench.record(opened(), joined("a"))
+    await bench.record(opened(), id_="other")
+    with bench.pages.followed(bench.begin()) as followed:
+        await followed.page(0)
+        waiting = asyncio.create_task(followed.more(2, SECONDS))
+        await asyncio.sleep(0)
+
+        await bench.record(joined("b"), id_="other")
+        await asyncio.sleep(0.05)
+
+        assert (waiting.done(), bench.feed.reads) == (False, 1)
+        waiting.cancel()
+
+
+async def test_what_came_before_they_waited_is_handed_out_at_once(bench: Bench) -> None:
+    await bench.record(opened(), joined("a"))
+    with bench.pages.followed(bench.begin()) as followed:
+        await followed.page(0)
+        await bench.record(said("s", "a"))
+        await asyncio.sleep(0.05)
+
+        page = await followed.more(2, SECONDS)
+
+    assert page is not None
+    assert (page.entries, page.after) == (1, 3)
+
+
+async def test_what_is_committed_while_nothing_is_found_is_looked_for(bench: Bench) -> None:
+    await bench.record(opened(), joined("a"))
+    with bench.pages.followed(bench.begin()) as followed:
+        await followed.page(0)
+        waiting = asyncio.create_task(followed.more(2, SECONDS))
+        await asyncio.sleep(0)
+        bench.feed.pause.clear()
+        followed.tell()  # of what is not there: the page that is read now will have nothing
+        await bench.record(said("s", "a"))
+        await asyncio.sleep(0.05)
+        bench.feed.pause.set()
+
+        page = await waiting
+
+    assert page is not None
+    assert page.entries == 1
+
+
+async def test_who_wait_are_told_that_there_was_nothing_for_so_long(bench: Bench) -> None:
+    await bench.record(opened(), joined("a"))
+    with bench.pages.followed(bench.begin()) as followed:
+        assert await followed.more(2, 0.01) is None
+
+        said_so = await asyncio.gather(*(followed.caught_up(2) for _ in range(100)))
+
+    assert len(set(said_so)) == 1
+    assert pb.ReplayResponse.FromString(said_so[0]).caught_up.version == 2
+
+
+async def test_who_wait_are_told_when_the_store_fails(bench: Bench) -> None:
+    await bench.record(opened(), joined("a"))
+    with bench.pages.followed(bench.begin()) as followed:
+        await followed.page(0)
+        waiting = [asyncio.create_task(followed.more(2, SECONDS)) for _ in range(2)]
+        await asyncio.sleep(0)
+        bench.feed.failing = True
+
+        await bench.record(said("s", "a"))
+
+        for one in waiting:
+            with pytest.raises(StoreUnavailableError):
+                await one
+
+
+async def test_who_wait_are_let_go_at_the_end(bench: Bench) -> None:
+    await bench.record(opened())
+    everything = bench.feed.begin(pb.ReplayRequest(name="negotiations/-", follow=True))
+    with bench.pages.followed(bench.begin()) as one, bench.pages.followed(everything) as other:
+        waiting = [asyncio.create_task(each.more(1, SECONDS)) for each in (one, other)]
+        await asyncio.sleep(0.05)
+
         bench.commits.close()
-        assert mine.is_set()
+
+        assert await asyncio.gather(*waiting) == [None, None]
+        assert await one.more(1, SECONDS) is None
 
 
 async def test_a_limit_is_the_last_word_even_where_a_page_ends(bench: Bench) -> None:
-    bench.record(opened(), joined("a"), *(said(f"s{n}", "a") for n in range(298)))
+    await bench.record(opened(), joined("a"), *(said(f"s{n}", "a") for n in range(298)))
     asked = bench.feed.begin(pb.ReplayRequest(name="negotiations/n"))
 
     for most, entries, limited in ((0, 0, True), (256, 256, True), (300, 256, False)):

@@ -1,9 +1,8 @@
 """AuditService: the record itself, as it is stored."""
 
 import asyncio
-import contextlib
 import functools
-from collections.abc import AsyncGenerator, AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable
 from concurrent.futures import Executor
 from typing import Any, NamedTuple, TypeVar
 
@@ -51,66 +50,64 @@ class AuditServicer:
         self._threads = threads
         self._whole = Limit("replays of a point, a topic or in reverse", WHOLE_REPLAYS)
 
-    async def Replay(self, request: pb.ReplayRequest, call: Call) -> AsyncIterator[bytes]:
+    def Replay(self, request: pb.ReplayRequest, call: Call) -> AsyncIterator[bytes]:
         """Send the entries that are asked for; then that these were all, or those that come."""
-        if not replay.needs_whole(request):
-            async with contextlib.aclosing(self._pages(request)) as pages:
-                async for message in pages:
-                    yield message
-            return
-        with self._whole.place():
-            async with contextlib.aclosing(self._selected(request)) as messages:
-                async for message in messages:
-                    yield message
+        if replay.needs_whole(request):
+            return self._selected(request)
+        return self._followed(request) if request.follow else self._pages(request)
 
-    async def _pages(self, request: pb.ReplayRequest) -> AsyncGenerator[bytes, None]:
-        """Read a page and send it, until there is none; to follow is to wait then, and read on."""
-        feed, shared, commits, threads, idle_seconds = self._following
-        apart = functools.partial(asyncio.get_running_loop().run_in_executor, threads)
+    async def _pages(self, request: pb.ReplayRequest) -> AsyncIterator[bytes]:
+        """Read a page and send it, until there is none."""
+        feed = self._following.feed
+        apart = functools.partial(
+            asyncio.get_running_loop().run_in_executor, self._following.threads
+        )
         asked = await apart(feed.begin, request)
-        if request.follow:
-            yield feed.started(asked)
-        after, count, behind, looking = asked.after, 0, True, False
-        with commits.awaited(asked.id) as news:
+        after, count, last = asked.after, 0, False
+        while not last:
+            most = request.limit - count if request.limit else None
+            page = await apart(feed.page, asked, after, most)
+            after, count, last = page.after, count + page.entries, page.last
+            if page.message:
+                yield page.message
+        yield await apart(feed.complete, asked, page, count)
+
+    async def _followed(self, request: pb.ReplayRequest) -> AsyncIterator[bytes]:
+        """Read a page and send it; where there is none, wait until there is."""
+        feed, pages, commits, threads, idle_seconds = self._following
+        loop = asyncio.get_running_loop()
+        asked = await loop.run_in_executor(threads, feed.begin, request)
+        yield feed.started(asked)
+        behind = True
+        with pages.followed(asked) as followed:
+            page = await followed.page(asked.after)
             while True:
-                if request.follow and commits.closed:
+                if page.message:
+                    yield page.message
+                if commits.closed:
                     refuse(
                         pb.ERROR_REASON_SHUTTING_DOWN,
                         "The service is shutting down. Go on from the last cursor.",
                     )
-                # Before the page is read, so that what is committed meanwhile is not missed.
-                news.clear()
-                if request.follow:
-                    page = await shared.page(asked, after, anew=looking)
-                else:
-                    most = request.limit - count if request.limit else None
-                    page = await apart(feed.page, asked, after, most)
-                after, count = page.after, count + page.entries
-                if page.message:
-                    yield page.message
-                looking = False
+                after = page.after
                 if not page.last:
                     behind = True
+                    page = await followed.page(after)
                     continue
-                if not request.follow:
-                    yield await apart(feed.complete, asked, page, count)
-                    return
                 if behind:
-                    yield await apart(feed.caught_up, asked, after)
-                    behind = False
-                try:
-                    async with asyncio.timeout(idle_seconds):
-                        await news.wait()
-                except TimeoutError:
-                    behind = looking = True  # in case that nobody rang, and to say so
+                    yield await followed.caught_up(after)
+                more = await followed.more(after, idle_seconds)
+                behind = more is None  # that all was sent is said again, in case nobody rang
+                page = more or await followed.page(after, anew=True)
 
-    async def _selected(self, request: pb.ReplayRequest) -> AsyncGenerator[bytes, None]:
+    async def _selected(self, request: pb.ReplayRequest) -> AsyncIterator[bytes]:
         """Send those entries of the whole record that are asked for."""
-        selection, computed_at = await asyncio.get_running_loop().run_in_executor(
-            self._threads, self._selection, request
-        )
-        for message in replay.messages(selection, computed_at):
-            yield message
+        with self._whole.place():
+            selection, computed_at = await asyncio.get_running_loop().run_in_executor(
+                self._threads, self._selection, request
+            )
+            for message in replay.messages(selection, computed_at):
+                yield message
 
     async def GetCheckpoint(
         self, request: pb.GetCheckpointRequest, call: Call
