@@ -34,6 +34,7 @@ from pourparler.build import (
     topic,
     topic_status,
 )
+from pourparler.calls import group
 from pourparler.client import Client, History, Watch
 from pourparler.errors import (
     AlreadyExists,
@@ -53,6 +54,7 @@ from pourparler.errors import (
     TooLarge,
     TrustError,
     TrustStoreUnusable,
+    Unauthenticated,
     Unavailable,
     VersionMismatch,
     Violation,
@@ -81,6 +83,7 @@ __all__ = [
     "TooLarge",
     "TrustError",
     "TrustStoreUnusable",
+    "Unauthenticated",
     "Unavailable",
     "Verdict",
     "VersionMismatch",
@@ -98,6 +101,7 @@ __all__ = [
     "departure",
     "disclosure",
     "document",
+    "group",
     "milestone",
     "milestone_closing",
     "money",

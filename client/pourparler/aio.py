@@ -19,7 +19,7 @@ from pourparler.build import Common, opening
 from pourparler.calls import Budget, Progress, Watching
 from pourparler.checkpoint import VerifierKey
 from pourparler.exporting import Exporting
-from pourparler.recording import Asked, Unanswered
+from pourparler.recording import Asked, Batch, Unanswered
 from pourparler.trust import Check, trusting, version_of
 from pourparler.v1.audit_service_pb2_grpc import AuditServiceStub
 from pourparler.v1.negotiation_service_pb2_grpc import NegotiationServiceStub
@@ -43,6 +43,7 @@ class _Stubs(NamedTuple):
     receipts: Any  # responses as bytes
     replays: Any  # entries as records
     sessions: Any  # responses as bytes
+    batches: Any  # responses as bytes
 
 
 class Client:
@@ -132,11 +133,41 @@ class Client:
         validate_only: bool = False,
     ) -> pb.Receipt:
         """Record a group of entries: all of them or, when any is refused, none."""
-        return await self._record(
-            calls.record_request(
-                name, drafts, request_id, expected_version, validate_only=validate_only
-            )
+        request = calls.group(
+            name,
+            *drafts,
+            request_id=request_id,
+            expected_version=expected_version,
+            validate_only=validate_only,
         )
+        return await self._record(request)
+
+    async def record_batch(
+        self, groups: Iterable[pb.RecordRequest]
+    ) -> list[pb.Receipt | errors.PourparlerError]:
+        """Record groups of any negotiations, each on its own: `record_batch([group(name, ...)])`.
+
+        It gives, in the order of the groups, the receipt of each or the error with which it has
+        failed; whatever becomes of one, the others are recorded. They are sent in calls of at most
+        1,000 drafts or 1 MiB, each of which has the timeout to itself. When the service stays away,
+        all that is left fails.
+        """
+        batch = Batch(groups, self._timeout)
+        while (request := batch.request()) is not None:
+            call = self._stubs().batches(request, timeout=batch.left())
+            try:
+                await self._take_outcomes(batch, await call)
+            except errors.PourparlerError as error:
+                batch.failed(error)
+            except grpc.aio.AioRpcError as failure:
+                batch.failed(errors.of_call(failure))
+            except asyncio.CancelledError:
+                self._check_given_up()
+                raise
+            finally:
+                call.cancel()  # whoever awaits it may be cancelled
+            await asyncio.sleep(batch.pause())
+        return batch.outcomes()
 
     def session(self, *, in_turn: bool = False) -> "Session":
         """Record many groups without waiting for the receipt of each before the next: a context.
@@ -146,7 +177,7 @@ class Client:
         again, as with any call, and what it can never answer fails alone. With `in_turn` all groups
         of a negotiation fail that come after one that has failed.
         """
-        return Session(self._send, self._session_receipt, self._timeout, in_turn=in_turn)
+        return Session(self._send, self._backed, self._timeout, in_turn=in_turn)
 
     async def get(
         self,
@@ -414,15 +445,21 @@ class Client:
             error.request_id = request.request_id
             raise
 
+    async def _take_outcomes(self, batch: Batch, data: bytes) -> None:
+        for group, response, receipt in batch.answered(data):
+            try:
+                batch.succeed(await self._backed(group, response) or receipt)
+            except errors.PourparlerError as error:
+                batch.fail(error)
+
     def _send(self, groups: AsyncIterator[pb.RecordSessionRequest]) -> Any:
         if self._closed:
             raise errors.Cancelled("The client was closed.")
         return self._stubs().sessions(groups)
 
-    async def _session_receipt(
-        self, request: pb.RecordRequest, response: bytes
-    ) -> pb.Receipt | None:
-        if self._trust is None:
+    async def _backed(self, request: pb.RecordRequest, response: bytes) -> pb.Receipt | None:
+        """The receipt, checked; None where there is nothing to check it with."""
+        if self._trust is None or request.validate_only:
             return None
         return await self._checked(self._trust.check_receipt(request, response))
 
@@ -541,6 +578,9 @@ class Client:
                 channel.stream_stream(
                     calls.SESSION, request_serializer=pb.RecordSessionRequest.SerializeToString
                 ),
+                channel.unary_unary(
+                    calls.BATCH, request_serializer=pb.RecordBatchRequest.SerializeToString
+                ),
             )
         return self._connected
 
@@ -627,8 +667,12 @@ class Session:
 
         It waits for room only: the receipt, or the error, will be in the future that it gives.
         """
-        request = calls.record_request(
-            name, drafts, request_id, expected_version, validate_only=validate_only
+        request = calls.group(
+            name,
+            *drafts,
+            request_id=request_id,
+            expected_version=expected_version,
+            validate_only=validate_only,
         )
         answer: asyncio.Future[pb.Receipt] = asyncio.get_running_loop().create_future()
         if self._task is None:
@@ -726,8 +770,7 @@ class Session:
         error: errors.PourparlerError | None = None
         try:
             response, receipt = recording.receipt(data)
-            if not asked.request.validate_only:
-                receipt = await self._receipt(asked.request, response) or receipt
+            receipt = await self._receipt(asked.request, response) or receipt
         except errors.PourparlerError as failure:
             if recording.is_passing(failure):
                 raise

@@ -55,6 +55,7 @@ STALL = 45.0
 """How long a watch waits for a sign of the service, in seconds; one is due every 15."""
 
 RECORD = "/pourparler.v1.RecordService/Record"
+BATCH = "/pourparler.v1.RecordService/RecordBatch"
 SESSION = "/pourparler.v1.RecordService/RecordSession"
 REPLAY = "/pourparler.v1.AuditService/Replay"
 
@@ -212,15 +213,14 @@ def new_id() -> str:
     return str(uuid.UUID(int=value))
 
 
-def record_request(
+def group(
     name: str,
-    drafts: Iterable[pb.Draft],
-    request_id: str | None,
-    expected_version: int | None,
-    *,
-    validate_only: bool,
+    *drafts: pb.Draft,
+    request_id: str | None = None,
+    expected_version: int | None = None,
+    validate_only: bool = False,
 ) -> pb.RecordRequest:
-    """The request to record a group of entries."""
+    """A group of entries to be recorded, with the request id by which it is recorded only once."""
     return pb.RecordRequest(
         negotiation=negotiation_name(name),
         request_id=request_id or new_id(),

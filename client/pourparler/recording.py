@@ -1,14 +1,14 @@
-"""The groups of a session that have no answer yet: what is sent, failed, or sent again.
+"""The groups of a session or a batch without an answer: what is sent, failed, or sent again.
 
 Pure but for the clock: neither waits nor sends. It belongs to whoever keeps others from it.
 """
 
 import time
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from copy import copy
 from itertools import islice
-from typing import Generic, NamedTuple, Protocol, TypeVar
+from typing import Generic, NamedTuple, Protocol, TypeAlias, TypeVar
 
 from google.protobuf.message import DecodeError
 
@@ -31,9 +31,19 @@ GROUPS = 256
 GROUPS_BYTES = 4 << 20
 """... and with how many bytes no more are taken."""
 
+BATCH_DRAFTS = 1_000
+"""How many drafts the groups of a batch have in all: as many as a service takes ..."""
+
+BATCH_BYTES = 1 << 20
+"""... and how many bytes. A group that is larger is sent alone, to be told so."""
 
 LOOK_SECONDS = 1.0
 """How often it is looked whether the service is late."""
+
+_AWAY = Unavailable | Overloaded | DeadlineExceeded | Cancelled
+_FRAME_BYTES = 6  # at most, around a group in a batch
+
+Outcome: TypeAlias = pb.Receipt | PourparlerError
 
 
 class Answer(Protocol):
@@ -61,8 +71,7 @@ class Asked(NamedTuple, Generic[_Answer]):
     def fail(self, error: Exception) -> None:
         """Tell whoever waits what it has failed with."""
         if isinstance(error, PourparlerError):
-            error = copy(error)  # it may fail others too, whose request ids are others
-            error.request_id = self.request.request_id
+            error = _of(self.request, error)
         if not self.answer.done():
             self.answer.set_exception(error)
 
@@ -172,8 +181,7 @@ class Unanswered(Generic[_Answer]):
         All, where the service is away. Else one of those that were sent, which are sent again one
         by one to see which: gRPC says so of a message that is too large for it.
         """
-        away = Unavailable | Overloaded | DeadlineExceeded | Cancelled
-        if isinstance(error, away):
+        if isinstance(error, _AWAY):
             blamed = list(self._asked)
         elif self._sent <= 1:
             blamed = list(islice(self._asked, 1))
@@ -191,6 +199,111 @@ class Unanswered(Generic[_Answer]):
 
     def _is_in_vain(self, asked: Asked[_Answer]) -> bool:
         return asked.request.negotiation in self._failed
+
+
+class Batch:
+    """Groups that are sent some at a time, and what each has come to.
+
+    Each call has the timeout to itself. What the service could not do for now is sent again.
+    """
+
+    def __init__(
+        self,
+        groups: Iterable[pb.RecordRequest],
+        timeout: float,
+        *,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._timeout = timeout
+        self._clock = clock
+        self._groups = list(groups)
+        self._outcomes: dict[int, Outcome] = {}  # by the places of the groups
+        self._sent: list[int] = []  # in a call, and without an outcome
+        self._next = self._place = 0
+        self._budget = Budget(timeout, clock=clock)
+        self._error: PourparlerError | None = None
+
+    def request(self) -> pb.RecordBatchRequest | None:
+        """The next call; None if there is nothing left to be sent."""
+        if not self._sent:
+            self._begin()
+        if not self._sent:
+            return None
+        return pb.RecordBatchRequest(requests=[self._groups[place] for place in self._sent])
+
+    def left(self) -> float:
+        """The seconds that the call may take."""
+        return self._budget.left()
+
+    def answered(self, data: bytes) -> Iterator[tuple[pb.RecordRequest, bytes, pb.Receipt]]:
+        """Each group of the call that has a receipt, as RecordResponse too; of each, tell more.
+
+        What the others have failed with is noted. Raises ServiceFault.
+        """
+        places, outcomes = tuple(self._sent), _outcomes(data)
+        if len(places) != len(outcomes):
+            raise ServiceFault("The service answered what it was not asked.")
+        for place, response in zip(places, outcomes, strict=True):
+            self._place = place
+            try:
+                receipt = _receipt(response)
+            except PourparlerError as error:
+                if is_passing(error):
+                    self._error = error
+                else:
+                    self._note(_of(self._groups[place], error))
+            else:
+                yield self._groups[place], response, receipt
+
+    def succeed(self, receipt: pb.Receipt) -> None:
+        """The receipt is good."""
+        self._note(receipt)
+
+    def fail(self, error: PourparlerError) -> None:
+        """The receipt is not good. Raises the error if the service did not say whether it is."""
+        if isinstance(error, _AWAY):
+            raise error
+        self._note(_of(self._groups[self._place], error))
+
+    def failed(self, error: PourparlerError) -> None:
+        """The call has failed, or what it was to be checked with."""
+        self._error = error
+
+    def pause(self) -> float:
+        """The seconds to wait before the next call. What is not to be sent again has failed."""
+        error, self._error = self._error, None
+        if error is None:
+            return 0.0
+        pause = self._budget.pause(error)
+        if pause is not None:
+            return pause
+        if isinstance(error, _AWAY):
+            self._sent += range(self._next, len(self._groups))
+            self._next = len(self._groups)
+        self._outcomes.update({one: _of(self._groups[one], error) for one in self._sent})
+        self._sent.clear()
+        return 0.0
+
+    def outcomes(self) -> list[Outcome]:
+        """What each group has come to, in their order, once there is no next call."""
+        return [self._outcomes[place] for place in range(len(self._groups))]
+
+    def _note(self, outcome: Outcome) -> None:
+        self._outcomes[self._place] = outcome
+        self._sent.remove(self._place)
+
+    def _begin(self) -> None:
+        """Take as many groups as go into a call, one at least."""
+        self._budget = Budget(self._timeout, clock=self._clock)
+        drafts = size = 0
+        for place in range(self._next, len(self._groups)):
+            group = self._groups[place]
+            drafts += max(len(group.drafts), 1)
+            size += group.ByteSize() + _FRAME_BYTES
+            if self._sent and (drafts > BATCH_DRAFTS or size > BATCH_BYTES):
+                break
+            self._sent.append(place)
+        self._next += len(self._sent)
 
 
 def in_vain() -> Refused:
@@ -223,6 +336,13 @@ def is_passing(error: PourparlerError) -> bool:
     )
 
 
+def _of(group: pb.RecordRequest, error: PourparlerError) -> PourparlerError:
+    """The error as that of this group: it may fail others too, whose request ids are others."""
+    error = copy(error)
+    error.request_id = group.request_id
+    return error
+
+
 def receipt(data: bytes) -> tuple[bytes, pb.Receipt]:
     """The receipt in a RecordSessionResponse, and the bytes of the RecordResponse that it makes.
 
@@ -232,6 +352,23 @@ def receipt(data: bytes) -> tuple[bytes, pb.Receipt]:
         # On the wire a message is the bytes of a field, and an outcome that is a receipt those of a
         # RecordResponse.
         response = pb.Record.FromString(data).header
+    except DecodeError as error:
+        raise ServiceFault("The answer of the service cannot be read.") from error
+    return response, _receipt(response)
+
+
+def _outcomes(data: bytes) -> Sequence[bytes]:
+    """The bytes of each RecordOutcome in a RecordBatchResponse."""
+    try:
+        # On the wire they are the bytes of a field, which this message has as such.
+        return pb.GetConsistencyProofResponse.FromString(data).hashes
+    except DecodeError as error:
+        raise ServiceFault("The answer of the service cannot be read.") from error
+
+
+def _receipt(response: bytes) -> pb.Receipt:
+    """The receipt in a RecordOutcome. Raises what the group has failed with."""
+    try:
         outcome = pb.RecordOutcome.FromString(response)
     except DecodeError as error:
         raise ServiceFault("The answer of the service cannot be read.") from error
@@ -239,4 +376,4 @@ def receipt(data: bytes) -> tuple[bytes, pb.Receipt]:
         raise of_failure(outcome.failure)
     if not outcome.HasField("receipt"):
         raise ServiceFault("The answer of the service says nothing.")
-    return response, outcome.receipt
+    return outcome.receipt

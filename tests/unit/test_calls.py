@@ -125,8 +125,8 @@ def test_the_id_that_is_given_is_the_id() -> None:
 
 def test_every_request_to_record_has_an_id_of_its_own() -> None:
     yes = statement("Yes.", by="nissan")
-    one = calls.record_request("alliance", [yes], None, None, validate_only=False)
-    other = calls.record_request("negotiations/alliance", [yes], None, 0, validate_only=False)
+    one = calls.group("alliance", yes)
+    other = calls.group("negotiations/alliance", yes, expected_version=0)
 
     assert one.negotiation == other.negotiation == "negotiations/alliance"
     assert uuid.UUID(one.request_id) != uuid.UUID(other.request_id)
