@@ -44,14 +44,24 @@ def sealed(
     """
     facts_salt, facts_written = salt(SALT_BYTES), written(facts)
     words_salt, words_written = salt(SALT_BYTES), written(words)
-    header = pb.EntryHeader(negotiation=negotiation, version=version, format=FORMAT)
+    # To set field by field takes half as long as to construct a message with all of them.
+    header = pb.EntryHeader()
+    header.negotiation = negotiation
+    header.version = version
     header.record_time.CopyFrom(record_time)
-    header.section_digests.append(sha256(facts_salt + facts_written).digest())
-    header.section_digests.append(sha256(words_salt + words_written).digest())
+    header.section_digests.extend(
+        (
+            sha256(facts_salt + facts_written).digest(),
+            sha256(words_salt + words_written).digest(),
+        )
+    )
+    header.format = FORMAT
     header_written = written(header)
-    record = pb.Record(header=header_written, facts=facts_written, words=words_written)
-    record.salts.append(facts_salt)
-    record.salts.append(words_salt)
+    record = pb.Record()
+    record.header = header_written
+    record.salts.extend((facts_salt, words_salt))
+    record.facts = facts_written
+    record.words = words_written
     return Sealed(written(record), leaf_hash(header_written))
 
 
