@@ -6,6 +6,7 @@
     ├── NotFound               no such negotiation, part or version
     ├── AlreadyExists          the id, or the request id, was used before
     ├── VersionMismatch        the negotiation is not at the expected version: read, decide anew
+    ├── Unauthenticated        the service does not know who is calling, or by whose word
     ├── Overloaded             more waits than can be done in time: later
     ├── TooLarge               the request or the answer is larger than is received
     ├── Unavailable            the service cannot be reached, or cannot reach its store
@@ -127,6 +128,12 @@ class VersionMismatch(PourparlerError):
         return _number(self.metadata.get("version"))
 
 
+class Unauthenticated(PourparlerError):
+    """The service does not know who is calling: what was shown is not enough, or not good."""
+
+    code = "UNAUTHENTICATED"
+
+
 class Overloaded(PourparlerError):
     """More waits than can be done in time; nothing was done."""
 
@@ -219,6 +226,7 @@ _CLASSES: Mapping[str, type[PourparlerError]] = {
     "NOT_FOUND": NotFound,
     "ALREADY_EXISTS": AlreadyExists,
     "ABORTED": VersionMismatch,
+    "UNAUTHENTICATED": Unauthenticated,
     "UNAVAILABLE": Unavailable,
     "DEADLINE_EXCEEDED": DeadlineExceeded,
     "CANCELLED": Cancelled,
