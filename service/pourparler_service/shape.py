@@ -32,6 +32,7 @@ WORDS_OF_ALL = frozenset({"sources", "author", "speaker_described", "occurred_ve
 
 _COLLECTION = "negotiations/"
 _DIGEST = re.compile(r"sha256:[0-9a-fA-F]{64}")
+_DIGEST_RULE = "'sha256:' and 64 hexadecimal digits"
 _LANGUAGE = re.compile(r"[A-Za-z]{1,8}(?:-[A-Za-z0-9]{1,8}){0,8}")
 _MEDIA_TYPE = re.compile(r"[\w.+-]{1,64}/[\w.+-]{1,64}(?:; ?[\w-]{1,64}=[\w.+-]{1,64})?", re.ASCII)
 
@@ -176,13 +177,9 @@ def _check_words(found: Findings, draft: pb.Draft) -> None:
     for name in taken.needed:
         if is_missing(words, name):
             require(found, f"words.{name}")
-    _check_digest(found, words.digest, "words.digest")
+    _match(found, _DIGEST, words.digest, "words.digest", _DIGEST_RULE)
     for place, source in enumerate(words.sources[:]):
-        _check_digest(found, source.digest, f"words.sources[{place}].digest")
-
-
-def _check_digest(found: Findings, digest: str, path: str) -> None:
-    _match(found, _DIGEST, digest, path, "'sha256:' and 64 hexadecimal digits")
+        _match(found, _DIGEST, source.digest, f"words.sources[{place}].digest", _DIGEST_RULE)
 
 
 def _match(found: Findings, pattern: re.Pattern[str], value: str, path: str, wanted: str) -> None:
