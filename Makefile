@@ -32,9 +32,9 @@ test: setup ## run the tests, with coverage
 	@echo "== test: pytest, with coverage"
 	@$(RUN) pytest -n auto --cov --cov-report=term
 
-bench: setup ## measure, against what gRPC carries and against the usual way; BENCH="--help" tells more
-	@echo "== bench: a table here, and all of it in $(BUILD)/bench"
-	@$(RUN) tests.bench $(BENCH)
+bench: setup $(BUILD)/rival/installed ## measure, against what gRPC carries and against the usual way; BENCH="--help" tells more
+	@echo "== bench: tables here, and all of it in $(BUILD)/bench"
+	@$(RUN) tests.bench --tools $(BUILD)/rival/bin/python $(BENCH)
 
 check: check-format check-lint check-types check-storeys check-contract check-stubs ## check format, lint, types, storeys, contract and stubs
 
@@ -82,6 +82,7 @@ lock: ## resolve the versions anew, into locks/
 	@$(BUILD)/lock/bin/python $(PIP) install uv==$(UV)
 	@$(call resolve,--all-extras --group develop pyproject.toml,locks/develop.txt)
 	@$(call resolve,--group stubs,locks/stubs.txt)
+	@$(call resolve,--group bench,locks/bench.txt)
 
 clean: ## remove what make made
 	rm -rf $(VENV) $(BUILD)
@@ -102,6 +103,12 @@ $(BUILD)/generator/installed: locks/stubs.txt
 	@echo "== setup: the stub generator, with the versions of $<"
 	@$(call environment,$(BUILD)/generator)
 	@$(BUILD)/generator/bin/python $(PIP) install --require-hashes --no-deps --requirement $<
+	@touch $@
+
+$(BUILD)/rival/installed: locks/bench.txt
+	@echo "== setup: what is measured beside ours, with the versions of $<"
+	@$(call environment,$(BUILD)/rival)
+	@$(BUILD)/rival/bin/python $(PIP) install --require-hashes --no-deps --requirement $<
 	@touch $@
 
 # $(call environment,FOLDER): a virtual environment there, unless it stands already.
