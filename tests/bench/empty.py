@@ -1,11 +1,13 @@
 """The ceiling: what gRPC in Python carries at all, on a server that is set up as ours is.
 
-A method says by its name what it answers: `/empty/Unary-SIZE`, `/empty/Stream-COUNT-SIZE`.
+A method says by its name what it answers: `/empty/Unary-SIZE`; `/empty/Stream-COUNT-SIZE`;
+`/empty/Session-SIZE`, a message for each; `/empty/Watch`, what is given to `/empty/Push`.
 """
 
 import asyncio
 import signal
 import sys
+from collections.abc import AsyncIterator
 from typing import Any
 
 import grpc
@@ -14,15 +16,21 @@ import uvloop
 from pourparler_service.server import options
 from pourparler_service.settings import Settings
 
+WATCHING = b"watching"
+"""What a watcher is sent at first."""
+
 _Context = grpc.aio.ServicerContext[bytes, bytes]
 
 
 class _Empty(grpc.GenericRpcHandler):
     """Answers with zeros, having done nothing."""
 
+    def __init__(self) -> None:
+        self._next: asyncio.Future[bytes] = asyncio.get_running_loop().create_future()
+
     def service(self, handler_call_details: Any) -> "grpc.RpcMethodHandler[bytes, bytes] | None":
         kind, *numbers = handler_call_details.method.removeprefix("/empty/").split("-")
-        *counts, size = map(int, numbers)
+        *counts, size = map(int, numbers or ["0"])
         answer = bytes(size)
 
         async def unary(request: bytes, context: _Context) -> bytes:
@@ -32,9 +40,31 @@ class _Empty(grpc.GenericRpcHandler):
             for _ in range(counts[0]):
                 await context.write(answer)
 
-        if kind == "Unary":
-            return grpc.unary_unary_rpc_method_handler(unary)
-        return grpc.unary_stream_rpc_method_handler(stream)
+        async def session(requests: AsyncIterator[bytes], context: _Context) -> None:
+            async for _ in requests:
+                await context.write(answer)
+
+        async def watch(request: bytes, context: _Context) -> None:
+            await context.write(WATCHING)
+            while True:
+                await context.write(await asyncio.shield(self._next))
+
+        async def push(request: bytes, context: _Context) -> bytes:
+            pushed, self._next = self._next, asyncio.get_running_loop().create_future()
+            pushed.set_result(request)
+            return bytes(1)
+
+        match kind:
+            case "Unary":
+                return grpc.unary_unary_rpc_method_handler(unary)
+            case "Session":
+                return grpc.stream_stream_rpc_method_handler(session)
+            case "Watch":
+                return grpc.unary_stream_rpc_method_handler(watch)
+            case "Push":
+                return grpc.unary_unary_rpc_method_handler(push)
+            case _:
+                return grpc.unary_stream_rpc_method_handler(stream)
 
 
 async def _serve() -> None:

@@ -5,7 +5,45 @@ The machine's speed drifts: a ratio is taken within a round, and then the median
 
 import statistics
 from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 from typing import NamedTuple
+
+
+class Means(NamedTuple):
+    """What there is to measure with."""
+
+    folder: Path
+    """Where the servers keep their data: on the disk that is to be measured."""
+    seconds: float
+    """How long a run takes, where it is a rate of calls."""
+    quick: bool = False
+    """Whether the longest records are to be shorter: to see that all of it works."""
+    tools: Path | None = None
+    """The Python that has the packages of locks/bench.txt. None: UmaDB is left out."""
+    casino: Path | None = None
+    """The folder of the corpus CaSiNo. None: its import is left out."""
+
+
+class Taken(NamedTuple):
+    """What one run of a contender came to."""
+
+    value: float
+    median_ms: float | None = None
+    """Of its calls, in milliseconds, if calls are what it made."""
+    p99_ms: float | None = None
+
+
+def taken(value: float, latencies: Sequence[float]) -> Taken:
+    """A figure, and how long the calls took behind it, in seconds."""
+    ordered = sorted(latencies)
+    if not ordered:
+        return Taken(value)
+    return Taken(value, statistics.median(ordered) * 1_000, percentile(ordered, 99) * 1_000)
+
+
+def percentile(ordered: Sequence[float], part: int) -> float:
+    """The value below which so many in a hundred of these are."""
+    return ordered[min(len(ordered) * part // 100, len(ordered) - 1)]
 
 
 class Aim(NamedTuple):
@@ -26,28 +64,48 @@ class Aim(NamedTuple):
 class Workload(NamedTuple):
     """One thing that is measured, done by several contenders."""
 
+    key: str
+    """Its name for programs, which stays."""
     name: str
     unit: str
-    contenders: Mapping[str, Callable[[], float]]
+    contenders: Mapping[str, Callable[[], Taken]]
     yardstick: str
     """The contender to whom the others are put in relation."""
     aims: Sequence[Aim] = ()
+    less_is_more: bool = False
+    """Whether it is a time or a size."""
+    most_rounds: int | None = None
+    """Where a round takes long: how many are enough. The round that is not counted is left out."""
 
 
 class Measured(NamedTuple):
     """What the rounds of a workload gave."""
 
     workload: Workload
-    values: Mapping[str, Sequence[float]]
+    runs: Mapping[str, Sequence[Taken]]
+
+    def values(self, contender: str) -> list[float]:
+        """The figures of a contender's rounds."""
+        return [run.value for run in self.runs[contender]]
 
     def median(self, contender: str) -> float:
         """The median of a contender's rounds."""
-        return statistics.median(self.values[contender])
+        return statistics.median(self.values(contender))
 
     def ratio(self, contender: str, against: str) -> float:
         """How many times the one contender's figure is of another's."""
-        pairs = zip(self.values[contender], self.values[against], strict=True)
+        pairs = zip(self.values(contender), self.values(against), strict=True)
         return statistics.median(one / other for one, other in pairs)
+
+    def latency(self, contender: str) -> tuple[float, float] | None:
+        """The median and the 99th percentile of a contender's calls, in milliseconds."""
+        timed = [run for run in self.runs[contender] if run.median_ms is not None]
+        if not timed:
+            return None
+        return (
+            statistics.median(run.median_ms or 0 for run in timed),
+            statistics.median(run.p99_ms or 0 for run in timed),
+        )
 
     def reached(self, aim: Aim) -> float:
         """What there is to be held against an aim."""
@@ -59,17 +117,12 @@ class Measured(NamedTuple):
         """All of it, for a JSON file."""
         workload = self.workload
         return {
+            "key": workload.key,
             "workload": workload.name,
             "unit": workload.unit,
+            "less_is_more": workload.less_is_more,
             "yardstick": workload.yardstick,
-            "contenders": {
-                name: {
-                    "median": self.median(name),
-                    "ratio": self.ratio(name, workload.yardstick),
-                    "rounds": list(values),
-                }
-                for name, values in self.values.items()
-            },
+            "contenders": {name: self._reported(name) for name in self.runs},
             "aims": [
                 {
                     "contender": aim.contender,
@@ -83,45 +136,27 @@ class Measured(NamedTuple):
             ],
         }
 
+    def _reported(self, name: str) -> dict[str, object]:
+        median_ms, p99_ms = self.latency(name) or (None, None)
+        return {
+            "median": self.median(name),
+            "ratio": self.ratio(name, self.workload.yardstick),
+            "rounds": self.values(name),
+            "median_ms": median_ms,
+            "p99_ms": p99_ms,
+        }
+
 
 def measure(workload: Workload, rounds: int) -> Measured:
     """Let the contenders run in turn; a round before the first one is not counted."""
-    values: dict[str, list[float]] = {name: [] for name in workload.contenders}
-    for number in range(rounds + 1):
+    runs: dict[str, list[Taken]] = {name: [] for name in workload.contenders}
+    most = workload.most_rounds
+    for number in range(rounds + 1) if most is None else range(1, min(rounds, most) + 1):
         for name, run in workload.contenders.items():
-            value = run()
+            one = run()
             if number:
-                values[name].append(value)
-    return Measured(workload, values)
-
-
-_WIDTHS = (26, 12, 26, 14)
-
-
-def table(measured: Measured) -> str:
-    """A few lines for the terminal."""
-    workload = measured.workload
-    lines = [f"{workload.name} [{workload.unit}]"]
-    for name, values in measured.values.items():
-        shown = (
-            name,
-            figure(measured.median(name)),
-            f"{figure(min(values))} to {figure(max(values))}",
-            f"x {measured.ratio(name, workload.yardstick):.3g}",
-        )
-        first, *others = (one.rjust(width) for one, width in zip(shown, _WIDTHS, strict=True))
-        lines.append("  " + first.strip().ljust(_WIDTHS[0]) + "".join(others))
-    for aim in workload.aims:
-        reached = measured.reached(aim)
-        of = "" if aim.against is None else f" x {aim.against}"
-        sought = [
-            f"{word} {figure(value)}"
-            for word, value in (("at least", aim.at_least), ("at most", aim.at_most))
-            if value is not None
-        ]
-        met = "met" if aim.is_met_by(reached) else "MISSED"
-        lines.append(f"  aim: {aim.contender} {' and '.join(sought)}{of}: {figure(reached)}, {met}")
-    return "\n".join(lines)
+                runs[name].append(one)
+    return Measured(workload, runs)
 
 
 def figure(value: float) -> str:

@@ -6,13 +6,12 @@ import itertools
 import random
 import time
 from collections.abc import Callable, Iterator, Sequence
-from pathlib import Path
 
 from pourparler import v1 as pb
 from pourparler.audit import Auditor, Verdict
 from pourparler.proof import Tree, check_consistency, check_inclusion, leaf_hash
 from tests.bench import talks, wire
-from tests.bench.measure import Aim, Workload
+from tests.bench.measure import Aim, Means, Taken, Workload
 from tests.bench.servers import EMPTY, OURS, servers
 from tests.signing import KEY, SIGNER
 
@@ -25,7 +24,7 @@ _SHORT_ONES = 100
 _WITHIN_LOGARITHM = 17 / 4
 
 
-def audit_workloads() -> Iterator[Workload]:
+def audit_workloads(_: Means) -> Iterator[Workload]:
     """The audit of a record against what it cannot do without."""
     id_ = talks.of_length(AUDITED)
     records = [one.data for one in talks.records(id_, AUDITED)]
@@ -34,16 +33,17 @@ def audit_workloads() -> Iterator[Workload]:
     recorded = pb.Entry.FromString(records[-1]).header.record_time
     checkpoint = SIGNER.checkpoint(id_, AUDITED, tree.root(), recorded)
 
-    def audit() -> float:
+    def audit() -> Taken:
         began = time.perf_counter()
         auditor = Auditor(id_, [KEY.verifier_key])
         auditor.read(lambda: records)
         verdict = auditor.finish(checkpoint).verdict
         rate = AUDITED / (time.perf_counter() - began)
         assert verdict is Verdict.SOUND
-        return rate
+        return Taken(rate)
 
     yield Workload(
+        "audit",
         f"audit of {AUDITED:,} entries in memory ({size:,} bytes)",
         "entries a second",
         {_FLOOR: lambda: _floor(records), "audit": audit},
@@ -52,7 +52,7 @@ def audit_workloads() -> Iterator[Workload]:
     )
 
 
-def _floor(records: Sequence[bytes]) -> float:
+def _floor(records: Sequence[bytes]) -> Taken:
     """Parse each record both ways, and hash what has to be hashed: sections, leaf, node."""
     began = time.perf_counter()
     node = bytes(32)
@@ -64,35 +64,37 @@ def _floor(records: Sequence[bytes]) -> float:
         hashlib.sha256(salts[1] + record.words).digest()
         leaf = hashlib.sha256(b"\0" + record.header).digest()
         node = hashlib.sha256(b"\1" + node + leaf).digest()
-    return len(records) / (time.perf_counter() - began)
+    return Taken(len(records) / (time.perf_counter() - began))
 
 
-def workloads(folder: Path, seconds: float) -> Iterator[Workload]:
+def workloads(means: Means) -> Iterator[Workload]:
     """Receipts and proofs over the wire at each length, and the checks of proofs by the client."""
     histories = {talks.of_length(length): length for length in LENGTHS}
     short = min(LENGTHS)
     # Short records do not stay short if all appends go to one.
     histories |= {f"{talks.of_length(short)}-{place:04}": short for place in range(_SHORT_ONES)}
-    with servers(folder, histories) as at:
+    with servers(means.folder, histories) as at:
 
-        def took(method: str, bodies: Iterator[bytes]) -> float:
+        def took(method: str, bodies: Iterator[bytes]) -> Taken:
             some = itertools.islice(bodies, _CALLS)
-            return wire.run(at.ours, method, some, seconds=seconds).milliseconds
+            return wire.run(at.ours, method, some, seconds=means.seconds).by_time()
 
-        def nothing() -> float:
-            bodies = itertools.islice(_inclusions(short), _CALLS)
-            return wire.run(at.empty, "/empty/Unary-0", bodies, seconds=seconds).milliseconds
+        def nothing() -> Taken:
+            some = itertools.islice(_inclusions(short), _CALLS)
+            return wire.run(at.empty, "/empty/Unary-0", some, seconds=means.seconds).by_time()
 
         for name, (method, bodies_at) in _CALLED.items():
-            contenders: dict[str, Callable[[], float]] = {EMPTY: nothing}
+            contenders: dict[str, Callable[[], Taken]] = {EMPTY: nothing}
             for length in LENGTHS:
                 contenders[_at(length)] = functools.partial(took, method, bodies_at(length))
             yield Workload(
+                name.replace(" ", "-"),
                 f"{name}, by one caller, {OURS}",
                 "ms",
                 contenders,
                 _at(short),
                 [Aim(_at(max(LENGTHS)), _at(short), at_most=_WITHIN_LOGARITHM)],
+                less_is_more=True,
             )
     yield from _checks()
 
@@ -104,15 +106,20 @@ def _checks() -> Iterator[Workload]:
         for length in LENGTHS
     }
     for name, checks in (("inclusion", _check_inclusions), ("consistency", _check_consistencies)):
-        contenders: dict[str, Callable[[], float]] = {
+        contenders: dict[str, Callable[[], Taken]] = {
             _at(length): functools.partial(checks, tree) for length, tree in trees.items()
         }
         yield Workload(
-            f"{name} proof checked by the client", "microseconds", contenders, _at(min(LENGTHS))
+            f"{name}-checked",
+            f"{name} proof checked by the client",
+            "microseconds",
+            contenders,
+            _at(min(LENGTHS)),
+            less_is_more=True,
         )
 
 
-def _check_inclusions(tree: Tree) -> float:
+def _check_inclusions(tree: Tree) -> Taken:
     some, size, root = random.Random(tree.size), tree.size, tree.root()  # noqa: S311 - any will do
     indexes = [some.randrange(size) for _ in range(_CALLS)]
     given = [
@@ -122,17 +129,17 @@ def _check_inclusions(tree: Tree) -> float:
     began = time.perf_counter()
     for leaf, index, proof in given:
         check_inclusion(leaf, index, size, proof, root)
-    return (time.perf_counter() - began) / _CALLS * 1_000_000
+    return Taken((time.perf_counter() - began) / _CALLS * 1_000_000)
 
 
-def _check_consistencies(tree: Tree) -> float:
+def _check_consistencies(tree: Tree) -> Taken:
     some, size, root = random.Random(tree.size), tree.size, tree.root()  # noqa: S311 - any will do
     earlier = [some.randint(1, size) for _ in range(_CALLS)]
     given = [(old, tree.root(old), tree.prove_consistency(old, size)) for old in earlier]
     began = time.perf_counter()
     for old, old_root, proof in given:
         check_consistency(old, old_root, size, root, proof)
-    return (time.perf_counter() - began) / _CALLS * 1_000_000
+    return Taken((time.perf_counter() - began) / _CALLS * 1_000_000)
 
 
 def _at(length: int) -> str:

@@ -1,6 +1,7 @@
 """The negotiations that are measured: two parties, then statements of 256 bytes."""
 
 from collections.abc import Iterator, Mapping
+from itertools import chain, islice, zip_longest
 from pathlib import Path
 
 from google.protobuf.timestamp_pb2 import Timestamp
@@ -19,6 +20,8 @@ OPENING = (opened(), joined("acme"), joined("bolt"))
 TEXT = "We could go to twelve, if the delivery is by May and the penalty falls. ".ljust(256, ".")
 
 RECORD = "/pourparler.v1.RecordService/Record"
+BATCH = "/pourparler.v1.RecordService/RecordBatch"
+SESSION = "/pourparler.v1.RecordService/RecordSession"
 STATE = "/pourparler.v1.NegotiationService/GetNegotiation"
 REPLAY = "/pourparler.v1.AuditService/Replay"
 CHECKPOINT = "/pourparler.v1.AuditService/GetCheckpoint"
@@ -32,6 +35,11 @@ _BATCH = 5_000
 def of_length(length: int) -> str:
     """The id of a negotiation that has so many entries from the beginning."""
     return f"of-{length}"
+
+
+def of_many(negotiations: int, length: int) -> dict[str, int]:
+    """So many negotiations, each of this length, by their ids."""
+    return {f"of-many-{place:05}": length for place in range(negotiations)}
 
 
 def statement(number: int) -> pb.Draft:
@@ -49,16 +57,20 @@ def openings(name: str, negotiations: int) -> Iterator[bytes]:
         ).SerializeToString()
 
 
-def statements(name: str, negotiations: int = 1, *, first: int = 0) -> Iterator[bytes]:
-    """Requests without end: one statement each, in one negotiation after the other."""
-    return appends(f"{name}-{_PLACE}", negotiations, first=first)
+def statements(
+    name: str, negotiations: int = 1, *, first: int = 0, drafts: int = 1
+) -> Iterator[bytes]:
+    """Requests without end, for one negotiation after the other, of one statement or more each."""
+    return appends(f"{name}-{_PLACE}", negotiations, first=first, drafts=drafts)
 
 
-def appends(id_: str, negotiations: int = 1, *, first: int = 0) -> Iterator[bytes]:
-    """Requests without end: one statement each, each for the negotiation of this id."""
-    draft = statement(int(_NUMBER))
+def appends(id_: str, negotiations: int = 1, *, first: int = 0, drafts: int = 1) -> Iterator[bytes]:
+    """Requests without end, each for the negotiation of this id, of one statement or more each."""
+    each = [statement(int(_NUMBER)) for _ in range(drafts)]
+    for place, draft in enumerate(each[1:], 1):
+        draft.facts.statement_recorded.statement_id += f"-{place:03}"
     request = pb.RecordRequest(
-        negotiation=f"negotiations/{id_}", request_id=f"r-{_NUMBER}", drafts=[draft]
+        negotiation=f"negotiations/{id_}", request_id=f"r-{_NUMBER}", drafts=each
     )
     form = request.SerializeToString().replace(b"%", b"%%")
     form = form.replace(f"-{_NUMBER}".encode(), b"-%(number)08d")
@@ -88,18 +100,22 @@ def records(id_: str, length: int) -> Iterator[Stored]:
         yield Stored(id_, version, str(kind.descriptor.full_name), data)
 
 
-def fill(folder: Path, histories: Mapping[str, int]) -> None:
-    """Make a data folder with negotiations of these ids and lengths."""
+STORED_BYTES = max(len(one.data) for one in records("of-some", 4))
+"""How many bytes are stored of a statement."""
+
+
+def fill(folder: Path, histories: Mapping[str, int], *, in_turn: bool = False) -> None:
+    """Make a data folder with negotiations of these ids and lengths.
+
+    One after the other, or with an entry of each in turn.
+    """
+    each = [records(id_, length) for id_, length in histories.items()]
+    stored = chain.from_iterable(zip_longest(*each) if in_turn else each)
     with Folder(folder) as opened_folder:
         write_key(KEY, opened_folder.path / "signing.key")
         store = open_store(opened_folder.path, {})
         try:
-            for id_, length in histories.items():
-                batch: list[Stored] = []
-                for record in records(id_, length):
-                    batch.append(record)
-                    if len(batch) == _BATCH or record.version == length:
-                        store.append(batch)
-                        batch = []
+            while batch := list(islice(stored, _BATCH)):
+                store.append([one for one in batch if one is not None])
         finally:
             store.close()

@@ -8,7 +8,7 @@ It keeps less than Pourparler does: no proof, no provenance, no request ids.
 import signal
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -29,6 +29,7 @@ from pourparler.v1 import (
 from tests.bench import talks
 
 _THREADS = 10
+_PAGE = 10  # the library has no larger ones unless it is told to
 _ATTEMPTS = 10_000
 _SECONDS_BETWEEN_ATTEMPTS = 0.001
 
@@ -90,6 +91,16 @@ class Negotiations(Application[UUID]):
         found: Negotiation = self.repository.get(Negotiation.create_id(name))
         return found
 
+    def history(self, name: str) -> Iterator[Any]:
+        """The events of a negotiation, or of all in the order in which they were recorded."""
+        if name != "negotiations/-":
+            yield from self.events.get(Negotiation.create_id(name))
+            return
+        after = 0
+        while page := self.notification_log.select(after + 1, limit=_PAGE):
+            yield from map(self.mapper.to_domain_event, page)
+            after = page[-1].id
+
 
 class _Servicer(
     record_service_pb2_grpc.RecordServiceServicer,
@@ -120,8 +131,7 @@ class _Servicer(
         return pb.GetNegotiationResponse(negotiation=state)
 
     def Replay(self, request: Any, context: Any) -> Iterator[pb.ReplayResponse]:
-        for one in self._negotiations.events.get(Negotiation.create_id(request.name)):
-            found: Any = one
+        for found in self._negotiations.history(request.name):
             entry = pb.Entry()
             entry.header.version = found.originator_version
             entry.header.record_time.FromDatetime(found.timestamp)
@@ -132,7 +142,7 @@ class _Servicer(
             yield pb.ReplayResponse(entries=[entry])
 
 
-def _serve(folder: Path, lengths: list[int]) -> None:
+def _serve(folder: Path, histories: Mapping[str, int]) -> None:
     folder.mkdir(parents=True)
     negotiations = Negotiations(
         {
@@ -140,9 +150,9 @@ def _serve(folder: Path, lengths: list[int]) -> None:
             "SQLITE_DBNAME": str(folder / "usual.sqlite"),
         }
     )
-    for length in lengths:
+    for id_, length in histories.items():
         drafts = [talks.statement(number) for number in range(length - len(talks.OPENING))]
-        negotiations.record(f"negotiations/{talks.of_length(length)}", [*talks.OPENING, *drafts])
+        negotiations.record(f"negotiations/{id_}", [*talks.OPENING, *drafts])
     server = grpc.server(ThreadPoolExecutor(_THREADS), options=[("grpc.so_reuseport", 0)])
     servicer_type: Any = _Servicer  # its other methods are left to gRPC, which says so
     servicer = servicer_type(negotiations)
@@ -160,4 +170,5 @@ def _serve(folder: Path, lengths: list[int]) -> None:
 
 
 if __name__ == "__main__":
-    _serve(Path(sys.argv[1]), [int(one) for one in sys.argv[2:]])
+    given = [one.partition("=") for one in sys.stdin.readline().split()]
+    _serve(Path(sys.argv[1]), {id_: int(length) for id_, _, length in given})

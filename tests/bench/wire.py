@@ -5,22 +5,26 @@ which h2load cannot: every statement has an id of its own. Frames are those of R
 """
 
 import gc
+import selectors
 import socket
-import statistics
 import time
 from collections import deque
 from collections.abc import Iterator
-from typing import NamedTuple
+from contextlib import ExitStack, contextmanager
+from typing import NamedTuple, Self
+
+from tests.bench.measure import Taken, taken
 
 _PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
 _DATA, _HEADERS, _RST_STREAM, _SETTINGS, _PING, _GOAWAY, _WINDOW_UPDATE = 0, 1, 3, 4, 6, 7, 8
 _END_STREAM, _ACK, _END_HEADERS = 1, 1, 4
 _FRAME_HEAD, _LONGEST_FRAME = 9, 16_384
 _WINDOW, _WIDEST_WINDOW = 65_535, 2**31 - 1
-_INITIAL_WINDOW_SIZE = 4
+_INITIAL_WINDOW_SIZE, _SETTING = 4, 6
 _RECEIVED = 1 << 20
 _PATIENCE_SECONDS = 120
 _LONGEST_TEXT = 127  # for which one byte tells the length
+_STREAMS = 100  # of one connection: fewer than any server here lets be open at once
 
 PREFIX_BYTES = 5
 """What gRPC puts before each message."""
@@ -47,11 +51,15 @@ class Run(NamedTuple):
             raise RuntimeError(message)
         return self.answered / self.seconds
 
-    @property
-    def milliseconds(self) -> float:
-        """The median time of a call. Raises RuntimeError if anything was refused."""
+    def by_rate(self, each: int = 1) -> Taken:
+        """The rate as a figure, of calls that do so much each. Raises RuntimeError like `rate`."""
+        return taken(self.rate * each, self.latencies)
+
+    def by_time(self) -> Taken:
+        """The median time of a call as a figure, in milliseconds. Raises like `rate`."""
         assert self.rate
-        return statistics.median(self.latencies) * 1_000
+        once = taken(0, self.latencies)
+        return once._replace(value=once.median_ms or 0)
 
 
 def run(
@@ -61,67 +69,128 @@ def run(
 
     A call counts as answered if a message came: refusals come without one.
     """
-    host, _, port = address.rpartition(":")
-    with socket.create_connection((host, int(port)), timeout=_PATIENCE_SECONDS) as connection:
-        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        gc.collect()
-        gc.disable()
-        try:
-            return _Calls(connection, method, bodies).run(callers, seconds)
-        finally:
-            gc.enable()
+    with _undisturbed(), _Calls(address, method, bodies) as calls:
+        return calls.run(callers, seconds)
+
+
+def pump(
+    address: str, method: str, messages: Iterator[bytes], *, under_way: int, seconds: float
+) -> Run:
+    """Send messages on one stream for so many seconds, so many of them unanswered at any time.
+
+    Each is answered by one message; how long that takes is the latency.
+    """
+    with _undisturbed(), _Session(address, method, messages) as session:
+        return session.run(under_way, seconds)
+
+
+def call(address: str, method: str, body: bytes) -> bytes:
+    """The message that answers a call. Raises RuntimeError if none does."""
+    with _Calls(address, method, iter([body]), keep=True) as calls:
+        assert calls.run(1, _PATIENCE_SECONDS).rate
+        return bytes(calls.kept[PREFIX_BYTES:])
+
+
+@contextmanager
+def sent(address: str, method: str, body: bytes) -> Iterator[float]:
+    """When a call was sent, on a connection of its own; at the end of the block it was answered."""
+    with _Calls(address, method, iter([body])) as calls:
+        calls.flush()
+        calls.take()  # the server's settings: it is ready
+        began = calls.start()
+        yield began
+        assert calls.run(0, _PATIENCE_SECONDS).rate
 
 
 def size_of_answer(address: str, method: str, body: bytes) -> int:
-    """How many bytes the message has that answers this call."""
+    """How many bytes the messages have that answer this call, but for the first one's prefix."""
     return run(address, method, iter([body]), seconds=_PATIENCE_SECONDS).size - PREFIX_BYTES
 
 
-class _Calls:
-    """The calls of one connection."""
+@contextmanager
+def _undisturbed() -> Iterator[None]:
+    """No collection of garbage while the block lasts."""
+    gc.collect()
+    gc.disable()
+    try:
+        yield
+    finally:
+        gc.enable()
 
-    def __init__(self, connection: socket.socket, method: str, bodies: Iterator[bytes]) -> None:
-        self._connection = connection
-        self._bodies = bodies
+
+class _Connection:
+    """One connection: frames in and out, and how much the server lets us send."""
+
+    def __init__(self, address: str, method: str) -> None:
+        host, _, port = address.rpartition(":")
+        self.socket = socket.create_connection((host, int(port)), timeout=_PATIENCE_SECONDS)
+        self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        self.out: list[bytes] = []
         self._fields = _fields(method)
         self._stream = -1
-        self._window = _WINDOW  # how much the server lets us send
-        self._held_back: deque[tuple[int, bytes]] = deque()
+        self._window = self._initial_window = _WINDOW
+        self._windows: dict[int, int] = {}  # of the streams on which we are sending
+        self._held_back: deque[tuple[int, bytes, int]] = deque()
         self._unacknowledged = 0
-        self._began: dict[int, float] = {}
-        self._sizes: dict[int, int] = {}
-        self._latencies: list[float] = []
-        self._refused = self._size = 0
-
-    def run(self, callers: int, seconds: float) -> Run:
+        self._rest = b""
         settings = _INITIAL_WINDOW_SIZE.to_bytes(2, "big") + _WIDEST_WINDOW.to_bytes(4, "big")
         widened = (_WIDEST_WINDOW - _WINDOW).to_bytes(4, "big")
-        out = [
-            _PREFACE,
-            _frame(_SETTINGS, 0, settings),
-            _frame(_WINDOW_UPDATE, 0, widened),
-        ]
-        began, cpu = time.perf_counter(), time.process_time()
-        until = began + seconds
-        for _ in range(callers):
-            self._call(out)
-        rest = b""
-        while self._began:
-            if out:
-                self._connection.sendall(b"".join(out))
-                out.clear()
-            received = self._connection.recv(_RECEIVED)
-            if not received:
-                message = "the server hung up"
-                raise RuntimeError(message)
-            rest = self._take(rest + received, out, until)
-        took = time.perf_counter() - began
-        busy = (time.process_time() - cpu) / took
-        answered = len(self._latencies)
-        return Run(answered, self._refused, took, self._size, self._latencies, busy)
+        self.out.append(_PREFACE + _frame(_SETTINGS, 0, settings))
+        self.out.append(_frame(_WINDOW_UPDATE, 0, widened))
 
-    def _take(self, received: bytes, out: list[bytes], until: float) -> bytes:
-        """Read all whole frames, and add what is to be sent; the bytes that are left."""
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.socket.close()
+
+    def came(self, stream: int, data: bytes) -> None:
+        """A part of the messages of a stream came."""
+        raise NotImplementedError
+
+    def ended(self, stream: int) -> None:
+        """The server ended a stream."""
+        raise NotImplementedError
+
+    def begin(self) -> int:
+        """Begin a call: its stream."""
+        self._stream += 2
+        stream = self._stream
+        head = len(self._fields).to_bytes(3, "big") + bytes((_HEADERS, _END_HEADERS))
+        self._held_back.append((stream, head + stream.to_bytes(4, "big") + self._fields, 0))
+        self._windows[stream] = self._initial_window
+        return stream
+
+    def send(self, stream: int, message: bytes, *, last: bool) -> None:
+        """Send a message, as soon as the server lets us."""
+        data = b"\0" + len(message).to_bytes(4, "big") + message
+        number = stream.to_bytes(4, "big")
+        for at in range(0, len(data), _LONGEST_FRAME):
+            part = data[at : at + _LONGEST_FRAME]
+            ends = _END_STREAM if last and at + _LONGEST_FRAME >= len(data) else 0
+            head = len(part).to_bytes(3, "big") + bytes((_DATA, ends)) + number
+            self._held_back.append((stream, head + part, len(part)))
+        self._release()
+
+    def finish(self, stream: int) -> None:
+        """Say that nothing more will be sent on a stream."""
+        head = bytes((0, 0, 0, _DATA, _END_STREAM)) + stream.to_bytes(4, "big")
+        self._held_back.append((stream, head, 0))
+        self._release()
+
+    def flush(self) -> None:
+        """Hand the kernel what is to be sent."""
+        if self.out:
+            self.socket.sendall(b"".join(self.out))
+            self.out.clear()
+
+    def take(self) -> None:
+        """Receive once, and deal with all whole frames."""
+        received = self.socket.recv(_RECEIVED)
+        if not received:
+            message = "the server hung up"
+            raise RuntimeError(message)
+        received = self._rest + received
         begin, end = 0, len(received)
         while end - begin >= _FRAME_HEAD:
             payload = begin + _FRAME_HEAD
@@ -131,50 +200,112 @@ class _Calls:
             kind, flags = received[begin + 3], received[begin + 4]
             stream = int.from_bytes(received[begin + 5 : payload], "big")
             if kind == _DATA:
-                self._sizes[stream] = self._sizes.get(stream, 0) + after - payload
-                self._consumed(after - payload, out)
+                self._consumed(after - payload)
+                self.came(stream, received[payload:after])
             elif kind == _RST_STREAM or (kind == _HEADERS and flags & _END_STREAM):
-                now = time.perf_counter()
-                self._finished(stream, now)
-                if now < until:
-                    self._call(out)
+                self._windows.pop(stream, None)
+                self.ended(stream)
+            elif kind == _WINDOW_UPDATE:
+                self._widen(stream, int.from_bytes(received[payload:after], "big"))
             elif kind == _SETTINGS and not flags & _ACK:
-                out.append(_frame(_SETTINGS, _ACK, b""))
+                self._set(received[payload:after])
             elif kind == _PING and not flags & _ACK:
-                out.append(_frame(_PING, _ACK, received[payload:after]))
-            elif kind == _WINDOW_UPDATE and not stream:
-                self._widen(int.from_bytes(received[payload:after], "big"), out)
+                self.out.append(_frame(_PING, _ACK, received[payload:after]))
             elif kind == _GOAWAY:
                 message = "the server sent us away"
                 raise RuntimeError(message)
             begin = after
-        return received[begin:]
+        self._rest = received[begin:]
 
-    def _call(self, out: list[bytes]) -> None:
+    def _set(self, settings: bytes) -> None:
+        for at in range(0, len(settings), _SETTING):
+            if int.from_bytes(settings[at : at + 2], "big") == _INITIAL_WINDOW_SIZE:
+                window = int.from_bytes(settings[at + 2 : at + _SETTING], "big")
+                for stream in self._windows:
+                    self._windows[stream] += window - self._initial_window
+                self._initial_window = window
+        self.out.append(_frame(_SETTINGS, _ACK, b""))
+        self._release()
+
+    def _widen(self, stream: int, more: int) -> None:
+        if not stream:
+            self._window += more
+        elif stream in self._windows:
+            self._windows[stream] += more
+        self._release()
+
+    def _release(self) -> None:
+        """Send what was held back, in its order, as far as the server lets us."""
+        while self._held_back:
+            stream, frame, size = self._held_back[0]
+            if size:
+                if size > self._window or size > self._windows.get(stream, size):
+                    return
+                self._window -= size
+                if stream in self._windows:
+                    self._windows[stream] -= size
+            self._held_back.popleft()
+            self.out.append(frame)
+
+    def _consumed(self, size: int) -> None:
+        """Let the server send on, long before it would have to wait for us."""
+        self._unacknowledged += size
+        if self._unacknowledged > _WIDEST_WINDOW // 8:
+            self.out.append(_frame(_WINDOW_UPDATE, 0, self._unacknowledged.to_bytes(4, "big")))
+            self._unacknowledged = 0
+
+
+class _Calls(_Connection):
+    """Calls with one message each, many at once."""
+
+    def __init__(
+        self, address: str, method: str, bodies: Iterator[bytes], *, keep: bool = False
+    ) -> None:
+        super().__init__(address, method)
+        self.kept = bytearray()
+        self._keep = keep
+        self._bodies = bodies
+        self._began: dict[int, float] = {}
+        self._sizes: dict[int, int] = {}
+        self._latencies: list[float] = []
+        self._until = self._refused = self._size = 0.0
+
+    def start(self) -> float:
+        """Begin one call: when."""
+        began = time.perf_counter()
+        self._call()
+        self.flush()
+        return began
+
+    def run(self, callers: int, seconds: float) -> Run:
+        """Go on for so many seconds with what has begun, and so many callers more."""
+        began, cpu = time.perf_counter(), time.process_time()
+        self._until = began + seconds
+        for _ in range(callers):
+            self._call()
+        while self._began:
+            self.flush()
+            self.take()
+        took = time.perf_counter() - began
+        busy = (time.process_time() - cpu) / took
+        answered, refused = len(self._latencies), int(self._refused)
+        return Run(answered, refused, took, int(self._size), self._latencies, busy)
+
+    def _call(self) -> None:
         """Begin the next call, unless the bodies have ended."""
         body = next(self._bodies, None)
-        if body is None:
-            return
-        self._stream += 2
-        stream = self._stream.to_bytes(4, "big")
-        size = len(body) + PREFIX_BYTES
-        assert size <= _LONGEST_FRAME
-        head = len(self._fields).to_bytes(3, "big") + bytes((_HEADERS, _END_HEADERS)) + stream
-        data = size.to_bytes(3, "big") + bytes((_DATA, _END_STREAM)) + stream
-        prefix = b"\0" + len(body).to_bytes(4, "big")
-        self._held_back.append((size, b"".join((head, self._fields, data, prefix, body))))
-        self._began[self._stream] = time.perf_counter()
-        self._widen(0, out)
+        if body is not None:
+            stream = self.begin()
+            self._began[stream] = time.perf_counter()
+            self.send(stream, body, last=True)
 
-    def _widen(self, more: int, out: list[bytes]) -> None:
-        """Send what was held back, as far as the server lets us."""
-        self._window += more
-        while self._held_back and self._held_back[0][0] <= self._window:
-            size, frames = self._held_back.popleft()
-            self._window -= size
-            out.append(frames)
+    def came(self, stream: int, data: bytes) -> None:
+        self._sizes[stream] = self._sizes.get(stream, 0) + len(data)
+        if self._keep:
+            self.kept += data
 
-    def _finished(self, stream: int, now: float) -> None:
+    def ended(self, stream: int) -> None:
+        now = time.perf_counter()
         began = self._began.pop(stream)
         size = self._sizes.pop(stream, 0)
         self._size += size
@@ -182,13 +313,132 @@ class _Calls:
             self._latencies.append(now - began)
         else:
             self._refused += 1
+        if now < self._until:
+            self._call()
 
-    def _consumed(self, size: int, out: list[bytes]) -> None:
-        """Let the server send on, long before it would have to wait for us."""
-        self._unacknowledged += size
-        if self._unacknowledged > _WIDEST_WINDOW // 8:
-            out.append(_frame(_WINDOW_UPDATE, 0, self._unacknowledged.to_bytes(4, "big")))
-            self._unacknowledged = 0
+
+class _Session(_Connection):
+    """One call with many messages both ways."""
+
+    def __init__(self, address: str, method: str, messages: Iterator[bytes]) -> None:
+        super().__init__(address, method)
+        self._messages = messages
+        self._sent: deque[float] = deque()  # when, of each that has no answer yet
+        self._part = bytearray()
+        self._open = True
+        self._latencies: list[float] = []
+        self._size = 0
+
+    def run(self, under_way: int, seconds: float) -> Run:
+        began, cpu = time.perf_counter(), time.process_time()
+        until = began + seconds
+        stream = self.begin()
+        sending = True
+        while self._open:
+            while sending and len(self._sent) < under_way:
+                message = next(self._messages, None) if time.perf_counter() < until else None
+                if message is None:
+                    sending = False
+                    self.finish(stream)
+                else:
+                    self._sent.append(time.perf_counter())
+                    self.send(stream, message, last=False)
+            self.flush()
+            self.take()
+        took = time.perf_counter() - began
+        busy = (time.process_time() - cpu) / took
+        answered, refused = len(self._latencies), len(self._sent)
+        return Run(answered, refused, took, self._size, self._latencies, busy)
+
+    def came(self, stream: int, data: bytes) -> None:
+        part = self._part
+        part += data
+        self._size += len(data)
+        now = time.perf_counter()
+        at = 0
+        while len(part) - at >= PREFIX_BYTES:
+            after = at + PREFIX_BYTES + int.from_bytes(part[at + 1 : at + PREFIX_BYTES], "big")
+            if after > len(part):
+                break
+            self._latencies.append(now - self._sent.popleft())
+            at = after
+        del part[:at]
+
+    def ended(self, stream: int) -> None:
+        self._open = False
+
+
+class Watchers:
+    """Many streams that are only listened to, on as many connections as it takes."""
+
+    def __init__(self, address: str, method: str, body: bytes, number: int) -> None:
+        """Open so many streams with this body."""
+        self.number = number
+        self._opened = ExitStack()
+        self._selector = selectors.DefaultSelector()
+        self._connections: list[_Listening] = []
+        for first in range(0, number, _STREAMS):
+            connection = self._opened.enter_context(_Listening(address, method))
+            for _ in range(min(_STREAMS, number - first)):
+                connection.send(connection.begin(), body, last=True)
+            connection.flush()
+            self._selector.register(connection.socket, selectors.EVENT_READ, connection)
+            self._connections.append(connection)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._selector.close()
+        self._opened.close()
+
+    def until(self, mark: bytes) -> float:
+        """When the last of the streams had these bytes. Raises RuntimeError if one never does."""
+        until = time.perf_counter() + _PATIENCE_SECONDS
+        while sum(connection.had(mark) for connection in self._connections) < self.number:
+            ready = self._selector.select(_PATIENCE_SECONDS)
+            if not ready or time.perf_counter() > until:
+                message = "not every stream had what was waited for"
+                raise RuntimeError(message)
+            for key, _ in ready:
+                connection: _Listening = key.data
+                connection.take()
+                connection.flush()
+        now = time.perf_counter()
+        for connection in self._connections:
+            connection.forget()
+        return now
+
+
+class _Listening(_Connection):
+    """The streams of one connection, and what came on each."""
+
+    def __init__(self, address: str, method: str) -> None:
+        super().__init__(address, method)
+        self._came: dict[int, bytes] = {}
+        self._mark = b""
+        self._had: set[int] = set()
+
+    def had(self, mark: bytes) -> int:
+        """On how many streams these bytes came."""
+        if mark != self._mark:
+            self._mark = mark
+            self._had = {stream for stream, data in self._came.items() if mark in data}
+        return len(self._had)
+
+    def forget(self) -> None:
+        """Begin anew with what comes from now on."""
+        self._came.clear()
+        self._mark = b""
+
+    def came(self, stream: int, data: bytes) -> None:
+        self._came[stream] = came = self._came.get(stream, b"") + data
+        if self._mark and self._mark in came:
+            self._had.add(stream)
+
+    def ended(self, stream: int) -> None:
+        message = "the server ended a stream that was to stay"
+        raise RuntimeError(message)
 
 
 def _frame(kind: int, flags: int, payload: bytes) -> bytes:

@@ -1,0 +1,86 @@
+"""UmaDB, a durable event store in Rust: what it is asked, by the client of all and by its own.
+
+Its messages are written by hand, as its gRPC interface has them: an event has type, tags and data.
+It keeps bytes and checks nothing of them: no rules, no state, no digests, no proof, no request ids.
+"""
+
+import itertools
+import json
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+from pourparler.wire import framed
+from tests.bench import wire
+from tests.bench.measure import Taken, taken
+
+APPEND = "/umadb.v1.DCB/Append"
+READ = "/umadb.v1.DCB/Read"
+
+_EVENT_TYPE, _EVENT_TAGS, _EVENT_DATA = 1, 2, 3
+_QUERY, _ITEMS, _ITEM_TAGS = 1, 1, 2
+_TYPE = b"pourparler.v1.StatementRecorded"
+_PROGRAM = Path(__file__).with_name("uma.py")
+_BATCH = 1_000
+# So many callers share a process: with fewer one was faster, with more two.
+_TO_A_PROCESS = 32
+
+
+def appends(data: bytes, negotiations: int) -> Iterator[bytes]:
+    """Requests without end: an event each, of one negotiation after the other."""
+    bodies = [_event(data, f"negotiation-{place}") for place in range(negotiations)]
+    return itertools.cycle(bodies)
+
+
+def fill(address: str, data: bytes, tag: str, length: int) -> None:
+    """Append so many events with a tag."""
+    batch = _event(data, tag) * _BATCH
+    bodies = itertools.repeat(batch, length // _BATCH)
+    assert wire.run(address, APPEND, bodies, seconds=600).rate
+
+
+def read(tag: str) -> bytes:
+    """The request for all events of a tag."""
+    return framed(_QUERY, framed(_ITEMS, framed(_ITEM_TAGS, tag.encode())))
+
+
+def _event(data: bytes, tag: str) -> bytes:
+    event = framed(_EVENT_TYPE, _TYPE) + framed(_EVENT_TAGS, tag.encode())
+    return framed(1, event + framed(_EVENT_DATA, data))
+
+
+def append_by_its_client(
+    tools: Path, address: str, size: int, callers: int, seconds: float
+) -> Taken:
+    """Appends by its Python client, from as many processes as serve it best."""
+    processes = -(-callers // _TO_A_PROCESS)
+    each = [callers // processes, seconds, size]
+    clients = [
+        subprocess.Popen(
+            [tools, _PROGRAM, "append", address, *map(str, each)],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        for _ in range(processes)
+    ]
+    for client in clients:
+        assert client.stdout is not None
+        client.stdout.readline()
+    for client in clients:
+        assert client.stdin is not None
+        client.stdin.write("begin\n")
+        client.stdin.flush()
+    said = [json.loads(client.communicate()[0]) for client in clients]
+    latencies = [one for client in said for one in client["latencies"]]
+    return taken(len(latencies) / max(client["seconds"] for client in said), latencies)
+
+
+def read_by_its_client(tools: Path, address: str, tag: str, length: int) -> Taken:
+    """A read of all events of a tag by its Python client, in events a second."""
+    done = subprocess.run(
+        [tools, _PROGRAM, "read", address, tag], capture_output=True, check=True, text=True
+    )
+    said = json.loads(done.stdout)
+    assert said["events"] == length
+    return Taken(length / said["seconds"])
