@@ -14,10 +14,9 @@ from pourparler_service import replay, shape, tokens
 from pourparler_service.log import Log
 from pourparler_service.refusal import refuse
 from pourparler_service.sealing import unseal
-from pourparler_service.store import Store, Stored
+from pourparler_service.store import Store
 from pourparler_service.tokens import Tokens
 
-_STEP = 64  # how many entries are read at once: of the longest ones, as many as memory should hold
 _MOST_LOOKED_AT = 4_096
 _KEPT_PAGES = 64
 _WOKEN = 64  # how many who wait are woken in one turn of the loop: others have theirs in between
@@ -91,28 +90,33 @@ class Feed:
     def page(self, asked: Asked, after: int, most: int | None) -> Page:
         """The next entries that meet the filters, as many as a page has and at most so many."""
         batch: list[bytes] = []
-        size = looked_at = 0
+        entries = size = looked_at = 0
+        plain = not _is_filtered(asked.request)
         while True:
-            found = self._read(asked, after)
-            for place, stored in found:
-                if place > asked.upto:
-                    return self._page(asked, batch, after, last=True)
-                if self._meets(asked.request, stored):
-                    if most is not None and len(batch) >= most:
+            rows, last = self._store.rows(
+                asked.id,
+                after=after,
+                upto=asked.upto,
+                limit=replay.BATCH_ENTRIES,
+                size=replay.BATCH_BYTES,
+            )
+            for place, id_, data in rows:
+                if plain or self._meets(asked.request, id_, data):
+                    if entries == most:
                         return self._page(asked, batch, after, last=True, limited=True)
-                    if batch and (
-                        len(batch) == replay.BATCH_ENTRIES
-                        or size + len(stored.data) > replay.BATCH_BYTES
+                    if entries and (
+                        entries == replay.BATCH_ENTRIES or size + len(data) > replay.BATCH_BYTES
                     ):
                         return self._page(asked, batch, after, last=False)
-                    batch.append(framed(pb.ReplayResponse.ENTRIES_FIELD_NUMBER, stored.data))
-                    size += len(stored.data)
+                    batch.append(_head(len(data)))
+                    batch.append(data)
+                    entries += 1
+                    size += len(data)
                 after = place
-            looked_at += len(found)
-            # Over all, fewer may come than there are.
-            if not found or (asked.id and len(found) < _STEP):
+            looked_at += len(rows)
+            if last:
                 return self._page(asked, batch, after, last=True)
-            if looked_at >= _MOST_LOOKED_AT:
+            if looked_at >= _MOST_LOOKED_AT or entries == replay.BATCH_ENTRIES != most:
                 return self._page(asked, batch, after, last=False)
 
     def started(self, asked: Asked) -> bytes:
@@ -142,31 +146,33 @@ class Feed:
         message = pb.ReplayResponse(complete=complete, cursor=self._cursor(asked, page.after))
         return message.SerializeToString()
 
-    def _read(self, asked: Asked, after: int) -> list[tuple[int, Stored]]:
-        if not asked.id:
-            return self._store.scan(after, _STEP)
-        found = self._store.read(asked.id, after=after, upto=asked.upto, limit=_STEP)
-        return [(stored.version, stored) for stored in found]
-
-    def _meets(self, request: pb.ReplayRequest, stored: Stored) -> bool:
-        # Without a filter nothing is parsed.
-        if not (request.entry_types or request.bases or request.participant_ids):
-            return True
-
+    def _meets(self, request: pb.ReplayRequest, id_: str, data: bytes) -> bool:
         def target(version: int) -> pb.Entry | None:
-            found = self._store.read(stored.negotiation, after=version - 1, upto=version)
+            found = self._store.read(id_, after=version - 1, upto=version)
             return unseal(found[0].data) if found else None
 
-        return replay.meets(unseal(stored.data), request, target)
+        return replay.meets(unseal(data), request, target)
 
     def _page(
         self, asked: Asked, batch: list[bytes], after: int, *, last: bool, limited: bool = False
     ) -> Page:
         rest = pb.ReplayResponse(cursor=self._cursor(asked, after)).SerializeToString()
-        return Page(b"".join(batch) + rest if batch else b"", len(batch), after, last, limited)
+        message = b"".join((*batch, rest)) if batch else b""
+        return Page(message, len(batch) // 2, after, last, limited)
 
     def _cursor(self, asked: Asked, after: int) -> str:
         return self._tokens.write(after, asked.query)
+
+
+def _is_filtered(request: pb.ReplayRequest) -> bool:
+    """Whether entries have to be parsed to know which are asked for."""
+    return bool(request.entry_types or request.bases or request.participant_ids)
+
+
+@functools.lru_cache(4_096)
+def _head(size: int) -> bytes:
+    """What stands in a message before an entry of so many bytes."""
+    return framed(pb.ReplayResponse.ENTRIES_FIELD_NUMBER, bytes(size)).removesuffix(bytes(size))
 
 
 class Commits:

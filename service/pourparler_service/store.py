@@ -32,6 +32,22 @@ Permanent. No id of a negotiation has a colon.
 """
 
 _FULL = 2
+_MAPPED = 64  # how many entries are read at once where their bytes cannot be counted before
+
+_OF_ONE = (
+    "SELECT originator_version, originator_id, state FROM stored_events WHERE originator_id = ?"
+    " AND originator_version > ? AND originator_version <= ? ORDER BY originator_version"
+)
+_OF_ALL = (
+    "SELECT rowid, originator_id, state FROM stored_events WHERE originator_id NOT GLOB ?"
+    " AND rowid > ? AND rowid <= ? ORDER BY rowid"
+)
+
+Row = tuple[int, str, bytes]
+"""A stored entry: its place, the id of its negotiation, and the bytes of its Record.
+
+A place is a version of one negotiation, a position over all of them.
+"""
 
 
 class Stored(NamedTuple):
@@ -44,6 +60,13 @@ class Stored(NamedTuple):
     version: int
     topic: str
     data: bytes
+
+
+class Rows(NamedTuple):
+    """Entries one after the other, and whether there are no more of them."""
+
+    rows: Sequence[Row]
+    last: bool
 
 
 class StoreUnavailableError(Exception):
@@ -201,6 +224,42 @@ class Store:
                     return entries
                 after = found[-1].id
             return []
+
+    def rows(self, negotiation: str, *, after: int, upto: int, limit: int, size: int) -> Rows:
+        """The next entries above the place `after`, up to and including `upto`, as bytes.
+
+        Of all negotiations where the id is empty, without what stands beside the entries. There are
+        at most so many, and none after those that have `size` bytes together.
+        """
+        recorder, mapper = self._reads.recorder, self._reads.mapper
+        if (
+            not isinstance(recorder, SQLiteApplicationRecorder)
+            or mapper.compressor
+            or mapper.cipher
+        ):
+            return self._mapped(negotiation, after, upto, min(limit, _MAPPED))
+        statement, whose = (_OF_ONE, negotiation) if negotiation else (_OF_ALL, f"{COPIES}*")
+        rows: list[Row] = []
+        with _as_unavailable(), recorder.datastore.transaction(commit=False) as connected:
+            cursor = connected.sqlite_cursor
+            cursor.row_factory = None
+            # Row by row, so that memory never holds more of them than are wanted.
+            for row in cursor.execute(statement, (whose, after, upto)):
+                rows.append(row)
+                size -= len(row[2])
+                if size <= 0 or len(rows) == limit:
+                    return Rows(rows, last=False)
+        return Rows(rows, last=True)
+
+    def _mapped(self, negotiation: str, after: int, upto: int, limit: int) -> Rows:
+        """The same through the library, which knows of other databases, and deciphers."""
+        if negotiation:
+            read = self.read(negotiation, after=after, upto=upto, limit=limit)
+            rows = [(one.version, negotiation, one.data) for one in read]
+            return Rows(rows, last=len(rows) < limit)
+        found = self.scan(after, limit)
+        rows = [(place, one.negotiation, one.data) for place, one in found if place <= upto]
+        return Rows(rows, last=not found or len(rows) < len(found))
 
     def position(self) -> int:
         """The position of the last entry; 0 if there is none."""

@@ -84,6 +84,53 @@ def test_entries_of_all_negotiations_come_in_the_order_of_their_commits(store: S
     assert store.scan(store.position(), 10) == []
 
 
+def test_rows_are_the_bytes_of_entries_by_version(store: Store) -> None:
+    store.append([*records("a", 1, 5), *records("b", 1, 2)])
+
+    rows, last = store.rows("a", after=1, upto=4, limit=10, size=1_000)
+
+    assert (rows, last) == ([(2, "a", b"2"), (3, "a", b"3"), (4, "a", b"4")], True)
+    assert store.rows("a", after=1, upto=5, limit=2, size=1_000) == (rows[:2], False)
+    assert store.rows("none", after=0, upto=5, limit=2, size=1_000) == ([], True)
+
+
+def test_rows_of_all_negotiations_come_by_position_without_what_stands_beside_them(
+    store: Store,
+) -> None:
+    store.append([*records("a", 1, 2), *records("copies:c", 1, 1), *records("b", 1, 2)])
+    scanned = [(place, one.negotiation, one.data) for place, one in store.scan(0, 10)]
+
+    first = store.rows("", after=0, upto=store.position(), limit=3, size=1_000)
+    rest = store.rows("", after=first.rows[-1][0], upto=store.position(), limit=3, size=1_000)
+
+    assert [*first.rows, *rest.rows] == scanned
+    assert [(id_, data) for _, id_, data in scanned] == [
+        ("a", b"1"),
+        ("a", b"2"),
+        ("b", b"1"),
+        ("b", b"2"),
+    ]
+    assert store.rows("", after=0, upto=scanned[1][0], limit=9, size=1_000) == (scanned[:2], True)
+    assert store.rows("", after=store.position(), upto=1 << 62, limit=9, size=1) == ([], True)
+
+
+def test_no_more_rows_are_read_than_there_is_room_for(tmp_path: Path) -> None:
+    store = open_store(tmp_path, {})
+    store.append(
+        [
+            Stored("a", version, "pourparler.v1.StatementRecorded", bytes(100))
+            for version in (1, 2, 3)
+        ]
+    )
+
+    read = [
+        len(store.rows("a", after=0, upto=3, limit=3, size=size).rows) for size in (1, 101, 900)
+    ]
+
+    store.close()
+    assert read == [1, 2, 3]
+
+
 def test_an_empty_store_is_at_position_0(store: Store) -> None:
     assert store.position() == 0
     assert store.scan(0, 10) == []

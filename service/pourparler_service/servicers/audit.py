@@ -57,20 +57,26 @@ class AuditServicer:
         return self._followed(request) if request.follow else self._pages(request)
 
     async def _pages(self, request: pb.ReplayRequest) -> AsyncIterator[bytes]:
-        """Read a page and send it, until there is none."""
+        """Read a page and send it, until there is none; the next is read while one is sent."""
         feed = self._following.feed
         apart = functools.partial(
             asyncio.get_running_loop().run_in_executor, self._following.threads
         )
         asked = await apart(feed.begin, request)
-        after, count, last = asked.after, 0, False
-        while not last:
-            most = request.limit - count if request.limit else None
-            page = await apart(feed.page, asked, after, most)
-            after, count, last = page.after, count + page.entries, page.last
-            if page.message:
-                yield page.message
-        yield await apart(feed.complete, asked, page, count)
+        most, count = request.limit or None, 0
+        reading = apart(feed.page, asked, asked.after, most)
+        try:
+            while not (page := await reading).last:
+                count += page.entries
+                most = request.limit - count if request.limit else None
+                reading = apart(feed.page, asked, page.after, most)
+                if page.message:
+                    yield page.message
+        finally:
+            reading.cancel()
+        if page.message:
+            yield page.message
+        yield await apart(feed.complete, asked, page, count + page.entries)
 
     async def _followed(self, request: pb.ReplayRequest) -> AsyncIterator[bytes]:
         """Read a page and send it; where there is none, wait until there is."""
