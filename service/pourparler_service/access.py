@@ -96,12 +96,6 @@ class Callers:
         return name.caller
 
 
-def caller(peer: str) -> str:
-    """The identity of a caller, by the address of its peer, as entries name it in `recorded_by`."""
-    del peer  # Nothing in it could be believed: everybody on this machine has the same.
-    return ANONYMOUS
-
-
 def host_and_port(address: str) -> tuple[str, int]:
     """The host and port of an address such as `127.0.0.1:50710` or `[::1]:0`.
 
@@ -118,7 +112,7 @@ def host_and_port(address: str) -> tuple[str, int]:
     return host, int(port)
 
 
-def listening(address: str, *, told_apart: bool = False) -> tuple[str, int]:
+def listening(address: str, *, told_apart: bool) -> tuple[str, int]:
     """The host and port of an address that the service may listen at.
 
     Raises AddressError unless it is a loopback address, or callers are told apart.

@@ -8,7 +8,7 @@ import contextlib
 import logging
 import secrets
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection
 from typing import Any, NamedTuple, Never, TypeVar
 
 import grpc
@@ -21,7 +21,7 @@ from google.rpc import error_details_pb2
 from google.rpc.status_pb2 import Status
 
 from pourparler import v1 as pb
-from pourparler_service import access
+from pourparler_service.access import ANONYMOUS
 from pourparler_service.refusal import Refusal, Violation, name_of, refuse, status_of
 from pourparler_service.store import StoreUnavailableError
 
@@ -42,6 +42,7 @@ _RETRY_SECONDS: dict[int, float] = {
     pb.ERROR_REASON_OVERLOADED: 0.5,
     pb.ERROR_REASON_STORE_UNAVAILABLE: 2.0,
     pb.ERROR_REASON_SHUTTING_DOWN: 1.0,
+    pb.ERROR_REASON_TOKEN_KEYS_UNAVAILABLE: 0.5,
 }
 
 _Context = grpc.aio.ServicerContext[Any, Any]
@@ -60,7 +61,7 @@ class Call(NamedTuple):
     caller: str
     deadline: float | None
     name: str = ""
-    """In which it waits its turn: that of the connection, as callers are not told apart."""
+    """In which it waits its turn: the caller's, or the connection's where it is anonymous."""
 
 
 class Limit:
@@ -106,13 +107,18 @@ class Guard:
         streams: int,
         unary_seconds: float,
         request_bytes: int,
+        caller: Callable[[_Context], str],
         on_store_failure: Callable[[], None],
     ) -> None:
-        """Set the limits; `on_store_failure` is told when a call fails because the store did."""
+        """Set the limits; `on_store_failure` is told when a call fails because the store did.
+
+        `caller` tells who calls, or refuses; it is asked before anything of a request is read.
+        """
         self._unary = Limit("calls", unary_calls)
         self._streams = Limit("streams", streams)
         self._unary_seconds = unary_seconds
         self._request_bytes = request_bytes
+        self._caller = caller
         self._on_store_failure = on_store_failure
         self._closing = False
         self._came = 0
@@ -129,23 +135,31 @@ class Guard:
             await asyncio.sleep(_QUIET_SECONDS)
 
     def handlers(
-        self, service: ServiceDescriptor, servicer: object, name: str | None = None
+        self,
+        service: ServiceDescriptor,
+        servicer: object,
+        name: str | None = None,
+        *,
+        for_all: Collection[str] = (),
     ) -> grpc.GenericRpcHandler:
         """The handlers of a service, under its own name or another.
 
+        Its unary methods `for_all` are answered whoever calls, who is not looked at.
         A method that the servicer does not have is left to gRPC, which answers UNIMPLEMENTED.
         """
         return grpc.method_handlers_generic_handler(
             name or service.full_name,
             {
-                method.name: self._handler(method, getattr(servicer, method.name))
+                method.name: self._handler(
+                    method, getattr(servicer, method.name), for_all=method.name in for_all
+                )
                 for method in service.methods
                 if hasattr(servicer, method.name)
             },
         )
 
     def _handler(
-        self, method: MethodDescriptor, call: Callable[..., Any]
+        self, method: MethodDescriptor, call: Callable[..., Any], *, for_all: bool
     ) -> "grpc.RpcMethodHandler[Any, Any]":
         # Without a deserializer the bytes come as they are: gRPC would answer garbage as UNKNOWN.
         if method.client_streaming and not method.server_streaming:
@@ -154,10 +168,14 @@ class Guard:
             return grpc.stream_stream_rpc_method_handler(self._stream_stream(method, call))
         if method.server_streaming:
             return grpc.unary_stream_rpc_method_handler(self._unary_stream(method, call))
-        return grpc.unary_unary_rpc_method_handler(self._unary_unary(method, call))
+        return grpc.unary_unary_rpc_method_handler(self._unary_unary(method, call, for_all=for_all))
 
     def _unary_unary(
-        self, method: MethodDescriptor, call: Callable[[Any, Call], Awaitable[Message | bytes]]
+        self,
+        method: MethodDescriptor,
+        call: Callable[[Any, Call], Awaitable[Message | bytes]],
+        *,
+        for_all: bool,
     ) -> Any:
         request_type = GetMessageClass(method.input_type)
         # A call that changes something is not cut off here: only the writer knows whether it has.
@@ -171,10 +189,11 @@ class Guard:
             self._came += 1
             try:
                 self._check_open()
-                request = self._parsed(request_type, data)
                 deadline = self._deadline(context, self._unary_seconds)
+                known = Call("", deadline) if for_all else self._call(context, deadline)
+                request = self._parsed(request_type, data)
                 with self._unary:
-                    answer = call(request, self._call(context, deadline))
+                    answer = call(request, known)
                     return _bytes(await (_within(deadline, answer) if cut_off else answer))
             except Exception as error:  # noqa: BLE001 - the last one to know
                 await self._failed(method, context, error)
@@ -188,8 +207,8 @@ class Guard:
 
         async def handler(data: bytes, context: _Context) -> None:
             async with self._answering(method, context):
-                request = self._parsed(request_type, data)
                 known = self._call(context, self._deadline(context, None))
+                request = self._parsed(request_type, data)
                 with self._streams.place():
                     await _written(call(request, known), context)
 
@@ -256,8 +275,8 @@ class Guard:
         await _refused(context, refusal)
 
     def _call(self, context: _Context, deadline: float | None) -> Call:
-        peer = context.peer()
-        return Call(access.caller(peer), deadline, peer)
+        caller = self._caller(context)
+        return Call(caller, deadline, context.peer() if caller == ANONYMOUS else caller)
 
     def _parsed(self, request_type: type[Message], data: bytes) -> Message:
         if len(data) > self._request_bytes:

@@ -22,11 +22,14 @@ from grpc_reflection.v1alpha._async import ReflectionServicer
 
 from pourparler import v1 as pb
 from pourparler_service import access
+from pourparler_service.bearer import Bearers
 from pourparler_service.catalogue import Catalogue
+from pourparler_service.certificates import CertificateFilesError, Shown, ShownFiles
 from pourparler_service.copies import Copies
 from pourparler_service.feed import Commits, Feed, Pages
 from pourparler_service.folder import Folder, FolderError
 from pourparler_service.guard import Guard
+from pourparler_service.issuers import IssuerSettingsError, Keyring
 from pourparler_service.keys import KeyFileError, Signer, make_key, read_key, write_key
 from pourparler_service.log import Log
 from pourparler_service.negotiations import Negotiations
@@ -111,6 +114,7 @@ class Rooms:
                 self.witnesses.start()
                 opened.callback(self.witnesses.close)
             self.commits = Commits()
+            self.callers = _callers(settings, opened)
             feed = Feed(store, self.log, tokens)
             pages = Pages(feed, self.commits, replaying)
             self.following = Following(feed, pages, self.commits, replaying, settings.idle_seconds)
@@ -149,6 +153,16 @@ def _signer(settings: Settings, folder: Folder | None, *, begun: bool) -> Signer
     return Signer([read_key(path)])
 
 
+def _callers(settings: Settings, opened: contextlib.ExitStack) -> access.Callers:
+    """Who tells callers apart. Raises IssuerSettingsError."""
+    keyrings = [Keyring(issuer) for issuer in settings.tokens]
+    for keyring in keyrings:
+        keyring.start()
+        opened.callback(keyring.close)
+    bearers = Bearers(keyrings) if keyrings else None
+    return access.Callers(bearers, anonymous=not settings.callers_are_told_apart)
+
+
 def _witnesses(settings: Settings, store: Store, log: Log) -> Witnesses | None:
     """The witnesses that the settings name, if any. Raises WitnessSettingsError."""
     witnesses, required = witnesses_of(settings.witnesses), settings.witnesses_required
@@ -167,7 +181,8 @@ async def _serve(
 ) -> None:
     """Serve until `stop` is set. `started` is told address and keys once calls are taken."""
     with _as_serve_error(settings):
-        host, _ = access.listening(settings.address)
+        told_apart = settings.callers_are_told_apart
+        host, _ = access.listening(settings.address, told_apart=told_apart)
         rooms = Rooms(settings)
     try:
         witnesses = rooms.witnesses
@@ -183,13 +198,14 @@ async def _serve(
             streams=settings.streams,
             unary_seconds=settings.unary_seconds,
             request_bytes=settings.request_bytes,
+            caller=rooms.callers.caller,
             on_store_failure=health.look_soon,
         )
         recording = RecordServicer(rooms.writer, rooms.threads, on_store_failure=health.look_soon)
         server = grpc.aio.server(options=options(settings))
         server.add_generic_rpc_handlers(_handlers(settings, rooms, guard, health, recording))
         with _as_serve_error(settings):
-            port = server.add_insecure_port(settings.address)
+            port = _listen(server, settings)
         await server.start()
         looking = asyncio.create_task(health.keep_looking())
         started(f"[{host}]:{port}" if ":" in host else f"{host}:{port}", rooms.signer)
@@ -210,6 +226,39 @@ async def _serve(
         await asyncio.wait([looking])
     finally:
         rooms.close()
+
+
+def _listen(server: grpc.aio.Server, settings: Settings) -> int:
+    """Listen at the addresses that the settings say; the port of the first. Raises as gRPC does."""
+    if settings.tls is None:
+        return server.add_insecure_port(settings.address)
+    certificate, key, clients = settings.tls
+    apart = settings.certificates_address
+    shown = ShownFiles(certificate, key, None if apart else clients)
+    port = server.add_secure_port(settings.address, _credentials(shown))
+    if apart:
+        access.listening(apart, told_apart=True)
+        server.add_secure_port(apart, _credentials(ShownFiles(certificate, key, clients)))
+    return port
+
+
+def _credentials(files: ShownFiles) -> grpc.ServerCredentials:
+    """What a port shows and asks for: TLS 1.2 or 1.3, by the default of gRPC."""
+
+    def configured(shown: Shown) -> grpc.ServerCertificateConfiguration:
+        pair = (shown.key, shown.certificates)
+        return grpc.ssl_server_certificate_configuration([pair], shown.clients)
+
+    def changed() -> grpc.ServerCertificateConfiguration | None:
+        # Asked before every handshake, on a thread of gRPC's.
+        shown = files.changed()
+        return None if shown is None else configured(shown)
+
+    return grpc.dynamic_ssl_server_credentials(
+        configured(files.first),
+        changed,  # type: ignore[arg-type] # None is for no change; the stubs do not say so
+        require_client_authentication=files.first.clients is not None,
+    )
 
 
 def _handlers(
@@ -235,7 +284,8 @@ def _handlers(
                 rooms.negotiations, rooms.log, rooms.threads, rooms.following, rooms.witnesses
             ),
         ),
-        guard.handlers(_HEALTH, health),
+        # Whoever looks after a service has to be able to ask; a watch would take a place for long.
+        guard.handlers(_HEALTH, health, for_all=("Check",)),
         guard.handlers(_REFLECTION, reflecting),
         guard.handlers(_REFLECTION, reflecting, _REFLECTION_V1),
     )
@@ -268,7 +318,9 @@ def _as_serve_error(settings: Settings) -> Iterator[None]:
     try:
         yield
     except (
+        CertificateFilesError,
         FolderError,
+        IssuerSettingsError,
         KeyFileError,
         StoreSettingsError,
         WitnessSettingsError,
@@ -301,11 +353,29 @@ def serve(settings: Settings) -> None:
         runner.run(until_signalled())
 
 
+def _who_calls(settings: Settings) -> str:
+    """What it means for callers where and how the service listens, told to the operator."""
+    if not settings.callers_are_told_apart:
+        return (
+            "Only this machine can reach it, and everybody on this machine can read and record"
+            " everything: callers are not told apart."
+        )
+    ways = [f"a token of {issuer.name}" for issuer in settings.tokens]
+    if settings.certificates_address:
+        ways.append(f"a certificate, at {settings.certificates_address}")
+    elif settings.tls is not None and settings.tls.clients is not None:
+        # There a certificate is what lets a caller in, and a token only says more.
+        ways = ["a certificate"]
+    return (
+        f"Callers are told apart: they show {' or '.join(ways)}. Whoever is known can read and"
+        " record everything."
+    )
+
+
 def _announce(settings: Settings, address: str, signer: Signer) -> None:
     where = f"data in {settings.data.resolve()}" if settings.data else "data in memory only"
     sys.stdout.write(
-        f"Pourparler serves on {address}, {where}. Only this machine can reach it, and everybody on"
-        " this machine can read and record everything: callers are not told apart yet.\n"
+        f"Pourparler serves on {address}, {where}. {_who_calls(settings)}\n"
         f"Its checkpoints are verified with {' or '.join(map(str, signer.verifier_keys))}\n"
     )
     sys.stdout.flush()

@@ -13,6 +13,7 @@ import grpc
 import pytest
 
 from pourparler import v1 as pb
+from pourparler_service.access import ANONYMOUS
 from pourparler_service.guard import Call, Guard, status_message
 from pourparler_service.refusal import Refusal, Violation
 from pourparler_service.servicers.record import RecordServicer
@@ -74,6 +75,7 @@ async def guarded(**more: Any) -> AsyncIterator[tuple[Guard, grpc.aio.Server]]:
         "streams": 1,
         "unary_seconds": 30.0,
         "request_bytes": 1 << 20,
+        "caller": lambda _: ANONYMOUS,
         "on_store_failure": lambda: None,
     }
     server = grpc.aio.server()

@@ -35,14 +35,14 @@ def test_a_token_is_asked_for_when_there_is_none_or_it_has_expired() -> None:
     given = iter(["one", "two"])
     credentials = Credentials(token=lambda: next(given))
 
-    assert credentials.held is None
+    assert not credentials.held
     assert credentials.shown() == credentials.shown() == (("authorization", "Bearer one"),)
     assert not credentials.renews(Unauthenticated("No.", reason="TOKEN_MALFORMED"))
     assert credentials.shown() == credentials.held
 
     assert credentials.renews(EXPIRED)
 
-    assert credentials.held is None
+    assert not credentials.held
     assert credentials.shown() == (("authorization", "Bearer two"),)
 
 
