@@ -632,13 +632,20 @@ def import_(
 
 @pourparler.command()
 @click.option(
+    "--settings",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="A settings file: see docs/security.md.  [env: POURPARLER_SETTINGS]",
+)
+@click.option(
     "--data", type=click.Path(path_type=Path), help="The data folder.  [env: POURPARLER_DATA]"
 )
 @click.option("--in-memory", is_flag=True, help="Keep nothing: the record goes with the process.")
 @click.option(
     "--address",
     metavar="HOST:PORT",
-    help="Where to listen, loopback only.  [env: POURPARLER_ADDRESS]",
+    help="Where to listen; loopback only, unless callers are told apart."
+    "  [env: POURPARLER_ADDRESS]",
 )
 @click.option(
     "--witness",
@@ -655,6 +662,7 @@ def import_(
     help="How many of them should cosign; else all.  [env: POURPARLER_WITNESSES_REQUIRED]",
 )
 def serve(
+    settings: Path | None,
     data: Path | None,
     address: str | None,
     witnesses: tuple[tuple[str, str], ...],
@@ -666,7 +674,12 @@ def serve(
     if data is not None and in_memory:
         raise click.UsageError("Say --data or --in-memory, not both.")
     return demonstrating.serve(
-        data, address, in_memory=in_memory, witnesses=witnesses, required=required
+        data,
+        address,
+        settings=settings,
+        in_memory=in_memory,
+        witnesses=witnesses,
+        required=required,
     )
 
 

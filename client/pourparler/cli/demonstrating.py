@@ -113,7 +113,7 @@ def _service(data: Path, port: int | None, default_server: str) -> Iterator[str]
         try:
             running = server.running(_settings(data, address))
             found = running.__enter__()
-        except server.ServeError as error:
+        except (server.ServeError, room("settings_file").SettingsError) as error:
             if last == len(addresses):
                 raise click.ClickException(str(error)) from error
             continue
@@ -128,6 +128,7 @@ def serve(
     data: Path | None,
     address: str | None,
     *,
+    settings: Path | None,
     in_memory: bool,
     witnesses: Sequence[tuple[str, str]] = (),
     required: int | None = None,
@@ -135,13 +136,15 @@ def serve(
     """Run the service until it is told to stop."""
     server = room("server")
     said = {}
+    if settings is not None:
+        said["POURPARLER_SETTINGS"] = str(settings)
     if witnesses:
         said["POURPARLER_WITNESSES"] = " ".join(word for witness in witnesses for word in witness)
     if required is not None:
         said["POURPARLER_WITNESSES_REQUIRED"] = str(required)
     try:
         server.serve(_settings(data, address, in_memory=in_memory, said=said))
-    except server.ServeError as error:
+    except (server.ServeError, room("settings_file").SettingsError) as error:
         raise click.ClickException(str(error)) from error
     return 0
 
