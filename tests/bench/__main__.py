@@ -107,7 +107,7 @@ def _asked() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="make bench BENCH=...", description=__doc__)
     parser.add_argument("part", nargs="*", choices=[[], *_PARTS], help="what to measure: all")
     parser.add_argument("--rounds", type=int, default=5, help="whose median counts: 5")
-    parser.add_argument("--seconds", type=float, default=0.8, help="of each run: 0.8")
+    parser.add_argument("--seconds", type=float, default=1.0, help="of each run: 1")
     parser.add_argument(
         "--quick", action="store_true", help="one short round, to see that it works"
     )

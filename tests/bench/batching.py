@@ -31,6 +31,7 @@ def workloads(means: Means) -> Iterator[Workload]:
     with contextlib.ExitStack() as started:
         at = started.enter_context(servers(means.folder))
         raw = started.enter_context(raw_sqlite(means))
+        sizes = {way: _size_of_answer(at.ours, way) for way in _BODIES}
         for negotiations in NEGOTIATIONS:
             over = several(negotiations, "negotiation")
             yield Workload(
@@ -38,7 +39,7 @@ def workloads(means: Means) -> Iterator[Workload]:
                 f"append by one session, {UNDER_WAY} groups under way, over {over}",
                 "entries a second",
                 {
-                    SESSION: _emptily(at.empty, "session", means.seconds),
+                    SESSION: _emptily(at.empty, "session", sizes["session"], means.seconds),
                     OURS: _appending(at.ours, "session", negotiations, means.seconds),
                     RAW: raw,
                 },
@@ -50,7 +51,7 @@ def workloads(means: Means) -> Iterator[Workload]:
                     f"append by batches of {what}, by {_CALLERS} callers, over {over}",
                     "entries a second",
                     {
-                        CALL: _emptily(at.empty, way, means.seconds),
+                        CALL: _emptily(at.empty, way, sizes[way], means.seconds),
                         OURS: _appending(at.ours, way, negotiations, means.seconds),
                         RAW: raw,
                     },
@@ -59,13 +60,13 @@ def workloads(means: Means) -> Iterator[Workload]:
                 )
 
 
-def _emptily(address: str, way: str, seconds: float) -> Callable[[], Taken]:
+def _emptily(address: str, way: str, size: int, seconds: float) -> Callable[[], Taken]:
     """Calls that do nothing, with requests and answers of the same sizes."""
-    answered = _ANSWERED[way]
+    method = f"/empty/Session-{size}" if way == "session" else f"/empty/Unary-{size}"
 
     def append() -> Taken:
         bodies = _BODIES[way]("empty", 1)
-        return _run(address, f"/empty/{answered}", way, bodies, seconds).by_rate(_EACH[way])
+        return _run(address, method, way, bodies, seconds).by_rate(_EACH[way])
 
     return append
 
@@ -90,6 +91,14 @@ def _run(address: str, method: str, way: str, bodies: Iterator[bytes], seconds: 
     if way == "session":
         return wire.pump(address, method, bodies, under_way=UNDER_WAY, seconds=seconds)
     return wire.run(address, method, bodies, callers=_CALLERS, seconds=seconds)
+
+
+def _size_of_answer(address: str, way: str) -> int:
+    """How many bytes the first answer has."""
+    name = f"sized-{way}"
+    open_all(address, name, 1)
+    first = itertools.islice(_BODIES[way](name, 1), 1)
+    return _run(address, _METHODS[way], way, first, 60).size - wire.PREFIX_BYTES
 
 
 def _statements(address: str, id_: str) -> int:
@@ -126,13 +135,6 @@ _BODIES: dict[str, Callable[[str, int], Iterator[bytes]]] = {
 _EACH = {"session": 1, "groups": BATCH, "drafts": BATCH}
 """How many entries a message has."""
 _METHODS = {"session": talks.SESSION, "groups": talks.BATCH, "drafts": talks.RECORD}
-_RECEIPT_BYTES = 1_024
-"""About as many bytes as the receipt of a statement has."""
-_ANSWERED = {
-    "session": f"Session-{_RECEIPT_BYTES}",
-    "groups": f"Unary-{BATCH * _RECEIPT_BYTES}",
-    "drafts": f"Unary-{BATCH * talks.STORED_BYTES}",
-}
 
 
 @contextlib.contextmanager

@@ -18,9 +18,8 @@ from tests.bench.measure import Means, Taken, Workload
 from tests.bench.servers import OURS, servers
 
 _BY_WIRE = f"{OURS}, a session by itself"
-_RECEIPT_BYTES = 800
-"""About as many bytes as the receipt of a line has."""
 _FOREVER = 3_600
+_FIRST = 1_000  # to see how long receipts are
 
 
 def workloads(means: Means) -> Iterator[Workload]:
@@ -29,12 +28,20 @@ def workloads(means: Means) -> Iterator[Workload]:
         return
     lines = list(convert.lines(means.casino))
     with servers(means.folder) as at:
+        first = wire.pump(
+            at.ours,
+            talks.SESSION,
+            _messages(_renamed(lines[:_FIRST], "first")),
+            under_way=UNDER_WAY,
+            seconds=_FOREVER,
+        )
+        size = first.size // first.answered - wire.PREFIX_BYTES
         yield Workload(
             "import",
             f"import of all of CaSiNo ({len(lines):,} entries)",
             "entries a second",
             {
-                SESSION: _pumping(at.empty, f"/empty/Session-{_RECEIPT_BYTES}", lines, "empty"),
+                SESSION: _pumping(at.empty, f"/empty/Session-{size}", lines, "empty"),
                 _BY_WIRE: _pumping(at.ours, talks.SESSION, lines, "by-wire"),
                 OURS: _importing(at.ours, lines, means.folder),
             },

@@ -2,12 +2,15 @@ import hashlib
 import itertools
 import re
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
+from pourparler import Client
 from pourparler import v1 as pb
 from pourparler.wire import framed
 from pourparler_service.server import running
+from pourparler_service.settings import Settings
 from tests.bench import publishing, talks, wire
 from tests.bench.measure import Aim, Measured, Taken, Workload, measure, taken
 
@@ -73,6 +76,19 @@ def test_watchers_are_heard_out_to_the_last(address: str) -> None:
         body = next(talks.statements("met", first=5_000))
         with wire.sent(address, talks.RECORD, body) as began:
             assert watchers.until(b"s-00005000") > began
+
+
+def test_a_filled_folder_is_served(tmp_path: Path) -> None:
+    histories = {"one": 9, "another": 4}
+    talks.fill(tmp_path, histories, in_turn=True)
+    with running(Settings(data=tmp_path, address="127.0.0.1:0")) as filled, Client(filled) as c:
+        entries = [(entry.header.negotiation, entry.header.version) for entry in c.history("-")]
+
+    assert entries[:4] == [("one", 1), ("another", 1), ("one", 2), ("another", 2)]
+    assert {name: entries.count((name, length)) for name, length in histories.items()} == {
+        "one": 1,
+        "another": 1,
+    }
 
 
 def test_a_ratio_is_taken_within_a_round() -> None:
