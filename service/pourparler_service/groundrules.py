@@ -20,12 +20,12 @@ class Look(NamedTuple):
     """A look at one entry to be, after a state."""
 
     state: pb.Negotiation
+    type: EntryType
     facts: pb.Facts
     event: Any
     """What the entry says."""
     words: pb.Words
     record_time: Timestamp
-    type: EntryType
     confided: pb.Visibility
     redacted: bool
     history: History

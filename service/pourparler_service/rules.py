@@ -82,11 +82,11 @@ def check(
         refuse(pb.ERROR_REASON_RESERVED_TO_SERVICE, text, f"facts.{kind}")
     look = Look(
         state=state,
+        type=ENTRY_TYPES[kind],
         facts=facts,
         event=getattr(facts, kind),
         words=draft.words,
         record_time=record_time,
-        type=ENTRY_TYPES[kind],
         confided=facts.visibility,
         redacted=False,
         history=history,
@@ -101,11 +101,11 @@ def _judge(state: pb.Negotiation, judged: Judged) -> None:
     kind = entry.facts.WhichOneof("event") or ""
     look = Look(
         state=state,
+        type=ENTRY_TYPES[kind],
         facts=entry.facts,
         event=getattr(entry.facts, kind),
         words=entry.words,
         record_time=entry.header.record_time,
-        type=ENTRY_TYPES[kind],
         confided=judged.confided,
         redacted=judged.redacted,
         history=tuple,
