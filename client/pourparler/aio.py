@@ -18,6 +18,7 @@ from pourparler.auditing import Auditing
 from pourparler.build import Common, opening
 from pourparler.calls import Budget, Progress, Watching
 from pourparler.checkpoint import VerifierKey
+from pourparler.credentials import Credentials, Metadata
 from pourparler.exporting import Exporting
 from pourparler.recording import Asked, Batch, Unanswered
 from pourparler.trust import Check, trusting, version_of
@@ -33,6 +34,11 @@ if TYPE_CHECKING:
 
 _Request = TypeVar("_Request")
 _Answer = TypeVar("_Answer")
+
+# What grpc.aio says of a stream that the service ends while something is sent, in the place of what
+# the service says of it. Whoever waits a little before sending is told.
+_NOT_SENT = "Internal error from Core"
+_HESITATION = 0.1
 
 
 class _Stubs(NamedTuple):
@@ -61,6 +67,11 @@ class Client:
     receipts and the latest states have to be backed by a signed log that goes on from what was seen
     of it before, or they raise a TrustError. What was seen is remembered in the file `trust_store`,
     which processes may share, or else for as long as this client lasts.
+
+    `root_certificates` are those of the authorities to trust with the service's; `certificate` and
+    `key` are the client's own, and all three are files in PEM. `token` is one, or a callable that
+    gives one: it is asked when there is none, and again when the service says that it has expired.
+    With any of these the connection is TLS: a token is never sent otherwise.
     """
 
     def __init__(
@@ -70,9 +81,14 @@ class Client:
         timeout: float = calls.TIMEOUT,
         keys: Iterable[VerifierKey | str] = (),
         trust_store: Path | str | None = None,
+        root_certificates: Path | str | None = None,
+        certificate: Path | str | None = None,
+        key: Path | str | None = None,
+        token: str | Callable[[], str] | None = None,
     ) -> None:
         self._timeout = timeout
         self._trust = trusting(keys, trust_store)
+        self._credentials = Credentials(root_certificates, certificate, key, token)
         self._target = target
         self._closed = False
         self._connected: _Stubs | None = None
@@ -152,9 +168,10 @@ class Client:
         1,000 drafts or 1 MiB, each of which has the timeout to itself. When the service stays away,
         all that is left fails.
         """
-        batch = Batch(groups, self._timeout)
+        batch = Batch(groups, self._timeout, renews=self._credentials.renews)
         while (request := batch.request()) is not None:
-            call = self._stubs().batches(request, timeout=batch.left())
+            shown = await self._shown()
+            call = self._stubs().batches(request, timeout=batch.left(), metadata=shown)
             try:
                 await self._take_outcomes(batch, await call)
             except errors.PourparlerError as error:
@@ -177,7 +194,10 @@ class Client:
         again, as with any call, and what it can never answer fails alone. With `in_turn` all groups
         of a negotiation fail that come after one that has failed.
         """
-        return Session(self._send, self._backed, self._timeout, in_turn=in_turn)
+        unanswered: Unanswered[asyncio.Future[pb.Receipt]] = Unanswered(
+            self._timeout, in_turn=in_turn, renews=self._credentials.renews
+        )
+        return Session(self._send, self._backed, unanswered)
 
     async def get(
         self,
@@ -375,11 +395,14 @@ class Client:
         elsewhere than the bundle. A longer bundle of the same log extends the copy. It takes as
         long as it takes, whatever the timeout.
         """
-        call = self._stubs().records.Copy(_copying(bundle, keys))
+        shown = await self._shown()
+        call = self._stubs().records.Copy(_copying(bundle, keys), metadata=shown)
         try:
             return await call
         except grpc.aio.AioRpcError as failure:
-            raise errors.of_call(failure) from failure
+            error = errors.of_call(failure)
+            self._credentials.renews(error)  # for the next time: what was read is gone
+            raise error from failure
         except asyncio.CancelledError:
             self._check_given_up()
             raise
@@ -387,9 +410,10 @@ class Client:
             call.cancel()
 
     async def _read(self, under_way: Auditing | Exporting) -> None:
-        budget = Budget(self._timeout)
+        budget = self._budget()
         while True:
-            call = self._stubs().replays(under_way.replay_request())
+            shown = await self._shown()
+            call = self._stubs().replays(under_way.replay_request(), metadata=shown)
             try:
                 async for message in call:
                     under_way.take(_readable(message).records)
@@ -409,6 +433,14 @@ class Client:
                 return
             finally:
                 call.cancel()
+
+    async def _shown(self) -> Metadata:
+        """What goes with a call. To ask for a token may take a while, and is done on a thread."""
+        held = self._credentials.held
+        return await asyncio.to_thread(self._credentials.shown) if held is None else held
+
+    def _budget(self) -> Budget:
+        return Budget(self._timeout, renews=self._credentials.renews)
 
     def _keys(self) -> Iterable[VerifierKey]:
         return self._trust.keys if self._trust is not None else ()
@@ -452,10 +484,11 @@ class Client:
             except errors.PourparlerError as error:
                 batch.fail(error)
 
-    def _send(self, groups: AsyncIterator[pb.RecordSessionRequest]) -> Any:
+    async def _send(self, groups: AsyncIterator[pb.RecordSessionRequest]) -> Any:
+        shown = await self._shown()
         if self._closed:
             raise errors.Cancelled("The client was closed.")
-        return self._stubs().sessions(groups)
+        return self._stubs().sessions(groups, metadata=shown)
 
     async def _backed(self, request: pb.RecordRequest, response: bytes) -> pb.Receipt | None:
         """The receipt, checked; None where there is nothing to check it with."""
@@ -466,9 +499,10 @@ class Client:
     async def _call(
         self, method: grpc.aio.UnaryUnaryMultiCallable[_Request, _Answer], request: _Request
     ) -> _Answer:
-        budget = Budget(self._timeout)
+        budget = self._budget()
         while True:
-            call = method(request, timeout=budget.left())
+            shown = await self._shown()
+            call = method(request, timeout=budget.left(), metadata=shown)
             try:
                 answer = await call
             except grpc.aio.AioRpcError as failure:
@@ -484,9 +518,10 @@ class Client:
     async def _replay(
         self, request: pb.ReplayRequest, progress: Progress
     ) -> AsyncGenerator[pb.Entry, None]:
-        budget = Budget(self._timeout)
+        budget = self._budget()
         while progress.complete is None:
-            call = self._stubs().audits.Replay(request)
+            shown = await self._shown()
+            call = self._stubs().audits.Replay(request, metadata=shown)
             self._streams.add(call)
             try:
                 async with asyncio.timeout(budget.left()):
@@ -510,9 +545,10 @@ class Client:
                 call.cancel()  # the reader may have left
 
     async def _watch(self, place: Watching) -> AsyncGenerator[pb.Entry, None]:
-        budget = Budget(self._timeout)
+        budget = self._budget()
         while True:
-            call = self._stubs().audits.Replay(place.request())
+            shown = await self._shown()
+            call = self._stubs().audits.Replay(place.request(), metadata=shown)
             begun = False
             self._streams.add(call)
             try:
@@ -534,7 +570,7 @@ class Client:
                 self._streams.discard(call)
                 call.cancel()  # the reader may have left
             if begun:
-                budget = Budget(self._timeout)
+                budget = self._budget()
             await self._wait(budget, error)
 
     async def _pause(self, budget: Budget, failure: grpc.aio.AioRpcError) -> None:
@@ -556,12 +592,18 @@ class Client:
         if self._closed and task is not None and not task.cancelling():
             raise errors.Cancelled("The client was closed.") from None
 
+    def _connection(self) -> grpc.aio.Channel:
+        if not self._credentials.secure:
+            return grpc.aio.insecure_channel(self._target, options=calls.CHANNEL_OPTIONS)
+        credentials = grpc.ssl_channel_credentials(*self._credentials.files)
+        return grpc.aio.secure_channel(self._target, credentials, options=calls.CHANNEL_OPTIONS)
+
     def _stubs(self) -> "_Stubs":
         if self._closed:
             raise RuntimeError("This client is closed.")
         if self._connected is None:
             # Not before there is a loop that runs: the channel belongs to it.
-            channel = grpc.aio.insecure_channel(self._target, options=calls.CHANNEL_OPTIONS)
+            channel = self._connection()
             self._connected = _Stubs(
                 channel,
                 RecordServiceStub(channel),
@@ -617,19 +659,15 @@ class Session:
 
     def __init__(
         self,
-        send: Callable[[AsyncIterator[pb.RecordSessionRequest]], Any],
+        send: Callable[[AsyncIterator[pb.RecordSessionRequest]], Awaitable[Any]],
         receipt: Callable[[pb.RecordRequest, bytes], Awaitable[pb.Receipt | None]],
-        timeout: float,
-        *,
-        in_turn: bool,
+        unanswered: Unanswered[asyncio.Future[pb.Receipt]],
     ) -> None:
         self._send = send
         self._receipt = receipt
         self._changed = asyncio.Condition()
-        self._unanswered: Unanswered[asyncio.Future[pb.Receipt]] = Unanswered(
-            timeout, in_turn=in_turn
-        )
-        self._closed = self._given_up = False
+        self._unanswered = unanswered
+        self._closed = self._given_up = self._hesitates = False
         self._stream: object = None
         self._call: Any = None
         self._task: asyncio.Task[None] | None = None
@@ -723,7 +761,7 @@ class Session:
             asked.fail(recording.in_vain())
         self._call = None
         try:
-            self._call = self._send(self._groups(stream))
+            self._call = await self._send(self._groups(stream))
             async for data in self._call:
                 await self._take(data)
         except errors.PourparlerError as error:
@@ -731,6 +769,9 @@ class Session:
         except grpc.aio.AioRpcError as failure:
             ended = errors.of_call(failure)
             is_late = isinstance(ended, errors.Cancelled) and self._unanswered.late
+            self._hesitates = failure.details() == _NOT_SENT
+            if self._hesitates:
+                return recording.cut()
             return recording.late() if is_late else ended
         except asyncio.CancelledError:
             task = asyncio.current_task()
@@ -748,6 +789,8 @@ class Session:
 
     async def _groups(self, stream: object) -> AsyncIterator[pb.RecordSessionRequest]:
         """What is sent on a stream, for as long as it is the one."""
+        if self._hesitates:
+            await asyncio.sleep(_HESITATION)
         while True:
             async with self._changed:
                 while (request := self._to_send(stream)) is None:

@@ -84,9 +84,12 @@ class Budget:
         self,
         seconds: float,
         *,
+        renews: Callable[[PourparlerError], bool] | None = None,
         clock: Callable[[], float] = time.monotonic,
         draw: Callable[[float, float], float] = _DRAW,
     ) -> None:
+        self._renews = renews
+        self._renewed = False
         self._clock = clock
         self._draw = draw
         self._end = clock() + seconds
@@ -100,8 +103,12 @@ class Budget:
         """The seconds to wait before the call is tried again; None if it is not to be.
 
         Tried again are calls that did not reach the service or its store, and those that it asks
-        to be repeated later. All others would fail again, or mean something else by then.
+        to be repeated later; and once, at once, those for which what expired is renewed. All others
+        would fail again, or mean something else by then.
         """
+        if self._renews is not None and self._renews(error):
+            once, self._renewed = not self._renewed, True
+            return 0.0 if once else None
         asked = isinstance(error, Overloaded) and error.retry_after is not None
         if not isinstance(error, Unavailable) and not asked:
             return None

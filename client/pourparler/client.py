@@ -19,6 +19,7 @@ from pourparler.auditing import Auditing
 from pourparler.build import Common, opening
 from pourparler.calls import Budget, Progress, Watching
 from pourparler.checkpoint import VerifierKey
+from pourparler.credentials import Credentials
 from pourparler.exporting import Exporting
 from pourparler.recording import Asked, Batch, Unanswered
 from pourparler.trust import Check, trusting, version_of
@@ -48,6 +49,11 @@ class Client:
     receipts and the latest states have to be backed by a signed log that goes on from what was seen
     of it before, or they raise a TrustError. What was seen is remembered in the file `trust_store`,
     which processes may share, or else for as long as this client lasts.
+
+    `root_certificates` are those of the authorities to trust with the service's; `certificate` and
+    `key` are the client's own, and all three are files in PEM. `token` is one, or a callable that
+    gives one: it is asked when there is none, and again when the service says that it has expired.
+    With any of these the connection is TLS: a token is never sent otherwise.
     """
 
     def __init__(
@@ -57,11 +63,16 @@ class Client:
         timeout: float = calls.TIMEOUT,
         keys: Iterable[VerifierKey | str] = (),
         trust_store: Path | str | None = None,
+        root_certificates: Path | str | None = None,
+        certificate: Path | str | None = None,
+        key: Path | str | None = None,
+        token: str | Callable[[], str] | None = None,
     ) -> None:
         self._timeout = timeout
         self._trust = trusting(keys, trust_store)
+        self._credentials = Credentials(root_certificates, certificate, key, token)
         self._closed = False
-        self._channel = grpc.insecure_channel(target, options=calls.CHANNEL_OPTIONS)
+        self._channel = self._connection(target)
         self._records = RecordServiceStub(self._channel)
         self._negotiations = NegotiationServiceStub(self._channel)
         self._audits = AuditServiceStub(self._channel)
@@ -155,11 +166,12 @@ class Client:
         1,000 drafts or 1 MiB, each of which has the timeout to itself. When the service stays away,
         all that is left fails.
         """
-        batch = Batch(groups, self._timeout)
+        batch = Batch(groups, self._timeout, renews=self._credentials.renews)
         while (request := batch.request()) is not None:
             self._check_open()
             try:
-                response = self._batches(request, timeout=batch.left())
+                shown = self._credentials.shown()
+                response = self._batches(request, timeout=batch.left(), metadata=shown)
                 self._take_outcomes(batch, response)
             except errors.PourparlerError as error:
                 batch.failed(error)
@@ -176,7 +188,10 @@ class Client:
         again, as with any call, and what it can never answer fails alone. With `in_turn` all groups
         of a negotiation fail that come after one that has failed.
         """
-        return Session(self._send, self._backed, self._timeout, in_turn=in_turn)
+        unanswered: Unanswered[Future[pb.Receipt]] = Unanswered(
+            self._timeout, in_turn=in_turn, renews=self._credentials.renews
+        )
+        return Session(self._send, self._backed, unanswered)
 
     def get(
         self,
@@ -372,15 +387,19 @@ class Client:
         self._check_open()
         parts = iter(lambda: bundle.read(calls.PART_BYTES), b"")
         try:
-            return self._records.Copy(calls.copy_requests(parts, keys))
+            shown = self._credentials.shown()
+            return self._records.Copy(calls.copy_requests(parts, keys), metadata=shown)
         except grpc.RpcError as failure:
-            raise errors.of_call(failure) from failure
+            error = errors.of_call(failure)
+            self._credentials.renews(error)  # for the next time: what was read is gone
+            raise error from failure
 
     def _read(self, under_way: Auditing | Exporting) -> None:
-        budget = Budget(self._timeout)
+        budget = self._budget()
         while True:
             self._check_open()
-            call = self._replays(under_way.replay_request())
+            shown = self._credentials.shown()
+            call = self._replays(under_way.replay_request(), metadata=shown)
             try:
                 for message in call:
                     under_way.take(message.records)
@@ -393,6 +412,9 @@ class Client:
                 return
             finally:
                 call.cancel()
+
+    def _budget(self) -> Budget:
+        return Budget(self._timeout, renews=self._credentials.renews)
 
     def _keys(self) -> Iterable[VerifierKey]:
         return self._trust.keys if self._trust is not None else ()
@@ -437,7 +459,7 @@ class Client:
     def _send(self, groups: Iterator[pb.RecordSessionRequest]) -> Any:
         if self._closed:
             raise errors.Cancelled("The client was closed.")
-        return self._sessions(groups)
+        return self._sessions(groups, metadata=self._credentials.shown())
 
     def _backed(self, request: pb.RecordRequest, response: bytes) -> pb.Receipt | None:
         """The receipt, checked; None where there is nothing to check it with."""
@@ -448,21 +470,22 @@ class Client:
     def _call(
         self, method: "grpc.UnaryUnaryMultiCallable[_Request, _Answer]", request: _Request
     ) -> _Answer:
-        budget = Budget(self._timeout)
+        budget = self._budget()
         while True:
             self._check_open()
+            shown = self._credentials.shown()
             try:
-                return method(request, timeout=budget.left())
+                return method(request, timeout=budget.left(), metadata=shown)
             except grpc.RpcError as failure:
                 self._pause(budget, failure)
 
     def _replay(
         self, request: pb.ReplayRequest, progress: Progress
     ) -> Generator[pb.Entry, None, None]:
-        budget = Budget(self._timeout)
+        budget = self._budget()
         while progress.complete is None:
             self._check_open()
-            call = self._audits.Replay(request)
+            call = self._audits.Replay(request, metadata=self._credentials.shown())
             alarm = _Alarm(budget.left(), call.cancel)
             try:
                 for message in call:
@@ -480,10 +503,10 @@ class Client:
                 call.cancel()  # the reader may have left
 
     def _watch(self, place: Watching) -> Generator[pb.Entry, None, None]:
-        budget = Budget(self._timeout)
+        budget = self._budget()
         while True:
             self._check_open()
-            call = self._audits.Replay(place.request())
+            call = self._audits.Replay(place.request(), metadata=self._credentials.shown())
             stall = _Stall(call.cancel)
             begun = False
             try:
@@ -497,7 +520,7 @@ class Client:
                 stall.stop()
                 call.cancel()  # the reader may have left
             if begun:
-                budget = Budget(self._timeout)
+                budget = self._budget()
             self._wait(budget, error)
 
     def _pause(self, budget: Budget, failure: grpc.RpcError) -> None:
@@ -511,6 +534,12 @@ class Client:
         if pause is None:
             raise error from cause
         time.sleep(pause)
+
+    def _connection(self, target: str) -> grpc.Channel:
+        if not self._credentials.secure:
+            return grpc.insecure_channel(target, options=calls.CHANNEL_OPTIONS)
+        credentials = grpc.ssl_channel_credentials(*self._credentials.files)
+        return grpc.secure_channel(target, credentials, options=calls.CHANNEL_OPTIONS)
 
     def _check_open(self) -> None:
         if self._closed:
@@ -629,14 +658,12 @@ class Session:
         self,
         send: Callable[[Iterator[pb.RecordSessionRequest]], Any],
         receipt: Callable[[pb.RecordRequest, bytes], pb.Receipt | None],
-        timeout: float,
-        *,
-        in_turn: bool,
+        unanswered: Unanswered[Future[pb.Receipt]],
     ) -> None:
         self._send = send
         self._receipt = receipt
         self._changed = threading.Condition()  # guards all below
-        self._unanswered: Unanswered[Future[pb.Receipt]] = Unanswered(timeout, in_turn=in_turn)
+        self._unanswered = unanswered
         self._closed = self._given_up = False
         self._stream: object = None
         self._call: Any = None

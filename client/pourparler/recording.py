@@ -21,6 +21,7 @@ from pourparler.errors import (
     PourparlerError,
     Refused,
     ServiceFault,
+    Unauthenticated,
     Unavailable,
     of_failure,
 )
@@ -40,7 +41,7 @@ BATCH_BYTES = 1 << 20
 LOOK_SECONDS = 1.0
 """How often it is looked whether the service is late."""
 
-_AWAY = Unavailable | Overloaded | DeadlineExceeded | Cancelled
+_AWAY = Unavailable | Overloaded | DeadlineExceeded | Cancelled | Unauthenticated
 _FRAME_BYTES = 6  # at most, around a group in a batch
 
 Outcome: TypeAlias = pb.Receipt | PourparlerError
@@ -85,9 +86,15 @@ class Unanswered(Generic[_Answer]):
     """The groups without an answer, in their order; the first of them are sent."""
 
     def __init__(
-        self, timeout: float, *, in_turn: bool, clock: Callable[[], float] = time.monotonic
+        self,
+        timeout: float,
+        *,
+        in_turn: bool,
+        renews: Callable[[PourparlerError], bool] | None = None,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._timeout = timeout
+        self._renews = renews
         self._in_turn = in_turn
         self._clock = clock
         self._asked: deque[Asked[_Answer]] = deque()
@@ -172,14 +179,16 @@ class Unanswered(Generic[_Answer]):
     def pause(self, error: PourparlerError) -> float | None:
         """The seconds to wait before all are sent again, because of this error; None if not to."""
         if self._budget is None:
-            self._budget = Budget(self._timeout - (self._clock() - self._since), clock=self._clock)
+            left = self._timeout - (self._clock() - self._since)
+            self._budget = Budget(left, renews=self._renews, clock=self._clock)
         return self._budget.pause(error)
 
     def blamed(self, error: PourparlerError) -> Iterator[Asked[_Answer]]:
         """Those that an error has failed by which a stream has ended, and is not tried again.
 
-        All, where the service is away. Else one of those that were sent, which are sent again one
-        by one to see which: gRPC says so of a message that is too large for it.
+        All, where the service is away or does not know who calls. Else one of those that were sent,
+        which are sent again one by one to see which: gRPC says so of a message that is too large
+        for it.
         """
         if isinstance(error, _AWAY):
             blamed = list(self._asked)
@@ -212,15 +221,17 @@ class Batch:
         groups: Iterable[pb.RecordRequest],
         timeout: float,
         *,
+        renews: Callable[[PourparlerError], bool] | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._timeout = timeout
+        self._renews = renews
         self._clock = clock
         self._groups = list(groups)
         self._outcomes: dict[int, Outcome] = {}  # by the places of the groups
         self._sent: list[int] = []  # in a call, and without an outcome
         self._next = self._place = 0
-        self._budget = Budget(timeout, clock=clock)
+        self._budget = Budget(timeout, renews=renews, clock=clock)
         self._error: PourparlerError | None = None
 
     def request(self) -> pb.RecordBatchRequest | None:
@@ -294,7 +305,7 @@ class Batch:
 
     def _begin(self) -> None:
         """Take as many groups as go into a call, one at least."""
-        self._budget = Budget(self._timeout, clock=self._clock)
+        self._budget = Budget(self._timeout, renews=self._renews, clock=self._clock)
         drafts = size = 0
         for place in range(self._next, len(self._groups)):
             group = self._groups[place]

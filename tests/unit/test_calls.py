@@ -56,6 +56,20 @@ def test_what_the_service_asks_to_wait_is_waited_and_a_little_more() -> None:
     assert budget.pause(errors.Unavailable("Shutting down.", retry_after=1.0)) == 1.1
 
 
+def test_a_call_is_made_once_more_with_what_is_renewed() -> None:
+    failed = []
+
+    def renews(error: errors.PourparlerError) -> bool:
+        failed.append(error)
+        return isinstance(error, errors.Unauthenticated)
+
+    budget = Budget(60.0, renews=renews, clock=Clock(), draw=longest)
+    expired = errors.Unauthenticated("Expired.")
+
+    assert [budget.pause(error) for error in (GONE, expired, expired)] == [0.05, 0.0, None]
+    assert failed == [GONE, expired, expired]
+
+
 def test_no_pause_goes_beyond_the_time_there_is() -> None:
     clock = Clock()
     budget = Budget(1.0, clock=clock, draw=longest)

@@ -1,8 +1,10 @@
 """What is asked on the command line: points in time, ids, the service to ask."""
 
+import os
 import re
 from collections.abc import Callable
 from datetime import datetime
+from pathlib import Path
 from typing import Any, TypeVar
 
 import click
@@ -14,6 +16,7 @@ from pourparler import v1 as pb
 _Command = TypeVar("_Command", bound=Callable[..., Any])
 
 _HIGHEST = (1 << 64) - 1
+_WORD = re.compile(r"[!-~]+", re.ASCII)
 
 
 _TIME = re.compile(
@@ -103,4 +106,32 @@ def client() -> Client:
     """A client of the service that the command line names, closed when the command ends."""
     context = click.get_current_context()
     options = context.find_root().params
-    return context.with_resource(Client(options["server"], timeout=options["timeout"]))
+    try:
+        made = Client(
+            options["server"],
+            timeout=options["timeout"],
+            root_certificates=options["root_certificates"],
+            certificate=options["certificate"],
+            key=options["certificate_key"],
+            token=_token(options["token_file"]),
+        )
+    except (OSError, ValueError) as error:
+        raise click.ClickException(f"The service cannot be asked so: {error}") from error
+    return context.with_resource(made)
+
+
+def _token(file: str | None) -> str | Callable[[], str] | None:
+    """The token that says who asks. It is not given as an option: others could see it there."""
+    if file is None:
+        return os.environ.get("POURPARLER_TOKEN") or None
+
+    def read() -> str:
+        try:
+            token = Path(file).read_text(encoding="ascii").strip()
+        except (OSError, ValueError) as error:
+            raise click.ClickException(f"The token cannot be read: {error}") from error
+        if not _WORD.fullmatch(token):
+            raise click.ClickException(f"The file {file} has no token, or more than that.")
+        return token
+
+    return read

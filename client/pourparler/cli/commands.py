@@ -60,6 +60,32 @@ EVERYWHERE = "-"
     help="The service to ask.",
 )
 @click.option(
+    "--root-certificates",
+    metavar="FILE",
+    envvar="POURPARLER_ROOT_CERTIFICATES",
+    help="The authorities to trust with its certificate; with this or the next, by TLS."
+    "  [env: POURPARLER_ROOT_CERTIFICATES]",
+)
+@click.option(
+    "--certificate",
+    metavar="FILE",
+    envvar="POURPARLER_CERTIFICATE",
+    help="Your own certificate.  [env: POURPARLER_CERTIFICATE]",
+)
+@click.option(
+    "--certificate-key",
+    metavar="FILE",
+    envvar="POURPARLER_CERTIFICATE_KEY",
+    help="Its key.  [env: POURPARLER_CERTIFICATE_KEY]",
+)
+@click.option(
+    "--token-file",
+    metavar="FILE",
+    envvar="POURPARLER_TOKEN_FILE",
+    help="A file with a token that says who you are, or POURPARLER_TOKEN has the token itself."
+    "  [env: POURPARLER_TOKEN_FILE]",
+)
+@click.option(
     "--timeout",
     metavar="SECONDS",
     type=click.FloatRange(min=0, min_open=True),

@@ -15,6 +15,7 @@ from pourparler.errors import (
     Refused,
     ReplayCut,
     ServiceFault,
+    Unauthenticated,
     Unavailable,
     VersionMismatch,
 )
@@ -33,6 +34,7 @@ _NEXT: tuple[tuple[type[PourparlerError], str], ...] = (
     (Unavailable, _START),
     (DeadlineExceeded, "Try again, or give it longer with --timeout."),
     (Overloaded, "Try again in a while."),
+    (Unauthenticated, "Say who you are with --token-file, or with --certificate and its key."),
     (VersionMismatch, "See what is new with `pourparler history`, and decide anew."),
     (AlreadyExists, "See what is there with `pourparler show`, or choose another id."),
     (InvalidArgument, "Mend it and try again."),
@@ -49,6 +51,8 @@ _NEXT_BY_REASON = {
     "NEGOTIATION_IS_COPY": "Read it with `pourparler show`.",
     "BUNDLE_INVALID": "See all that is wrong with `pourparler verify`.",
     "COPY_DIVERGES": "Write the copy to a bundle of its own with `pourparler export`, too.",
+    "TOKEN_EXPOSED": "Ask by TLS: see --root-certificates.",
+    "TOKEN_KEYS_UNAVAILABLE": "Repeat it in a while.",
     "BASIS_NOT_ALLOWED": "Record what was said with --statement instead.",
 }
 
