@@ -48,8 +48,10 @@ def workloads(means: Means) -> Iterator[Workload]:
                 contenders |= {
                     UMADB: _rival(rivals, callers, negotiations, seconds),
                     BY_ITS_CLIENT: functools.partial(
-                        rival.append_by_its_client,
-                        *(means.tools, rivals, talks.STORED_BYTES, callers, seconds),
+                        rival.by_its_client,
+                        *(means.tools, rivals, "append", str(talks.STORED_BYTES)),
+                        callers=callers,
+                        seconds=seconds,
                     ),
                 }
             aims = aims if callers == _AIMED_AT else []

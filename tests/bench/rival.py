@@ -7,7 +7,7 @@ It keeps bytes and checks nothing of them: no rules, no state, no digests, no pr
 import itertools
 import json
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from pourparler.wire import framed
@@ -21,7 +21,7 @@ _EVENT_TYPE, _EVENT_TAGS, _EVENT_DATA = 1, 2, 3
 _QUERY, _ITEMS, _ITEM_TAGS = 1, 1, 2
 _TYPE = b"pourparler.v1.StatementRecorded"
 _PROGRAM = Path(__file__).with_name("uma.py")
-_BATCH = 1_000
+_BATCH, _FILLERS = 1_000, 4
 # So many callers share a process: with fewer one was faster, with more two.
 _TO_A_PROCESS = 32
 
@@ -32,11 +32,11 @@ def appends(data: bytes, negotiations: int) -> Iterator[bytes]:
     return itertools.cycle(bodies)
 
 
-def fill(address: str, data: bytes, tag: str, length: int) -> None:
-    """Append so many events with a tag."""
-    batch = _event(data, tag) * _BATCH
-    bodies = itertools.repeat(batch, length // _BATCH)
-    assert wire.run(address, APPEND, bodies, seconds=600).rate
+def fill(address: str, data: bytes, tags: Sequence[str], length: int) -> None:
+    """Append so many events with each of these tags."""
+    batch = min(length, _BATCH)
+    bodies = (_event(data, tag) * batch for tag in tags for _ in range(length // batch))
+    assert wire.run(address, APPEND, bodies, callers=_FILLERS, seconds=600).rate
 
 
 def read(tag: str) -> bytes:
@@ -49,18 +49,15 @@ def _event(data: bytes, tag: str) -> bytes:
     return framed(1, event + framed(_EVENT_DATA, data))
 
 
-def append_by_its_client(
-    tools: Path, address: str, size: int, callers: int, seconds: float
+def by_its_client(
+    tools: Path, address: str, what: str, *given: str, callers: int = 1, seconds: float = 0
 ) -> Taken:
-    """Appends by its Python client, from as many processes as serve it best."""
+    """What tests/bench/uma.py does, from as many processes as serve it best, in events a second."""
     processes = -(-callers // _TO_A_PROCESS)
-    each = [callers // processes, seconds, size]
+    each = [what, address, str(callers // processes), str(seconds), *given]
     clients = [
         subprocess.Popen(
-            [tools, _PROGRAM, "append", address, *map(str, each)],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            text=True,
+            [tools, _PROGRAM, *each], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
         )
         for _ in range(processes)
     ]
@@ -72,15 +69,6 @@ def append_by_its_client(
         client.stdin.write("begin\n")
         client.stdin.flush()
     said = [json.loads(client.communicate()[0]) for client in clients]
+    events = sum(client["events"] for client in said)
     latencies = [one for client in said for one in client["latencies"]]
-    return taken(len(latencies) / max(client["seconds"] for client in said), latencies)
-
-
-def read_by_its_client(tools: Path, address: str, tag: str, length: int) -> Taken:
-    """A read of all events of a tag by its Python client, in events a second."""
-    done = subprocess.run(
-        [tools, _PROGRAM, "read", address, tag], capture_output=True, check=True, text=True
-    )
-    said = json.loads(done.stdout)
-    assert said["events"] == length
-    return Taken(length / said["seconds"])
+    return taken(events / max(client["seconds"] for client in said), latencies)

@@ -20,6 +20,7 @@ _LABELS = {
     "as-of-10000": "as of the middle of 10,000 entries",
     "replay-1": "replay of 100,000 entries",
     "replay-1000": "replay of 100,000 of 1,000 negotiations",
+    "replay-short": "replays of 10 entries, 16 callers",
     "watch": "last of 1,000 watchers told",
     "import": "import of CaSiNo",
 }

@@ -86,9 +86,22 @@ def pump(
 
 def call(address: str, method: str, body: bytes) -> bytes:
     """The message that answers a call. Raises RuntimeError if none does."""
+    return messages(address, method, body)[-1]
+
+
+def messages(address: str, method: str, body: bytes) -> list[bytes]:
+    """All messages that answer a call. Raises RuntimeError if none does."""
     with _Calls(address, method, iter([body]), keep=True) as calls:
         assert calls.run(1, _PATIENCE_SECONDS).rate
-        return bytes(calls.kept[PREFIX_BYTES:])
+    return list(_parted(calls.kept))
+
+
+def _parted(kept: bytearray) -> Iterator[bytes]:
+    at = 0
+    while at < len(kept):
+        begin = at + PREFIX_BYTES
+        at = begin + int.from_bytes(kept[at + 1 : begin], "big")
+        yield bytes(kept[begin:at])
 
 
 @contextmanager
