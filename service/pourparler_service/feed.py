@@ -183,6 +183,8 @@ class Commits:
         self._loop = asyncio.get_running_loop()
         self._listeners: dict[str, set[Callable[[], None]]] = {}
         self.closed = False
+        self.number = 0
+        """How often there were new entries."""
 
     def committed(self, ids: Collection[str]) -> None:
         """There are new entries of these negotiations. For the one thread that commits."""
@@ -206,6 +208,7 @@ class Commits:
         self._tell(tuple(self._listeners))
 
     def _tell(self, ids: Collection[str]) -> None:
+        self.number += 1
         for id_ in {*ids, ""}:
             for listener in tuple(self._listeners.get(id_, ())):
                 listener()

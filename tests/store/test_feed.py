@@ -1,6 +1,7 @@
 """Pages are read once for all who follow, and what was read holds until the next commit."""
 
 import asyncio
+import contextlib
 import threading
 from collections.abc import AsyncIterator
 from concurrent.futures import ThreadPoolExecutor
@@ -9,10 +10,12 @@ import pytest
 
 from pourparler import v1 as pb
 from pourparler_service.feed import Asked, Commits, Feed, Page, Pages
+from pourparler_service.guard import Call
 from pourparler_service.keys import Signer, make_key
 from pourparler_service.log import Log
 from pourparler_service.negotiations import Negotiations
 from pourparler_service.refusal import Refusal
+from pourparler_service.servicers.audit import AuditServicer, Following
 from pourparler_service.store import Store, StoreUnavailableError, open_store
 from pourparler_service.tokens import Tokens
 from pourparler_service.writer import Group, Writer
@@ -48,9 +51,9 @@ class Bench:
         self.commits = Commits()
         self.writer = Writer(store, SIGNER, on_commit=self.commits.committed)
         self.quiet = Writer(store, SIGNER)
-        self.feed = CountedFeed(
-            store, Log(store, Negotiations(store), SIGNER), Tokens(b"secret", "log")
-        )
+        self.negotiations = Negotiations(store)
+        self.log = Log(store, self.negotiations, SIGNER)
+        self.feed = CountedFeed(store, self.log, Tokens(b"secret", "log"))
         self.threads = ThreadPoolExecutor(2)
         self.pages = Pages(self.feed, self.commits, self.threads)
         for writer in (self.writer, self.quiet):
@@ -265,3 +268,28 @@ async def test_a_limit_is_the_last_word_even_where_a_page_ends(bench: Bench) -> 
         assert (page.entries, page.limited) == (entries, limited)
     with pytest.raises(Refusal):
         bench.begin(cursor="AAAA")
+
+
+@pytest.mark.parametrize("follow", [False, True])
+async def test_nothing_is_lost_or_doubled_where_it_is_recorded_between_two_pages(
+    bench: Bench, *, follow: bool
+) -> None:
+    await bench.record(opened(), joined("a"), *(said(f"s{n}", "a") for n in range(598)))
+    following = Following(bench.feed, bench.pages, bench.commits, bench.threads, SECONDS)
+    servicer = AuditServicer(bench.negotiations, bench.log, bench.threads, following)
+    replay = servicer.Replay(
+        pb.ReplayRequest(name="negotiations/n", follow=follow), Call("anonymous@loopback", None)
+    )
+    versions: list[int] = []
+    last = 0
+    async with contextlib.aclosing(replay):  # type: ignore[type-var]
+        async for message in replay:
+            said_next = pb.ReplayResponse.FromString(message)
+            versions += [entry.header.version for entry in said_next.entries]
+            if len(versions) in {256, 512}:
+                last += 1
+                await bench.record(said(f"later{last}", "a"))
+            if follow and versions[-1:] == [602]:
+                break
+
+    assert versions == list(range(1, 603 if follow else 601))

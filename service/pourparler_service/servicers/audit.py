@@ -20,6 +20,8 @@ _Answer = TypeVar("_Answer")
 WHOLE_REPLAYS = 64
 """How many replays may be under way that hold the whole record of a negotiation."""
 
+_GIVING_WAY_SECONDS = 0.005
+
 
 class Following(NamedTuple):
     """What replays are made of: pages, threads to read them on, and who tells of more."""
@@ -64,6 +66,7 @@ class AuditServicer:
         )
         asked = await apart(feed.begin, request)
         most, count = request.limit or None, 0
+        number = self._following.commits.number
         reading = apart(feed.page, asked, asked.after, most)
         try:
             while not (page := await reading).last:
@@ -72,6 +75,7 @@ class AuditServicer:
                 reading = apart(feed.page, asked, page.after, most)
                 if page.message:
                     yield page.message
+                number = await self._give_way(number)
         finally:
             reading.cancel()
         if page.message:
@@ -84,7 +88,7 @@ class AuditServicer:
         loop = asyncio.get_running_loop()
         asked = await loop.run_in_executor(threads, feed.begin, request)
         yield feed.started(asked)
-        behind = True
+        behind, number = True, commits.number
         with pages.followed(asked) as followed:
             page = await followed.page(asked.after)
             while True:
@@ -98,6 +102,7 @@ class AuditServicer:
                 after = page.after
                 if not page.last:
                     behind = True
+                    number = await self._give_way(number)
                     page = await followed.page(after)
                     continue
                 if behind:
@@ -105,6 +110,16 @@ class AuditServicer:
                 more = await followed.more(after, idle_seconds)
                 behind = more is None  # that all was sent is said again, in case nobody rang
                 page = more or await followed.page(after, anew=True)
+
+    async def _give_way(self, number: int) -> int:
+        """Wait a little between two pages, if there was a commit since this number of them.
+
+        Reading at full speed would take the interpreter and the processor from those who record.
+        """
+        current = self._following.commits.number
+        if current != number:
+            await asyncio.sleep(_GIVING_WAY_SECONDS)
+        return current
 
     async def _selected(self, request: pb.ReplayRequest) -> AsyncIterator[bytes]:
         """Send those entries of the whole record that are asked for."""
