@@ -12,7 +12,7 @@ GENERATED := client/pourparler/v1
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup demo serve test bench check stubs format lock clean \
+.PHONY: help setup demo serve test kills bench check stubs format lock clean \
   check-format check-lint check-types check-storeys check-contract check-stubs
 
 help: ## list the targets
@@ -31,6 +31,10 @@ serve: setup ## run the service on this machine, with its embedded store
 test: setup ## run the tests, with coverage
 	@echo "== test: pytest, with coverage"
 	@$(RUN) pytest -n auto --cov --cov-report=term
+
+kills: setup ## kill the service a hundred times while it records, and prove each time what it had said
+	@echo "== kills: 100 deaths under load, every receipt proved after each"
+	@KILLS=100 $(RUN) pytest -s tests/faults/test_kill.py -k survives
 
 bench: setup $(BUILD)/rival/installed ## measure, against what gRPC carries and against the usual way; BENCH="--help" tells more
 	@echo "== bench: tables here, and all of it in $(BUILD)/bench"
