@@ -25,9 +25,9 @@ SIZE = re.compile("0|[1-9][0-9]{0,18}", re.ASCII)
 # The fields of messages, in the order of their numbers, by a letter each: b bytes, B any number of
 # them, m a message that may be empty, v a number, - none.
 HEADER = "bvmBv"
-FACTS = "bbmmmbB" + "-" * 12 + "m" * 30
+FACTS = "bbmmmbB" + "-" * 12 + "m" * 32
 WORDS = "bbBb" + "b" * 7 + "B" + "b" * 7 + "BBbb"
-EVENTS = slice(19, 49)
+EVENTS = slice(19, 51)
 REDACTED = 48
 Keys = dict[tuple[str, bytes], Ed25519PublicKey]
 

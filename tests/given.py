@@ -125,6 +125,30 @@ def state_of(*given: pb.Draft | pb.Entry) -> pb.Negotiation:
     return fold(history(*given))
 
 
+def granted(
+    principal: str,
+    role: pb.AccessRole.ValueType,
+    participant_id: str = "",
+    *,
+    until: int | None = None,
+) -> pb.Draft:
+    """Somebody has access, an auditor perhaps until a second since 1970."""
+    event = pb.AccessGranted(principal=principal, role=role, participant_id=participant_id)
+    if until is not None:
+        event.end_time.seconds = until
+    return draft(event, visibility=RECORDER_ONLY)
+
+
+def revoked(
+    principal: str,
+    role: pb.AccessRole.ValueType = pb.ACCESS_ROLE_UNSPECIFIED,
+    participant_id: str = "",
+) -> pb.Draft:
+    """Somebody has access no more."""
+    event = pb.AccessRevoked(principal=principal, role=role, participant_id=participant_id)
+    return draft(event, visibility=RECORDER_ONLY)
+
+
 def opened(rule: pb.AcceptanceRule.ValueType = pb.ACCEPTANCE_RULE_ALL_ADDRESSEES) -> pb.Draft:
     """The negotiation is opened."""
     return draft(pb.NegotiationOpened(acceptance_rule=rule))

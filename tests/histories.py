@@ -257,6 +257,7 @@ _SCALARS: Mapping[str, Sequence[Any]] = {
     "media_type": ["text/plain"],
     "size_bytes": [1, 1000],
     "predecessor": ["negotiations/before"],
+    "principal": ["one", "two", "three"],
 }
 _TERMED = {
     "participant_joined": "attributes",
@@ -438,6 +439,21 @@ def _disclosed(one: _Proposal, event: pb.EntryDisclosed, words: pb.Words) -> Non
     words.legal_basis = "The law"
 
 
+def _granted(one: _Proposal, event: pb.AccessGranted, words: pb.Words) -> None:
+    event.ClearField("end_time")
+    if event.role == pb.ACCESS_ROLE_PARTY:
+        event.participant_id = one.random.choice(sorted(one.state.participants))
+    elif event.role == pb.ACCESS_ROLE_AUDITOR:
+        event.end_time.seconds = one.random.choice([1, 2_000_000_000])
+    if event.role not in {pb.ACCESS_ROLE_PARTY, pb.ACCESS_ROLE_MEDIATOR}:
+        event.ClearField("participant_id")
+
+
+def _revoked(one: _Proposal, event: pb.AccessRevoked, words: pb.Words) -> None:
+    event.principal = one.random.choice(sorted(one.state.principals))
+    event.ClearField("participant_id")
+
+
 _FITS: Mapping[str, Fit] = {
     "negotiation_concluded": _concluded,
     "participant_joined": _joined,
@@ -458,4 +474,6 @@ _FITS: Mapping[str, Fit] = {
     "milestone_closed": _met,
     "entry_corrected": _corrected,
     "entry_disclosed": _disclosed,
+    "access_granted": _granted,
+    "access_revoked": _revoked,
 }

@@ -25,6 +25,7 @@ from pourparler.values import (
     When,
     choice,
     fuzzy,
+    instant,
     negotiation_name,
     only,
     ref,
@@ -697,6 +698,46 @@ def redaction(
     event = pb.EntryRedacted(target_version=version)
     words = pb.Words(legal_basis=legal_basis, authority=authority, reason=reason)
     return _draft(event, words, common)
+
+
+def grant_access(
+    principal: str,
+    role: Choice,
+    *,
+    participant: Ref = "",
+    until: datetime | None = None,
+    reason: str = "",
+    **common: Unpack[Common],
+) -> pb.Draft:
+    """Somebody may see and record more. Roles: custodian, recorder, party, mediator, auditor.
+
+    `participant` is for whom a party acts, or as whom a mediator takes part; `until` when an
+    auditor's access ends. The principal is named as entries name it in `recorded_by`.
+    """
+    event = pb.AccessGranted(
+        principal=principal,
+        role=choice(pb.AccessRole, role),
+        participant_id=ref(participant),
+        end_time=None if until is None else instant(until),
+    )
+    return _draft(event, pb.Words(reason=reason), common)
+
+
+def revoke_access(
+    principal: str,
+    role: Choice = 0,
+    *,
+    participant: Ref = "",
+    reason: str = "",
+    **common: Unpack[Common],
+) -> pb.Draft:
+    """Somebody may see and record less: as this role, or as any; for this participant, or any."""
+    event = pb.AccessRevoked(
+        principal=principal,
+        role=choice(pb.AccessRole, role) if role else pb.ACCESS_ROLE_UNSPECIFIED,
+        participant_id=ref(participant),
+    )
+    return _draft(event, pb.Words(reason=reason), common)
 
 
 def _draft(event: Message, words: pb.Words, common: Common) -> pb.Draft:

@@ -13,15 +13,15 @@ from google.protobuf.message import Message
 
 from pourparler import v1 as pb
 from pourparler.contract import PARTS, is_repeated
-from pourparler.fold import head, tally
+from pourparler.fold import bare, tally
 
 _AMENDMENTS = "amendments"
-_COLLECTIONS = (*(PARTS[kind] for kind in sorted(PARTS)), _AMENDMENTS)
+_COLLECTIONS = (*(PARTS[kind] for kind in sorted(PARTS)), _AMENDMENTS, "principals")
 _NESTED = frozenset({"facts", "words", "origin"})
 
 
 def diff(before: pb.Negotiation, after: pb.Negotiation) -> list[pb.Change]:
-    """What changed: the negotiation itself, the parts by kind and id, what was said of entries.
+    """What changed: the negotiation itself, the parts by kind and id, amendments, principals.
 
     `fields` names those of `facts`, `words` and `origin` by their path and any other by its name;
     of a part that is new or gone it names none. `versions` are those in the later blame that were
@@ -70,8 +70,7 @@ def apply(state: pb.Negotiation, changes: Iterable[pb.Change]) -> pb.Negotiation
 
 def _bare(state: pb.Negotiation) -> pb.Negotiation:
     """The negotiation itself, without what stands beside it in a diff or is counted from it."""
-    result = head(state)
-    result.ClearField("amendments")
+    result = bare(state)
     result.ClearField("counts")
     return result
 

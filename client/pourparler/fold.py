@@ -17,10 +17,14 @@ AMENDING = frozenset({"entry_corrected", "entry_disclosed", "entry_redacted"})
 What they say counts at the place of their target.
 """
 
+ACCESS = frozenset({"access_granted", "access_revoked"})
+"""The entry types that say who may see and record what."""
+
 _CONFIRMED = frozenset({pb.BASIS_DIRECT, pb.BASIS_ON_RECORD})
 _BEARING_OUT = frozenset({pb.STATEMENT_ACT_CONFIRM, pb.STATEMENT_ACT_DENY})
 _FINAL = frozenset({pb.ANSWER_ACCEPT, pb.ANSWER_REJECT, pb.ANSWER_ABSTAIN})
 _HEAD = frozenset(pb.Negotiation.DESCRIPTOR.fields_by_name) - frozenset(PARTS.values())
+_BESIDE = frozenset({"amendments", "principals"})  # of the head, but each with a key as parts have
 
 
 class UnknownEntryError(ValueError):
@@ -202,8 +206,7 @@ class Undo:
     def keep_head(self) -> None:
         """Remember the head of the state as it is before it changes."""
         if self._head is None:
-            self._head = head(self._state)
-            self._head.ClearField("amendments")  # They are kept one by one, as parts are.
+            self._head = bare(self._state)  # The rest is kept one by one, as parts are.
 
     def undo(self) -> None:
         """Put the state back to what it was."""
@@ -215,7 +218,7 @@ class Undo:
         self._parts.clear()
         state: Message = self._state
         if self._head is not None:
-            for name in _HEAD - {"amendments"}:
+            for name in _HEAD - _BESIDE:
                 state.ClearField(name)
             state.MergeFrom(self._head)
         self._state.name = self._name
@@ -256,6 +259,14 @@ def head(state: pb.Negotiation) -> pb.Negotiation:
     return result
 
 
+def bare(state: pb.Negotiation) -> pb.Negotiation:
+    """A copy of a state without its parts, amendments and principals."""
+    result = head(state)
+    result.ClearField("amendments")
+    result.ClearField("principals")
+    return result
+
+
 def tally(state: pb.Negotiation) -> None:
     """Bring the counts of a state up to date."""
     for name in PARTS.values():
@@ -264,8 +275,7 @@ def tally(state: pb.Negotiation) -> None:
 
 def basic(state: pb.Negotiation) -> pb.Negotiation:
     """The BASIC view of a state: its head, its participants and its topics."""
-    result = head(state)
-    result.ClearField("amendments")
+    result = bare(state)
     for name in ("participants", "topics"):
         getattr(result, name).MergeFrom(getattr(state, name))
     return result
@@ -423,6 +433,9 @@ def _negotiation_opened(turn: _Turn, event: pb.NegotiationOpened) -> None:
     turn.say(state)
     turn.originate(state.origin)
     _course(turn, pb.NEGOTIATION_STATUS_OPEN)
+    if turn.facts.recorded_by:
+        opener = pb.AccessGranted(principal=turn.facts.recorded_by, role=pb.ACCESS_ROLE_CUSTODIAN)
+        _grant(turn, opener)
 
 
 def _course(turn: _Turn, status: int) -> None:
@@ -794,6 +807,39 @@ def _entry_disclosed(turn: _Turn, event: pb.EntryDisclosed) -> None:
 
 def _entry_redacted(turn: _Turn, event: pb.EntryRedacted) -> None:
     _amendment(turn, event.target_version).redacted_by = turn.versions[0]
+
+
+def _access_granted(turn: _Turn, event: pb.AccessGranted) -> None:
+    turn.say(_grant(turn, event))
+
+
+def _grant(turn: _Turn, event: pb.AccessGranted) -> pb.Grant:
+    """The grant that this entry makes, in the place of one of the same role and participant."""
+    principals = turn.state.principals
+    if turn.undo is not None:
+        turn.undo.keep(principals, event.principal)
+    part = principals[event.principal]
+    kind = (event.role, event.participant_id)
+    same = (one for one in part.grants if (one.facts.role, one.facts.participant_id) == kind)
+    grant = next(same, None) or part.grants.add()
+    grant.facts.CopyFrom(event)
+    turn.originate(grant.origin)
+    turn.sign(part.blame)
+    return grant
+
+
+def _access_revoked(turn: _Turn, event: pb.AccessRevoked) -> None:
+    part = turn.touch(turn.state.principals, event.principal)
+    if part is not None:
+        left = [one for one in part.grants if not revokes(event, one)]
+        part.ClearField("grants")
+        part.grants.extend(left)
+
+
+def revokes(event: pb.AccessRevoked, grant: pb.Grant) -> bool:
+    """Whether a revocation is of this grant to the same principal."""
+    known = grant.facts
+    return event.role in {0, known.role} and event.participant_id in {"", known.participant_id}
 
 
 _CASES: dict[str, Callable[[_Turn, Any], None]] = {

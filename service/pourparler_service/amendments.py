@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 from pourparler import v1 as pb
 from pourparler.contract import ENTRY_TYPES, references
-from pourparler.fold import AMENDING, counted, evolve, gather
+from pourparler.fold import ACCESS, AMENDING, counted, evolve, gather
 from pourparler_service.refusal import Refusal, listed, refuse
 from pourparler_service.visibility import is_wider, shown, widens
 
@@ -34,6 +34,9 @@ def check_correction(
     """Refuse a correction that cannot be made, or after which a later entry could not stand."""
     event, path = candidate.facts.entry_corrected, "facts.entry_corrected"
     target = _target(state, history, event.target_version, path)
+    if target.facts.WhichOneof("event") in ACCESS:
+        text = "Who had access when is not corrected: grant it, or revoke it, from now on."
+        refuse(pb.ERROR_REASON_TARGET_NOT_ALLOWED, text, f"{path}.target_version")
     amendment = state.amendments.get(event.target_version)
     if amendment is not None and amendment.annulled:
         text = f"Version {event.target_version} was annulled and cannot be corrected."

@@ -7,7 +7,7 @@ from google.protobuf.timestamp_pb2 import Timestamp
 
 from pourparler import v1 as pb
 from pourparler.contract import ENTRY_TYPES
-from pourparler.fold import AMENDING, final_answers
+from pourparler.fold import ACCESS, AMENDING, final_answers, revokes
 from pourparler_service import dates, lifecycles
 from pourparler_service.amendments import (
     Judged,
@@ -27,7 +27,7 @@ from pourparler_service.groundrules import (
     session_of,
 )
 from pourparler_service.refusal import listed, quoted, refuse
-from pourparler_service.visibility import PARTIES, is_wider, restricted, shown
+from pourparler_service.visibility import PARTIES, RECORDER_ONLY, is_wider, restricted, shown
 
 
 def complete(state: pb.Negotiation, draft: pb.Draft) -> None:
@@ -55,7 +55,12 @@ def _complete_event(facts: pb.Facts, kind: str | None) -> None:
 
 
 def _default(state: pb.Negotiation, facts: pb.Facts) -> pb.Visibility:
-    """Who may see an entry that does not say: as its session has it, else the parties."""
+    """Who may see an entry that does not say: as its session has it, else the parties.
+
+    Who has access is for those who keep the record to know, whatever the session.
+    """
+    if facts.WhichOneof("event") in ACCESS:
+        return RECORDER_ONLY
     if facts.HasField("session_opened"):
         return facts.session_opened.default_visibility
     key = session_of(facts)
@@ -463,6 +468,30 @@ def _entry_disclosed(look: Look, event: pb.EntryDisclosed) -> None:
 def _entry_redacted(look: Look, event: pb.EntryRedacted) -> None:
     del event
     check_redaction(look.state, look.entry, look.history())
+
+
+def _access_granted(look: Look, event: pb.AccessGranted) -> None:
+    known = look.state.principals.get(event.principal)
+    if known is not None and any(one.facts == event for one in known.grants):
+        text = f"{quoted(event.principal)} has this access already: nothing changes."
+        look.refuse(pb.ERROR_REASON_NOTHING_CHANGES, text)
+
+
+def _access_revoked(look: Look, event: pb.AccessRevoked) -> None:
+    principals = look.state.principals
+    known = principals.get(event.principal)
+    if known is None or not any(revokes(event, one) for one in known.grants):
+        text = f"{quoted(event.principal)} has no such access."
+        look.refuse(pb.ERROR_REASON_ACCESS_NOT_GRANTED, text)
+    left = (
+        one
+        for who, part in principals.items()
+        for one in part.grants
+        if who != event.principal or not revokes(event, one)
+    )
+    if all(one.facts.role != pb.ACCESS_ROLE_CUSTODIAN for one in left):
+        text = f"Nobody but {quoted(event.principal)} is custodian: name another one first."
+        look.refuse(pb.ERROR_REASON_ACCESS_LAST_CUSTODIAN, text)
 
 
 _CASES: Mapping[str, Callable[[Look, Any], None]] = {

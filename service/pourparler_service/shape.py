@@ -98,6 +98,9 @@ def _settle_facts(
         event: Message = getattr(facts, kind)
         if event.HasField(field):
             _settle_date(found, getattr(event, field), bounds, f"{path}.{kind}.{field}")
+    if kind == "access_granted" and facts.access_granted.HasField("end_time"):
+        when, here = facts.access_granted.end_time, f"{path}.{kind}.end_time"
+        _read(found, here, dates.instant_bounds, when.seconds, when.nanos)
     if kind == "entry_corrected" and facts.entry_corrected.HasField("replacement"):
         here = f"{path}.entry_corrected.replacement"
         _settle_facts(found, facts.entry_corrected.replacement, bounds, here)
@@ -418,6 +421,18 @@ def _entry_disclosed(look: _Look, event: pb.EntryDisclosed) -> None:
     if event.HasField("disclosed_to") and not event.disclosed_to.level:
         require(look.found, f"{path}.level")
     look.visibility(event.disclosed_to, path)
+
+
+_OF_A_PARTICIPANT = frozenset({pb.ACCESS_ROLE_PARTY, pb.ACCESS_ROLE_MEDIATOR})
+
+
+def _access_granted(look: _Look, event: pb.AccessGranted) -> None:
+    if event.role == pb.ACCESS_ROLE_PARTY and not event.participant_id:
+        look.require("participant_id", "who is PARTY acts for a participant")
+    if event.role and event.role not in _OF_A_PARTICIPANT and event.participant_id:
+        look.forbid("participant_id", "only a PARTY or a MEDIATOR is there for a participant")
+    if event.HasField("end_time") and event.role != pb.ACCESS_ROLE_AUDITOR:
+        look.forbid("end_time", "only the access of an AUDITOR has an end")
 
 
 _CASES: Mapping[str, Callable[[_Look, Any], None]] = {

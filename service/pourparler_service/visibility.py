@@ -6,6 +6,7 @@ from pourparler import v1 as pb
 from pourparler_service.refusal import listed
 
 PARTIES = pb.Visibility(level=pb.VISIBILITY_LEVEL_PARTIES)
+RECORDER_ONLY = pb.Visibility(level=pb.VISIBILITY_LEVEL_RECORDER_ONLY)
 
 
 def restricted(audience: Iterable[str]) -> pb.Visibility:

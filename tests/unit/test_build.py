@@ -20,6 +20,7 @@ from pourparler import (
     departure,
     disclosure,
     document,
+    grant_access,
     milestone,
     milestone_closing,
     money,
@@ -37,6 +38,7 @@ from pourparler import (
     resolution,
     resumption,
     retraction,
+    revoke_access,
     session,
     session_closing,
     source,
@@ -84,6 +86,8 @@ EVERY_TYPE = {
     "entry_corrected": correction(3, "It was Nissan.", replacement=statement("No.", by="nissan")),
     "entry_disclosed": disclosure(12, to="public", consented_by="nissan"),
     "entry_redacted": redaction(4, legal_basis="GDPR 17", authority="The court"),
+    "access_granted": grant_access("spiffe://nissan/desk", "party", participant="nissan"),
+    "access_revoked": revoke_access("spiffe://nissan/desk", reason="The desk is closed."),
 }
 
 
@@ -464,3 +468,20 @@ def test_a_correction_without_a_replacement_annuls() -> None:
 def test_a_time_without_a_time_zone_is_refused() -> None:
     with pytest.raises(ValueError, match="has no time zone"):
         statement("Yes.", occurred=datetime(2022, 10, 10))  # noqa: DTZ001 (the point of it)
+
+
+def test_the_access_of_an_auditor_may_have_an_end() -> None:
+    draft = grant_access("auditor", "auditor", until=datetime(2027, 1, 1, tzinfo=UTC))
+
+    assert draft.facts.access_granted == pb.AccessGranted(
+        principal="auditor",
+        role=pb.ACCESS_ROLE_AUDITOR,
+        end_time=Timestamp(seconds=1_798_761_600),
+    )
+
+
+def test_access_is_revoked_as_one_role_or_as_any() -> None:
+    party = revoke_access("desk", "party", participant="nissan").facts.access_revoked
+
+    assert (party.role, party.participant_id) == (pb.ACCESS_ROLE_PARTY, "nissan")
+    assert not revoke_access("desk").facts.access_revoked.role

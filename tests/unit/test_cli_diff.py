@@ -58,7 +58,10 @@ def test_the_version_alone_is_no_change() -> None:
 
 
 def test_a_negotiation_that_was_not_opened_before_is_shown_as_opened() -> None:
-    assert rows(shown([], [given.opened()])) == ["negotiation - #1 new direct A title, open"]
+    assert rows(shown([], [given.opened()])) == [
+        "negotiation - #1 new direct A title, open",
+        "anonymous@loopback principal #1 new - as custodian",
+    ]
 
 
 def test_who_went_back_on_a_term_is_flagged() -> None:

@@ -105,7 +105,7 @@ def test_nothing_changed_between_a_state_and_itself() -> None:
     assert diff(NOTHING, NOTHING) == []
 
 
-def test_the_negotiation_comes_first_then_the_parts_by_kind_and_id_then_the_amendments() -> None:
+def test_the_negotiation_comes_first_then_the_parts_by_kind_and_id_then_the_rest() -> None:
     state = state_of(
         opened(),
         topic("price"),
@@ -122,6 +122,7 @@ def test_the_negotiation_comes_first_then_the_parts_by_kind_and_id_then_the_amen
         "topics/price",
         "positions/p",
         "amendments/2",
+        "principals/anonymous@loopback",
     ]
 
 

@@ -34,6 +34,7 @@ from tests.given import (
     date,
     draft,
     entry,
+    granted,
     history,
     joined,
     left,
@@ -41,6 +42,7 @@ from tests.given import (
     opened,
     recorded_at,
     restricted,
+    revoked,
     said,
     state_of,
     topic,
@@ -277,6 +279,11 @@ EACH: dict[str, tuple[Sequence[pb.Draft], pb.Draft]] = {
     "entry_corrected": (BEGINNING, corrected(4, topic("price"))),
     "entry_disclosed": (BEGINNING, disclosed(4)),
     "entry_redacted": (BEGINNING, redacted(4)),
+    "access_granted": (BEGINNING, granted("one", pb.ACCESS_ROLE_AUDITOR)),
+    "access_revoked": (
+        (*BEGINNING, granted("one", pb.ACCESS_ROLE_AUDITOR)),
+        revoked("one"),
+    ),
 }
 
 every_type = pytest.mark.parametrize("name", EACH)
@@ -301,9 +308,11 @@ def test_an_entry_makes_a_difference_and_leaves_its_version_in_the_blame(name: s
     amended = [
         {*one.corrected_by, *one.disclosed_by, one.redacted_by} for one in state.amendments.values()
     ]
+    principals = [set(one.blame) for one in state.principals.values()]
     version = len(entries)
     assert state.version == version
-    assert any(version in made_by for made_by in [set(state.blame), *blames, *amended])
+    made_by = [set(state.blame), *blames, *amended, *principals]
+    assert any(version in one for one in made_by)
 
 
 @every_type

@@ -5,7 +5,7 @@ from google.protobuf.message import Message
 
 from pourparler import v1 as pb
 from pourparler.contract import ENTRY_TYPES
-from tests.given import PARTIES, draft, joined, left, opened
+from tests.given import PARTIES, draft, granted, joined, left, opened
 from tests.judged import ACCEPTED, DEMAND, REACHED, TALKS, WHISPER, answer, concluded
 
 SUSPENDED = draft(pb.NegotiationSuspended())
@@ -161,6 +161,11 @@ CASES: dict[str, tuple[tuple[pb.Draft, ...], pb.Draft | Message]] = {
     "a disclosure": (
         TALKS,
         pb.EntryDisclosed(target_version=WHISPER, disclosed_to=PARTIES, consented_by=["acme"]),
+    ),
+    "access": (TALKS, granted("bolts desk", pb.ACCESS_ROLE_PARTY, "bolt")),
+    "the end of access": (
+        (*TALKS, granted("bolts desk", pb.ACCESS_ROLE_PARTY, "bolt")),
+        pb.AccessRevoked(principal="bolts desk"),
     ),
     "a redaction": (TALKS, pb.EntryRedacted(target_version=DEMAND)),
 }

@@ -41,6 +41,8 @@ FOLLOW_UPS = {
     "entry_corrected",
     "entry_disclosed",
     "entry_redacted",
+    "access_granted",
+    "access_revoked",
 }
 ACTS = {
     "statement_retracted": pb.StatementRetracted(statement_id="demand", by=["acme"]),

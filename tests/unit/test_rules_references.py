@@ -74,6 +74,10 @@ def _said(more: pb.StatementRecorded, *, by: str = "acme") -> pb.StatementRecord
 
 
 UNKNOWN: dict[str, Message | pb.Draft] = {
+    "access_granted.participant_id": pb.AccessGranted(
+        principal="one", role=pb.ACCESS_ROLE_PARTY, participant_id="nil"
+    ),
+    "access_revoked.participant_id": pb.AccessRevoked(principal="one", participant_id="nil"),
     "negotiation_concluded.agreement_ids[0]": pb.NegotiationConcluded(
         outcome=pb.OUTCOME_AGREEMENT, agreement_ids=["nil"]
     ),

@@ -112,6 +112,8 @@ def _whole(part: Any, names: Names, joint: str) -> Cell:
         return f"{harmless(part.words.title)}, {wording.word(part, 'status')}"
     if isinstance(part, pb.Amendment):
         return _amendment(part)
+    if isinstance(part, pb.Principal):
+        return wording.grants(part, names)
     stands = f"{status(part, names)} {since(part, names)}".strip()
     said = [str(what(part, names)), details_of(part, names), stands]
     return joint.join(one for one in said if one)
@@ -166,6 +168,8 @@ def _message(value: Message, names: Names, words: pb.Words | None) -> str:
         return f"{wording.basis(value)}, {wording.word(value, 'form')}"
     if isinstance(value, pb.Visibility):
         return wording.seen_by(value, names) or wording.word(value, "level")
+    if isinstance(value, pb.Grant):
+        return wording.access(value.facts, names)
     if isinstance(value, pb.ProposalReply):
         answer = wording.word(value.facts, "answer")
         return f"{names[value.facts.by]} {answer} #{value.origin.version}"

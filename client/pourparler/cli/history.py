@@ -345,6 +345,18 @@ def _entry_redacted(event: pb.EntryRedacted, entry: _Said, names: Names) -> str:
     return f"the words of #{event.target_version} were destroyed {order}"
 
 
+def _access_granted(event: pb.AccessGranted, entry: _Said, names: Names) -> str:
+    del entry
+    return f"{harmless(event.principal)} has access {wording.access(event, names)}"
+
+
+def _access_revoked(event: pb.AccessRevoked, entry: _Said, names: Names) -> str:
+    del entry
+    role = f" as {wording.word(event, 'role')}" if event.role else ""
+    whose = f" of {names[event.participant_id]}" if event.participant_id else ""
+    return f"{harmless(event.principal)} has no access{role}{whose} any more"
+
+
 _SAYINGS: Mapping[str, Callable[[Any, _Said, Names], str]] = {
     name: globals()[f"_{name}"] for name in ENTRY_TYPES
 }

@@ -117,6 +117,7 @@ def parts(page: Page, state: pb.Negotiation, only: Iterable[str] = (), title: st
             shown.extend(found.values())
     if not wanted:
         amendments(page, state)
+        principals(page, state)
     sources(page, shown)
     legend(page, shown)
 
@@ -423,6 +424,19 @@ def amendments(page: Page, state: pb.Negotiation) -> None:
     if rows:
         columns = [Column("entry"), Column("what became of it", text=True)]
         page.table(Table(f"Entries amended ({len(rows)})", columns, list(rows)))
+
+
+def principals(page: Page, state: pb.Negotiation) -> None:
+    """Who has access, where somebody was granted any."""
+    names = Names(state.participants)
+    if len(state.principals) < 2:  # noqa: PLR2004 - whoever opened it has
+        return
+    rows = [
+        (harmless(who), wording.versions(one.blame), wording.grants(one, names))
+        for who, one in sorted(state.principals.items(), key=lambda item: item[1].blame[0])
+    ]
+    columns = [Column("who"), Column("versions", under=True), Column("access", text=True)]
+    page.table(Table(f"Access ({len(rows)})", columns, list(rows)))
 
 
 def sources(page: Page, shown: Iterable[Any]) -> None:

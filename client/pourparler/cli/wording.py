@@ -90,6 +90,21 @@ class Names:
         return listed([self[one] for one in participant_ids], conjunction)
 
 
+def access(granted: pb.AccessGranted, names: Names) -> str:
+    """As what, for whom and until when somebody has access: `as party, for Nissan`."""
+    said = f"as {word(granted, 'role')}"
+    if granted.participant_id:
+        said += f", for {names[granted.participant_id]}"
+    if granted.HasField("end_time"):
+        said += f", until {moment(granted.end_time)}"
+    return said
+
+
+def grants(principal: pb.Principal, names: Names) -> str:
+    """All access that somebody has."""
+    return "; ".join(access(one.facts, names) for one in principal.grants) or "none any more"
+
+
 def moment(time: Timestamp) -> str:
     """An instant to the second, in UTC: `2026-11-23 09:30:00Z`. Empty where it is not given."""
     if not time.seconds and not time.nanos:

@@ -42,6 +42,7 @@ class ReplayRequest(google.protobuf.message.Message):
     LIMIT_FIELD_NUMBER: builtins.int
     FOLLOW_FIELD_NUMBER: builtins.int
     CURSOR_FIELD_NUMBER: builtins.int
+    AS_SEEN_BY_FIELD_NUMBER: builtins.int
     name: builtins.str
     """The negotiation, `negotiations/{id}`; or `negotiations/-` for all. Over all there is no `after_version`, `as_of`, `topic_ids` or
     `reverse`.
@@ -57,6 +58,10 @@ class ReplayRequest(google.protobuf.message.Message):
     cursor: builtins.str
     """Go on after the message that this cursor came with, whether or not that replay followed; `name` and filters must be as they were
     then. Not together with `after_version`, `as_of`, `topic_ids` or `reverse`.
+    """
+    as_seen_by: builtins.str
+    """As the one who acts for this participant would have it: no more is shown than they and the caller may both see. For who sees
+    everything, and for mediators; not over all negotiations.
     """
     @property
     def as_of(self) -> pourparler.v1.negotiation_pb2.AsOf:
@@ -96,9 +101,10 @@ class ReplayRequest(google.protobuf.message.Message):
         limit: builtins.int = ...,
         follow: builtins.bool = ...,
         cursor: builtins.str = ...,
+        as_seen_by: builtins.str = ...,
     ) -> None: ...
     def HasField(self, field_name: typing.Literal["as_of", b"as_of"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["after_version", b"after_version", "as_of", b"as_of", "bases", b"bases", "cursor", b"cursor", "entry_types", b"entry_types", "follow", b"follow", "limit", b"limit", "name", b"name", "participant_ids", b"participant_ids", "reverse", b"reverse", "topic_ids", b"topic_ids"]) -> None: ...
+    def ClearField(self, field_name: typing.Literal["after_version", b"after_version", "as_of", b"as_of", "as_seen_by", b"as_seen_by", "bases", b"bases", "cursor", b"cursor", "entry_types", b"entry_types", "follow", b"follow", "limit", b"limit", "name", b"name", "participant_ids", b"participant_ids", "reverse", b"reverse", "topic_ids", b"topic_ids"]) -> None: ...
 
 Global___ReplayRequest: typing_extensions.TypeAlias = ReplayRequest
 

@@ -173,7 +173,7 @@ class _ErrorReasonEnumTypeWrapper(google.protobuf.internal.enum_type_wrapper._En
     ERROR_REASON_EXPECTED_BEFORE_PLAN: _ErrorReason.ValueType  # 182
     """A step cannot be expected for a time before it was planned."""
     ERROR_REASON_TARGET_NOT_ALLOWED: _ErrorReason.ValueType  # 201
-    """An entry about an entry cannot itself be corrected, disclosed or redacted."""
+    """An entry about an entry cannot itself be corrected, disclosed or redacted, and one about access not be corrected."""
     ERROR_REASON_TARGET_ANNULLED: _ErrorReason.ValueType  # 202
     """The entry was annulled."""
     ERROR_REASON_TARGET_REDACTED: _ErrorReason.ValueType  # 203
@@ -228,6 +228,10 @@ class _ErrorReasonEnumTypeWrapper(google.protobuf.internal.enum_type_wrapper._En
     """The certificate of the caller has expired, or does not name one caller."""
     ERROR_REASON_TOKEN_KEYS_UNAVAILABLE: _ErrorReason.ValueType  # 253
     """The keys of the issuer cannot be had, or are just read anew: the token cannot be judged yet. Try again."""
+    ERROR_REASON_ACCESS_NOT_GRANTED: _ErrorReason.ValueType  # 263
+    """The principal has no such access."""
+    ERROR_REASON_ACCESS_LAST_CUSTODIAN: _ErrorReason.ValueType  # 264
+    """A record has one custodian at least."""
 
 class ErrorReason(_ErrorReason, metaclass=_ErrorReasonEnumTypeWrapper):
     """Why something was refused: the `reason` of the google.rpc.ErrorInfo that every error carries, without the prefix, in the domain
@@ -386,7 +390,7 @@ ERROR_REASON_MILESTONE_NOT_PLANNED: ErrorReason.ValueType  # 181
 ERROR_REASON_EXPECTED_BEFORE_PLAN: ErrorReason.ValueType  # 182
 """A step cannot be expected for a time before it was planned."""
 ERROR_REASON_TARGET_NOT_ALLOWED: ErrorReason.ValueType  # 201
-"""An entry about an entry cannot itself be corrected, disclosed or redacted."""
+"""An entry about an entry cannot itself be corrected, disclosed or redacted, and one about access not be corrected."""
 ERROR_REASON_TARGET_ANNULLED: ErrorReason.ValueType  # 202
 """The entry was annulled."""
 ERROR_REASON_TARGET_REDACTED: ErrorReason.ValueType  # 203
@@ -441,4 +445,8 @@ ERROR_REASON_CERTIFICATE_NOT_ACCEPTED: ErrorReason.ValueType  # 252
 """The certificate of the caller has expired, or does not name one caller."""
 ERROR_REASON_TOKEN_KEYS_UNAVAILABLE: ErrorReason.ValueType  # 253
 """The keys of the issuer cannot be had, or are just read anew: the token cannot be judged yet. Try again."""
+ERROR_REASON_ACCESS_NOT_GRANTED: ErrorReason.ValueType  # 263
+"""The principal has no such access."""
+ERROR_REASON_ACCESS_LAST_CUSTODIAN: ErrorReason.ValueType  # 264
+"""A record has one custodian at least."""
 Global___ErrorReason: typing_extensions.TypeAlias = ErrorReason

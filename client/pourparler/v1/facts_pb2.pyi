@@ -9,6 +9,7 @@ import google.protobuf.descriptor
 import google.protobuf.internal.containers
 import google.protobuf.internal.enum_type_wrapper
 import google.protobuf.message
+import google.protobuf.timestamp_pb2
 import pourparler.v1.values_pb2
 import sys
 import typing
@@ -780,6 +781,56 @@ CORRECTION_KIND_IDENTITY: CorrectionKind.ValueType  # 4
 """It was somebody else."""
 Global___CorrectionKind: typing_extensions.TypeAlias = CorrectionKind
 
+class _AccessRole:
+    ValueType = typing.NewType("ValueType", builtins.int)
+    V: typing_extensions.TypeAlias = ValueType
+
+class _AccessRoleEnumTypeWrapper(google.protobuf.internal.enum_type_wrapper._EnumTypeWrapper[_AccessRole.ValueType], builtins.type):
+    DESCRIPTOR: google.protobuf.descriptor.EnumDescriptor
+    ACCESS_ROLE_UNSPECIFIED: _AccessRole.ValueType  # 0
+    """Not given."""
+    ACCESS_ROLE_CUSTODIAN: _AccessRole.ValueType  # 1
+    """Keeps the record: sees everything, records everything, grants and revokes. Whoever opens a negotiation is its custodian, and there
+    is always one.
+    """
+    ACCESS_ROLE_RECORDER: _AccessRole.ValueType  # 2
+    """Writes the record: sees everything, and records everything but grants and revocations."""
+    ACCESS_ROLE_PARTY: _AccessRole.ValueType  # 3
+    """Is, or acts for, a participant: sees what is PUBLIC, for the PARTIES, and RESTRICTED to an audience that names the participant;
+    records, as DIRECT or ON_RECORD, entries in which this participant acts, and no other.
+    """
+    ACCESS_ROLE_MEDIATOR: _AccessRole.ValueType  # 4
+    """Mediates: sees what is PUBLIC and for the PARTIES and, as a participant, what is RESTRICTED to an audience that names it; records
+    what that participant does and, besides, sessions, topics and disclosures.
+    """
+    ACCESS_ROLE_AUDITOR: _AccessRole.ValueType  # 5
+    """Examines the record: sees everything, until the end of the grant if it has one, and records nothing."""
+
+class AccessRole(_AccessRole, metaclass=_AccessRoleEnumTypeWrapper):
+    """What a principal may see and record. What several roles allow adds up. Nobody else sees anything of a negotiation, not even that there
+    is one.
+    """
+
+ACCESS_ROLE_UNSPECIFIED: AccessRole.ValueType  # 0
+"""Not given."""
+ACCESS_ROLE_CUSTODIAN: AccessRole.ValueType  # 1
+"""Keeps the record: sees everything, records everything, grants and revokes. Whoever opens a negotiation is its custodian, and there
+is always one.
+"""
+ACCESS_ROLE_RECORDER: AccessRole.ValueType  # 2
+"""Writes the record: sees everything, and records everything but grants and revocations."""
+ACCESS_ROLE_PARTY: AccessRole.ValueType  # 3
+"""Is, or acts for, a participant: sees what is PUBLIC, for the PARTIES, and RESTRICTED to an audience that names the participant;
+records, as DIRECT or ON_RECORD, entries in which this participant acts, and no other.
+"""
+ACCESS_ROLE_MEDIATOR: AccessRole.ValueType  # 4
+"""Mediates: sees what is PUBLIC and for the PARTIES and, as a participant, what is RESTRICTED to an audience that names it; records
+what that participant does and, besides, sessions, topics and disclosures.
+"""
+ACCESS_ROLE_AUDITOR: AccessRole.ValueType  # 5
+"""Examines the record: sees everything, until the end of the grant if it has one, and records nothing."""
+Global___AccessRole: typing_extensions.TypeAlias = AccessRole
+
 @typing.final
 class Facts(google.protobuf.message.Message):
     """The first section of an entry."""
@@ -823,6 +874,8 @@ class Facts(google.protobuf.message.Message):
     ENTRY_CORRECTED_FIELD_NUMBER: builtins.int
     ENTRY_DISCLOSED_FIELD_NUMBER: builtins.int
     ENTRY_REDACTED_FIELD_NUMBER: builtins.int
+    ACCESS_GRANTED_FIELD_NUMBER: builtins.int
+    ACCESS_REVOKED_FIELD_NUMBER: builtins.int
     request_id: builtins.str
     """Set by the service: the request with which the entry came."""
     recorded_by: builtins.str
@@ -965,6 +1018,14 @@ class Facts(google.protobuf.message.Message):
     def entry_redacted(self) -> Global___EntryRedacted:
         """The words of an entry were destroyed by law."""
 
+    @property
+    def access_granted(self) -> Global___AccessGranted:
+        """Somebody may see and record more."""
+
+    @property
+    def access_revoked(self) -> Global___AccessRevoked:
+        """Somebody may see and record less."""
+
     def __init__(
         self,
         *,
@@ -1005,10 +1066,12 @@ class Facts(google.protobuf.message.Message):
         entry_corrected: Global___EntryCorrected | None = ...,
         entry_disclosed: Global___EntryDisclosed | None = ...,
         entry_redacted: Global___EntryRedacted | None = ...,
+        access_granted: Global___AccessGranted | None = ...,
+        access_revoked: Global___AccessRevoked | None = ...,
     ) -> None: ...
-    def HasField(self, field_name: typing.Literal["agreement_recorded", b"agreement_recorded", "agreement_status_changed", b"agreement_status_changed", "commitment_made", b"commitment_made", "commitment_status_changed", b"commitment_status_changed", "document_attached", b"document_attached", "entry_corrected", b"entry_corrected", "entry_disclosed", b"entry_disclosed", "entry_redacted", b"entry_redacted", "event", b"event", "milestone_closed", b"milestone_closed", "milestone_planned", b"milestone_planned", "negotiation_concluded", b"negotiation_concluded", "negotiation_opened", b"negotiation_opened", "negotiation_resumed", b"negotiation_resumed", "negotiation_suspended", b"negotiation_suspended", "occurred", b"occurred", "participant_changed", b"participant_changed", "participant_joined", b"participant_joined", "participant_left", b"participant_left", "position_taken", b"position_taken", "position_withdrawn", b"position_withdrawn", "proposal_answered", b"proposal_answered", "proposal_closed", b"proposal_closed", "proposal_made", b"proposal_made", "provenance", b"provenance", "question_raised", b"question_raised", "question_resolved", b"question_resolved", "session_closed", b"session_closed", "session_opened", b"session_opened", "statement_recorded", b"statement_recorded", "statement_retracted", b"statement_retracted", "topic_added", b"topic_added", "topic_status_changed", b"topic_status_changed", "visibility", b"visibility"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["agreement_recorded", b"agreement_recorded", "agreement_status_changed", b"agreement_status_changed", "commitment_made", b"commitment_made", "commitment_status_changed", b"commitment_status_changed", "concerns", b"concerns", "document_attached", b"document_attached", "entry_corrected", b"entry_corrected", "entry_disclosed", b"entry_disclosed", "entry_redacted", b"entry_redacted", "event", b"event", "milestone_closed", b"milestone_closed", "milestone_planned", b"milestone_planned", "negotiation_concluded", b"negotiation_concluded", "negotiation_opened", b"negotiation_opened", "negotiation_resumed", b"negotiation_resumed", "negotiation_suspended", b"negotiation_suspended", "occurred", b"occurred", "participant_changed", b"participant_changed", "participant_joined", b"participant_joined", "participant_left", b"participant_left", "position_taken", b"position_taken", "position_withdrawn", b"position_withdrawn", "proposal_answered", b"proposal_answered", "proposal_closed", b"proposal_closed", "proposal_made", b"proposal_made", "provenance", b"provenance", "question_raised", b"question_raised", "question_resolved", b"question_resolved", "recorded_by", b"recorded_by", "request_id", b"request_id", "session_closed", b"session_closed", "session_id", b"session_id", "session_opened", b"session_opened", "statement_recorded", b"statement_recorded", "statement_retracted", b"statement_retracted", "topic_added", b"topic_added", "topic_status_changed", b"topic_status_changed", "visibility", b"visibility"]) -> None: ...
-    def WhichOneof(self, oneof_group: typing.Literal["event", b"event"]) -> typing.Literal["negotiation_opened", "negotiation_suspended", "negotiation_resumed", "negotiation_concluded", "participant_joined", "participant_changed", "participant_left", "session_opened", "session_closed", "topic_added", "topic_status_changed", "statement_recorded", "statement_retracted", "position_taken", "position_withdrawn", "question_raised", "question_resolved", "proposal_made", "proposal_answered", "proposal_closed", "agreement_recorded", "agreement_status_changed", "commitment_made", "commitment_status_changed", "milestone_planned", "milestone_closed", "document_attached", "entry_corrected", "entry_disclosed", "entry_redacted"] | None: ...
+    def HasField(self, field_name: typing.Literal["access_granted", b"access_granted", "access_revoked", b"access_revoked", "agreement_recorded", b"agreement_recorded", "agreement_status_changed", b"agreement_status_changed", "commitment_made", b"commitment_made", "commitment_status_changed", b"commitment_status_changed", "document_attached", b"document_attached", "entry_corrected", b"entry_corrected", "entry_disclosed", b"entry_disclosed", "entry_redacted", b"entry_redacted", "event", b"event", "milestone_closed", b"milestone_closed", "milestone_planned", b"milestone_planned", "negotiation_concluded", b"negotiation_concluded", "negotiation_opened", b"negotiation_opened", "negotiation_resumed", b"negotiation_resumed", "negotiation_suspended", b"negotiation_suspended", "occurred", b"occurred", "participant_changed", b"participant_changed", "participant_joined", b"participant_joined", "participant_left", b"participant_left", "position_taken", b"position_taken", "position_withdrawn", b"position_withdrawn", "proposal_answered", b"proposal_answered", "proposal_closed", b"proposal_closed", "proposal_made", b"proposal_made", "provenance", b"provenance", "question_raised", b"question_raised", "question_resolved", b"question_resolved", "session_closed", b"session_closed", "session_opened", b"session_opened", "statement_recorded", b"statement_recorded", "statement_retracted", b"statement_retracted", "topic_added", b"topic_added", "topic_status_changed", b"topic_status_changed", "visibility", b"visibility"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["access_granted", b"access_granted", "access_revoked", b"access_revoked", "agreement_recorded", b"agreement_recorded", "agreement_status_changed", b"agreement_status_changed", "commitment_made", b"commitment_made", "commitment_status_changed", b"commitment_status_changed", "concerns", b"concerns", "document_attached", b"document_attached", "entry_corrected", b"entry_corrected", "entry_disclosed", b"entry_disclosed", "entry_redacted", b"entry_redacted", "event", b"event", "milestone_closed", b"milestone_closed", "milestone_planned", b"milestone_planned", "negotiation_concluded", b"negotiation_concluded", "negotiation_opened", b"negotiation_opened", "negotiation_resumed", b"negotiation_resumed", "negotiation_suspended", b"negotiation_suspended", "occurred", b"occurred", "participant_changed", b"participant_changed", "participant_joined", b"participant_joined", "participant_left", b"participant_left", "position_taken", b"position_taken", "position_withdrawn", b"position_withdrawn", "proposal_answered", b"proposal_answered", "proposal_closed", b"proposal_closed", "proposal_made", b"proposal_made", "provenance", b"provenance", "question_raised", b"question_raised", "question_resolved", b"question_resolved", "recorded_by", b"recorded_by", "request_id", b"request_id", "session_closed", b"session_closed", "session_id", b"session_id", "session_opened", b"session_opened", "statement_recorded", b"statement_recorded", "statement_retracted", b"statement_retracted", "topic_added", b"topic_added", "topic_status_changed", b"topic_status_changed", "visibility", b"visibility"]) -> None: ...
+    def WhichOneof(self, oneof_group: typing.Literal["event", b"event"]) -> typing.Literal["negotiation_opened", "negotiation_suspended", "negotiation_resumed", "negotiation_concluded", "participant_joined", "participant_changed", "participant_left", "session_opened", "session_closed", "topic_added", "topic_status_changed", "statement_recorded", "statement_retracted", "position_taken", "position_withdrawn", "question_raised", "question_resolved", "proposal_made", "proposal_answered", "proposal_closed", "agreement_recorded", "agreement_status_changed", "commitment_made", "commitment_status_changed", "milestone_planned", "milestone_closed", "document_attached", "entry_corrected", "entry_disclosed", "entry_redacted", "access_granted", "access_revoked"] | None: ...
 
 Global___Facts: typing_extensions.TypeAlias = Facts
 
@@ -2169,3 +2232,67 @@ class EntryRedacted(google.protobuf.message.Message):
     def ClearField(self, field_name: typing.Literal["target_version", b"target_version"]) -> None: ...
 
 Global___EntryRedacted: typing_extensions.TypeAlias = EntryRedacted
+
+@typing.final
+class AccessGranted(google.protobuf.message.Message):
+    """Somebody may see and record more. Recorded by a custodian, and RECORDER_ONLY unless it says otherwise, whatever its session says. The
+    same role for the same participant again replaces the grant, as with another end; it is refused when nothing changes. Never corrected,
+    but revoked.
+    """
+
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    PRINCIPAL_FIELD_NUMBER: builtins.int
+    ROLE_FIELD_NUMBER: builtins.int
+    PARTICIPANT_ID_FIELD_NUMBER: builtins.int
+    END_TIME_FIELD_NUMBER: builtins.int
+    principal: builtins.str
+    """Who, as `recorded_by` names callers."""
+    role: Global___AccessRole.ValueType
+    """As what."""
+    participant_id: builtins.str
+    """Of a PARTY, for whom it acts; of a MEDIATOR, as whom it takes part, if it does. Of no other."""
+    @property
+    def end_time(self) -> google.protobuf.timestamp_pb2.Timestamp:
+        """Of an AUDITOR, until when. Not given: until it is revoked."""
+
+    def __init__(
+        self,
+        *,
+        principal: builtins.str = ...,
+        role: Global___AccessRole.ValueType = ...,
+        participant_id: builtins.str = ...,
+        end_time: google.protobuf.timestamp_pb2.Timestamp | None = ...,
+    ) -> None: ...
+    def HasField(self, field_name: typing.Literal["end_time", b"end_time"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["end_time", b"end_time", "participant_id", b"participant_id", "principal", b"principal", "role", b"role"]) -> None: ...
+
+Global___AccessGranted: typing_extensions.TypeAlias = AccessGranted
+
+@typing.final
+class AccessRevoked(google.protobuf.message.Message):
+    """Somebody may see and record less. Recorded by a custodian, and RECORDER_ONLY unless it says otherwise, whatever its session says.
+    Refused when there is no such grant, and when no custodian would be left. Never corrected: grant it anew.
+    """
+
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    PRINCIPAL_FIELD_NUMBER: builtins.int
+    ROLE_FIELD_NUMBER: builtins.int
+    PARTICIPANT_ID_FIELD_NUMBER: builtins.int
+    principal: builtins.str
+    """From whom."""
+    role: Global___AccessRole.ValueType
+    """As what. Not given: whatever the role."""
+    participant_id: builtins.str
+    """For which participant. Not given: for any, and for none."""
+    def __init__(
+        self,
+        *,
+        principal: builtins.str = ...,
+        role: Global___AccessRole.ValueType = ...,
+        participant_id: builtins.str = ...,
+    ) -> None: ...
+    def ClearField(self, field_name: typing.Literal["participant_id", b"participant_id", "principal", b"principal", "role", b"role"]) -> None: ...
+
+Global___AccessRevoked: typing_extensions.TypeAlias = AccessRevoked

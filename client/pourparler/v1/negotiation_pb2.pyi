@@ -512,6 +512,24 @@ class Negotiation(google.protobuf.message.Message):
         def HasField(self, field_name: typing.Literal["value", b"value"]) -> builtins.bool: ...
         def ClearField(self, field_name: typing.Literal["key", b"key", "value", b"value"]) -> None: ...
 
+    @typing.final
+    class PrincipalsEntry(google.protobuf.message.Message):
+        DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+        KEY_FIELD_NUMBER: builtins.int
+        VALUE_FIELD_NUMBER: builtins.int
+        key: builtins.str
+        @property
+        def value(self) -> Global___Principal: ...
+        def __init__(
+            self,
+            *,
+            key: builtins.str = ...,
+            value: Global___Principal | None = ...,
+        ) -> None: ...
+        def HasField(self, field_name: typing.Literal["value", b"value"]) -> builtins.bool: ...
+        def ClearField(self, field_name: typing.Literal["key", b"key", "value", b"value"]) -> None: ...
+
     NAME_FIELD_NUMBER: builtins.int
     VERSION_FIELD_NUMBER: builtins.int
     UPDATE_TIME_FIELD_NUMBER: builtins.int
@@ -537,6 +555,7 @@ class Negotiation(google.protobuf.message.Message):
     MILESTONES_FIELD_NUMBER: builtins.int
     DOCUMENTS_FIELD_NUMBER: builtins.int
     AMENDMENTS_FIELD_NUMBER: builtins.int
+    PRINCIPALS_FIELD_NUMBER: builtins.int
     name: builtins.str
     """`negotiations/{id}`."""
     version: builtins.int
@@ -629,6 +648,10 @@ class Negotiation(google.protobuf.message.Message):
     def amendments(self) -> google.protobuf.internal.containers.MessageMap[builtins.int, Global___Amendment]:
         """What entries say of other entries, by the version of the target."""
 
+    @property
+    def principals(self) -> google.protobuf.internal.containers.MessageMap[builtins.str, Global___Principal]:
+        """Who has, or had, access to the record, by principal."""
+
     def __init__(
         self,
         *,
@@ -657,9 +680,10 @@ class Negotiation(google.protobuf.message.Message):
         milestones: collections.abc.Mapping[builtins.str, Global___Milestone] | None = ...,
         documents: collections.abc.Mapping[builtins.str, Global___Document] | None = ...,
         amendments: collections.abc.Mapping[builtins.int, Global___Amendment] | None = ...,
+        principals: collections.abc.Mapping[builtins.str, Global___Principal] | None = ...,
     ) -> None: ...
     def HasField(self, field_name: typing.Literal["counts", b"counts", "expected_resume", b"expected_resume", "facts", b"facts", "origin", b"origin", "status_change", b"status_change", "update_time", b"update_time", "words", b"words"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["agreement_ids", b"agreement_ids", "agreements", b"agreements", "amendments", b"amendments", "blame", b"blame", "commitments", b"commitments", "counts", b"counts", "documents", b"documents", "expected_resume", b"expected_resume", "facts", b"facts", "milestones", b"milestones", "name", b"name", "origin", b"origin", "outcome", b"outcome", "participants", b"participants", "positions", b"positions", "proposals", b"proposals", "questions", b"questions", "sessions", b"sessions", "statements", b"statements", "status", b"status", "status_change", b"status_change", "topics", b"topics", "update_time", b"update_time", "version", b"version", "words", b"words"]) -> None: ...
+    def ClearField(self, field_name: typing.Literal["agreement_ids", b"agreement_ids", "agreements", b"agreements", "amendments", b"amendments", "blame", b"blame", "commitments", b"commitments", "counts", b"counts", "documents", b"documents", "expected_resume", b"expected_resume", "facts", b"facts", "milestones", b"milestones", "name", b"name", "origin", b"origin", "outcome", b"outcome", "participants", b"participants", "positions", b"positions", "principals", b"principals", "proposals", b"proposals", "questions", b"questions", "sessions", b"sessions", "statements", b"statements", "status", b"status", "status_change", b"status_change", "topics", b"topics", "update_time", b"update_time", "version", b"version", "words", b"words"]) -> None: ...
 
 Global___Negotiation: typing_extensions.TypeAlias = Negotiation
 
@@ -1552,6 +1576,65 @@ class Amendment(google.protobuf.message.Message):
 Global___Amendment: typing_extensions.TypeAlias = Amendment
 
 @typing.final
+class Principal(google.protobuf.message.Message):
+    """Somebody who has, or had, access to the record."""
+
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    GRANTS_FIELD_NUMBER: builtins.int
+    BLAME_FIELD_NUMBER: builtins.int
+    @property
+    def grants(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[Global___Grant]:
+        """What they have been granted and have not lost. The one who opened the negotiation has a grant of the opening itself."""
+
+    @property
+    def blame(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.int]:
+        """The versions that made it so."""
+
+    def __init__(
+        self,
+        *,
+        grants: collections.abc.Iterable[Global___Grant] | None = ...,
+        blame: collections.abc.Iterable[builtins.int] | None = ...,
+    ) -> None: ...
+    def ClearField(self, field_name: typing.Literal["blame", b"blame", "grants", b"grants"]) -> None: ...
+
+Global___Principal: typing_extensions.TypeAlias = Principal
+
+@typing.final
+class Grant(google.protobuf.message.Message):
+    """Access as it was granted."""
+
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    FACTS_FIELD_NUMBER: builtins.int
+    WORDS_FIELD_NUMBER: builtins.int
+    ORIGIN_FIELD_NUMBER: builtins.int
+    @property
+    def facts(self) -> pourparler.v1.facts_pb2.AccessGranted:
+        """As what, for whom, until when."""
+
+    @property
+    def words(self) -> pourparler.v1.entry_pb2.Words:
+        """Why."""
+
+    @property
+    def origin(self) -> Global___Origin:
+        """Where it comes from."""
+
+    def __init__(
+        self,
+        *,
+        facts: pourparler.v1.facts_pb2.AccessGranted | None = ...,
+        words: pourparler.v1.entry_pb2.Words | None = ...,
+        origin: Global___Origin | None = ...,
+    ) -> None: ...
+    def HasField(self, field_name: typing.Literal["facts", b"facts", "origin", b"origin", "words", b"words"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["facts", b"facts", "origin", b"origin", "words", b"words"]) -> None: ...
+
+Global___Grant: typing_extensions.TypeAlias = Grant
+
+@typing.final
 class Part(google.protobuf.message.Message):
     """One part of the state, of any kind."""
 
@@ -1570,6 +1653,7 @@ class Part(google.protobuf.message.Message):
     MILESTONE_FIELD_NUMBER: builtins.int
     DOCUMENT_FIELD_NUMBER: builtins.int
     AMENDMENT_FIELD_NUMBER: builtins.int
+    PRINCIPAL_FIELD_NUMBER: builtins.int
     @property
     def negotiation(self) -> Global___Negotiation:
         """The negotiation itself, without its parts."""
@@ -1622,6 +1706,10 @@ class Part(google.protobuf.message.Message):
     def amendment(self) -> Global___Amendment:
         """What was said of an entry."""
 
+    @property
+    def principal(self) -> Global___Principal:
+        """Somebody's access to the record."""
+
     def __init__(
         self,
         *,
@@ -1638,10 +1726,11 @@ class Part(google.protobuf.message.Message):
         milestone: Global___Milestone | None = ...,
         document: Global___Document | None = ...,
         amendment: Global___Amendment | None = ...,
+        principal: Global___Principal | None = ...,
     ) -> None: ...
-    def HasField(self, field_name: typing.Literal["agreement", b"agreement", "amendment", b"amendment", "commitment", b"commitment", "document", b"document", "milestone", b"milestone", "negotiation", b"negotiation", "part", b"part", "participant", b"participant", "position", b"position", "proposal", b"proposal", "question", b"question", "session", b"session", "statement", b"statement", "topic", b"topic"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["agreement", b"agreement", "amendment", b"amendment", "commitment", b"commitment", "document", b"document", "milestone", b"milestone", "negotiation", b"negotiation", "part", b"part", "participant", b"participant", "position", b"position", "proposal", b"proposal", "question", b"question", "session", b"session", "statement", b"statement", "topic", b"topic"]) -> None: ...
-    def WhichOneof(self, oneof_group: typing.Literal["part", b"part"]) -> typing.Literal["negotiation", "participant", "session", "topic", "statement", "position", "question", "proposal", "agreement", "commitment", "milestone", "document", "amendment"] | None: ...
+    def HasField(self, field_name: typing.Literal["agreement", b"agreement", "amendment", b"amendment", "commitment", b"commitment", "document", b"document", "milestone", b"milestone", "negotiation", b"negotiation", "part", b"part", "participant", b"participant", "position", b"position", "principal", b"principal", "proposal", b"proposal", "question", b"question", "session", b"session", "statement", b"statement", "topic", b"topic"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["agreement", b"agreement", "amendment", b"amendment", "commitment", b"commitment", "document", b"document", "milestone", b"milestone", "negotiation", b"negotiation", "part", b"part", "participant", b"participant", "position", b"position", "principal", b"principal", "proposal", b"proposal", "question", b"question", "session", b"session", "statement", b"statement", "topic", b"topic"]) -> None: ...
+    def WhichOneof(self, oneof_group: typing.Literal["part", b"part"]) -> typing.Literal["negotiation", "participant", "session", "topic", "statement", "position", "question", "proposal", "agreement", "commitment", "milestone", "document", "amendment", "principal"] | None: ...
 
 Global___Part: typing_extensions.TypeAlias = Part
 

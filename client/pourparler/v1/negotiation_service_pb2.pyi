@@ -114,10 +114,15 @@ class GetNegotiationRequest(google.protobuf.message.Message):
     NAME_FIELD_NUMBER: builtins.int
     AS_OF_FIELD_NUMBER: builtins.int
     VIEW_FIELD_NUMBER: builtins.int
+    AS_SEEN_BY_FIELD_NUMBER: builtins.int
     name: builtins.str
     """The negotiation, `negotiations/{id}`."""
     view: Global___NegotiationView.ValueType
     """How much of it."""
+    as_seen_by: builtins.str
+    """As the one who acts for this participant would have it: no more is shown than they and the caller may both see. For who sees
+    everything, and for mediators.
+    """
     @property
     def as_of(self) -> pourparler.v1.negotiation_pb2.AsOf:
         """At what point."""
@@ -128,9 +133,10 @@ class GetNegotiationRequest(google.protobuf.message.Message):
         name: builtins.str = ...,
         as_of: pourparler.v1.negotiation_pb2.AsOf | None = ...,
         view: Global___NegotiationView.ValueType = ...,
+        as_seen_by: builtins.str = ...,
     ) -> None: ...
     def HasField(self, field_name: typing.Literal["as_of", b"as_of"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["as_of", b"as_of", "name", b"name", "view", b"view"]) -> None: ...
+    def ClearField(self, field_name: typing.Literal["as_of", b"as_of", "as_seen_by", b"as_seen_by", "name", b"name", "view", b"view"]) -> None: ...
 
 Global___GetNegotiationRequest: typing_extensions.TypeAlias = GetNegotiationRequest
 
@@ -314,10 +320,15 @@ class GetStandingRequest(google.protobuf.message.Message):
     NAME_FIELD_NUMBER: builtins.int
     AS_OF_FIELD_NUMBER: builtins.int
     ON_DATE_FIELD_NUMBER: builtins.int
+    AS_SEEN_BY_FIELD_NUMBER: builtins.int
     name: builtins.str
     """The negotiation, `negotiations/{id}`."""
     on_date: builtins.str
     """The date against which dues and ages are reckoned, in EDTF; not given, the `occur_date`, else the day of `record_time`, else today."""
+    as_seen_by: builtins.str
+    """As the one who acts for this participant would have it: no more is shown than they and the caller may both see. For who sees
+    everything, and for mediators.
+    """
     @property
     def as_of(self) -> pourparler.v1.negotiation_pb2.AsOf:
         """At what point. With an `occur_date`, what had definitely happened."""
@@ -328,9 +339,10 @@ class GetStandingRequest(google.protobuf.message.Message):
         name: builtins.str = ...,
         as_of: pourparler.v1.negotiation_pb2.AsOf | None = ...,
         on_date: builtins.str = ...,
+        as_seen_by: builtins.str = ...,
     ) -> None: ...
     def HasField(self, field_name: typing.Literal["as_of", b"as_of"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["as_of", b"as_of", "name", b"name", "on_date", b"on_date"]) -> None: ...
+    def ClearField(self, field_name: typing.Literal["as_of", b"as_of", "as_seen_by", b"as_seen_by", "name", b"name", "on_date", b"on_date"]) -> None: ...
 
 Global___GetStandingRequest: typing_extensions.TypeAlias = GetStandingRequest
 
@@ -577,8 +589,13 @@ class DiffNegotiationRequest(google.protobuf.message.Message):
     NAME_FIELD_NUMBER: builtins.int
     FROM_FIELD_NUMBER: builtins.int
     TO_FIELD_NUMBER: builtins.int
+    AS_SEEN_BY_FIELD_NUMBER: builtins.int
     name: builtins.str
     """The negotiation, `negotiations/{id}`."""
+    as_seen_by: builtins.str
+    """As the one who acts for this participant would have it: no more is shown than they and the caller may both see. For who sees
+    everything, and for mediators.
+    """
     @property
     def to(self) -> pourparler.v1.negotiation_pb2.AsOf:
         """To what point. Not given: now."""
@@ -588,9 +605,10 @@ class DiffNegotiationRequest(google.protobuf.message.Message):
         *,
         name: builtins.str = ...,
         to: pourparler.v1.negotiation_pb2.AsOf | None = ...,
+        as_seen_by: builtins.str = ...,
     ) -> None: ...
     def HasField(self, field_name: typing.Literal["from", b"from", "to", b"to"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["from", b"from", "name", b"name", "to", b"to"]) -> None: ...
+    def ClearField(self, field_name: typing.Literal["as_seen_by", b"as_seen_by", "from", b"from", "name", b"name", "to", b"to"]) -> None: ...
 
 Global___DiffNegotiationRequest: typing_extensions.TypeAlias = DiffNegotiationRequest
 
