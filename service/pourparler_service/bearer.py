@@ -4,6 +4,7 @@ No text of a refusal has anything of the token in it: a token is a secret.
 """
 
 import hashlib
+import re
 import time
 from collections import OrderedDict
 from collections.abc import Iterable, Mapping
@@ -18,6 +19,8 @@ from pourparler_service.refusal import refuse
 LEEWAY_SECONDS = 30
 """By how much the clocks of issuer and service may differ."""
 
+# RFC 6750, section 2.1
+_BEARER = re.compile(r"bearer +([A-Za-z0-9._~+/-]+=*)", re.ASCII | re.IGNORECASE)
 _LONGEST = 8_192
 _LONGEST_SUBJECT = 255
 _REMEMBERED = 10_000
@@ -47,12 +50,18 @@ class Bearers:
         self._keyrings = {keyring.issuer.name: keyring for keyring in keyrings}
         self._known: OrderedDict[bytes, _Known] = OrderedDict()
 
-    def caller(self, token: str) -> str:
-        """The name of who bears it: the issuer, `#`, and the subject. Refuses what is not good."""
-        digest = hashlib.sha256(token.encode()).digest()
+    def caller(self, authorization: str) -> str:
+        """The name of who calls with this: the issuer, `#`, and the subject.
+
+        Refuses what is not good.
+        """
+        digest = hashlib.sha256(authorization.encode()).digest()
         known = self._known.get(digest)
         if known is None or known.keys is not known.keyring.keys:
-            known = self._verified(token)
+            bearer = _BEARER.fullmatch(authorization)
+            if bearer is None:
+                _malformed("It does not come after the word Bearer and a blank, and alone.")
+            known = self._verified(bearer[1])
             self._known[digest] = known
             if len(self._known) > _REMEMBERED:
                 self._known.popitem(last=False)

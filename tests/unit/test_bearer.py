@@ -35,7 +35,7 @@ def bearers() -> Bearers:
 
 def refused(bearers: Bearers, token: str) -> str:
     with pytest.raises(Refusal) as refusal:
-        bearers.caller(token)
+        bearers.caller(BEARER + token)
     for secret in token.split("."):
         assert len(secret) < 9 or secret not in str(refusal.value)
     return name_of(refusal.value.reason)
@@ -55,27 +55,28 @@ def test_who_bears_a_token_is_named_by_its_issuer_and_its_subject(
 ) -> None:
     token = key.token()
 
-    assert bearers.caller(token) == bearers.caller(token) == f"{ISSUER}#ann"
+    assert bearers.caller(BEARER + token) == bearers.caller(BEARER + token) == f"{ISSUER}#ann"
 
 
 def test_a_token_for_others_too_is_taken(bearers: Bearers) -> None:
-    assert bearers.caller(GOOD.token(aud=["elsewhere", AUDIENCE])) == f"{ISSUER}#ann"
+    assert bearers.caller(BEARER + GOOD.token(aud=["elsewhere", AUDIENCE])) == f"{ISSUER}#ann"
 
 
 @pytest.mark.parametrize("kind", ["JWT", "at+jwt", "application/at+jwt"])
 def test_an_access_token_is_taken(bearers: Bearers, kind: str) -> None:
-    assert bearers.caller(GOOD.token({"typ": kind})) == f"{ISSUER}#ann"
+    assert bearers.caller(BEARER + GOOD.token({"typ": kind})) == f"{ISSUER}#ann"
 
 
 def test_clocks_may_differ_a_little(bearers: Bearers) -> None:
     now = int(time.time())
     late, early = now - LEEWAY_SECONDS // 2, now + LEEWAY_SECONDS // 2
 
-    assert bearers.caller(GOOD.token(exp=late)) == f"{ISSUER}#ann"
-    assert bearers.caller(GOOD.token(nbf=early, iat=early)) == f"{ISSUER}#ann"
+    assert bearers.caller(BEARER + GOOD.token(exp=late)) == f"{ISSUER}#ann"
+    assert bearers.caller(BEARER + GOOD.token(nbf=early, iat=early)) == f"{ISSUER}#ann"
 
 
 FAR = 10_000
+BEARER = "Bearer "
 FORM = PublicFormat.SubjectPublicKeyInfo
 
 REFUSED = {
@@ -111,7 +112,7 @@ def test_what_a_token_claims_has_to_hold(
 
 def test_a_token_that_expires_is_refused_though_it_was_good(bearers: Bearers) -> None:
     token = GOOD.token(exp=time.time() + 2 - LEEWAY_SECONDS)
-    bearers.caller(token)
+    bearers.caller(BEARER + token)
     time.sleep(2)
 
     assert refused(bearers, token) == "TOKEN_EXPIRED"
@@ -172,7 +173,7 @@ def test_a_token_without_a_key_id_needs_an_issuer_with_one_key(
 ) -> None:
     alone = Key(None)
 
-    assert Bearers([keyring(alone)]).caller(alone.token()) == f"{ISSUER}#ann"
+    assert Bearers([keyring(alone)]).caller(BEARER + alone.token()) == f"{ISSUER}#ann"
     assert refused(bearers, alone.token()) == "TOKEN_KEY_UNKNOWN"
 
 
@@ -180,7 +181,10 @@ def test_an_issuer_does_not_speak_for_another() -> None:
     here, there = Key(), Key()
     bearers = Bearers([keyring(here), keyring(there, name="https://other.example")])
 
-    assert bearers.caller(there.token(iss="https://other.example")) == "https://other.example#ann"
+    assert (
+        bearers.caller(BEARER + there.token(iss="https://other.example"))
+        == "https://other.example#ann"
+    )
     assert refused(bearers, there.token()) == "TOKEN_SIGNATURE_INVALID"
 
 
@@ -224,7 +228,7 @@ def test_whatever_is_made_up_is_refused(
     bearers: Bearers, header: dict[str, Any], claims: dict[str, Any], signature: str
 ) -> None:
     with pytest.raises(Refusal):
-        bearers.caller(by_hand(header, {"iss": ISSUER, **claims}, signature))
+        bearers.caller(BEARER + by_hand(header, {"iss": ISSUER, **claims}, signature))
 
 
 @given(st.dictionaries(st.sampled_from(["sub", "aud", "exp", "nbf", "iat", "cnf"]), json_values))
@@ -234,7 +238,7 @@ def test_whatever_is_signed_is_taken_or_refused(bearers: Bearers, claims: dict[s
         json.dumps(said).encode(), GOOD.private, "ES256", headers={"kid": "one"}
     )
     try:
-        caller = bearers.caller(token)
+        caller = bearers.caller(BEARER + token)
     except Refusal as refusal:
         caller = name_of(refusal.reason)
 
