@@ -13,7 +13,12 @@ def framed(field_number: int, data: bytes) -> bytes:
 
     So stored entries are spliced into answers and bundles as they are, and never written again.
     """
-    return varint(field_number << 3 | _BYTES) + varint(len(data)) + data
+    return before(field_number, len(data)) + data
+
+
+def before(field_number: int, length: int) -> bytes:
+    """What stands before that many bytes when they are a field of a message."""
+    return varint(field_number << 3 | _BYTES) + varint(length)
 
 
 def varint(number: int) -> bytes:

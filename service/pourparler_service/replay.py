@@ -8,7 +8,7 @@ from pourparler.contract import ENTRY_TYPES, entry_type, references, rule_of
 from pourparler.fold import is_amending
 from pourparler.wire import framed
 from pourparler_service import query
-from pourparler_service.negotiations import Replayed
+from pourparler_service.past import Replayed
 from pourparler_service.refusal import quoted, refuse
 
 BATCH_ENTRIES = 256

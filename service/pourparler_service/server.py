@@ -8,7 +8,7 @@ import signal
 import sys
 import threading
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any
 
@@ -31,6 +31,7 @@ from pourparler_service.folder import Folder, FolderError
 from pourparler_service.guard import Guard
 from pourparler_service.issuers import IssuerSettingsError, Keyring
 from pourparler_service.keys import KeyFileError, Signer, make_key, read_key, write_key
+from pourparler_service.latest import Latest
 from pourparler_service.log import Log
 from pourparler_service.negotiations import Negotiations
 from pourparler_service.servicers.audit import AuditServicer, Following
@@ -39,6 +40,7 @@ from pourparler_service.servicers.health import HealthServicer
 from pourparler_service.servicers.negotiation import NegotiationServicer
 from pourparler_service.servicers.record import RecordServicer
 from pourparler_service.settings import Settings
+from pourparler_service.snapshots import open_snapshots
 from pourparler_service.store import Store, StoreSettingsError, StoreUnavailableError, open_store
 from pourparler_service.tokens import Tokens
 from pourparler_service.witness_client import WitnessSettingsError, witnesses_of
@@ -48,6 +50,9 @@ from pourparler_service.writer import Writer
 _LOG = logging.getLogger(__name__)
 
 _THREADS = 4
+# How long a thread that computes may keep the interpreter from one that waits for it. By default
+# it is ten times as long, and an append waits for it several times.
+_SWITCH_SECONDS = 0.0005
 
 
 def _service(request: type[Message], name: str) -> ServiceDescriptor:
@@ -106,7 +111,10 @@ class Rooms:
             opened.callback(replaying.shutdown, cancel_futures=True)
             self.store = store
             self.signer = _signer(settings, folder, begun=store.position() > 0)
-            self.negotiations = Negotiations(store)
+            snapshots = open_snapshots(path / "snapshots.sqlite" if path else None)
+            opened.callback(snapshots.close)
+            self.negotiations = Negotiations(store, snapshots)
+            self.latest = Latest(store, self.negotiations)
             self.copies = Copies(store, self.negotiations)
             self.log = Log(store, self.negotiations, self.signer)
             self.witnesses = _witnesses(settings, store, self.log)
@@ -118,10 +126,15 @@ class Rooms:
             feed = Feed(store, self.log, tokens)
             pages = Pages(feed, self.commits, replaying)
             self.following = Following(feed, pages, self.commits, replaying, settings.idle_seconds)
-            self.writer = Writer(store, self.signer, on_commit=self.commits.committed)
+            self.writer = Writer(store, self.signer, on_commit=self._committed)
             self.writer.start()
             opened.callback(self.writer.close)
             self.close = opened.pop_all().close
+
+    def _committed(self, ids: Collection[str]) -> None:
+        """What is read is told first: those who watch ask for it at once."""
+        self.latest.committed(ids)
+        self.commits.committed(ids)
 
     def probe(self) -> None:
         """See that entries can be recorded and read. Raises StoreUnavailableError."""
@@ -276,7 +289,8 @@ def _handlers(
             CopyServicer(rooms.writer, rooms.copies, rooms.threads, copy_bytes=settings.copy_bytes),
         ),
         guard.handlers(
-            _NEGOTIATION, NegotiationServicer(rooms.negotiations, rooms.catalogue, rooms.threads)
+            _NEGOTIATION,
+            NegotiationServicer(rooms.negotiations, rooms.latest, rooms.catalogue, rooms.threads),
         ),
         guard.handlers(
             _AUDIT,
@@ -349,6 +363,7 @@ def serve(settings: Settings) -> None:
             loop.add_signal_handler(number, stop.set)
         await _serve(settings, lambda *known: _announce(settings, *known), stop)
 
+    sys.setswitchinterval(_SWITCH_SECONDS)
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         runner.run(until_signalled())
 

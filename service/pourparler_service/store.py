@@ -19,7 +19,11 @@ from eventsourcing.persistence import (
     Mapper,
     StoredEvent,
 )
-from eventsourcing.sqlite import SQLiteApplicationRecorder, SQLiteDatastore
+from eventsourcing.sqlite import (
+    SQLiteAggregateRecorder,
+    SQLiteApplicationRecorder,
+    SQLiteDatastore,
+)
 from eventsourcing.utils import EnvType, strtobool
 
 SQLITE = "eventsourcing.sqlite"
@@ -134,10 +138,10 @@ class Store:
     store fails.
     """
 
-    def __init__(self, env: Mapping[str, str]) -> None:
+    def __init__(self, env: Mapping[str, str], folder: Path | None = None) -> None:
         """Open the store that the environment of the `eventsourcing` library asks for.
 
-        Raises StoreSettingsError.
+        The folder, if there is one, is held by this process alone. Raises StoreSettingsError.
         """
         self._env = dict(env)
         _refuse_unsafe(self._env)
@@ -156,11 +160,21 @@ class Store:
             self._reads = _Record(cast("EnvType", reading)) if self._on_disk else self._writes
             if datastore is not None:
                 _prepare(datastore, durable=self._on_disk)
+        self.exclusive = self._is_exclusive(folder)
+        """Whether nobody but this process can write to it."""
 
     @property
     def _datastore(self) -> SQLiteDatastore | None:
         recorder = self._writes.recorder
         return recorder.datastore if isinstance(recorder, SQLiteApplicationRecorder) else None
+
+    def _is_exclusive(self, folder: Path | None) -> bool:
+        datastore = self._datastore
+        if datastore is None:
+            return self._env.get("PERSISTENCE_MODULE", IN_MEMORY) == IN_MEMORY
+        if not self._on_disk:
+            return True
+        return folder is not None and Path(datastore.pool.db_name).resolve().parent == folder
 
     def append(self, records: Sequence[Stored]) -> None:
         """Store entries of any negotiations: when this returns they are on disk, all of them.
@@ -285,16 +299,80 @@ class Store:
             self._writes.close()
 
 
+class Shelf:
+    """Bytes by negotiation and version, beside the record and apart from it: a cache.
+
+    In a file of its own, so that to write to it never keeps an append waiting. For any thread.
+    Every method raises StoreUnavailableError when it fails.
+    """
+
+    def __init__(self, path: Path | None) -> None:
+        """Open the file at this path, or make it; without one, keep them in memory."""
+        with _as_unavailable():
+            self._datastore = SQLiteDatastore(
+                str(path or ":memory:"), pool_size=1, max_overflow=0, originator_id_type="text"
+            )
+            self._recorder = SQLiteAggregateRecorder(self._datastore, "shelf")
+            with self._datastore.get_connection(commit=True) as connection:
+                cursor = connection.cursor()
+                # What a crash loses can be made again: no need to wait for the disk.
+                cursor.execute("PRAGMA synchronous = NORMAL")
+                # What is purged is gone from the file.
+                cursor.execute("PRAGMA secure_delete = ON")
+            self._recorder.create_table()
+
+    def put(self, one: Stored) -> None:
+        """Keep this, unless there is something of its negotiation and version already."""
+        with contextlib.suppress(ConflictError), _as_unavailable():
+            self._recorder.insert_events([StoredEvent(*one)])
+
+    def nearest(self, negotiation: str, upto: int) -> Stored | None:
+        """What is kept of the highest version up to and including `upto`."""
+        with _as_unavailable():
+            found = self._recorder.select_events(negotiation, lte=upto, desc=True, limit=1)
+        if not found:
+            return None
+        (one,) = found
+        return Stored(negotiation, one.originator_version, one.topic, one.state)
+
+    def size(self) -> int:
+        """How many bytes are kept."""
+        with _as_unavailable(), self._datastore.transaction(commit=False) as cursor:
+            cursor.execute("SELECT COALESCE(SUM(LENGTH(state)), 0) FROM shelf")
+            return int(cursor.fetchone()[0])
+
+    def purge(self, negotiation: str) -> None:
+        """Destroy all that is kept of a negotiation."""
+        self._delete("DELETE FROM shelf WHERE originator_id = ?", negotiation)
+
+    def purge_others(self, topic: str) -> None:
+        """Destroy all that is of another topic."""
+        self._delete("DELETE FROM shelf WHERE topic != ?", topic)
+
+    def _delete(self, statement: str, value: str) -> None:
+        with _as_unavailable():
+            with self._datastore.transaction(commit=True) as cursor:
+                cursor.execute(statement, (value,))
+            with self._datastore.get_connection(commit=True) as connection:
+                # The file's journal has copies of what was deleted.
+                connection.cursor().execute("PRAGMA wal_checkpoint(TRUNCATE)")
+
+    def close(self) -> None:
+        """Let the file go."""
+        with contextlib.suppress(EventSourcingError):
+            self._datastore.close()
+
+
 def open_store(folder: Path | None, env: Mapping[str, str] | None = None) -> Store:
     """The store that the environment asks for.
 
-    Unless it says otherwise, SQLite in this folder; without a folder, in memory.
+    Unless it says otherwise, SQLite in this folder, which is held; without a folder, in memory.
     """
     env = dict(os.environ if env is None else env)
     env.setdefault("PERSISTENCE_MODULE", SQLITE if folder else IN_MEMORY)
     if folder is not None and env["PERSISTENCE_MODULE"] == SQLITE:
         env.setdefault("SQLITE_DBNAME", str(folder / "record.sqlite"))
-    return Store(env)
+    return Store(env, folder.resolve() if folder else None)
 
 
 def _refuse_unsafe(env: dict[str, str]) -> None:

@@ -69,6 +69,45 @@ def test_the_same_state_is_answered_with_the_same_bytes(service: Service) -> Non
     )
 
 
+def test_who_has_a_receipt_reads_its_entry(service: Service) -> None:
+    service.record("own", opened(), joined("a"))
+    for number in range(30):
+        receipt = service.record("own", said(f"s{number}", "a"))
+        for _ in range(3):
+            response = service.state("own")
+            assert response.computed_at.version == receipt.version
+            assert f"s{number}" in response.negotiation.statements
+
+
+def test_what_is_known_answers_no_other_question(service: Service) -> None:
+    service.record("known", opened(), joined("a"))
+    assert service.state("known").negotiation.version == 2
+
+    strange = pb.GetNegotiationRequest(name="negotiations/known", view=9)  # type: ignore[arg-type]
+    answered = refused(lambda: service.negotiations.GetNegotiation(strange))
+    nameless = pb.GetNegotiationRequest(name="known")
+
+    assert answered.reason == "ENUM_UNKNOWN"
+    assert refused(lambda: service.negotiations.GetNegotiation(nameless)).fields == ["name"]
+    assert service.state("known", pb.AsOf(version=1)).negotiation.version == 1
+
+
+def test_a_standing_is_that_of_the_latest_version_and_the_day(service: Service) -> None:
+    def asked(on_date: str = "") -> pb.GetStandingResponse:
+        request = pb.GetStandingRequest(name="negotiations/days", on_date=on_date)
+        answer: pb.GetStandingResponse = service.negotiations.GetStanding(request)
+        return answer
+
+    service.record("days", opened(), joined("a"))
+
+    for _ in range(2):
+        assert asked("2026-05-01").standing.on_date == "2026-05-01"
+        assert asked("2026-06-01").standing.on_date == "2026-06-01"
+        assert asked().computed_at.version == 2
+    service.record("days", joined("b"))
+    assert asked("2026-05-01").computed_at.version == asked().computed_at.version == 3
+
+
 def test_basic_gives_the_head_the_participants_and_the_topics(talks: Service) -> None:
     request = pb.GetNegotiationRequest(name="negotiations/talks", view=pb.NEGOTIATION_VIEW_BASIC)
 

@@ -1,5 +1,8 @@
 """What any point on the three clocks reads."""
 
+import gc
+import tracemalloc
+import weakref
 from collections.abc import Iterator
 
 import pytest
@@ -7,10 +10,11 @@ from google.protobuf.timestamp_pb2 import Timestamp
 
 from pourparler import v1 as pb
 from pourparler.fold import fold
-from pourparler_service.negotiations import Negotiations
+from pourparler_service.negotiations import Negotiation, Negotiations
 from pourparler_service.refusal import Refusal
 from pourparler_service.store import Store, Stored, open_store
 from pourparler_service.writer import Group, Writer
+from tests.bench import talks
 from tests.given import draft, joined, opened, recorded_at, said
 from tests.signing import SIGNER
 
@@ -256,3 +260,54 @@ def test_a_state_that_was_read_does_not_change_under_its_reader(
 
     assert negotiations.read("n", pb.AsOf()).state.version == 11
     assert reading.state.SerializeToString(deterministic=True) == before
+
+
+def test_what_is_refused_does_not_make_a_negotiation_grow(store: Store) -> None:
+    store.append(list(talks.records("n", 50)))
+    negotiation = Negotiation(store, "n")
+    negotiation.catch_up()
+    before, state = negotiation.size, negotiation.state.SerializeToString(deterministic=True)
+    refused = list(talks.records("n", 51))[-1].data
+
+    for _ in range(500):
+        mark = negotiation.mark()
+        negotiation.advance(refused, mark.undo)
+        negotiation.back_to(mark)
+
+        assert negotiation.size < 2.2 * before
+    assert negotiation.version == 50
+    assert negotiation.state.SerializeToString(deterministic=True) == state
+
+
+def test_negotiations_are_held_within_a_bound(store: Store) -> None:
+    for number in range(20):
+        store.append(list(talks.records(f"n{number}", 20)))
+    negotiations = Negotiations(store, held_bytes=100_000)
+    held: list[weakref.ref[Negotiation]] = []
+    for number in range(20):
+        with negotiations.current(f"n{number}") as negotiation:
+            held.append(weakref.ref(negotiation))
+    size = negotiation.size
+    del negotiation
+
+    gc.collect()
+
+    assert 100_000 / size - 1 < sum(one() is not None for one in held) <= 100_000 / size
+    for number in range(20):
+        assert negotiations.read(f"n{number}", pb.AsOf()).state.version == 20
+
+
+def test_a_negotiation_takes_about_as_much_memory_as_it_says() -> None:
+    """Of what Python itself allocates: its messages are allocated elsewhere."""
+    store = open_store(None, {})
+    store.append(list(talks.records("n", 1_000)))
+    negotiation = Negotiation(store, "n")
+    tracemalloc.start()
+
+    negotiation.catch_up()
+
+    traced, _ = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    store.close()
+    serialized = negotiation.state.ByteSize()
+    assert traced + serialized < negotiation.size < 4 * (traced + serialized)

@@ -1,9 +1,7 @@
 """NegotiationService: what a negotiation is and was, as messages."""
 
 import asyncio
-import threading
-from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from concurrent.futures import Executor
 from datetime import UTC, datetime
 from typing import TypeVar
@@ -11,31 +9,47 @@ from typing import TypeVar
 from pourparler import v1 as pb
 from pourparler.diff import diff, reversals
 from pourparler.fold import basic
-from pourparler_service import dates, query, shape
+from pourparler.wire import before
+from pourparler_service import dates, pieces, query, shape
 from pourparler_service.catalogue import Catalogue
 from pourparler_service.guard import Call
-from pourparler_service.negotiations import Negotiations, Reading
+from pourparler_service.latest import Latest
+from pourparler_service.negotiations import Negotiation, Negotiations
+from pourparler_service.past import Reading, computed_at
 from pourparler_service.refusal import Refusal, refuse
 from pourparler_service.standing import standing
 
 _Answer = TypeVar("_Answer")
 
-KEPT_BYTES = 1 << 26
-"""How many bytes of answers about the latest state are kept, to be given again."""
+_IS_BASIC: Mapping[int, bool] = {
+    pb.NEGOTIATION_VIEW_UNSPECIFIED: False,
+    pb.NEGOTIATION_VIEW_FULL: False,
+    pb.NEGOTIATION_VIEW_BASIC: True,
+}
 
 
 class NegotiationServicer:
     """Answers what a negotiation is and was."""
 
-    def __init__(self, negotiations: Negotiations, catalogue: Catalogue, threads: Executor) -> None:
-        """Read from these, on these threads: every read may wait for the store."""
+    def __init__(
+        self,
+        negotiations: Negotiations,
+        latest: Latest,
+        catalogue: Catalogue,
+        threads: Executor,
+    ) -> None:
+        """Read from these: on these threads what may wait for the store."""
         self._negotiations = negotiations
+        self._latest = latest
         self._catalogue = catalogue
         self._threads = threads
-        self._kept = _Kept()
 
     async def GetNegotiation(self, request: pb.GetNegotiationRequest, call: Call) -> bytes:
         """The state of a negotiation at a point."""
+        if not request.HasField("as_of"):
+            known = self._latest.known(request.name, _IS_BASIC.get(request.view))
+            if known is not None:
+                return known
         return await self._apart(lambda: self._state(request))
 
     async def ListNegotiations(self, request: pb.ListNegotiationsRequest, call: Call) -> bytes:
@@ -44,6 +58,10 @@ class NegotiationServicer:
 
     async def GetStanding(self, request: pb.GetStandingRequest, call: Call) -> bytes:
         """Where a negotiation stands at a point."""
+        if not request.HasField("as_of"):
+            known = self._latest.known(request.name, request.on_date or _today())
+            if known is not None:
+                return known
         return await self._apart(lambda: self._standing(request))
 
     async def DiffNegotiation(self, request: pb.DiffNegotiationRequest, call: Call) -> bytes:
@@ -56,12 +74,13 @@ class NegotiationServicer:
 
     def _state(self, request: pb.GetNegotiationRequest) -> bytes:
         query.check_enum(request, "view")
-        reading = self._read(request.name, request.as_of, "as_of")
-        is_basic = request.view == pb.NEGOTIATION_VIEW_BASIC
+        is_basic = _IS_BASIC[request.view]
         if request.as_of != pb.AsOf():
-            return _state_bytes(reading, is_basic=is_basic)
-        return self._kept.answer(
-            (request.name, is_basic), reading, lambda: _state_bytes(reading, is_basic=is_basic)
+            return _state_bytes(self._read(request.name, request.as_of, "as_of"), is_basic=is_basic)
+        return self._latest.answer(
+            shape.check_name(request.name, "name"),
+            is_basic,
+            lambda negotiation: _state_bytes(_reading(negotiation), is_basic=is_basic),
         )
 
     def _standing(self, request: pb.GetStandingRequest) -> bytes:
@@ -72,11 +91,20 @@ class NegotiationServicer:
         except dates.DateRefused as error:
             field = "on_date" if request.on_date else "as_of.occur_date"
             refuse(pb.ERROR_REASON_DATE_INVALID, str(error), field)
-        reading = self._read(request.name, request.as_of, "as_of")
-        response = pb.GetStandingResponse(
-            standing=standing(reading.state, on, on_date), computed_at=reading.computed_at
+
+        def answer(reading: Reading) -> bytes:
+            response = pb.GetStandingResponse(
+                standing=standing(reading.state, on, on_date), computed_at=reading.computed_at
+            )
+            return response.SerializeToString()
+
+        if request.as_of != pb.AsOf():
+            return answer(self._read(request.name, request.as_of, "as_of"))
+        return self._latest.answer(
+            shape.check_name(request.name, "name"),
+            on_date,
+            lambda negotiation: answer(_reading(negotiation)),
         )
-        return response.SerializeToString()
 
     def _diff(self, request: pb.DiffNegotiationRequest) -> bytes:
         begin = getattr(request, "from") if request.HasField("from") else pb.AsOf(version=0)
@@ -101,45 +129,27 @@ class NegotiationServicer:
             raise refusal.under(field) if refusal.field else refusal from None
 
 
-class _Kept:
-    """Answers about the latest state, given again as they are while it is the latest."""
-
-    def __init__(self) -> None:
-        self._lock = threading.Lock()  # guards all below
-        self._answers: OrderedDict[tuple[str, bool], tuple[Reading, bytes]] = OrderedDict()
-        self._bytes = 0
-
-    def answer(self, asked: tuple[str, bool], reading: Reading, make: Callable[[], bytes]) -> bytes:
-        """The answer that is kept, if it was made of this very reading; else a new one."""
-        with self._lock:
-            known = self._answers.get(asked)
-            if known and known[0] is reading:
-                self._answers.move_to_end(asked)
-                return known[1]
-        made = make()
-        with self._lock:
-            _, before = self._answers.pop(asked, (reading, b""))
-            self._answers[asked] = (reading, made)
-            self._bytes += len(made) - len(before)
-            while self._bytes > KEPT_BYTES:
-                _, (_, dropped) = self._answers.popitem(last=False)
-                self._bytes -= len(dropped)
-        return made
+def _reading(negotiation: Negotiation) -> Reading:
+    """The latest state, for as long as the negotiation stays as it is."""
+    return Reading(negotiation.state, computed_at(negotiation.state))
 
 
 def _state_bytes(reading: Reading, *, is_basic: bool) -> bytes:
-    response = pb.GetNegotiationResponse(
-        negotiation=_cut(reading.state, is_basic=is_basic),
-        computed_at=reading.computed_at,
-        possible_versions=reading.possible_versions,
+    """The bytes of a GetNegotiationResponse."""
+    rest = pb.GetNegotiationResponse(
+        computed_at=reading.computed_at, possible_versions=reading.possible_versions
     )
+    answer = _framed_state("negotiation", reading.state, is_basic=is_basic)
     if reading.possibly is not None:
-        response.possibly.CopyFrom(_cut(reading.possibly, is_basic=is_basic))
-    return response.SerializeToString()
+        answer += _framed_state("possibly", reading.possibly, is_basic=is_basic)
+    return b"".join((*answer, rest.SerializeToString()))
 
 
-def _cut(state: pb.Negotiation, *, is_basic: bool) -> pb.Negotiation:
-    return basic(state) if is_basic else state
+def _framed_state(field: str, state: pb.Negotiation, *, is_basic: bool) -> list[bytes]:
+    """The bytes of a field that has a state, in pieces: a long one is not copied again."""
+    number = pb.GetNegotiationResponse.DESCRIPTOR.fields_by_name[field].number
+    written = pieces.written(basic(state) if is_basic else state)
+    return [before(number, sum(map(len, written))), *written]
 
 
 def _day(as_of: pb.AsOf) -> str:
@@ -148,4 +158,8 @@ def _day(as_of: pb.AsOf) -> str:
         return as_of.occur_date
     if as_of.HasField("record_time"):
         return as_of.record_time.ToJsonString()[:10]
+    return _today()
+
+
+def _today() -> str:
     return datetime.now(UTC).date().isoformat()

@@ -1,0 +1,340 @@
+"""Answers about the latest state: as fresh as the store, and kept no longer than they are true."""
+
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+
+import pytest
+from hypothesis import given as given_any
+from hypothesis import settings
+
+from pourparler import v1 as pb
+from pourparler.contract import entry_type
+from pourparler.fold import fold
+from pourparler_service.latest import Latest
+from pourparler_service.negotiations import Negotiation, Negotiations
+from pourparler_service.refusal import Refusal
+from pourparler_service.sealing import seal, unseal
+from pourparler_service.store import Store, Stored, StoreUnavailableError, open_store
+from pourparler_service.writer import Group, Writer
+from tests.given import NEGOTIATION, joined, opened, recorded, said
+from tests.histories import histories
+from tests.signing import SIGNER
+
+NAME = f"negotiations/{NEGOTIATION}"
+BEGIN = (opened(), joined("a"), joined("b"))
+
+
+class StallingStore(Store):
+    """A store in memory that can be halted after it has read, and at a commit."""
+
+    def __init__(self) -> None:
+        super().__init__({"PERSISTENCE_MODULE": "eventsourcing.popo"})
+        self.after_read: Callable[[], None] = lambda: None
+        self.before_append: Callable[[], None] = lambda: None
+        self.after_append: Callable[[], None] = lambda: None
+
+    def read(
+        self,
+        negotiation: str,
+        *,
+        after: int = 0,
+        upto: int | None = None,
+        reverse: bool = False,
+        limit: int | None = None,
+    ) -> list[Stored]:
+        found = super().read(negotiation, after=after, upto=upto, reverse=reverse, limit=limit)
+        halt, self.after_read = self.after_read, lambda: None
+        halt()
+        return found
+
+    def append(self, records: Sequence[Stored]) -> None:
+        halt, self.before_append = self.before_append, lambda: None
+        halt()
+        super().append(records)
+        halt, self.after_append = self.after_append, lambda: None
+        halt()
+
+
+class Halt:
+    """A place where a thread stands still until it may go on."""
+
+    def __init__(self) -> None:
+        self._reached, self._go_on = threading.Event(), threading.Event()
+
+    def __call__(self) -> None:
+        self._reached.set()
+        assert self._go_on.wait(10)
+
+    def reached(self) -> None:
+        assert self._reached.wait(10)
+
+    def go_on(self) -> None:
+        self._go_on.set()
+
+
+class Table:
+    """Readers and a writer at one store."""
+
+    def __init__(self, store: Store) -> None:
+        self.latest = Latest(store, Negotiations(store))
+        self.writer = Writer(store, SIGNER, on_commit=self.latest.committed)
+        self.writer.start()
+        self.made = 0
+
+    def record(self, *drafts: pb.Draft) -> int:
+        group = Group(NEGOTIATION, "", "me", drafts)
+        return pb.Receipt.FromString(self.writer.submit(group).result(10)).version
+
+    def version(self) -> int:
+        """The version that the latest answer is of, made or known."""
+        known = self.latest.known(NAME, "version")
+        return int(known or self.latest.answer(NEGOTIATION, "version", self._make))
+
+    def known(self) -> int | None:
+        known = self.latest.known(NAME, "version")
+        return None if known is None else int(known)
+
+    def _make(self, negotiation: Negotiation) -> bytes:
+        self.made += 1
+        assert negotiation.state.version == negotiation.version
+        return str(negotiation.version).encode()
+
+
+@pytest.fixture
+def store() -> Iterator[StallingStore]:
+    store = StallingStore()
+    yield store
+    store.close()
+
+
+@pytest.fixture
+def table(store: StallingStore) -> Iterator[Table]:
+    table = Table(store)
+    yield table
+    table.writer.close()
+
+
+def test_an_answer_is_made_once_for_a_version(table: Table) -> None:
+    table.record(*BEGIN)
+
+    assert [table.version() for _ in range(5)] == [3] * 5
+    assert table.made == 1
+    assert table.record(said("s", "a")) == 4
+    assert table.known() is None
+    assert [table.version() for _ in range(5)] == [4] * 5
+    assert table.made == 2
+
+
+def test_what_is_known_needs_no_store(table: Table, store: StallingStore) -> None:
+    table.record(*BEGIN)
+    assert table.version() == 3
+
+    def fail() -> None:
+        raise StoreUnavailableError("gone")
+
+    store.after_read = fail
+
+    assert table.known() == 3
+    with pytest.raises(StoreUnavailableError):
+        table.latest.answer(NEGOTIATION, "other", lambda _: b"")
+    assert table.known() == 3
+
+
+def test_who_has_a_receipt_is_answered_with_its_entry_or_more(table: Table) -> None:
+    table.record(*BEGIN)
+    stop = threading.Event()
+
+    def ask() -> None:
+        while not stop.is_set():
+            table.version()
+
+    readers = [threading.Thread(target=ask) for _ in range(3)]
+    for reader in readers:
+        reader.start()
+    try:
+        for number in range(150):
+            receipt = table.record(said(f"s{number}", "a"))
+            assert table.version() >= receipt
+    finally:
+        stop.set()
+        for reader in readers:
+            reader.join()
+
+
+def test_an_answer_that_was_read_before_a_commit_is_not_kept_after_it(
+    table: Table, store: StallingStore
+) -> None:
+    table.record(*BEGIN)
+    halt = store.after_read = Halt()
+    answered: list[int] = []
+    reader = threading.Thread(target=lambda: answered.append(table.version()))
+    reader.start()
+    halt.reached()
+
+    # The reader has read version 3, and stands still before it makes its answer.
+    table.writer.submit(Group(NEGOTIATION, "", "me", [said("s", "a")])).result(10)
+    halt.go_on()
+    reader.join()
+
+    assert answered == [3]
+    assert table.known() is None
+    assert table.version() == 4
+
+
+def test_nothing_is_answered_before_it_is_committed(table: Table, store: StallingStore) -> None:
+    table.record(*BEGIN)
+    assert table.version() == 3
+    halt = store.before_append = Halt()
+    receipt = table.writer.submit(Group(NEGOTIATION, "", "me", [said("s", "a")]))
+    halt.reached()
+
+    assert table.known() == 3
+    table.latest.committed([NEGOTIATION])
+    assert [table.version(), table.version()] == [3, 3]
+    assert not receipt.done()
+    halt.go_on()
+    receipt.result(10)
+    assert table.version() == 4
+
+
+def test_what_was_read_between_commit_and_receipt_is_not_taken_for_old(
+    table: Table, store: StallingStore
+) -> None:
+    table.record(*BEGIN)
+    assert table.version() == 3
+    halt = store.after_append = Halt()
+    receipt = table.writer.submit(Group(NEGOTIATION, "", "me", [said("s", "a")]))
+    halt.reached()
+
+    assert table.latest.answer(NEGOTIATION, "other", lambda one: bytes([one.version])) == b"\4"
+    halt.go_on()
+    receipt.result(10)
+    assert table.version() == 4
+
+
+def test_a_commit_that_is_in_doubt_makes_answers_anew(table: Table, store: StallingStore) -> None:
+    table.record(*BEGIN)
+    assert table.version() == 3
+
+    def fail() -> None:
+        def fail_again() -> None:
+            raise StoreUnavailableError("and it cannot be looked up")
+
+        store.after_read = fail_again
+        raise StoreUnavailableError("perhaps it was stored")
+
+    store.after_append = fail
+
+    with pytest.raises(Refusal, match="request id"):
+        table.record(said("s", "a"))
+    assert table.known() is None
+    assert table.version() == 4
+
+
+def test_what_is_not_there_leaves_nothing(table: Table) -> None:
+    with pytest.raises(Refusal) as refused:
+        table.version()
+
+    assert refused.value.reason == pb.ERROR_REASON_NEGOTIATION_NOT_FOUND
+    assert table.known() is None
+    table.record(*BEGIN)
+    assert table.version() == 3
+
+
+def test_a_store_that_others_write_to_is_looked_at_each_time(tmp_path: Path) -> None:
+    file = {"PERSISTENCE_MODULE": "eventsourcing.sqlite", "SQLITE_DBNAME": str(tmp_path / "db")}
+    ours, theirs = open_store(None, file), open_store(None, file)
+    here, there = Table(ours), Table(theirs)
+    here.record(*BEGIN)
+
+    assert [here.version(), here.version()] == [3, 3]
+    assert here.made == 1
+    assert here.known() is None
+    there.record(said("s", "a"))
+    assert here.version() == 4
+    for table, store in ((here, ours), (there, theirs)):
+        table.writer.close()
+        store.close()
+
+
+@pytest.mark.parametrize(
+    ("environment", "folder", "exclusive"),
+    [
+        ({}, None, True),
+        ({}, Path("held"), True),
+        ({"PERSISTENCE_MODULE": "eventsourcing.sqlite", "SQLITE_DBNAME": ":memory:"}, None, True),
+        ({"SQLITE_DBNAME": "elsewhere.sqlite"}, Path("held"), False),
+        (
+            {"PERSISTENCE_MODULE": "eventsourcing.sqlite", "SQLITE_DBNAME": "db.sqlite"},
+            None,
+            False,
+        ),
+    ],
+)
+def test_a_store_is_exclusive_in_memory_and_in_the_folder_that_is_held(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    environment: dict[str, str],
+    folder: Path | None,
+    exclusive: bool,  # noqa: FBT001 - what is expected
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "held").mkdir()
+
+    store = open_store(folder, environment)
+
+    assert store.exclusive is exclusive
+    store.close()
+
+
+def test_answers_of_any_number_take_a_bounded_room(store: StallingStore) -> None:
+    latest = Latest(store, Negotiations(store), kept_bytes=10_000)
+    for number in range(20):
+        store.append([_stored(recorded(1, opened()), id_=f"n{number}")])
+    for number in range(20):
+        latest.answer(f"n{number}", "", lambda _: b"x" * 1_000)
+
+    known = [latest.known(f"negotiations/n{number}", "") for number in range(20)]
+
+    assert known[:14] == [None] * 14
+    assert None not in known[14:]
+
+
+def test_answers_about_one_negotiation_are_few(table: Table) -> None:
+    table.record(*BEGIN)
+    for day in range(100):
+        table.latest.answer(NEGOTIATION, day, lambda _: b"owed")
+
+    assert sum(table.latest.known(NAME, day) is not None for day in range(100)) <= 16
+
+
+@settings(max_examples=25, deadline=None)
+@given_any(histories(24))
+def test_after_every_entry_the_answer_is_the_fold_of_all(history: list[pb.Entry]) -> None:
+    store = open_store(None, {})
+    latest = Latest(store, Negotiations(store))
+    entries: list[pb.Entry] = []
+    for entry in history:
+        record = _stored(entry)
+        entries.append(unseal(record.data))
+        store.append([record])
+        latest.committed([NEGOTIATION])
+
+        made = latest.answer(NEGOTIATION, "state", _written)
+
+        assert latest.known(NAME, "state") == made
+        assert made == fold(entries).SerializeToString(deterministic=True)
+    store.close()
+
+
+def _written(negotiation: Negotiation) -> bytes:
+    return negotiation.state.SerializeToString(deterministic=True)
+
+
+def _stored(entry: pb.Entry, id_: str = NEGOTIATION) -> Stored:
+    kind = entry_type(entry.facts)
+    assert kind is not None
+    header = entry.header
+    data = seal(id_, header.version, header.record_time, entry.facts, entry.words)
+    return Stored(id_, header.version, str(kind.descriptor.full_name), data)
