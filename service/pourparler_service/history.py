@@ -15,28 +15,31 @@ from pourparler_service.store import Store, Stored
 _STEP = 256
 
 
-def stored(store: Store, id_: str, *, after: int = 0, upto: int | None = None) -> Iterator[Stored]:
+def stored(
+    store: Store, id_: str, *, after: int = 0, upto: int | None = None, in_haste: bool = False
+) -> Iterator[Stored]:
     """The entries above the version `after`, up to and including `upto`, or to the last one.
 
-    What ends at the last one ends with a whole group: the last step reads it as it is then.
+    With pauses, unless in haste. What ends at the last one ends with a whole group: the last step
+    reads it as it is then.
     """
     while upto is None or after < upto:
         step = store.read(id_, after=after, upto=upto, limit=_STEP)
-        yield from paced(step)
+        yield from step if in_haste else paced(step)
         if len(step) < _STEP:
             return
         after = step[-1].version
 
 
-def refolded(store: Store, id_: str, upto: int) -> pb.Negotiation:
+def refolded(store: Store, id_: str, upto: int, *, in_haste: bool = False) -> pb.Negotiation:
     """The state at a version, from the first entry on, with all that is said of others in it."""
     amendments = Amendments()
-    for one in stored(store, id_, upto=upto):
+    for one in stored(store, id_, upto=upto, in_haste=in_haste):
         entry = unseal(one.data)
         if is_amending(entry):
             amendments.add(entry)
     under_way = Fold()
-    for one in stored(store, id_, upto=upto):
+    for one in stored(store, id_, upto=upto, in_haste=in_haste):
         counted = amendments.apply(unseal(one.data))
         if counted is not None:
             under_way.take(*counted)

@@ -51,7 +51,8 @@ class Negotiation:
     def __init__(self, store: Store, id_: str, snapshots: Snapshots | None = None) -> None:
         """The negotiation before its first entry.
 
-        With snapshots it begins at one of them, and then does not know all requests.
+        With snapshots it is a reader's: it begins at one, so that it does not know all requests,
+        and takes its time. Without, it is the writer's, for whom everybody waits.
         """
         self.id = id_
         self.version = 0
@@ -87,14 +88,15 @@ class Negotiation:
         if is_new and self._snapshots is not None:
             self._begin(self._snapshots)
         amended = False
-        for one in history.stored(self._store, self.id, after=self.version):
+        in_haste = self._snapshots is None
+        for one in history.stored(self._store, self.id, after=self.version, in_haste=in_haste):
             entry = unseal(one.data)
             amended = amended or is_amending(entry)
             if not amended:
                 evolve(self.state, entry)
             self._note(one.data, entry)
         if amended:
-            self.state = history.refolded(self._store, self.id, self.version)
+            self.state = history.refolded(self._store, self.id, self.version, in_haste=in_haste)
         if is_new and self.version:
             # Stored together with the first entries, and never changed.
             self.copied = self._store.last_version(COPIES + self.id) > 0

@@ -53,6 +53,6 @@ def read(written_pieces: Iterable[bytes]) -> pb.Negotiation:
 def copied(state: pb.Negotiation) -> pb.Negotiation:
     """A copy of a state."""
     copy = pb.Negotiation()
-    for piece in paced(pieces(state)):
+    for piece in pieces(state):
         copy.MergeFrom(piece)
     return copy
