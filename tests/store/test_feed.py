@@ -36,10 +36,10 @@ class CountedFeed(Feed):
         self.pause.set()
 
     def page(self, asked: Asked, after: int, most: int | None) -> Page:
-        self.reads += 1
         if self.failing:
             raise StoreUnavailableError("As the test tells it.")
         page = super().page(asked, after, most)
+        self.reads += 1
         assert self.pause.wait(SECONDS)
         return page
 
@@ -210,6 +210,8 @@ async def test_what_is_committed_while_nothing_is_found_is_looked_for(bench: Ben
         await asyncio.sleep(0)
         bench.feed.pause.clear()
         followed.tell()  # of what is not there: the page that is read now will have nothing
+        while bench.feed.reads < 2:  # noqa: ASYNC110 - it is read on another thread
+            await asyncio.sleep(0.01)
         await bench.record(said("s", "a"))
         await asyncio.sleep(0.05)
         bench.feed.pause.set()
