@@ -35,8 +35,8 @@ class Context(Protocol):
 class Callers:
     """Tells who calls, as entries name them in `recorded_by`. Belongs to one thread.
 
-    Whoever gives a token is who it names, whatever certificate the connection has. Where there is
-    neither, the caller is anonymous, if the service is one that lets those in.
+    Whoever gives a token is who it names, whatever certificate the connection has. A service that
+    lets in anonymous callers asks for no certificates: who gives no token there is one of them.
     """
 
     def __init__(self, bearers: Bearers | None, *, anonymous: bool) -> None:
@@ -47,20 +47,21 @@ class Callers:
 
     def caller(self, context: Context) -> str:
         """The name of the caller. Refuses one who is not known."""
-        connection = context.auth_context()
         given = [
             value for key, value in context.invocation_metadata() or () if key == "authorization"
         ]
+        if not given and self._anonymous:
+            return ANONYMOUS
+        connection = context.auth_context()
         if given:
             return self._bearer(given, connection)
-        for pem in connection.get("x509_pem_cert", ()):
-            return self._owner(pem)
-        if not self._anonymous:
+        certificate = next(iter(connection.get("x509_pem_cert", ())), None)
+        if certificate is None:
             refuse(
                 pb.ERROR_REASON_CREDENTIALS_REQUIRED,
                 "It is not known who is calling: there is neither a token nor a certificate.",
             )
-        return ANONYMOUS
+        return self._owner(certificate)
 
     def _bearer(self, given: list[str | bytes], connection: Mapping[str, Iterable[bytes]]) -> str:
         if b"ssl" not in connection.get("transport_security_type", ()):
