@@ -8,6 +8,8 @@ from typing import NamedTuple, Never
 
 from cryptography import x509
 from cryptography.exceptions import UnsupportedAlgorithm
+from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePrivateKey
+from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
 from cryptography.hazmat.primitives.serialization import (
     Encoding,
     PublicFormat,
@@ -85,6 +87,10 @@ class ShownFiles:
             raise CertificateFilesError(
                 f"The file {key} is no private key in PEM without a passphrase."
             ) from None
+        if not isinstance(private, RSAPrivateKey | EllipticCurvePrivateKey):
+            raise CertificateFilesError(
+                f"The key {key} is of a kind that gRPC does not use: it takes RSA, or EC."
+            )
         form = Encoding.DER, PublicFormat.SubjectPublicKeyInfo
         if private.public_key().public_bytes(*form) != own.public_key().public_bytes(*form):
             raise CertificateFilesError(f"The key {key} is not that of the certificate.")

@@ -6,6 +6,8 @@ from pathlib import Path
 
 import pytest
 from cryptography import x509
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from cryptography.x509.oid import NameOID
 
 from pourparler_service.certificates import (
@@ -145,13 +147,24 @@ def spoilt(files: Files, what: str, authority: Authority) -> None:
             files.key.chmod(0o644)
         case "no authorities":
             authority.file.write_text("none")
+        case "of another kind":
+            form = Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()
+            files.key.write_bytes(Ed25519PrivateKey.generate().private_bytes(*form))
         case "another key":
             files.key.write_bytes(authority.signs("other").key.read_bytes())
 
 
 @pytest.mark.parametrize(
     "what",
-    ["no certificate", "no key", "absent", "for all to read", "no authorities", "another key"],
+    [
+        "no certificate",
+        "no key",
+        "absent",
+        "for all to read",
+        "no authorities",
+        "of another kind",
+        "another key",
+    ],
 )
 def test_files_that_cannot_be_used_are_told_at_once(authority: Authority, what: str) -> None:
     own = authority.signs("a")
