@@ -345,9 +345,10 @@ def _as_serve_error(settings: Settings) -> Iterator[None]:
         message = f"The store cannot be opened: {error}."
         raise ServeError(message) from error
     except RuntimeError as error:
+        where = " or ".join(filter(None, (settings.address, settings.certificates_address)))
         message = (
-            f"The address {settings.address} cannot be listened to: another service is using it,"
-            " or it is not this machine's."
+            f"The address {where} cannot be listened to: another service is using it, or it is not"
+            " this machine's."
         )
         raise ServeError(message) from error
 

@@ -119,6 +119,10 @@ def _check(settings: Settings) -> None:
             "Tokens are taken over TLS alone: without it they could be read on the way. Name a"
             " certificate and its key."
         )
+    names = [issuer.name for issuer in settings.tokens]
+    for name in names:
+        if names.count(name) > 1:
+            raise SettingsError(f"The issuer {name} is there twice: it has one audience, and keys.")
     if settings.certificates_address and not (settings.tls and settings.tls.clients):
         raise SettingsError(
             "An address for callers with a certificate needs the authorities that they come from."

@@ -8,6 +8,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from pourparler_service.issuers import (
     Issuer,
@@ -149,6 +151,18 @@ def test_an_address_is_asked_anew() -> None:
         address.body = key_set(ONE, TWO).encode()
 
         waited_for(lambda: ids(keyring) == {"one", "two"})
+
+
+values = st.none() | st.booleans() | st.integers() | st.text(max_size=9) | st.lists(st.text())
+members = st.sampled_from(["kty", "crv", "kid", "use", "alg", "x", "y", "n", "e", "d", "oth"])
+kinds = st.sampled_from(["EC", "OKP", "RSA", "P-256", "Ed25519", "AQAB", *ONE.public.values()])
+
+
+@given(st.lists(st.dictionaries(members, kinds | values) | values))
+def test_whatever_stands_among_the_keys_it_is_read_or_left_out(keys: list[Any]) -> None:
+    data = json.dumps({"keys": [*keys, TWO.public]}).encode()
+
+    assert ("two", "ES256") in keys_of(data)
 
 
 def test_keys_that_are_withdrawn_are_gone() -> None:

@@ -138,6 +138,9 @@ WRONG = {
     "certificate and its key": '[tls]\ncertificate = "c"',
     "one of them": '[tls]\nclients = "c"',
     "over TLS alone": '[tokens]\nissuer = "i"\naudience = "a"\nkeys = "k"',
+    "there twice": (
+        '[tls]\ncertificate = "c"\nkey = "k"\n[[tokens]]\nissuer = "i"\n[[tokens]]\nissuer = "i"'
+    ),
     "authorities": '[listen]\ncertificates_address = "x"\n[tls]\ncertificate = "c"\nkey = "k"',
     "leaves the other": (
         '[listen]\ncertificates_address = "x"\n[tls]\ncertificate = "c"\nkey = "k"\nclients = "a"'
