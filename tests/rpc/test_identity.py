@@ -6,6 +6,7 @@ import ssl
 import time
 import warnings
 from collections.abc import Callable, Iterator
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -303,6 +304,59 @@ def test_a_certificate_is_replaced_while_the_service_runs(tmp_path: Path) -> Non
 
                 assert shown(address, authority) == good
                 assert recorded_by(service, ONE.token()) == f"{ISSUER}#ann"
+
+
+def test_the_authorities_of_callers_are_replaced_while_the_service_runs(
+    own: Files, authority: Authority, tmp_path: Path
+) -> None:
+    before, after = (Authority(tmp_path, name) for name in ("before", "after"))
+    clients = tmp_path / "clients.pem"
+    clients.write_bytes(before.file.read_bytes())
+    settings = Settings(address="127.0.0.1:0", tls=Tls(*own, clients), environment=IN_MEMORY)
+    with running(settings) as address:
+        calls = Calls(address, authority)
+        ann, bob = before.signs("ann"), after.signs("bob")
+        assert calls.recorded_by(certificate=ann) == "x509:CN=ann"
+        assert calls.refused(certificate=bob).code is grpc.StatusCode.UNAVAILABLE
+
+        clients.write_bytes(after.file.read_bytes())
+
+        assert calls.recorded_by(certificate=bob) == "x509:CN=bob"
+        assert calls.refused(certificate=ann).code is grpc.StatusCode.UNAVAILABLE
+
+
+def test_a_certificate_that_has_expired_does_not_get_in(
+    by_certificate: Calls, authority: Authority
+) -> None:
+    late = authority.signs("late", lasts=timedelta(hours=-1))
+
+    assert by_certificate.refused(certificate=late).code is grpc.StatusCode.UNAVAILABLE
+
+
+def test_a_flood_of_unknown_keys_harms_neither_the_issuer_nor_others(
+    authority: Authority, own: Files
+) -> None:
+    with Address(ONE).served() as keys:
+        settings = Settings(
+            address="127.0.0.1:0",
+            tls=Tls(*own),
+            tokens=(Issuer(ISSUER, AUDIENCE, keys.url, refresh_seconds=100_000),),
+            environment=IN_MEMORY,
+        )
+        with running(settings) as address, Calls(address, authority).channel() as channel:
+            service = Service(address, channel)
+            request = pb.GetNegotiationRequest(name="negotiations/none")
+            flood = [
+                service.negotiations.GetNegotiation.future(
+                    request, timeout=30, metadata=[("authorization", f"Bearer {token}")]
+                )
+                for token in [Key(f"made-up-{number}").token() for number in range(50)] * 10
+            ]
+            assert recorded_by(service, ONE.token()) == f"{ISSUER}#ann"
+
+            reasons = {answered_by(call.exception()).reason for call in flood}
+            assert reasons == {"TOKEN_KEY_UNKNOWN"}
+            assert keys.asked == 1
 
 
 def test_keys_are_replaced_while_the_service_runs(
