@@ -14,7 +14,7 @@ from pourparler.proof import Tree
 from pourparler_service import history, pieces
 from pourparler_service.bounded import Bounded
 from pourparler_service.past import Past, Reading, Replayed, computed_at, not_found
-from pourparler_service.sealing import leaf, unseal
+from pourparler_service.sealing import Sealed, leaf, unseal
 from pourparler_service.snapshots import Snapshots
 from pourparler_service.store import COPIES, Store
 
@@ -94,7 +94,9 @@ class Negotiation:
             amended = amended or is_amending(entry)
             if not amended:
                 evolve(self.state, entry)
-            self._note(one.data, entry)
+            if self._tree.size == self.version:
+                self._tree.append(leaf(one.data))
+            self._note(len(one.data), entry)
         if amended:
             self.state = history.refolded(self._store, self.id, self.version, in_haste=in_haste)
         if is_new and self.version:
@@ -108,26 +110,25 @@ class Negotiation:
             self.record_time.CopyFrom(snapshot.state.update_time)
             self._taken += snapshot.version * _ENTRY_BYTES + snapshot.size
 
-    def advance(self, data: bytes, undo: Undo) -> None:
+    def advance(self, made: Sealed, undo: Undo) -> None:
         """Take in an entry that is not in the store yet.
 
         `committed` or `back_to` says what became of it.
         """
-        entry = unseal(data)
+        entry = unseal(made.data)
         if is_amending(entry):
             self.state = fold([*self.history(), entry])
         else:
             evolve(self.state, entry, undo=undo)
-        self._note(data, entry)
+        self._tree.append(made.leaf)
+        self._note(len(made.data), entry)
         self._uncommitted.append(entry)
 
-    def _note(self, data: bytes, entry: pb.Entry) -> None:
-        if self._tree.size == self.version:
-            self._tree.append(leaf(data))
+    def _note(self, size: int, entry: pb.Entry) -> None:
         version, request_id = entry.header.version, entry.facts.request_id
         self.version = version
         self.record_time.CopyFrom(entry.header.record_time)
-        self._taken += _ENTRY_BYTES + int(len(data) * _STORED_BYTES)
+        self._taken += _ENTRY_BYTES + int(size * _STORED_BYTES)
         if request_id:
             first, _ = self.requests.get(request_id, (version, version))
             self.requests[request_id] = (first, version)

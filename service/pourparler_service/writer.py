@@ -5,7 +5,6 @@ What waits is taken together, checked in order, committed at once, and only then
 
 import threading
 import time
-from collections import OrderedDict
 from collections.abc import Callable, Collection, Sequence
 from concurrent.futures import Future
 from typing import NamedTuple
@@ -16,15 +15,16 @@ from pourparler import v1 as pb
 from pourparler.fold import Undo
 from pourparler.wire import framed
 from pourparler_service import rules
+from pourparler_service.bounded import Bounded
 from pourparler_service.keys import Signer
 from pourparler_service.line import Line
 from pourparler_service.negotiations import Negotiation
 from pourparler_service.refusal import Refusal, Violation, quoted, refuse
-from pourparler_service.sealing import seal, topic, unseal
+from pourparler_service.sealing import sealed, topic, unseal
 from pourparler_service.store import COPIES, ConflictError, Store, Stored, StoreUnavailableError
 
-HELD_ENTRIES = 200_000
-"""How many entries the negotiations held by the writer may have together."""
+HELD_BYTES = 1 << 28
+"""How many bytes the negotiations held by the writer may take together."""
 
 FAILED_NEGOTIATIONS = 10_000
 """In how many negotiations groups of a session may fail; then all are taken to have failed."""
@@ -149,6 +149,7 @@ class Writer:
         *,
         clock: Callable[[], int] = time.time_ns,
         line: "Line[_Call] | None" = None,
+        held_bytes: int = HELD_BYTES,
         on_commit: Callable[[Collection[str]], object] = lambda _: None,
     ) -> None:
         """Write to this store and sign; `clock` gives nanoseconds since 1970.
@@ -163,8 +164,8 @@ class Writer:
         self._thread = threading.Thread(target=self._run, name="writer", daemon=True)
         self._line: Line[_Call] = Line() if line is None else line
         # Owned by the thread.
-        self._held: OrderedDict[str, Negotiation] = OrderedDict()
-        self._loaded = False  # since the last look at how much is held
+        self._held: Bounded[str, Negotiation] = Bounded(held_bytes)
+        self._at_hand: dict[str, Negotiation] = {}  # of this batch: none of them is let go
         self._now = 0
 
     def start(self) -> None:
@@ -206,7 +207,7 @@ class Writer:
             try:
                 self._write(batch)
             except Exception as fault:  # noqa: BLE001 - the thread lives on; callers are told
-                self._held.clear()
+                self._forget()
                 for call in batch:
                     if not call.receipt.done():
                         call.fail(fault)
@@ -236,11 +237,11 @@ class Writer:
                 self._store.append(records)
         except ConflictError:
             # Another process was first somewhere: reload, and let only those groups fail that must.
-            self._held.clear()
+            self._forget()
             self._redo([one.call for one in accepted], attempt)
             return
         except StoreUnavailableError as error:
-            self._held.clear()
+            self._forget()
             if not self._is_stored(records):
                 self._on_commit({one.negotiation for one in records})
                 for one in accepted:
@@ -248,16 +249,12 @@ class Writer:
                 return
 
         # 3. Answer. A crash from here on loses only answers, and the retry gets the same receipt.
-        written = {one.negotiation for one in records}
-        for id_ in written.intersection(self._held):
-            self._held[id_].committed()
-        if written:
-            self._on_commit(written)
+        self._hold()
+        if records:
+            self._on_commit({one.negotiation for one in records})
         receipts = [self._receipt(one.receipt) if one.receipt else b"" for one in accepted]
         for one, receipt in zip(accepted, receipts, strict=True):
             one.call.receipt.set_result(receipt)
-        if self._loaded:
-            self._shrink()
 
     def _redo(self, calls: Sequence[_Call], attempt: int) -> None:
         if len(calls) > 1:
@@ -322,7 +319,8 @@ class Writer:
                 kept.SerializeToString(deterministic=True),
             )
         )
-        self._held.pop(id_, None)  # read anew from the store, if ever
+        self._held.drop(id_)  # read anew from the store, if ever
+        self._at_hand.pop(id_, None)
 
     def _last_version(self, id_: str, records: Sequence[Stored]) -> int:
         """The last version of an id, in this batch or in the store."""
@@ -346,11 +344,11 @@ class Writer:
 
         record_time = self._record_time(negotiation)
         mark = negotiation.mark()
-        sealed: list[Stored] = []
+        stored: list[Stored] = []
         try:
             for place, draft in enumerate(group.drafts):
                 try:
-                    sealed.append(self._record(negotiation, group, draft, record_time, mark.undo))
+                    stored.append(self._record(negotiation, group, draft, record_time, mark.undo))
                 except Refusal as refusal:
                     raise refusal.under(f"drafts[{place}]") from None
         except BaseException:
@@ -358,10 +356,10 @@ class Writer:
             raise
         if group.validate_only:
             negotiation.back_to(mark)
-            unsealed = [_unsealed(one) for one in sealed]
+            unsealed = [_unsealed(one) for one in stored]
             return _Unsigned(group.negotiation, unsealed, b"", Timestamp())
-        records.extend(sealed)
-        return _unsigned(negotiation, sealed)
+        records.extend(stored)
+        return _unsigned(negotiation, stored)
 
     def _record(
         self,
@@ -375,9 +373,9 @@ class Writer:
         draft = _completed(draft, group, negotiation.state)
         rules.check(negotiation.state, draft, record_time=record_time, history=negotiation.history)
         version = negotiation.version + 1
-        data = seal(group.negotiation, version, record_time, draft.facts, draft.words)
-        negotiation.advance(data, undo)
-        return Stored(group.negotiation, version, topic(draft.facts), data)
+        made = sealed(group.negotiation, version, record_time, draft.facts, draft.words)
+        negotiation.advance(made, undo)
+        return Stored(group.negotiation, version, topic(draft.facts), made.data)
 
     def _record_time(self, negotiation: Negotiation) -> Timestamp:
         """Now, by a clock that never runs back within a negotiation.
@@ -433,22 +431,24 @@ class Writer:
         return entries + rest.SerializeToString(deterministic=True)
 
     def _load(self, id_: str) -> Negotiation:
-        negotiation = self._held.get(id_)
+        negotiation = self._at_hand.get(id_) or self._held.get(id_)
         if negotiation is None:
             negotiation = Negotiation(self._store, id_)
             negotiation.catch_up()
-            self._held[id_] = negotiation
-            self._loaded = True
-        self._held.move_to_end(id_)
+        self._at_hand[id_] = negotiation
         return negotiation
 
-    def _shrink(self) -> None:
-        """Let go of what was written to longest ago, until the rest is not too much."""
-        self._loaded = False
-        entries = sum(negotiation.version for negotiation in self._held.values())
-        while entries > HELD_ENTRIES and len(self._held) > 1:
-            _, dropped = self._held.popitem(last=False)
-            entries -= dropped.version
+    def _hold(self) -> None:
+        """What is at hand is in the store now: hold it for the next batch, if there is room."""
+        for id_, negotiation in self._at_hand.items():
+            negotiation.committed()
+            self._held.put(id_, negotiation, negotiation.size)
+        self._at_hand.clear()
+
+    def _forget(self) -> None:
+        """It is not known what is in the store: read all anew."""
+        self._held.clear()
+        self._at_hand.clear()
 
 
 def _check_place(negotiation: Negotiation, group: Group) -> None:

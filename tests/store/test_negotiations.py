@@ -12,6 +12,7 @@ from pourparler import v1 as pb
 from pourparler.fold import fold
 from pourparler_service.negotiations import Negotiation, Negotiations
 from pourparler_service.refusal import Refusal
+from pourparler_service.sealing import Sealed, leaf
 from pourparler_service.store import Store, Stored, open_store
 from pourparler_service.writer import Group, Writer
 from tests.bench import talks
@@ -267,7 +268,8 @@ def test_what_is_refused_does_not_make_a_negotiation_grow(store: Store) -> None:
     negotiation = Negotiation(store, "n")
     negotiation.catch_up()
     before, state = negotiation.size, negotiation.state.SerializeToString(deterministic=True)
-    refused = list(talks.records("n", 51))[-1].data
+    data = list(talks.records("n", 51))[-1].data
+    refused = Sealed(data, leaf(data))
 
     for _ in range(500):
         mark = negotiation.mark()

@@ -570,6 +570,26 @@ def test_many_threads_record_each_of_their_entries_once(tmp_path: Path) -> None:
     store.close()
 
 
+def test_a_writer_that_holds_little_reads_the_rest_anew(store: FaultyStore) -> None:
+    writer = Writer(store, SIGNER, held_bytes=1)
+    writer.start()
+    names = [f"n{number}" for number in range(5)]
+    for name in names:
+        writer.submit(group(*BEGIN, negotiation=name)).result(10)
+    for turn in range(3):
+        waiting = [
+            writer.submit(group(said(f"s{turn}", "a"), negotiation=name, request_id=f"r{turn}"))
+            for name in names
+        ]
+        assert {pb.Receipt.FromString(one.result(10)).version for one in waiting} == {4 + turn}
+    again = writer.submit(group(said("s0", "a"), negotiation="n0", request_id="r0"))
+
+    assert pb.Receipt.FromString(again.result(10)).version == 4
+    writer.close()
+    for name in names:
+        assert audit(store, name).version == 6
+
+
 def test_a_fault_of_our_own_fails_only_its_own_group(store: FaultyStore) -> None:
     writer = Writer(store, SIGNER)
     broken = Group("n", "", "me", [pb.Draft()])  # no shape that a servicer would let through
