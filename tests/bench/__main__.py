@@ -53,10 +53,10 @@ def main() -> None:
     tools = _known(asked.tools)
     if tools is not None:
         publishing.draw(path, folder, tools)
-        if asked.publish:
+        if asked.publish and not failed:
             publishing.publish(path, tools)
     if failed:
-        sys.exit(f"Failed, and left out: {', '.join(failed)}.")
+        sys.exit(f"Failed: {', '.join(failed)}. Measure those again with --keep.")
 
 
 def _measured(asked: argparse.Namespace, path: Path) -> list[str]:
@@ -69,7 +69,11 @@ def _measured(asked: argparse.Namespace, path: Path) -> list[str]:
         tools=_known(asked.tools),
         casino=_known(asked.casino),
     )
+    parts = asked.part or list(_PARTS)
     workloads: list[dict[str, Any]] = []
+    if asked.keep and path.exists():
+        known = publishing.json_of(path)["workloads"]
+        workloads += [one for one in known if one["part"] not in parts]
     report = {
         "machine": machine.described(means.folder),
         "rounds": rounds,
@@ -86,11 +90,12 @@ def _measured(asked: argparse.Namespace, path: Path) -> list[str]:
             showing.say(why)
     failed = []
     began = time.monotonic()
-    for part in asked.part or _PARTS:
+    for part in parts:
         try:
             for workload in _PARTS[part](means):
                 measured = measure(workload, rounds).report()
                 workloads.append({"part": part, **measured, "load": os.getloadavg()[0]})
+                workloads.sort(key=lambda one: list(_PARTS).index(one["part"]))
                 showing.workload(measured)
                 path.write_text(json.dumps(report, indent=1) + "\n", encoding="utf-8")
         except Exception:  # noqa: BLE001 - the others are still worth measuring
@@ -98,7 +103,7 @@ def _measured(asked: argparse.Namespace, path: Path) -> list[str]:
             showing.say(traceback.format_exc())
     showing.aims(report)
     showing.say(
-        f"{len(workloads)} workloads in {time.monotonic() - began:.0f} s, written to {path}"
+        f"{time.monotonic() - began:.0f} s; {len(workloads)} workloads are written to {path}"
     )
     return failed
 
@@ -116,6 +121,7 @@ def _asked() -> argparse.Namespace:
     parser.add_argument(
         "--tools", type=Path, help="the Python with the packages of locks/bench.txt"
     )
+    parser.add_argument("--keep", action="store_true", help="of other parts, what there was before")
     parser.add_argument("--publish", action="store_true", help="put it into README.md and docs/")
     parser.add_argument("--drawn", action="store_true", help="measure nothing, draw it once more")
     return parser.parse_args()

@@ -18,6 +18,7 @@ from tests.bench.measure import Taken, taken
 _PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
 _DATA, _HEADERS, _RST_STREAM, _SETTINGS, _PING, _GOAWAY, _WINDOW_UPDATE = 0, 1, 3, 4, 6, 7, 8
 _END_STREAM, _ACK, _END_HEADERS = 1, 1, 4
+_HEADERS_OF_CALL, _LAST_DATA = bytes((_HEADERS, _END_HEADERS)), bytes((_DATA, _END_STREAM))
 _FRAME_HEAD, _LONGEST_FRAME = 9, 16_384
 _WINDOW, _WIDEST_WINDOW = 65_535, 2**31 - 1
 _INITIAL_WINDOW_SIZE, _SETTING = 4, 6
@@ -146,6 +147,7 @@ class _Connection:
         self._held_back: deque[tuple[int, bytes, int]] = deque()
         self._unacknowledged = 0
         self._rest = b""
+        self._room = memoryview(bytearray(_RECEIVED))  # to ask the system for memory but once
         settings = _INITIAL_WINDOW_SIZE.to_bytes(2, "big") + _WIDEST_WINDOW.to_bytes(4, "big")
         widened = (_WIDEST_WINDOW - _WINDOW).to_bytes(4, "big")
         self.out.append(_PREFACE + _frame(_SETTINGS, 0, settings))
@@ -169,10 +171,27 @@ class _Connection:
         """Begin a call: its stream."""
         self._stream += 2
         stream = self._stream
-        head = len(self._fields).to_bytes(3, "big") + bytes((_HEADERS, _END_HEADERS))
+        head = len(self._fields).to_bytes(3, "big") + _HEADERS_OF_CALL
         self._held_back.append((stream, head + stream.to_bytes(4, "big") + self._fields, 0))
         self._windows[stream] = self._initial_window
         return stream
+
+    def ask(self, message: bytes) -> int:
+        """Begin a call of one message: its stream."""
+        size = len(message) + PREFIX_BYTES
+        if self._held_back or size > min(_LONGEST_FRAME, self._window, self._initial_window):
+            stream = self.begin()
+            self.send(stream, message, last=True)
+            return stream
+        # What nearly all calls are goes out in one piece: it is this client's time that is saved.
+        self._stream += 2
+        self._window -= size
+        number = self._stream.to_bytes(4, "big")
+        head = len(self._fields).to_bytes(3, "big") + _HEADERS_OF_CALL + number
+        data = size.to_bytes(3, "big") + _LAST_DATA + number
+        prefix = b"\0" + len(message).to_bytes(4, "big")
+        self.out.append(b"".join((head, self._fields, data, prefix, message)))
+        return self._stream
 
     def send(self, stream: int, message: bytes, *, last: bool) -> None:
         """Send a message, as soon as the server lets us."""
@@ -187,7 +206,7 @@ class _Connection:
 
     def finish(self, stream: int) -> None:
         """Say that nothing more will be sent on a stream."""
-        head = bytes((0, 0, 0, _DATA, _END_STREAM)) + stream.to_bytes(4, "big")
+        head = bytes(3) + _LAST_DATA + stream.to_bytes(4, "big")
         self._held_back.append((stream, head, 0))
         self._release()
 
@@ -199,11 +218,11 @@ class _Connection:
 
     def take(self) -> None:
         """Receive once, and deal with all whole frames."""
-        received = self.socket.recv(_RECEIVED)
-        if not received:
+        size = self.socket.recv_into(self._room)
+        if not size:
             message = "the server hung up"
             raise RuntimeError(message)
-        received = self._rest + received
+        received = self._rest + self._room[:size]
         begin, end = 0, len(received)
         while end - begin >= _FRAME_HEAD:
             payload = begin + _FRAME_HEAD
@@ -308,9 +327,8 @@ class _Calls(_Connection):
         """Begin the next call, unless the bodies have ended."""
         body = next(self._bodies, None)
         if body is not None:
-            stream = self.begin()
-            self._began[stream] = time.perf_counter()
-            self.send(stream, body, last=True)
+            began = time.perf_counter()
+            self._began[self.ask(body)] = began
 
     def came(self, stream: int, data: bytes) -> None:
         self._sizes[stream] = self._sizes.get(stream, 0) + len(data)
