@@ -7,6 +7,7 @@
     ├── AlreadyExists          the id, or the request id, was used before
     ├── VersionMismatch        the negotiation is not at the expected version: read, decide anew
     ├── Unauthenticated        the service does not know who is calling, or by whose word
+    ├── NotAllowed             the caller is known, and may not do this
     ├── Overloaded             more waits than can be done in time: later
     ├── TooLarge               the request or the answer is larger than is received
     ├── Unavailable            the service cannot be reached, or cannot reach its store
@@ -134,6 +135,12 @@ class Unauthenticated(PourparlerError):
     code = "UNAUTHENTICATED"
 
 
+class NotAllowed(PourparlerError):
+    """The service knows who is calling, and they may not do this."""
+
+    code = "PERMISSION_DENIED"
+
+
 class Overloaded(PourparlerError):
     """More waits than can be done in time; nothing was done."""
 
@@ -227,6 +234,7 @@ _CLASSES: Mapping[str, type[PourparlerError]] = {
     "ALREADY_EXISTS": AlreadyExists,
     "ABORTED": VersionMismatch,
     "UNAUTHENTICATED": Unauthenticated,
+    "PERMISSION_DENIED": NotAllowed,
     "UNAVAILABLE": Unavailable,
     "DEADLINE_EXCEEDED": DeadlineExceeded,
     "CANCELLED": Cancelled,

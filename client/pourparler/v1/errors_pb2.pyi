@@ -228,10 +228,16 @@ class _ErrorReasonEnumTypeWrapper(google.protobuf.internal.enum_type_wrapper._En
     """The certificate of the caller has expired, or does not name one caller."""
     ERROR_REASON_TOKEN_KEYS_UNAVAILABLE: _ErrorReason.ValueType  # 253
     """The keys of the issuer cannot be had, or are just read anew: the token cannot be judged yet. Try again."""
+    ERROR_REASON_ROLE_NOT_SUFFICIENT: _ErrorReason.ValueType  # 261
+    """The caller takes part, but its role does not allow this."""
+    ERROR_REASON_WITHHELD_CONFLICT: _ErrorReason.ValueType  # 262
+    """The entry cannot be recorded, for what the caller may not see. Which, is not told."""
     ERROR_REASON_ACCESS_NOT_GRANTED: _ErrorReason.ValueType  # 263
     """The principal has no such access."""
     ERROR_REASON_ACCESS_LAST_CUSTODIAN: _ErrorReason.ValueType  # 264
     """A record has one custodian at least."""
+    ERROR_REASON_NOT_ALLOWED_HERE: _ErrorReason.ValueType  # 265
+    """This service does not let the caller do this, in whichever negotiation."""
 
 class ErrorReason(_ErrorReason, metaclass=_ErrorReasonEnumTypeWrapper):
     """Why something was refused: the `reason` of the google.rpc.ErrorInfo that every error carries, without the prefix, in the domain
@@ -445,8 +451,14 @@ ERROR_REASON_CERTIFICATE_NOT_ACCEPTED: ErrorReason.ValueType  # 252
 """The certificate of the caller has expired, or does not name one caller."""
 ERROR_REASON_TOKEN_KEYS_UNAVAILABLE: ErrorReason.ValueType  # 253
 """The keys of the issuer cannot be had, or are just read anew: the token cannot be judged yet. Try again."""
+ERROR_REASON_ROLE_NOT_SUFFICIENT: ErrorReason.ValueType  # 261
+"""The caller takes part, but its role does not allow this."""
+ERROR_REASON_WITHHELD_CONFLICT: ErrorReason.ValueType  # 262
+"""The entry cannot be recorded, for what the caller may not see. Which, is not told."""
 ERROR_REASON_ACCESS_NOT_GRANTED: ErrorReason.ValueType  # 263
 """The principal has no such access."""
 ERROR_REASON_ACCESS_LAST_CUSTODIAN: ErrorReason.ValueType  # 264
 """A record has one custodian at least."""
+ERROR_REASON_NOT_ALLOWED_HERE: ErrorReason.ValueType  # 265
+"""This service does not let the caller do this, in whichever negotiation."""
 Global___ErrorReason: typing_extensions.TypeAlias = ErrorReason
