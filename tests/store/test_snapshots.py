@@ -23,7 +23,7 @@ from tests.given import NEGOTIATION, joined, opened, recorded, said
 from tests.histories import histories
 
 GOLDEN = Path(__file__).parent.parent / "golden" / "talks.bundle"
-DIGEST = "49735fb7bd90fd5f018390964e2c2244835fcbc02f7b807f66a046aeef26b697"
+DIGEST = "8d288adad50f3223a6c07129992bb95c767e9135c498f5ab006cca9f1dd48071"
 
 
 class FaultyShelf(Shelf):
