@@ -30,6 +30,7 @@ def workloads(means: Means) -> Iterator[Workload]:
                 seconds=means.seconds,
                 usual=True,
             )
+        yield _flat(at, means.seconds)
         for length in LENGTHS:
             yield _read(
                 f"as-of-{length}",
@@ -49,8 +50,7 @@ def _read(
     size = wire.size_of_answer(at.ours, talks.STATE, body)
 
     def rate(address: str, method: str) -> Taken:
-        bodies = itertools.repeat(body)
-        return wire.run(address, method, bodies, callers=callers, seconds=seconds).by_rate()
+        return _rate(address, method, body, callers, seconds)
 
     contenders = {
         EMPTY: functools.partial(rate, at.empty, f"/empty/Unary-{size}"),
@@ -66,6 +66,30 @@ def _read(
         EMPTY,
         [Aim(OURS, EMPTY, at_least=0.9)] if usual else [],
     )
+
+
+def _flat(at: Servers, seconds: float) -> Workload:
+    """The same small answer from records of each length, in the same rounds."""
+    contenders = {
+        f"of {length:,} entries": functools.partial(
+            _rate, at.ours, talks.STATE, asked(length, "BASIC"), _CALLERS, seconds
+        )
+        for length in LENGTHS
+    }
+    shortest, *_, longest = contenders
+    return Workload(
+        "latest-flat",
+        f"latest state, BASIC, as the record grows, by {_CALLERS} callers",
+        "answers a second",
+        contenders,
+        shortest,
+        [Aim(longest, shortest, at_least=0.9)],
+    )
+
+
+def _rate(address: str, method: str, body: bytes, callers: int, seconds: float) -> Taken:
+    bodies = itertools.repeat(body)
+    return wire.run(address, method, bodies, callers=callers, seconds=seconds).by_rate()
 
 
 def asked(length: int, view: str, as_of: int | None = None) -> bytes:
