@@ -47,7 +47,7 @@ CHANNEL_OPTIONS = (
     ("grpc.initial_reconnect_backoff_ms", 100),
     ("grpc.min_reconnect_backoff_ms", 1_000),
     ("grpc.max_reconnect_backoff_ms", 1_000),
-    # The service is on this machine: a proxy for the world outside does not lead to it.
+    # A proxy for the world outside need not lead to the service, least of all on this machine.
     ("grpc.enable_http_proxy", 0),
 )
 

@@ -314,8 +314,8 @@ def options(settings: Settings) -> list[tuple[str, int]]:
         ("grpc.max_receive_message_length", 4 * settings.request_bytes),
         ("grpc.max_concurrent_streams", 128),
         # Of a client that sends more at once, gRPC would refuse most calls by a bare RST_STREAM
-        # instead of letting them wait their turn: a defence against floods from outside, where
-        # nobody gets in.
+        # instead of letting them wait their turn: a defence against floods that would harm those
+        # who are known, too.
         ("grpc.http.overload_protection", 0),
         ("grpc.max_connection_age_ms", 300_000),
         ("grpc.max_connection_age_grace_ms", 30_000),
