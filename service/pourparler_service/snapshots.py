@@ -22,8 +22,11 @@ from pourparler_service.store import Shelf, Stored, StoreUnavailableError
 FORMAT = 1
 """To be raised whenever the fold makes another state of the same entries. Others are ignored."""
 
-KEPT_BYTES = 1 << 29
-"""How many bytes of snapshots are kept; when there are more, all are let go of."""
+KEPT_BYTES = 1 << 27
+"""How many bytes of snapshots are kept in a file; when there are more, all are let go of."""
+
+HELD_BYTES = 1 << 25
+"""How many are kept in memory, where there is no file."""
 
 FEWEST = 128
 """Over fewer entries no snapshot is worth its room: they are folded as fast."""
@@ -43,7 +46,7 @@ class Snapshot(NamedTuple):
     leaf: bytes
     state: pb.Negotiation
     size: int = 0
-    """How many bytes it takes where it is kept."""
+    """How many bytes the state has."""
 
 
 class Snapshots:
@@ -70,9 +73,10 @@ class Snapshots:
             found = self._shelf.nearest(id_, upto)
             if found is not None and found.topic == _TOPIC:
                 data = found.data
-                state = pieces.read(_unpacked(data))
+                written = list(_unpacked(data))
+                state, size = pieces.read(written), sum(map(len, written))
                 if state.version == found.version:
-                    return Snapshot(found.version, data[:HASH_BYTES], state, len(data))
+                    return Snapshot(found.version, data[:HASH_BYTES], state, size)
         return None
 
     def is_wanted(self, after: int, upto: int) -> bool:
@@ -126,14 +130,15 @@ def open_snapshots(path: Path | None) -> Snapshots:
 
     Without a path they are kept in memory.
     """
+    if path is None:
+        return Snapshots(Shelf(None), kept_bytes=HELD_BYTES)
     try:
         return Snapshots(Shelf(path))
     except StoreUnavailableError as error:
         _LOG.warning("snapshots are begun anew: %s", error)
     try:
-        if path is not None:
-            for suffix in ("", "-wal", "-shm"):
-                path.with_name(path.name + suffix).unlink(missing_ok=True)
+        for suffix in ("", "-wal", "-shm"):
+            path.with_name(path.name + suffix).unlink(missing_ok=True)
         return Snapshots(Shelf(path))
     except (StoreUnavailableError, OSError) as error:
         _LOG.warning("there are no snapshots: %s", error)

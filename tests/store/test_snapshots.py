@@ -247,6 +247,20 @@ def test_a_file_that_is_no_database_is_made_anew(
     snapshots.close()
 
 
+def test_without_a_folder_snapshots_are_kept_in_memory(store: Store) -> None:
+    entries = talks(200)
+    store.append([stored(one) for one in entries])
+    snapshots = open_snapshots(None)
+
+    assert at(Negotiations(store, snapshots), 200) == folded(entries, 200)
+
+    found = snapshots.nearest(NEGOTIATION, 200)
+    assert found is not None
+    assert found.state == fold(entries)
+    assert found.size == found.state.ByteSize()
+    snapshots.close()
+
+
 def test_where_no_file_can_be_there_are_no_snapshots(
     store: Store, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
