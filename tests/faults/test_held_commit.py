@@ -1,6 +1,5 @@
 """A commit that hangs or fails: until it is made, nobody is shown anything of it."""
 
-import sqlite3
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -9,7 +8,6 @@ from typing import Any
 
 import grpc
 import pytest
-from eventsourcing.sqlite import SQLiteConnection
 
 from pourparler import v1 as pb
 from pourparler.checkpoint import parse_checkpoint, parse_note
@@ -18,55 +16,12 @@ from pourparler_service.settings import Settings
 from pourparler_service.store import open_store
 from tests.audited import audit
 from tests.given import joined, opened, said
+from tests.held import Commits
 from tests.served import Service, connected, refused
 
 SECONDS = 20
 LOOKS = 10
 KNOWN, OTHER, NEW = "known", "other", "new"
-
-
-class Commits:
-    """The commits of the writer: the next one is held when the test says so, and ends as it says.
-
-    The transaction is open, with all that is to be committed in it.
-    """
-
-    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        self._held = threading.Event()
-        self._go_on = threading.Event()
-        self._wanted = False
-        self._before = self._after = ""
-        commit = SQLiteConnection.commit
-
-        def held(connection: SQLiteConnection) -> None:
-            if threading.current_thread().name != "writer" or not self._wanted:
-                commit(connection)
-                return
-            self._wanted = False
-            self._held.set()
-            assert self._go_on.wait(SECONDS)
-            if self._before:
-                raise sqlite3.OperationalError(self._before)
-            commit(connection)
-            if self._after:
-                raise sqlite3.OperationalError(self._after)
-
-        monkeypatch.setattr(SQLiteConnection, "commit", held)
-
-    def hold(self) -> None:
-        """Hold the next one."""
-        self._held.clear()
-        self._go_on.clear()
-        self._wanted = True
-
-    def wait(self) -> None:
-        """Wait until one is held."""
-        assert self._held.wait(SECONDS)
-
-    def go_on(self, *, before: str = "", after: str = "") -> None:
-        """Let the one that is held be made, or fail before or after that."""
-        self._before, self._after = before, after
-        self._go_on.set()
 
 
 class Follower:
