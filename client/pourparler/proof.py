@@ -160,12 +160,14 @@ class Tree:
 
         `begin` is a multiple of the size of the smallest complete tree that holds them.
         """
-        size = end - begin
-        if size & (size - 1) == 0:
+        root = b""
+        while begin < end:  # the complete subtrees, from the last and smallest on
+            size = (end - begin) & (begin - end)
             level = size.bit_length() - 1
-            return self._node(level, begin >> level)
-        middle = begin + _split(size)
-        return node_hash(self._range(begin, middle), self._range(middle, end))
+            node = self._node(level, (end >> level) - 1)
+            root = node_hash(node, root) if root else node
+            end -= size
+        return root
 
     def _node(self, level: int, index: int) -> bytes:
         return bytes(self._levels[level][index * HASH_BYTES : (index + 1) * HASH_BYTES])
