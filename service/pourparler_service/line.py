@@ -14,7 +14,7 @@ WAITING = 4_096
 SHARE = WAITING // 4
 """How many may wait in one name; the others find room beside them."""
 
-BATCH_ENTRIES = 2_000
+BATCH_ENTRIES = 128
 """How many entries are taken up to; one of those who wait is taken at least, whatever its size."""
 
 _GATHERING_SECONDS = 0.000_3

@@ -21,7 +21,7 @@ from grpc_reflection.v1alpha import reflection_pb2
 from grpc_reflection.v1alpha._async import ReflectionServicer
 
 from pourparler import v1 as pb
-from pourparler_service import access
+from pourparler_service import access, paced
 from pourparler_service.bearer import Bearers
 from pourparler_service.catalogue import Catalogue
 from pourparler_service.certificates import CertificateFilesError, Shown, ShownFiles
@@ -133,6 +133,7 @@ class Rooms:
 
     def _committed(self, ids: Collection[str]) -> None:
         """What is read is told first: those who watch ask for it at once."""
+        paced.recorded()
         self.latest.committed(ids)
         self.commits.committed(ids)
 
@@ -317,6 +318,10 @@ def options(settings: Settings) -> list[tuple[str, int]]:
         # instead of letting them wait their turn: a defence against floods that would harm those
         # who are known, too.
         ("grpc.http.overload_protection", 0),
+        # Of calls that come faster than they are looked at, it would cut some off without a word:
+        # the guard says of those that are too many that they are.
+        ("grpc.server.max_pending_requests", 100_000),
+        ("grpc.server.max_pending_requests_hard_limit", 200_000),
         ("grpc.max_connection_age_ms", 300_000),
         ("grpc.max_connection_age_grace_ms", 30_000),
         ("grpc.keepalive_time_ms", 60_000),
