@@ -134,7 +134,7 @@ class Amendments:
         said = self._by_target and self._by_target.get(version)
         # What is withheld stays so, whatever is said of it.
         if said and entry.HasField("facts"):
-            result = _amended(entry, said)
+            result = self._amended(entry, said)
             if result is None:
                 self._annulled[version] = entry.facts
             return result
@@ -146,22 +146,23 @@ class Amendments:
             return Counted(annulment)
         return Counted(entry)
 
-
-def _amended(entry: pb.Entry, amendments: Iterable[pb.Entry]) -> Counted | None:
-    """An entry with what others say of it, in their order; None if it was annulled."""
-    result = pb.Entry()
-    result.CopyFrom(entry)
-    for amendment in amendments:
-        kind = amendment.facts.WhichOneof("event")
-        if kind == "entry_disclosed":
-            result.facts.visibility.CopyFrom(amendment.facts.entry_disclosed.disclosed_to)
-        elif kind == "entry_redacted":
-            result.ClearField("words")
-        elif amendment.facts.entry_corrected.mode == pb.CORRECTION_MODE_ANNUL:
-            return None
-        else:
-            _replace(result, amendment)
-    return Counted(result, tuple(amendment.header.version for amendment in amendments))
+    def _amended(self, entry: pb.Entry, amendments: Iterable[pb.Entry]) -> Counted | None:
+        """An entry with what others say of it, in their order; None if it was annulled."""
+        result = pb.Entry()
+        result.CopyFrom(entry)
+        for amendment in amendments:
+            kind = amendment.facts.WhichOneof("event")
+            if kind == "entry_disclosed":
+                result.facts.visibility.CopyFrom(amendment.facts.entry_disclosed.disclosed_to)
+            elif kind == "entry_redacted":
+                result.ClearField("words")
+            elif amendment.facts.entry_corrected.mode == pb.CORRECTION_MODE_ANNUL:
+                return None
+            else:
+                _replace(result, amendment)
+                if self.redacts(amendment.header.version):
+                    result.ClearField("words")
+        return Counted(result, tuple(amendment.header.version for amendment in amendments))
 
 
 def _replace(entry: pb.Entry, correction: pb.Entry) -> None:

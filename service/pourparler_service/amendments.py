@@ -1,6 +1,6 @@
 """What is refused of entries about other entries: corrections, disclosures, redactions. Pure."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from typing import NamedTuple
 
 from pourparler import v1 as pb
@@ -73,7 +73,7 @@ def check_disclosure(
     if not candidate.words.legal_basis.strip():
         _check_consent(state, facts, event.consented_by)
     _check_not_wider(candidate, event.disclosed_to)
-    redacted = amendment is not None and bool(amendment.redacted_by)
+    redacted = _is_redacted(state, event.target_version)
     counts = counted([*history, candidate])
     before = gather(one for one in counts if one.entry.header.version < event.target_version)
     as_counts = next(one for one in counts if one.entry.header.version == event.target_version)
@@ -88,9 +88,12 @@ def check_disclosure(
 def check_redaction(
     state: pb.Negotiation, candidate: pb.Entry, history: Sequence[pb.Entry]
 ) -> None:
-    """Refuse a redaction of words that are destroyed already, or of an entry about an entry."""
+    """Refuse a redaction of words that are destroyed already, or of a redaction.
+
+    Other entries about entries have words of their own, which may concern a person too.
+    """
     event, path = candidate.facts.entry_redacted, "facts.entry_redacted"
-    _target(state, history, event.target_version, path)
+    _target(state, history, event.target_version, path, _REDACTIONS)
     amendment = state.amendments.get(event.target_version)
     if amendment is not None and amendment.redacted_by:
         text = f"The words of version {event.target_version} were destroyed before."
@@ -99,16 +102,23 @@ def check_redaction(
         _check_not_wider(candidate, _as_counts(history, event.target_version).facts.visibility)
 
 
+_REDACTIONS = frozenset({"entry_redacted"})
+
+
 def _target(
-    state: pb.Negotiation, history: Sequence[pb.Entry], version: int, path: str
+    state: pb.Negotiation,
+    history: Sequence[pb.Entry],
+    version: int,
+    path: str,
+    refused: Collection[str] = AMENDING,
 ) -> pb.Entry:
-    """The entry of which another one speaks, as it was recorded."""
+    """The entry of which another one speaks, as it was recorded; of some types it cannot be."""
     here = f"{path}.target_version"
     found = next((one for one in history if one.header.version == version), None)
     if found is None or version > state.version:
         text = f"The negotiation has no version {version}."
         refuse(pb.ERROR_REASON_VERSION_NOT_FOUND, text, here, version=str(version))
-    if found.facts.WhichOneof("event") in AMENDING:
+    if found.facts.WhichOneof("event") in refused:
         text = f"Version {version} is itself about another entry: name that one."
         refuse(pb.ERROR_REASON_TARGET_NOT_ALLOWED, text, here)
     return found
@@ -172,8 +182,7 @@ def _check_rest(
     for entry, amended_by in counted([*history, candidate]):
         version = entry.header.version
         if version >= target and version in recorded:
-            amendment = state.amendments.get(version)
-            redacted = amendment is not None and bool(amendment.redacted_by)
+            redacted = _is_redacted(state, version)
             confided = recorded[version].facts.visibility
             try:
                 judge(before, Judged(entry, confided, redacted))
@@ -189,6 +198,15 @@ def _check_rest(
                     later_reason=reason.removeprefix("ERROR_REASON_"),
                 )
         evolve(before, entry, amended_by=amended_by)
+
+
+def _is_redacted(state: pb.Negotiation, version: int) -> bool:
+    """Whether the words that an entry counts with were destroyed: its own, or of a correction."""
+    amendment = state.amendments.get(version)
+    if amendment is None:
+        return False
+    corrections = (state.amendments.get(one) for one in amendment.corrected_by)
+    return bool(amendment.redacted_by) or any(one and one.redacted_by for one in corrections)
 
 
 def _in_replacement(refusal: Refusal) -> Refusal:

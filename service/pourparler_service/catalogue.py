@@ -118,6 +118,8 @@ class Catalogue:
         # What a crash loses here is read again from the record: no need to wait for the disk.
         self._database.execute("PRAGMA journal_mode = WAL")
         self._database.execute("PRAGMA synchronous = NORMAL")
+        # What is overwritten or deleted is gone from the file.
+        self._database.execute("PRAGMA secure_delete = ON")
         progress = None
         with contextlib.suppress(sqlite3.OperationalError):
             progress = self._database.execute(
@@ -174,6 +176,24 @@ class Catalogue:
             )
         return after
 
+    def purge(self, id_: str) -> None:
+        """Make a negotiation's row anew, and leave nothing in the files of what it was.
+
+        Raises StoreUnavailableError.
+        """
+        with self._lock, _as_unavailable():
+            self._catch_up()
+            row = self._database.execute(
+                "SELECT opened, open_time FROM negotiation WHERE id = ?", (id_,)
+            ).fetchone()
+            if row is not None:
+                with self._transaction():
+                    state = self._refolded(id_, self._store.last_version(id_))
+                    self._write(id_, _Head(row[0], row[1], state))
+            busy, *_ = self._database.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+        if busy:
+            raise StoreUnavailableError("the catalogue is in use by another process")
+
     def close(self) -> None:
         """Let the database go."""
         with self._lock:
@@ -187,7 +207,7 @@ class Catalogue:
             for position, stored in batch:
                 head = heads.get(stored.negotiation) or self._head(stored, position)
                 heads[stored.negotiation] = head
-                if _take(head.state, unseal(stored.data)):
+                if _take(head.state, _told(stored)):
                     amended[stored.negotiation] = stored.version
             for id_, version in amended.items():
                 heads[id_] = heads[id_]._replace(state=self._refolded(id_, version))
@@ -223,7 +243,7 @@ class Catalogue:
     def _refolded(self, id_: str, version: int) -> pb.Negotiation:
         """The head after an entry that speaks of earlier ones."""
         state = pb.Negotiation()
-        entries = [unseal(stored.data) for stored in self._store.read(id_, upto=version)]
+        entries = [_told(stored) for stored in self._store.read(id_, upto=version)]
         for entry, _ in counted(entries):
             _take(state, entry)
         _move_on(state, entries[-1])
@@ -252,6 +272,14 @@ class Catalogue:
 
 def _connected(path: Path | None) -> sqlite3.Connection:
     return sqlite3.connect(path or ":memory:", check_same_thread=False, isolation_level=None)
+
+
+def _told(stored: Stored) -> pb.Entry:
+    """An entry as a list may know it: words that concern a person lie nowhere in clear."""
+    entry = unseal(stored.data)
+    if stored.persons:
+        entry.ClearField("words")
+    return entry
 
 
 def _take(state: pb.Negotiation, entry: pb.Entry) -> bool:

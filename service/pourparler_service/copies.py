@@ -16,11 +16,12 @@ from pourparler.checkpoint import (
     parse_note,
     verified,
 )
+from pourparler.fold import is_amending
 from pourparler.proof import Frontier
 from pourparler_service import dates, shape
 from pourparler_service.negotiations import Negotiations
 from pourparler_service.refusal import Refusal, quoted, refuse
-from pourparler_service.sealing import leaf, topic, unseal
+from pourparler_service.sealing import concerned, leaf, topic, unseal
 from pourparler_service.store import COPIES, Store, Stored
 
 KEYS = 16
@@ -55,11 +56,7 @@ class Copies:
         records = list(bundle.records())
         _check_form(id_, records)
         before = self._before(id_, origin, checkpoint, records)
-        new = [
-            Stored(id_, version, topic(unseal(data).facts), data)
-            for version, data in enumerate(records[before:], start=before + 1)
-        ]
-        return Sound(id_, before, new, checkpoint)
+        return Sound(id_, before, _sealable(id_, records)[before:], checkpoint)
 
     def _before(self, id_: str, origin: str, checkpoint: str, records: Sequence[bytes]) -> int:
         """The version of the copy that there is, if a sound bundle is of the same log."""
@@ -97,6 +94,31 @@ class Copies:
 def kept(store: Store, id_: str) -> list[pb.Copy]:
     """What is kept of a copy beside its entries, the oldest first; empty if it is none."""
     return [pb.Copy.FromString(one.data) for one in store.read(COPIES + id_)]
+
+
+def _sealable(id_: str, records: Sequence[bytes]) -> list[Stored]:
+    """The entries of a bundle as they are stored, with the persons whom their words concern.
+
+    Who is a person by any of them is one in all of them.
+    """
+    entries = [unseal(data) for data in records]
+    people = {
+        said.participant_joined.participant_id
+        for entry in entries
+        for said in (entry.facts, entry.facts.entry_corrected.replacement)
+        if said.participant_joined.kind == pb.PARTICIPANT_KIND_PERSON
+    }
+    concerning = [concerned(entry.facts, people.__contains__) for entry in entries]
+    stored = []
+    for entry, data, own in zip(entries, records, concerning, strict=True):
+        facts, found = entry.facts, set(own)
+        if is_amending(entry) and not facts.HasField("entry_redacted"):
+            target = getattr(facts, facts.WhichOneof("event") or "").target_version
+            if 0 < target <= len(entries):
+                found |= concerning[target - 1]
+        persons = tuple(sorted(found)) if entry.HasField("words") else ()
+        stored.append(Stored(id_, entry.header.version, topic(facts), data, persons))
+    return stored
 
 
 def _keys(texts: Sequence[str]) -> list[VerifierKey]:

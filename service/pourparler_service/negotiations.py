@@ -9,12 +9,12 @@ from typing import NamedTuple
 from google.protobuf.timestamp_pb2 import Timestamp
 
 from pourparler import v1 as pb
-from pourparler.fold import Undo, evolve, fold, is_amending, tally
+from pourparler.fold import AMENDING, Undo, evolve, fold, is_amending, tally
 from pourparler.proof import Tree
 from pourparler_service import history, pieces
 from pourparler_service.bounded import Bounded
 from pourparler_service.past import Past, Reading, Replayed, computed_at, not_found
-from pourparler_service.sealing import Sealed, leaf, unseal
+from pourparler_service.sealing import Sealed, concerned, leaf, unseal
 from pourparler_service.snapshots import Snapshots
 from pourparler_service.store import COPIES, Store
 
@@ -116,9 +116,10 @@ class Negotiation:
         `committed` or `back_to` says what became of it.
         """
         entry = unseal(made.data)
-        if is_amending(entry):
+        if is_amending(entry) and not entry.facts.HasField("entry_redacted"):
             self.state = fold([*self.history(), entry])
         else:
+            # Redactions come many at once: what they took is out of the state with the last one.
             evolve(self.state, entry, undo=undo)
         self._tree.append(made.leaf)
         self._note(len(made.data), entry)
@@ -138,6 +139,48 @@ class Negotiation:
         committed = self.version - len(self._uncommitted)
         stored = self._store.read(self.id, upto=committed)
         return [unseal(one.data) for one in stored] + self._uncommitted
+
+    def entry(self, version: int) -> pb.Entry | None:
+        """The entry of a version, if there is one, as `history` has it."""
+        committed = self.version - len(self._uncommitted)
+        if version > committed:
+            place = version - committed - 1
+            return self._uncommitted[place] if place < len(self._uncommitted) else None
+        stored = self._store.read(self.id, after=version - 1, upto=version)
+        return unseal(stored[0].data) if stored else None
+
+    def refold(self) -> None:
+        """Fold all entries anew: after those of a group that say which words were destroyed."""
+        self.state = fold(self.history())
+
+    def about(self, version: int) -> list[pb.Entry]:
+        """The entry of a version, and those so far that speak of it: enough to know how it counts.
+
+        Empty if there is none.
+        """
+        amendment = self.state.amendments.get(version)
+        versions = [version]
+        if amendment is not None:
+            versions += sorted((*amendment.corrected_by, *amendment.disclosed_by))
+        found = map(self.entry, versions)
+        return [one for one in found if one is not None]
+
+    def concerned(self, facts: pb.Facts) -> tuple[str, ...]:
+        """The natural persons whom the words of an entry to come concern.
+
+        What is said of another entry concerns those whom that entry concerns.
+        """
+        found = concerned(facts, self._is_person)
+        event = facts.WhichOneof("event") or ""
+        if event in AMENDING:
+            target = self.entry(getattr(facts, event).target_version)
+            if target is not None and event != "entry_redacted":
+                found |= concerned(target.facts, self._is_person)
+        return tuple(sorted(found))
+
+    def _is_person(self, id_: str) -> bool:
+        part = self.state.participants.get(id_)
+        return part is not None and part.facts.kind == pb.PARTICIPANT_KIND_PERSON
 
     def mark(self) -> Mark:
         """Remember where the aggregate is."""
@@ -236,6 +279,10 @@ class Negotiations:
                 tally(negotiation.state)
                 self._resize(id_, held)
             yield negotiation
+
+    def forget(self, id_: str) -> None:
+        """Hold a negotiation no more: the next read is made of what is in the store then."""
+        self._drop(id_)
 
     def _drop(self, id_: str) -> None:
         with self._lock:

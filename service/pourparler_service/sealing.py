@@ -1,4 +1,4 @@
-"""An entry's stored bytes: its sections, their salts and digests, its header.
+"""An entry's stored bytes: its sections, their salts and digests, its header; whom it concerns.
 
 Everything here is storage format: permanent.
 """
@@ -11,9 +11,9 @@ from typing import NamedTuple
 from google.protobuf.timestamp_pb2 import Timestamp
 
 from pourparler import v1 as pb
-from pourparler.contract import ENTRY_TYPES
+from pourparler.contract import ENTRY_TYPES, references
 from pourparler.proof import leaf_hash
-from pourparler.wire import written
+from pourparler.wire import MORE, framed, written
 
 FORMAT = 1
 """The version of the stored format that this module writes."""
@@ -95,3 +95,88 @@ def topic(facts: pb.Facts) -> str:
     """The full name of the type of an entry, under which it is stored."""
     kind = facts.WhichOneof("event")
     return _TOPICS[kind] if kind else ""
+
+
+class Parted(NamedTuple):
+    """An entry in two: what stays of it when its words are destroyed, and what is destroyed."""
+
+    record: bytes
+    """The Record without its words, and with an empty salt in the place of theirs."""
+    words: bytes
+    """The two fields that are missing there: the salt of the words, and the words. Empty if the
+    entry has no words."""
+
+
+def parted(stored: bytes) -> Parted:
+    """An entry in two. It is canonical, as all that is stored."""
+    record = pb.Record.FromString(stored)
+    if not record.words or len(record.salts) != _SALTS:
+        return Parted(stored, b"")
+    salt = framed(pb.Record.SALTS_FIELD_NUMBER, record.salts[1])
+    words = framed(pb.Record.WORDS_FIELD_NUMBER, record.words)
+    record.ClearField("words")
+    record.salts[1] = b""
+    return Parted(written(record), salt + words)
+
+
+def joined(record: bytes, words: bytes) -> bytes:
+    """The entry of which these are the two parts: the very bytes that were stored."""
+    # Not read as a message and written anew: a replay does this for every sealed entry.
+    size, place = record[1], 2
+    if size >= MORE:
+        size, place = _long(record)
+    place += size + _SALT_FIELD
+    return b"".join(
+        (
+            record[:place],
+            words[:_SALT_FIELD],
+            record[place + _NO_SALT :],
+            words[_SALT_FIELD:],
+        )
+    )
+
+
+_SALTS = 2
+_SALT_FIELD = 2 + SALT_BYTES
+_NO_SALT = 2
+
+
+def _long(record: bytes) -> tuple[int, int]:
+    """The length of a header of 128 bytes or more, and where the header begins."""
+    size, place = 0, 1
+    while True:
+        size |= record[place] % MORE << 7 * (place - 1)
+        place += 1
+        if record[place - 1] < MORE:
+            return size, place
+
+
+def is_erased(entry: pb.Entry) -> bool:
+    """Whether the words of an entry are gone, of which nothing but their digest is left."""
+    return len(entry.salts) == _SALTS and not entry.salts[1]
+
+
+def concerned(facts: pb.Facts, is_person: Callable[[str], bool]) -> set[str]:
+    """The natural persons whom the words of an entry concern, by the ids of the participants.
+
+    They are those whom the entry names or brings, and those whom it says they concern. To be let in
+    is not to be spoken of: an audience is not among them.
+    """
+    if facts.HasField("entry_redacted"):
+        return set()  # That words were destroyed is to be known for good.
+    found = set(facts.concerns)
+    for one in references(facts):
+        if (
+            one.kind == pb.PART_KIND_PARTICIPANT
+            and one.id not in found
+            and "audience[" not in one.path
+            and is_person(one.id)
+        ):
+            found.add(one.id)
+    found.update(facts.entry_corrected.replacement.concerns)
+    for said in (facts, facts.entry_corrected.replacement):
+        joined_in = said.participant_joined
+        who = joined_in.participant_id
+        if joined_in.kind == pb.PARTICIPANT_KIND_PERSON or (who and is_person(who)):
+            found.add(who)
+    return found

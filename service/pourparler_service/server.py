@@ -26,6 +26,7 @@ from pourparler_service.bearer import Bearers
 from pourparler_service.catalogue import Catalogue
 from pourparler_service.certificates import CertificateFilesError, Shown, ShownFiles
 from pourparler_service.copies import Copies
+from pourparler_service.erasure import Erasures
 from pourparler_service.feed import Commits, Feed, Pages
 from pourparler_service.folder import Folder, FolderError
 from pourparler_service.guard import Guard
@@ -34,15 +35,18 @@ from pourparler_service.keys import KeyFileError, Signer, make_key, read_key, wr
 from pourparler_service.latest import Latest
 from pourparler_service.log import Log
 from pourparler_service.negotiations import Negotiations
+from pourparler_service.persons import PersonsError
 from pourparler_service.servicers.audit import AuditServicer, Following
 from pourparler_service.servicers.copy import CopyServicer
 from pourparler_service.servicers.health import HealthServicer
 from pourparler_service.servicers.negotiation import NegotiationServicer
+from pourparler_service.servicers.privacy import PrivacyServicer
 from pourparler_service.servicers.record import RecordServicer
 from pourparler_service.settings import Settings
 from pourparler_service.snapshots import open_snapshots
 from pourparler_service.store import Store, StoreSettingsError, StoreUnavailableError, open_store
 from pourparler_service.tokens import Tokens
+from pourparler_service.views import Policy
 from pourparler_service.witness_client import WitnessSettingsError, witnesses_of
 from pourparler_service.witnesses import Witnesses
 from pourparler_service.writer import Writer
@@ -65,12 +69,13 @@ def _service(request: type[Message], name: str) -> ServiceDescriptor:
 _RECORD = _service(pb.RecordRequest, "RecordService")
 _NEGOTIATION = _service(pb.GetNegotiationRequest, "NegotiationService")
 _AUDIT = _service(pb.ReplayRequest, "AuditService")
+_PRIVACY = _service(pb.EraseSubjectRequest, "PrivacyService")
 _HEALTH = _service(health_pb2.HealthCheckRequest, "Health")
 _REFLECTION = _service(reflection_pb2.ServerReflectionRequest, "ServerReflection")
 WITNESSES = "pourparler.witnesses"
 """The name by which health says whether checkpoints bear the cosignatures that are required."""
 
-_SERVICES = tuple(service.full_name for service in (_RECORD, _NEGOTIATION, _AUDIT))
+_SERVICES = tuple(service.full_name for service in (_RECORD, _NEGOTIATION, _AUDIT, _PRIVACY))
 # On the wire v1 equals v1alpha, which is all that grpcio-reflection has. It is not in the list of
 # services: clients would look for its descriptor, which there is not.
 _REFLECTION_V1 = "grpc.reflection.v1.ServerReflection"
@@ -86,7 +91,7 @@ class Rooms:
     def __init__(self, settings: Settings) -> None:
         """Open the store, and what reads and writes it, in a running event loop.
 
-        Raises FolderError, StoreSettingsError or StoreUnavailableError.
+        Raises FolderError, PersonsError, StoreSettingsError or StoreUnavailableError.
         """
         with contextlib.ExitStack() as opened:
             folder = opened.enter_context(Folder(settings.data)) if settings.data else None
@@ -111,7 +116,8 @@ class Rooms:
             opened.callback(replaying.shutdown, cancel_futures=True)
             self.store = store
             self.signer = _signer(settings, folder, begun=store.position() > 0)
-            snapshots = open_snapshots(path / "snapshots.sqlite" if path else None)
+            shelf = path / "snapshots.sqlite" if path else None
+            snapshots = open_snapshots(shelf, store.persons)
             opened.callback(snapshots.close)
             self.negotiations = Negotiations(store, snapshots)
             self.latest = Latest(store, self.negotiations)
@@ -129,7 +135,19 @@ class Rooms:
             self.writer = Writer(store, self.signer, on_commit=self._committed)
             self.writer.start()
             opened.callback(self.writer.close)
+            self.erasures = Erasures(
+                store,
+                self.negotiations,
+                self.writer,
+                purges=[self._changed, snapshots.purge, self.catalogue.purge],
+            )
+            self.erasures.finish()
+            self.erasing = ThreadPoolExecutor(_THREADS, thread_name_prefix="eraser")
+            opened.callback(self.erasing.shutdown, cancel_futures=True)
             self.close = opened.pop_all().close
+
+    def _changed(self, id_: str) -> None:
+        self._committed((id_,))
 
     def _committed(self, ids: Collection[str]) -> None:
         """What is read is told first: those who watch ask for it at once."""
@@ -299,6 +317,12 @@ def _handlers(
                 rooms.negotiations, rooms.log, rooms.threads, rooms.following, rooms.witnesses
             ),
         ),
+        guard.handlers(
+            _PRIVACY,
+            PrivacyServicer(
+                rooms.erasures, rooms.negotiations, rooms.erasing, rooms.threads, Policy()
+            ),
+        ),
         # Whoever looks after a service has to be able to ask; a watch would take a place for long.
         guard.handlers(_HEALTH, health, for_all=("Check",)),
         guard.handlers(_REFLECTION, reflecting),
@@ -341,6 +365,7 @@ def _as_serve_error(settings: Settings) -> Iterator[None]:
         FolderError,
         IssuerSettingsError,
         KeyFileError,
+        PersonsError,
         StoreSettingsError,
         WitnessSettingsError,
         access.AddressError,

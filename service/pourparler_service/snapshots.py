@@ -1,7 +1,7 @@
 """Snapshots: states at a version, from which the fold of a long record begins.
 
 A cache: whatever becomes of one, the state comes of the entries themselves. Neither audits nor
-proofs know of it.
+proofs know of it. As the words of persons are in it, it lies sealed with all of their keys.
 """
 
 import contextlib
@@ -17,9 +17,10 @@ from google.protobuf.message import DecodeError
 from pourparler import v1 as pb
 from pourparler.proof import HASH_BYTES
 from pourparler_service import pieces
+from pourparler_service.persons import Persons, PersonsError, open_persons
 from pourparler_service.store import Shelf, Stored, StoreUnavailableError
 
-FORMAT = 1
+FORMAT = 2
 """To be raised whenever the fold makes another state of the same entries. Others are ignored."""
 
 KEPT_BYTES = 1 << 27
@@ -53,10 +54,16 @@ class Snapshots:
     """The snapshots of all negotiations. For any thread; blocks on the disk."""
 
     def __init__(
-        self, shelf: Shelf | None, *, fewest: int = FEWEST, kept_bytes: int = KEPT_BYTES
+        self,
+        shelf: Shelf | None,
+        persons: Persons | None = None,
+        *,
+        fewest: int = FEWEST,
+        kept_bytes: int = KEPT_BYTES,
     ) -> None:
-        """Keep them on this shelf; without one, there are none."""
+        """Keep them on this shelf, sealed for these persons; without a shelf, there are none."""
         self._shelf = shelf
+        self._persons = open_persons(None, {}) if persons is None else persons
         self._fewest = fewest
         self._kept_bytes = kept_bytes
         self._lock = threading.Lock()  # guards all below, and that nothing purged is put back
@@ -72,7 +79,9 @@ class Snapshots:
         with self._tolerating():
             found = self._shelf.nearest(id_, upto)
             if found is not None and found.topic == _TOPIC:
-                data = found.data
+                data = self._persons.uncovered(id_, found.data)
+                if data is None:
+                    return None
                 written = list(_unpacked(data))
                 state, size = pieces.read(written), sum(map(len, written))
                 if state.version == found.version:
@@ -89,6 +98,7 @@ class Snapshots:
             return
         data = snapshot.leaf + b"".join(map(_packed, pieces.written(snapshot.state)))
         with self._lock, self._tolerating():
+            data = self._persons.covered(id_, data)
             if purged != self.purged:
                 return
             if self._size is None:
@@ -119,27 +129,27 @@ class Snapshots:
     def _tolerating(self) -> Iterator[None]:
         try:
             yield
-        except (StoreUnavailableError, DecodeError, zlib.error) as error:
+        except (StoreUnavailableError, PersonsError, DecodeError, zlib.error) as error:
             if not self._failed:
                 self._failed = True
                 _LOG.warning("snapshots fail, long records are read more slowly: %s", error)
 
 
-def open_snapshots(path: Path | None) -> Snapshots:
+def open_snapshots(path: Path | None, persons: Persons | None = None) -> Snapshots:
     """The snapshots in the file at this path, which is made anew if it cannot be read.
 
-    Without a path they are kept in memory.
+    Without a path they are kept in memory. They are sealed with the keys of these persons.
     """
     if path is None:
-        return Snapshots(Shelf(None), kept_bytes=HELD_BYTES)
+        return Snapshots(Shelf(None), persons, kept_bytes=HELD_BYTES)
     try:
-        return Snapshots(Shelf(path))
+        return Snapshots(Shelf(path), persons)
     except StoreUnavailableError as error:
         _LOG.warning("snapshots are begun anew: %s", error)
     try:
         for suffix in ("", "-wal", "-shm"):
             path.with_name(path.name + suffix).unlink(missing_ok=True)
-        return Snapshots(Shelf(path))
+        return Snapshots(Shelf(path), persons)
     except (StoreUnavailableError, OSError) as error:
         _LOG.warning("there are no snapshots: %s", error)
         return Snapshots(None)

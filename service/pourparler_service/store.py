@@ -1,12 +1,16 @@
 """The one door to `eventsourcing`: entries in, entries out, as the bytes they are.
 
+What is said of natural persons lies sealed in the store, and is opened on the way out.
+
 Nothing else imports that library.
 """
 
 import contextlib
+import functools
 import os
 import sqlite3
 import threading
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple, cast
@@ -26,6 +30,8 @@ from eventsourcing.sqlite import (
 )
 from eventsourcing.utils import EnvType, strtobool
 
+from pourparler_service.persons import DATABASE, Persons, PersonsError, open_persons
+
 SQLITE = "eventsourcing.sqlite"
 IN_MEMORY = "eventsourcing.popo"
 
@@ -36,6 +42,11 @@ Permanent. No id of a negotiation has a colon.
 """
 
 _FULL = 2
+_SEALED = b"\x12"  # what a SealedRecord begins with, and no Record
+_PURGE_SECONDS = 10.0
+_PURGE_PAUSE = 0.05
+_ANY_SEALED = "SELECT 1 FROM stored_events WHERE substr(state, 1, 1) = x'12' LIMIT 1"
+_REWRITE = "UPDATE stored_events SET state = ? WHERE originator_id = ? AND originator_version = ?"
 _MAPPED = 64  # how many entries are read at once where their bytes cannot be counted before
 
 _OF_ONE = (
@@ -57,13 +68,15 @@ A place is a version of one negotiation, a position over all of them.
 class Stored(NamedTuple):
     """An entry in the store.
 
-    The id of its negotiation, its version, its type's full name, and the bytes of its Record.
+    The id of its negotiation, its version, its type's full name, and the bytes of its Record. Its
+    words lie sealed with the keys of the persons whom they concern, if there are any.
     """
 
     negotiation: str
     version: int
     topic: str
     data: bytes
+    persons: tuple[str, ...] = ()
 
 
 class Rows(NamedTuple):
@@ -94,12 +107,19 @@ class StoreSettingsError(Exception):
 class _RecordMapper(Mapper[str]):
     """Between Stored and the library's StoredEvent.
 
-    The bytes pass as they are, but for a compressor or cipher if one is set.
+    The bytes pass as they are, but for the words that concern persons, which are sealed and opened,
+    and for a compressor or cipher if one is set.
     """
+
+    def __init__(self, persons: Persons, **given: Any) -> None:
+        super().__init__(**given)
+        self._persons = persons
 
     def to_stored_event(self, domain_event: Any) -> StoredEvent:
         stored: Stored = domain_event
         data = stored.data
+        if stored.persons:
+            data = self._persons.sealed(stored.negotiation, data, stored.persons)
         if self.compressor:
             data = self.compressor.compress(data)
         if self.cipher:
@@ -112,11 +132,17 @@ class _RecordMapper(Mapper[str]):
             data = self.cipher.decrypt(data)
         if self.compressor:
             data = self.compressor.decompress(data)
+        persons: tuple[str, ...] = ()
+        if data[:1] == _SEALED:
+            id_ = str(stored_event.originator_id)
+            persons = self._persons.sealed_for(id_, data)
+            data = self._persons.unsealed(id_, data)
         return Stored(
             str(stored_event.originator_id),
             stored_event.originator_version,
             stored_event.topic,
             data,
+            persons,
         )
 
 
@@ -125,9 +151,16 @@ class _Record(Application[str]):
 
     name = "pourparler"
 
+    def __init__(self, env: EnvType, persons: Persons) -> None:
+        self._persons = persons
+        super().__init__(env)
+
     def construct_mapper(self) -> Mapper[str]:
-        return self.factory.mapper(
-            transcoder=self.construct_transcoder(), mapper_class=_RecordMapper
+        mapper = functools.partial(_RecordMapper, self._persons)
+        return mapper(
+            transcoder=self.construct_transcoder(),
+            cipher=self.factory.cipher(),
+            compressor=self.factory.compressor(),
         )
 
 
@@ -138,17 +171,24 @@ class Store:
     store fails.
     """
 
-    def __init__(self, env: Mapping[str, str], folder: Path | None = None) -> None:
+    def __init__(
+        self,
+        env: Mapping[str, str],
+        folder: Path | None = None,
+        persons: Persons | None = None,
+    ) -> None:
         """Open the store that the environment of the `eventsourcing` library asks for.
 
-        The folder, if there is one, is held by this process alone. Raises StoreSettingsError.
+        The folder, if there is one, is held by this process alone. What concerns natural persons is
+        sealed with the keys of these; without any, with keys in memory. Raises StoreSettingsError.
         """
         self._env = dict(env)
+        self.persons = open_persons(None, {}) if persons is None else persons
         _refuse_unsafe(self._env)
         self._reopening = threading.Lock()
         with _as_unavailable():
             try:
-                self._writes = _Record(cast("EnvType", self._env))
+                self._writes = _Record(cast("EnvType", self._env), self.persons)
             except (InfrastructureFactoryError, OSError) as error:
                 # What the library says of settings that it cannot use.
                 raise StoreSettingsError(str(error)) from error
@@ -157,7 +197,9 @@ class Store:
             # In the library's pool a writer that waits makes readers wait; with a pool of their own
             # they do not.
             reading = {**self._env, "CREATE_TABLE": "n"}
-            self._reads = _Record(cast("EnvType", reading)) if self._on_disk else self._writes
+            self._reads = self._writes
+            if self._on_disk:
+                self._reads = _Record(cast("EnvType", reading), self.persons)
             if datastore is not None:
                 _prepare(datastore, durable=self._on_disk)
         self.exclusive = self._is_exclusive(folder)
@@ -182,12 +224,16 @@ class Store:
         Raises ConflictError, and then stored none. After StoreUnavailableError they may be stored
         or not: read them back.
         """
-        try:
-            with _as_unavailable():
-                self._writes.events.put(cast("Any", records))
-        except StoreUnavailableError:
-            self._reopen()
-            raise
+        sealed = {(one.negotiation, who) for one in records for who in one.persons}
+        with self.persons.lock if sealed else contextlib.nullcontext():
+            try:
+                with _as_unavailable():
+                    # A crash after this leaves keys that nothing is sealed with; never the reverse.
+                    self.persons.hold(sealed)
+                    self._writes.events.put(cast("Any", records))
+            except StoreUnavailableError:
+                self._reopen()
+                raise
 
     def _reopen(self) -> None:
         # A connection whose commit failed comes back to the library's pool with its transaction
@@ -195,7 +241,7 @@ class Store:
         if self._on_disk:
             with self._reopening, contextlib.suppress(EventSourcingError, sqlite3.Error, OSError):
                 self._writes.close()
-                self._writes = _Record(cast("EnvType", self._env))
+                self._writes = _Record(cast("EnvType", self._env), self.persons)
 
     def read(
         self,
@@ -254,13 +300,15 @@ class Store:
             return self._mapped(negotiation, after, upto, min(limit, _MAPPED))
         statement, whose = (_OF_ONE, negotiation) if negotiation else (_OF_ALL, f"{COPIES}*")
         rows: list[Row] = []
+        unsealed = self.persons.unsealed
         with _as_unavailable(), recorder.datastore.transaction(commit=False) as connected:
             cursor = connected.sqlite_cursor
             cursor.row_factory = None
             # Row by row, so that memory never holds more of them than are wanted.
-            for row in cursor.execute(statement, (whose, after, upto)):
-                rows.append(row)
-                size -= len(row[2])
+            for place, id_, stored in cursor.execute(statement, (whose, after, upto)):
+                data = unsealed(id_, stored) if stored[:1] == _SEALED else stored
+                rows.append((place, id_, data))
+                size -= len(data)
                 if size <= 0 or len(rows) == limit:
                     return Rows(rows, last=False)
         return Rows(rows, last=True)
@@ -274,6 +322,39 @@ class Store:
         found = self.scan(after, limit)
         rows = [(place, one.negotiation, one.data) for place, one in found if place <= upto]
         return Rows(rows, last=not found or len(rows) < len(found))
+
+    def rewrite(self, records: Sequence[Stored]) -> bool:
+        """Put these in the place of what is stored of their versions; whether this store can.
+
+        Only for words that are destroyed. What stood there before is overwritten, but may still be
+        in the files until they are purged.
+        """
+        datastore, mapper = self._datastore, self._writes.mapper
+        if datastore is None:
+            return False
+        rows = [mapper.to_stored_event(cast("Any", one)) for one in records]
+        with _as_unavailable(), datastore.transaction(commit=True) as cursor:
+            cursor.execute("PRAGMA secure_delete = ON")
+            for row in rows:
+                cursor.execute(_REWRITE, (row.state, row.originator_id, row.originator_version))
+        return True
+
+    def purge(self) -> None:
+        """See that nothing is left in the files of what was overwritten, on SQLite."""
+        datastore = self._datastore
+        if datastore is None or not self._on_disk:
+            return
+        until = time.monotonic() + _PURGE_SECONDS
+        while True:
+            with _as_unavailable(), datastore.get_connection(commit=True) as connection:
+                cursor = connection.cursor()
+                cursor.execute("PRAGMA secure_delete = ON")
+                cursor.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+                if not cursor.fetchone()[0]:
+                    return
+            if time.monotonic() > until:
+                raise StoreUnavailableError("readers keep the write-ahead log from being emptied")
+            time.sleep(_PURGE_PAUSE)
 
     def position(self) -> int:
         """The position of the last entry; 0 if there is none."""
@@ -297,6 +378,7 @@ class Store:
         with contextlib.suppress(EventSourcingError):
             self._reads.close()
             self._writes.close()
+        self.persons.close()
 
 
 class Shelf:
@@ -324,7 +406,9 @@ class Shelf:
     def put(self, one: Stored) -> None:
         """Keep this, unless there is something of its negotiation and version already."""
         with contextlib.suppress(ConflictError), _as_unavailable():
-            self._recorder.insert_events([StoredEvent(*one)])
+            self._recorder.insert_events(
+                [StoredEvent(one.negotiation, one.version, one.topic, one.data)]
+            )
 
     def nearest(self, negotiation: str, upto: int) -> Stored | None:
         """What is kept of the highest version up to and including `upto`."""
@@ -364,15 +448,39 @@ class Shelf:
 
 
 def open_store(folder: Path | None, env: Mapping[str, str] | None = None) -> Store:
-    """The store that the environment asks for.
+    """The store that the environment asks for, and the keys of the persons in it.
 
     Unless it says otherwise, SQLite in this folder, which is held; without a folder, in memory.
+    Raises StoreSettingsError, PersonsError or FolderError.
     """
     env = dict(os.environ if env is None else env)
     env.setdefault("PERSISTENCE_MODULE", SQLITE if folder else IN_MEMORY)
     if folder is not None and env["PERSISTENCE_MODULE"] == SQLITE:
         env.setdefault("SQLITE_DBNAME", str(folder / "record.sqlite"))
-    return Store(env, folder.resolve() if folder else None)
+        _check_keys(folder, Path(env["SQLITE_DBNAME"]))
+    persons = open_persons(folder, env)
+    try:
+        return Store(env, folder.resolve() if folder else None, persons)
+    except BaseException:
+        persons.close()
+        raise
+
+
+def _check_keys(folder: Path, record: Path) -> None:
+    """Refuse a record that is sealed with keys of which nothing is here: no others will open it."""
+    if (folder / DATABASE).exists() or not record.exists():
+        return
+    try:
+        with contextlib.closing(sqlite3.connect(record)) as database:
+            sealed = database.execute(_ANY_SEALED).fetchone()
+    except sqlite3.Error:
+        return  # What is wrong with it is said when it is opened.
+    if sealed:
+        raise PersonsError(
+            f"The data folder {folder} has words that are sealed with keys of persons, but no"
+            f" {DATABASE}. Without it they cannot be read, by anybody, ever; facts and proofs would"
+            " be left. Put it back. Nothing was changed."
+        )
 
 
 def _refuse_unsafe(env: dict[str, str]) -> None:
@@ -410,5 +518,5 @@ def _as_unavailable() -> Iterator[None]:
         yield
     except IntegrityError as error:
         raise ConflictError(str(error)) from error
-    except (EventSourcingError, sqlite3.Error, OSError) as error:
+    except (EventSourcingError, PersonsError, sqlite3.Error, OSError) as error:
         raise StoreUnavailableError(str(error)) from error

@@ -3,6 +3,7 @@
 What waits is taken together, checked in order, committed at once, and only then answered.
 """
 
+import functools
 import threading
 import time
 from collections.abc import Callable, Collection, Sequence
@@ -20,7 +21,7 @@ from pourparler_service.keys import Signer
 from pourparler_service.line import Line
 from pourparler_service.negotiations import Negotiation
 from pourparler_service.refusal import Refusal, Violation, quoted, refuse
-from pourparler_service.sealing import sealed, topic, unseal
+from pourparler_service.sealing import is_erased, sealed, topic, unseal
 from pourparler_service.store import COPIES, ConflictError, Store, Stored, StoreUnavailableError
 
 HELD_BYTES = 1 << 28
@@ -30,6 +31,7 @@ FAILED_NEGOTIATIONS = 10_000
 """In how many negotiations groups of a session may fail; then all are taken to have failed."""
 
 _ATTEMPTS = 5
+_NO_SALT = b"\x12\x00"  # an empty salt in a Record
 _ID_LENGTH = 64
 _TICK = 1_000  # nanoseconds: what clients' clocks and languages can tell apart
 
@@ -80,6 +82,8 @@ class Group(NamedTuple):
     """Whether it is refused if an earlier group of its negotiation in the session has failed."""
     name: str = ""
     """In which it waits in the line."""
+    by_service: bool = False
+    """Whether the service itself says that words were destroyed, and the group says only that."""
 
 
 class Copying(NamedTuple):
@@ -351,6 +355,8 @@ class Writer:
                     stored.append(self._record(negotiation, group, draft, record_time, mark.undo))
                 except Refusal as refusal:
                     raise refusal.under(f"drafts[{place}]") from None
+            if group.by_service:
+                negotiation.refold()
         except BaseException:
             negotiation.back_to(mark)
             raise
@@ -371,11 +377,23 @@ class Writer:
     ) -> Stored:
         """Check one draft, seal it, and take it into the state as it will be read back."""
         draft = _completed(draft, group, negotiation.state)
-        rules.check(negotiation.state, draft, record_time=record_time, history=negotiation.history)
+        history: Callable[[], Sequence[pb.Entry]] = negotiation.history
+        if group.by_service:
+            # There may be many: to read all the record for each would take too long.
+            target = draft.facts.entry_redacted.target_version
+            history = functools.partial(negotiation.about, target)
+        rules.check(
+            negotiation.state,
+            draft,
+            record_time=record_time,
+            history=history,
+            by_service=group.by_service,
+        )
         version = negotiation.version + 1
         made = sealed(group.negotiation, version, record_time, draft.facts, draft.words)
+        persons = negotiation.concerned(draft.facts) if draft.words.ByteSize() else ()
         negotiation.advance(made, undo)
-        return Stored(group.negotiation, version, topic(draft.facts), made.data)
+        return Stored(group.negotiation, version, topic(draft.facts), made.data, persons)
 
     def _record_time(self, negotiation: Negotiation) -> Timestamp:
         """Now, by a clock that never runs back within a negotiation.
@@ -401,8 +419,9 @@ class Writer:
             if one.negotiation == negotiation.id and first <= one.version <= last
         ] or self._store.read(negotiation.id, after=first - 1, upto=last)
         entries = [unseal(one.data) for one in was]
+        # Of words that were destroyed nobody can say whether they were the same.
         same = len(entries) == len(group.drafts) and all(
-            draft.facts == entry.facts and draft.words == entry.words
+            draft.facts == entry.facts and (draft.words == entry.words or is_erased(entry))
             for entry, draft in zip(
                 entries,
                 (_completed(draft, group, negotiation.state) for draft in group.drafts),
@@ -427,6 +446,7 @@ class Writer:
         rest = pb.Receipt(negotiation=f"negotiations/{negotiation}", version=version)
         if root:
             rest.checkpoint = self._signer.checkpoint(negotiation, version, root, recorded)
+        rest.erased_versions.extend(one.version for one in records if _lost_words(one))
         entries = b"".join(framed(1, one.data) for one in records)
         return entries + rest.SerializeToString(deterministic=True)
 
@@ -497,6 +517,11 @@ def _unsigned(negotiation: Negotiation, records: Sequence[Stored]) -> _Unsigned:
     else:
         recorded.CopyFrom(unseal(last.data).header.record_time)
     return _Unsigned(negotiation.id, records, negotiation.tree.root(last.version), recorded)
+
+
+def _lost_words(stored: Stored) -> bool:
+    # Only what was read back can have lost them, and only what may have is parsed.
+    return bool(_NO_SALT in stored.data) and is_erased(unseal(stored.data))
 
 
 def _unsealed(stored: Stored) -> Stored:

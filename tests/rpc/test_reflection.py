@@ -33,6 +33,7 @@ def test_the_services_are_listed(service: Service, version: str) -> None:
         "grpc.reflection.v1alpha.ServerReflection",
         "pourparler.v1.AuditService",
         "pourparler.v1.NegotiationService",
+        "pourparler.v1.PrivacyService",
         "pourparler.v1.RecordService",
     ]
 

@@ -172,7 +172,7 @@ def test_a_snapshot_of_another_format_is_ignored(store: Store, shelf: FaultyShel
     assert at(Negotiations(store, Snapshots(shelf)), 200) == folded(entries, 200)
     found = shelf.nearest(NEGOTIATION, 200)
     assert found is not None
-    assert found.topic == "pourparler.v1.Negotiation/1"
+    assert found.topic == "pourparler.v1.Negotiation/2"
 
 
 @pytest.mark.parametrize("damage", [b"", b"\0\0\0\4oops", b"\0\0\1\0"])
@@ -182,8 +182,8 @@ def test_a_damaged_snapshot_is_not_used(
     entries = talks(200)
     records = [stored(one) for one in entries]
     store.append(records)
-    data = leaf(records[149].data) + damage
-    shelf.put(Stored(NEGOTIATION, 150, "pourparler.v1.Negotiation/1", data))
+    data = pb.SealedRecord(record=leaf(records[149].data) + damage).SerializeToString()
+    shelf.put(Stored(NEGOTIATION, 150, "pourparler.v1.Negotiation/2", data))
 
     with caplog.at_level(logging.WARNING):
         assert at(Negotiations(store, Snapshots(shelf)), 200) == folded(entries, 200)
@@ -293,5 +293,5 @@ def test_the_fold_makes_the_states_that_snapshots_of_this_format_have() -> None:
     with GOLDEN.open("rb") as file:
         state = fold([unseal(data) for data in Bundle(file).records()])
 
-    assert kept.FORMAT == 1
+    assert kept.FORMAT == 2
     assert hashlib.sha256(state.SerializeToString(deterministic=True)).hexdigest() == DIGEST

@@ -112,12 +112,11 @@ def test_only_an_entry_of_the_record_is_amended(amending: str, version: int) -> 
     )
 
 
-@pytest.mark.parametrize("amending", ["entry_corrected", "entry_disclosed", "entry_redacted"])
+@pytest.mark.parametrize("amending", ["entry_corrected", "entry_disclosed"])
 def test_an_amendment_is_not_amended(amending: str) -> None:
     then = {
         "entry_corrected": annulled(NEXT + 1),
         "entry_disclosed": disclosed(NEXT + 1, PUBLIC),
-        "entry_redacted": draft(pb.EntryRedacted(target_version=NEXT + 1)),
     }[amending]
 
     assert answer(ANNULLED, then, by_service=True) == (

@@ -13,5 +13,7 @@ from pourparler.v1.facts_pb2 import *
 from pourparler.v1.negotiation_pb2 import *
 from pourparler.v1.negotiation_service_pb2 import *
 from pourparler.v1.options_pb2 import *
+from pourparler.v1.privacy_service_pb2 import *
 from pourparler.v1.record_service_pb2 import *
+from pourparler.v1.sealed_pb2 import *
 from pourparler.v1.values_pb2 import *

@@ -238,6 +238,10 @@ class _ErrorReasonEnumTypeWrapper(google.protobuf.internal.enum_type_wrapper._En
     """A record has one custodian at least."""
     ERROR_REASON_NOT_ALLOWED_HERE: _ErrorReason.ValueType  # 265
     """This service does not let the caller do this, in whichever negotiation."""
+    ERROR_REASON_NOT_A_PERSON: _ErrorReason.ValueType  # 281
+    """The participant is no natural person, and no entry says that it concerns one: there is nothing to erase."""
+    ERROR_REASON_ERASURE_NOT_FOUND: _ErrorReason.ValueType  # 282
+    """No such erasure."""
 
 class ErrorReason(_ErrorReason, metaclass=_ErrorReasonEnumTypeWrapper):
     """Why something was refused: the `reason` of the google.rpc.ErrorInfo that every error carries, without the prefix, in the domain
@@ -461,4 +465,8 @@ ERROR_REASON_ACCESS_LAST_CUSTODIAN: ErrorReason.ValueType  # 264
 """A record has one custodian at least."""
 ERROR_REASON_NOT_ALLOWED_HERE: ErrorReason.ValueType  # 265
 """This service does not let the caller do this, in whichever negotiation."""
+ERROR_REASON_NOT_A_PERSON: ErrorReason.ValueType  # 281
+"""The participant is no natural person, and no entry says that it concerns one: there is nothing to erase."""
+ERROR_REASON_ERASURE_NOT_FOUND: ErrorReason.ValueType  # 282
+"""No such erasure."""
 Global___ErrorReason: typing_extensions.TypeAlias = ErrorReason

@@ -93,6 +93,7 @@ class Receipt(google.protobuf.message.Message):
     NEGOTIATION_FIELD_NUMBER: builtins.int
     VERSION_FIELD_NUMBER: builtins.int
     CHECKPOINT_FIELD_NUMBER: builtins.int
+    ERASED_VERSIONS_FIELD_NUMBER: builtins.int
     negotiation: builtins.str
     """The negotiation, `negotiations/{id}`."""
     version: builtins.int
@@ -105,6 +106,12 @@ class Receipt(google.protobuf.message.Message):
     def entries(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[pourparler.v1.entry_pb2.Entry]:
         """The entries as they are stored. With `validate_only` they have no header digests and no salts."""
 
+    @property
+    def erased_versions(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.int]:
+        """The versions among the entries whose words were destroyed since: they come without their words and without the words' salt. Only
+        then is a receipt not the one that was given first.
+        """
+
     def __init__(
         self,
         *,
@@ -112,8 +119,9 @@ class Receipt(google.protobuf.message.Message):
         negotiation: builtins.str = ...,
         version: builtins.int = ...,
         checkpoint: builtins.str = ...,
+        erased_versions: collections.abc.Iterable[builtins.int] | None = ...,
     ) -> None: ...
-    def ClearField(self, field_name: typing.Literal["checkpoint", b"checkpoint", "entries", b"entries", "negotiation", b"negotiation", "version", b"version"]) -> None: ...
+    def ClearField(self, field_name: typing.Literal["checkpoint", b"checkpoint", "entries", b"entries", "erased_versions", b"erased_versions", "negotiation", b"negotiation", "version", b"version"]) -> None: ...
 
 Global___Receipt: typing_extensions.TypeAlias = Receipt
 

@@ -1,0 +1,155 @@
+"""A record that concerns persons, the rooms in which it is kept, and what is left of it."""
+
+import contextlib
+import io
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from pourparler import v1 as pb
+from pourparler.audit import Audit
+from pourparler.bundle import verify, write
+from pourparler.checkpoint import origin_of
+from pourparler_service.catalogue import Catalogue
+from pourparler_service.erasure import Asked, Erasures
+from pourparler_service.folder import Folder
+from pourparler_service.log import Log
+from pourparler_service.negotiations import Negotiations
+from pourparler_service.snapshots import Snapshots
+from pourparler_service.store import Shelf, open_store
+from pourparler_service.tokens import Tokens
+from pourparler_service.writer import Group, Writer
+from tests.given import draft, joined, opened, restricted, said
+from tests.signing import KEY, SIGNER
+
+ID = "talks"
+NAME, SAID, HELD = "Zanzibarina", "Quetzalcoatl", "Xylophonist"
+WROTE, TITLE = "Wolfsbane", "Yggdrasil"
+OF_ANNA = (NAME, SAID, WROTE, TITLE)
+"""Words of entries that concern Anna."""
+OF_BELA = (HELD,)
+PERSON = pb.PARTICIPANT_KIND_PERSON
+ASKED = Asked(ID, "anna", "Art. 17(1)(b) GDPR", "Data protection officer", "the custodian", "e-1")
+
+
+def person(who: str, name: str) -> pb.Draft:
+    """A natural person joins."""
+    event = pb.ParticipantJoined(participant_id=who, kind=PERSON, role=pb.PARTICIPANT_ROLE_PARTY)
+    return draft(event, pb.Words(name=name))
+
+
+def stated(
+    id_: str, text: str, *speakers: str, visibility: pb.Visibility | None = None
+) -> pb.Draft:
+    """Something is said in these words."""
+    statement = said(id_, *speakers, visibility=visibility)
+    statement.words.text = text
+    return statement
+
+
+def talks() -> list[pb.Draft]:
+    """Of the 12 entries that these make, 7 concern Anna, and one Bela alone."""
+    corrected = stated("s-3", f"It was {WROTE}", "anna")
+    replacement = pb.EntryCorrected(
+        target_version=8, mode=pb.CORRECTION_MODE_REPLACE, replacement=corrected.facts
+    )
+    corrected.words.correction_reason = f"Misheard: {WROTE}"
+    reopened = pb.EntryCorrected(target_version=1, mode=pb.CORRECTION_MODE_REPLACE)
+    reopened.replacement.CopyFrom(opened().facts)
+    renamed = draft(reopened, pb.Words(title=TITLE, correction_reason="Better so"))
+    renamed.facts.concerns.append("anna")
+    about = stated("s-4", f"{NAME} is late", "acme")
+    about.facts.concerns.append("anna")
+    return [
+        opened(),
+        joined("acme"),
+        person("anna", NAME),
+        person("bela", HELD),
+        stated("s-1", f"{SAID} sings", "anna"),
+        stated("s-2", f"{SAID} and {HELD} sing", "anna", "bela"),
+        stated("s-0", "Nobody in particular", "acme"),
+        stated("s-3", f"{SAID} again", "acme", visibility=restricted("acme", "anna")),
+        draft(replacement, corrected.words, visibility=restricted("acme", "anna")),
+        about,
+        renamed,
+        stated("s-5", f"{HELD} alone", "bela"),
+    ]
+
+
+SEALED_FOR_ANNA = [3, 5, 6, 9, 10, 11]
+AUDIENCE_ALONE = 8
+"""What is only to be seen by Anna does not concern her."""
+
+
+class Kept:
+    """The rooms in which a record is kept, without a wire."""
+
+    def __init__(self, folder: Path | None, reached: Callable[[str], object]) -> None:
+        self.store = open_store(folder, {})
+        self.catalogue = Catalogue(
+            self.store,
+            folder / "catalogue.sqlite" if folder else None,
+            tokens=Tokens(bytes(32), "log"),
+            log_id="log",
+        )
+        shelf = Shelf(folder / "snapshots.sqlite" if folder else None)
+        persons = self.store.persons
+        self.snapshots = Snapshots(shelf, persons, fewest=3)
+        self.negotiations = Negotiations(self.store, self.snapshots)
+        self.log = Log(self.store, self.negotiations, SIGNER)
+        self.writer = Writer(self.store, SIGNER)
+        self.writer.start()
+        self.erasures = Erasures(
+            self.store,
+            self.negotiations,
+            self.writer,
+            purges=[self.snapshots.purge, self.catalogue.purge],
+            reached=reached,
+        )
+
+    def record(self, *drafts: pb.Draft, request_id: str = "") -> bytes:
+        """Record a group; its receipt."""
+        return self.writer.submit(Group(ID, request_id, "somebody", drafts)).result()
+
+    def state(self, version: int | None = None) -> pb.Negotiation:
+        """The state, now or at a version."""
+        as_of = pb.AsOf() if version is None else pb.AsOf(version=version)
+        return self.negotiations.read(ID, as_of).state
+
+    def look_at_everything(self) -> None:
+        """Have all made that is made of entries and kept."""
+        for version in range(1, self.store.last_version(ID) + 1):
+            self.state(version)
+        self.state()
+        self.catalogue.page(pb.ListNegotiationsRequest())
+
+    def verified(self) -> Audit:
+        """What an audit of the record, as a bundle, finds."""
+        checkpoint = self.log.checkpoint(ID, None).checkpoint
+        key = KEY.verifier_key
+        header = pb.BundleHeader(
+            negotiation=ID, origin=origin_of(key.name, ID), checkpoint=checkpoint
+        )
+        file = io.BytesIO()
+        write(file, header, [one.data for one in self.store.read(ID)])
+        file.seek(0)
+        return verify(file, [key])
+
+    def close(self) -> None:
+        """Let all go, as the end of a process would."""
+        self.writer.close()
+        self.snapshots.close()
+        self.catalogue.close()
+        self.store.close()
+
+
+@contextmanager
+def kept(folder: Path | None, reached: Callable[[str], object] = lambda _: None) -> Iterator[Kept]:
+    """The rooms on a folder, or in memory; what was cut off before is finished first."""
+    with Folder(folder) if folder else contextlib.nullcontext():
+        rooms = Kept(folder, reached)
+        try:
+            rooms.erasures.finish()
+            yield rooms
+        finally:
+            rooms.close()
