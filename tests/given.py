@@ -5,10 +5,10 @@ from collections.abc import Iterable, Sequence
 from google.protobuf.message import Message
 from google.protobuf.timestamp_pb2 import Timestamp
 
+from pourparler import dates
 from pourparler import v1 as pb
 from pourparler.contract import ENTRY_TYPES, is_repeated
 from pourparler.fold import fold
-from pourparler_service import dates
 
 NEGOTIATION = "given"
 BEGAN = 1_767_225_600  # 2026-01-01T00:00:00Z: version v is recorded v minutes later

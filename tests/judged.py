@@ -4,9 +4,10 @@ from collections.abc import Sequence
 
 from google.protobuf.message import Message
 
+from pourparler import dates
 from pourparler import v1 as pb
 from pourparler.fold import fold
-from pourparler_service import dates, rules, shape
+from pourparler_service import rules, shape
 from pourparler_service.refusal import Refusal, name_of
 from tests.given import (
     draft,

@@ -6,9 +6,10 @@ from typing import NamedTuple
 
 from google.protobuf import json_format
 
+from pourparler import dates
 from pourparler import v1 as pb
 from pourparler.fold import evolve, tally
-from pourparler_service import dates, rules, shape
+from pourparler_service import rules, shape
 from tests import given
 
 

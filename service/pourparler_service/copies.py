@@ -6,6 +6,7 @@ The keys come from whoever asks for the copy. Entries and checkpoints stay the b
 from collections.abc import Sequence
 from typing import BinaryIO, NamedTuple, NoReturn
 
+from pourparler import dates
 from pourparler import v1 as pb
 from pourparler.bundle import Bundle, verify
 from pourparler.checkpoint import (
@@ -18,7 +19,7 @@ from pourparler.checkpoint import (
 )
 from pourparler.fold import is_amending
 from pourparler.proof import Frontier
-from pourparler_service import dates, shape
+from pourparler_service import shape
 from pourparler_service.negotiations import Negotiations
 from pourparler_service.refusal import Refusal, quoted, refuse
 from pourparler_service.sealing import concerned, leaf, topic, unseal

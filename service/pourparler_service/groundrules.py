@@ -5,9 +5,9 @@ from typing import Any, NamedTuple, NoReturn
 
 from google.protobuf.timestamp_pb2 import Timestamp
 
+from pourparler import dates
 from pourparler import v1 as pb
 from pourparler.contract import ENTRY_TYPES, PARTS, EntryType, Reference, references, rule_of
-from pourparler_service import dates
 from pourparler_service.lifecycles import Lifecycle
 from pourparler_service.refusal import quoted, refuse
 from pourparler_service.visibility import is_wider, restricted, shown

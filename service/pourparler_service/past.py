@@ -6,10 +6,11 @@ from typing import NamedTuple, NoReturn
 
 from google.protobuf.timestamp_pb2 import Timestamp
 
+from pourparler import dates
 from pourparler import v1 as pb
 from pourparler.contract import references
 from pourparler.fold import Counted, counted, gather, is_amending, tally
-from pourparler_service import dates, history
+from pourparler_service import history
 from pourparler_service.paced import paced
 from pourparler_service.refusal import refuse
 from pourparler_service.sealing import unseal

@@ -5,10 +5,11 @@ from typing import Any
 
 from google.protobuf.timestamp_pb2 import Timestamp
 
+from pourparler import dates
 from pourparler import v1 as pb
 from pourparler.contract import ENTRY_TYPES
 from pourparler.fold import ACCESS, AMENDING, final_answers, revokes
-from pourparler_service import dates, lifecycles
+from pourparler_service import lifecycles
 from pourparler_service.amendments import (
     Judged,
     check_correction,

@@ -8,10 +8,10 @@ from typing import Any, NamedTuple
 from google.protobuf.descriptor import FieldDescriptor
 from google.protobuf.message import Message
 
+from pourparler import dates
 from pourparler import v1 as pb
 from pourparler.contract import ENTRY_TYPES
 from pourparler.fold import AMENDING
-from pourparler_service import dates
 from pourparler_service.fields import (
     ID,
     ID_RULE,

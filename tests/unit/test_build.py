@@ -17,6 +17,7 @@ from pourparler import (
     commitment_status,
     conclusion,
     correction,
+    dates,
     departure,
     disclosure,
     document,
@@ -51,7 +52,7 @@ from pourparler import (
 )
 from pourparler import v1 as pb
 from pourparler.contract import ENTRY_TYPES
-from pourparler_service import dates, shape
+from pourparler_service import shape
 
 OFFER = proposal("Fifteen per cent.", id="offer-1", by="renault", to="nissan")
 

@@ -1,10 +1,10 @@
 """A standing as it is shown."""
 
+from pourparler import dates
 from pourparler import v1 as pb
 from pourparler.cli.standing import standing
 from pourparler.cli.wording import Names
-from pourparler_service import dates
-from pourparler_service.standing import standing as standing_of
+from pourparler.standing import standing as standing_of
 from tests import given
 from tests.pages import in_pipe, in_terminal
 

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pourparler_service.dates import (
+from pourparler.dates import (
     LONGEST,
     Bounds,
     DateRefused,

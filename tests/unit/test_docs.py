@@ -12,11 +12,11 @@ import grpc
 import pytest
 
 import pourparler
+from pourparler import dates
 from pourparler import v1 as pb
 from pourparler.cli.commands import pourparler as command_line
 from pourparler.cli.commands import run
 from pourparler.contract import ENTRY_TYPES
-from pourparler_service import dates
 from pourparler_service.server import running
 from pourparler_service.settings import Settings
 

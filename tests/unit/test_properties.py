@@ -7,12 +7,13 @@ from random import Random
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from pourparler import dates
 from pourparler import v1 as pb
 from pourparler.contract import ENTRY_TYPES, PARTS
 from pourparler.diff import apply, diff, reversals
 from pourparler.fold import Counted, Undo, counted, evolve, fold, gather, is_amending, tally
-from pourparler_service import dates, shape
-from pourparler_service.standing import standing
+from pourparler.standing import standing
+from pourparler_service import shape
 from tests.histories import histories, history, propose, refusal, steps
 
 ON = dates.bounds("2026-01-31")

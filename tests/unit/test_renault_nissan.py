@@ -5,10 +5,11 @@ from pathlib import Path
 
 import pytest
 
+from pourparler import dates
 from pourparler import v1 as pb
+from pourparler.dates import Bounds, Occurrence
 from pourparler.fold import counted, fold, gather
-from pourparler_service import dates, rules
-from pourparler_service.dates import Bounds, Occurrence
+from pourparler_service import rules
 from pourparler_service.refusal import Refusal
 from tests import given
 from tests.particulars import particulars

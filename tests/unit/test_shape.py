@@ -6,9 +6,10 @@ from google.protobuf.timestamp_pb2 import Timestamp
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from pourparler import dates
 from pourparler import v1 as pb
 from pourparler.contract import ENTRY_TYPES
-from pourparler_service import dates, shape
+from pourparler_service import shape
 from pourparler_service.fields import LONGEST_LIST, LONGEST_TEXT, LONGEST_WORDS, MOST_TERMS
 from pourparler_service.refusal import Refusal, name_of
 from tests.given import (

@@ -5,9 +5,9 @@ from datetime import timedelta
 
 import pytest
 
+from pourparler import dates
 from pourparler import v1 as pb
-from pourparler_service import dates
-from pourparler_service.standing import standing
+from pourparler.standing import standing
 from tests.given import answered, date, draft, joined, left, offered, opened, state_of, topic
 
 BEGINNING = (opened(), joined("renault"), joined("nissan"), joined("mitsubishi"))

@@ -6,18 +6,19 @@ from concurrent.futures import Executor
 from datetime import UTC, datetime
 from typing import TypeVar
 
+from pourparler import dates
 from pourparler import v1 as pb
 from pourparler.diff import diff, reversals
 from pourparler.fold import basic
+from pourparler.standing import standing
 from pourparler.wire import before
-from pourparler_service import dates, pieces, query, shape
+from pourparler_service import pieces, query, shape
 from pourparler_service.catalogue import Catalogue
 from pourparler_service.guard import Call
 from pourparler_service.latest import Latest
 from pourparler_service.negotiations import Negotiation, Negotiations
 from pourparler_service.past import Reading, computed_at
 from pourparler_service.refusal import Refusal, refuse
-from pourparler_service.standing import standing
 
 _Answer = TypeVar("_Answer")
 

@@ -9,9 +9,10 @@ from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Sequenc
 from concurrent.futures import Executor, Future
 from typing import NamedTuple
 
+from pourparler import dates
 from pourparler import v1 as pb
 from pourparler.wire import framed
-from pourparler_service import dates, shape
+from pourparler_service import shape
 from pourparler_service.answers import Answers
 from pourparler_service.guard import (
     Call,

@@ -8,9 +8,9 @@ from typing import Any, TypeVar
 
 from google.protobuf.duration_pb2 import Duration
 
+from pourparler import dates
 from pourparler import v1 as pb
 from pourparler.fold import deciders, final_answers
-from pourparler_service import dates
 
 _Part = TypeVar("_Part", bound=Any)
 
