@@ -6,16 +6,16 @@ from pathlib import Path
 
 import pytest
 
+from pourparler import dates
 from pourparler import v1 as pb
 from pourparler.audit import Verdict
 from pourparler.checkpoint import parse_checkpoint, parse_note
 from pourparler.fold import fold
 from pourparler.proof import check_consistency
-from pourparler_service import dates
+from pourparler.standing import standing
 from pourparler_service.erasure import GROUP
 from pourparler_service.refusal import Refusal, name_of
 from pourparler_service.sealing import is_erased, leaf, unseal
-from pourparler_service.standing import standing
 from pourparler_service.store import Stored, StoreUnavailableError
 from tests.erased import (
     ASKED,
