@@ -2,6 +2,9 @@
 
 import contextlib
 import io
+import os
+import signal
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -29,6 +32,7 @@ OF_ANNA = (NAME, SAID, WROTE, TITLE)
 """Words of entries that concern Anna."""
 OF_BELA = (HELD,)
 PERSON = pb.PARTICIPANT_KIND_PERSON
+MISHEARD = pb.CORRECTION_KIND_RECORDER
 ASKED = Asked(ID, "anna", "Art. 17(1)(b) GDPR", "Data protection officer", "the custodian", "e-1")
 
 
@@ -51,10 +55,13 @@ def talks() -> list[pb.Draft]:
     """Of the 12 entries that these make, 7 concern Anna, and one Bela alone."""
     corrected = stated("s-3", f"It was {WROTE}", "anna")
     replacement = pb.EntryCorrected(
-        target_version=8, mode=pb.CORRECTION_MODE_REPLACE, replacement=corrected.facts
+        target_version=8,
+        mode=pb.CORRECTION_MODE_REPLACE,
+        kind=MISHEARD,
+        replacement=corrected.facts,
     )
     corrected.words.correction_reason = f"Misheard: {WROTE}"
-    reopened = pb.EntryCorrected(target_version=1, mode=pb.CORRECTION_MODE_REPLACE)
+    reopened = pb.EntryCorrected(target_version=1, mode=pb.CORRECTION_MODE_REPLACE, kind=MISHEARD)
     reopened.replacement.CopyFrom(opened().facts)
     renamed = draft(reopened, pb.Words(title=TITLE, correction_reason="Better so"))
     renamed.facts.concerns.append("anna")
@@ -153,3 +160,18 @@ def kept(folder: Path | None, reached: Callable[[str], object] = lambda _: None)
             yield rooms
         finally:
             rooms.close()
+
+
+def _erase_and_die(folder: Path, last: str) -> None:
+    """Erase what there is of Anna in a folder, and be killed at a step."""
+
+    def reached(step: str) -> None:
+        if step == last:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    with kept(folder, reached) as rooms:
+        rooms.erasures.erase(ASKED)
+
+
+if __name__ == "__main__":
+    _erase_and_die(Path(sys.argv[1]), sys.argv[2])

@@ -24,12 +24,14 @@ from pourparler.recording import Asked, Batch, Unanswered
 from pourparler.trust import Check, trusting, version_of
 from pourparler.v1.audit_service_pb2_grpc import AuditServiceStub
 from pourparler.v1.negotiation_service_pb2_grpc import NegotiationServiceStub
+from pourparler.v1.privacy_service_pb2_grpc import PrivacyServiceStub
 from pourparler.v1.record_service_pb2_grpc import RecordServiceStub
 from pourparler.values import Choice, Point, Refs, negotiation_name
 
 if TYPE_CHECKING:
     from pourparler.v1.audit_service_pb2_grpc import AuditServiceAsyncStub
     from pourparler.v1.negotiation_service_pb2_grpc import NegotiationServiceAsyncStub
+    from pourparler.v1.privacy_service_pb2_grpc import PrivacyServiceAsyncStub
     from pourparler.v1.record_service_pb2_grpc import RecordServiceAsyncStub
 
 _Request = TypeVar("_Request")
@@ -46,6 +48,7 @@ class _Stubs(NamedTuple):
     records: "RecordServiceAsyncStub"
     negotiations: "NegotiationServiceAsyncStub"
     audits: "AuditServiceAsyncStub"
+    privacy: "PrivacyServiceAsyncStub"
     receipts: Any  # responses as bytes
     replays: Any  # entries as records
     sessions: Any  # responses as bytes
@@ -409,6 +412,29 @@ class Client:
         finally:
             call.cancel()
 
+    async def erase_subject(
+        self,
+        name: str,
+        participant: str,
+        *,
+        legal_basis: str,
+        authority: str,
+        request_id: str | None = None,
+    ) -> pb.Erasure:
+        """Have the words destroyed of all entries of a negotiation that concern a natural person.
+
+        For good: see docs/privacy.md. `legal_basis` and `authority` stay on the record, and should
+        name nobody. It goes on if it takes longer than the timeout: to repeat it with the same
+        `request_id` is to wait for it again.
+        """
+        request = calls.erase_request(name, participant, legal_basis, authority, request_id)
+        return (await self._call(self._stubs().privacy.EraseSubject, request)).erasure
+
+    async def get_erasure(self, name: str) -> pb.Erasure:
+        """Get what became of an erasure, by its name."""
+        request = pb.GetErasureRequest(name=name)
+        return (await self._call(self._stubs().privacy.GetErasure, request)).erasure
+
     async def _read(self, under_way: Auditing | Exporting) -> None:
         budget = self._budget()
         while True:
@@ -609,6 +635,7 @@ class Client:
                 RecordServiceStub(channel),
                 NegotiationServiceStub(channel),
                 AuditServiceStub(channel),
+                PrivacyServiceStub(channel),
                 channel.unary_unary(
                     calls.RECORD, request_serializer=pb.RecordRequest.SerializeToString
                 ),

@@ -246,6 +246,19 @@ def copy_requests(
         yield pb.CopyRequest(part=part)
 
 
+def erase_request(
+    name: str, participant: str, legal_basis: str, authority: str, request_id: str | None
+) -> pb.EraseSubjectRequest:
+    """The request to have a person's words destroyed."""
+    return pb.EraseSubjectRequest(
+        name=negotiation_name(name),
+        participant_id=participant,
+        legal_basis=legal_basis,
+        authority=authority,
+        request_id=request_id or new_id(),
+    )
+
+
 def open_request(
     id: str | None, drafts: Iterable[pb.Draft], request_id: str | None, *, validate_only: bool
 ) -> pb.RecordRequest:

@@ -25,6 +25,7 @@ from pourparler.recording import Asked, Batch, Unanswered
 from pourparler.trust import Check, trusting, version_of
 from pourparler.v1.audit_service_pb2_grpc import AuditServiceStub
 from pourparler.v1.negotiation_service_pb2_grpc import NegotiationServiceStub
+from pourparler.v1.privacy_service_pb2_grpc import PrivacyServiceStub
 from pourparler.v1.record_service_pb2_grpc import RecordServiceStub
 from pourparler.values import Choice, Point, Refs, negotiation_name
 
@@ -76,6 +77,7 @@ class Client:
         self._records = RecordServiceStub(self._channel)
         self._negotiations = NegotiationServiceStub(self._channel)
         self._audits = AuditServiceStub(self._channel)
+        self._privacy = PrivacyServiceStub(self._channel)
         self._receipts: grpc.UnaryUnaryMultiCallable[pb.RecordRequest, bytes] = (
             self._channel.unary_unary(
                 calls.RECORD, request_serializer=pb.RecordRequest.SerializeToString
@@ -393,6 +395,28 @@ class Client:
             error = errors.of_call(failure)
             self._credentials.renews(error)  # for the next time: what was read is gone
             raise error from failure
+
+    def erase_subject(
+        self,
+        name: str,
+        participant: str,
+        *,
+        legal_basis: str,
+        authority: str,
+        request_id: str | None = None,
+    ) -> pb.Erasure:
+        """Have the words destroyed of all entries of a negotiation that concern a natural person.
+
+        For good: see docs/privacy.md. `legal_basis` and `authority` stay on the record, and should
+        name nobody. It goes on if it takes longer than the timeout: to repeat it with the same
+        `request_id` is to wait for it again.
+        """
+        request = calls.erase_request(name, participant, legal_basis, authority, request_id)
+        return self._call(self._privacy.EraseSubject, request).erasure
+
+    def get_erasure(self, name: str) -> pb.Erasure:
+        """Get what became of an erasure, by its name."""
+        return self._call(self._privacy.GetErasure, pb.GetErasureRequest(name=name)).erasure
 
     def _read(self, under_way: Auditing | Exporting) -> None:
         budget = self._budget()

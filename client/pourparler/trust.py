@@ -169,7 +169,10 @@ class Trust:
         self._store = TrustStore(Path(path) if path is not None else None)
 
     def check_receipt(self, request: pb.RecordRequest, response: bytes) -> Check[pb.Receipt]:
-        """The receipt in a response: for what was to be recorded, in the log, and signed for."""
+        """The receipt in a response: for what was to be recorded, in the log, and signed for.
+
+        Words that were destroyed since are not missed, where the receipt says so.
+        """
         try:
             receipt, records = _receipt(response)
             wrong = _misfit(request, receipt) or _unlike(receipt, records)
@@ -311,10 +314,18 @@ def _unlike(receipt: pb.Receipt, records: Sequence[pb.Record]) -> str:
         sections = [record.facts, record.words]
         if not len(record.salts) == len(digests) == len(sections):
             return f"version {version} has not two sections"
-        for salt, section, digest in zip(record.salts, sections, digests, strict=True):
+        if _is_erased(receipt, entry):
+            sections.pop()  # of the words there is nothing to check
+        for salt, section, digest in zip(record.salts, sections, digests, strict=False):
             if hashlib.sha256(salt + section).digest() != digest:
                 return f"version {version} is not what its header says"
     return ""
+
+
+def _is_erased(receipt: pb.Receipt, entry: pb.Entry) -> bool:
+    """Whether a receipt says that the words of an entry are gone, and they are, with their salt."""
+    told = entry.header.version in receipt.erased_versions
+    return told and not entry.HasField("words") and not any(entry.salts[1:])
 
 
 def _misfit(request: pb.RecordRequest, receipt: pb.Receipt) -> str:
@@ -332,7 +343,7 @@ def _misfit(request: pb.RecordRequest, receipt: pb.Receipt) -> str:
             return f"version {version} is of another negotiation"
         if entry.facts.request_id != request.request_id:
             return f"version {version} was recorded by another request"
-        if entry.words != draft.words:
+        if entry.words != draft.words and not _is_erased(receipt, entry):
             return f"version {version} has other words"
         if entry.facts.WhichOneof("event") != draft.facts.WhichOneof("event"):
             return f"version {version} is of another type"

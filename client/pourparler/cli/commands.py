@@ -23,6 +23,7 @@ from pourparler.cli import (
     bundling,
     demonstrating,
     drafting,
+    erasing,
     failing,
     watching,
     witnessing,
@@ -740,6 +741,75 @@ def witness(key: Path, logs: tuple[VerifierKey, ...], data: Path, address: str |
     operator of the service has no power over it.
     """
     return witnessing.serve(key, logs, data, address)
+
+
+@pourparler.command()
+@click.argument("negotiation")
+@click.argument("participant")
+@click.option(
+    "--legal-basis", metavar="TEXT", required=True, help="Under what law. It stays on the record."
+)
+@click.option(
+    "--authority",
+    metavar="TEXT",
+    required=True,
+    help="Who ordered it, by office and not by name. It stays on the record.",
+)
+@click.option("--request-id", metavar="ID", help="To repeat the call by. Else a new one.")
+@click.option("--yes", is_flag=True, help="Do not ask whether it is meant.")
+@asking.json_option
+def erase(
+    negotiation: str,
+    participant: str,
+    legal_basis: str,
+    authority: str,
+    request_id: str | None,
+    *,
+    yes: bool,
+    as_json: bool,
+) -> None:
+    """Destroy the words of all entries that concern a natural person, for good.
+
+    PARTICIPANT is its id. Facts and proofs stay, and the record says what was destroyed: see
+    docs/privacy.md.
+    """
+    if not yes:
+        asked = f"Destroy all words that concern {harmless(participant)} in {harmless(negotiation)}"
+        click.confirm(f"{asked}? It cannot be undone.", abort=True, err=True)
+    erasure = asking.client().erase_subject(
+        negotiation,
+        participant,
+        legal_basis=legal_basis,
+        authority=authority,
+        request_id=request_id,
+    )
+    if as_json:
+        _print_json(erasure)
+    else:
+        erasing.told(_page(), erasure)
+
+
+@pourparler.command()
+@click.option(
+    "--data",
+    type=click.Path(path_type=Path),
+    required=True,
+    envvar="POURPARLER_DATA",
+    show_envvar=True,
+    help="The data folder, which no service is using.",
+)
+@click.option(
+    "--to",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="A new file for the new master key. Else it takes the place of the old one.",
+)
+def rotate_master_key(data: Path, to: Path | None) -> None:
+    """Wrap the keys of all persons by a new master key: see docs/privacy.md.
+
+    The old one is that of the folder, or what POURPARLER_MASTER_KEY says.
+    """
+    erasing.rotate(_page(), data, to)
 
 
 @pourparler.command()
