@@ -3,7 +3,8 @@
     python verifier.py FILE KEY [KEY ...]
 
 Every KEY is a verifier key of the service, had from anywhere but the file. It leaves with 0 if the
-record is sound, 4 if it was manipulated, 5 if it is incomplete, and 6 if it cannot tell.
+record is sound, 4 if it was manipulated, 5 if it is incomplete, 6 if it cannot tell, and 7 if it is
+partial: sound as far as it is shown, and something is withheld.
 """
 
 import base64
@@ -17,7 +18,7 @@ from typing import Any
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
-SOUND, MANIPULATED, INCOMPLETE, CANNOT_TELL = 0, 4, 5, 6
+SOUND, MANIPULATED, INCOMPLETE, CANNOT_TELL, PARTIAL = 0, 4, 5, 6, 7
 MAGIC = b"pourparler.v1.bundle\n"
 SIGNATURES = re.compile("(?:\u2014 [^\\s+]+ [A-Za-z0-9+/=]+\n){1,64}")
 KEY = re.compile("([^\\s+]+)\\+([0-9a-f]{8})\\+([A-Za-z0-9+/=]+)")
@@ -239,8 +240,8 @@ def verify(data: bytes, service: str, keys: Keys) -> Iterator[Finding]:
     expect(log.size != size or log.root() == root, "the entries are not those signed for")
     if log.version < size:
         yield Finding(INCOMPLETE, f"what comes after version {log.version} is missing")
-    if not log.withheld <= log.redacted:
-        yield Finding(INCOMPLETE, "facts or words are withheld")
+    for version in sorted({version for version, _ in log.withheld - log.redacted}):
+        yield Finding(PARTIAL, f"of version {version}, facts or words are withheld")
 
 
 def main(path: str, *texts: str) -> int:
@@ -267,7 +268,8 @@ def main(path: str, *texts: str) -> int:
     except Finding as finding:
         findings.append(finding)
     verdict = min((finding.args[0] for finding in findings), default=SOUND)
-    print({0: "sound", 4: "manipulated", 5: "incomplete", 6: "cannot tell"}[verdict])
+    said = {4: "manipulated", 5: "incomplete", 6: "cannot tell", 7: "partial"}
+    print(said.get(verdict, "sound"))
     print("".join(f"- {finding.args[1]}\n" for finding in findings), end="")
     return int(verdict)
 

@@ -23,6 +23,7 @@ EXIT_CODES = {
     Verdict.MANIPULATED: 4,
     Verdict.INCOMPLETE: 5,
     Verdict.CANNOT_TELL: 6,
+    Verdict.PARTIAL: 7,
 }
 VERIFIER = Path(__file__).parents[1] / "docs" / "verifier.py"
 

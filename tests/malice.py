@@ -448,6 +448,7 @@ class Expected(NamedTuple):
 
 _FORGED = Verdict.MANIPULATED
 _SHORT = Verdict.INCOMPLETE
+_SHOWN_IN_PART = Verdict.PARTIAL
 _UNSURE = Verdict.CANNOT_TELL
 
 ABOUT_RECORDS: Mapping[Lie, Expected] = {
@@ -470,8 +471,8 @@ ABOUT_RECORDS: Mapping[Lie, Expected] = {
     an_entry_is_inserted: Expected(_FORGED, "out of order", 5),
     an_entry_is_inserted_and_the_rest_moved_down: Expected(_FORGED, "entry beyond", 13),
     an_entry_is_added_at_the_end: Expected(_FORGED, "entry beyond", 13),
-    words_are_withheld: Expected(_SHORT, "section withheld", 5, "words"),
-    facts_are_withheld: Expected(_SHORT, "section withheld", 5, "facts"),
+    words_are_withheld: Expected(_SHOWN_IN_PART, "section withheld", 5, "words"),
+    facts_are_withheld: Expected(_SHOWN_IN_PART, "section withheld", 5, "facts"),
     words_are_gone_and_their_salt_is_not: Expected(_FORGED, "section changed", 5, "words"),
     salts_are_missing: Expected(_FORGED, "section changed", 5, "facts"),
     an_entry_of_another_negotiation_is_put_in: Expected(_FORGED, "another negotiation", 5),

@@ -44,6 +44,7 @@ class Verdict(Enum):
     """What an audit comes to; the graver come later."""
 
     SOUND = "sound"
+    PARTIAL = "partial"
     CANNOT_TELL = "cannot tell"
     INCOMPLETE = "incomplete"
     MANIPULATED = "manipulated"
@@ -64,7 +65,7 @@ FINDINGS: Mapping[str, Verdict] = {
     "type unknown": Verdict.CANNOT_TELL,  # of a type or value that a later version has
     "another negotiation": Verdict.MANIPULATED,  # its header names another one
     "section changed": Verdict.MANIPULATED,  # its facts or words are not those of its digests
-    "section withheld": Verdict.INCOMPLETE,  # not given, and not destroyed by a redaction
+    "section withheld": Verdict.PARTIAL,  # not given, and not destroyed by a redaction
     "time runs back": Verdict.MANIPULATED,  # it was recorded before the one before it
     # Of the entries together.
     "entry missing": Verdict.INCOMPLETE,  # a version was left out between two others
@@ -109,9 +110,13 @@ class Audit(NamedTuple):
     checkpoint: Checkpoint | None
     """What they were checked against; None where nothing was signed by a key that was given."""
     state: pb.Negotiation | None
-    """What they fold to; None where that cannot be said."""
+    """What they fold to; None where that cannot be said. Where the verdict is PARTIAL, what those
+    come to that are shown: others may have changed it."""
     signed: str = ""
     """The checkpoint as it was given, to be kept where the verdict is SOUND."""
+    withheld: tuple[int, ...] = ()
+    """Of which versions facts or words are not given, though no redaction destroyed them: all of
+    them, however few of the findings are kept."""
 
 
 class Auditor:
@@ -342,11 +347,13 @@ class Auditor:
         if checkpoint is not None:
             self._check_size(checkpoint, size, root)
         self._check_since(checkpoint, size)
-        self._check_withheld()
+        withheld = self._check_withheld()
         folded = self._folded()
-        if state is not None and folded is not None:
+        # A state of all entries is not that of some of them.
+        if state is not None and folded is not None and not withheld:
             self._compare(folded, state)
-        return Audit(self._verdict, tuple(self._findings), size, root, checkpoint, folded, signed)
+        findings = tuple(self._findings)
+        return Audit(self._verdict, findings, size, root, checkpoint, folded, signed, withheld)
 
     def _check_size(self, checkpoint: Checkpoint, size: int, root: bytes) -> None:
         signed_for = f"The checkpoint is of {checkpoint.size} entries"
@@ -369,14 +376,18 @@ class Auditor:
             text = f"The log does not begin with the {since.size} entries that it had."
             self._found("forked", text)
 
-    def _check_withheld(self) -> None:
+    def _check_withheld(self) -> tuple[int, ...]:
+        """Say what is withheld; of which versions."""
+        versions: dict[int, None] = {}
         for version, section in self._withheld:
             if section != "words" or not self._amendments.redacts(version):
                 text = f"The {section} of version {version} are not given."
                 self._found("section withheld", text, version, section)
+                versions[version] = None
+        return tuple(versions)
 
     def _folded(self) -> pb.Negotiation | None:
-        """The state, if it is that of all entries, as they were recorded."""
+        """The state, if it is that of the entries that are shown, as they were recorded."""
         whole = self._verdict not in {Verdict.MANIPULATED, Verdict.INCOMPLETE}
         if self._fold is None or self.again or not whole:
             return None

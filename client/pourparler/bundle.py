@@ -14,6 +14,7 @@ from pourparler import v1 as pb
 from pourparler.audit import Audit, Auditor, Finding, Verdict
 from pourparler.checkpoint import VerifierKey
 from pourparler.proof import EMPTY_ROOT
+from pourparler.selection import Selection
 from pourparler.wire import MORE, framed, varint, written
 
 MAGIC = b"pourparler.v1.bundle\n"
@@ -171,6 +172,22 @@ class Bundle:
         if len(data) < length:
             raise BundleCut("The bundle is cut off before its end.")
         return data
+
+
+def withhold(file: BinaryIO, output: BinaryIO, only: Selection) -> int:
+    """Write a bundle anew, in which `only` these entries can be read; how many entries it has.
+
+    Of the others nothing is in it but their headers, so that it verifies as before. Nothing is
+    verified here. Raises BundleError if the file is no whole bundle, and SelectionError if an entry
+    cannot be shown: what was written by then is a bundle that is cut.
+    """
+    bundle = Bundle(file)
+    writer = BundleWriter(output, bundle.header)
+    for stored in bundle.records():
+        writer.add(only.take(stored))
+    only.check(writer.count)
+    writer.end()
+    return writer.count
 
 
 def verify(

@@ -22,6 +22,7 @@ from pourparler.checkpoint import VerifierKey
 from pourparler.credentials import Credentials
 from pourparler.exporting import Exporting
 from pourparler.recording import Asked, Batch, Unanswered
+from pourparler.selection import Selection
 from pourparler.trust import Check, trusting, version_of
 from pourparler.v1.audit_service_pb2_grpc import AuditServiceStub
 from pourparler.v1.negotiation_service_pb2_grpc import NegotiationServiceStub
@@ -367,15 +368,18 @@ class Client:
         name: str,
         file: BinaryIO,
         *,
+        only: Selection | None = None,
         progress: Callable[[int, int], object] | None = None,
     ) -> int:
         """Write the record of a negotiation to a file as a bundle; how many entries it has.
 
         The bundle proves by itself what it is: `pourparler.bundle.verify` needs no service.
-        `progress` is told now and then how many entries were written, and of how many. When it
-        fails, what was written is a bundle that is cut.
+        With `only`, of all other entries nothing is in it but their headers; `only.gaps` says then
+        what those that are shown are shown without. Raises SelectionError, which is a ValueError,
+        if one cannot be shown. `progress` is told now and then how many entries were written, and
+        of how many. When it fails, what was written is a bundle that is cut.
         """
-        exporting = Exporting(name, self.checkpoint(name), file, progress)
+        exporting = Exporting(name, self.checkpoint(name), file, progress, only=only)
         self._read(exporting)
         return exporting.count
 

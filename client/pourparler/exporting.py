@@ -10,6 +10,7 @@ from pourparler import v1 as pb
 from pourparler.bundle import BundleWriter
 from pourparler.checkpoint import CheckpointError, parse_checkpoint, parse_note
 from pourparler.errors import PourparlerError, ReplayCut, ServiceFault
+from pourparler.selection import Selection
 from pourparler.values import negotiation_name
 
 
@@ -22,8 +23,13 @@ class Exporting:
         signed: str,
         file: BinaryIO,
         progress: Callable[[int, int], object] | None,
+        *,
+        only: Selection | None = None,
     ) -> None:
-        """Export a negotiation up to this checkpoint. Raises ServiceFault if it is none."""
+        """Export a negotiation up to this checkpoint, or `only` these entries of it.
+
+        Raises ServiceFault if it is none, SelectionError if it has not as many entries.
+        """
         self._name = negotiation_name(name)
         try:
             checkpoint = parse_checkpoint(parse_note(signed).text)
@@ -31,6 +37,9 @@ class Exporting:
             message = f"The service gave no checkpoint that can be read: {error}."
             raise ServiceFault(message) from error
         self._size = checkpoint.size
+        self._only = only
+        if only is not None:
+            only.check(self._size)
         self._progress = progress
         header = pb.BundleHeader(
             negotiation=self._name.removeprefix("negotiations/"),
@@ -48,7 +57,8 @@ class Exporting:
     def take(self, records: Iterable[pb.Record]) -> None:
         """These are the next entries."""
         for record in records:
-            self._writer.add(record.SerializeToString(deterministic=True))
+            stored = record.SerializeToString(deterministic=True)
+            self._writer.add(stored if self._only is None else self._only.take(stored))
         if self._progress is not None:
             self._progress(self._writer.count, self._size)
 

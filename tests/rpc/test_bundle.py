@@ -16,9 +16,10 @@ import pytest
 from pourparler import Client, NotFound, ReplayCut, ServiceFault
 from pourparler import v1 as pb
 from pourparler.audit import Verdict
-from pourparler.bundle import MAGIC, Bundle, verify
+from pourparler.bundle import MAGIC, Bundle, verify, withhold
 from pourparler.checkpoint import VerifierKey
 from pourparler.cli.commands import run
+from pourparler.selection import Selection, SelectionError
 from pourparler.v1 import audit_service_pb2_grpc
 from pourparler_service.keys import write_key
 from pourparler_service.server import running
@@ -404,3 +405,52 @@ def test_a_bundle_goes_through_a_pipe(kept: Kept) -> None:
     assert verify(io.BytesIO(exported.stdout), [kept.key]).verdict is Verdict.SOUND
     assert verified.returncode == 0
     assert verified.stdout.startswith(b"Sound: 17 entries")
+
+
+# Some entries alone.
+
+
+def test_a_client_exports_some_entries_and_says_what_they_are_shown_without(
+    kept: Kept, client: Any
+) -> None:
+    file, whole, offline = io.BytesIO(), io.BytesIO(), io.BytesIO()
+    only = Selection([9])
+
+    count = client.export(NAME, file, only=only)
+
+    client.export(NAME, whole)
+    whole.seek(0)
+    withhold(whole, offline, Selection([9]))
+    audit = bundled.audited(file.getvalue(), [kept.key])
+    assert count == 17
+    assert file.getvalue() == offline.getvalue()
+    assert audit.verdict is Verdict.PARTIAL
+    assert audit.withheld == tuple(version for version in range(1, 18) if version != 9)
+    assert {gap.version for gap in only.gaps} == {9}
+
+
+def test_what_is_not_there_is_not_exported_alone(client: Any) -> None:
+    file = io.BytesIO()
+
+    with pytest.raises(SelectionError, match="no version 18"):
+        client.export(NAME, file, only=Selection([9, 18]))
+
+    assert file.getvalue() == b""
+
+
+def test_one_statement_is_exported_and_shown_without_the_service(
+    kept: Kept, command: Command, tmp_path: Path
+) -> None:
+    path = tmp_path / "statement.bundle"
+
+    made = command("export", NAME, "--only", "9", "-o", str(path))
+    said = command("verify", str(path), "--key", str(kept.key), "--show", "--full")
+    missing = command("export", NAME, "--only", "9-18", "-o", str(tmp_path / "none"))
+
+    assert made.code == 0
+    assert "17 entries, 1 of them to be read," in made.out
+    assert said.code == 7
+    assert "section withheld: #1 to #8, #10 to #17" in said.out
+    assert "Joint statement" in said.out
+    assert missing.code == 1
+    assert [one.name for one in tmp_path.iterdir()] == ["statement.bundle"]

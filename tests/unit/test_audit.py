@@ -426,7 +426,8 @@ def test_what_is_withheld_is_told_and_proven_all_the_same() -> None:
 
     audit = audited(lied, signed(records), state=fold(PLAIN))
 
-    assert audit.verdict is Verdict.INCOMPLETE
+    assert audit.verdict is Verdict.PARTIAL
+    assert audit.withheld == (5,)
     assert [(one.name, one.part) for one in audit.findings] == [
         ("section withheld", "facts"),
         ("section withheld", "words"),

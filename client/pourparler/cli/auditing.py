@@ -23,6 +23,7 @@ EXIT_CODES: Mapping[Verdict, int] = {
     Verdict.MANIPULATED: 4,
     Verdict.INCOMPLETE: 5,
     Verdict.CANNOT_TELL: 6,
+    Verdict.PARTIAL: 7,
 }
 
 _STYLES = {
@@ -30,6 +31,7 @@ _STYLES = {
     Verdict.MANIPULATED: "bold red",
     Verdict.INCOMPLETE: "bold yellow",
     Verdict.CANNOT_TELL: "bold yellow",
+    Verdict.PARTIAL: "bold green",
 }
 _SAYINGS = {
     Verdict.MANIPULATED: "this is not what was signed for, or it contradicts itself.",
@@ -37,6 +39,10 @@ _SAYINGS = {
     Verdict.CANNOT_TELL: "what is needed to tell is not here.",
 }
 _STATELESS = " Its state was not compared with any."
+_UNSEEN = (
+    "What these say cannot be checked, nor what state all come to: they may correct or take back "
+    "what can be read."
+)
 
 _Command = TypeVar("_Command", bound=Callable[..., Any])
 
@@ -155,6 +161,9 @@ def tell(page: Page, audit: Audit, origin: str, *, compared: bool, as_json: bool
     if audit.verdict is Verdict.SOUND:
         state = " The state is theirs." if compared else _STATELESS
         said = f"{entries} of {harmless(origin)}, just as they were signed for.{state}"
+    elif audit.verdict is Verdict.PARTIAL:
+        shown = f"{audit.size - len(audit.withheld):,} of {entries} of {harmless(origin)}"
+        said = f"{shown} can be read, just as signed for; the rest is withheld."
     else:
         said = f"{_SAYINGS[audit.verdict]} {entries} of {harmless(origin)} were read."
     page.line(f"{audit.verdict.value.capitalize()}: {said}", _STYLES[audit.verdict])
@@ -169,11 +178,15 @@ def tell(page: Page, audit: Audit, origin: str, *, compared: bool, as_json: bool
             harmless(finding.text),
         )
         for finding in audit.findings
+        if finding.name != "section withheld" or audit.verdict is not Verdict.PARTIAL
     ]
+    if audit.withheld:
+        page.line(f"section withheld: {wording.ranges(audit.withheld)}")
+        page.line(_UNSEEN)
     if rows:
         columns = [Column(title) for title in ("verdict", "finding", "version", "part")]
         page.table(Table("Findings", [*columns, Column("what", text=True)], list(rows)))
-    if len(rows) == MOST_FINDINGS:
+    if len(audit.findings) == MOST_FINDINGS and rows:
         page.line(f"There may be more: these are the first {MOST_FINDINGS}.")
     return EXIT_CODES[audit.verdict]
 
@@ -184,6 +197,7 @@ def _in_json(audit: Audit, origin: str) -> dict[str, Any]:
         "origin": origin,
         "size": audit.size,
         "root": audit.root.hex(),
+        "withheld": list(audit.withheld),
         "findings": [
             {
                 "verdict": finding.verdict.value,

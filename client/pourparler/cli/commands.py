@@ -42,6 +42,7 @@ from pourparler.cli.wording import Names
 from pourparler.contract import ENTRY_TYPES
 from pourparler.diff import diff as changes_between
 from pourparler.errors import PourparlerError
+from pourparler.selection import Selection
 from pourparler.values import choice
 
 _BROKEN_PIPE = 141
@@ -101,7 +102,7 @@ def pourparler(**_options: object) -> None:
     NEGOTIATION is the id of one, with or without `negotiations/` before it. Answers are tables in a
     terminal and plain lines in a pipe; --json gives ProtoJSON. Exit codes: 0 fine, 1 refused or not
     found, 2 not understood, 3 the service is away; of an audit also 4 manipulated, 5 incomplete, 6
-    cannot tell.
+    cannot tell, 7 partial.
     """
 
 
@@ -525,7 +526,7 @@ def audit(
 
     Every entry is checked against what the service has signed, and folded anew; the state that the
     service gives has to be the same. Exit codes: 0 sound, 4 manipulated, 5 incomplete, 6 cannot
-    tell.
+    tell, 7 partial: sound as far as it is shown.
     """
     client = asking.client()
     with auditing.progress() as progress:
@@ -539,30 +540,60 @@ def audit(
 
 @pourparler.command()
 @click.argument("negotiation")
+@bundling.output_option
 @click.option(
-    "-o",
-    "--output",
-    type=click.Path(dir_okay=False, allow_dash=True, path_type=Path),
-    metavar="FILE",
-    required=True,
-    help="Where to write it: a new file, or - for a pipe.",
+    "--only",
+    type=bundling.Versions(),
+    metavar="VERSIONS",
+    help="Only these can be read, such as 3,7-9; of all others there is the header alone.",
 )
 @asking.json_option
-def export(negotiation: str, output: Path, *, as_json: bool) -> None:
+def export(negotiation: str, output: Path, only: Selection | None, *, as_json: bool) -> None:
     """Write the whole record of a negotiation to one file, a bundle that proves what it is.
 
     Every entry is in it as it is stored, with the signed checkpoint: see docs/format.md. Whether it
-    is sound, `pourparler verify` tells.
+    is sound, `pourparler verify` tells. With --only, what the chosen entries are shown without is
+    told: what they name, and what corrects them. See docs/auditing.md.
     """
     client = asking.client()
-    with bundling.fresh(output) as file, auditing.progress("exporting") as progress:
-        count = client.export(negotiation, file, progress=progress)
-    bundling.told(_page(), output, count, as_json=as_json)
+    with (
+        bundling.refusing(),
+        bundling.fresh(output) as file,
+        auditing.progress("exporting") as progress,
+    ):
+        count = client.export(negotiation, file, only=only, progress=progress)
+    bundling.told(_page(), output, count, only, as_json=as_json)
+
+
+@pourparler.command()
+@click.argument("file", type=click.File("rb", lazy=True))
+@click.option(
+    "--only",
+    type=bundling.Versions(),
+    metavar="VERSIONS",
+    required=True,
+    help="What can be read, such as 3,7-9.",
+)
+@bundling.output_option
+@asking.json_option
+def withhold(file: BinaryIO, output: Path, only: Selection, *, as_json: bool) -> None:
+    """Write a bundle anew in which only some entries can be read, asking nobody.
+
+    FILE is what `pourparler export` wrote; - is standard input. Of all other entries there is the
+    header alone, and the whole still verifies: see docs/auditing.md.
+    """
+    with bundling.refusing(), bundling.fresh(output) as fresh:
+        count = bundle.withhold(file, fresh, only)
+    bundling.told(_page(), output, count, only, as_json=as_json)
 
 
 @pourparler.command()
 @click.argument("file", type=click.File("rb", lazy=True))
 @click.option("--negotiation", metavar="NAME", default="", help="Of which it has to be.")
+@click.option(
+    "--show", "showing", is_flag=True, help="Show the entries, if what is here is proven."
+)
+@full_option
 @auditing.options
 @asking.json_option
 def verify(
@@ -572,23 +603,42 @@ def verify(
     since: str | None,
     save: Path | None,
     *,
+    showing: bool,
+    full: bool,
     as_json: bool,
 ) -> int:
     """Check a bundle, believing nothing but the key and asking nobody.
 
-    FILE is what `pourparler export` wrote; - is standard input. Exit codes: 0 sound, 4 manipulated,
-    5 incomplete, 6 cannot tell.
+    FILE is what `pourparler export` wrote; - is standard input. With --show its entries follow, as
+    `history` shows them, where the verdict is sound or partial; with --json one to a line. Exit
+    codes: 0 sound, 4 manipulated, 5 incomplete, 6 cannot tell, 7 partial: sound as far as it is
+    shown.
     """
+    read = bundling.held(file) if showing else file
     with auditing.progress() as progress:
         found = bundle.verify(
-            file,
+            read,
             keys,
             negotiation=negotiation.removeprefix("negotiations/"),
             since=since,
-            progress=lambda read: progress(read, 0),
+            progress=lambda done: progress(done, 0),
         )
     origin = found.checkpoint.origin if found.checkpoint else file.name
-    code = auditing.tell(_page(), found, origin, compared=False, as_json=as_json)
+    page = _page(full=full)
+    code = auditing.tell(page, found, origin, compared=False, as_json=as_json)
+    if showing and found.verdict in {Verdict.SOUND, Verdict.PARTIAL}:
+        entries = bundling.entries(read)
+        if as_json:
+            for entry in entries:
+                _print_json(entry, one_line=True)
+        else:
+            state = found.state or pb.Negotiation()
+            names = Names(state.participants)
+            history_page.history(page, entries, names, amendments=state.amendments)
+            state_page.sources(page, bundling.entries(read))
+            unknown = bundling.unknown(bundling.entries(read))
+            if unknown and found.withheld:
+                page.line(f"Named here, and brought by what is withheld: {', '.join(unknown)}.")
     if save is not None and found.verdict is Verdict.SOUND:
         auditing.save(save, found.signed)
     return code

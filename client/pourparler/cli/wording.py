@@ -56,6 +56,19 @@ def versions(numbers: Iterable[int]) -> str:
     return " ".join(f"#{number}" for number in numbers)
 
 
+def ranges(numbers: Iterable[int]) -> str:
+    """Many entries, given in their order: `#1 to #6, #9`."""
+    found: list[list[int]] = []
+    for number in numbers:
+        if found and number == found[-1][1] + 1:
+            found[-1][1] = number
+        else:
+            found.append([number, number])
+    return ", ".join(
+        f"#{first}" if first == last else f"#{first} to #{last}" for first, last in found
+    )
+
+
 def listed(items: Sequence[str], conjunction: str = "and") -> str:
     """Several things in one phrase: `a, b and c`."""
     if len(items) < 2:  # noqa: PLR2004 - one thing, or none
