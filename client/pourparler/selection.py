@@ -13,6 +13,9 @@ from pourparler.contract import PARTS, entry_type, references, rule_of
 from pourparler.fold import AMENDING
 from pourparler.wire import framed
 
+_REPLACING = frozenset({"supersedes", "amends"})
+"""The fields by which an entry that brings a part puts it in the place of another."""
+
 
 class SelectionError(ValueError):
     """What was chosen cannot be shown. The text says why."""
@@ -33,7 +36,7 @@ class Selection:
     """The entries that are shown, of records that are taken one by one in their order.
 
     Nothing is shown that was not chosen: what a chosen entry is then shown without is told, and
-    not added.
+    not added. It goes through one record, once.
     """
 
     def __init__(self, versions: Iterable[int]) -> None:
@@ -94,10 +97,11 @@ class Selection:
                 if other not in self.versions:
                     text = f"#{version} names {PARTS[one.kind]}/{one.id}, which #{other} brings."
                     self._gaps[Gap(version, other, text)] = None
-        elif known.introduces is None:
+        else:
             for one in references(event):
                 target = self._brought.get((one.kind, one.id), version)
-                if not one.acting and target in self.versions:
+                changed = known.introduces is None or one.path.split("[")[0] in _REPLACING
+                if changed and not one.acting and target in self.versions:
                     part = f"{PARTS[one.kind]}/{one.id}"
                     text = f"#{version} ({said}) is of {part}, which #{target} brings."
                     self._gaps[Gap(target, version, text)] = None

@@ -230,6 +230,44 @@ def test_so_are_disclosed_redacted_and_retracted_ones() -> None:
     assert gaps(entries, 2, 5) == [(5, 6), (5, 7), (5, 8)]
 
 
+def test_what_takes_its_place_is_told_and_what_only_names_it_is_not() -> None:
+    def held(key: str, before: str = "") -> pb.Draft:
+        return given.draft(
+            pb.PositionTaken(
+                position_id=key,
+                holders=["acme"],
+                topic_id="price",
+                stance=pb.STANCE_WANTS,
+                supersedes=before,
+            )
+        )
+
+    entries = given.history(*talks()[:4], held("p-1"), held("p-2", "p-1"))
+
+    assert gaps(entries, 2, 4, 5) == [(5, 6)]
+    assert gaps(entries, 4) == []
+    assert gaps(entries, 2, 4, 5, 6) == []
+
+
+def test_destroyed_words_look_withheld_without_their_redaction() -> None:
+    def without_words(record: pb.Record) -> None:
+        record.salts[1] = b""
+        record.words = b""
+
+    entries = given.history(*talks(), given.draft(pb.EntryRedacted(target_version=5)))
+    records = sealed(entries)
+    left = [*records[:4], changed(records[4], without_words), records[5]]
+
+    def withheld(versions: list[int]) -> tuple[int, ...]:
+        whole = io.BytesIO(bundle(left, signed=checkpoint(records)))
+        output = io.BytesIO()
+        withhold(whole, output, Selection(versions))
+        return audited(output.getvalue()).withheld
+
+    assert withheld([5]) == (1, 2, 3, 4, 5, 6)
+    assert withheld([5, 6]) == (1, 2, 3, 4)
+
+
 # The command.
 
 KEY = str(bundled.KEYS[0])
