@@ -26,6 +26,10 @@ class Bounded(Generic[_Key, _Value]):
     def __contains__(self, key: _Key) -> bool:
         return key in self._values
 
+    def held(self) -> list[_Key]:
+        """What is held now, what was used longest ago first."""
+        return list(self._values)
+
     def get(self, key: _Key) -> _Value | None:
         """The value of a key, which is used by this; None if it is not held."""
         known = self._values.get(key)

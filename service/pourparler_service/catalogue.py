@@ -5,27 +5,28 @@ import hashlib
 import json
 import sqlite3
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
 from google.protobuf.timestamp_pb2 import Timestamp
 
 from pourparler import v1 as pb
-from pourparler.fold import counted, evolve, is_amending
+from pourparler.fold import ACCESS, counted, evolve, is_amending
 from pourparler_service import query, shape, tokens
 from pourparler_service.refusal import refuse
 from pourparler_service.sealing import unseal
 from pourparler_service.store import Store, Stored, StoreUnavailableError
 from pourparler_service.tokens import Tokens
 
-FORMAT = 1
+FORMAT = 2
 """The format of the database. One of another format is rebuilt."""
 
 DEFAULT_PAGE = 50
 LONGEST_PAGE = 1_000
 
 _BATCH = 2_000
+_LOOKED_AT = 200
 _TELLING = frozenset(
     {
         "negotiation_opened",
@@ -35,6 +36,7 @@ _TELLING = frozenset(
         "participant_joined",
         "participant_changed",
     }
+    | ACCESS
 )
 _PARTIES = frozenset({pb.PARTICIPANT_ROLE_PARTY, pb.PARTICIPANT_ROLE_REPRESENTATIVE})
 
@@ -42,6 +44,7 @@ _TABLES = """
 DROP TABLE IF EXISTS progress;
 DROP TABLE IF EXISTS negotiation;
 DROP TABLE IF EXISTS participant;
+DROP TABLE IF EXISTS principal;
 CREATE TABLE progress (format INTEGER, log_id TEXT, position INTEGER, digest BLOB);
 CREATE TABLE negotiation (
     opened INTEGER PRIMARY KEY,  -- the position of its first entry
@@ -53,6 +56,11 @@ CREATE TABLE negotiation (
     head BLOB NOT NULL           -- the state, as far as a list needs it
 );
 CREATE TABLE participant (
+    id TEXT NOT NULL,
+    opened INTEGER NOT NULL,
+    PRIMARY KEY (id, opened)
+) WITHOUT ROWID;
+CREATE TABLE principal (  -- who has, or had, access
     id TEXT NOT NULL,
     opened INTEGER NOT NULL,
     PRIMARY KEY (id, opened)
@@ -71,7 +79,17 @@ WHERE opened > :after
     AND (:opened_before IS NULL OR open_time < :opened_before)
 ORDER BY opened LIMIT :most
 """
+_KNOWN = """
+SELECT opened, id, open_time FROM negotiation
+WHERE opened > :after AND (:principal IS NULL OR EXISTS (
+    SELECT 1 FROM principal
+    WHERE principal.id = :principal AND principal.opened = negotiation.opened))
+ORDER BY opened LIMIT :most
+"""
 _INTEGERS = (-(1 << 63), (1 << 63) - 1)
+
+
+_Asked = dict[str, str | int | None]
 
 
 class _Head(NamedTuple):
@@ -161,6 +179,41 @@ class Catalogue:
         )
         if len(rows) > size:
             response.next_page_token = self._tokens.write(rows[size - 1][0], _query(request))
+        return response
+
+    def page_of(
+        self,
+        request: pb.ListNegotiationsRequest,
+        principal: str | None,
+        seen: Callable[[str], pb.Negotiation | None],
+    ) -> pb.ListNegotiationsResponse:
+        """A page of a list of what is seen: of those to which a principal has access, or of all.
+
+        `seen` gives the state of a negotiation as it is seen, which is what the filters are about;
+        None where nothing is.
+        """
+        size = _page_size(request)
+        asked = _asked(request)
+        after = self._after(request)
+        found: list[tuple[int, int, pb.Negotiation]] = []
+        rows: Sequence[tuple[int, str, int]] | None = None
+        while len(found) <= size and (rows is None or len(rows) == _LOOKED_AT):
+            with self._lock, _as_unavailable():
+                self._catch_up()
+                known = {"principal": principal, "after": after, "most": _LOOKED_AT}
+                rows = self._database.execute(_KNOWN, known).fetchall()
+            for opened, id_, open_time in rows:
+                after = opened
+                state = seen(id_)
+                if state is not None and _meets(state, open_time, asked):
+                    found.append((opened, open_time, state))
+                    if len(found) > size:
+                        break
+        response = pb.ListNegotiationsResponse(
+            negotiations=[_summed_up(open_time, state) for _, open_time, state in found[:size]]
+        )
+        if len(found) > size:
+            response.next_page_token = self._tokens.write(found[size - 1][0], _query(request))
         return response
 
     def _after(self, request: pb.ListNegotiationsRequest) -> int:
@@ -263,6 +316,10 @@ class Catalogue:
                 state.SerializeToString(),
             ),
         )
+        self._database.executemany(
+            "INSERT OR IGNORE INTO principal VALUES (?, ?)",
+            [(principal, head.opened) for principal in state.principals],
+        )
         self._database.execute("DELETE FROM participant WHERE opened = ?", (head.opened,))
         self._database.executemany(
             "INSERT INTO participant VALUES (?, ?)",
@@ -301,8 +358,25 @@ def _move_on(state: pb.Negotiation, entry: pb.Entry) -> None:
     state.update_time.CopyFrom(entry.header.record_time)
 
 
+def _meets(state: pb.Negotiation, open_time: int, asked: _Asked) -> bool:
+    """Whether a negotiation meets the filters, as the statement has them."""
+    if asked["statuses"] is not None and state.status not in json.loads(str(asked["statuses"])):
+        return False
+    if asked["outcomes"] is not None and state.outcome not in json.loads(str(asked["outcomes"])):
+        return False
+    if asked["participant"] is not None and asked["participant"] not in state.participants:
+        return False
+    if asked["title"] is not None and str(asked["title"]) not in state.words.title.casefold():
+        return False
+    begin, end = asked["opened_from"], asked["opened_before"]
+    return (begin is None or open_time >= int(begin)) and (end is None or open_time < int(end))
+
+
 def _summary(open_time: int, head: bytes) -> pb.NegotiationSummary:
-    state = pb.Negotiation.FromString(head)
+    return _summed_up(open_time, pb.Negotiation.FromString(head))
+
+
+def _summed_up(open_time: int, state: pb.Negotiation) -> pb.NegotiationSummary:
     opened = Timestamp()
     opened.FromNanoseconds(open_time)
     return pb.NegotiationSummary(
@@ -329,7 +403,7 @@ def _page_size(request: pb.ListNegotiationsRequest) -> int:
     return min(request.page_size or DEFAULT_PAGE, LONGEST_PAGE)
 
 
-def _asked(request: pb.ListNegotiationsRequest) -> dict[str, str | int | None]:
+def _asked(request: pb.ListNegotiationsRequest) -> _Asked:
     """The filters of a request, as the statement takes them. Raises Refusal."""
     query.check_enum(request, "statuses")
     query.check_enum(request, "outcomes")

@@ -10,11 +10,12 @@ from typing import NamedTuple
 
 from pourparler import v1 as pb
 from pourparler.wire import framed
-from pourparler_service import replay, shape, tokens
+from pourparler_service import replay, shape, tokens, views
 from pourparler_service.log import Log
-from pourparler_service.refusal import refuse
+from pourparler_service.refusal import Refusal, refuse
 from pourparler_service.sealing import unseal
-from pourparler_service.store import Store
+from pourparler_service.sights import CutStore, Sights, View
+from pourparler_service.store import Entries, Store
 from pourparler_service.tokens import Tokens
 
 _MOST_LOOKED_AT = 4_096
@@ -35,6 +36,13 @@ class Asked(NamedTuple):
     after: int
     upto: int
     query: bytes
+    caller: str
+    """By whose access it is cut; empty for who sees everything, whatever is asked for."""
+
+    @property
+    def followed(self) -> tuple[bytes, str]:
+        """Those for whom it is the same may follow it together."""
+        return self.query, self.caller
 
 
 class Page(NamedTuple):
@@ -56,16 +64,21 @@ class Feed:
     blocks on the store.
     """
 
-    def __init__(self, store: Store, log: Log, tokens: Tokens) -> None:
-        """Read from this store, sign by this log, and make cursors with these tokens."""
+    def __init__(self, store: Store, log: Log, tokens: Tokens, sights: Sights) -> None:
+        """Read from this store as these sights say, sign by this log, make cursors with tokens."""
         self._store = store
+        self._sights = sights
         self._log = log
         self._tokens = tokens
 
-    def begin(self, request: pb.ReplayRequest) -> Asked:
+    def begin(self, request: pb.ReplayRequest, caller: str) -> Asked:
         """See that a replay can be made, and where it begins. Raises Refusal."""
         id_ = "" if request.name == replay.ALL else shape.check_name(request.name, "name")
         replay.check(request)
+        if not request.as_seen_by and self._sights.policy.audits(caller):
+            caller = ""
+        if caller and id_:
+            self._sights.of(id_, caller, request.as_seen_by)
         last = self._store.last_version(id_) if id_ else self._store.position()
         if id_ and not last:
             refuse(
@@ -85,10 +98,14 @@ class Feed:
                     " without one.",
                     "cursor",
                 )
-        return Asked(request, id_, after or 0, _HIGHEST if request.follow else last, query)
+        return Asked(request, id_, after or 0, _HIGHEST if request.follow else last, query, caller)
 
     def page(self, asked: Asked, after: int, most: int | None) -> Page:
         """The next entries that meet the filters, as many as a page has and at most so many."""
+        if asked.caller:
+            view = self._view(asked, asked.id) if asked.id else None
+            if view is None or not view.sight.whole:
+                return self._cut(asked, view, after, most)
         batch: list[bytes] = []
         entries = size = looked_at = 0
         plain = not _is_filtered(asked.request)
@@ -119,6 +136,50 @@ class Feed:
             if looked_at >= _MOST_LOOKED_AT or entries == replay.BATCH_ENTRIES != most:
                 return self._page(asked, batch, after, last=False)
 
+    def _view(self, asked: Asked, id_: str) -> View:
+        return self._sights.of(id_, asked.caller, asked.request.as_seen_by)
+
+    def _cut(self, asked: Asked, view: View | None, after: int, most: int | None) -> Page:
+        """As `page`, for who does not see everything: of what is not seen, the header alone.
+
+        Where it ends is told by what is sent, and by how many were looked at: what is not seen
+        counts by its header.
+        """
+        batch: list[bytes] = []
+        entries = size = looked_at = 0
+        plain = not _is_filtered(asked.request)
+        seeing = _Seeing(self._store, self._sights, asked, view)
+        while True:
+            upto = asked.upto if view is None else min(asked.upto, view.version)
+            rows, last = self._store.rows(
+                asked.id,
+                after=after,
+                upto=upto,
+                limit=replay.BATCH_ENTRIES,
+                size=replay.BATCH_BYTES,
+            )
+            for place, id_, data in rows:
+                shown = seeing.shown(place, id_, data)
+                if shown is not None and (
+                    plain or replay.meets(unseal(shown), asked.request, seeing.targets(id_))
+                ):
+                    if entries == most:
+                        return self._page(asked, batch, after, last=True, limited=True)
+                    if entries and (
+                        entries == replay.BATCH_ENTRIES or size + len(shown) > replay.BATCH_BYTES
+                    ):
+                        return self._page(asked, batch, after, last=False)
+                    batch.append(_head(len(shown)))
+                    batch.append(shown)
+                    entries += 1
+                    size += len(shown)
+                after = place
+                looked_at += 1
+                if looked_at == _MOST_LOOKED_AT:
+                    return self._page(asked, batch, after, last=False)
+            if last:
+                return self._page(asked, batch, after, last=True)
+
     def started(self, asked: Asked) -> bytes:
         """The first message of a follow: its cursor, before anything has come."""
         return pb.ReplayResponse(cursor=self._cursor(asked, asked.after)).SerializeToString()
@@ -132,7 +193,7 @@ class Feed:
             last = min(after, self._store.last_version(asked.id))
             message.caught_up.version = last
             message.caught_up.checkpoint = self._log.checkpoint(asked.id, last).checkpoint
-        else:
+        elif not asked.caller:  # It grows with what others record.
             message.caught_up.position = after
         return message.SerializeToString()
 
@@ -162,6 +223,57 @@ class Feed:
 
     def _cursor(self, asked: Asked, after: int) -> str:
         return self._tokens.write(after, asked.query)
+
+
+class _Seeing:
+    """What one caller sees of the entries on a page."""
+
+    def __init__(self, store: Store, sights: Sights, asked: Asked, view: View | None) -> None:
+        """Of one negotiation by this view; of all, by what is seen of each."""
+        self._store = store
+        self._sights = sights
+        self._asked = asked
+        self._views: dict[str, View | None] = {asked.id: view} if view is not None else {}
+        self._seen: dict[str, Callable[[int], bool]] = {}
+
+    def shown(self, place: int, id_: str, data: bytes) -> bytes | None:
+        """What is shown of an entry: all of it, or its header; None where not even that."""
+        view = self._view(id_)
+        if view is None or view.sight.whole:
+            return None if view is None else data
+        alone = views.header_alone(data)
+        version = place
+        if not self._asked.id:
+            version = pb.EntryHeader.FromString(pb.Record.FromString(alone).header).version
+        if version > view.version:
+            self._views.pop(id_)
+            self._seen.pop(id_, None)
+            return self.shown(place, id_, data)
+        seen = self._seen.get(id_)
+        if seen is None:
+            seen = self._seen[id_] = view.audience.seen(view.sight, view.version)
+        return data if seen(version) else alone
+
+    def targets(self, id_: str) -> Callable[[int], pb.Entry | None]:
+        """Gives the entries of which others speak, as far as they are seen."""
+        view = self._view(id_)
+        store: Entries = self._store
+        if view is not None and not view.sight.whole:
+            store = CutStore(store, view)
+
+        def target(version: int) -> pb.Entry | None:
+            found = store.read(id_, after=version - 1, upto=version)
+            return unseal(found[0].data) if found else None
+
+        return target
+
+    def _view(self, id_: str) -> View | None:
+        if id_ not in self._views:
+            try:
+                self._views[id_] = self._sights.of(id_, self._asked.caller)
+            except Refusal:
+                self._views[id_] = None
+        return self._views[id_]
 
 
 def _is_filtered(request: pb.ReplayRequest) -> bool:
@@ -235,15 +347,15 @@ class Pages:
         self.feed = feed
         self.commits = commits
         self.threads = threads
-        self._followed: dict[bytes, Followed] = {}
+        self._followed: dict[tuple[bytes, str], Followed] = {}
         self._kept: OrderedDict[tuple[Followed, int], _Read] = OrderedDict()
 
     @contextlib.contextmanager
     def followed(self, asked: Asked) -> "Iterator[Followed]":
         """What is asked for, as all share it who follow the same."""
-        followed = self._followed.get(asked.query)
+        followed = self._followed.get(asked.followed)
         if followed is None:
-            followed = self._followed[asked.query] = Followed(asked, self)
+            followed = self._followed[asked.followed] = Followed(asked, self)
             self.commits.listen(asked.id, followed.tell)
         followed.followers += 1
         try:
@@ -252,7 +364,7 @@ class Pages:
             followed.followers -= 1
             if not followed.followers:
                 self.commits.forget(asked.id, followed.tell)
-                del self._followed[asked.query]
+                del self._followed[asked.followed]
 
     def read(self, followed: "Followed", after: int) -> _Read | None:
         """What was read last at a place, if it is still kept."""

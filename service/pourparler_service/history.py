@@ -10,13 +10,13 @@ from pourparler.fold import Amendments, Fold, evolve, is_amending, tally
 from pourparler_service.paced import paced
 from pourparler_service.sealing import leaf, unseal
 from pourparler_service.snapshots import Snapshot, Snapshots
-from pourparler_service.store import Store, Stored
+from pourparler_service.store import Entries, Stored
 
 _STEP = 256
 
 
 def stored(
-    store: Store, id_: str, *, after: int = 0, upto: int | None = None, in_haste: bool = False
+    store: Entries, id_: str, *, after: int = 0, upto: int | None = None, in_haste: bool = False
 ) -> Iterator[Stored]:
     """The entries above the version `after`, up to and including `upto`, or to the last one.
 
@@ -31,7 +31,7 @@ def stored(
         after = step[-1].version
 
 
-def refolded(store: Store, id_: str, upto: int, *, in_haste: bool = False) -> pb.Negotiation:
+def refolded(store: Entries, id_: str, upto: int, *, in_haste: bool = False) -> pb.Negotiation:
     """The state at a version, from the first entry on, with all that is said of others in it."""
     amendments = Amendments()
     for one in stored(store, id_, upto=upto, in_haste=in_haste):
@@ -46,7 +46,7 @@ def refolded(store: Store, id_: str, upto: int, *, in_haste: bool = False) -> pb
     return under_way.state()
 
 
-def begun(store: Store, snapshots: Snapshots, id_: str, upto: int) -> Snapshot | None:
+def begun(store: Entries, snapshots: Snapshots, id_: str, upto: int) -> Snapshot | None:
     """The nearest snapshot at or below a version, if it is of this very record."""
     snapshot = snapshots.nearest(id_, upto)
     if snapshot is None:
@@ -56,7 +56,7 @@ def begun(store: Store, snapshots: Snapshots, id_: str, upto: int) -> Snapshot |
     return snapshot if made_by and leaf(made_by[0].data) == snapshot.leaf else None
 
 
-def state_at(store: Store, snapshots: Snapshots, id_: str, upto: int) -> pb.Negotiation:
+def state_at(store: Entries, snapshots: Snapshots, id_: str, upto: int) -> pb.Negotiation:
     """The state at a version that there is, from the nearest snapshot on.
 
     Where that was far, there is a snapshot of this version now.
@@ -77,7 +77,7 @@ def state_at(store: Store, snapshots: Snapshots, id_: str, upto: int) -> pb.Nego
 
 
 def keep(
-    store: Store, snapshots: Snapshots, id_: str, state: pb.Negotiation, *, purged: int
+    store: Entries, snapshots: Snapshots, id_: str, state: pb.Negotiation, *, purged: int
 ) -> None:
     """Keep a state as a snapshot of its version. See `Snapshots.keep`."""
     version = state.version

@@ -16,7 +16,7 @@ from pourparler_service.bounded import Bounded
 from pourparler_service.past import Past, Reading, Replayed, computed_at, not_found
 from pourparler_service.sealing import Sealed, concerned, leaf, unseal
 from pourparler_service.snapshots import Snapshots
-from pourparler_service.store import COPIES, Store
+from pourparler_service.store import COPIES, Entries, Store
 
 HELD_BYTES = 1 << 28
 """How many bytes the negotiations held for readers may take together."""
@@ -48,7 +48,7 @@ class Negotiation:
     through the same `advance`.
     """
 
-    def __init__(self, store: Store, id_: str, snapshots: Snapshots | None = None) -> None:
+    def __init__(self, store: Entries, id_: str, snapshots: Snapshots | None = None) -> None:
         """The negotiation before its first entry.
 
         With snapshots it is a reader's: it begins at one, so that it does not know all requests,
@@ -58,7 +58,8 @@ class Negotiation:
         self.version = 0
         self.state = pb.Negotiation()
         self.record_time = Timestamp()
-        self.requests: dict[str, tuple[int, int]] = {}
+        self.requests: dict[tuple[str, str], tuple[int, int]] = {}
+        """By who called and with which request id, the first and the last version."""
         self.copied = False
         self._store = store
         self._snapshots = snapshots
@@ -126,19 +127,19 @@ class Negotiation:
         self._uncommitted.append(entry)
 
     def _note(self, size: int, entry: pb.Entry) -> None:
-        version, request_id = entry.header.version, entry.facts.request_id
+        version, request = entry.header.version, _request(entry)
         self.version = version
         self.record_time.CopyFrom(entry.header.record_time)
         self._taken += _ENTRY_BYTES + int(size * _STORED_BYTES)
-        if request_id:
-            first, _ = self.requests.get(request_id, (version, version))
-            self.requests[request_id] = (first, version)
+        if request[1]:
+            first, _ = self.requests.get(request, (version, version))
+            self.requests[request] = (first, version)
 
-    def history(self) -> list[pb.Entry]:
-        """All entries up to this version, those that are not in the store yet among them."""
+    def history(self, after: int = 0) -> list[pb.Entry]:
+        """The entries up to this version, those that are not in the store yet among them."""
         committed = self.version - len(self._uncommitted)
-        stored = self._store.read(self.id, upto=committed)
-        return [unseal(one.data) for one in stored] + self._uncommitted
+        stored = self._store.read(self.id, after=after, upto=committed) if after < committed else []
+        return [unseal(one.data) for one in stored] + self._uncommitted[max(after - committed, 0) :]
 
     def entry(self, version: int) -> pb.Entry | None:
         """The entry of a version, if there is one, as `history` has it."""
@@ -198,7 +199,7 @@ class Negotiation:
     def back_to(self, mark: Mark) -> None:
         """Take out all entries since the mark."""
         for entry in self._uncommitted[mark.uncommitted :]:
-            self.requests.pop(entry.facts.request_id, None)
+            self.requests.pop(_request(entry), None)
         del self._uncommitted[mark.uncommitted :]
         mark.undo.undo()
         self.tree.truncate(mark.version)
@@ -212,6 +213,11 @@ class Negotiation:
     def committed(self) -> None:
         """All entries are in the store now."""
         self._uncommitted.clear()
+
+
+def _request(entry: pb.Entry) -> tuple[str, str]:
+    # Ids of requests are their callers' own: nobody learns which ones others have used.
+    return entry.facts.recorded_by, entry.facts.request_id
 
 
 @dataclass(slots=True)

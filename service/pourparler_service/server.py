@@ -26,6 +26,7 @@ from pourparler_service.bearer import Bearers
 from pourparler_service.catalogue import Catalogue
 from pourparler_service.certificates import CertificateFilesError, Shown, ShownFiles
 from pourparler_service.copies import Copies
+from pourparler_service.cuts import Cuts
 from pourparler_service.erasure import Erasures
 from pourparler_service.feed import Commits, Feed, Pages
 from pourparler_service.folder import Folder, FolderError
@@ -43,10 +44,10 @@ from pourparler_service.servicers.negotiation import NegotiationServicer
 from pourparler_service.servicers.privacy import PrivacyServicer
 from pourparler_service.servicers.record import RecordServicer
 from pourparler_service.settings import Settings
+from pourparler_service.sights import Sights
 from pourparler_service.snapshots import open_snapshots
 from pourparler_service.store import Store, StoreSettingsError, StoreUnavailableError, open_store
 from pourparler_service.tokens import Tokens
-from pourparler_service.views import Policy
 from pourparler_service.witness_client import WitnessSettingsError, witnesses_of
 from pourparler_service.witnesses import Witnesses
 from pourparler_service.writer import Writer
@@ -121,6 +122,8 @@ class Rooms:
             opened.callback(snapshots.close)
             self.negotiations = Negotiations(store, snapshots)
             self.latest = Latest(store, self.negotiations)
+            self.sights = Sights(store, settings.access)
+            self.cuts = Cuts(store, self.negotiations, self.sights)
             self.copies = Copies(store, self.negotiations)
             self.log = Log(store, self.negotiations, self.signer)
             self.witnesses = _witnesses(settings, store, self.log)
@@ -129,17 +132,19 @@ class Rooms:
                 opened.callback(self.witnesses.close)
             self.commits = Commits()
             self.callers = _callers(settings, opened)
-            feed = Feed(store, self.log, tokens)
+            feed = Feed(store, self.log, tokens, self.sights)
             pages = Pages(feed, self.commits, replaying)
             self.following = Following(feed, pages, self.commits, replaying, settings.idle_seconds)
-            self.writer = Writer(store, self.signer, on_commit=self._committed)
+            self.writer = Writer(
+                store, self.signer, policy=settings.access, on_commit=self._committed
+            )
             self.writer.start()
             opened.callback(self.writer.close)
             self.erasures = Erasures(
                 store,
                 self.negotiations,
                 self.writer,
-                purges=[self._changed, snapshots.purge, self.catalogue.purge],
+                purges=[self._changed, self.cuts.forget, snapshots.purge, self.catalogue.purge],
             )
             self.erasures.finish()
             self.erasing = ThreadPoolExecutor(_THREADS, thread_name_prefix="eraser")
@@ -153,6 +158,7 @@ class Rooms:
         """What is read is told first: those who watch ask for it at once."""
         paced.recorded()
         self.latest.committed(ids)
+        self.sights.committed(ids)
         self.commits.committed(ids)
 
     def probe(self) -> None:
@@ -305,22 +311,32 @@ def _handlers(
         guard.handlers(_RECORD, recording),
         guard.handlers(
             _RECORD,
-            CopyServicer(rooms.writer, rooms.copies, rooms.threads, copy_bytes=settings.copy_bytes),
+            CopyServicer(
+                rooms.writer,
+                rooms.copies,
+                rooms.threads,
+                policy=settings.access,
+                copy_bytes=settings.copy_bytes,
+            ),
         ),
         guard.handlers(
             _NEGOTIATION,
-            NegotiationServicer(rooms.negotiations, rooms.latest, rooms.catalogue, rooms.threads),
+            NegotiationServicer(rooms.cuts, rooms.latest, rooms.catalogue, rooms.threads),
         ),
         guard.handlers(
             _AUDIT,
             AuditServicer(
-                rooms.negotiations, rooms.log, rooms.threads, rooms.following, rooms.witnesses
+                rooms.cuts,
+                rooms.log,
+                rooms.threads,
+                rooms.following,
+                rooms.witnesses,
             ),
         ),
         guard.handlers(
             _PRIVACY,
             PrivacyServicer(
-                rooms.erasures, rooms.negotiations, rooms.erasing, rooms.threads, Policy()
+                rooms.erasures, rooms.negotiations, rooms.erasing, rooms.threads, settings.access
             ),
         ),
         # Whoever looks after a service has to be able to ask; a watch would take a place for long.
@@ -413,8 +429,8 @@ def _who_calls(settings: Settings) -> str:
         # There a certificate is what lets a caller in, and a token only says more.
         ways = ["a certificate"]
     return (
-        f"Callers are told apart: they show {' or '.join(ways)}. Whoever is known can read and"
-        " record everything."
+        f"Callers are told apart: they show {' or '.join(ways)}. Each sees and"
+        " records what the record lets them."
     )
 
 

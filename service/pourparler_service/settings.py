@@ -12,6 +12,7 @@ from typing import Any, NamedTuple, Self
 from pourparler_service.issuers import REFRESH_SECONDS, Issuer
 from pourparler_service.settings_file import Section, SettingsError, read
 from pourparler_service.store import IN_MEMORY
+from pourparler_service.views import Policy
 
 DEFAULT_ADDRESS = "127.0.0.1:50710"
 DEFAULT_DATA = "pourparler-data"
@@ -43,6 +44,8 @@ class Settings:
     """How connections are made safe. None: they are not."""
     tokens: tuple[Issuer, ...] = ()
     """Whose tokens are taken."""
+    access: Policy = field(default_factory=Policy)
+    """What principals may do with the service, whatever a record says."""
     environment: Mapping[str, str] = field(default_factory=dict)
     """The environment variables of the `eventsourcing` library."""
     keys: tuple[Path, ...] = ()
@@ -139,6 +142,7 @@ def _of_file(path: Path) -> dict[str, Any]:
     file = read(path)
     store, listen, signing = file.section("store"), file.section("listen"), file.section("signing")
     witnesses, tls, limits = file.section("witnesses"), file.section("tls"), file.section("limits")
+    access = file.section("access")
     required = witnesses.number("required", least=0)
     chosen = {
         "data": store.path("data"),
@@ -147,13 +151,19 @@ def _of_file(path: Path) -> dict[str, Any]:
         "keys": signing.paths("keys"),
         "witnesses": witnesses.texts("known"),
         "witnesses_required": "" if required is None else str(required),
+        "access": _policy(access),
         "tls": _tls(*(tls.path(key) for key in ("certificate", "key", "clients"))),
         "tokens": tuple(_issuer_of(one, path) for one in file.sections("tokens")),
         **{name: limits.number(name) for name in _LIMITS},
     }
-    for section in (file, store, listen, signing, witnesses, tls, limits):
+    for section in (file, store, listen, signing, witnesses, tls, limits, access):
         section.end()
     return {name: value for name, value in chosen.items() if value}
+
+
+def _policy(access: Section) -> Policy:
+    given = {name: access.texts(name) for name in Policy._fields if access.has(name)}
+    return Policy(**given)
 
 
 def _issuer_of(section: Section, path: Path) -> Issuer:

@@ -52,6 +52,10 @@ class Section:
             raise self._wrong(key, "a list of texts")
         return tuple(given)
 
+    def has(self, key: str) -> bool:
+        """Whether it is given, be it empty."""
+        return key in self._values
+
     def number(self, key: str, least: int = 1) -> int | None:
         """A whole number, `least` or more; None if it is not given."""
         given: int | None = self._take(key, int, None)

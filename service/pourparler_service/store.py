@@ -13,7 +13,7 @@ import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple, cast
+from typing import Any, NamedTuple, Protocol, cast
 
 from eventsourcing.application import Application
 from eventsourcing.domain import EventSourcingError
@@ -102,6 +102,24 @@ class ConflictError(Exception):
 
 class StoreSettingsError(Exception):
     """The environment asks for a store that would not keep the record safe."""
+
+
+class Entries(Protocol):
+    """Where the entries of negotiations are read."""
+
+    def read(
+        self,
+        negotiation: str,
+        *,
+        after: int = 0,
+        upto: int | None = None,
+        reverse: bool = False,
+        limit: int | None = None,
+    ) -> list[Stored]:
+        """The entries of a negotiation above the version `after`, up to and including `upto`."""
+
+    def last_version(self, negotiation: str) -> int:
+        """The version of the last entry of a negotiation; 0 if there is none."""
 
 
 class _RecordMapper(Mapper[str]):

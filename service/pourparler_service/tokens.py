@@ -7,7 +7,7 @@ import struct
 
 from google.protobuf.message import Message
 
-FORMAT = 1
+FORMAT = 2
 """The format of a token. One of another format is taken for none of ours."""
 
 _PAYLOAD = struct.Struct(">BQ16s")
@@ -28,7 +28,8 @@ class Tokens:
     def write(self, after: int, query: bytes) -> str:
         """The token of the place after which this query goes on."""
         payload = _PAYLOAD.pack(FORMAT, after, query)
-        return base64.urlsafe_b64encode(payload + self._code(payload)).decode("ascii")
+        code = self._code(payload)
+        return base64.urlsafe_b64encode(self._masked(payload, code) + code).decode("ascii")
 
     def read(self, token: str, query: bytes) -> int | None:
         """The place after which the query goes on; None if the token was not written for it."""
@@ -36,11 +37,20 @@ class Tokens:
             said = base64.urlsafe_b64decode(token.encode("ascii"))
         except ValueError:
             return None
-        payload, code = said[: _PAYLOAD.size], said[_PAYLOAD.size :]
+        code = said[_PAYLOAD.size :]
+        payload = self._masked(said[: _PAYLOAD.size], code)
         if len(token) * 3 != len(said) * 4 or not hmac.compare_digest(code, self._code(payload)):
             return None
         _, after, digest = _PAYLOAD.unpack(payload)
         return int(after) if hmac.compare_digest(digest, query) else None
+
+    def _masked(self, payload: bytes, code: bytes) -> bytes:
+        """The payload made unreadable, or readable again: over all, places tell how much there is.
+
+        With the code for its nonce, as in RFC 5297.
+        """
+        mask = hmac.digest(self._secret, b"mask\0" + code, "sha256")
+        return bytes(one ^ other for one, other in zip(payload, mask, strict=False))
 
     def _code(self, payload: bytes) -> bytes:
         keyed = hmac.digest(self._secret, self._log_id + b"\0" + payload, "sha256")

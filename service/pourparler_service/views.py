@@ -11,7 +11,7 @@ from google.protobuf.timestamp_pb2 import Timestamp
 
 from pourparler import v1 as pb
 from pourparler.contract import references
-from pourparler.fold import ACCESS, evolve
+from pourparler.fold import ACCESS, evolve, fold, is_amending
 from pourparler.wire import framed
 from pourparler_service.access import ANONYMOUS
 from pourparler_service.refusal import Refusal, Violation, quoted, refuse
@@ -122,14 +122,14 @@ class Roles(NamedTuple):
         return NOTHING
 
 
-_KEEPER = Roles(custodian=True)
+KEEPER = Roles(custodian=True)
 _OF_PARTICIPANTS = frozenset({pb.ACCESS_ROLE_PARTY, pb.ACCESS_ROLE_MEDIATOR})
 
 
 def roles_of(principals: Mapping[str, pb.Principal], principal: str, now: Timestamp) -> Roles:
     """What a principal is, as a state has it, at a time."""
     if principal == ANONYMOUS:
-        return _KEEPER  # Only on the machine of the operator, who has the files besides.
+        return KEEPER  # Only on the machine of the operator, who has the files besides.
     if principal not in principals:
         return Roles()
     granted = [one.facts for one in principals[principal].grants if _holds(one.facts, now)]
@@ -182,6 +182,8 @@ class Audience:
     def __init__(self) -> None:
         """Of a negotiation before its first entry."""
         self.version = 0
+        self.disclosures = 0
+        """How many entries were disclosed by others so far."""
         self._kinds: dict[bytes, int] = {}
         self._visibilities: list[pb.Visibility] = []
         self._of: list[int] = []  # the number of each entry's visibility among these
@@ -204,6 +206,7 @@ class Audience:
         elif kind == "entry_disclosed":
             # What is disclosed is the entry as it counts, with the corrections made to it.
             event = facts.entry_disclosed
+            self.disclosures += 1
             since = version, self._number(event.disclosed_to)
             for one in (event.target_version, *self._corrected.get(event.target_version, ())):
                 self._disclosed.setdefault(one, []).append(since)
@@ -247,6 +250,47 @@ class Audience:
 
 
 _TELLING = ACCESS | {"negotiation_opened"}
+
+
+class CutState:
+    """The state as one sight has it, brought up to date with entries as they come.
+
+    Belongs to one thread.
+    """
+
+    def __init__(self, sight: Sight) -> None:
+        """Of a negotiation before its first entry."""
+        self.state = pb.Negotiation()
+        self._sight = sight
+        self._audience = Audience()
+
+    @property
+    def version(self) -> int:
+        """The version that it is at."""
+        return self._audience.version
+
+    def take(self, entries: Iterable[pb.Entry], history: Callable[[], Iterable[pb.Entry]]) -> None:
+        """Take in the next entries, whole; `history` gives all, those among them."""
+        entries = list(entries)
+        for entry in entries:
+            self._audience.take(entry.header, entry.facts)
+        seen = self._audience.seen(self._sight)
+        # What speaks of earlier entries changes how they count, or that they are seen at all.
+        anew = any(map(is_amending, entries))
+        cut = [
+            one if seen(one.header.version) else withheld(one)
+            for one in (history() if anew else entries)
+        ]
+        if anew:
+            self.state = fold(cut)
+            return
+        for entry in cut:
+            evolve(self.state, entry)
+
+    def seen(self, entries: Iterable[pb.Entry]) -> list[pb.Entry]:
+        """Those of these entries that are seen."""
+        seen = self._audience.seen(self._sight)
+        return [one for one in entries if seen(one.header.version)]
 
 
 def withheld(entry: pb.Entry) -> pb.Entry:

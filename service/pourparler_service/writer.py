@@ -15,14 +15,17 @@ from google.protobuf.timestamp_pb2 import Timestamp
 from pourparler import v1 as pb
 from pourparler.fold import Undo
 from pourparler.wire import framed
-from pourparler_service import rules
+from pourparler_service import rules, views
+from pourparler_service.access import ANONYMOUS
 from pourparler_service.bounded import Bounded
 from pourparler_service.keys import Signer
 from pourparler_service.line import Line
-from pourparler_service.negotiations import Negotiation
+from pourparler_service.negotiations import Mark, Negotiation
+from pourparler_service.past import not_found
 from pourparler_service.refusal import Refusal, Violation, quoted, refuse
 from pourparler_service.sealing import is_erased, sealed, topic, unseal
 from pourparler_service.store import COPIES, ConflictError, Store, Stored, StoreUnavailableError
+from pourparler_service.views import EVERYTHING, CutState, Policy, Roles, Sight
 
 HELD_BYTES = 1 << 28
 """How many bytes the negotiations held by the writer may take together."""
@@ -33,6 +36,7 @@ FAILED_NEGOTIATIONS = 10_000
 _ATTEMPTS = 5
 _NO_SALT = b"\x12\x00"  # an empty salt in a Record
 _ID_LENGTH = 64
+_ANYBODY = Policy()
 _TICK = 1_000  # nanoseconds: what clients' clocks and languages can tell apart
 
 
@@ -133,6 +137,26 @@ class _Unsigned(NamedTuple):
     recorded: Timestamp
 
 
+class _Recorder(NamedTuple):
+    """Who records: as what, and what they see; cut, where that is not everything."""
+
+    roles: Roles
+    sight: Sight
+    cut: CutState | None = None
+
+
+_KEEPER = _Recorder(views.KEEPER, EVERYTHING)
+
+
+class _UnderWay(NamedTuple):
+    """A group that is being recorded: by whom, at what time, and how to take it back."""
+
+    group: Group
+    recorder: _Recorder
+    record_time: Timestamp
+    undo: Undo
+
+
 class _Accepted(NamedTuple):
     """A call that will be answered with this receipt once the batch is on disk."""
 
@@ -154,6 +178,7 @@ class Writer:
         clock: Callable[[], int] = time.time_ns,
         line: "Line[_Call] | None" = None,
         held_bytes: int = HELD_BYTES,
+        policy: Policy = _ANYBODY,
         on_commit: Callable[[Collection[str]], object] = lambda _: None,
     ) -> None:
         """Write to this store and sign; `clock` gives nanoseconds since 1970.
@@ -164,11 +189,13 @@ class Writer:
         self._store = store
         self._signer = signer
         self._clock = clock
+        self._policy = policy
         self._on_commit = on_commit
         self._thread = threading.Thread(target=self._run, name="writer", daemon=True)
         self._line: Line[_Call] = Line() if line is None else line
         # Owned by the thread.
         self._held: Bounded[str, Negotiation] = Bounded(held_bytes)
+        self._cuts: Bounded[str, dict[Sight, CutState]] = Bounded(held_bytes // 4)
         self._at_hand: dict[str, Negotiation] = {}  # of this batch: none of them is let go
         self._now = 0
 
@@ -333,7 +360,15 @@ class Writer:
 
     def _decide(self, group: Group, records: list[Stored]) -> _Unsigned:
         """The receipt of a group, its entries added to the records."""
+        opens = group.drafts[0].facts.WhichOneof("event") == "negotiation_opened"
+        if opens:
+            views.check_may_open(self._policy, group.caller)
         negotiation = self._load(group.negotiation)
+        recorder = self._recorder(negotiation, group, opens=opens)
+        if recorder is None:
+            if opens:
+                _check_place(negotiation, group)
+            not_found(group.negotiation)
         if negotiation.copied:
             refuse(
                 pb.ERROR_REASON_NEGOTIATION_IS_COPY,
@@ -342,57 +377,95 @@ class Writer:
                 "negotiation",
                 negotiation=group.negotiation,
             )
-        if group.request_id in negotiation.requests:
-            return self._first_receipt(negotiation, group, records)
+        if (group.caller, group.request_id) in negotiation.requests:
+            return self._first_receipt(negotiation, group, recorder, records)
         _check_place(negotiation, group)
 
         record_time = self._record_time(negotiation)
         mark = negotiation.mark()
+        under_way = _UnderWay(group, recorder, record_time, mark.undo)
         stored: list[Stored] = []
         try:
             for place, draft in enumerate(group.drafts):
                 try:
-                    stored.append(self._record(negotiation, group, draft, record_time, mark.undo))
+                    stored.append(self._record(negotiation, under_way, draft))
                 except Refusal as refusal:
                     raise refusal.under(f"drafts[{place}]") from None
             if group.by_service:
                 negotiation.refold()
+                self._cuts.drop(negotiation.id)
         except BaseException:
-            negotiation.back_to(mark)
+            self._back_to(negotiation, mark, recorder)
             raise
         if group.validate_only:
-            negotiation.back_to(mark)
+            self._back_to(negotiation, mark, recorder)
             unsealed = [_unsealed(one) for one in stored]
             return _Unsigned(group.negotiation, unsealed, b"", Timestamp())
         records.extend(stored)
         return _unsigned(negotiation, stored)
 
-    def _record(
-        self,
-        negotiation: Negotiation,
-        group: Group,
-        draft: pb.Draft,
-        record_time: Timestamp,
-        undo: Undo,
-    ) -> Stored:
+    def _recorder(self, negotiation: Negotiation, group: Group, *, opens: bool) -> _Recorder | None:
+        """The caller as one who records; None who is nobody in a negotiation that there is."""
+        caller = group.caller
+        if caller == ANONYMOUS or group.by_service or (opens and not negotiation.version):
+            return _KEEPER
+        now = Timestamp()
+        now.FromNanoseconds(self._now)
+        roles = views.roles_of(negotiation.state.principals, caller, now)
+        if negotiation.version and roles == Roles() and not self._policy.audits(caller):
+            return None
+        sight = views.sight_of(roles, caller, self._policy)
+        if sight.whole or not negotiation.version or negotiation.copied:
+            return _Recorder(roles, EVERYTHING)
+        cuts = self._cuts.get(negotiation.id) or {}
+        cut = cuts.setdefault(sight, CutState(sight))
+        if cut.version < negotiation.version:
+            cut.take(negotiation.history(cut.version), negotiation.history)
+        self._cuts.put(negotiation.id, cuts, len(cuts) * negotiation.size)
+        return _Recorder(roles, sight, cut)
+
+    def _back_to(self, negotiation: Negotiation, mark: Mark, recorder: _Recorder) -> None:
+        """Take out what was recorded since."""
+        if recorder.cut is not None and recorder.cut.version > mark.version:
+            self._cuts.drop(negotiation.id)
+        negotiation.back_to(mark)
+
+    def _record(self, negotiation: Negotiation, under_way: _UnderWay, draft: pb.Draft) -> Stored:
         """Check one draft, seal it, and take it into the state as it will be read back."""
-        draft = _completed(draft, group, negotiation.state)
+        group, (roles, sight, cut), record_time, undo = under_way
+        draft = _completed(draft, group, negotiation.state if cut is None else cut.state)
+        if not roles.custodian:
+            views.check_may_record(roles, draft.facts)
+        if cut is not None:
+            # First by what the caller sees, so that what is refused there can be told.
+            views.check_sees_own(sight, draft.facts)
+            rules.check(
+                cut.state,
+                draft,
+                record_time=record_time,
+                history=lambda: cut.seen(negotiation.history()),
+            )
         history: Callable[[], Sequence[pb.Entry]] = negotiation.history
         if group.by_service:
             # There may be many: to read all the record for each would take too long.
             target = draft.facts.entry_redacted.target_version
             history = functools.partial(negotiation.about, target)
-        rules.check(
-            negotiation.state,
-            draft,
-            record_time=record_time,
-            history=history,
-            by_service=group.by_service,
-        )
+        try:
+            rules.check(
+                negotiation.state,
+                draft,
+                record_time=record_time,
+                history=history,
+                by_service=group.by_service,
+            )
+        except Refusal as refusal:
+            raise (refusal if cut is None else views.conflict()) from None
         version = negotiation.version + 1
         made = sealed(group.negotiation, version, record_time, draft.facts, draft.words)
         persons = negotiation.concerned(draft.facts) if draft.words.ByteSize() else ()
         negotiation.advance(made, undo)
+        if cut is not None:
+            cut.take([unseal(made.data)], negotiation.history)
         return Stored(group.negotiation, version, topic(draft.facts), made.data, persons)
 
     def _record_time(self, negotiation: Negotiation) -> Timestamp:
@@ -406,13 +479,19 @@ class Writer:
         return now
 
     def _first_receipt(
-        self, negotiation: Negotiation, group: Group, records: Sequence[Stored]
+        self,
+        negotiation: Negotiation,
+        group: Group,
+        recorder: _Recorder,
+        records: Sequence[Stored],
     ) -> _Unsigned:
         """The receipt that this request had before.
 
         What it recorded may still be waiting in this very batch.
         """
-        first, last = negotiation.requests[group.request_id]
+        first, last = negotiation.requests[group.caller, group.request_id]
+        cut = recorder.cut
+        state = negotiation.state if cut is None else cut.state
         was = [
             one
             for one in records
@@ -424,7 +503,7 @@ class Writer:
             draft.facts == entry.facts and (draft.words == entry.words or is_erased(entry))
             for entry, draft in zip(
                 entries,
-                (_completed(draft, group, negotiation.state) for draft in group.drafts),
+                (_completed(draft, group, state) for draft in group.drafts),
                 strict=True,
             )
         )
@@ -437,6 +516,13 @@ class Writer:
                 request_id=group.request_id,
                 first_version=str(first),
             )
+        if cut is not None:
+            # Who has lost access to what they recorded themselves is shown no more than others.
+            seen = {one.header.version for one in cut.seen(entries)}
+            was = [
+                one if one.version in seen else one._replace(data=views.header_alone(one.data))
+                for one in was
+            ]
         return _unsigned(negotiation, was)
 
     def _receipt(self, unsigned: _Unsigned) -> bytes:
@@ -468,6 +554,7 @@ class Writer:
     def _forget(self) -> None:
         """It is not known what is in the store: read all anew."""
         self._held.clear()
+        self._cuts.clear()
         self._at_hand.clear()
 
 

@@ -29,6 +29,7 @@ from pourparler_service.server import running
 from pourparler_service.servicers.copy import CopyServicer
 from pourparler_service.settings import Settings
 from pourparler_service.store import open_store
+from pourparler_service.views import Policy
 from tests import given
 from tests.apart import apart
 from tests.audited import audit
@@ -724,7 +725,12 @@ def test_a_bundle_whose_next_part_does_not_come_is_given_up() -> None:
     async def take(deadline: float | None, part_seconds: float) -> Refusal:
         with ThreadPoolExecutor(1) as threads:
             servicer = CopyServicer(
-                anybody, anybody, threads, copy_bytes=100, part_seconds=part_seconds
+                anybody,
+                anybody,
+                threads,
+                policy=Policy(),
+                copy_bytes=100,
+                part_seconds=part_seconds,
             )
             with pytest.raises(Refusal) as refusal:
                 await servicer.Copy(stalling(), Call("anybody", deadline))

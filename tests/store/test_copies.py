@@ -60,7 +60,7 @@ def copying(after: int = 0, upto: int = 4) -> Copying:
 
 
 def group(*drafts: pb.Draft, id_: str = "talks") -> Group:
-    return Group(id_, "", "anybody", drafts)
+    return Group(id_, "", "anonymous@loopback", drafts)
 
 
 def kept(store: Store) -> list[pb.Copy]:

@@ -9,6 +9,8 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from pourparler import v1 as pb
+from pourparler_service.access import ANONYMOUS
+from pourparler_service.cuts import Cuts
 from pourparler_service.feed import Asked, Commits, Feed, Page, Pages
 from pourparler_service.guard import Call
 from pourparler_service.keys import Signer, make_key
@@ -16,8 +18,10 @@ from pourparler_service.log import Log
 from pourparler_service.negotiations import Negotiations
 from pourparler_service.refusal import Refusal
 from pourparler_service.servicers.audit import AuditServicer, Following
+from pourparler_service.sights import Sights
 from pourparler_service.store import Store, StoreUnavailableError, open_store
 from pourparler_service.tokens import Tokens
+from pourparler_service.views import Policy
 from pourparler_service.writer import Group, Writer
 from tests.given import joined, opened, said
 
@@ -28,8 +32,8 @@ SECONDS = 10
 class CountedFeed(Feed):
     """Counts the pages that are read, and fails or pauses after it when it is told to."""
 
-    def __init__(self, store: Store, log: Log, tokens: Tokens) -> None:
-        super().__init__(store, log, tokens)
+    def __init__(self, store: Store, log: Log, sights: Sights) -> None:
+        super().__init__(store, log, Tokens(b"secret", "log"), sights)
         self.reads = 0
         self.failing = False
         self.pause = threading.Event()
@@ -53,7 +57,9 @@ class Bench:
         self.quiet = Writer(store, SIGNER)
         self.negotiations = Negotiations(store)
         self.log = Log(store, self.negotiations, SIGNER)
-        self.feed = CountedFeed(store, self.log, Tokens(b"secret", "log"))
+        sights = Sights(store, Policy())
+        self.cuts = Cuts(store, self.negotiations, sights)
+        self.feed = CountedFeed(store, self.log, sights)
         self.threads = ThreadPoolExecutor(2)
         self.pages = Pages(self.feed, self.commits, self.threads)
         for writer in (self.writer, self.quiet):
@@ -65,7 +71,9 @@ class Bench:
         await asyncio.sleep(0)  # the commit is told of before its caller is answered
 
     def begin(self, cursor: str = "") -> Asked:
-        return self.feed.begin(pb.ReplayRequest(name="negotiations/n", follow=True, cursor=cursor))
+        return self.feed.begin(
+            pb.ReplayRequest(name="negotiations/n", follow=True, cursor=cursor), ANONYMOUS
+        )
 
     def close(self) -> None:
         for writer in (self.writer, self.quiet):
@@ -152,7 +160,8 @@ async def test_one_who_leaves_takes_the_page_from_nobody(bench: Bench) -> None:
 async def test_two_who_ask_for_different_entries_do_not_get_each_others(bench: Bench) -> None:
     await bench.record(opened(), joined("a"), said("s", "a"))
     some = bench.feed.begin(
-        pb.ReplayRequest(name="negotiations/n", follow=True, entry_types=["statement_recorded"])
+        pb.ReplayRequest(name="negotiations/n", follow=True, entry_types=["statement_recorded"]),
+        ANONYMOUS,
     )
 
     with bench.pages.followed(bench.begin()) as everything, bench.pages.followed(some) as few:
@@ -250,7 +259,7 @@ async def test_who_wait_are_told_when_the_store_fails(bench: Bench) -> None:
 
 async def test_who_wait_are_let_go_at_the_end(bench: Bench) -> None:
     await bench.record(opened())
-    everything = bench.feed.begin(pb.ReplayRequest(name="negotiations/-", follow=True))
+    everything = bench.feed.begin(pb.ReplayRequest(name="negotiations/-", follow=True), ANONYMOUS)
     with bench.pages.followed(bench.begin()) as one, bench.pages.followed(everything) as other:
         waiting = [asyncio.create_task(each.more(1, SECONDS)) for each in (one, other)]
         await asyncio.sleep(0.05)
@@ -263,7 +272,7 @@ async def test_who_wait_are_let_go_at_the_end(bench: Bench) -> None:
 
 async def test_a_limit_is_the_last_word_even_where_a_page_ends(bench: Bench) -> None:
     await bench.record(opened(), joined("a"), *(said(f"s{n}", "a") for n in range(298)))
-    asked = bench.feed.begin(pb.ReplayRequest(name="negotiations/n"))
+    asked = bench.feed.begin(pb.ReplayRequest(name="negotiations/n"), ANONYMOUS)
 
     for most, entries, limited in ((0, 0, True), (256, 256, True), (300, 256, False)):
         page = bench.feed.page(asked, 0, most)
@@ -278,7 +287,7 @@ async def test_nothing_is_lost_or_doubled_where_it_is_recorded_between_two_pages
 ) -> None:
     await bench.record(opened(), joined("a"), *(said(f"s{n}", "a") for n in range(598)))
     following = Following(bench.feed, bench.pages, bench.commits, bench.threads, SECONDS)
-    servicer = AuditServicer(bench.negotiations, bench.log, bench.threads, following)
+    servicer = AuditServicer(bench.cuts, bench.log, bench.threads, following)
     replay = servicer.Replay(
         pb.ReplayRequest(name="negotiations/n", follow=follow), Call("anonymous@loopback", None)
     )

@@ -592,7 +592,9 @@ def test_a_writer_that_holds_little_reads_the_rest_anew(store: FaultyStore) -> N
 
 def test_a_fault_of_our_own_fails_only_its_own_group(store: FaultyStore) -> None:
     writer = Writer(store, SIGNER)
-    broken = Group("n", "", "me", [pb.Draft()])  # no shape that a servicer would let through
+    broken = Group(
+        "n", "", "anonymous@loopback", [pb.Draft()]
+    )  # no shape that a servicer would let through
     writer.submit(group(*BEGIN))
     faulty = writer.submit(broken)
     good = writer.submit(group(said("s1", "a")))

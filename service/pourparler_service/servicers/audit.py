@@ -8,10 +8,10 @@ from typing import Any, NamedTuple, TypeVar
 
 from pourparler import v1 as pb
 from pourparler_service import replay, shape
+from pourparler_service.cuts import Cuts
 from pourparler_service.feed import Commits, Feed, Pages
 from pourparler_service.guard import Call, Limit
 from pourparler_service.log import Log
-from pourparler_service.negotiations import Negotiations
 from pourparler_service.refusal import Refusal, refuse
 from pourparler_service.witnesses import Witnesses
 
@@ -38,7 +38,7 @@ class AuditServicer:
 
     def __init__(
         self,
-        negotiations: Negotiations,
+        cuts: Cuts,
         log: Log,
         threads: Executor,
         following: Following,
@@ -47,7 +47,7 @@ class AuditServicer:
         """Read from these, on these threads; have checkpoints cosigned, if there are witnesses."""
         self._witnesses = witnesses
         self._following = following
-        self._negotiations = negotiations
+        self._cuts = cuts
         self._log = log
         self._threads = threads
         self._whole = Limit("replays of a point, a topic or in reverse", WHOLE_REPLAYS)
@@ -55,16 +55,17 @@ class AuditServicer:
     def Replay(self, request: pb.ReplayRequest, call: Call) -> AsyncIterator[bytes]:
         """Send the entries that are asked for; then that these were all, or those that come."""
         if replay.needs_whole(request):
-            return self._selected(request)
-        return self._followed(request) if request.follow else self._pages(request)
+            return self._selected(request, call.caller)
+        begun = self._followed if request.follow else self._pages
+        return begun(request, call.caller)
 
-    async def _pages(self, request: pb.ReplayRequest) -> AsyncIterator[bytes]:
+    async def _pages(self, request: pb.ReplayRequest, caller: str) -> AsyncIterator[bytes]:
         """Read a page and send it, until there is none; the next is read while one is sent."""
         feed = self._following.feed
         apart = functools.partial(
             asyncio.get_running_loop().run_in_executor, self._following.threads
         )
-        asked = await apart(feed.begin, request)
+        asked = await apart(feed.begin, request, caller)
         most, count = request.limit or None, 0
         number = self._following.commits.number
         reading = apart(feed.page, asked, asked.after, most)
@@ -82,11 +83,11 @@ class AuditServicer:
             yield page.message
         yield await apart(feed.complete, asked, page, count + page.entries)
 
-    async def _followed(self, request: pb.ReplayRequest) -> AsyncIterator[bytes]:
+    async def _followed(self, request: pb.ReplayRequest, caller: str) -> AsyncIterator[bytes]:
         """Read a page and send it; where there is none, wait until there is."""
         feed, pages, commits, threads, idle_seconds = self._following
         loop = asyncio.get_running_loop()
-        asked = await loop.run_in_executor(threads, feed.begin, request)
+        asked = await loop.run_in_executor(threads, feed.begin, request, caller)
         yield feed.started(asked)
         behind, number = True, commits.number
         with pages.followed(asked) as followed:
@@ -121,11 +122,11 @@ class AuditServicer:
             await asyncio.sleep(_GIVING_WAY_SECONDS)
         return current
 
-    async def _selected(self, request: pb.ReplayRequest) -> AsyncIterator[bytes]:
+    async def _selected(self, request: pb.ReplayRequest, caller: str) -> AsyncIterator[bytes]:
         """Send those entries of the whole record that are asked for."""
         with self._whole.place():
             selection, computed_at = await asyncio.get_running_loop().run_in_executor(
-                self._threads, self._selection, request
+                self._threads, self._selection, request, caller
             )
             for message in replay.messages(selection, computed_at):
                 yield message
@@ -135,7 +136,7 @@ class AuditServicer:
     ) -> pb.GetCheckpointResponse:
         """Sign a size and root of the log, and have them cosigned."""
         version = request.version if request.HasField("version") else None
-        answer = await self._proved(self._log.checkpoint, request.name, version)
+        answer = await self._proved(call, self._log.checkpoint, request.name, version)
         if self._witnesses is None or answer.HasField("copy"):
             return answer
         id_ = shape.check_name(request.name, "name")
@@ -147,25 +148,36 @@ class AuditServicer:
     ) -> pb.GetInclusionProofResponse:
         """Prove that an entry is in the log."""
         at = request.at_version if request.HasField("at_version") else None
-        return await self._proved(self._log.inclusion, request.name, request.version, at)
+        return await self._proved(call, self._log.inclusion, request.name, request.version, at)
 
     async def GetConsistencyProof(
         self, request: pb.GetConsistencyProofRequest, call: Call
     ) -> pb.GetConsistencyProofResponse:
         """Prove that the log only grew."""
         to = request.to_version if request.HasField("to_version") else None
-        return await self._proved(self._log.consistency, request.name, request.from_version, to)
+        begin = request.from_version
+        return await self._proved(call, self._log.consistency, request.name, begin, to)
 
-    async def _proved(self, prove: Callable[..., _Answer], name: str, *asked: Any) -> _Answer:
+    async def _proved(
+        self, call: Call, prove: Callable[..., _Answer], name: str, *asked: Any
+    ) -> _Answer:
+        """A proof for who sees anything: a header is no secret to those who know of the record."""
         id_ = shape.check_name(name, "name")
-        loop = asyncio.get_running_loop()
-        return await loop.run_in_executor(self._threads, prove, id_, *asked)
 
-    def _selection(self, request: pb.ReplayRequest) -> tuple[replay.Selection, pb.ComputedAt]:
+        def proved() -> _Answer:
+            self._cuts.sights.of(id_, call.caller)
+            return prove(id_, *asked)
+
+        return await asyncio.get_running_loop().run_in_executor(self._threads, proved)
+
+    def _selection(
+        self, request: pb.ReplayRequest, caller: str
+    ) -> tuple[replay.Selection, pb.ComputedAt]:
         id_ = shape.check_name(request.name, "name")
         replay.check(request)
+        view = self._cuts.sights.of(id_, caller, request.as_seen_by)
         try:
-            replayed, computed_at = self._negotiations.replay(id_, request.as_of)
+            replayed, computed_at = self._cuts.replay(id_, request.as_of, view)
         except Refusal as refusal:
             raise refusal.under("as_of") if refusal.field else refusal from None
         return replay.select(replayed, request), computed_at

@@ -8,10 +8,12 @@ from concurrent.futures import Executor
 from typing import BinaryIO, cast
 
 from pourparler import v1 as pb
+from pourparler_service import views
 from pourparler_service.answers import Answers
 from pourparler_service.copies import Copies
 from pourparler_service.guard import Call, Limit
 from pourparler_service.refusal import refuse
+from pourparler_service.views import Policy
 from pourparler_service.writer import Copying, Writer
 
 COPIES = 2
@@ -30,10 +32,15 @@ class CopyServicer:
         copies: Copies,
         threads: Executor,
         *,
+        policy: Policy,
         copy_bytes: int,
         part_seconds: float = PART_SECONDS,
     ) -> None:
-        """Check bundles of at most so many bytes on these threads, and hand them to this writer."""
+        """Check bundles of at most so many bytes on these threads, and hand them to this writer.
+
+        The policy says from whom they are taken.
+        """
+        self._policy = policy
         self._writer = writer
         self._copies = copies
         self._threads = threads
@@ -44,6 +51,7 @@ class CopyServicer:
 
     async def Copy(self, requests: AsyncIterator[pb.CopyRequest], call: Call) -> pb.CopyResponse:
         """Take a copy, once all of it is here and was checked."""
+        views.check_may_open(self._policy, call.caller)
         loop = asyncio.get_running_loop()
         with self._copying.place(), tempfile.TemporaryFile() as opened:
             file = cast("BinaryIO", opened)

@@ -12,16 +12,20 @@ from pourparler.diff import diff, reversals
 from pourparler.fold import basic
 from pourparler.standing import standing
 from pourparler.wire import before
-from pourparler_service import pieces, query, shape
+from pourparler_service import pieces, query, shape, views
 from pourparler_service.catalogue import Catalogue
+from pourparler_service.cuts import Cuts
 from pourparler_service.guard import Call
 from pourparler_service.latest import Latest
-from pourparler_service.negotiations import Negotiation, Negotiations
+from pourparler_service.negotiations import Negotiation
 from pourparler_service.past import Reading, computed_at
 from pourparler_service.refusal import Refusal, refuse
+from pourparler_service.sights import View
 
 _Answer = TypeVar("_Answer")
+_Read = pb.GetNegotiationRequest | pb.GetStandingRequest | pb.DiffNegotiationRequest
 
+_NOW = pb.AsOf()
 _IS_BASIC: Mapping[int, bool] = {
     pb.NEGOTIATION_VIEW_UNSPECIFIED: False,
     pb.NEGOTIATION_VIEW_FULL: False,
@@ -34,57 +38,84 @@ class NegotiationServicer:
 
     def __init__(
         self,
-        negotiations: Negotiations,
+        cuts: Cuts,
         latest: Latest,
         catalogue: Catalogue,
         threads: Executor,
     ) -> None:
         """Read from these: on these threads what may wait for the store."""
-        self._negotiations = negotiations
+        self._cuts = cuts
         self._latest = latest
         self._catalogue = catalogue
         self._threads = threads
 
     async def GetNegotiation(self, request: pb.GetNegotiationRequest, call: Call) -> bytes:
         """The state of a negotiation at a point."""
-        if not request.HasField("as_of"):
+        if self._is_plain(request, call):
             known = self._latest.known(request.name, _IS_BASIC.get(request.view))
             if known is not None:
                 return known
-        return await self._apart(lambda: self._state(request))
+        return await self._apart(lambda: self._state(request, call.caller))
 
     async def ListNegotiations(self, request: pb.ListNegotiationsRequest, call: Call) -> bytes:
         """A page of the negotiations on the record."""
-        return await self._apart(lambda: self._catalogue.page(request).SerializeToString())
+        return await self._apart(lambda: self._list(request, call.caller).SerializeToString())
 
     async def GetStanding(self, request: pb.GetStandingRequest, call: Call) -> bytes:
         """Where a negotiation stands at a point."""
-        if not request.HasField("as_of"):
+        if self._is_plain(request, call):
             known = self._latest.known(request.name, request.on_date or _today())
             if known is not None:
                 return known
-        return await self._apart(lambda: self._standing(request))
+        return await self._apart(lambda: self._standing(request, call.caller))
 
     async def DiffNegotiation(self, request: pb.DiffNegotiationRequest, call: Call) -> bytes:
         """What changed between two points."""
-        return await self._apart(lambda: self._diff(request))
+        return await self._apart(lambda: self._diff(request, call.caller))
+
+    def _is_plain(
+        self, request: pb.GetNegotiationRequest | pb.GetStandingRequest, call: Call
+    ) -> bool:
+        """Whether the latest state is asked for, whole, by somebody who surely sees it so."""
+        if request.HasField("as_of") or request.as_seen_by:
+            return False
+        return self._cuts.sights.surely_all(request.name, call.caller)
 
     async def _apart(self, read: Callable[[], _Answer]) -> _Answer:
         """Do what may block on a thread of its own."""
         return await asyncio.get_running_loop().run_in_executor(self._threads, read)
 
-    def _state(self, request: pb.GetNegotiationRequest) -> bytes:
+    def _state(self, request: pb.GetNegotiationRequest, caller: str) -> bytes:
         query.check_enum(request, "view")
         is_basic = _IS_BASIC[request.view]
-        if request.as_of != pb.AsOf():
-            return _state_bytes(self._read(request.name, request.as_of, "as_of"), is_basic=is_basic)
+        id_, view = self._view(request, caller)
+        if request.as_of != pb.AsOf() or not view.sight.whole:
+            reading = self._read(id_, request.as_of, "as_of", view)
+            return _state_bytes(reading, is_basic=is_basic)
         return self._latest.answer(
-            shape.check_name(request.name, "name"),
+            id_,
             is_basic,
             lambda negotiation: _state_bytes(_reading(negotiation), is_basic=is_basic),
         )
 
-    def _standing(self, request: pb.GetStandingRequest) -> bytes:
+    def _list(
+        self, request: pb.ListNegotiationsRequest, caller: str
+    ) -> pb.ListNegotiationsResponse:
+        policy = self._cuts.sights.policy
+        views.check_may_list(policy, caller)
+        if policy.audits(caller):
+            return self._catalogue.page(request)
+
+        def seen(id_: str) -> pb.Negotiation | None:
+            try:
+                return self._cuts.read(id_, _NOW, self._cuts.sights.of(id_, caller)).state
+            except Refusal:
+                return None
+
+        principal = None if policy.lets(caller, policy.public) else caller
+        return self._catalogue.page_of(request, principal, seen)
+
+    def _standing(self, request: pb.GetStandingRequest, caller: str) -> bytes:
         query.check_as_of(request.as_of, "as_of")
         on_date = request.on_date or _day(request.as_of)
         try:
@@ -99,18 +130,20 @@ class NegotiationServicer:
             )
             return response.SerializeToString()
 
-        if request.as_of != pb.AsOf():
-            return answer(self._read(request.name, request.as_of, "as_of"))
+        id_, view = self._view(request, caller)
+        if request.as_of != pb.AsOf() or not view.sight.whole:
+            return answer(self._read(id_, request.as_of, "as_of", view))
         return self._latest.answer(
-            shape.check_name(request.name, "name"),
+            id_,
             on_date,
             lambda negotiation: answer(_reading(negotiation)),
         )
 
-    def _diff(self, request: pb.DiffNegotiationRequest) -> bytes:
+    def _diff(self, request: pb.DiffNegotiationRequest, caller: str) -> bytes:
+        id_, view = self._view(request, caller)
         begin = getattr(request, "from") if request.HasField("from") else pb.AsOf(version=0)
-        before = self._read(request.name, begin, "from")
-        after = self._read(request.name, request.to, "to")
+        before = self._read(id_, begin, "from", view)
+        after = self._read(id_, request.to, "to", view)
         response = pb.DiffNegotiationResponse(
             changes=diff(before.state, after.state),
             reversals=reversals(after.state, before.state),
@@ -121,11 +154,15 @@ class NegotiationServicer:
             response.possible_changes.extend(diff(after.state, after.possibly))
         return response.SerializeToString()
 
-    def _read(self, name: str, as_of: pb.AsOf, field: str) -> Reading:
-        id_ = shape.check_name(name, "name")
+    def _view(self, request: _Read, caller: str) -> tuple[str, View]:
+        """The id of the negotiation that is read, and what the caller is to see of it."""
+        id_ = shape.check_name(request.name, "name")
+        return id_, self._cuts.sights.of(id_, caller, request.as_seen_by)
+
+    def _read(self, id_: str, as_of: pb.AsOf, field: str, view: View) -> Reading:
         query.check_as_of(as_of, field)
         try:
-            return self._negotiations.read(id_, as_of)
+            return self._cuts.read(id_, as_of, view)
         except Refusal as refusal:
             raise refusal.under(field) if refusal.field else refusal from None
 

@@ -79,7 +79,7 @@ class PrivacyServicer:
             roles = views.roles_of(negotiation.state.principals, caller, now)
         if roles.custodian or self._policy.lets(caller, self._policy.privacy):
             return
-        if views.sight_of(roles, caller, self._policy) == views.NOTHING:
+        if views.sight_of(roles, caller, self._policy) in {views.NOTHING, views.PUBLIC}:
             not_found(id_)
         refuse(
             pb.ERROR_REASON_ROLE_NOT_SUFFICIENT,

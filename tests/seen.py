@@ -1,0 +1,166 @@
+"""A record in memory and all that can be read of it, by whoever is told to call."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from typing import Any
+
+from google.protobuf.message import Message
+
+from pourparler import v1 as pb
+from pourparler.contract import is_repeated
+from pourparler_service.catalogue import Catalogue
+from pourparler_service.cuts import Cuts
+from pourparler_service.feed import Commits, Feed, Pages
+from pourparler_service.guard import Call
+from pourparler_service.keys import Signer, make_key
+from pourparler_service.latest import Latest
+from pourparler_service.log import Log
+from pourparler_service.negotiations import Negotiations
+from pourparler_service.refusal import Refusal, Violation
+from pourparler_service.sealing import seal, topic
+from pourparler_service.servicers.audit import AuditServicer, Following
+from pourparler_service.servicers.negotiation import NegotiationServicer
+from pourparler_service.sights import Sights
+from pourparler_service.store import Store, Stored, open_store
+from pourparler_service.tokens import Tokens
+from pourparler_service.views import Policy
+
+SIGNER = Signer([make_key("example.org/record")])
+
+Answer = Sequence[Message] | tuple[Violation, ...]
+"""The messages of an answer, or what is wrong."""
+
+
+def stored(entries: Iterable[pb.Entry]) -> list[Stored]:
+    """Entries as they are stored, each with the same salts every time."""
+    return [
+        Stored(
+            one.header.negotiation,
+            one.header.version,
+            topic(one.facts),
+            seal(
+                one.header.negotiation,
+                one.header.version,
+                one.header.record_time,
+                one.facts,
+                one.words,
+                salt=bytes,
+            ),
+        )
+        for one in entries
+    ]
+
+
+class Readers:
+    """The services that read a record."""
+
+    def __init__(self, store: Store, policy: Policy, threads: ThreadPoolExecutor) -> None:
+        tokens = Tokens(b"secret", "log")
+        negotiations = Negotiations(store)
+        sights = Sights(store, policy)
+        cuts = Cuts(store, negotiations, sights)
+        log = Log(store, negotiations, SIGNER)
+        catalogue = Catalogue(store, None, tokens=tokens, log_id="log")
+        commits = Commits()
+        feed = Feed(store, log, tokens, sights)
+        following = Following(feed, Pages(feed, commits, threads), commits, threads, 0.01)
+        self.negotiations = NegotiationServicer(
+            cuts, Latest(store, negotiations), catalogue, threads
+        )
+        self.audits = AuditServicer(cuts, log, threads, following)
+        self.sights = sights
+
+    def ask(self, caller: str, request: Message) -> Answer:
+        """What a caller is answered, as messages; of a follow, up to where it has caught up."""
+        return _RUNNER(self._answer(caller, request))
+
+    async def _answer(self, caller: str, request: Message) -> Answer:
+        call = Call(caller, None)
+        try:
+            if isinstance(request, pb.ReplayRequest):
+                return await _received(self.audits.Replay(request, call), follow=request.follow)
+            answer = await self._method(request)(request, call)
+        except Refusal as refusal:
+            return refusal.violations
+        if isinstance(answer, bytes):
+            return [_ANSWERS[type(request)].FromString(answer)]
+        return [answer]
+
+    def _method(self, request: Message) -> Callable[[Any, Call], Awaitable[Any]]:
+        name = str(request.DESCRIPTOR.name).removesuffix("Request")
+        method: Callable[[Any, Call], Awaitable[Any]] = getattr(
+            self.audits if hasattr(self.audits, name) else self.negotiations, name
+        )
+        return method
+
+
+_ANSWERS: dict[type[Message], type[Message]] = {
+    pb.GetNegotiationRequest: pb.GetNegotiationResponse,
+    pb.GetStandingRequest: pb.GetStandingResponse,
+    pb.DiffNegotiationRequest: pb.DiffNegotiationResponse,
+    pb.ListNegotiationsRequest: pb.ListNegotiationsResponse,
+}
+
+
+async def _received(answers: Any, *, follow: bool) -> list[Message]:
+    messages: list[Message] = []
+    async for data in answers:
+        message = pb.ReplayResponse.FromString(data)
+        messages.append(message)
+        if follow and message.HasField("caught_up"):
+            break
+    await answers.aclose()
+    return messages
+
+
+_LOOP = asyncio.new_event_loop()
+_RUNNER = _LOOP.run_until_complete
+
+
+@contextmanager
+def readers(records: Sequence[Stored], policy: Policy | None = None) -> Iterator[Readers]:
+    """Those who read these records, while the block lasts."""
+
+    async def made(store: Store, threads: ThreadPoolExecutor) -> Readers:
+        return Readers(store, policy or Policy(), threads)
+
+    store = open_store(None, {})
+    store.append(records)
+    with ThreadPoolExecutor(1) as threads:
+        yield _RUNNER(made(store, threads))
+    store.close()
+
+
+def told(answer: Answer) -> Answer:
+    """An answer without what is made of salted digests: these, roots, proofs, signatures; and now.
+
+    Of a checkpoint the origin and the size are left.
+    """
+    for one in answer:
+        if isinstance(one, Message):
+            _strip(one)
+    return answer
+
+
+_DIGESTED = {"section_digests", "tlog_proof", "hashes", "time"}
+
+
+def _strip(message: Message) -> None:
+    for field, value in message.ListFields():
+        if field.name in _DIGESTED:
+            message.ClearField(field.name)
+        elif field.name == "checkpoint":
+            setattr(message, field.name, "\n".join(value.splitlines()[:2]))
+        elif field.name == "header" and isinstance(value, bytes):
+            header = pb.EntryHeader.FromString(value)
+            _strip(header)
+            setattr(message, field.name, header.SerializeToString(deterministic=True))
+        elif isinstance(value, Message):
+            _strip(value)
+        elif is_repeated(field) and field.message_type is not None:
+            of_map = field.message_type.GetOptions().map_entry
+            for one in value.values() if of_map else value:
+                if isinstance(one, Message):
+                    _strip(one)

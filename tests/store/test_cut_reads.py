@@ -1,0 +1,345 @@
+"""Whoever does not see an entry is answered as if it said anything else.
+
+For every read, every viewer, any history: but for the salted digests, and what follows from them.
+"""
+
+import logging
+from collections.abc import Iterable, Iterator, Sequence
+from random import Random
+from typing import Any
+
+import pytest
+from google.protobuf.message import Message
+from google.protobuf.timestamp_pb2 import Timestamp
+from hypothesis import HealthCheck, settings
+from hypothesis import given as having
+from hypothesis import strategies as st
+
+from pourparler import v1 as pb
+from pourparler.contract import ENTRY_TYPES
+from pourparler.fold import ACCESS
+from pourparler_service import views
+from pourparler_service.access import ANONYMOUS
+from pourparler_service.refusal import name_of
+from pourparler_service.views import NOTHING, PUBLIC, Audience, Policy, Sight
+from tests import given, histories
+from tests.given import BEGAN, RECORDER_ONLY, granted
+from tests.seen import Answer, Readers, readers, stored, told
+
+NAME = f"negotiations/{given.NEGOTIATION}"
+MARK = "xyzzy"
+POLICY = Policy(public=["reader"])
+# What decides who sees what stays as it is, but for its words.
+TELLING = ACCESS | {"negotiation_opened", "entry_disclosed", "entry_corrected"}
+
+
+def peopled(entries: Sequence[pb.Entry], random: Random) -> list[pb.Entry]:
+    """A history of which more is hidden, and to which some have access."""
+    result = [pb.Entry.FromString(one.SerializeToString()) for one in entries]
+    known = sorted({one.facts.participant_joined.participant_id for one in entries} - {""})
+    for one in result:
+        if one.facts.WhichOneof("event") not in TELLING and random.random() < 0.5:
+            audience = random.sample(known, random.randint(1, len(known)))
+            hidden = random.choice([RECORDER_ONLY, given.restricted(*audience), given.PUBLIC])
+            one.facts.visibility.CopyFrom(hidden)
+    grants = [granted(f"party of {who}", pb.ACCESS_ROLE_PARTY, who) for who in known[:2]]
+    grants.append(granted("mediator", pb.ACCESS_ROLE_MEDIATOR, known[0]))
+    for grant in grants:
+        result.append(given.recorded(len(result) + 1, grant))
+    return result
+
+
+def audience_of(entries: Iterable[pb.Entry]) -> Audience:
+    audience = Audience()
+    for one in entries:
+        audience.take(one.header, one.facts)
+    return audience
+
+
+def otherwise(entries: Sequence[pb.Entry], sight: Sight, random: Random) -> list[pb.Entry]:
+    """The same history, but that what this sight does not see says something else."""
+    sees = audience_of(entries).seen(sight)
+    result = []
+    for one in entries:
+        other = pb.Entry.FromString(one.SerializeToString())
+        if not sees(one.header.version):
+            other.words.Clear()
+            other.words.text = MARK * random.choice([1, 100, 60_000])
+            if one.facts.WhichOneof("event") not in TELLING:
+                other.facts.CopyFrom(
+                    pb.Facts(
+                        request_id=MARK,
+                        recorded_by=MARK,
+                        occurred=given.date(random.choice(["2024", "2026-01-01"])),
+                        provenance=pb.Provenance(basis=pb.BASIS_REPORTED),
+                        visibility=one.facts.visibility,
+                        session_id=MARK,
+                        statement_recorded=pb.StatementRecorded(
+                            statement_id=f"{MARK}-{one.header.version}",
+                            speakers=sorted(random.sample(["pa-1", "pa-2", MARK], 2)),
+                            topic_ids=["to-1"],
+                        ),
+                    )
+                )
+        result.append(other)
+    return result
+
+
+def reads(last: int, seen_by: str = "") -> Iterator[Message]:
+    """All that can be asked of a negotiation."""
+    half = max(last // 2, 1)
+    points = [
+        pb.AsOf(),
+        pb.AsOf(version=half),
+        pb.AsOf(version=last + 1),
+        pb.AsOf(record_time=Timestamp(seconds=BEGAN + 60 * half)),
+        pb.AsOf(occur_date="2025"),
+        pb.AsOf(version=half, occur_date="2026-01-01"),
+    ]
+    for as_of in points:
+        yield pb.GetNegotiationRequest(name=NAME, as_of=as_of, as_seen_by=seen_by)
+        yield pb.GetStandingRequest(name=NAME, as_of=as_of, on_date="2026-06", as_seen_by=seen_by)
+        yield pb.DiffNegotiationRequest(name=NAME, to=as_of, as_seen_by=seen_by)
+        yield pb.ReplayRequest(name=NAME, as_of=as_of, as_seen_by=seen_by)
+    basic = pb.NEGOTIATION_VIEW_BASIC
+    yield pb.GetNegotiationRequest(name=NAME, view=basic, as_seen_by=seen_by)
+    filters: list[dict[str, object]] = [
+        {"after_version": half},
+        {"limit": 3},
+        {"reverse": True, "limit": 5},
+        {"entry_types": ["statement_recorded", "entry_corrected"]},
+        {"bases": [pb.BASIS_REPORTED]},
+        {"participant_ids": ["pa-1", "pa-2"]},
+        {"participant_ids": ["pa-1"], "limit": 2},
+        {"topic_ids": ["to-1"]},
+        {"follow": True},
+        {"follow": True, "participant_ids": ["pa-2"]},
+    ]
+    for chosen in filters:
+        yield pb.ReplayRequest(name=NAME, as_seen_by=seen_by, **chosen)  # type: ignore[arg-type]
+    if seen_by:
+        return
+    yield pb.ReplayRequest(name="negotiations/-")
+    yield pb.ReplayRequest(name="negotiations/-", participant_ids=["pa-1"], follow=True)
+    yield pb.GetCheckpointRequest(name=NAME)
+    yield pb.GetCheckpointRequest(name=NAME, version=half)
+    for version in (half, last, last + 1):
+        yield pb.GetInclusionProofRequest(name=NAME, version=version)
+    yield pb.GetConsistencyProofRequest(name=NAME, from_version=half)
+    yield pb.ListNegotiationsRequest()
+    yield pb.ListNegotiationsRequest(page_size=1, title_contains="title")
+    yield pb.ListNegotiationsRequest(statuses=[pb.NEGOTIATION_STATUS_OPEN])
+    yield pb.ListNegotiationsRequest(participant_id="pa-1")
+
+
+VIEWERS = ["party of pa-1", "party of pa-2", "mediator", "reader", "stranger", "one"]
+
+
+def sight(entries: Sequence[pb.Entry], viewer: str, seen_by: str = "") -> Sight:
+    now = Timestamp()
+    now.GetCurrentTime()
+    roles = views.roles_of(audience_of(entries).principals, viewer, now)
+    known = views.sight_of(roles, viewer, POLICY)
+    return known.within(views.of_participants([seen_by])) if seen_by else known
+
+
+def said(answer: Answer) -> str:
+    """All that an answer says, as text."""
+    return "".join(map(str, answer))
+
+
+@having(histories.steps(40), st.integers(0, 2**32 - 1))
+@settings(
+    max_examples=25,
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+)
+def test_the_answers_are_the_same_whatever_is_hidden(
+    caplog: pytest.LogCaptureFixture, seeds: list[int], seed: int
+) -> None:
+    random = Random(seed)  # noqa: S311 - dice, not secrets
+    entries = histories.history(seeds)
+    if not any(one.facts.HasField("participant_joined") for one in entries):
+        return
+    entries = peopled(entries, random)
+    viewer, seen_by = random.choice(
+        [*((one, "") for one in VIEWERS), (ANONYMOUS, "pa-1"), ("mediator", "pa-2")]
+    )
+    others = otherwise(entries, sight(entries, viewer, seen_by), random)
+
+    with (
+        caplog.at_level(logging.DEBUG),
+        readers(stored(entries), POLICY) as one,
+        readers(stored(others), POLICY) as other,
+    ):
+        for request in reads(len(entries), seen_by):
+            answer, twin = (told(each.ask(viewer, request)) for each in (one, other))
+            assert answer == twin, request
+            assert MARK not in said(twin), request
+    assert MARK not in caplog.text
+
+
+def talks() -> list[pb.Entry]:
+    return given.history(
+        given.opened(),
+        given.joined("acme"),
+        given.joined("bolt"),
+        given.said("loud", "acme", visibility=given.PUBLIC),
+        given.said("open", "acme"),
+        given.said("aside", "acme", visibility=given.restricted("acme")),
+        given.said("note", "acme", visibility=RECORDER_ONLY),
+        granted("ann", pb.ACCESS_ROLE_PARTY, "acme"),
+        granted("bob", pb.ACCESS_ROLE_PARTY, "bolt"),
+        granted("mia", pb.ACCESS_ROLE_MEDIATOR),
+        granted("aud", pb.ACCESS_ROLE_AUDITOR),
+    )
+
+
+@pytest.fixture(name="reading", scope="module")
+def _reading() -> Iterator[Readers]:
+    with readers(stored(talks()), POLICY) as reading:
+        yield reading
+
+
+def statements(reading: Readers, viewer: str, seen_by: str = "") -> list[str]:
+    (answer,) = reading.ask(viewer, pb.GetNegotiationRequest(name=NAME, as_seen_by=seen_by))
+    assert isinstance(answer, pb.GetNegotiationResponse)
+    return sorted(answer.negotiation.statements)
+
+
+@pytest.mark.parametrize(
+    ("viewer", "seen_by", "wanted"),
+    [
+        (ANONYMOUS, "", ["aside", "loud", "note", "open"]),
+        ("aud", "", ["aside", "loud", "note", "open"]),
+        ("ann", "", ["aside", "loud", "open"]),
+        ("bob", "", ["loud", "open"]),
+        ("mia", "", ["loud", "open"]),
+        ("reader", "", ["loud"]),
+        (ANONYMOUS, "bolt", ["loud", "open"]),
+        ("aud", "acme", ["aside", "loud", "open"]),
+        ("mia", "acme", ["loud", "open"]),
+    ],
+)
+def test_each_sees_what_is_theirs_to_see(
+    reading: Readers, viewer: str, seen_by: str, wanted: list[str]
+) -> None:
+    assert statements(reading, viewer, seen_by) == wanted
+
+
+def test_what_is_withheld_comes_as_its_header_and_still_verifies(reading: Readers) -> None:
+    whole = [
+        record
+        for one in reading.ask(ANONYMOUS, pb.ReplayRequest(name=NAME))
+        for record in pb.Records.FromString(one.SerializeToString()).records  # type: ignore[union-attr]
+    ]
+    cut = [
+        record
+        for one in reading.ask("bob", pb.ReplayRequest(name=NAME))
+        for record in pb.Records.FromString(one.SerializeToString()).records  # type: ignore[union-attr]
+    ]
+
+    assert [one.header for one in cut] == [one.header for one in whole]
+    withheld = [place for place, one in enumerate(cut, 1) if not one.facts]
+    assert withheld == [6, 7, 8, 9, 10, 11]
+    assert all(cut[place - 1] == pb.Record(header=whole[place - 1].header) for place in withheld)
+    assert all(one == other for one, other in zip(cut, whole, strict=True) if one.facts)
+
+
+@pytest.mark.parametrize("viewer", ["stranger", "two"])
+def test_what_is_not_seen_at_all_is_as_what_is_not_there(reading: Readers, viewer: str) -> None:
+    for request in reads(11):
+        if getattr(request, "name", "negotiations/-").endswith("-"):
+            continue
+        missing: Any = type(request)()
+        missing.CopyFrom(request)
+        missing.name = "negotiations/missing"
+
+        (denied,), (absent,) = reading.ask(viewer, request), reading.ask(viewer, missing)
+
+        assert str(denied).replace(given.NEGOTIATION, "missing") == str(absent)
+
+
+def test_nothing_of_it_is_in_a_list_or_among_all(reading: Readers) -> None:
+    (listed,) = reading.ask("stranger", pb.ListNegotiationsRequest())
+    (complete,) = reading.ask("stranger", pb.ReplayRequest(name="negotiations/-"))
+
+    assert isinstance(listed, pb.ListNegotiationsResponse)
+    assert listed == pb.ListNegotiationsResponse()
+    assert isinstance(complete, pb.ReplayResponse)
+    assert complete.complete == pb.ReplayComplete()
+
+
+def test_a_list_has_what_one_takes_part_in_as_one_sees_it(reading: Readers) -> None:
+    (listed,) = reading.ask("bob", pb.ListNegotiationsRequest(participant_id="bolt"))
+
+    assert isinstance(listed, pb.ListNegotiationsResponse)
+    (row,) = listed.negotiations
+    assert (row.name, row.version, list(row.parties)) == (NAME, 11, ["acme", "bolt"])
+
+
+@pytest.mark.parametrize(
+    ("viewer", "seen_by", "reason"),
+    [
+        ("ann", "acme", "ROLE_NOT_SUFFICIENT"),
+        ("reader", "acme", "ROLE_NOT_SUFFICIENT"),
+        ("stranger", "acme", "NEGOTIATION_NOT_FOUND"),
+        (ANONYMOUS, "nobody", "PART_NOT_FOUND"),
+        (ANONYMOUS, "No id", "ID_INVALID"),
+    ],
+)
+def test_a_view_of_another_one_is_not_for_everybody(
+    reading: Readers, viewer: str, seen_by: str, reason: str
+) -> None:
+    for request in reads(11, seen_by):
+        (violation, *_) = reading.ask(viewer, request)
+
+        assert not isinstance(violation, Message)
+        assert name_of(violation.reason) == reason
+
+
+def test_over_all_there_is_no_view_of_a_participant(reading: Readers) -> None:
+    request = pb.ReplayRequest(name="negotiations/-", as_seen_by="acme")
+
+    (violation,) = reading.ask(ANONYMOUS, request)
+
+    assert not isinstance(violation, Message)
+    assert violation.field == "as_seen_by"
+
+
+def test_who_loses_access_sees_nothing_from_then_on() -> None:
+    entries = given.history(*map(_drafted, talks()), given.revoked("bob"))
+
+    with readers(stored(entries), POLICY) as reading:
+        (violation,) = reading.ask("bob", pb.GetNegotiationRequest(name=NAME))
+
+    assert not isinstance(violation, Message)
+    assert name_of(violation.reason) == "NEGOTIATION_NOT_FOUND"
+
+
+def _drafted(entry: pb.Entry) -> pb.Draft:
+    return pb.Draft(facts=entry.facts, words=entry.words)
+
+
+def test_what_is_disclosed_is_seen_in_the_latest_and_not_before() -> None:
+    disclosure = given.draft(
+        pb.EntryDisclosed(target_version=6, disclosed_to=given.PARTIES), visibility=RECORDER_ONLY
+    )
+    entries = given.history(*map(_drafted, talks()), disclosure)
+
+    with readers(stored(entries), POLICY) as reading:
+        assert statements(reading, "bob") == ["aside", "loud", "open"]
+        (before,) = reading.ask(
+            "bob", pb.GetNegotiationRequest(name=NAME, as_of=pb.AsOf(version=11))
+        )
+
+    assert isinstance(before, pb.GetNegotiationResponse)
+    assert sorted(before.negotiation.statements) == ["loud", "open"]
+
+
+def test_there_is_a_sight_for_every_viewer() -> None:
+    entries = talks()
+
+    assert sight(entries, "stranger") == NOTHING
+    assert sight(entries, "reader") == PUBLIC
+    assert set(ENTRY_TYPES) >= TELLING
