@@ -95,14 +95,15 @@ def entries(file: BinaryIO) -> Iterator[pb.Entry]:
 
 
 @contextlib.contextmanager
-def fresh(path: Path) -> Iterator[BinaryIO]:
+def fresh(path: Path, what: str = "bundle", *, text: bool = False) -> Iterator[BinaryIO]:
     """A new file to be written, that is gone again if it does not come to its end.
 
-    No file is written over: an older bundle may be all that shows what the record once was.
+    No file is written over: an older bundle may be all that shows what the record once was. Only
+    what is text is written to a terminal.
     """
     if path == STDOUT:
-        if sys.stdout.isatty():
-            raise click.UsageError("A bundle is not text for a terminal: say -o FILE, or a pipe.")
+        if sys.stdout.isatty() and not text:
+            raise click.UsageError(f"A {what} is not text for a terminal: say -o FILE, or a pipe.")
         yield sys.stdout.buffer
         sys.stdout.buffer.flush()
         return
@@ -110,7 +111,7 @@ def fresh(path: Path) -> Iterator[BinaryIO]:
         file = path.open("xb")
     except FileExistsError:
         raise click.ClickException(
-            f"There is a file {harmless(str(path))} already: a bundle is never written over."
+            f"There is a file {harmless(str(path))} already: a {what} is never written over."
         ) from None
     except OSError as error:
         raise _unwritable(path, error) from error
@@ -149,9 +150,15 @@ def unknown(shown: Iterator[pb.Entry]) -> list[str]:
 
 
 def told(
-    page: Page, path: Path, count: int, only: Selection | None = None, *, as_json: bool
+    page: Page,
+    path: Path,
+    count: int,
+    only: Selection | None = None,
+    *,
+    as_json: bool,
+    proves: bool = True,
 ) -> None:
-    """Tell what was exported, unless the bundle itself went where that would go.
+    """Tell what was exported, unless the file itself went where that would go.
 
     What is shown without something that bears on it is told in any case.
     """
@@ -172,7 +179,7 @@ def told(
     told_count = wording.count(count, "entry", "entries")
     shown = f", {len(only.versions):,} of them to be read," if only is not None else ""
     page.line(f"Exported {told_count}{shown} to {harmless(str(path))}, {size:,} bytes.")
-    if not page.plain:
+    if proves and not page.plain:
         page.line("Anybody who has the key can check it: pourparler verify FILE --key VKEY", "dim")
 
 

@@ -21,6 +21,7 @@ from pourparler.cli import (
     asking,
     auditing,
     bundling,
+    converting,
     demonstrating,
     drafting,
     erasing,
@@ -42,6 +43,7 @@ from pourparler.cli.wording import Names
 from pourparler.contract import ENTRY_TYPES
 from pourparler.diff import diff as changes_between
 from pourparler.errors import PourparlerError
+from pourparler.formats import WRITERS
 from pourparler.selection import Selection
 from pourparler.values import choice
 
@@ -547,22 +549,60 @@ def audit(
     metavar="VERSIONS",
     help="Only these can be read, such as 3,7-9; of all others there is the header alone.",
 )
+@click.option(
+    "--format",
+    "form",
+    type=click.Choice(converting.OUT),
+    default=converting.BUNDLE,
+    show_default=True,
+    help="In which format: see docs/formats.md.",
+)
+@click.option(
+    "--bundle",
+    "bundled",
+    type=click.File("rb"),
+    metavar="FILE",
+    help="Read the record from a bundle, and ask no service.",
+)
 @asking.json_option
-def export(negotiation: str, output: Path, only: Selection | None, *, as_json: bool) -> None:
+def export(
+    negotiation: str,
+    output: Path,
+    only: Selection | None,
+    form: str,
+    bundled: BinaryIO | None,
+    *,
+    as_json: bool,
+) -> None:
     """Write the whole record of a negotiation to one file, a bundle that proves what it is.
 
     Every entry is in it as it is stored, with the signed checkpoint: see docs/format.md. Whether it
     is sound, `pourparler verify` tells. With --only, what the chosen entries are shown without is
-    told: what they name, and what corrects them. See docs/auditing.md.
+    told: what they name, and what corrects them. See docs/auditing.md. In another --format it is
+    for other tools, and proves nothing: see docs/formats.md.
     """
-    client = asking.client()
-    with (
-        bundling.refusing(),
-        bundling.fresh(output) as file,
-        auditing.progress("exporting") as progress,
-    ):
-        count = client.export(negotiation, file, only=only, progress=progress)
-    bundling.told(_page(), output, count, only, as_json=as_json)
+    if form == converting.BUNDLE:
+        if bundled is not None:
+            raise click.UsageError("Of a bundle, say the --format that it is to be written in.")
+        client = asking.client()
+        with (
+            bundling.refusing(),
+            bundling.fresh(output) as file,
+            auditing.progress("exporting") as progress,
+        ):
+            count = client.export(negotiation, file, only=only, progress=progress)
+        bundling.told(_page(), output, count, only, as_json=as_json)
+        return
+    if only is not None:
+        raise click.UsageError("--only is for a bundle: write one, and that in a --format.")
+    with bundling.refusing():
+        if bundled is not None:
+            entries, origin = converting.of_bundle(bundled, negotiation)
+        else:
+            entries, origin = converting.of_service(asking.client(), negotiation)
+        with bundling.fresh(output, f"{form} file", text=converting.is_text(form)) as file:
+            count = WRITERS[form](file, entries, origin)
+    bundling.told(_page(), output, count, as_json=as_json, proves=False)
 
 
 @pourparler.command()
@@ -654,21 +694,36 @@ def verify(
     multiple=True,
     help="Of a bundle: what the service that it is from signs with, had from elsewhere.",
 )
+@click.option(
+    "--format",
+    "form",
+    type=click.Choice(converting.IN),
+    help="In which format it is; else as its name ends, else jsonl.",
+)
+@click.option(
+    "--mapping",
+    type=click.File("rb"),
+    metavar="FILE",
+    help="Of a table of others: how its rows make drafts, see docs/formats.md.",
+)
 @click.option("--keep-going", is_flag=True, help="Go on after a refusal.")
 @asking.json_option
 def import_(
     file: BinaryIO,
     negotiation: str,
     keys: tuple[VerifierKey, ...],
+    form: str | None,
+    mapping: BinaryIO | None,
     *,
     keep_going: bool,
     as_json: bool,
 ) -> int:
     """Put a file of drafts on the record, or take a bundle as a copy: see docs/import.md.
 
-    Drafts stand one to a line. Repeating it doubles nothing: what is recorded already is found
-    again. Refused lines are told as FILE:LINE: REASON: text (field). A bundle is what `pourparler
-    export` wrote; the copy is only read, and still proves itself with the key of the original.
+    Drafts stand one to a line, or in another --format: see docs/formats.md. Repeating it doubles
+    nothing: what is recorded already is found again. Refused lines are told as FILE:LINE: REASON:
+    text (field). A bundle is what `pourparler export` wrote; the copy is only read, and still
+    proves itself with the key of the original.
     """
     if bundling.is_bundle(file):
         if not keys:
@@ -677,6 +732,8 @@ def import_(
             )
         if negotiation or keep_going:
             raise click.UsageError("--negotiation and --keep-going are for drafts, not a bundle.")
+        if form or mapping:
+            raise click.UsageError("--format and --mapping are for drafts, and this is a bundle.")
         copied = asking.client().copy(file, keys=keys)
         if as_json:
             _print_json(copied)
@@ -685,6 +742,7 @@ def import_(
         return 0
     if keys:
         raise click.UsageError("--key is for a bundle, and this is none.")
+    read = converting.reader(form, mapping, file)
     client = asking.client()
 
     class _Recorder:
@@ -703,7 +761,7 @@ def import_(
             keep_going=keep_going,
             refused=reporter.refused,
             progress=reporter.progress,
-        ).run(file)
+        ).run(file, read)
     return reporter.conclude(summary, as_json=as_json)
 
 

@@ -1,7 +1,6 @@
 """Puts a file of drafts on the record, line by line, and doubles nothing when repeated."""
 
 import hashlib
-import json
 import math
 import threading
 import time
@@ -19,10 +18,16 @@ from pourparler.errors import (
     PourparlerError,
     Unavailable,
 )
+from pourparler.formats.reading import (
+    LONGEST,
+    BadLineError,
+    Read,
+    draft_of,
+    entry_of,
+    loaded,
+    numbered,
+)
 from pourparler.values import negotiation_name
-
-LONGEST = 4 << 20
-"""The longest line, in bytes: several times the largest request of a service."""
 
 _IN_VAIN = "EARLIER_NOT_RECORDED"
 
@@ -35,10 +40,6 @@ class Recorder(Protocol):
 
     def record(self, negotiation: str, draft: pb.Draft, request_id: str) -> Future[pb.Receipt]:
         """Put one draft on the record, after those before it; wait until there is room for it."""
-
-
-class BadLineError(ValueError):
-    """A line is not a draft."""
 
 
 class Line(NamedTuple):
@@ -76,13 +77,13 @@ def request_id(negotiation: str, number: int, line: bytes) -> str:
 
 
 def draft(line: bytes) -> tuple[str, pb.Draft]:
-    """What a line says: the negotiation, empty if it names none, and the draft."""
-    try:
-        said = json.loads(line)
-    except RecursionError:
-        raise BadLineError("The line is nested too deeply to be a draft.") from None
-    except ValueError as error:
-        raise BadLineError(f"The line is not JSON: {error}.") from None
+    """What a line says: the negotiation, empty if it names none, and the draft.
+
+    A line with a header is an entry that was exported: what is the service's own is not kept.
+    """
+    said = loaded(line, "The line")
+    if isinstance(said, dict) and "header" in said:
+        return draft_of(entry_of(said))
     negotiation = said.pop("negotiation", "") if isinstance(said, dict) else ""
     if not isinstance(negotiation, str):
         raise BadLineError("The member negotiation has to be text, such as negotiations/my-talks.")
@@ -90,21 +91,6 @@ def draft(line: bytes) -> tuple[str, pb.Draft]:
         return negotiation, parsed(said)
     except ValueError as error:
         raise BadLineError(f"The line is not a draft: {error}.") from None
-
-
-def numbered(source: BinaryIO) -> Iterator[tuple[int, bytes, int]]:
-    """The lines of a file without their ends, with their numbers and where in the file they end.
-
-    Of a line that is too long only its beginning is kept, which tells that it is.
-    """
-    number = reached = 0
-    while line := source.readline(LONGEST + 1):
-        number += 1
-        reached += len(line)
-        kept = line.rstrip(b"\r\n")
-        while not line.endswith(b"\n") and (line := source.readline(LONGEST + 1)):
-            reached += len(line)
-        yield number, kept, reached
 
 
 class Import:
@@ -137,12 +123,14 @@ class Import:
         self._fault: BaseException | None = None
         self.summary = Summary()
 
-    def run(self, source: BinaryIO) -> Summary:
-        """Record the lines of a file; interrupted, finish what is under way and say so."""
+    def run(
+        self, source: BinaryIO, read: Callable[[BinaryIO], Iterator[Read]] = numbered
+    ) -> Summary:
+        """Record what is read of a file; interrupted, finish what is under way and say so."""
         began = time.monotonic()
         try:
-            for number, line, reached in numbered(source):
-                if line.strip():
+            for number, line, reached in read(source):
+                if isinstance(line, BadLineError) or line.strip():
                     self._take(number, line)
                 with self._change:
                     self._progress(self.summary, reached)
@@ -162,9 +150,11 @@ class Import:
         with self._change:
             self._change.wait_for(lambda: not self._under_way)
 
-    def _take(self, number: int, line: bytes) -> None:
+    def _take(self, number: int, line: bytes | BadLineError) -> None:
         """Try a line."""
         try:
+            if isinstance(line, BadLineError):
+                raise line
             name, said = self._addressed(line)
         except BadLineError as error:
             if not self._keep_going:

@@ -1,0 +1,79 @@
+"""Formats of others on the command line: which one is meant, and where its entries are from."""
+
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import BinaryIO
+
+import click
+from google.protobuf.message import DecodeError
+
+from pourparler import v1 as pb
+from pourparler.bundle import Bundle, BundleDamaged
+from pourparler.checkpoint import CheckpointError, parse_checkpoint, parse_note
+from pourparler.cli.safe import harmless
+from pourparler.client import Client
+from pourparler.errors import ServiceFault
+from pourparler.formats import READERS, WRITERS, mapping, rows
+from pourparler.formats.reading import Read
+
+BUNDLE = "bundle"
+"""The format that proves what it is, and the one that is meant if none is said."""
+
+OUT = (BUNDLE, *WRITERS)
+IN = tuple(READERS)
+
+_ENDINGS: Mapping[str, str] = {".csv": "csv"}
+_NO_TEXT = {BUNDLE}
+
+
+def is_text(form: str) -> bool:
+    """Whether a format can be looked at in a terminal."""
+    return form not in _NO_TEXT
+
+
+def of_service(client: Client, negotiation: str) -> tuple[Iterator[pb.Entry], str]:
+    """The entries of a negotiation as they come, and the origin of its log."""
+    try:
+        origin = parse_checkpoint(parse_note(client.checkpoint(negotiation)).text).origin
+    except CheckpointError as error:
+        message = f"The service gave no checkpoint that can be read: {error}."
+        raise ServiceFault(message) from error
+    return client.history(negotiation), origin
+
+
+def of_bundle(file: BinaryIO, negotiation: str) -> tuple[Iterator[pb.Entry], str]:
+    """The entries of a bundle as they are read, and the origin that it names; none is checked.
+
+    Raises BundleError, also while they are read.
+    """
+    bundle = Bundle(file)
+    name = bundle.header.negotiation
+    if negotiation.removeprefix("negotiations/") != name:
+        raise click.ClickException(f"The bundle is of {harmless(name)}, not of what was asked for.")
+    return _entries(bundle), bundle.header.origin
+
+
+def _entries(bundle: Bundle) -> Iterator[pb.Entry]:
+    for stored in bundle.records():
+        try:
+            yield pb.Entry.FromString(stored)
+        except DecodeError:
+            raise BundleDamaged(f"Record {bundle.count:,} of the bundle is no entry.") from None
+
+
+def reader(
+    form: str | None, mapped: BinaryIO | None, file: BinaryIO
+) -> Callable[[BinaryIO], Iterator[Read]]:
+    """How a file is read: as it was said, else as its name ends, else as lines of JSON."""
+    name = getattr(file, "name", "")
+    ending = Path(name).suffix.lower() if isinstance(name, str) else ""
+    form = form or _ENDINGS.get(ending, "jsonl")
+    if mapped is None:
+        return READERS[form]
+    if form != "csv":
+        raise click.UsageError("--mapping is for a table: say --format csv.")
+    try:
+        line_in = mapping.read(mapped)
+    except mapping.BadMappingError as error:
+        raise click.UsageError(str(error)) from error
+    return lambda table: rows.read(table, line_in)

@@ -1,0 +1,414 @@
+"""Records in the formats of others: what goes out comes in again, and what is none is refused."""
+
+import csv
+import io
+import json
+from collections.abc import Callable, Iterator
+from typing import Any, BinaryIO
+
+import pytest
+from hypothesis import given as any_
+from hypothesis import settings
+from hypothesis import strategies as st
+
+from pourparler import v1 as pb
+from pourparler.cli.importing import draft
+from pourparler.fold import fold
+from pourparler.formats import READERS, WRITERS, cloudevents, lines, mapping, rows, table
+from pourparler.formats.reading import LONGEST, BadLineError, Read
+from tests.bundled import sealed, talks
+from tests.histories import histories
+
+ORIGIN = "test.example/negotiations/talks"
+ENTRIES: dict[str, Callable[[BinaryIO], Iterator[pb.Entry]]] = {
+    "jsonl": lines.entries,
+    "csv": rows.entries,
+    "cloudevents": cloudevents.entries,
+}
+every_format = pytest.mark.parametrize("form", sorted(ENTRIES))
+
+
+def recorded() -> list[pb.Entry]:
+    """Entries as a service gives them out, sealed and with their salts."""
+    return [pb.Entry.FromString(one) for one in sealed(talks())]
+
+
+def written(form: str, entries: list[pb.Entry]) -> bytes:
+    file = io.BytesIO()
+
+    assert WRITERS[form](file, entries, ORIGIN) == len(entries)
+    return file.getvalue()
+
+
+def read(form: str, data: bytes) -> list[Read]:
+    return list(READERS[form](io.BytesIO(data)))
+
+
+def wrong(form: str, data: bytes) -> list[tuple[int, str]]:
+    return [(one.number, str(one.line)) for one in read(form, data) if _is_wrong(one)]
+
+
+def _is_wrong(one: Read) -> bool:
+    if isinstance(one.line, BadLineError):
+        return True
+    try:
+        draft(one.line)
+    except BadLineError as error:
+        raise AssertionError("what a reader gives is a draft") from error
+    return False
+
+
+@every_format
+def test_what_is_written_is_read_back_to_the_byte(form: str) -> None:
+    entries = recorded()
+
+    back = list(ENTRIES[form](io.BytesIO(written(form, entries))))
+
+    assert back == entries
+    assert fold(back) == fold(entries)
+
+
+@every_format
+@settings(max_examples=30, database=None)
+@any_(entries=histories(16))
+def test_any_history_comes_back_and_folds_to_the_same_state(
+    form: str, entries: list[pb.Entry]
+) -> None:
+    back = list(ENTRIES[form](io.BytesIO(written(form, entries))))
+
+    assert back == entries
+    assert fold(back) == fold(entries)
+
+
+@every_format
+@any_(text=st.text(st.characters(exclude_categories=["Cs"])))
+@settings(max_examples=60, database=None)
+def test_any_text_comes_back(form: str, text: str) -> None:
+    entry = pb.Entry(header=pb.EntryHeader(negotiation="talks", version=1))
+    entry.facts.statement_recorded.statement_id = "s"
+    entry.words.text = text
+
+    data = written(form, [entry, entry])
+
+    assert list(ENTRIES[form](io.BytesIO(data))) == [entry, entry]
+    assert [draft(one.line) for one in read(form, data) if isinstance(one.line, bytes)] == [
+        ("talks", pb.Draft(facts=entry.facts, words=entry.words))
+    ] * 2
+
+
+@every_format
+def test_what_is_read_are_the_drafts_that_record_the_same_again(form: str) -> None:
+    entries = recorded()
+
+    found = [draft(one.line) for one in read(form, written(form, entries)) if one.line]  # type: ignore[arg-type]
+
+    assert found == [("talks", pb.Draft(facts=one.facts, words=one.words)) for one in entries]
+
+
+@every_format
+def test_an_entry_whose_words_are_withheld_is_carried_as_such_and_not_recorded_again(
+    form: str,
+) -> None:
+    entries = recorded()
+    entries[4].ClearField("words")
+    entries[4].salts[1] = b""
+
+    data = written(form, entries)
+
+    assert list(ENTRIES[form](io.BytesIO(data))) == entries
+    one = read(form, data)[-1]
+    with pytest.raises(BadLineError, match="Of entry 5 the words were withheld or destroyed"):
+        draft(one.line if isinstance(one.line, bytes) else _raised(one.line))
+
+
+def _raised(error: BadLineError) -> bytes:
+    raise error
+
+
+@every_format
+def test_an_empty_record_is_written_and_read(form: str) -> None:
+    assert read(form, written(form, [])) == []
+
+
+@every_format
+@any_(data=st.binary(max_size=300))
+@settings(max_examples=100, database=None)
+def test_whatever_bytes_are_given_are_read_or_refused(form: str, data: bytes) -> None:
+    for one in read(form, data):
+        assert one.number >= 1
+        assert 0 <= one.reached <= len(data)
+
+
+@every_format
+@any_(place=st.integers(0, 10_000), byte=st.integers(0, 255))
+@settings(max_examples=100, database=None)
+def test_a_file_with_a_wrong_byte_is_read_or_refused(form: str, place: int, byte: int) -> None:
+    data = bytearray(written(form, recorded()))
+    data[place % len(data)] = byte
+
+    for one in read(form, bytes(data)):
+        assert isinstance(one.line, bytes | BadLineError)
+
+
+# Tables.
+
+
+def cells(data: bytes) -> list[dict[str, str]]:
+    return list(csv.DictReader(io.StringIO(data.decode(), newline="")))
+
+
+def tabled(these: list[dict[str, str]]) -> bytes:
+    out = io.StringIO(newline="")
+    writer = csv.DictWriter(out, these[0])
+    writer.writeheader()
+    writer.writerows(these)
+    return out.getvalue().encode()
+
+
+def test_the_columns_of_a_table_can_be_read() -> None:
+    said = cells(written("csv", recorded()))[4]
+
+    assert tuple(said) == table.COLUMNS
+    assert said.pop("entry").startswith('{"header":{"negotiation":"talks"')
+    assert said == {
+        "negotiation": "talks",
+        "version": "5",
+        "record_time": "2026-01-01T00:05:00Z",
+        "type": "statement_recorded",
+        "occurred": "",
+        "basis": "direct",
+        "form": "summary",
+        "visibility": "parties",
+        "session": "",
+        "id": "s-1",
+        "by": "acme",
+        "about": "",
+        "text": "A text",
+        "withheld": "",
+    }
+
+
+def test_a_column_that_was_changed_is_refused_with_its_row_and_name() -> None:
+    these = cells(written("csv", recorded()))
+    these[4]["text"] = "Another text"
+
+    assert wrong("csv", tabled(these)) == [
+        (6, ("The cell says 'Another text', and the entry 'A text': what is recorded is the entry"
+            " (column text).")),
+    ]  # fmt: skip
+
+
+def test_columns_may_be_left_out_and_none_be_added() -> None:
+    few = [{"version": one["version"], "entry": one["entry"]} for one in _written()]
+    more = [{**one, "remark": "mine"} for one in _written()]
+
+    assert wrong("csv", tabled(few)) == []
+    assert [text for _, text in wrong("csv", tabled(more))] == [
+        "There is no such column (column 'remark')."
+    ] * 5
+
+
+def _written() -> list[dict[str, str]]:
+    return cells(written("csv", recorded()))
+
+
+@pytest.mark.parametrize(
+    ("data", "number", "text"),
+    [
+        (b"\n", 1, "The first line does not name the columns."),
+        (b"a,a\n", 1, "The first line names a column twice (column a)."),
+        (b"entry\n1,2\n", 2, "The row has 2 cells for 1 columns."),
+        (b"version\n1\n", 2, "The row has no entry (column entry)."),
+        (b"entry\n\n{\n", 3, ("The cell is not JSON: Expecting property name enclosed in double"
+            " quotes: line 1 column 2 (char 1). (column entry)")),
+        (b"entry\n7\n", 2, ("The entry is not an object with header, facts and words. (column"
+            " entry)")),
+        (b'entry\n"a', 2, "The row cannot be read: unexpected end of data."),
+        (b'entry\n"a"b\n', 2, "The row cannot be read: ',' expected after '\"'."),
+        (b"entry\n\xff\n", 2, "The row cannot be read: It is not UTF-8."),
+        (b"entry\n" + b"x" * (LONGEST + 1), 2, ("The row cannot be read: A line is longer than"
+            " 4,194,304 bytes.")),
+        (b'entry\n"' + b"x\n" * (LONGEST // 2 + 1), 2, ("The row cannot be read: field larger than"
+            " field limit (4194304).")),
+    ],
+)  # fmt: skip
+def test_what_is_no_table_is_refused_with_its_line(data: bytes, number: int, text: str) -> None:
+    assert wrong("csv", data) == [(number, text)]
+
+
+def test_a_mark_of_the_order_of_bytes_is_passed_over() -> None:
+    assert wrong("csv", b"\xef\xbb\xbf" + written("csv", recorded())) == []
+
+
+# A table of others.
+
+MAPPING = """
+negotiation = "wages"
+separator = ","
+
+[[entries]]
+when = { Kind = "remark" }
+set = { "facts.provenance.basis" = "direct", "facts.provenance.form" = "summary", \
+"facts.statement_recorded.act" = "assert" }
+
+[entries.columns]
+"facts.statement_recorded.statement_id" = "No"
+"facts.statement_recorded.speakers" = "Who"
+"facts.occurred.edtf" = "Day"
+"words.text" = "Text"
+
+[[entries]]
+when = { Kind = "paper" }
+set = { "facts.provenance.basis" = "BASIS_DIRECT", "facts.provenance.form" = "FORM_VERBATIM" }
+
+[entries.columns]
+"facts.document_attached.document_id" = "No"
+"facts.document_attached.size_bytes" = "Size"
+"words.title" = "Text"
+
+[values.Who]
+"Works council" = "council"
+"""
+HEAD = b"No,Kind,Who,Day,Text,Size\n"
+
+
+def mapped(data: bytes, said: str = MAPPING) -> list[Read]:
+    return list(rows.read(io.BytesIO(data), mapping.read(io.BytesIO(said.encode()))))
+
+
+def test_rows_of_others_become_drafts_by_a_mapping() -> None:
+    rest = b's-1,remark,"Works council, chair",2026-03,Five percent.,\np-1,paper,,,Tariff,120\n'
+
+    first, second = [draft(one.line) for one in mapped(HEAD + rest) if isinstance(one.line, bytes)]
+
+    provenance = pb.Provenance(basis=pb.BASIS_DIRECT, form=pb.FORM_SUMMARY)
+    statement = pb.Facts(provenance=provenance, occurred=pb.FuzzyDate(edtf="2026-03"))
+    statement.statement_recorded.statement_id = "s-1"
+    statement.statement_recorded.speakers.extend(["council", "chair"])
+    statement.statement_recorded.act = pb.STATEMENT_ACT_ASSERT
+    assert first == (
+        "negotiations/wages",
+        pb.Draft(facts=statement, words=pb.Words(text="Five percent.")),
+    )
+    assert second[1].facts.document_attached == pb.DocumentAttached(
+        document_id="p-1", size_bytes=120
+    )
+
+
+@pytest.mark.parametrize(
+    ("row", "text"),
+    [
+        (b"s,letter,,,,\n", "The row is of no kind that the mapping has."),
+        (b"p,paper,,,T,many\n", "'many' is not a whole number. (column Size)"),
+    ],
+)
+def test_a_row_that_does_not_fit_is_refused_with_its_line_and_column(row: bytes, text: str) -> None:
+    assert [(one.number, str(one.line)) for one in mapped(HEAD + row)] == [(2, text)]
+
+
+def test_a_column_that_the_table_lacks_is_named() -> None:
+    found = mapped(b"No,Kind\ns,remark\n")
+
+    assert [str(one.line) for one in found] == ["The table has no such column (column Who)."]
+
+
+def kind(**said: Any) -> str:
+    fields = ", ".join(f"{json.dumps(path)} = {json.dumps(to)}" for path, to in said.items())
+    return f"[[entries]]\nset = {{ {fields} }}"
+
+
+@pytest.mark.parametrize(
+    ("said", "text"),
+    [
+        ("x", "The mapping is not TOML"),
+        ("", "The mapping has no entries."),
+        ("extra = 1", "The mapping has no member extra."),
+        ("negotiation = 1", "The members negotiation and separator have to be text."),
+        ("entries = [1]", "The member entries has to be a list of tables."),
+        ("[[entries]]\nif = 1", "An entry of the mapping has no member if."),
+        ("[[entries]]\nset = 1", "In an entry of the mapping, set has to be a table of texts."),
+        ("values = 1\n[[entries]]", "The member values has to be a table."),
+        (
+            kind(**{"facts.nothing": "a"}),
+            "A draft has no field facts.nothing that a cell can fill.",
+        ),
+        (kind(facts="a"), "The field facts is not one that a cell can fill."),
+        (kind(**{"words.sources.id": "a"}), "A draft has no field words.sources.id that a cell"),
+        (kind(**{"words.text": "a"}), "An entry of the mapping has to fill fields of one type"),
+        ("#" * (2 << 20), "The mapping is longer than 1,048,576 bytes."),
+        (
+            kind(**{"facts.topic_added.topic_id": "a"})
+            + '\ncolumns = { "facts.topic_added.topic_id'
+            '" = "A" }',
+            "The mapping fills facts.topic_added.topic_id twice.",
+        ),
+    ],
+)
+def test_a_mapping_that_is_none_is_refused(said: str, text: str) -> None:
+    with pytest.raises(mapping.BadMappingError) as refused:
+        mapping.read(io.BytesIO(said.encode()))
+
+    assert str(refused.value).startswith(text)
+
+
+# CloudEvents.
+
+
+def test_an_event_says_of_itself_what_the_specification_asks() -> None:
+    event = json.loads(written("cloudevents", recorded()))[4]
+
+    data = event.pop("data")
+    assert event == {
+        "specversion": "1.0",
+        "id": "5",
+        "source": "//test.example/negotiations/talks",
+        "type": "pourparler.v1.StatementRecorded",
+        "subject": "negotiations/talks",
+        "time": "2026-01-01T00:05:00Z",
+        "datacontenttype": "application/json",
+    }
+    assert data["words"] == {"text": "A text"}
+
+
+def test_events_may_come_one_after_the_other_or_in_a_list_of_any_layout() -> None:
+    events = json.loads(written("cloudevents", recorded()))
+    apart = "\n\n".join(json.dumps(one, indent=2) for one in events)
+
+    for text in (apart, json.dumps(events, indent=4), json.dumps(events)):
+        assert list(cloudevents.entries(io.BytesIO(text.encode()))) == recorded()
+
+
+def altered(**said: object) -> bytes:
+    event = {**json.loads(written("cloudevents", recorded()))[4], **said}
+    return json.dumps([{name: one for name, one in event.items() if one is not None}]).encode()
+
+
+@pytest.mark.parametrize(
+    ("data", "number", "text"),
+    [
+        (altered(id=None), 1, "The event has no attribute id, or it is not text."),
+        (altered(specversion="0.3"), 1, "The event is of another version of CloudEvents than 1.0."),
+        (altered(type="com.example.x"), 1, ("The type of the event does not begin with"
+            " pourparler.v1..")),
+        (altered(type="pourparler.v1.TopicAdded"), 1, ("The type of the event is not that of the"
+            " entry in its data.")),
+        (altered(subject="negotiations/other"), 1, ("The subject of the event is not the"
+            " negotiation of its entry.")),
+        (altered(data=None, data_base64="AA=="), 1, ("The event has no data, or has it in another"
+            " form than JSON.")),
+        (altered(data={"fact": 1}), 1, "The entry is none:"),
+        (b"[\n\n7]", 3, "The event is not an object."),
+        (b"[{} {}]", 1, "Between two events stands no comma."),
+        (b"[", 1, "The batch is cut off: it has no end."),
+        (b"[] x", 1, "The batch is followed by something else."),
+        (b'\n{"a":', 2, "The event is not JSON"),
+        (b"\n\xff", 2, "What stands here is not UTF-8."),
+        (b"[" + b"[" * 200_000, 1, "The event is nested too deeply."),
+        (b"[" + b'{"a":"' + b"x" * (5 << 20), 1, "What stands here is no event of at most"),
+    ],
+)  # fmt: skip
+def test_what_is_no_event_is_refused_with_its_line(data: bytes, number: int, text: str) -> None:
+    found = wrong("cloudevents", data)[-1]
+
+    assert found[0] == number
+    assert found[1].startswith(text)
