@@ -16,6 +16,7 @@ from pourparler_service.feed import Commits, Feed, Pages
 from pourparler_service.guard import Call
 from pourparler_service.keys import Signer, make_key
 from pourparler_service.latest import Latest
+from pourparler_service.limits import Limit
 from pourparler_service.log import Log
 from pourparler_service.negotiations import Negotiations
 from pourparler_service.refusal import Refusal, Violation
@@ -69,7 +70,8 @@ class Readers:
         self.negotiations = NegotiationServicer(
             cuts, Latest(store, negotiations), catalogue, threads
         )
-        self.audits = AuditServicer(cuts, log, threads, following)
+        watches = Limit("watches", 1)
+        self.audits = AuditServicer(cuts, log, threads, following, watches=watches)
         self.sights = sights
 
     def ask(self, caller: str, request: Message) -> Answer:

@@ -22,6 +22,7 @@ from google.rpc.status_pb2 import Status
 
 from pourparler import v1 as pb
 from pourparler_service.access import ANONYMOUS
+from pourparler_service.limits import Limit, Rate
 from pourparler_service.refusal import Refusal, Violation, name_of, refuse, status_of
 from pourparler_service.store import StoreUnavailableError
 
@@ -37,6 +38,8 @@ _TEXT_BYTES = 600
 _VALUE_BYTES = 200
 
 _QUIET_SECONDS = 0.1
+# What is shorter is in the buffers of its connection at once.
+_LONG_ANSWER_BYTES = 65_536
 
 _RETRY_SECONDS: dict[int, float] = {
     pb.ERROR_REASON_OVERLOADED: 0.5,
@@ -61,35 +64,8 @@ class Call(NamedTuple):
     caller: str
     deadline: float | None
     name: str = ""
-    """In which it waits its turn: the caller's, or the connection's where it is anonymous."""
-
-
-class Limit:
-    """How many calls of a kind may be under way at once. Belongs to the event loop's thread."""
-
-    def __init__(self, kind: str, most: int) -> None:
-        """Let in at most so many."""
-        self._kind = kind
-        self._free = self._most = most
-
-    def place(self) -> "Limit":
-        """A place for the length of a `with` block, which is refused where there is none."""
-        return self
-
-    def __enter__(self) -> None:
-        """Take a place."""
-        if not self._free:
-            refuse(
-                pb.ERROR_REASON_OVERLOADED,
-                f"There are {self._most} {self._kind} under way, as many as there may be."
-                " Nothing was done; try again later.",
-                limit=str(self._most),
-            )
-        self._free -= 1
-
-    def __exit__(self, *_: object) -> None:
-        """Give it back."""
-        self._free += 1
+    """In which it waits its turn, and has its share of what may be under way: the caller's, or the
+    connection's where it is anonymous."""
 
 
 class Guard:
@@ -103,8 +79,10 @@ class Guard:
     def __init__(
         self,
         *,
-        unary_calls: int,
-        streams: int,
+        calls: Limit,
+        streams: Limit,
+        under_way: Limit,
+        rate: Rate | None,
         unary_seconds: float,
         request_bytes: int,
         caller: Callable[[_Context], str],
@@ -112,10 +90,14 @@ class Guard:
     ) -> None:
         """Set the limits; `on_store_failure` is told when a call fails because the store did.
 
+        `under_way` is of bytes: the requests that are being answered, and the answers that their
+        callers have not taken yet. `rate` is of calls; None: as many as there is room for.
         `caller` tells who calls, or refuses; it is asked before anything of a request is read.
         """
-        self._unary = Limit("calls", unary_calls)
-        self._streams = Limit("streams", streams)
+        self._calls = calls
+        self._streams = streams
+        self._under_way = under_way
+        self._rate = rate
         self._unary_seconds = unary_seconds
         self._request_bytes = request_bytes
         self._caller = caller
@@ -191,10 +173,20 @@ class Guard:
                 self._check_open()
                 deadline = self._deadline(context, self._unary_seconds)
                 known = Call("", deadline) if for_all else self._call(context, deadline)
-                request = self._parsed(request_type, data)
-                with self._unary:
-                    answer = call(request, known)
-                    return _bytes(await (_within(deadline, answer) if cut_off else answer))
+                name, size = known.name, len(data)
+                self._calls.take(name)
+                try:
+                    self._under_way.take(name, size)
+                    try:
+                        answer = call(self._parsed(request_type, data), known)
+                        sent = _bytes(await (_within(deadline, answer) if cut_off else answer))
+                    finally:
+                        self._under_way.give(name, size)
+                finally:
+                    self._calls.give(name)
+                if len(sent) > _LONG_ANSWER_BYTES:
+                    self._await_taken(name, len(sent), context)
+                return sent  # noqa: TRY300 - here, so that it costs the same
             except Exception as error:  # noqa: BLE001 - the last one to know
                 await self._failed(method, context, error)
 
@@ -208,8 +200,8 @@ class Guard:
         async def handler(data: bytes, context: _Context) -> None:
             async with self._answering(method, context):
                 known = self._call(context, self._deadline(context, None))
-                request = self._parsed(request_type, data)
-                with self._streams.place():
+                with self._streams.place(known.name):
+                    request = self._parsed(request_type, data)
                     await _written(call(request, known), context)
 
         return handler
@@ -224,7 +216,7 @@ class Guard:
         async def handler(received: AsyncIterator[bytes], context: _Context) -> bytes:
             async with self._answering(method, context):
                 known = self._call(context, self._deadline(context, None))
-                with self._streams.place():
+                with self._streams.place(known.name):
                     return _bytes(await call(self._requests(request_type, received), known))
             raise AssertionError("a call that fails is aborted")
 
@@ -240,7 +232,7 @@ class Guard:
         async def handler(received: AsyncIterator[bytes], context: _Context) -> None:
             async with self._answering(method, context):
                 known = self._call(context, self._deadline(context, None))
-                with self._streams.place():
+                with self._streams.place(known.name):
                     await _written(call(self._requests(request_type, received), known), context)
 
         return handler
@@ -276,7 +268,15 @@ class Guard:
 
     def _call(self, context: _Context, deadline: float | None) -> Call:
         caller = self._caller(context)
-        return Call(caller, deadline, context.peer() if caller == ANONYMOUS else caller)
+        name = context.peer() if caller == ANONYMOUS else caller
+        if self._rate is not None:
+            self._rate.take(name)
+        return Call(caller, deadline, name)
+
+    def _await_taken(self, name: str, size: int, context: _Context) -> None:
+        """Have an answer under way until its caller has taken it: it is in memory until then."""
+        self._under_way.take(name, size)
+        context.add_done_callback(lambda _: self._under_way.give(name, size))  # type: ignore[arg-type] # the stubs have it without the context
 
     def _parsed(self, request_type: type[Message], data: bytes) -> Message:
         if len(data) > self._request_bytes:

@@ -34,6 +34,7 @@ from pourparler_service.guard import Guard
 from pourparler_service.issuers import IssuerSettingsError, Keyring
 from pourparler_service.keys import KeyFileError, Signer, make_key, read_key, write_key
 from pourparler_service.latest import Latest
+from pourparler_service.limits import Limit, Rate
 from pourparler_service.log import Log
 from pourparler_service.negotiations import Negotiations
 from pourparler_service.persons import PersonsError
@@ -55,6 +56,7 @@ from pourparler_service.writer import Writer
 _LOG = logging.getLogger(__name__)
 
 _THREADS = 4
+_HANDSHAKE_MS = 10_000
 # How long a thread that computes may keep the interpreter from one that waits for it. By default
 # it is ten times as long, and an append waits for it several times.
 _SWITCH_SECONDS = 0.0005
@@ -231,15 +233,23 @@ async def _serve(
             settings.probe_seconds,
             {WITNESSES: lambda: witnesses.met} if witnesses is not None else None,
         )
+        under_way = Limit("bytes", settings.under_way_bytes, settings.under_way_bytes_each)
         guard = Guard(
-            unary_calls=settings.unary_calls,
-            streams=settings.streams,
+            calls=Limit("calls", settings.unary_calls, settings.unary_calls_each),
+            streams=Limit("streams", settings.streams, settings.streams_each),
+            under_way=under_way,
+            rate=None if settings.rate is None else Rate("calls", settings.rate),
             unary_seconds=settings.unary_seconds,
             request_bytes=settings.request_bytes,
             caller=rooms.callers.caller,
             on_store_failure=health.look_soon,
         )
-        recording = RecordServicer(rooms.writer, rooms.threads, on_store_failure=health.look_soon)
+        recording = RecordServicer(
+            rooms.writer,
+            rooms.threads,
+            under_way=under_way,
+            on_store_failure=health.look_soon,
+        )
         server = grpc.aio.server(options=options(settings))
         server.add_generic_rpc_handlers(_handlers(settings, rooms, guard, health, recording))
         with _as_serve_error(settings):
@@ -331,6 +341,7 @@ def _handlers(
                 rooms.threads,
                 rooms.following,
                 rooms.witnesses,
+                watches=Limit("watches", settings.watches, settings.watches_each),
             ),
         ),
         guard.handlers(
@@ -354,14 +365,19 @@ def options(settings: Settings) -> list[tuple[str, int]]:
         # Larger requests than are taken are received, so that the guard can say what is wrong.
         ("grpc.max_receive_message_length", 4 * settings.request_bytes),
         ("grpc.max_concurrent_streams", 128),
-        # Of a client that sends more at once, gRPC would refuse most calls by a bare RST_STREAM
-        # instead of letting them wait their turn: a defence against floods that would harm those
-        # who are known, too.
-        ("grpc.http.overload_protection", 0),
-        # Of calls that come faster than they are looked at, it would cut some off without a word:
-        # the guard says of those that are too many that they are.
+        # Calls that are begun and given up at once would pile up before the guard, for everybody:
+        # each connection has few of them there. Unless some more may be just ending, a client with
+        # more calls than streams would see most of them reset, instead of having them wait.
+        ("grpc.http.overload_protection", 1),
+        ("grpc.http2.max_deallocating_streams", 256),
+        # Of calls that come faster than they are looked at, it would cut some off without a word,
+        # anybody's: the guard says of those that are too many that they are.
         ("grpc.server.max_pending_requests", 100_000),
         ("grpc.server.max_pending_requests_hard_limit", 200_000),
+        ("grpc.max_allowed_incoming_connections", settings.connections),
+        # Whoever connects and does not speak HTTP/2 soon is somebody who keeps a place from others.
+        ("grpc.server_handshake_timeout_ms", _HANDSHAKE_MS),
+        ("grpc.http2.settings_timeout", _HANDSHAKE_MS),
         ("grpc.max_connection_age_ms", 300_000),
         ("grpc.max_connection_age_grace_ms", 30_000),
         ("grpc.keepalive_time_ms", 60_000),
@@ -399,9 +415,15 @@ def _as_serve_error(settings: Settings) -> Iterator[None]:
         raise ServeError(message) from error
 
 
+def _is_no_departure(record: logging.LogRecord) -> bool:
+    """Whether gRPC tells of something else than a caller who left before the answer."""
+    return not record.getMessage().startswith("ExecuteBatchError")
+
+
 def serve(settings: Settings) -> None:
     """Serve until SIGINT or SIGTERM. Raises ServeError if the service cannot start."""
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s")
+    logging.getLogger("grpc._cython.cygrpc").addFilter(_is_no_departure)
 
     async def until_signalled() -> None:
         stop = asyncio.Event()

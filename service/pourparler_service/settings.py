@@ -17,7 +17,21 @@ from pourparler_service.views import Policy
 DEFAULT_ADDRESS = "127.0.0.1:50710"
 DEFAULT_DATA = "pourparler-data"
 
-_LIMITS = ("request_bytes", "copy_bytes", "unary_calls", "streams")
+_LIMITS = (
+    "request_bytes",
+    "copy_bytes",
+    "requests_per_second",
+    "unary_calls",
+    "unary_calls_each",
+    "streams",
+    "streams_each",
+    "watches",
+    "watches_each",
+    "under_way_bytes",
+    "under_way_bytes_each",
+    "connections",
+)
+_REQUESTS_PER_SECOND = 1_000
 
 
 class Tls(NamedTuple):
@@ -60,10 +74,28 @@ class Settings:
     """The largest request. Its receipt, which is longer, then fits into what clients receive."""
     copy_bytes: int = 256 << 20
     """The largest bundle of which a copy is taken: what is held in memory while it is checked."""
+    requests_per_second: int | None = None
+    """How many calls a second one caller may begin, for long. None: 1,000 where callers are told
+    apart, else as many as there is room for."""
     unary_calls: int = 1_000
-    """How many calls that are answered with one message may be under way at once."""
-    streams: int = 1_024
-    """How many calls that are answered with a stream may be under way at once, watches too."""
+    """How many calls that are answered with one message may be under way at once ..."""
+    unary_calls_each: int = 256
+    """... and how many of one caller."""
+    streams: int = 2_048
+    """How many calls with streams may be under way at once, watches too ..."""
+    streams_each: int = 256
+    """... and how many of one caller."""
+    watches: int = 1_024
+    """How many replays may wait for more at once ..."""
+    watches_each: int = 256
+    """... and how many of one caller."""
+    under_way_bytes: int = 256 << 20
+    """How many bytes may be under way at once: requests that are being answered, and long answers
+    that their callers have not taken yet ..."""
+    under_way_bytes_each: int = 16 << 20
+    """... and how many of one caller. One request or answer may go beyond both."""
+    connections: int = 1_000
+    """How many connections may be open at once, at each address; more are closed at once."""
     idle_seconds: float = 15.0
     """How often a replay that follows says that nothing is new."""
     unary_seconds: float = 30.0
@@ -77,6 +109,13 @@ class Settings:
     def callers_are_told_apart(self) -> bool:
         """Whether every caller has to show who it is, by a certificate or a token."""
         return self.tls is not None and (self.tls.clients is not None or bool(self.tokens))
+
+    @property
+    def rate(self) -> int | None:
+        """How many calls a second one caller may begin. None: this is not limited."""
+        if self.requests_per_second is None and self.callers_are_told_apart:
+            return _REQUESTS_PER_SECOND
+        return self.requests_per_second
 
     @classmethod
     def from_environment(

@@ -15,6 +15,7 @@ import pytest
 from pourparler import v1 as pb
 from pourparler_service.access import ANONYMOUS
 from pourparler_service.guard import Call, Guard, status_message
+from pourparler_service.limits import Limit
 from pourparler_service.refusal import Refusal, Violation
 from pourparler_service.servicers.record import RecordServicer
 from pourparler_service.store import StoreUnavailableError
@@ -71,8 +72,10 @@ def test_after_a_deadline_that_has_passed_nothing_is_done(service: Service) -> N
 async def guarded(**more: Any) -> AsyncIterator[tuple[Guard, grpc.aio.Server]]:
     """A guard with narrow limits, and the server it stands before."""
     limits: dict[str, Any] = {
-        "unary_calls": 2,
-        "streams": 1,
+        "calls": Limit("calls", 2),
+        "streams": Limit("streams", 1),
+        "under_way": Limit("bytes", 1 << 20),
+        "rate": None,
         "unary_seconds": 30.0,
         "request_bytes": 1 << 20,
         "caller": lambda _: ANONYMOUS,
@@ -231,7 +234,7 @@ async def test_a_call_that_is_given_up_is_given_up_within_and_its_place_is_free(
         return pb.GetNegotiationResponse()
 
     fake = FakeReads(wait)
-    async with guarded(unary_calls=1) as (guard, server):
+    async with guarded(calls=Limit("calls", 1)) as (guard, server):
         channel = await reads(guard, server, fake)
         for method in (channel.unary_unary(GET), channel.unary_stream(REPLAY)):
             begun.clear()

@@ -14,6 +14,7 @@ from pourparler_service.cuts import Cuts
 from pourparler_service.feed import Asked, Commits, Feed, Page, Pages
 from pourparler_service.guard import Call
 from pourparler_service.keys import Signer, make_key
+from pourparler_service.limits import Limit
 from pourparler_service.log import Log
 from pourparler_service.negotiations import Negotiations
 from pourparler_service.refusal import Refusal
@@ -287,7 +288,9 @@ async def test_nothing_is_lost_or_doubled_where_it_is_recorded_between_two_pages
 ) -> None:
     await bench.record(opened(), joined("a"), *(said(f"s{n}", "a") for n in range(598)))
     following = Following(bench.feed, bench.pages, bench.commits, bench.threads, SECONDS)
-    servicer = AuditServicer(bench.cuts, bench.log, bench.threads, following)
+    servicer = AuditServicer(
+        bench.cuts, bench.log, bench.threads, following, watches=Limit("watches", 1)
+    )
     replay = servicer.Replay(
         pb.ReplayRequest(name="negotiations/n", follow=follow), Call("anonymous@loopback", None)
     )

@@ -44,6 +44,14 @@ request_bytes = 1000
 copy_bytes = 2000
 unary_calls = 3
 streams = 4
+requests_per_second = 5
+unary_calls_each = 6
+streams_each = 7
+watches = 8
+watches_each = 9
+under_way_bytes = 10
+under_way_bytes_each = 11
+connections = 12
 """
 
 
@@ -75,6 +83,14 @@ def test_a_file_says_all_that_can_be_chosen(tmp_path: Path) -> None:
         copy_bytes=2_000,
         unary_calls=3,
         streams=4,
+        requests_per_second=5,
+        unary_calls_each=6,
+        streams_each=7,
+        watches=8,
+        watches_each=9,
+        under_way_bytes=10,
+        under_way_bytes_each=11,
+        connections=12,
     )
 
 
@@ -172,3 +188,12 @@ def test_callers_are_told_apart_by_certificates_or_tokens(
     tls: Tls | None, tokens: tuple[Issuer, ...], *, apart: bool
 ) -> None:
     assert Settings(tls=tls, tokens=tokens).callers_are_told_apart == apart
+
+
+def test_callers_who_are_told_apart_have_a_rate() -> None:
+    apart = Tls(Path("c"), Path("k"), Path("a"))
+
+    assert Settings().rate is None
+    assert Settings(requests_per_second=7).rate == 7
+    assert Settings(tls=apart).rate == 1_000
+    assert Settings(tls=apart, requests_per_second=7).rate == 7

@@ -10,7 +10,8 @@ from pourparler import v1 as pb
 from pourparler_service import replay, shape
 from pourparler_service.cuts import Cuts
 from pourparler_service.feed import Commits, Feed, Pages
-from pourparler_service.guard import Call, Limit
+from pourparler_service.guard import Call
+from pourparler_service.limits import Limit
 from pourparler_service.log import Log
 from pourparler_service.refusal import Refusal, refuse
 from pourparler_service.witnesses import Witnesses
@@ -43,29 +44,37 @@ class AuditServicer:
         threads: Executor,
         following: Following,
         witnesses: Witnesses | None = None,
+        *,
+        watches: Limit,
     ) -> None:
-        """Read from these, on these threads; have checkpoints cosigned, if there are witnesses."""
+        """Read from these, on these threads; have checkpoints cosigned, if there are witnesses.
+
+        `watches` says how many replays may go on that wait for more.
+        """
+        self._watches = watches
         self._witnesses = witnesses
         self._following = following
         self._cuts = cuts
         self._log = log
         self._threads = threads
-        self._whole = Limit("replays of a point, a topic or in reverse", WHOLE_REPLAYS)
+        self._whole = Limit(
+            "replays of a point, a topic or in reverse", WHOLE_REPLAYS, WHOLE_REPLAYS // 4
+        )
 
     def Replay(self, request: pb.ReplayRequest, call: Call) -> AsyncIterator[bytes]:
         """Send the entries that are asked for; then that these were all, or those that come."""
         if replay.needs_whole(request):
-            return self._selected(request, call.caller)
+            return self._selected(request, call)
         begun = self._followed if request.follow else self._pages
-        return begun(request, call.caller)
+        return begun(request, call)
 
-    async def _pages(self, request: pb.ReplayRequest, caller: str) -> AsyncIterator[bytes]:
+    async def _pages(self, request: pb.ReplayRequest, call: Call) -> AsyncIterator[bytes]:
         """Read a page and send it, until there is none; the next is read while one is sent."""
         feed = self._following.feed
         apart = functools.partial(
             asyncio.get_running_loop().run_in_executor, self._following.threads
         )
-        asked = await apart(feed.begin, request, caller)
+        asked = await apart(feed.begin, request, call.caller)
         most, count = request.limit or None, 0
         number = self._following.commits.number
         reading = apart(feed.page, asked, asked.after, most)
@@ -83,14 +92,14 @@ class AuditServicer:
             yield page.message
         yield await apart(feed.complete, asked, page, count + page.entries)
 
-    async def _followed(self, request: pb.ReplayRequest, caller: str) -> AsyncIterator[bytes]:
+    async def _followed(self, request: pb.ReplayRequest, call: Call) -> AsyncIterator[bytes]:
         """Read a page and send it; where there is none, wait until there is."""
         feed, pages, commits, threads, idle_seconds = self._following
         loop = asyncio.get_running_loop()
-        asked = await loop.run_in_executor(threads, feed.begin, request, caller)
-        yield feed.started(asked)
+        asked = await loop.run_in_executor(threads, feed.begin, request, call.caller)
         behind, number = True, commits.number
-        with pages.followed(asked) as followed:
+        with self._watches.place(call.name), pages.followed(asked) as followed:
+            yield feed.started(asked)
             page = await followed.page(asked.after)
             while True:
                 if page.message:
@@ -122,11 +131,11 @@ class AuditServicer:
             await asyncio.sleep(_GIVING_WAY_SECONDS)
         return current
 
-    async def _selected(self, request: pb.ReplayRequest, caller: str) -> AsyncIterator[bytes]:
+    async def _selected(self, request: pb.ReplayRequest, call: Call) -> AsyncIterator[bytes]:
         """Send those entries of the whole record that are asked for."""
-        with self._whole.place():
+        with self._whole.place(call.name):
             selection, computed_at = await asyncio.get_running_loop().run_in_executor(
-                self._threads, self._selection, request, caller
+                self._threads, self._selection, request, call.caller
             )
             for message in replay.messages(selection, computed_at):
                 yield message

@@ -11,13 +11,15 @@ from pourparler import v1 as pb
 from pourparler_service import views
 from pourparler_service.answers import Answers
 from pourparler_service.copies import Copies
-from pourparler_service.guard import Call, Limit
+from pourparler_service.guard import Call
+from pourparler_service.limits import Limit
 from pourparler_service.refusal import refuse
 from pourparler_service.views import Policy
 from pourparler_service.writer import Copying, Writer
 
 COPIES = 2
-"""How many copies may be under way at once: each holds its bundle in memory while it is checked."""
+"""How many copies may be under way at once, one of each caller: each holds its bundle in memory
+while it is checked."""
 
 PART_SECONDS = 30.0
 """How long the next part of a bundle may be waited for."""
@@ -47,13 +49,13 @@ class CopyServicer:
         self._copy_bytes = copy_bytes
         self._part_seconds = part_seconds
         self._answers = Answers()
-        self._copying = Limit("copies", COPIES)
+        self._copying = Limit("copies", COPIES, 1)
 
     async def Copy(self, requests: AsyncIterator[pb.CopyRequest], call: Call) -> pb.CopyResponse:
         """Take a copy, once all of it is here and was checked."""
         views.check_may_open(self._policy, call.caller)
         loop = asyncio.get_running_loop()
-        with self._copying.place(), tempfile.TemporaryFile() as opened:
+        with self._copying.place(call.name), tempfile.TemporaryFile() as opened:
             file = cast("BinaryIO", opened)
             keys = await self._received(requests, file, call)
             file.seek(0)

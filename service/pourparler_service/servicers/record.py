@@ -16,11 +16,11 @@ from pourparler_service import shape
 from pourparler_service.answers import Answers
 from pourparler_service.guard import (
     Call,
-    Limit,
     as_refusal,
     check_understood,
     failure_message,
 )
+from pourparler_service.limits import Limit
 from pourparler_service.refusal import Refusal, Violation, refuse
 from pourparler_service.writer import Group, Turn, Writer
 
@@ -35,7 +35,10 @@ UNDER_WAY_BYTES = 4 << 20
 """With how many bytes of requests under way no more is read of a session."""
 
 BATCHES = 16
-"""How many batches may be under way at once: each holds all of its groups in memory."""
+"""How many batches may be under way at once: each holds all of its groups in memory ..."""
+
+BATCHES_EACH = 4
+"""... and how many of one caller."""
 
 _LOOK_SECONDS = 0.01
 
@@ -52,17 +55,20 @@ class RecordServicer:
         writer: Writer,
         threads: Executor,
         *,
+        under_way: Limit | None = None,
         on_store_failure: Callable[[], None] = lambda: None,
     ) -> None:
         """Hand groups to this writer; check what takes long on these threads.
 
+        `under_way` says how many bytes the groups of sessions may have: who has as many waits.
         `on_store_failure` is told when one group of several fails because the store did.
         """
         self._writer = writer
         self._threads = threads
         self._on_store_failure = on_store_failure
         self._answers = Answers()
-        self._batches = Limit("batches", BATCHES)
+        self._batches = Limit("batches", BATCHES, BATCHES_EACH)
+        self._under_way = under_way or Limit("bytes", UNDER_WAY_BYTES)
         self._readers: set[asyncio.Task[None]] = set()
         self._closing = False
 
@@ -93,7 +99,7 @@ class RecordServicer:
                 count=str(drafts),
             )
         under_way: list[_UnderWay] = []
-        with self._batches.place():
+        with self._batches.place(call.name):
             try:
                 for one in request.requests:
                     under_way.append(await self._handed_in(one, call))  # noqa: PERF401 - one fails
@@ -108,7 +114,7 @@ class RecordServicer:
         self, requests: AsyncIterator[pb.RecordSessionRequest], call: Call
     ) -> AsyncIterator[bytes]:
         """Record groups as they come, and answer them in their order."""
-        session = _Session()
+        session = _Session(self._under_way, call.name)
         reader = asyncio.create_task(self._read(requests, call._replace(deadline=None), session))
         reader.add_done_callback(lambda _: session.under_way.put_nowait(None))
         self._readers.add(reader)
@@ -133,6 +139,7 @@ class RecordServicer:
             if not reader.cancelled():
                 reader.exception()  # which was raised above, unless the caller was gone before
             _give_up([*([one] if one else []), *session.left()])
+            session.close()
 
     async def _read(
         self, requests: AsyncIterator[pb.RecordSessionRequest], call: Call, session: "_Session"
@@ -143,6 +150,7 @@ class RecordServicer:
             request = await anext(requests, None)
             if request is None:
                 return
+            await session.reserve(request.request.ByteSize())
             session.take(await self._handed_in(request.request, call, session, request.in_turn))
 
     async def _handed_in(
@@ -229,7 +237,10 @@ class _UnderWay(NamedTuple):
 class _Session:
     """The groups of a session that are under way. Belongs to the event loop's thread."""
 
-    def __init__(self) -> None:
+    def __init__(self, limit: Limit, name: str) -> None:
+        self._limit = limit
+        self._name = name
+        self._reserved = 0
         self.under_way: asyncio.Queue[_UnderWay | None] = asyncio.Queue()
         """In their order; None after the last."""
         self.unfit = Turn()
@@ -246,8 +257,15 @@ class _Session:
             self._freed.clear()
             await self._freed.wait()
 
+    async def reserve(self, size: int) -> None:
+        """Wait until the caller, and all callers together, may have so many bytes more."""
+        while not self._limit.has_room(self._name):  # noqa: ASYNC110 - others give it back
+            await asyncio.sleep(_LOOK_SECONDS)
+        self._limit.take(self._name, size)
+        self._reserved += size
+
     def take(self, one: _UnderWay) -> None:
-        """One more is under way."""
+        """One more is under way, for which there is room."""
         self._groups += 1
         self._bytes += one.size
         self.under_way.put_nowait(one)
@@ -256,7 +274,13 @@ class _Session:
         """Its outcome is sent. Of a caller who does not take the outcomes no more is read."""
         self._groups -= 1
         self._bytes -= one.size
+        self._reserved -= one.size
+        self._limit.give(self._name, one.size)
         self._freed.set()
+
+    def close(self) -> None:
+        """It has ended: there is room for others."""
+        self._limit.give(self._name, self._reserved)
 
     def left(self) -> Iterator[_UnderWay]:
         """What is still under way when the session ends."""
