@@ -1,7 +1,6 @@
 """A record that concerns persons, the rooms in which it is kept, and what is left of it."""
 
 import contextlib
-import io
 import os
 import signal
 import sys
@@ -11,8 +10,6 @@ from pathlib import Path
 
 from pourparler import v1 as pb
 from pourparler.audit import Audit
-from pourparler.bundle import verify, write
-from pourparler.checkpoint import origin_of
 from pourparler_service.catalogue import Catalogue
 from pourparler_service.erasure import Asked, Erasures
 from pourparler_service.folder import Folder
@@ -22,8 +19,9 @@ from pourparler_service.snapshots import Snapshots
 from pourparler_service.store import Shelf, open_store
 from pourparler_service.tokens import Tokens
 from pourparler_service.writer import Group, Writer
+from tests.bundled import audited, bundle
 from tests.given import draft, joined, opened, restricted, said
-from tests.signing import KEY, SIGNER
+from tests.signing import SIGNER
 
 ID = "talks"
 NAME, SAID, HELD = "Zanzibarina", "Quetzalcoatl", "Xylophonist"
@@ -131,16 +129,9 @@ class Kept:
         self.catalogue.page(pb.ListNegotiationsRequest())
 
     def verified(self) -> Audit:
-        """What an audit of the record, as a bundle, finds."""
-        checkpoint = self.log.checkpoint(ID, None).checkpoint
-        key = KEY.verifier_key
-        header = pb.BundleHeader(
-            negotiation=ID, origin=origin_of(key.name, ID), checkpoint=checkpoint
-        )
-        file = io.BytesIO()
-        write(file, header, [one.data for one in self.store.read(ID)])
-        file.seek(0)
-        return verify(file, [key])
+        """What both verifiers find of the record, as a bundle."""
+        signed = self.log.checkpoint(ID, None).checkpoint
+        return audited(bundle([one.data for one in self.store.read(ID)], signed=signed))
 
     def close(self) -> None:
         """Let all go, as the end of a process would."""

@@ -785,7 +785,7 @@ def _amendment(turn: _Turn, target_version: int) -> pb.Amendment:
 
 def _entry_corrected(turn: _Turn, event: pb.EntryCorrected) -> None:
     amendment = _amendment(turn, event.target_version)
-    amendment.corrected_by.extend(turn.versions)
+    amendment.corrected_by.append(turn.versions[0])
     amendment.annulled = event.mode == pb.CORRECTION_MODE_ANNUL
     if amendment.annulled and event.HasField("replacement"):
         amendment.annulled_part = _brought(event.replacement)
@@ -803,7 +803,7 @@ def _brought(facts: pb.Facts) -> str:
 
 
 def _entry_disclosed(turn: _Turn, event: pb.EntryDisclosed) -> None:
-    _amendment(turn, event.target_version).disclosed_by.extend(turn.versions)
+    _amendment(turn, event.target_version).disclosed_by.append(turn.versions[0])
 
 
 def _entry_redacted(turn: _Turn, event: pb.EntryRedacted) -> None:

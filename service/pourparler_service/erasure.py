@@ -185,9 +185,9 @@ class Erasures:
         for one in history.stored(self._store, negotiation.id):
             if one.persons:
                 continue
-            record, words = parted(one.data)
-            if words and participant_id in negotiation.concerned(unseal(one.data).facts):
-                yield one._replace(data=record)
+            parts = parted(one.data)
+            if parts.words and participant_id in negotiation.concerned(unseal(one.data).facts):
+                yield one._replace(data=parts.left)
 
     def _rewrite(self, intent: Intent, clear: Sequence[Stored]) -> None:
         erasure, versions = intent.erasure, {one.version for one in clear}

@@ -24,7 +24,7 @@ from google.protobuf.message import DecodeError
 
 from pourparler import v1 as pb
 from pourparler_service.folder import write_whole
-from pourparler_service.sealing import joined, parted
+from pourparler_service.sealing import NO_SALT, SALT_FIELD_BYTES, parted
 
 DATABASE = "persons.sqlite"
 MASTER_KEY = "master.key"
@@ -311,16 +311,20 @@ class Persons:
 
         Raises PersonsError.
         """
-        record, words = parted(data)
-        if not words:
+        parts = parted(data)
+        if not parts.words:
             return data
         keys = " ".join(sorted(self._current[negotiation, person] for person in persons))
         cipher = self._taken_together(negotiation, keys).cipher
         if cipher is None:
             raise PersonsError("a key was destroyed while it was used")
         nonce = secrets.token_bytes(_NONCE_BYTES)
+        before = parts.before_salt
         row = pb.SealedRecord(
-            record=record, keys=keys, sealed=nonce + cipher.encrypt(nonce, words, record)
+            before_salt=before,
+            after_salt=parts.after_salt,
+            keys=keys,
+            sealed=nonce + cipher.encrypt(nonce, parts.salt + parts.words, before),
         )
         return row.SerializeToString(deterministic=True)
 
@@ -335,16 +339,16 @@ class Persons:
             cipher = self._keys[negotiation, row.keys].cipher
         except KeyError:
             cipher = self._taken_together(negotiation, row.keys).cipher
-        record, sealed = row.record, row.sealed
+        before, after, sealed = row.before_salt, row.after_salt, row.sealed
         if cipher is None:
-            return record
+            return before + NO_SALT + after
         try:
-            words = cipher.decrypt(sealed[:_NONCE_BYTES], sealed[_NONCE_BYTES:], record)
+            words = cipher.decrypt(sealed[:_NONCE_BYTES], sealed[_NONCE_BYTES:], before)
         except InvalidTag:
             raise PersonsError(
                 f"the words of an entry of {negotiation} were changed in the store"
             ) from None
-        return joined(record, words)
+        return b"".join((before, words[:SALT_FIELD_BYTES], after, words[SALT_FIELD_BYTES:]))
 
     def sealed_for(self, negotiation: str, stored: bytes) -> tuple[str, ...]:
         """The participants with whose keys an entry is sealed."""
@@ -408,7 +412,7 @@ class Persons:
             keys = " ".join(sorted(f"{participant}:{number}" for participant, number in rows))
             cipher = self._taken_together(negotiation, keys).cipher if keys else None
         if cipher is None:
-            return pb.SealedRecord(record=data).SerializeToString()
+            return pb.SealedRecord(sealed=data).SerializeToString()
         nonce = secrets.token_bytes(_NONCE_BYTES)
         sealed = nonce + cipher.encrypt(nonce, data, _COVERED)
         return pb.SealedRecord(keys=keys, sealed=sealed).SerializeToString()
@@ -419,7 +423,7 @@ class Persons:
         with contextlib.suppress(DecodeError, InvalidTag, PersonsError):
             row.ParseFromString(data)
             if not row.keys:
-                return row.record
+                return row.sealed
             cipher = self._taken_together(negotiation, row.keys).cipher
             if cipher is not None:
                 sealed = row.sealed

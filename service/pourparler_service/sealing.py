@@ -13,7 +13,7 @@ from google.protobuf.timestamp_pb2 import Timestamp
 from pourparler import v1 as pb
 from pourparler.contract import ENTRY_TYPES, references
 from pourparler.proof import leaf_hash
-from pourparler.wire import MORE, framed, written
+from pourparler.wire import framed, written
 
 FORMAT = 1
 """The version of the stored format that this module writes."""
@@ -98,57 +98,42 @@ def topic(facts: pb.Facts) -> str:
 
 
 class Parted(NamedTuple):
-    """An entry in two: what stays of it when its words are destroyed, and what is destroyed."""
+    """An entry in parts: those that stay when its words are destroyed, and what is destroyed."""
 
-    record: bytes
-    """The Record without its words, and with an empty salt in the place of theirs."""
+    before_salt: bytes
+    """The fields of the Record before the salt of the words."""
+    after_salt: bytes
+    """Those between that salt and the words."""
+    salt: bytes
     words: bytes
-    """The two fields that are missing there: the salt of the words, and the words. Empty if the
-    entry has no words."""
+    """The fields of both. Empty if the entry has no words."""
+
+    @property
+    def left(self) -> bytes:
+        """The Record without its words, and with an empty salt in the place of theirs."""
+        return self.before_salt + NO_SALT + self.after_salt
+
+
+NO_SALT = b"\x12\x00"
+"""The field of an empty salt."""
+
+SALT_FIELD_BYTES = 2 + SALT_BYTES
 
 
 def parted(stored: bytes) -> Parted:
-    """An entry in two. It is canonical, as all that is stored."""
+    """An entry in parts. It is canonical, as all that is stored."""
     record = pb.Record.FromString(stored)
     if not record.words or len(record.salts) != _SALTS:
-        return Parted(stored, b"")
-    salt = framed(pb.Record.SALTS_FIELD_NUMBER, record.salts[1])
+        return Parted(stored, b"", b"", b"")
     words = framed(pb.Record.WORDS_FIELD_NUMBER, record.words)
-    record.ClearField("words")
-    record.salts[1] = b""
-    return Parted(written(record), salt + words)
-
-
-def joined(record: bytes, words: bytes) -> bytes:
-    """The entry of which these are the two parts: the very bytes that were stored."""
-    # Not read as a message and written anew: a replay does this for every sealed entry.
-    size, place = record[1], 2
-    if size >= MORE:
-        size, place = _long(record)
-    place += size + _SALT_FIELD
-    return b"".join(
-        (
-            record[:place],
-            words[:_SALT_FIELD],
-            record[place + _NO_SALT :],
-            words[_SALT_FIELD:],
-        )
+    facts = framed(pb.Record.FACTS_FIELD_NUMBER, record.facts) if record.facts else b""
+    place = len(stored) - len(words) - len(facts)
+    return Parted(
+        stored[: place - SALT_FIELD_BYTES], facts, stored[place - SALT_FIELD_BYTES : place], words
     )
 
 
 _SALTS = 2
-_SALT_FIELD = 2 + SALT_BYTES
-_NO_SALT = 2
-
-
-def _long(record: bytes) -> tuple[int, int]:
-    """The length of a header of 128 bytes or more, and where the header begins."""
-    size, place = 0, 1
-    while True:
-        size |= record[place] % MORE << 7 * (place - 1)
-        place += 1
-        if record[place - 1] < MORE:
-            return size, place
 
 
 def is_erased(entry: pb.Entry) -> bool:

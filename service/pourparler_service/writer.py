@@ -23,7 +23,7 @@ from pourparler_service.line import Line
 from pourparler_service.negotiations import Mark, Negotiation
 from pourparler_service.past import not_found
 from pourparler_service.refusal import Refusal, Violation, quoted, refuse
-from pourparler_service.sealing import is_erased, sealed, topic, unseal
+from pourparler_service.sealing import NO_SALT, is_erased, sealed, topic, unseal
 from pourparler_service.store import COPIES, ConflictError, Store, Stored, StoreUnavailableError
 from pourparler_service.views import EVERYTHING, CutState, Policy, Roles, Sight
 
@@ -34,7 +34,6 @@ FAILED_NEGOTIATIONS = 10_000
 """In how many negotiations groups of a session may fail; then all are taken to have failed."""
 
 _ATTEMPTS = 5
-_NO_SALT = b"\x12\x00"  # an empty salt in a Record
 _ID_LENGTH = 64
 _ANYBODY = Policy()
 _TICK = 1_000  # nanoseconds: what clients' clocks and languages can tell apart
@@ -608,7 +607,7 @@ def _unsigned(negotiation: Negotiation, records: Sequence[Stored]) -> _Unsigned:
 
 def _lost_words(stored: Stored) -> bool:
     # Only what was read back can have lost them, and only what may have is parsed.
-    return bool(_NO_SALT in stored.data) and is_erased(unseal(stored.data))
+    return bool(NO_SALT in stored.data) and is_erased(unseal(stored.data))
 
 
 def _unsealed(stored: Stored) -> Stored:

@@ -29,7 +29,7 @@ from pourparler_service.persons import (
     open_persons,
     rotate_master_key,
 )
-from pourparler_service.sealing import joined, parted, seal
+from pourparler_service.sealing import parted, seal
 from pourparler_service.store import Stored, open_store
 from tests.traces import traces
 
@@ -60,22 +60,28 @@ def erase(persons: Persons, participant: str, negotiation: str = ID) -> None:
 
 @pytest.mark.parametrize("length", [1, 100, 127, 128, 200, 20_000])
 @pytest.mark.parametrize("negotiation", ["n", "n" * 64])
-def test_an_entry_in_two_is_the_same_bytes_when_it_is_joined(negotiation: str, length: int) -> None:
+def test_an_entry_in_parts_is_the_same_bytes_when_it_is_joined(
+    negotiation: str, length: int
+) -> None:
     stored = record("x" * length, negotiation=negotiation, version=2**40)
 
-    left, words = parted(stored)
+    parts = parted(stored)
 
-    assert joined(left, words) == stored
-    assert b"xx" not in left or length == 1
-    read = pb.Record.FromString(left)
-    assert (len(read.salts[0]), read.salts[1], read.words) == (32, b"", b"")
+    assert parts.before_salt + parts.salt + parts.after_salt + parts.words == stored
+    left = pb.Record.FromString(parts.left)
+    assert left.SerializeToString(deterministic=True) == parts.left
+    assert (len(left.salts[0]), left.salts[1], left.words) == (32, b"", b"")
+    assert left.facts == pb.Record.FromString(stored).facts
 
 
 @given(st.text(min_size=1), st.integers(1, 2**63 - 1), st.text("abc.-_09", min_size=1, max_size=64))
-def test_whatever_an_entry_says_it_is_joined_as_it_was(text: str, version: int, id_: str) -> None:
+def test_whatever_an_entry_says_it_is_opened_as_it_was(text: str, version: int, id_: str) -> None:
     stored = record(text, negotiation=id_, version=version)
+    persons = open_persons(None, {})
+    persons.hold([(id_, "anna")])
 
-    assert joined(*parted(stored)) == stored
+    assert persons.unsealed(id_, persons.sealed(id_, stored, ["anna"])) == stored
+    persons.close()
 
 
 def test_what_was_sealed_is_opened_as_it_always_was(tmp_path: Path) -> None:
@@ -106,7 +112,7 @@ def test_what_is_sealed_can_be_opened_by_what_the_format_says_of_it() -> None:
     row = pb.SealedRecord.FromString(bytes.fromhex(GOLDEN["sealed"]))
 
     key = HKDF(SHA256(), 32, None, b"pourparler.v1.words").derive(keys)
-    words = AESGCM(key).decrypt(row.sealed[:12], row.sealed[12:], row.record)
+    words = AESGCM(key).decrypt(row.sealed[:12], row.sealed[12:], row.before_salt)
 
     was = pb.Record.FromString(bytes.fromhex(GOLDEN["record"]))
     assert row.keys == "anna:1 bela:1"
@@ -125,7 +131,7 @@ def test_to_destroy_any_one_of_the_keys_destroys_the_words(persons: Persons) -> 
 
     erase(persons, "anna")
 
-    assert persons.unsealed(ID, both) == parted(whole).record
+    assert persons.unsealed(ID, both) == parted(whole).left
     assert persons.sealed_for(ID, both) == ("anna", "bela")
     assert persons.unsealed(ID, hers) == whole
 
@@ -151,7 +157,7 @@ def test_after_an_erasure_there_is_another_key(persons: Persons) -> None:
 
     assert pb.SealedRecord.FromString(after).keys == "anna:2"
     assert persons.unsealed(ID, after) == whole
-    assert persons.unsealed(ID, before) == parted(whole).record
+    assert persons.unsealed(ID, before) == parted(whole).left
 
 
 def test_words_are_bound_to_their_place(persons: Persons) -> None:
@@ -390,7 +396,7 @@ def test_a_store_gives_what_it_was_given_and_keeps_it_sealed(
     assert traces(tmp_path, WORD) == []
 
     erase(store.persons, "anna")
-    left = [parted(given[0].data).record, given[1].data, parted(given[2].data).record]
+    left = [parted(given[0].data).left, given[1].data, parted(given[2].data).left]
     assert [one.data for one in store.read(ID)] == left
     rows = store.rows("", after=0, upto=9, limit=9, size=1 << 20)
     assert [data for _, _, data in rows.rows] == left
@@ -403,11 +409,11 @@ def test_what_was_in_clear_is_overwritten(tmp_path: Path) -> None:
     store.append([given])
     assert traces(tmp_path, WORD)
 
-    assert store.rewrite([given._replace(data=parted(given.data).record)])
+    assert store.rewrite([given._replace(data=parted(given.data).left)])
     store.purge()
 
     assert traces(tmp_path, WORD) == []
-    assert store.read(ID)[0].data == parted(given.data).record
+    assert store.read(ID)[0].data == parted(given.data).left
     store.close()
 
 
@@ -416,7 +422,7 @@ def test_what_no_store_of_ours_keeps_is_not_rewritten() -> None:
     given = Stored(ID, 1, "t", record())
     store.append([given])
 
-    assert not store.rewrite([given._replace(data=parted(given.data).record)])
+    assert not store.rewrite([given._replace(data=parted(given.data).left)])
     store.purge()
     assert store.read(ID) == [given]
     store.close()

@@ -182,7 +182,7 @@ def test_a_damaged_snapshot_is_not_used(
     entries = talks(200)
     records = [stored(one) for one in entries]
     store.append(records)
-    data = pb.SealedRecord(record=leaf(records[149].data) + damage).SerializeToString()
+    data = pb.SealedRecord(sealed=leaf(records[149].data) + damage).SerializeToString()
     shelf.put(Stored(NEGOTIATION, 150, "pourparler.v1.Negotiation/2", data))
 
     with caplog.at_level(logging.WARNING):

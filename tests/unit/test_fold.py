@@ -1268,6 +1268,19 @@ def test_a_redaction_takes_the_words_and_leaves_the_facts() -> None:
     assert list(statement.blame) == [5, 6]
 
 
+def test_the_redaction_of_a_correction_takes_its_words_wherever_they_count() -> None:
+    right = said("s", "nissan")
+    right.words.text = "What was really said"
+    correction = corrected(5, right)
+    state = state_of(*BEGINNING, said("s", "renault"), correction, redacted(6))
+
+    assert state.statements["s"].facts.speakers == ["nissan"]
+    assert state.statements["s"].words == pb.Words()
+    assert state.amendments[6] == pb.Amendment(redacted_by=7)
+    assert state.amendments[5].corrected_by == [6]
+    assert state.amendments[5].correction_reason == ""
+
+
 def test_a_redaction_takes_the_words_of_a_correction_too() -> None:
     state = state_of(
         *BEGINNING, said("s", "renault"), corrected(5, said("s", "nissan")), redacted(5)

@@ -24,7 +24,7 @@ _sym_db = _symbol_database.Default()
 
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1apourparler/v1/sealed.proto\x12\rpourparler.v1\"B\n\x0cSealedRecord\x12\x0e\n\x06record\x18\x02 \x01(\x0c\x12\x0c\n\x04keys\x18\x03 \x01(\t\x12\x0e\n\x06sealed\x18\x04 \x01(\x0cJ\x04\x08\x01\x10\x02\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1apourparler/v1/sealed.proto\x12\rpourparler.v1\"[\n\x0cSealedRecord\x12\x13\n\x0b\x62\x65\x66ore_salt\x18\x02 \x01(\x0c\x12\x12\n\nafter_salt\x18\x03 \x01(\x0c\x12\x0c\n\x04keys\x18\x04 \x01(\t\x12\x0e\n\x06sealed\x18\x05 \x01(\x0cJ\x04\x08\x01\x10\x02\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -32,5 +32,5 @@ _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'pourparler.v1.sealed_pb2', 
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
   _globals['_SEALEDRECORD']._serialized_start=45
-  _globals['_SEALEDRECORD']._serialized_end=111
+  _globals['_SEALEDRECORD']._serialized_end=136
 # @@protoc_insertion_point(module_scope)

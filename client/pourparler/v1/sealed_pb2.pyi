@@ -26,26 +26,30 @@ class SealedRecord(google.protobuf.message.Message):
 
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 
-    RECORD_FIELD_NUMBER: builtins.int
+    BEFORE_SALT_FIELD_NUMBER: builtins.int
+    AFTER_SALT_FIELD_NUMBER: builtins.int
     KEYS_FIELD_NUMBER: builtins.int
     SEALED_FIELD_NUMBER: builtins.int
-    record: builtins.bytes
-    """The bytes of the Record without its words, the salt of the words empty: what is left of it once one of the keys is destroyed."""
+    before_salt: builtins.bytes
+    """The bytes of the Record before the salt of its words: its header and the salt of its facts."""
+    after_salt: builtins.bytes
+    """Those after it and before the words: its facts. Once a key is destroyed, what is left is `before_salt`, an empty salt, and these."""
     keys: builtins.str
     """The keys with which it is sealed, each the id of a participant, a colon and a number, in the order of their bytes and with a blank
     between them. It takes all of them to open it.
     """
     sealed: builtins.bytes
-    """A nonce of 12 bytes, and what AES-256-GCM makes, with `record` as associated data, of the two fields that it lacks: the salt of the
-    words and the words, each with its tag and its length.
+    """A nonce of 12 bytes, and what AES-256-GCM makes, with `before_salt` as associated data, of the two fields that are missing: the salt
+    of the words and the words, each with its tag and its length.
     """
     def __init__(
         self,
         *,
-        record: builtins.bytes = ...,
+        before_salt: builtins.bytes = ...,
+        after_salt: builtins.bytes = ...,
         keys: builtins.str = ...,
         sealed: builtins.bytes = ...,
     ) -> None: ...
-    def ClearField(self, field_name: typing.Literal["keys", b"keys", "record", b"record", "sealed", b"sealed"]) -> None: ...
+    def ClearField(self, field_name: typing.Literal["after_salt", b"after_salt", "before_salt", b"before_salt", "keys", b"keys", "sealed", b"sealed"]) -> None: ...
 
 Global___SealedRecord: typing_extensions.TypeAlias = SealedRecord
