@@ -260,8 +260,8 @@ class Catalogue:
             for position, stored in batch:
                 head = heads.get(stored.negotiation) or self._head(stored, position)
                 heads[stored.negotiation] = head
-                if _take(head.state, _told(stored)):
-                    amended[stored.negotiation] = stored.version
+                if _take(head.state, _told(stored)) or stored.negotiation in amended:
+                    amended[stored.negotiation] = stored.version  # the last one of the batch
             for id_, version in amended.items():
                 heads[id_] = heads[id_]._replace(state=self._refolded(id_, version))
             position, last = batch[-1]

@@ -230,6 +230,17 @@ def test_every_list_is_as_fresh_as_the_record() -> None:
         assert (summary.outcome, list(summary.parties)) == (pb.OUTCOME_WITHDRAWN, ["b"])
 
 
+def test_what_is_recorded_together_with_a_correction_is_in_the_list() -> None:
+    with running() as address, connected(address) as service:
+        mended = corrected(1, titled("Mended"))
+        service.record("n", titled("First"), mended, joined("a"), concluded(pb.OUTCOME_LAPSED))
+
+        summary = page(service).negotiations[0]
+
+        assert (summary.title, summary.version) == ("Mended", 4)
+        assert (summary.outcome, list(summary.parties)) == (pb.OUTCOME_LAPSED, ["a"])
+
+
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
     with on(tmp_path) as service:
