@@ -19,12 +19,14 @@ from pourparler.errors import Overloaded, PourparlerError, ReplayCut, Unavailabl
 from pourparler.values import (
     Choice,
     Point,
+    Ref,
     Refs,
     choice,
     edtf,
     instant,
     negotiation_name,
     point,
+    ref,
     refs,
 )
 
@@ -279,13 +281,14 @@ def open_request(
 
 
 def get_request(
-    name: str, as_of: Point | None, occurred: date | str | None, view: Choice
+    name: str, as_of: Point | None, occurred: date | str | None, view: Choice, as_seen_by: Ref = ""
 ) -> pb.GetNegotiationRequest:
     """The request for a state."""
     return pb.GetNegotiationRequest(
         name=negotiation_name(name),
         as_of=point(as_of, occurred),
         view=choice(pb.NegotiationView, view),
+        as_seen_by=ref(as_seen_by),
     )
 
 
@@ -301,6 +304,7 @@ def replay_request(
     bases: Choice | Iterable[Choice],
     reverse: bool,
     limit: int | None,
+    as_seen_by: Ref = "",
 ) -> pb.ReplayRequest:
     """The request for a history."""
     return pb.ReplayRequest(
@@ -313,6 +317,7 @@ def replay_request(
         bases=[choice(pb.Basis, one) for one in _several(bases)],
         reverse=reverse,
         limit=limit or 0,
+        as_seen_by=ref(as_seen_by),
     )
 
 
@@ -324,6 +329,7 @@ def watch_request(
     types: str | Iterable[str],
     participants: Refs,
     bases: Choice | Iterable[Choice],
+    as_seen_by: Ref = "",
 ) -> pb.ReplayRequest:
     """The request for a history that goes on with what comes."""
     return pb.ReplayRequest(
@@ -334,23 +340,33 @@ def watch_request(
         bases=[choice(pb.Basis, one) for one in _several(bases)],
         follow=True,
         cursor=cursor,
+        as_seen_by=ref(as_seen_by),
     )
 
 
 def standing_request(
-    name: str, as_of: Point | None, occurred: date | str | None, on: date | str | None
+    name: str,
+    as_of: Point | None,
+    occurred: date | str | None,
+    on: date | str | None,
+    as_seen_by: Ref = "",
 ) -> pb.GetStandingRequest:
     """The request for a standing."""
     return pb.GetStandingRequest(
         name=negotiation_name(name),
         as_of=point(as_of, occurred),
         on_date="" if on is None else edtf(on),
+        as_seen_by=ref(as_seen_by),
     )
 
 
-def diff_request(name: str, from_: Point | None, to: Point | None) -> pb.DiffNegotiationRequest:
+def diff_request(
+    name: str, from_: Point | None, to: Point | None, as_seen_by: Ref = ""
+) -> pb.DiffNegotiationRequest:
     """The request for what changed."""
-    request = pb.DiffNegotiationRequest(name=negotiation_name(name), to=point(to))
+    request = pb.DiffNegotiationRequest(
+        name=negotiation_name(name), to=point(to), as_seen_by=ref(as_seen_by)
+    )
     start = point(from_)
     if start is not None:
         getattr(request, "from").CopyFrom(start)  # a word that Python keeps for itself

@@ -28,7 +28,7 @@ from pourparler.v1.audit_service_pb2_grpc import AuditServiceStub
 from pourparler.v1.negotiation_service_pb2_grpc import NegotiationServiceStub
 from pourparler.v1.privacy_service_pb2_grpc import PrivacyServiceStub
 from pourparler.v1.record_service_pb2_grpc import RecordServiceStub
-from pourparler.values import Choice, Point, Refs, negotiation_name
+from pourparler.values import Choice, Point, Ref, Refs, negotiation_name
 
 _Request = TypeVar("_Request")
 _Answer = TypeVar("_Answer")
@@ -203,9 +203,13 @@ class Client:
         as_of: Point | None = None,
         occurred: date | str | None = None,
         view: Choice = "full",
+        as_seen_by: Ref = "",
     ) -> pb.GetNegotiationResponse:
-        """Get the state of a negotiation, now or as it was: `get(name, as_of=11).negotiation`."""
-        request = calls.get_request(name, as_of, occurred, view)
+        """Get the state of a negotiation, now or as it was: `get(name, as_of=11).negotiation`.
+
+        In all reads, `as_seen_by` gives what the one who acts for a participant would be given.
+        """
+        request = calls.get_request(name, as_of, occurred, view, as_seen_by)
         before = self._seen(request)
         answer = self._call(self._negotiations.GetNegotiation, request)
         self._check_latest(request, answer, before)
@@ -224,6 +228,7 @@ class Client:
         bases: Choice | Iterable[Choice] = (),
         reverse: bool = False,
         limit: int | None = None,
+        as_seen_by: Ref = "",
     ) -> "History":
         """Replay the entries of a negotiation, or of all (`"-"`), that meet every filter given."""
         progress = Progress()
@@ -238,6 +243,7 @@ class Client:
             bases=bases,
             reverse=reverse,
             limit=limit,
+            as_seen_by=as_seen_by,
         )
         return History(self._replay(request, progress), progress)
 
@@ -250,6 +256,7 @@ class Client:
         types: str | Iterable[str] = (),
         participants: Refs = (),
         bases: Choice | Iterable[Choice] = (),
+        as_seen_by: Ref = "",
     ) -> "Watch":
         """Watch the entries of a negotiation: those on the record, then those that come.
 
@@ -260,7 +267,13 @@ class Client:
         left out, and nothing comes twice.
         """
         request = calls.watch_request(
-            name, after=after, cursor=cursor, types=types, participants=participants, bases=bases
+            name,
+            after=after,
+            cursor=cursor,
+            types=types,
+            participants=participants,
+            bases=bases,
+            as_seen_by=as_seen_by,
         )
         place = Watching(request)
         return Watch(self._watch(place), place)
@@ -272,19 +285,25 @@ class Client:
         as_of: Point | None = None,
         occurred: date | str | None = None,
         on: date | str | None = None,
+        as_seen_by: Ref = "",
     ) -> pb.GetStandingResponse:
         """Get what is agreed, what is proposed, who must answer, and who owes what `on` a date."""
-        request = calls.standing_request(name, as_of, occurred, on)
+        request = calls.standing_request(name, as_of, occurred, on, as_seen_by)
         before = self._seen(request)
         answer = self._call(self._negotiations.GetStanding, request)
         self._check_latest(request, answer, before)
         return answer
 
     def diff(
-        self, name: str, *, from_: Point | None = None, to: Point | None = None
+        self,
+        name: str,
+        *,
+        from_: Point | None = None,
+        to: Point | None = None,
+        as_seen_by: Ref = "",
     ) -> pb.DiffNegotiationResponse:
         """Get what changed between two points, and what goes back on something earlier."""
-        request = calls.diff_request(name, from_, to)
+        request = calls.diff_request(name, from_, to, as_seen_by)
         return self._call(self._negotiations.DiffNegotiation, request)
 
     def list(

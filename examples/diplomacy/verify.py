@@ -28,6 +28,8 @@ class Compared(NamedTuple):
     same_messages: bool
     same_counts: bool
     same_audiences: bool
+    same_views: bool = True
+    """Whether each of the seven is shown the messages from and to them and to all, and no other."""
 
 
 def messages(entries: Iterable[pb.Entry]) -> list[dict[str, Any]]:
@@ -82,6 +84,15 @@ def compared(game: dict[str, Any], entries: list[pb.Entry]) -> Compared:
     )
 
 
+def theirs(game: dict[str, Any]) -> dict[str, list[dict[str, Any]]]:
+    """The messages of a game that are for each of the seven to see: theirs, and those to all."""
+    sent = [message for phase in game["phases"] for message in phase["messages"]]
+    return {
+        power: [one for one in sent if {power, "ALL"} & {one["sender"], one["recipient"]}]
+        for power in convert.POWERS
+    }
+
+
 def _counts(sent: list[dict[str, Any]]) -> Counter[tuple[str, str]]:
     return Counter((message["sender"], message["recipient"]) for message in sent)
 
@@ -96,8 +107,13 @@ def verify(folder: Path, server: str) -> bool:
         for path, game in convert.games(folder):
             name = convert.name(path)
             result = compared(game, list(client.history(name)))
+            seen = {
+                power: messages(client.history(name, as_seen_by=power.lower()))
+                for power in convert.POWERS
+            }
+            result = result._replace(same_views=seen == theirs(game))
             results.append(result)
-            if not (result.same_messages and result.same_counts and result.same_audiences):
+            if not all(result[2:]):
                 print(f"{name} differs: {result}")
     read = time.monotonic()
     total = len(results)
@@ -105,6 +121,7 @@ def verify(folder: Path, server: str) -> bool:
         "messages, order, times": sum(result.same_messages for result in results),
         "counts per pair": sum(result.same_counts for result in results),
         "who may see them": sum(result.same_audiences for result in results),
+        "what each is shown": sum(result.same_views for result in results),
     }
     for what, count in equal.items():
         print(f"{what + ' equal:':<30}{count} of {total} games")

@@ -37,7 +37,7 @@ def test_every_game_comes_back_with_its_order_times_and_audiences(
     assert diplomacy.verify(DATA / "diplomacy", address)
 
     said = capsys.readouterr().out
-    assert said.count("2 of 2 games") == 3
+    assert said.count("2 of 2 games") == 4
     assert "statements: 102" in said
 
 

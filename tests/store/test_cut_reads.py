@@ -5,6 +5,7 @@ For every read, every viewer, any history: but for the salted digests, and what 
 
 import logging
 from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
 from random import Random
 from typing import Any
 
@@ -15,6 +16,8 @@ from hypothesis import HealthCheck, settings
 from hypothesis import given as having
 from hypothesis import strategies as st
 
+from examples.diplomacy import convert
+from examples.diplomacy.verify import messages, theirs
 from pourparler import v1 as pb
 from pourparler.contract import ENTRY_TYPES
 from pourparler.fold import ACCESS
@@ -24,6 +27,7 @@ from pourparler_service.refusal import name_of
 from pourparler_service.views import NOTHING, PUBLIC, Audience, Policy, Sight
 from tests import given, histories
 from tests.given import BEGAN, RECORDER_ONLY, granted
+from tests.replayed import drafts, replayed
 from tests.seen import Answer, Readers, readers, stored, told
 
 NAME = f"negotiations/{given.NEGOTIATION}"
@@ -343,3 +347,25 @@ def test_there_is_a_sight_for_every_viewer() -> None:
     assert sight(entries, "stranger") == NOTHING
     assert sight(entries, "reader") == PUBLIC
     assert set(ENTRY_TYPES) >= TELLING
+
+
+GAMES = Path(__file__).parents[1] / "data" / "diplomacy"
+
+
+@pytest.mark.parametrize("power", convert.POWERS)
+def test_each_power_is_shown_its_own_messages_and_those_to_all(power: str) -> None:
+    for path, game in convert.games(GAMES):
+        name = convert.name(path)
+        record = replayed(name, drafts(convert.lines(GAMES))[name]).entries
+        grant = given.recorded(len(record) + 1, granted("me", pb.ACCESS_ROLE_PARTY, power.lower()))
+        grant.header.negotiation = record[0].header.negotiation
+        with readers(stored([*record, grant])) as reading:
+            answer = reading.ask("me", pb.ReplayRequest(name=name))
+            (state,) = reading.ask("me", pb.GetNegotiationRequest(name=name))
+
+        entries = [entry for one in answer for entry in one.entries]  # type: ignore[union-attr]
+        wanted = theirs(game)[power]
+        assert len(entries) == len(record) + 1
+        assert messages(entries) == wanted
+        assert isinstance(state, pb.GetNegotiationResponse)
+        assert len(state.negotiation.statements) == len(wanted)

@@ -88,6 +88,14 @@ def point_options(command: _Command) -> _Command:
     return recorded(occurred(command))
 
 
+seen_option = click.option(
+    "--as-seen-by",
+    metavar="ID",
+    default="",
+    help="As the one who acts for this participant would have it.",
+)
+
+
 def point(recorded: pb.AsOf | None, occurred: str) -> pb.AsOf:
     """The point that the options ask for."""
     asked = pb.AsOf()

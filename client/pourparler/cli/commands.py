@@ -160,6 +160,7 @@ full_option = click.option("--full", is_flag=True, help="Long texts in full, in 
     multiple=True,
     help="Only the parts of this kind; may be given several times.",
 )
+@asking.seen_option
 @full_option
 @asking.json_option
 def show(
@@ -168,12 +169,13 @@ def show(
     occurred: str,
     only: tuple[str, ...],
     *,
+    as_seen_by: str,
     full: bool,
     as_json: bool,
 ) -> None:
     """Show the state of a negotiation, now or as it was."""
     asked = asking.point(recorded, occurred)
-    answer = asking.client().get(negotiation, as_of=asked)
+    answer = asking.client().get(negotiation, as_of=asked, as_seen_by=as_seen_by)
     if as_json:
         _print_json(answer)
         return
@@ -206,6 +208,7 @@ def _at(page: Page, asked: pb.AsOf, at: pb.ComputedAt) -> None:
 @click.argument("negotiation")
 @asking.point_options
 @click.option("--on", "on_date", metavar="EDTF", help="Reckon dues and ages against this date.")
+@asking.seen_option
 @full_option
 @asking.json_option
 def standing(
@@ -214,17 +217,19 @@ def standing(
     occurred: str,
     on_date: str | None,
     *,
+    as_seen_by: str,
     full: bool,
     as_json: bool,
 ) -> None:
     """Say what is agreed, what is proposed, who must answer, who owes what by when."""
     asked = asking.point(recorded, occurred)
     client = asking.client()
-    answer = client.standing(negotiation, as_of=asked, on=on_date)
+    answer = client.standing(negotiation, as_of=asked, on=on_date, as_seen_by=as_seen_by)
     if as_json:
         _print_json(answer)
         return
-    known = client.get(negotiation, as_of=asked, view=pb.NEGOTIATION_VIEW_BASIC).negotiation
+    basic = pb.NEGOTIATION_VIEW_BASIC
+    known = client.get(negotiation, as_of=asked, view=basic, as_seen_by=as_seen_by).negotiation
     page = _page(full=full)
     _at(page, asked, answer.computed_at)
     page.line(f"Standing of {harmless(known.words.title) or negotiation}", "bold")
@@ -256,6 +261,7 @@ def standing(
 )
 @click.option("--reverse", is_flag=True, help="The latest first.")
 @click.option("--limit", type=click.IntRange(min=1), help="At most this many.")
+@asking.seen_option
 @full_option
 @asking.json_option
 def history(
@@ -278,7 +284,7 @@ def history(
         for entry in entries:
             _print_json(entry, one_line=True)
         return
-    known = client.get(negotiation, as_of=asked)
+    known = client.get(negotiation, as_of=asked, as_seen_by=filters["as_seen_by"])
     page = _page(full=full)
     _at(page, asked, known.computed_at)
     whole = known.possibly if occurred else known.negotiation
@@ -316,6 +322,7 @@ def history(
     multiple=True,
     help="Only known in this way.",
 )
+@asking.seen_option
 @full_option
 @asking.json_option
 def watch(
@@ -328,7 +335,10 @@ def watch(
     """
     client = asking.client()
     everywhere = negotiation == EVERYWHERE
-    names = Names() if everywhere else Names(client.get(negotiation).negotiation.participants)
+    names = Names()
+    if not everywhere:
+        known = client.get(negotiation, as_seen_by=filters["as_seen_by"])
+        names = Names(known.negotiation.participants)
     entries = client.watch(
         negotiation, bases=[choice(pb.Basis, basis) for basis in bases], **filters
     )
@@ -344,6 +354,7 @@ def watch(
 @click.argument("to", metavar="[TO]]", type=asking.Point(), required=False)
 @click.option("--occurred-from", metavar="EDTF", default="", help="From what had happened by then.")
 @click.option("--occurred-to", metavar="EDTF", default="", help="To what had happened by then.")
+@asking.seen_option
 @full_option
 @asking.json_option
 def diff(
@@ -353,6 +364,7 @@ def diff(
     occurred_from: str,
     occurred_to: str,
     *,
+    as_seen_by: str,
     full: bool,
     as_json: bool,
 ) -> None:
@@ -366,12 +378,13 @@ def diff(
         began.version = 0
     ended = asking.point(to, occurred_to)
     client = asking.client()
-    answer = client.diff(negotiation, from_=began, to=ended)
+    answer = client.diff(negotiation, from_=began, to=ended, as_seen_by=as_seen_by)
     if as_json:
         _print_json(answer)
         return
     page = _page(full=full)
-    known = client.get(negotiation, as_of=ended, view=pb.NEGOTIATION_VIEW_BASIC)
+    basic = pb.NEGOTIATION_VIEW_BASIC
+    known = client.get(negotiation, as_of=ended, view=basic, as_seen_by=as_seen_by)
     names = Names({**known.possibly.participants, **known.negotiation.participants})
     title = harmless(known.negotiation.words.title or known.possibly.words.title) or negotiation
     page.line(f"What changed in {title}", "bold")
