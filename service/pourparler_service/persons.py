@@ -40,6 +40,7 @@ _INFO = b"pourparler.v1.words"
 _COVERED = b"pourparler.v1.cover"
 _NEXT = ".next"
 _KEPT = 10_000  # how many ciphers are kept, each of the persons of an entry
+_HELD = 100_000  # of how many persons it is kept which key is theirs now
 
 _TABLES = """
 CREATE TABLE about (format INTEGER NOT NULL, master_key_id TEXT NOT NULL);
@@ -185,8 +186,8 @@ def _next(file: Path) -> Path:
 def _lost(folder: Path, needed: str, here: str) -> str:
     persons, negotiations = _counted(folder / DATABASE)
     return (
-        f"The master key {needed} is missing. {here}. Without it the words that concern"
-        f" {persons} persons in {negotiations} negotiations in {folder} cannot be read, by anybody,"
+        f"The master key {needed} is missing. {here}. Without it the words in {folder} that concern"
+        f" persons (persons: {persons}, negotiations: {negotiations}) cannot be read, by anybody,"
         " ever; facts and proofs would be left. Put it back where it was, or name its file in"
         " POURPARLER_MASTER_KEY. Nothing was changed."
     )
@@ -282,12 +283,14 @@ class Persons:
 
     def hold(self, wanted: Iterable[tuple[str, str]]) -> None:
         """See that these persons, each of a negotiation, have a key: on disk when this returns."""
-        missing = [one for one in wanted if one not in self._current]
-        if not missing:
-            return
-        with self.lock, _as_error(), self._transaction():
-            made = {one: self._newest(*one) for one in missing}
-        self._current |= made
+        with self.lock, _as_error():
+            if len(self._current) >= _HELD:
+                self._current = {}
+            missing = [one for one in wanted if one not in self._current]
+            if missing:
+                with self._transaction():
+                    made = {one: self._newest(*one) for one in missing}
+                self._current |= made
 
     def _newest(self, negotiation: str, participant: str) -> str:
         """The name of the key with which a person's words are sealed now; made if there is none."""

@@ -147,7 +147,8 @@ def concerned(facts: pb.Facts, is_person: Callable[[str], bool]) -> set[str]:
     They are those whom the entry names or brings, and those whom it says they concern. To be let in
     is not to be spoken of: an audience is not among them.
     """
-    if facts.HasField("entry_redacted"):
+    kind = facts.WhichOneof("event")
+    if kind == "entry_redacted":
         return set()  # That words were destroyed is to be known for good.
     found = set(facts.concerns)
     for one in references(facts):
@@ -158,10 +159,11 @@ def concerned(facts: pb.Facts, is_person: Callable[[str], bool]) -> set[str]:
             and is_person(one.id)
         ):
             found.add(one.id)
-    found.update(facts.entry_corrected.replacement.concerns)
-    for said in (facts, facts.entry_corrected.replacement):
-        joined_in = said.participant_joined
-        who = joined_in.participant_id
-        if joined_in.kind == pb.PARTICIPANT_KIND_PERSON or (who and is_person(who)):
+    if kind == "participant_joined":
+        joined = facts.participant_joined
+        who = joined.participant_id
+        if joined.kind == pb.PARTICIPANT_KIND_PERSON or is_person(who):
             found.add(who)
+    elif kind == "entry_corrected":
+        found |= concerned(facts.entry_corrected.replacement, is_person)
     return found

@@ -4,6 +4,7 @@ import asyncio
 import io
 import json
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -17,11 +18,27 @@ from pourparler.bundle import verify
 from pourparler.cli.commands import run
 from pourparler.trust import Trust
 from pourparler.v1.privacy_service_pb2_grpc import PrivacyServiceStub
+from pourparler_service.guard import Call
 from pourparler_service.keys import write_key
+from pourparler_service.refusal import Refusal, name_of
+from pourparler_service.sealing import unseal
 from pourparler_service.server import running
+from pourparler_service.servicers.privacy import PrivacyServicer
 from pourparler_service.settings import Settings
+from pourparler_service.views import Policy
 from tests import signing
-from tests.erased import HELD, NAME, OF_ANNA, PERSON, SAID, SEALED_FOR_ANNA, person, stated, talks
+from tests.erased import (
+    HELD,
+    NAME,
+    OF_ANNA,
+    PERSON,
+    SAID,
+    SEALED_FOR_ANNA,
+    kept,
+    person,
+    stated,
+    talks,
+)
 from tests.given import draft, joined, opened
 from tests.served import Service, connected, refused
 from tests.traces import traces
@@ -260,7 +277,7 @@ def test_the_command_rotates_the_master_key(
     assert run(["rotate-master-key", "--data", str(data)]) == 1
     assert "The master key " in capsys.readouterr().err
     assert run(["serve", "--data", str(data), "--address", "127.0.0.1:0"]) == 1
-    assert "1 persons in 1 negotiations" in capsys.readouterr().err
+    assert "(persons: 1, negotiations: 1) cannot be read" in capsys.readouterr().err
 
     with_it = Settings(
         data=data, address="127.0.0.1:0", environment={"POURPARLER_MASTER_KEY": str(new)}
@@ -283,3 +300,39 @@ def test_an_erasure_that_is_not_there_is_not_found(service: Service) -> None:
         with pytest.raises(NotFound):
             client.get_erasure("negotiations/n/erasures/00000000-0000-0000-0000-000000000000")
         assert list(client.erase_subject("n", "p", **BY_LAW).versions) == [3]
+
+
+def test_only_a_custodian_or_whom_the_service_names_has_words_destroyed() -> None:
+    policy = Policy(privacy=("the officer",))
+    auditor = pb.AccessGranted(principal="the auditor", role=pb.ACCESS_ROLE_AUDITOR)
+    with kept(None) as rooms, ThreadPoolExecutor(2) as threads:
+        rooms.record(*group().drafts)  # by somebody, who is custodian then
+        rooms.record(draft(auditor))
+
+        async def erase(caller: str, participant: str = "anna") -> Any:
+            servicer = PrivacyServicer(rooms.erasures, rooms.negotiations, threads, threads, policy)
+            request = pb.EraseSubjectRequest(
+                name="negotiations/talks", participant_id=participant, **BY_LAW
+            )
+            call = Call(caller, None)
+            answer = await servicer.EraseSubject(request, call)
+            erasure = pb.EraseSubjectResponse.FromString(answer).erasure
+            found = await servicer.GetErasure(pb.GetErasureRequest(name=erasure.name), call)
+            assert pb.GetErasureResponse.FromString(found).erasure == erasure
+            return erasure
+
+        for caller, reason in (
+            ("a stranger", "NEGOTIATION_NOT_FOUND"),
+            ("the auditor", "ROLE_NOT_SUFFICIENT"),
+        ):
+            with pytest.raises(Refusal) as refused_to:
+                asyncio.run(erase(caller))
+            assert name_of(refused_to.value.reason) == reason
+        assert asyncio.run(erase("the officer")).requested_by == "the officer"
+        assert list(asyncio.run(erase("somebody", "bela")).versions) == [4, 12]
+        said = {
+            entry.facts.recorded_by
+            for entry in (unseal(one.data) for one in rooms.store.read("talks"))
+            if entry.facts.HasField("entry_redacted")
+        }
+        assert said == {"the officer", "somebody"}

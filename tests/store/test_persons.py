@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 
 from pourparler import v1 as pb
 from pourparler.wire import framed
+from pourparler_service import persons as kept
 from pourparler_service.folder import Folder
 from pourparler_service.persons import (
     DATABASE,
@@ -136,6 +137,48 @@ def test_to_destroy_any_one_of_the_keys_destroys_the_words(persons: Persons) -> 
     assert persons.unsealed(ID, hers) == whole
 
 
+def test_a_key_that_was_destroyed_is_in_no_file(persons: Persons, tmp_path: Path) -> None:
+    persons.hold([(ID, f"p-{number}") for number in range(200)])
+    (hers,) = wrapped(tmp_path, "p-77")
+    (his,) = wrapped(tmp_path, "p-78")
+
+    erase(persons, "p-77")
+
+    files = [path.read_bytes() for path in tmp_path.iterdir()]
+    assert wrapped(tmp_path, "p-77") == [None]
+    assert not any(hers[12:28] in file for file in files)
+    assert any(his in file for file in files)
+    assert sorted(path.name for path in tmp_path.iterdir()) == [MASTER_KEY, DATABASE]
+
+
+def wrapped(folder: Path, participant: str) -> list[bytes]:
+    """The keys of a participant, as they lie in a folder."""
+    with sqlite3.connect(folder / DATABASE) as database:
+        rows = database.execute("SELECT wrapped FROM key WHERE participant = ?", (participant,))
+        found = [row[0] for row in rows]
+    database.close()
+    return found
+
+
+def test_who_has_which_key_is_looked_up_again_when_too_much_is_kept(
+    persons: Persons, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(kept, "_HELD", 2)
+    monkeypatch.setattr(kept, "_KEPT", 2)
+    whole = record()
+    sealed = {}
+    for who in ("anna", "bela", "carl", "anna"):
+        persons.hold([(ID, who)])
+        sealed[who] = persons.sealed(ID, whole, [who])
+
+    assert {pb.SealedRecord.FromString(one).keys for one in sealed.values()} == {
+        "anna:1",
+        "bela:1",
+        "carl:1",
+    }
+    assert [persons.unsealed(ID, one) for one in sealed.values()] == [whole] * 3
+
+
 def test_a_key_is_of_one_negotiation_alone(persons: Persons) -> None:
     whole = record(negotiation="other")
     persons.hold([(ID, "anna"), ("other", "anna")])
@@ -251,7 +294,7 @@ def test_without_the_master_key_nothing_starts_and_it_is_said_what_is_lost(tmp_p
         open_store(tmp_path, {})
 
     assert f"The master key {needed} is missing" in str(missing.value)
-    assert "the words that concern 1 persons in 1 negotiations" in str(missing.value)
+    assert "(persons: 1, negotiations: 1) cannot be read" in str(missing.value)
     assert not (tmp_path / MASTER_KEY).exists()
     (tmp_path / MASTER_KEY).write_text(key)
     assert opened(tmp_path)
