@@ -13,6 +13,7 @@ from typing import Any
 from tests.bench import (
     appending,
     batching,
+    cutting,
     holding,
     importing,
     machine,
@@ -32,6 +33,7 @@ _PARTS: Mapping[str, Callable[[Means], Iterator[Workload]]] = {
     "batches": batching.workloads,
     "reads": reading.workloads,
     "replays": replaying.workloads,
+    "cut": cutting.workloads,
     "watches": watching.workloads,
     "fairness": sharing.workloads,
     "import": importing.workloads,

@@ -1,0 +1,99 @@
+"""What a cut view costs: replays and states of those who see half of it, and of who sees all."""
+
+import functools
+import itertools
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+from pourparler import v1 as pb
+from pourparler_service.folder import Folder
+from pourparler_service.keys import write_key
+from pourparler_service.sealing import seal, unseal
+from pourparler_service.store import Stored, open_store
+from tests.bench import talks, wire
+from tests.bench.measure import Aim, Means, Taken, Workload
+from tests.bench.servers import ours
+from tests.given import restricted
+from tests.signing import KEY
+
+LENGTHS = (1_000, 100_000)
+WHOLE, ALL_OF_IT, HALF = "whole", "cut, all of it seen", "cut, every other entry withheld"
+
+_SEEN_BY = {WHOLE: "", ALL_OF_IT: "acme", HALF: "bolt"}
+_CALLERS = 4
+
+
+def workloads(means: Means) -> Iterator[Workload]:
+    """Replays of a long record and of a shorter one, and the latest state of that."""
+    with tempfile.TemporaryDirectory(dir=means.folder) as under:
+        data = Path(under)
+        _fill(data)
+        with ours(data, means.folder) as server:
+            for length in LENGTHS:
+                yield Workload(
+                    f"cut-replay-{length}",
+                    f"replay of {length:,} entries, cut to what somebody sees",
+                    "entries a second",
+                    {
+                        name: functools.partial(
+                            _replayed, server.address, length, who, means.seconds
+                        )
+                        for name, who in _SEEN_BY.items()
+                    },
+                    WHOLE,
+                    [Aim(name, WHOLE, at_least=0.5) for name in (ALL_OF_IT, HALF)],
+                )
+            yield Workload(
+                "cut-state",
+                f"state as of the middle of {LENGTHS[0]:,} entries, cut to what somebody sees",
+                "answers a second",
+                {
+                    name: functools.partial(_state, server.address, who, means.seconds)
+                    for name, who in _SEEN_BY.items()
+                },
+                WHOLE,
+                [Aim(name, WHOLE, at_least=0.5) for name in (ALL_OF_IT, HALF)],
+            )
+
+
+def _fill(data: Path) -> None:
+    """Make records of which one of two parties sees but half."""
+    with Folder(data) as folder:
+        write_key(KEY, folder.path / "signing.key")
+        store = open_store(folder.path, {})
+        try:
+            for length in LENGTHS:
+                records = map(_confided, talks.records(talks.of_length(length), length))
+                while batch := list(itertools.islice(records, 5_000)):
+                    store.append(batch)
+        finally:
+            store.close()
+
+
+def _confided(stored: Stored) -> Stored:
+    """Every other entry of a record, for acme alone."""
+    if stored.version <= len(talks.OPENING) or stored.version % 2:
+        return stored
+    entry = unseal(stored.data)
+    entry.facts.visibility.CopyFrom(restricted("acme"))
+    header = entry.header
+    data = seal(header.negotiation, header.version, header.record_time, entry.facts, entry.words)
+    return stored._replace(data=data)
+
+
+def _replayed(address: str, length: int, seen_by: str, seconds: float) -> Taken:
+    asked = pb.ReplayRequest(name=f"negotiations/{talks.of_length(length)}", as_seen_by=seen_by)
+    bodies = itertools.repeat(asked.SerializeToString())
+    run = wire.run(address, talks.REPLAY, bodies, callers=1, seconds=seconds)
+    return run.by_rate(length)
+
+
+def _state(address: str, seen_by: str, seconds: float) -> Taken:
+    asked = pb.GetNegotiationRequest(
+        name=f"negotiations/{talks.of_length(LENGTHS[0])}",
+        as_of=pb.AsOf(version=LENGTHS[0] // 2),
+        as_seen_by=seen_by,
+    )
+    bodies = itertools.repeat(asked.SerializeToString())
+    return wire.run(address, talks.STATE, bodies, callers=_CALLERS, seconds=seconds).by_rate()
