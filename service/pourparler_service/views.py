@@ -307,6 +307,8 @@ _BASES = frozenset({pb.BASIS_DIRECT, pb.BASIS_ON_RECORD})
 _MEDIATING = frozenset(
     {"session_opened", "session_closed", "topic_added", "topic_status_changed", "entry_disclosed"}
 )
+_ADDRESSED = frozenset({"proposal_made.to"})
+"""Fields of those who need the standing to act, but do not act here."""
 
 
 def check_may_record(roles: Roles, facts: pb.Facts) -> None:
@@ -331,7 +333,11 @@ def check_may_record(roles: Roles, facts: pb.Facts) -> None:
         _not_for(text, "facts.provenance.basis")
     if roles.mediator and kind in _MEDIATING:
         return
-    acting = [one for one in references(facts) if one.acting]
+    acting = [
+        one
+        for one in references(facts)
+        if one.acting and one.path.partition("[")[0] not in _ADDRESSED
+    ]
     if not acting:
         text = "In such an entry nobody acts: it is for those who keep the record."
         _not_for(text, f"facts.{kind}")

@@ -25,7 +25,7 @@ from pourparler_service.views import (
     sight_of,
 )
 from tests import given
-from tests.given import PARTIES, RECORDER_ONLY, draft, granted, revoked, said
+from tests.given import PARTIES, RECORDER_ONLY, draft, granted, offered, revoked, said
 from tests.judged import TALKS, WHISPER
 
 NOW = Timestamp(seconds=1_800_000_000)
@@ -229,6 +229,7 @@ EVERY_DRAFT: dict[str, pb.Draft | Message] = {
     "own": said("mine", "acme"),
     "another's": said("theirs", "bolt"),
     "joint": JOINT,
+    "offer": offered("mine", ["acme"], ["bolt"]),
     "hearsay": HEARSAY,
     "published": draft(said("mine", "acme").facts.statement_recorded, basis=given.ON_RECORD),
     "topic": TOPIC,
@@ -243,15 +244,15 @@ RECORDS: dict[str, tuple[tuple[pb.Draft, ...], set[str]]] = {
     "an auditor": ((granted("one", AUDITOR),), set()),
     "a custodian": ((granted("one", CUSTODIAN),), set(EVERY_DRAFT)),
     "a recorder": ((granted("one", RECORDER),), set(EVERY_DRAFT) - {"access"}),
-    "a party": ((OF_ACME,), {"own", "published", "disclosure"}),
+    "a party": ((OF_ACME,), {"own", "offer", "published", "disclosure"}),
     "a party of two": (
         (OF_ACME, OF_BOLT),
-        {"own", "another's", "joint", "published", "disclosure"},
+        {"own", "another's", "joint", "offer", "published", "disclosure"},
     ),
     "a mediator": ((granted("one", MEDIATOR),), {"topic", "session", "disclosure"}),
     "a mediator who takes part": (
         (granted("one", MEDIATOR, "acme"),),
-        {"own", "published", "topic", "session", "disclosure"},
+        {"own", "offer", "published", "topic", "session", "disclosure"},
     ),
 }
 

@@ -1,0 +1,175 @@
+"""Rivals over one record, by real calls: each with a token of its own."""
+
+import io
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from pourparler import (
+    Client,
+    NotAllowed,
+    NotFound,
+    Refused,
+    Verdict,
+    answer,
+    grant_access,
+    participant,
+    proposal,
+    revoke_access,
+    statement,
+    topic,
+)
+from pourparler.bundle import verify
+from pourparler_service.issuers import Issuer
+from pourparler_service.keys import Signer, write_key
+from pourparler_service.server import running
+from pourparler_service.settings import Settings, Tls
+from pourparler_service.store import IN_MEMORY
+from pourparler_service.views import Policy
+from tests.certified import Authority
+from tests.issued import AUDIENCE, ISSUER, Address, Key
+from tests.signing import KEY as SIGNING
+
+KEY = Key()
+CONFIDED = "Our limit is nine thousand."
+
+Make = Callable[..., Client]
+
+
+@pytest.fixture(scope="module")
+def client(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Make]:
+    """A client of whoever is named, of a service that tells its callers apart."""
+    folder = tmp_path_factory.mktemp("service")
+    authority, key = Authority(folder), folder / "signing.key"
+    write_key(SIGNING, key)
+    with Address(KEY).served() as keys:
+        settings = Settings(
+            address="127.0.0.1:0",
+            tls=Tls(*authority.signs("service")),
+            tokens=(Issuer(ISSUER, AUDIENCE, keys.url, refresh_seconds=100_000),),
+            keys=(key,),
+            access=Policy(auditors=[who("watchdog")], public=[who("reader")]),
+            environment={"PERSISTENCE_MODULE": IN_MEMORY},
+        )
+        with running(settings) as address:
+
+            def make(name: str) -> Client:
+                return Client(
+                    address, root_certificates=authority.file, token=KEY.token(sub=name), timeout=5
+                )
+
+            yield make
+
+
+def who(name: str) -> str:
+    """Somebody, as the record names them."""
+    return f"{ISSUER}#{name}"
+
+
+@pytest.fixture(name="name")
+def _name(client: Make) -> str:
+    """Kim keeps the record; Ann is for the harbour, Bob for the freight company, Mia mediates."""
+    with client("kim") as kim:
+        name = kim.open(
+            "Lease of a crane",
+            participant("harbour", "Harbour Authority"),
+            participant("freight", "Northern Freight"),
+            topic("Rent", id="rent", visibility="public"),
+            grant_access(who("ann"), "party", participant="harbour"),
+            grant_access(who("bob"), "party", participant="freight"),
+            grant_access(who("mia"), "mediator"),
+            visibility="public",
+        ).negotiation
+    with client("ann") as ann:
+        ann.record(name, statement(CONFIDED, id="limit", by="harbour", visibility=["harbour"]))
+        ann.record(name, proposal("Nine.", id="offer", by="harbour", to="freight", about="rent"))
+    return name
+
+
+def said(client: Client, name: str, **more: Any) -> list[str]:
+    return [one.words.text for one in client.history(name, types="statement_recorded", **more)]
+
+
+def test_each_reads_and_records_what_is_theirs(client: Make, name: str) -> None:
+    with client("bob") as bob, client("ann") as ann, client("kim") as kim:
+        assert bob.record(name, answer("offer", "accept", by="freight")).version == 10
+        assert said(bob, name) == []
+        assert said(ann, name) == [CONFIDED]
+        assert said(kim, name, as_seen_by="harbour") == [CONFIDED]
+        assert said(kim, name, as_seen_by="freight") == []
+        state = bob.get(name).negotiation
+        assert (state.counts.statements, state.version) == (0, 10)
+        assert not state.principals[who("ann")].grants
+        assert [one.name for one in bob.list()] == [name, *_others(bob, name)]
+
+
+def _others(client: Client, name: str) -> list[str]:
+    return [one.name for one in client.list() if one.name != name]
+
+
+def test_who_may_not_is_told_so_or_nothing(client: Make, name: str) -> None:
+    with client("bob") as bob, client("eve") as eve:
+        with pytest.raises(NotAllowed) as other:
+            bob.record(name, statement("We give in.", by="harbour"))
+        assert (other.value.reason, other.value.field) == (
+            "ROLE_NOT_SUFFICIENT",
+            "drafts[0].facts.statement_recorded.speakers[0]",
+        )
+        with pytest.raises(Refused) as taken:
+            bob.record(name, statement("No.", id="limit", by="freight"))
+        assert taken.value.reason == "WITHHELD_CONFLICT"
+        for call in (
+            lambda: eve.get(name),
+            lambda: eve.standing(name),
+            lambda: eve.diff(name),
+            lambda: list(eve.history(name)),
+            lambda: list(eve.history(name, reverse=True)),
+            lambda: next(eve.watch(name)),
+            lambda: eve.checkpoint(name),
+            lambda: eve.export(name, io.BytesIO()),
+            lambda: eve.record(name, statement("Hm.", by="harbour")),
+        ):
+            with pytest.raises(NotFound) as absent:
+                call()
+            assert absent.value.reason == "NEGOTIATION_NOT_FOUND"
+        assert list(eve.list()) == []
+
+
+def test_what_is_public_is_for_those_whom_the_policy_names(client: Make, name: str) -> None:
+    with client("reader") as reader, client("watchdog") as watchdog:
+        assert list(reader.get(name).negotiation.topics) == ["rent"]
+        assert not reader.get(name).negotiation.participants
+        assert name in [one.name for one in reader.list()]
+        assert said(watchdog, name) == [CONFIDED]
+
+
+def test_a_cut_record_verifies_and_says_that_it_is_one(
+    client: Make, name: str, tmp_path: Path
+) -> None:
+    with client("bob") as bob:
+        file = tmp_path / "cut.bundle"
+        with file.open("wb") as bundle:
+            bob.export(name, bundle)
+        with file.open("rb") as bundle:
+            offline = verify(bundle, Signer([SIGNING]).verifier_keys)
+        audit = bob.audit(name, keys=Signer([SIGNING]).verifier_keys)
+
+    assert CONFIDED.encode() not in file.read_bytes()
+    assert offline.verdict is Verdict.PARTIAL
+    assert audit.verdict is Verdict.PARTIAL
+
+
+def test_a_watch_ends_when_access_does(client: Make, name: str) -> None:
+    with client("bob") as bob, client("kim") as kim:
+        with bob.watch(name) as watch:
+            seen = [next(watch) for _ in range(9)]
+            kim.record(name, revoke_access(who("bob")))
+            with pytest.raises(NotFound):
+                list(watch)
+        assert [one.header.version for one in seen if not one.HasField("facts")] == [5, 6, 7, 8]
+        with pytest.raises(NotFound):
+            bob.get(name)
+        kim.record(name, grant_access(who("bob"), "party", participant="freight"))
+        assert bob.get(name).negotiation.version == 11
