@@ -12,7 +12,7 @@ GENERATED := client/pourparler/v1
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup demo serve test kills bench check stubs format lock clean \
+.PHONY: help setup demo serve test kills bench fuzz check stubs format lock clean \
   check-format check-lint check-types check-storeys check-contract check-stubs
 
 help: ## list the targets
@@ -39,6 +39,10 @@ kills: setup ## kill the service a hundred times while it records, and prove eac
 bench: setup $(BUILD)/rival/installed ## measure, against what gRPC carries and against the usual way; BENCH="--help" tells more
 	@echo "== bench: tables here, and all of it in $(BUILD)/bench"
 	@$(RUN) tests.bench --tools $(BUILD)/rival/bin/python $(BENCH)
+
+fuzz: setup $(BUILD)/fuzz/installed ## look for bytes at which something fails, guided by coverage; FUZZ="--minutes 60" for longer
+	@echo "== fuzz: what is found is left in $(BUILD)/fuzz/found"
+	@PYTHONPATH=client:service:. $(BUILD)/fuzz/environment/bin/python -m tests.fuzz $(FUZZ)
 
 check: check-format check-lint check-types check-storeys check-contract check-stubs ## check format, lint, types, storeys, contract and stubs
 
@@ -87,6 +91,7 @@ lock: ## resolve the versions anew, into locks/
 	@$(call resolve,--all-extras --group develop pyproject.toml,locks/develop.txt)
 	@$(call resolve,--group stubs,locks/stubs.txt)
 	@$(call resolve,--group bench,locks/bench.txt)
+	@$(call resolve,--extra service --group fuzz pyproject.toml,locks/fuzz.txt)
 
 clean: ## remove what make made
 	rm -rf $(VENV) $(BUILD)
@@ -113,6 +118,12 @@ $(BUILD)/rival/installed: locks/bench.txt
 	@echo "== setup: what is measured beside ours, with the versions of $<"
 	@$(call environment,$(BUILD)/rival)
 	@$(BUILD)/rival/bin/python $(PIP) install --require-hashes --no-deps --requirement $<
+	@touch $@
+
+$(BUILD)/fuzz/installed: locks/fuzz.txt
+	@echo "== setup: what fuzzing needs, with the versions of $<"
+	@mkdir -p $(BUILD)/fuzz && $(call environment,$(BUILD)/fuzz/environment)
+	@$(BUILD)/fuzz/environment/bin/python $(PIP) install --require-hashes --no-deps --requirement $<
 	@touch $@
 
 # $(call environment,FOLDER): a virtual environment there, unless it stands already.

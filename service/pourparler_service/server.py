@@ -251,7 +251,7 @@ async def _serve(
             on_store_failure=health.look_soon,
         )
         server = grpc.aio.server(options=options(settings))
-        server.add_generic_rpc_handlers(_handlers(settings, rooms, guard, health, recording))
+        server.add_generic_rpc_handlers(handlers(settings, rooms, guard, health, recording))
         with _as_serve_error(settings):
             port = _listen(server, settings)
         await server.start()
@@ -309,13 +309,14 @@ def _credentials(files: ShownFiles) -> grpc.ServerCredentials:
     )
 
 
-def _handlers(
+def handlers(
     settings: Settings,
     rooms: Rooms,
     guard: Guard,
     health: HealthServicer,
     recording: RecordServicer,
 ) -> tuple[grpc.GenericRpcHandler, ...]:
+    """All that is served, behind a guard."""
     reflecting = ReflectionServicer((*_SERVICES, _HEALTH.full_name, _REFLECTION.full_name))
     return (
         guard.handlers(_RECORD, recording),

@@ -1,9 +1,13 @@
-"""Raw bytes at every method: whatever comes, the answer is never UNKNOWN or INTERNAL."""
+"""Any bytes and messages at every method: the answer is never UNKNOWN or INTERNAL."""
 
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import grpc
 import pytest
+from google.protobuf import descriptor_pool
 from google.protobuf.message import Message
 from google.protobuf.message_factory import GetMessageClass
 from hypothesis import HealthCheck, given, settings
@@ -11,6 +15,7 @@ from hypothesis import strategies as st
 
 from pourparler import v1 as pb
 from pourparler.contract import is_repeated
+from tests.fuzz.targets import PATHS, SEEDS, TARGETS, Answering
 from tests.given import draft as plain
 from tests.given import joined, opened, said
 from tests.served import Service, answered_by
@@ -105,6 +110,8 @@ def _fill(draw: st.DrawFn, message: Any, field: Any, depth: int) -> None:
 def _scalars(field: Any) -> st.SearchStrategy[Any]:
     if field.enum_type is not None:
         return st.sampled_from([*(one.number for one in field.enum_type.values), 99, -1])
+    if field.type == field.TYPE_BYTES:
+        return st.binary(max_size=40)
     return {
         field.CPPTYPE_STRING: st.sampled_from(NAMES) | st.text(max_size=12),
         field.CPPTYPE_BOOL: st.booleans(),
@@ -142,3 +149,64 @@ def test_any_drafts_are_answered(fuzzed: Service, drafts: list[pb.Draft]) -> Non
         outcome(fuzzed, "/pourparler.v1.RecordService/Record", request.SerializeToString())
         not in FAULTS
     )
+
+
+# Every method, without a connection: what the handlers make of it.
+
+
+@pytest.fixture(scope="module")
+def answering() -> Iterator[Answering]:
+    asked = Answering()
+    yield asked
+    asked.close()
+
+
+def input_of(path: str) -> Any:
+    """The type of the requests of a method."""
+    pool: Any = descriptor_pool.Default()
+    service, _, method = path.removeprefix("/").partition("/")
+    return pool.FindServiceByName(service).methods_by_name[method].input_type
+
+
+@pytest.mark.parametrize("path", PATHS)
+@quickly
+@given(sent=st.lists(st.binary(max_size=100), min_size=1, max_size=3))
+def test_no_method_is_at_fault_whatever_the_bytes(
+    answering: Answering, path: str, sent: list[bytes]
+) -> None:
+    answering.call(path, *sent)
+
+
+@pytest.mark.parametrize("path", PATHS)
+@settings(quickly, max_examples=40)
+@given(data=st.data())
+def test_no_method_is_at_fault_whatever_the_messages(
+    answering: Answering, path: str, data: st.DataObject
+) -> None:
+    several = st.lists(messages(input_of(path)), min_size=1, max_size=3)
+
+    answering.call(path, *(one.SerializeToString() for one in data.draw(several)))
+
+
+@pytest.mark.parametrize("target", sorted(set(TARGETS) - {"calls"}))
+@quickly
+@given(data=st.binary(max_size=200))
+def test_no_reader_is_at_fault_whatever_the_bytes(target: str, data: bytes) -> None:
+    TARGETS[target](data)
+
+
+@pytest.mark.parametrize("target", SEEDS)
+def test_fuzzing_begins_with_what_can_be_read(target: str) -> None:
+    for seed in SEEDS[target]:
+        TARGETS[target](seed)
+
+
+FUZZING = Path("build/fuzz/environment/bin/python")
+
+
+@pytest.mark.skipif(not FUZZING.exists(), reason="atheris is not here: make fuzz brings it")
+@pytest.mark.slow
+def test_fuzzing_for_a_short_time_finds_nothing() -> None:
+    ended = subprocess.run([FUZZING, "-m", "tests.fuzz", "--minutes", "0.3"], check=False)
+
+    assert ended.returncode == 0
