@@ -171,7 +171,8 @@ class Trust:
     def check_receipt(self, request: pb.RecordRequest, response: bytes) -> Check[pb.Receipt]:
         """The receipt in a response: for what was to be recorded, in the log, and signed for.
 
-        Words that were destroyed since are not missed, where the receipt says so.
+        Words that were destroyed since are not missed, where the receipt says so and more is on the
+        record by now, as there is after every erasure.
         """
         try:
             receipt, records = _receipt(response)
@@ -183,7 +184,23 @@ class Trust:
         seen = self._signed(receipt.negotiation, receipt.checkpoint, receipt.version)
         yield from self._included(receipt, records, seen)
         yield from self._compare(receipt.negotiation, seen)
+        if receipt.erased_versions:
+            yield from self._grown(receipt)
         return receipt
+
+    def _grown(self, receipt: pb.Receipt) -> Check[None]:
+        """See that the log goes on after these entries: it says there that words were destroyed.
+
+        Else whoever answers first could leave out the words, and have recorded others.
+        """
+        answer = yield pb.GetCheckpointRequest(name=receipt.negotiation)
+        seen = self._signed(receipt.negotiation, answer.checkpoint)
+        if seen.checkpoint.size <= receipt.version:
+            text = (
+                "The receipt lacks words, and nothing on the record says that they are destroyed."
+            )
+            raise _error(AnotherReceipt, text, "receipt", shown=seen.signed)
+        yield from self._compare(receipt.negotiation, seen)
 
     def _included(
         self, receipt: pb.Receipt, records: Sequence[pb.Record], seen: Seen

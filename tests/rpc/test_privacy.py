@@ -150,6 +150,17 @@ def test_a_receipt_may_lack_the_words_that_were_destroyed_and_no_others(service:
             believed(service, trust, request, forged.SerializeToString())
 
 
+def test_the_first_receipt_cannot_lack_words(service: Service) -> None:
+    trust, request = Trust([signing.KEY.verifier_key]), group()
+    first: pb.RecordResponse = service.records.Record(request, timeout=10)
+    first.receipt.erased_versions.append(3)
+    first.receipt.entries[2].ClearField("words")
+    first.receipt.entries[2].salts[1] = b""
+
+    with pytest.raises(errors.AnotherReceipt, match="nothing on the record says"):
+        believed(service, trust, request, first.SerializeToString())
+
+
 def _unsaid(receipt: pb.Receipt) -> None:
     receipt.ClearField("erased_versions")
 
