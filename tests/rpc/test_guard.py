@@ -15,7 +15,7 @@ import pytest
 from pourparler import v1 as pb
 from pourparler_service.access import ANONYMOUS
 from pourparler_service.guard import Call, Guard, status_message
-from pourparler_service.limits import Limit
+from pourparler_service.limits import Limit, Rate
 from pourparler_service.refusal import Refusal, Violation
 from pourparler_service.servicers.record import RecordServicer
 from pourparler_service.store import StoreUnavailableError
@@ -267,6 +267,25 @@ async def test_once_it_is_closing_every_call_is_told_so() -> None:
 
     assert (refusal.code, refusal.reason) == (grpc.StatusCode.UNAVAILABLE, "SHUTTING_DOWN")
     assert refusal.retry_seconds is not None
+
+
+async def test_callers_have_each_their_own_share_of_one_connection() -> None:
+    async def answer() -> pb.GetNegotiationResponse:
+        return pb.GetNegotiationResponse()
+
+    def caller(context: Any) -> str:
+        return str(dict(context.invocation_metadata())["who"])
+
+    async with guarded(rate=Rate("calls", 1), caller=caller) as (guard, server):
+        channel = await reads(guard, server, FakeReads(answer))
+        get = channel.unary_unary(GET)
+        for _ in range(3):
+            await get(b"", metadata=[("who", "a")])
+        refusal = await refusal_of(get(b"", metadata=[("who", "a")]))
+        await get(b"", metadata=[("who", "b")])
+        await channel.close()
+
+    assert (refusal.code.name, refusal.reason) == ("RESOURCE_EXHAUSTED", "OVERLOADED")
 
 
 class FakeWriter:

@@ -4,7 +4,6 @@ import contextlib
 import os
 import socket
 import sqlite3
-import struct
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -23,6 +22,7 @@ from pourparler.wire import framed
 from pourparler_service.server import running
 from pourparler_service.settings import Settings
 from tests.audited import audit_records
+from tests.frames import BEGIN, PREFACE, begun, frame
 from tests.given import SOURCE, draft, joined, offered, opened, restricted, said, topic
 from tests.load import RECORD
 from tests.served import Answered, Service, answered_by, connected, refused
@@ -624,32 +624,9 @@ def test_enormous_headers_are_refused(service: Service) -> None:
     assert answered.code is grpc.StatusCode.RESOURCE_EXHAUSTED
 
 
-def _frame(kind: int, flags: int, stream: int, payload: bytes) -> bytes:
-    return struct.pack(">I", len(payload))[1:] + struct.pack(">BBI", kind, flags, stream) + payload
-
-
-_PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
-_SETTINGS = _frame(4, 0, 0, b"")
-
-
-def _call(body: bytes, **headers: str) -> bytes:
-    """A call as it stands on the wire, with headers of one's own; `_` in a name is a hyphen."""
-    usual = {
-        ":method": "POST",
-        ":scheme": "http",
-        ":path": RECORD,
-        ":authority": "localhost",
-        "te": "trailers",
-        "content-type": "application/grpc",
-    }
-    sent = usual | {name.replace("_", "-"): value for name, value in headers.items()}
-    # Literal headers that are not indexed, RFC 7541 section 6.2.2.
-    block = b"".join(
-        b"\0" + bytes([len(name)]) + name.encode() + bytes([len(value)]) + value.encode()
-        for name, value in sent.items()
-        if value
-    )
-    return _PREFACE + _SETTINGS + _frame(1, 4, 1, block) + _frame(0, 1, 1, body)
+def _call(body: bytes, path: str = RECORD, **headers: str) -> bytes:
+    """A connection with one call, with header fields of one's own."""
+    return BEGIN + begun(path, 1, **headers) + frame(0, 1, 1, body)
 
 
 _EMPTY = b"\0\0\0\0\0"
@@ -674,17 +651,17 @@ GARBAGE = {
     "noise": bytes(range(256)) * 64,
     "HTTP/1.1": b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n",
     "TLS": b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03" + b"\0" * 500,
-    "half a preface": _PREFACE[:12],
-    "a preface alone": _PREFACE,
-    "noise after the preface": _PREFACE + b"\xff" * 4_096,
-    "a frame too long": _PREFACE + _SETTINGS + b"\xff\xff\xff\x00\x00\x00\x00\x00\x01",
-    "data of no stream": _PREFACE + _SETTINGS + _frame(0, 1, 7, b"data"),
-    "headers of noise": _PREFACE + _SETTINGS + _frame(1, 5, 1, b"\xff" * 200),
-    "a window of nothing": _PREFACE + _SETTINGS + _frame(8, 0, 0, b"\0\0\0\0"),
-    "pings": _PREFACE + _SETTINGS + _frame(6, 0, 0, b"pingpong") * 5_000,
-    "settings": _PREFACE + _SETTINGS * 5_000,
-    "resets": _PREFACE + _SETTINGS + b"".join(_frame(3, 0, s, b"\0\0\0\x08") for s in (1, 3, 5)),
-    "endless headers": _PREFACE + _SETTINGS + _frame(1, 0, 1, b"") + _frame(9, 0, 1, b"\0") * 5_000,
+    "half a preface": PREFACE[:12],
+    "a preface alone": PREFACE,
+    "noise after the preface": PREFACE + b"\xff" * 4_096,
+    "a frame too long": BEGIN + b"\xff\xff\xff\x00\x00\x00\x00\x00\x01",
+    "data of no stream": BEGIN + frame(0, 1, 7, b"data"),
+    "headers of noise": BEGIN + frame(1, 5, 1, b"\xff" * 200),
+    "a window of nothing": BEGIN + frame(8, 0, 0, b"\0\0\0\0"),
+    "pings": BEGIN + frame(6, 0, 0, b"pingpong") * 5_000,
+    "settings": BEGIN + frame(4, 0, 0, b"") * 5_000,
+    "resets": BEGIN + b"".join(frame(3, 0, s, b"\0\0\0\x08") for s in (1, 3, 5)),
+    "endless headers": BEGIN + frame(1, 0, 1, b"") + frame(9, 0, 1, b"\0") * 5_000,
 }
 
 

@@ -191,7 +191,7 @@ class _ErrorReasonEnumTypeWrapper(google.protobuf.internal.enum_type_wrapper._En
     ERROR_REASON_DEADLINE: _ErrorReason.ValueType  # 221
     """The deadline had passed before anything was done."""
     ERROR_REASON_OVERLOADED: _ErrorReason.ValueType  # 222
-    """More waits than can be done in time. Nothing was done; try again later."""
+    """More waits than can be done in time, or the caller has more than its share. Nothing was done; try again later."""
     ERROR_REASON_MESSAGE_TOO_LARGE: _ErrorReason.ValueType  # 223
     """The request is larger than the service receives."""
     ERROR_REASON_STORE_UNAVAILABLE: _ErrorReason.ValueType  # 224
@@ -418,7 +418,7 @@ ERROR_REASON_CONSENT_REQUIRED: ErrorReason.ValueType  # 208
 ERROR_REASON_DEADLINE: ErrorReason.ValueType  # 221
 """The deadline had passed before anything was done."""
 ERROR_REASON_OVERLOADED: ErrorReason.ValueType  # 222
-"""More waits than can be done in time. Nothing was done; try again later."""
+"""More waits than can be done in time, or the caller has more than its share. Nothing was done; try again later."""
 ERROR_REASON_MESSAGE_TOO_LARGE: ErrorReason.ValueType  # 223
 """The request is larger than the service receives."""
 ERROR_REASON_STORE_UNAVAILABLE: ErrorReason.ValueType  # 224
