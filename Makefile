@@ -40,7 +40,7 @@ bench: setup $(BUILD)/rival/installed ## measure, against what gRPC carries and 
 	@echo "== bench: tables here, and all of it in $(BUILD)/bench"
 	@$(RUN) tests.bench --tools $(BUILD)/rival/bin/python $(BENCH)
 
-fuzz: setup $(BUILD)/fuzz/installed ## look for bytes at which something fails, guided by coverage; FUZZ="--minutes 60" for longer
+fuzz: $(BUILD)/fuzz/installed ## look for bytes at which something fails, guided by coverage; FUZZ="--minutes 60" for longer
 	@echo "== fuzz: what is found is left in $(BUILD)/fuzz/found"
 	@PYTHONPATH=client:service:. $(BUILD)/fuzz/environment/bin/python -m tests.fuzz $(FUZZ)
 

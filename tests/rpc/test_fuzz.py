@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 
 from pourparler import v1 as pb
 from pourparler.contract import is_repeated
+from tests.apart import UNMEASURED
 from tests.fuzz.targets import PATHS, SEEDS, TARGETS, Answering
 from tests.given import draft as plain
 from tests.given import joined, opened, said
@@ -207,6 +208,8 @@ FUZZING = Path("build/fuzz/environment/bin/python")
 @pytest.mark.skipif(not FUZZING.exists(), reason="atheris is not here: make fuzz brings it")
 @pytest.mark.slow
 def test_fuzzing_for_a_short_time_finds_nothing() -> None:
-    ended = subprocess.run([FUZZING, "-m", "tests.fuzz", "--minutes", "0.3"], check=False)
+    briefly = ["--minutes", "0.1", "calls", "drafts", "read_bundle"]
+    environment = {**UNMEASURED, "PYTHONPATH": "client:service:."}
+    ended = subprocess.run([FUZZING, "-m", "tests.fuzz", *briefly], check=False, env=environment)
 
     assert ended.returncode == 0
