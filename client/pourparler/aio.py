@@ -20,6 +20,7 @@ from pourparler.calls import Budget, Progress, Watching
 from pourparler.checkpoint import VerifierKey
 from pourparler.credentials import Credentials, Metadata
 from pourparler.exporting import Exporting
+from pourparler.formats.data import frame
 from pourparler.recording import Asked, Batch, Unanswered
 from pourparler.selection import Selection
 from pourparler.trust import Check, trusting, version_of
@@ -925,6 +926,13 @@ class History(_Entries):
     def __init__(self, entries: AsyncGenerator[pb.Entry, None], progress: Progress) -> None:
         super().__init__(entries)
         self._progress = progress
+
+    async def to_pandas(self) -> Any:
+        """The rest of the entries as a DataFrame of pandas: the columns of docs/formats.md.
+
+        Raises ExtraMissingError without the extra `data`.
+        """
+        return frame([entry async for entry in self])
 
     @property
     def complete(self) -> pb.ReplayComplete | None:

@@ -3,9 +3,11 @@
 
 import threading
 import time
+from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator
 from concurrent.futures import Future
 from datetime import date, datetime
+from itertools import islice
 from pathlib import Path
 from types import TracebackType
 from typing import Any, BinaryIO, Self, TypeVar, Unpack
@@ -21,6 +23,8 @@ from pourparler.calls import Budget, Progress, Watching
 from pourparler.checkpoint import VerifierKey
 from pourparler.credentials import Credentials
 from pourparler.exporting import Exporting
+from pourparler.formats import notebook
+from pourparler.formats.data import frame
 from pourparler.recording import Asked, Batch, Unanswered
 from pourparler.selection import Selection
 from pourparler.trust import Check, trusting, version_of
@@ -630,6 +634,24 @@ class History(_Entries):
     def __init__(self, entries: Generator[pb.Entry, None, None], progress: Progress) -> None:
         super().__init__(entries)
         self._progress = progress
+        self._ahead: deque[pb.Entry] = deque()  # what was shown and not given out yet
+
+    def __next__(self) -> pb.Entry:
+        return self._ahead.popleft() if self._ahead else super().__next__()
+
+    def to_pandas(self) -> Any:
+        """The rest of the entries as a DataFrame of pandas: the columns of docs/formats.md.
+
+        Raises ExtraMissingError without the extra `data`.
+        """
+        return frame(self)
+
+    def _repr_html_(self) -> str:
+        """A table of the next entries for a notebook; they are still to come."""
+        room = notebook.SHOWN + 1 - len(self._ahead)
+        self._ahead.extend(islice(self._entries, max(room, 0)))
+        shown = list(islice(self._ahead, notebook.SHOWN))
+        return notebook.history(shown, more=len(self._ahead) > len(shown))
 
     @property
     def complete(self) -> pb.ReplayComplete | None:
@@ -884,3 +906,7 @@ class _Alarm:
     def _ring(self) -> None:
         self.rang = True
         self._end()
+
+
+# What the contract makes has no methods of ours, but for notebooks, which ask for this one.
+setattr(pb.Negotiation, "_repr_html_", notebook.state)  # noqa: B010 - no field of the message

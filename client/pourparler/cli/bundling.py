@@ -95,14 +95,14 @@ def entries(file: BinaryIO) -> Iterator[pb.Entry]:
 
 
 @contextlib.contextmanager
-def fresh(path: Path, what: str = "bundle", *, text: bool = False) -> Iterator[BinaryIO]:
+def fresh(path: Path, what: str = "bundle") -> Iterator[BinaryIO]:
     """A new file to be written, that is gone again if it does not come to its end.
 
-    No file is written over: an older bundle may be all that shows what the record once was. Only
-    what is text is written to a terminal.
+    No file is written over: an older bundle may be all that shows what the record once was.
+    Nothing is written to a terminal: what was recorded could do something to it.
     """
     if path == STDOUT:
-        if sys.stdout.isatty() and not text:
+        if sys.stdout.isatty():
             raise click.UsageError(f"A {what} is not text for a terminal: say -o FILE, or a pipe.")
         yield sys.stdout.buffer
         sys.stdout.buffer.flush()

@@ -43,7 +43,7 @@ from pourparler.cli.wording import Names
 from pourparler.contract import ENTRY_TYPES
 from pourparler.diff import diff as changes_between
 from pourparler.errors import PourparlerError
-from pourparler.formats import WRITERS
+from pourparler.formats.known import WRITERS
 from pourparler.selection import Selection
 from pourparler.values import choice
 
@@ -608,12 +608,13 @@ def export(
         return
     if only is not None:
         raise click.UsageError("--only is for a bundle: write one, and that in a --format.")
+    converting.available(form)
     with bundling.refusing():
         if bundled is not None:
             entries, origin = converting.of_bundle(bundled, negotiation)
         else:
             entries, origin = converting.of_service(asking.client(), negotiation)
-        with bundling.fresh(output, f"{form} file", text=converting.is_text(form)) as file:
+        with bundling.fresh(output, f"{form} file") as file:
             count = WRITERS[form](file, entries, origin)
     bundling.told(_page(), output, count, as_json=as_json, proves=False)
 

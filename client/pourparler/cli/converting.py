@@ -13,7 +13,8 @@ from pourparler.checkpoint import CheckpointError, parse_checkpoint, parse_note
 from pourparler.cli.safe import harmless
 from pourparler.client import Client
 from pourparler.errors import ServiceFault
-from pourparler.formats import READERS, WRITERS, mapping, rows
+from pourparler.formats import data, mapping, rows
+from pourparler.formats.known import READERS, WRITERS
 from pourparler.formats.reading import Read
 
 BUNDLE = "bundle"
@@ -22,13 +23,16 @@ BUNDLE = "bundle"
 OUT = (BUNDLE, *WRITERS)
 IN = tuple(READERS)
 
-_ENDINGS: Mapping[str, str] = {".csv": "csv"}
-_NO_TEXT = {BUNDLE}
+_ENDINGS: Mapping[str, str] = {".csv": "csv", ".parquet": "parquet"}
 
 
-def is_text(form: str) -> bool:
-    """Whether a format can be looked at in a terminal."""
-    return form not in _NO_TEXT
+def available(form: str) -> None:
+    """Refuse a format for which a package is not installed, before anything is read or written."""
+    if form == "parquet":
+        try:
+            data.loaded("pyarrow")
+        except data.ExtraMissingError as error:
+            raise click.ClickException(str(error)) from error
 
 
 def of_service(client: Client, negotiation: str) -> tuple[Iterator[pb.Entry], str]:
@@ -68,6 +72,7 @@ def reader(
     name = getattr(file, "name", "")
     ending = Path(name).suffix.lower() if isinstance(name, str) else ""
     form = form or _ENDINGS.get(ending, "jsonl")
+    available(form)
     if mapped is None:
         return READERS[form]
     if form != "csv":
