@@ -454,3 +454,17 @@ def test_one_statement_is_exported_and_shown_without_the_service(
     assert "Joint statement" in said.out
     assert missing.code == 1
     assert [one.name for one in tmp_path.iterdir()] == ["statement.bundle"]
+
+
+def test_a_report_is_made_of_what_was_verified(
+    kept: Kept, command: Command, tmp_path: Path
+) -> None:
+    there = tmp_path / "report.html"
+
+    answer = command("report", NAME, "-o", str(there), "--key", str(kept.key))
+
+    assert answer.code == 0
+    assert answer.out == f"Wrote {there}, a page of 17 entries. Record: sound.\n"
+    text = there.read_text(encoding="utf-8")
+    assert "Verified: sound" in text
+    assert "Future of the Renault-Nissan Alliance" in text

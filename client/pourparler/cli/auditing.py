@@ -67,9 +67,10 @@ class Key(click.ParamType[VerifierKey]):
         return key
 
 
-def _one_service(
+def one_service(
     context: click.Context, option: click.Parameter, keys: tuple[VerifierKey, ...]
 ) -> tuple[VerifierKey, ...]:
+    """The keys, seen to be those of one service."""
     if len({key.name for key in keys}) > 1:
         raise click.BadParameter("the keys of one service go by one name.", context, option)
     return keys
@@ -92,7 +93,7 @@ def options(command: _Command) -> _Command:
         type=Key(),
         required=True,
         multiple=True,
-        callback=_one_service,
+        callback=one_service,
         help="A verifier key of the service, had by another way than from it; one of several does.",
     )
     since = click.option(

@@ -1,5 +1,6 @@
 """The commands, wired: each asks the service, and puts the answer on the page."""
 
+import io
 import os
 import sys
 from collections.abc import Sequence
@@ -34,6 +35,7 @@ from pourparler.cli import diff as diff_page
 from pourparler.cli import history as history_page
 from pourparler.cli import importing as imports
 from pourparler.cli import keygen as keys
+from pourparler.cli import publishing as reports
 from pourparler.cli import standing as standing_page
 from pourparler.cli import state as state_page
 from pourparler.cli.page import Column, Page, Table
@@ -696,6 +698,61 @@ def verify(
     if save is not None and found.verdict is Verdict.SOUND:
         auditing.save(save, found.signed)
     return code
+
+
+@pourparler.command()
+@click.argument("negotiation", required=False)
+@click.option(
+    "--bundle",
+    "file",
+    type=click.File("rb"),
+    help="Made of this bundle, asking nobody; in place of NEGOTIATION.",
+)
+@click.option(
+    "-o",
+    "--output",
+    type=click.Path(dir_okay=False, allow_dash=True, path_type=Path),
+    metavar="FILE",
+    required=True,
+    help="Where to write it, over an older one; or - for a pipe.",
+)
+@click.option("--on", "on_date", metavar="EDTF", help="Reckon dues against this date, not today.")
+@click.option("--as-of", type=click.IntRange(min=1), metavar="VERSION", help="Only up to here.")
+@click.option(
+    "--key",
+    "keys",
+    type=auditing.Key(),
+    multiple=True,
+    callback=auditing.one_service,
+    help="Verify the record first; a key of its service, had by another way than from it.",
+)
+@asking.json_option
+def report(
+    negotiation: str | None,
+    file: BinaryIO | None,
+    *,
+    output: Path,
+    on_date: str | None,
+    as_of: int | None,
+    keys: tuple[VerifierKey, ...],
+    as_json: bool,
+) -> int:
+    """Write a negotiation as one page for a browser, that asks for nothing else.
+
+    For whoever was not in the room: where it stands, its timeline, each topic with what the parties
+    held and offered, what was said, what was corrected, and the entries behind it all. Exit codes
+    with --key: 0 sound, 4 manipulated, 5 incomplete, 6 cannot tell, 7 partial; the page says so,
+    too.
+    """
+    if (negotiation is None) == (file is None):
+        raise click.UsageError("Say either NEGOTIATION or --bundle FILE.")
+    if file is not None:
+        data = file.read()
+    else:
+        with io.BytesIO() as copy, auditing.progress("reading") as progress:
+            asking.client().export(negotiation or "", copy, progress=progress)
+            data = copy.getvalue()
+    return reports.write(_page(), output, data, keys, on=on_date, as_of=as_of, as_json=as_json)
 
 
 @pourparler.command("import")

@@ -1,0 +1,99 @@
+"""The page of a negotiation in headless Chromium: light, dark, narrow, printed, by keyboard."""
+
+import json
+import os
+import shutil
+import subprocess
+from collections.abc import Callable
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from pourparler import v1 as pb
+from pourparler.cli.report import Checked, page
+from tests import told
+from tests.unit.test_report import casino, diplomacy, seed
+
+HERE = Path(__file__).parent / "page"
+CACHE = Path(__file__).parents[2] / "build" / "browser"
+SHOTS = CACHE / "shots"
+NOBODY = Checked("", "Nobody has looked.")
+RECORDS: dict[str, Callable[[], list[pb.Entry]]] = {
+    "seed": seed,
+    "casino": casino,
+    "diplomacy": diplomacy,
+    "hostile": lambda: told.talks(3, told.HOSTILE),
+}
+
+pytestmark = pytest.mark.tools
+
+
+@pytest.fixture(name="walk", scope="module")
+def _walk() -> Callable[[Path, str], dict[str, Any]]:
+    """Walks a page; what drives the browser is installed once for every lock."""
+    browser = shutil.which("chromium") or shutil.which("google-chrome")
+    if browser is None:
+        pytest.skip("there is no chromium")
+    for tool in ("node", "npm"):
+        if shutil.which(tool) is None:
+            pytest.skip(f"there is no {tool}")
+    locked = (HERE / "package-lock.json").read_bytes()
+    stamp = CACHE / "installed"
+    if not stamp.exists() or stamp.read_bytes() != locked:
+        CACHE.mkdir(parents=True, exist_ok=True)
+        for name in ("package.json", "package-lock.json", ".npmrc"):
+            shutil.copy(HERE / name, CACHE)
+        install = ["npm", "ci", "--ignore-scripts", "--fetch-retries=1", "--fetch-timeout=20000"]
+        try:
+            ended = subprocess.run(
+                install, cwd=CACHE, capture_output=True, text=True, timeout=120, check=False
+            )
+        except subprocess.TimeoutExpired:
+            pytest.skip("npm ci did not reach a registry in two minutes")
+        if ended.returncode:
+            pytest.skip(f"npm ci failed: {ended.stderr.strip()[-500:]}")
+        stamp.write_bytes(locked)
+    shutil.copy(HERE / "walk.mjs", CACHE)
+
+    def walk(path: Path, name: str) -> dict[str, Any]:
+        shots = SHOTS / name
+        shots.mkdir(parents=True, exist_ok=True)
+        command = ["node", str(CACHE / "walk.mjs"), browser, str(path), str(shots)]
+        environment = {**os.environ, "HOME": str(path.parent)}
+        done = subprocess.run(
+            command, capture_output=True, text=True, timeout=200, check=False, env=environment
+        )
+        assert done.returncode == 0, done.stderr
+        result: dict[str, Any] = json.loads(done.stdout)
+        return result
+
+    return walk
+
+
+@pytest.mark.parametrize("name", RECORDS)
+def test_a_page_is_for_every_reader(
+    walk: Callable[[Path, str], dict[str, Any]], tmp_path: Path, name: str
+) -> None:
+    """It asks for nothing, breaks no rule of axe, and can be walked, stepped and printed."""
+    record = RECORDS[name]()
+    path = tmp_path / "report.html"
+    path.write_text(page(record, "2026-02-01", NOBODY), encoding="utf-8")
+
+    found = walk(path, name)
+
+    assert (found["asked"], found["errors"], found["dialogs"]) == ([], [], 0)
+    assert found["violations"] == {"light": [], "dark": []}
+    assert found["headings"][0] == 1
+    assert all(later <= earlier + 1 for earlier, later in pairwise(found["headings"]))
+    assert found["reached"][0]["what"] == "To where it stands"
+    assert found["reached"][-1]["what"] == "version"
+    assert all(one["ring"] for one in found["reached"])
+    assert found["last"]["rows"] == found["without"]["rows"] == len(record)
+    assert found["last"]["said"].startswith(f"Latest, version {len(record)}: ")
+    assert found["first"]["rows"] == 1
+    assert found["third"]["rows"] == 3
+    assert not found["without"]["stepper"]
+    assert found["narrow"] == 360
+    assert found["print"] == {"stepper": False, "paper": "rgb(255, 255, 255)"}
