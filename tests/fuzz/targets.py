@@ -212,11 +212,15 @@ class Answering:
 
     def takes_streams(self, path: str) -> bool:
         """Whether a method takes several messages."""
-        return bool(self._methods[path].request_streaming)
+        return path in self._methods and bool(self._methods[path].request_streaming)
 
     def call(self, path: str, *sent: bytes) -> None:
-        """Call a method, for a short time. Raises AssertionError if it is at fault."""
-        self._runner.run(self._call(self._methods[path], path, sent))
+        """Call a method, for a short time. Raises AssertionError if it is at fault.
+
+        Not those that only a newer contract of health or reflection has: gRPC answers them.
+        """
+        if path in self._methods:
+            self._runner.run(self._call(self._methods[path], path, sent))
 
     async def _call(self, method: Any, path: str, sent: Sequence[bytes]) -> None:
         context = Context()
