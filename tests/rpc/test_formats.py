@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import csv
 import io
 import sys
 from collections.abc import Callable, Iterator
@@ -13,8 +14,10 @@ from google.protobuf import json_format
 
 from examples.casino import convert as dialogues
 from examples.diplomacy import convert as games
-from pourparler import Client, aio
+from pourparler import Client, aio, participant, statement
 from pourparler.cli.commands import run
+from pourparler.fold import fold
+from pourparler.formats import cloudevents, lines, parquet, rows
 from pourparler_service.server import running
 
 ROOT = Path(__file__).parents[2]
@@ -23,6 +26,13 @@ EXAMPLE = ROOT / "examples" / "renault-nissan" / "negotiation.jsonl"
 TIMES = {"recordTime", "updateTime"}
 WHOLE = ("jsonl", "csv", "parquet", "cloudevents")
 PARTLY = ("prov", "akn")
+ENTRIES = {
+    "jsonl": lines.entries,
+    "csv": rows.entries,
+    "parquet": parquet.entries,
+    "cloudevents": cloudevents.entries,
+}
+WORD = "Zanzibarina"
 
 
 class Answer(NamedTuple):
@@ -299,3 +309,56 @@ def test_a_format_whose_package_is_not_there_is_told_before_anything_is_done(
         assert done.code == 1
         assert "pyarrow is not installed" in done.err
     assert not out.exists()
+
+
+@pytest.fixture(name="erased", scope="module")
+def _erased() -> Iterator[str]:
+    """A service with talks from which the words of Anna were destroyed."""
+    with running() as address, Client(address) as client:
+        client.open("Talks", participant("anna", WORD, kind="person"), id="talks")
+        client.record("talks", statement(f"I, {WORD}, agree.", by="anna", id="s-1"))
+        client.erase_subject("talks", "anna", legal_basis="Art. 17 GDPR", authority="The officer")
+        yield address
+
+
+@pytest.mark.parametrize("form", [*WHOLE, *PARTLY])
+def test_words_that_were_destroyed_are_in_no_format_and_said_to_be_gone(
+    erased: str, other: str, form: str, tmp_path: Path, command: Command
+) -> None:
+    file = tmp_path / "talks"
+    assert command(erased, "export", "talks", "--format", form, "-o", str(file)).code == 0
+
+    assert WORD.encode() not in file.read_bytes()
+    if form in WHOLE:
+        told = command(other, "import", str(file), "--format", form)
+
+        assert told.code == 1
+        assert "Of entry 2 the words were withheld or destroyed" in told.err
+
+
+@pytest.mark.parametrize("form", WHOLE)
+def test_an_erased_record_is_read_back_as_it_is_in_the_service(
+    erased: str, form: str, tmp_path: Path, command: Command
+) -> None:
+    file = tmp_path / "talks"
+    assert command(erased, "export", "talks", "--format", form, "-o", str(file)).code == 0
+
+    with file.open("rb") as opened, Client(erased) as client:
+        back = list(ENTRIES[form](opened))
+
+        assert back == list(client.history("talks"))
+        assert fold(back) == client.get("talks").negotiation
+
+
+def test_what_a_bundle_does_not_show_is_carried_as_withheld(
+    kept: str, tmp_path: Path, command: Command
+) -> None:
+    name, bundle, table = "renault-nissan", str(tmp_path / "bundle"), tmp_path / "table"
+    assert command(kept, "export", name, "--only", "1-3", "-o", bundle).code == 0
+    form = ("--format", "csv", "-o", str(table))
+    assert command("127.0.0.1:1", "export", name, "--bundle", bundle, *form).code == 0
+
+    with table.open(encoding="utf-8", newline="") as file:
+        withheld = [one["withheld"] for one in csv.DictReader(file)]
+
+    assert withheld == [""] * 3 + ["facts words"] * 14

@@ -73,8 +73,10 @@ def entry_of(said: object) -> pb.Entry:
 def withheld(entry: pb.Entry) -> list[str]:
     """Which sections of an entry were withheld from the reader, or destroyed."""
     there = {"facts": entry.HasField("facts"), "words": entry.HasField("words")}
-    salts = dict(zip(there, entry.salts, strict=False))
-    return [name for name, given in there.items() if not given and not salts.get(name, b"-")]
+    # A section of which nothing is given has its salt still, if it was recorded empty.
+    salted = [bool(salt) for salt in entry.salts] + [False, False]
+    sealed = zip(there.items(), salted, entry.header.section_digests, strict=False)
+    return [name for (name, given), salt, _digest in sealed if not given and not salt]
 
 
 def draft_of(entry: pb.Entry) -> tuple[str, pb.Draft]:
