@@ -7,7 +7,7 @@ import subprocess
 from collections.abc import Callable
 from itertools import pairwise
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 import pytest
 
@@ -20,6 +20,7 @@ HERE = Path(__file__).parent / "page"
 CACHE = Path(__file__).parents[2] / "build" / "browser"
 SHOTS = CACHE / "shots"
 NOBODY = Checked("", "Nobody has looked.")
+Walk: TypeAlias = Callable[..., dict[str, Any]]
 RECORDS: dict[str, Callable[[], list[pb.Entry]]] = {
     "seed": seed,
     "casino": casino,
@@ -31,7 +32,7 @@ pytestmark = pytest.mark.tools
 
 
 @pytest.fixture(name="walk", scope="module")
-def _walk() -> Callable[[Path, str], dict[str, Any]]:
+def _walk() -> Walk:
     """Walks a page; what drives the browser is installed once for every lock."""
     browser = shutil.which("chromium") or shutil.which("google-chrome")
     if browser is None:
@@ -57,10 +58,10 @@ def _walk() -> Callable[[Path, str], dict[str, Any]]:
         stamp.write_bytes(locked)
     shutil.copy(HERE / "walk.mjs", CACHE)
 
-    def walk(path: Path, name: str) -> dict[str, Any]:
+    def walk(path: Path, name: str, rules: str = "axe") -> dict[str, Any]:
         shots = SHOTS / name
         shots.mkdir(parents=True, exist_ok=True)
-        command = ["node", str(CACHE / "walk.mjs"), browser, str(path), str(shots)]
+        command = ["node", str(CACHE / "walk.mjs"), browser, str(path), str(shots), rules]
         environment = {**os.environ, "HOME": str(path.parent)}
         done = subprocess.run(
             command, capture_output=True, text=True, timeout=200, check=False, env=environment
@@ -73,9 +74,7 @@ def _walk() -> Callable[[Path, str], dict[str, Any]]:
 
 
 @pytest.mark.parametrize("name", RECORDS)
-def test_a_page_is_for_every_reader(
-    walk: Callable[[Path, str], dict[str, Any]], tmp_path: Path, name: str
-) -> None:
+def test_a_page_is_for_every_reader(walk: Walk, tmp_path: Path, name: str) -> None:
     """It asks for nothing, breaks no rule of axe, and can be walked, stepped and printed."""
     record = RECORDS[name]()
     path = tmp_path / "report.html"
@@ -97,3 +96,18 @@ def test_a_page_is_for_every_reader(
     assert not found["without"]["stepper"]
     assert found["narrow"] == 360
     assert found["print"] == {"stepper": False, "paper": "rgb(255, 255, 255)"}
+
+
+@pytest.mark.slow
+def test_a_page_of_2000_entries_opens_and_steps(walk: Walk, tmp_path: Path) -> None:
+    """How long it takes stands in the decision; axe would take minutes over it."""
+    path = tmp_path / "report.html"
+    path.write_text(page(told.sized(2_000), "2026-02-01", NOBODY), encoding="utf-8")
+
+    found = walk(path, "long", "none")
+
+    assert (found["asked"], found["errors"], found["dialogs"]) == ([], [], 0)
+    assert found["last"]["rows"] == found["without"]["rows"] == 2_000
+    assert found["first"]["rows"] == 1
+    assert found["third"]["rows"] == 3
+    assert found["narrow"] == 360

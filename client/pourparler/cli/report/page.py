@@ -103,7 +103,14 @@ def page(entries: Sequence[pb.Entry], on: str, checked: Checked) -> str:
         topics=list(_topics(through, names)),
         papers=[
             (kind, _cards(through, kind))
-            for kind in ("agreements", "commitments", "milestones", "questions", "documents")
+            for kind in (
+                "agreements",
+                "commitments",
+                "milestones",
+                "questions",
+                "sessions",
+                "documents",
+            )
         ],
         statements=_cards(through, "statements"),
         corrections=list(_corrections(entries, names)),
