@@ -60,10 +60,10 @@ class Readers:
     def __init__(self, store: Store, policy: Policy, threads: ThreadPoolExecutor) -> None:
         tokens = Tokens(b"secret", "log")
         negotiations = Negotiations(store)
-        sights = Sights(store, policy)
+        catalogue = Catalogue(store, None, tokens=tokens, log_id="log")
+        sights = Sights(store, policy, admits=catalogue.admits)
         cuts = Cuts(store, negotiations, sights)
         log = Log(store, negotiations, SIGNER)
-        catalogue = Catalogue(store, None, tokens=tokens, log_id="log")
         commits = Commits()
         feed = Feed(store, log, tokens, sights)
         following = Following(feed, Pages(feed, commits, threads), commits, threads, 0.01)
@@ -73,6 +73,7 @@ class Readers:
         watches = Limit("watches", 1)
         self.audits = AuditServicer(cuts, log, threads, following, watches=watches)
         self.sights = sights
+        self.store = store
 
     def ask(self, caller: str, request: Message) -> Answer:
         """What a caller is answered, as messages; of a follow, up to where it has caught up."""

@@ -86,6 +86,10 @@ WHERE opened > :after AND (:principal IS NULL OR EXISTS (
     WHERE principal.id = :principal AND principal.opened = negotiation.opened))
 ORDER BY opened LIMIT :most
 """
+_ADMITTED = """
+SELECT 1 FROM negotiation JOIN principal ON principal.opened = negotiation.opened
+WHERE negotiation.id = ? AND principal.id = ?
+"""
 _INTEGERS = (-(1 << 63), (1 << 63) - 1)
 
 
@@ -180,6 +184,16 @@ class Catalogue:
         if len(rows) > size:
             response.next_page_token = self._tokens.write(rows[size - 1][0], _query(request))
         return response
+
+    def admits(self, id_: str, principal: str) -> bool:
+        """Whether there is such a negotiation and a principal has, or had, access to it.
+
+        Blocks on the store.
+        """
+        with self._lock, _as_unavailable():
+            self._catch_up()
+            found = self._database.execute(_ADMITTED, (id_, principal)).fetchone()
+        return found is not None
 
     def page_of(
         self,

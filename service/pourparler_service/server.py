@@ -124,7 +124,7 @@ class Rooms:
             opened.callback(snapshots.close)
             self.negotiations = Negotiations(store, snapshots)
             self.latest = Latest(store, self.negotiations)
-            self.sights = Sights(store, settings.access)
+            self.sights = Sights(store, settings.access, admits=self.catalogue.admits)
             self.cuts = Cuts(store, self.negotiations, self.sights)
             self.copies = Copies(store, self.negotiations)
             self.log = Log(store, self.negotiations, self.signer)

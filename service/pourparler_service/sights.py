@@ -51,11 +51,16 @@ class Sights:
         store: Store,
         policy: Policy,
         *,
+        admits: Callable[[str, str], bool] = lambda _id, _caller: True,
         kept_entries: int = KEPT_ENTRIES,
         clock: Callable[[], int] = time.time_ns,
     ) -> None:
-        """By the entries of this store and by this policy; `clock` gives nanoseconds since 1970."""
+        """By the entries of this store and by this policy; `clock` gives nanoseconds since 1970.
+
+        `admits` says quickly who never had access, whether or not there is such a negotiation.
+        """
         self.policy = policy
+        self._admits = admits
         self._store = store
         self._clock = clock
         self._is_told = store.exclusive
@@ -77,6 +82,7 @@ class Sights:
         with self._lock:
             commits = self._commits  # before the store is read
             kept = self._kept.get(id_) or _Kept()
+        self._check_admitted(id_, caller, kept)
         with kept.lock:
             audience = kept.audience
             before = audience.version
@@ -132,6 +138,16 @@ class Sights:
             if commits == self._commits:
                 callers = {*(self._see_all.get(name) or ()), caller}
                 self._see_all.put(name, callers, len(callers))
+
+    def _check_admitted(self, id_: str, caller: str, kept: _Kept) -> None:
+        """Refuse a stranger at once: it takes as long as where there is no such negotiation."""
+        policy = self.policy
+        if policy.audits(caller) or policy.lets(caller, policy.public):
+            return
+        if caller in kept.audience.principals or self._admits(id_, caller):
+            return
+        if not self._brought(id_, caller, NOTHING):
+            not_found(id_)
 
     def _brought(self, id_: str, caller: str, sight: Sight) -> bool:
         """Whether it is a copy that this caller brought, who has all of it."""

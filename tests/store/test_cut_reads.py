@@ -24,6 +24,7 @@ from pourparler.fold import ACCESS
 from pourparler_service import views
 from pourparler_service.access import ANONYMOUS
 from pourparler_service.refusal import name_of
+from pourparler_service.store import Stored
 from pourparler_service.views import NOTHING, PUBLIC, Audience, Policy, Sight
 from tests import given, histories
 from tests.given import BEGAN, RECORDER_ONLY, granted
@@ -60,13 +61,19 @@ def audience_of(entries: Iterable[pb.Entry]) -> Audience:
     return audience
 
 
-def otherwise(entries: Sequence[pb.Entry], sight: Sight, random: Random) -> list[pb.Entry]:
-    """The same history, but that what this sight does not see says something else."""
+def otherwise(
+    entries: Sequence[pb.Entry], sight: Sight, seen_by: str, random: Random
+) -> list[pb.Entry]:
+    """The same history, but that what this sight does not see says something else.
+
+    Whoever asks for the view of somebody knows that they take part.
+    """
     sees = audience_of(entries).seen(sight)
     result = []
     for one in entries:
         other = pb.Entry.FromString(one.SerializeToString())
-        if not sees(one.header.version):
+        known = seen_by and one.facts.participant_joined.participant_id == seen_by
+        if not (known or sees(one.header.version)):
             other.words.Clear()
             other.words.text = MARK * random.choice([1, 100, 60_000])
             if one.facts.WhichOneof("event") not in TELLING:
@@ -169,7 +176,7 @@ def test_the_answers_are_the_same_whatever_is_hidden(
     viewer, seen_by = random.choice(
         [*((one, "") for one in VIEWERS), (ANONYMOUS, "pa-1"), ("mediator", "pa-2")]
     )
-    others = otherwise(entries, sight(entries, viewer, seen_by), random)
+    others = otherwise(entries, sight(entries, viewer, seen_by), seen_by, random)
 
     with (
         caplog.at_level(logging.DEBUG),
@@ -262,6 +269,27 @@ def test_what_is_not_seen_at_all_is_as_what_is_not_there(reading: Readers, viewe
         (denied,), (absent,) = reading.ask(viewer, request), reading.ask(viewer, missing)
 
         assert str(denied).replace(given.NEGOTIATION, "missing") == str(absent)
+
+
+def test_to_be_a_stranger_is_found_out_by_the_same_steps_as_that_there_is_nothing(
+    reading: Readers, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    steps: list[tuple[object, ...]] = []
+    read = reading.store.read
+
+    def noted(id_: str, **more: Any) -> list[Stored]:
+        steps.append((id_.replace(given.NEGOTIATION, "missing"), *more.items()))
+        return read(id_, **more)
+
+    reading.ask("stranger", pb.ListNegotiationsRequest())
+    monkeypatch.setattr(reading.store, "read", noted)
+    taken = []
+    for name in (NAME, "negotiations/missing"):
+        reading.ask("stranger", pb.GetNegotiationRequest(name=name))
+        taken.append(list(steps))
+        steps.clear()
+
+    assert taken[0] == taken[1]
 
 
 def test_nothing_of_it_is_in_a_list_or_among_all(reading: Readers) -> None:
