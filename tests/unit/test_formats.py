@@ -4,6 +4,7 @@ import contextlib
 import csv
 import io
 import json
+import os
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -713,6 +714,15 @@ def test_what_is_no_table_of_parquet_is_refused_with_its_row(
 
     assert found[0] == number
     assert found[1].startswith(text)
+
+
+def test_parquet_in_a_pipe_is_refused() -> None:
+    ends = os.pipe()
+    os.close(ends[1])
+    with os.fdopen(ends[0], "rb") as pipe:
+        found = [(one.number, str(one.line)) for one in parquet.read(pipe)]
+
+    assert found == [(1, "Parquet is read from its end: give it as a file, not in a pipe.")]
 
 
 def test_an_entry_recorded_beyond_the_times_of_parquet_is_carried() -> None:

@@ -41,7 +41,7 @@ def read(file: BinaryIO) -> Iterator[Read]:
             line = line_of(_entry(cells))
         except BadLineError as error:
             line = error
-        yield Read(number, line, file.tell())
+        yield Read(number, line, file.tell() if file.seekable() else 0)
 
 
 def entries(file: BinaryIO) -> Iterator[pb.Entry]:
@@ -54,6 +54,9 @@ def _rows(file: BinaryIO) -> Iterator[tuple[int, dict[str, Any] | BadLineError]]
     """Each row with its number; what is no table is one that cannot be read."""
     arrow, parquet = loaded("pyarrow"), loaded("pyarrow.parquet")
     number = 0
+    if not file.seekable():
+        yield 1, BadLineError("Parquet is read from its end: give it as a file, not in a pipe.")
+        return
     try:
         table = parquet.ParquetFile(file)
         for batch in table.iter_batches(batch_size=_TOGETHER):
