@@ -43,10 +43,7 @@ def read(message: Message, path: str = "") -> Iterator[Found]:
         here, value = f"{path}.{field.name}".removeprefix("."), getattr(message, field.name)
         if is_repeated(field):
             yield from items(field, value, here)
-        elif field.message_type is not None:
-            if message.HasField(field.name):
-                yield from read(value, here)
-        elif value:
+        elif message.HasField(field.name) if field.has_presence else value:
             yield from one(field, value, here)
     for field in fields_of(message):
         if rule_of(field).required and says_nothing(message, field):
