@@ -92,7 +92,7 @@ class Settings:
     under_way_bytes: int = 256 << 20
     """How many bytes may be under way at once: requests that are being answered, and long answers
     that their callers have not taken yet ..."""
-    under_way_bytes_each: int = 64 << 20
+    under_way_bytes_each: int = 128 << 20
     """... and how many of one caller. One request or answer may go beyond both."""
     connections: int = 1_000
     """How many connections may be open at once, at each address; more are closed at once."""
