@@ -14,6 +14,7 @@ import pytest
 from pourparler import v1 as pb
 from pourparler.cli.report import Checked, page
 from tests import told
+from tests.node import installed
 from tests.unit.test_report import casino, diplomacy, seed
 
 HERE = Path(__file__).parent / "page"
@@ -37,31 +38,12 @@ def _walk() -> Walk:
     browser = shutil.which("chromium") or shutil.which("google-chrome")
     if browser is None:
         pytest.skip("there is no chromium")
-    for tool in ("node", "npm"):
-        if shutil.which(tool) is None:
-            pytest.skip(f"there is no {tool}")
-    locked = (HERE / "package-lock.json").read_bytes()
-    stamp = CACHE / "installed"
-    if not stamp.exists() or stamp.read_bytes() != locked:
-        CACHE.mkdir(parents=True, exist_ok=True)
-        for name in ("package.json", "package-lock.json", ".npmrc"):
-            shutil.copy(HERE / name, CACHE)
-        install = ["npm", "ci", "--ignore-scripts", "--fetch-retries=1", "--fetch-timeout=20000"]
-        try:
-            ended = subprocess.run(
-                install, cwd=CACHE, capture_output=True, text=True, timeout=120, check=False
-            )
-        except subprocess.TimeoutExpired:
-            pytest.skip("npm ci did not reach a registry in two minutes")
-        if ended.returncode:
-            pytest.skip(f"npm ci failed: {ended.stderr.strip()[-500:]}")
-        stamp.write_bytes(locked)
-    shutil.copy(HERE / "walk.mjs", CACHE)
+    script = installed(HERE, CACHE, "walk.mjs")
 
     def walk(path: Path, name: str, rules: str = "axe") -> dict[str, Any]:
         shots = SHOTS / name
         shots.mkdir(parents=True, exist_ok=True)
-        command = ["node", str(CACHE / "walk.mjs"), browser, str(path), str(shots), rules]
+        command = ["node", str(script), browser, str(path), str(shots), rules]
         environment = {**os.environ, "HOME": str(path.parent)}
         done = subprocess.run(
             command, capture_output=True, text=True, timeout=200, check=False, env=environment

@@ -1,7 +1,6 @@
 """Node's gRPC, which shares no code with ours, through reflection: records, reads, is refused."""
 
 import json
-import shutil
 import subprocess
 from pathlib import Path
 from typing import Any
@@ -12,6 +11,7 @@ from google.protobuf import json_format
 from pourparler import v1 as pb
 from pourparler_service.server import running
 from tests.given import joined, opened, said
+from tests.node import installed
 
 HERE = Path(__file__).parent / "node"
 CACHE = Path(__file__).parents[2] / "build" / "interop-node"
@@ -23,27 +23,7 @@ pytestmark = pytest.mark.tools
 @pytest.fixture(name="script", scope="module")
 def _script() -> Path:
     """The client in a folder with what it needs, installed once for every lock."""
-    for tool in ("node", "npm"):
-        if shutil.which(tool) is None:
-            pytest.skip(f"there is no {tool}")
-    locked = (HERE / "package-lock.json").read_bytes()
-    stamp = CACHE / "installed"
-    if not stamp.exists() or stamp.read_bytes() != locked:
-        CACHE.mkdir(parents=True, exist_ok=True)
-        for name in ("package.json", "package-lock.json", ".npmrc"):
-            shutil.copy(HERE / name, CACHE)
-        install = ["npm", "ci", "--ignore-scripts", "--fetch-retries=1", "--fetch-timeout=20000"]
-        try:
-            ended = subprocess.run(
-                install, cwd=CACHE, capture_output=True, text=True, timeout=120, check=False
-            )
-        except subprocess.TimeoutExpired:
-            pytest.skip("npm ci did not reach a registry in two minutes")
-        if ended.returncode:
-            pytest.skip(f"npm ci failed: {ended.stderr.strip()[-500:]}")
-        stamp.write_bytes(locked)
-    shutil.copy(HERE / "client.mjs", CACHE)
-    return CACHE / "client.mjs"
+    return installed(HERE, CACHE, "client.mjs")
 
 
 def request(*drafts: pb.Draft, **more: Any) -> dict[str, Any]:
