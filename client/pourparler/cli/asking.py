@@ -95,6 +95,8 @@ seen_option = click.option(
     help="As the one who acts for this participant would have it.",
 )
 
+full_option = click.option("--full", is_flag=True, help="Long texts in full, in a terminal too.")
+
 
 def point(recorded: pb.AsOf | None, occurred: str) -> pb.AsOf:
     """The point that the options ask for."""

@@ -3,6 +3,8 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+from google.protobuf import json_format
+from google.protobuf.message import Message
 from rich.box import SIMPLE_HEAD
 from rich.cells import cell_len
 from rich.console import Console
@@ -140,6 +142,23 @@ class Page:
             return text
         left = len(text) - LONG
         return Text.assemble(text[:LONG], (f"… ({left:,} more characters: see --full)", "dim"))
+
+
+def standard_page(*, full: bool = False) -> Page:
+    """A page on standard output."""
+    return Page(Console(markup=False, highlight=False, emoji=False), full=full)
+
+
+def print_message(message: Message, *, one_line: bool = False) -> None:
+    """Print a message of the contract as ProtoJSON, with the names of the .proto.
+
+    All but ASCII is escaped: nothing in it can do anything to a terminal.
+    """
+    print(
+        json_format.MessageToJson(
+            message, preserving_proto_field_name=True, indent=None if one_line else 2
+        )
+    )
 
 
 def _plain(cell: Cell) -> str:

@@ -1,0 +1,142 @@
+"""The command line: its options, its commands, and how it ends."""
+
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+import click
+
+from pourparler.calls import TARGET
+from pourparler.cli import demonstrating, failing
+from pourparler.cli.commands import keeping, proving, reading, writing
+from pourparler.errors import PourparlerError
+
+_BROKEN_PIPE = 141
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.option(
+    "--server",
+    metavar="ADDRESS",
+    envvar="POURPARLER_SERVER",
+    default=TARGET,
+    show_default=True,
+    show_envvar=True,
+    help="The service to ask.",
+)
+@click.option(
+    "--root-certificates",
+    metavar="FILE",
+    envvar="POURPARLER_ROOT_CERTIFICATES",
+    help="The authorities to trust with its certificate; with this or the next, by TLS."
+    "  [env: POURPARLER_ROOT_CERTIFICATES]",
+)
+@click.option(
+    "--certificate",
+    metavar="FILE",
+    envvar="POURPARLER_CERTIFICATE",
+    help="Your own certificate.  [env: POURPARLER_CERTIFICATE]",
+)
+@click.option(
+    "--certificate-key",
+    metavar="FILE",
+    envvar="POURPARLER_CERTIFICATE_KEY",
+    help="Its key.  [env: POURPARLER_CERTIFICATE_KEY]",
+)
+@click.option(
+    "--token-file",
+    metavar="FILE",
+    envvar="POURPARLER_TOKEN_FILE",
+    help="A file with a token that says who you are, or POURPARLER_TOKEN has the token itself."
+    "  [env: POURPARLER_TOKEN_FILE]",
+)
+@click.option(
+    "--timeout",
+    metavar="SECONDS",
+    type=click.FloatRange(min=0, min_open=True),
+    default=10.0,
+    show_default=True,
+    help="How long a call may take, all its attempts together.",
+)
+@click.version_option(package_name="pourparler")
+def pourparler(**_options: object) -> None:
+    """Keeps the record of a negotiation, and says what it is and was.
+
+    NEGOTIATION is the id of one, with or without `negotiations/` before it. Answers are tables in a
+    terminal and plain lines in a pipe; --json gives ProtoJSON. Exit codes: 0 fine, 1 refused or not
+    found, 2 not understood, 3 the service is away; of an audit also 4 manipulated, 5 incomplete, 6
+    cannot tell, 7 partial.
+    """
+
+
+def run(arguments: Sequence[str]) -> int:
+    """Run one command line; the exit code."""
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):
+            # A terminal that cannot show a character must not end the command.
+            stream.reconfigure(errors="backslashreplace")
+    try:
+        # Not by its main(), which leaves with 1 when a reader has seen enough.
+        with pourparler.make_context("pourparler", list(arguments)) as context:
+            code = pourparler.invoke(context)
+        sys.stdout.flush()
+    except click.exceptions.Exit as left:
+        return left.exit_code
+    except click.ClickException as error:
+        error.show()
+        return error.exit_code
+    except PourparlerError as error:
+        return failing.report(error)
+    except (click.Abort, KeyboardInterrupt):
+        return failing.INTERRUPTED
+    except BrokenPipeError:
+        # Whoever read has seen enough. What is still buffered must not fail at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return _BROKEN_PIPE
+    return code if isinstance(code, int) else 0
+
+
+@pourparler.command()
+@click.option("--keep", is_flag=True, help="Leave the service running, and say how to talk to it.")
+@click.option(
+    "--port", type=click.IntRange(0, 65535), help="Where to listen; 0 is any that is free."
+)
+@click.option("--data", type=click.Path(path_type=Path), help="A data folder; else a fresh one.")
+@click.option(
+    "--file",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="The negotiation to import; else the one in examples/.",
+)
+def demo(file: Path | None, data: Path | None, port: int | None, *, keep: bool) -> int:
+    """Start a service, import a real negotiation, and show what can be asked of it."""
+    file = file or demonstrating.example()
+    if file is None:
+        raise click.UsageError(
+            f"{demonstrating.EXAMPLE} is neither here nor beside the package: say --file."
+        )
+    return demonstrating.run(file, data, port, keep=keep, default_server=TARGET, command=run)
+
+
+for _command in (
+    reading.show,
+    reading.standing,
+    reading.history,
+    reading.watch,
+    reading.diff,
+    reading.list_,
+    writing.open_,
+    writing.record,
+    writing.import_,
+    proving.audit,
+    proving.export,
+    proving.withhold,
+    proving.verify,
+    proving.report,
+    keeping.serve,
+    keeping.witness,
+    keeping.erase,
+    keeping.rotate_master_key,
+    keeping.keygen,
+):
+    pourparler.add_command(_command)

@@ -1,0 +1,325 @@
+"""Commands that ask what a negotiation is and was, and watch it go on."""
+
+from typing import Any
+
+import click
+
+from pourparler import v1 as pb
+from pourparler.cli import asking, watching, wording
+from pourparler.cli import diff as diff_page
+from pourparler.cli import history as history_page
+from pourparler.cli import standing as standing_page
+from pourparler.cli import state as state_page
+from pourparler.cli.page import Column, Page, Table, print_message, standard_page
+from pourparler.cli.safe import harmless
+from pourparler.cli.wording import Names
+from pourparler.contract import ENTRY_TYPES
+from pourparler.diff import diff as changes_between
+from pourparler.values import choice
+
+EVERYWHERE = "-"
+"""What stands for all negotiations in place of one."""
+
+
+@click.command()
+@click.argument("negotiation")
+@asking.point_options
+@click.option(
+    "--only",
+    type=click.Choice(state_page.KINDS),
+    multiple=True,
+    help="Only the parts of this kind; may be given several times.",
+)
+@asking.seen_option
+@asking.full_option
+@asking.json_option
+def show(
+    negotiation: str,
+    recorded: pb.AsOf | None,
+    occurred: str,
+    only: tuple[str, ...],
+    *,
+    as_seen_by: str,
+    full: bool,
+    as_json: bool,
+) -> None:
+    """Show the state of a negotiation, now or as it was."""
+    asked = asking.point(recorded, occurred)
+    answer = asking.client().get(negotiation, as_of=asked, as_seen_by=as_seen_by)
+    if as_json:
+        print_message(answer)
+        return
+    page = standard_page(full=full)
+    _at(page, asked, answer.computed_at)
+    state = answer.negotiation
+    state_page.head(page, state, answer.possibly.words.title)
+    state_page.parts(page, state, only)
+    if occurred:
+        possible = changes_between(state, answer.possibly)
+        page.heading(f"Only possibly by {wording.edtf(occurred)}")
+        if answer.possible_versions:
+            number = len(answer.possible_versions)
+            which = wording.versions(answer.possible_versions)
+            page.line(f"{'Entry' if number == 1 else 'Entries'} {which} may be in.")
+            shown = [change for change in possible if not only or change.part.split("/")[0] in only]
+            diff_page.changes(page, shown, Names(answer.possibly.participants), "What they change")
+            diff_page.legend(page, shown)
+        else:
+            page.line("Nothing more: every other entry happened later.")
+
+
+def _at(page: Page, asked: pb.AsOf, at: pb.ComputedAt) -> None:
+    """Say at the top of an answer at what point it is, unless that is now."""
+    if said := state_page.point(asked, at):
+        page.line(said, "bold yellow")
+
+
+@click.command()
+@click.argument("negotiation")
+@asking.point_options
+@click.option("--on", "on_date", metavar="EDTF", help="Reckon dues and ages against this date.")
+@asking.seen_option
+@asking.full_option
+@asking.json_option
+def standing(
+    negotiation: str,
+    recorded: pb.AsOf | None,
+    occurred: str,
+    on_date: str | None,
+    *,
+    as_seen_by: str,
+    full: bool,
+    as_json: bool,
+) -> None:
+    """Say what is agreed, what is proposed, who must answer, who owes what by when."""
+    asked = asking.point(recorded, occurred)
+    client = asking.client()
+    answer = client.standing(negotiation, as_of=asked, on=on_date, as_seen_by=as_seen_by)
+    if as_json:
+        print_message(answer)
+        return
+    basic = pb.NEGOTIATION_VIEW_BASIC
+    known = client.get(negotiation, as_of=asked, view=basic, as_seen_by=as_seen_by).negotiation
+    page = standard_page(full=full)
+    _at(page, asked, answer.computed_at)
+    page.line(f"Standing of {harmless(known.words.title) or negotiation}", "bold")
+    standing_page.standing(page, answer.standing, Names(known.participants))
+
+
+@click.command()
+@click.argument("negotiation")
+@asking.point_options
+@click.option("--after", type=click.IntRange(min=0), default=0, help="Only after this version.")
+@click.option(
+    "--type",
+    "types",
+    type=click.Choice(list(ENTRY_TYPES)),
+    metavar="TYPE",
+    multiple=True,
+    help="Only this entry type, such as statement_recorded.",
+)
+@click.option(
+    "--participant", "participants", metavar="ID", multiple=True, help="Only naming them."
+)
+@click.option("--topic", "topics", metavar="ID", multiple=True, help="Only on this topic.")
+@click.option(
+    "--basis",
+    "bases",
+    type=click.Choice(["direct", "on_record", "reported", "unattributed", "analysis"]),
+    multiple=True,
+    help="Only known in this way.",
+)
+@click.option("--reverse", is_flag=True, help="The latest first.")
+@click.option("--limit", type=click.IntRange(min=1), help="At most this many.")
+@asking.seen_option
+@asking.full_option
+@asking.json_option
+def history(
+    negotiation: str,
+    recorded: pb.AsOf | None,
+    occurred: str,
+    bases: tuple[str, ...],
+    *,
+    full: bool,
+    as_json: bool,
+    **filters: Any,
+) -> None:
+    """Replay the entries of a negotiation, with --json one to a line."""
+    asked = asking.point(recorded, occurred)
+    client = asking.client()
+    entries = client.history(
+        negotiation, as_of=asked, bases=[choice(pb.Basis, basis) for basis in bases], **filters
+    )
+    if as_json:
+        for entry in entries:
+            print_message(entry, one_line=True)
+        return
+    known = client.get(negotiation, as_of=asked, as_seen_by=filters["as_seen_by"])
+    page = standard_page(full=full)
+    _at(page, asked, known.computed_at)
+    whole = known.possibly if occurred else known.negotiation
+    total = history_page.history(
+        page,
+        entries,
+        Names(whole.participants),
+        amendments=whole.amendments,
+        possible=lambda: entries.possible_versions,
+    )
+    if not page.plain:
+        page.line()
+        page.line(f"{wording.count(total, 'entry', 'entries')}.")
+
+
+@click.command()
+@click.argument("negotiation", default=EVERYWHERE)
+@click.option("--after", type=click.IntRange(min=0), default=0, help="Only after this version.")
+@click.option("--cursor", metavar="CURSOR", default="", help="Go on where an earlier watch ended.")
+@click.option(
+    "--type",
+    "types",
+    type=click.Choice(list(ENTRY_TYPES)),
+    metavar="TYPE",
+    multiple=True,
+    help="Only this entry type, such as statement_recorded.",
+)
+@click.option(
+    "--participant", "participants", metavar="ID", multiple=True, help="Only naming them."
+)
+@click.option(
+    "--basis",
+    "bases",
+    type=click.Choice(["direct", "on_record", "reported", "unattributed", "analysis"]),
+    multiple=True,
+    help="Only known in this way.",
+)
+@asking.seen_option
+@asking.full_option
+@asking.json_option
+def watch(
+    negotiation: str, bases: tuple[str, ...], *, full: bool, as_json: bool, **filters: Any
+) -> int:
+    """Print the entries of a negotiation as `history` does, and go on with those that come.
+
+    Without NEGOTIATION those of all. It reconnects by itself when the connection breaks. Ctrl-C
+    ends it, and says with which --cursor to go on: nothing is left out, and nothing comes twice.
+    """
+    client = asking.client()
+    everywhere = negotiation == EVERYWHERE
+    names = Names()
+    if not everywhere:
+        known = client.get(negotiation, as_seen_by=filters["as_seen_by"])
+        names = Names(known.negotiation.participants)
+    entries = client.watch(
+        negotiation, bases=[choice(pb.Basis, basis) for basis in bases], **filters
+    )
+    if as_json:
+        return watching.watch(entries, lambda entry: print_message(entry, one_line=True))
+    rows = watching.rows(standard_page(full=full), names, everywhere=everywhere)
+    return watching.watch(entries, rows)
+
+
+@click.command()
+@click.argument("negotiation")
+@click.argument("from_", metavar="[FROM", type=asking.Point(), required=False)
+@click.argument("to", metavar="[TO]]", type=asking.Point(), required=False)
+@click.option("--occurred-from", metavar="EDTF", default="", help="From what had happened by then.")
+@click.option("--occurred-to", metavar="EDTF", default="", help="To what had happened by then.")
+@asking.seen_option
+@asking.full_option
+@asking.json_option
+def diff(
+    negotiation: str,
+    from_: pb.AsOf | None,
+    to: pb.AsOf | None,
+    occurred_from: str,
+    occurred_to: str,
+    *,
+    as_seen_by: str,
+    full: bool,
+    as_json: bool,
+) -> None:
+    """Say what changed from one version or time to another, and who went back on a term.
+
+    FROM and TO are versions (16) or times (2026-11-23T09:30Z). Without FROM: from the beginning.
+    Without TO: to now.
+    """
+    began = asking.point(from_, occurred_from)
+    if from_ is None and not occurred_from:
+        began.version = 0
+    ended = asking.point(to, occurred_to)
+    client = asking.client()
+    answer = client.diff(negotiation, from_=began, to=ended, as_seen_by=as_seen_by)
+    if as_json:
+        print_message(answer)
+        return
+    page = standard_page(full=full)
+    basic = pb.NEGOTIATION_VIEW_BASIC
+    known = client.get(negotiation, as_of=ended, view=basic, as_seen_by=as_seen_by)
+    names = Names({**known.possibly.participants, **known.negotiation.participants})
+    title = harmless(known.negotiation.words.title or known.possibly.words.title) or negotiation
+    page.line(f"What changed in {title}", "bold")
+    page.line(f"from: {_end(began, answer.from_computed_at)}")
+    page.line(f"to:   {_end(ended, answer.to_computed_at)}")
+    diff_page.reversals(page, answer.reversals, names)
+    diff_page.changes(page, answer.changes, names)
+    if occurred_to:
+        diff_page.changes(page, answer.possible_changes, names, "Changes only possibly by then")
+    diff_page.legend(page, [*answer.changes, *answer.possible_changes])
+
+
+def _end(asked: pb.AsOf, at: pb.ComputedAt) -> str:
+    if asked.HasField("version") and not asked.version:
+        return "the record before its first entry"
+    recorded = wording.moment(at.record_time)
+    return state_page.point(asked, at) or f"Now, at version {at.version} (recorded {recorded})."
+
+
+@click.command("list")
+@click.option(
+    "--status", "statuses", type=click.Choice(["open", "suspended", "concluded"]), multiple=True
+)
+@click.option("--participant", metavar="ID", help="Only those with this participant.")
+@click.option("--title", metavar="WORDS", help="Only those with these words in their title.")
+@asking.json_option
+def list_(
+    statuses: tuple[str, ...], participant: str | None, title: str | None, *, as_json: bool
+) -> None:
+    """List the negotiations on the record, in the order in which they were opened."""
+    filters: dict[str, Any] = {}
+    if statuses:
+        filters["statuses"] = [choice(pb.NegotiationStatus, status) for status in statuses]
+    if participant:
+        filters["participant"] = participant
+    if title:
+        filters["title_contains"] = title
+    found = asking.client().list(**filters)
+    if as_json:
+        for one in found:
+            print_message(one, one_line=True)
+        return
+    columns = [
+        Column("negotiation", whole=True),
+        Column("status", under=True),
+        Column("title", text=True),
+        Column("parties", under=True, text=True),
+        Column("entries"),
+        Column("last entry"),
+        Column("opened", under=True),
+    ]
+    rows = [
+        (
+            one.name.removeprefix("negotiations/"),
+            ": ".join(filter(None, (wording.word(one, "status"), wording.word(one, "outcome")))),
+            harmless(one.title),
+            wording.listed(list(one.parties)),
+            f"{one.version:,}",
+            wording.moment(one.update_time),
+            f"opened {wording.moment(one.open_time)}",
+        )
+        for one in found
+    ]
+    page = standard_page()
+    if rows:
+        page.table(Table("", columns, list(rows)))
+    elif not page.plain:
+        page.line("No negotiation is on the record. Open one with `pourparler open TITLE`.")
