@@ -15,9 +15,9 @@ from examples.diplomacy import convert as diplomacy_convert
 from pourparler import dates
 from pourparler import v1 as pb
 from pourparler.cli.commands import run
+from pourparler.cli.faces import KINDS, face
 from pourparler.cli.report import Checked, charts, page
 from pourparler.cli.report.course import course
-from pourparler.cli.report.faces import KINDS, face
 from pourparler.cli.wording import Names
 from pourparler.fold import fold
 from tests import bundled, given, told

@@ -62,7 +62,7 @@ class Page:
         if self.plain:
             print(_plain(text), file=self._console.file)
             return
-        shown = _safe(text)
+        shown = safe(text)
         if style:
             shown.stylize(style)
         self._console.print(shown, highlight=False)
@@ -127,7 +127,7 @@ class Page:
         for row in table.rows:
             cells: list[Text] = []
             for column, cell in zip(table.columns, row, strict=True):
-                shown = self._shortened(_safe(cell))
+                shown = self._shortened(safe(cell))
                 if not column.under:
                     cells.append(shown)
                 elif shown:
@@ -165,8 +165,8 @@ def _plain(cell: Cell) -> str:
     return harmless(cell.plain if isinstance(cell, Text) else cell)
 
 
-def _safe(cell: Cell) -> Text:
+def safe(cell: Cell) -> Text:
     """A cell of one's own to put on a terminal: whatever came to here unsafe goes no further."""
     shown = cell.copy() if isinstance(cell, Text) else Text(cell)
-    safe = harmless(shown.plain, lines=True)
-    return shown if safe == shown.plain else Text(safe, shown.style)
+    plain = harmless(shown.plain, lines=True)
+    return shown if plain == shown.plain else Text(plain, shown.style)

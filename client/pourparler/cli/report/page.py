@@ -17,10 +17,11 @@ from markupsafe import Markup
 from pourparler import v1 as pb
 from pourparler.cli import state as told
 from pourparler.cli import wording
+from pourparler.cli.faces import Face, sources
 from pourparler.cli.history import describe
+from pourparler.cli.questions import QUESTIONS
 from pourparler.cli.report import charts
-from pourparler.cli.report.course import QUESTIONS, Course, course
-from pourparler.cli.report.faces import Face, sources
+from pourparler.cli.report.course import Course, course
 from pourparler.cli.safe import harmless
 from pourparler.cli.wording import Names
 from pourparler.contract import entry_type

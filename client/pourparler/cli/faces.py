@@ -1,4 +1,4 @@
-"""How a part of a negotiation is told on the page. Pure."""
+"""How a part of a negotiation is told, part by part. Pure."""
 
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
@@ -21,7 +21,7 @@ KINDS = (
     "sessions",
     "documents",
 )
-"""The kinds of part that the page tells of."""
+"""The kinds of part that are told of."""
 
 GOOD = frozenset(
     {"settled", "agreed in principle", "accepted", "reached", "in force", "fulfilled", "answered"}
