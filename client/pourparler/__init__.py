@@ -37,7 +37,7 @@ from pourparler.build import (
     topic_status,
 )
 from pourparler.calls import group
-from pourparler.client import Client, History, Watch
+from pourparler.client import Client, History, Search, Watch
 from pourparler.errors import (
     AlreadyExists,
     AnotherReceipt,
@@ -82,6 +82,7 @@ __all__ = [
     "PourparlerError",
     "Refused",
     "ReplayCut",
+    "Search",
     "ServiceFault",
     "Stale",
     "TooLarge",

@@ -395,5 +395,46 @@ def list_request(
     )
 
 
+def search_request(
+    query: str,
+    *,
+    names: str | Iterable[str],
+    speakers: Refs,
+    participants: Refs,
+    topics: Refs,
+    types: str | Iterable[str],
+    bases: Choice | Iterable[Choice],
+    occurred_from: date | str | None,
+    occurred_to: date | str | None,
+    occurred_match: Choice,
+    recorded_from: datetime | None,
+    recorded_before: datetime | None,
+    only_counting: bool,
+    order: Choice | None,
+    page_size: int,
+    as_seen_by: Ref,
+) -> pb.SearchEntriesRequest:
+    """The request for the first page of a search."""
+    several = [names] if isinstance(names, str) else names
+    return pb.SearchEntriesRequest(
+        query=query,
+        names=[negotiation_name(one) for one in several],
+        speaker_ids=refs(speakers),
+        participant_ids=refs(participants),
+        topic_ids=refs(topics),
+        entry_types=[types] if isinstance(types, str) else types,
+        bases=[choice(pb.Basis, one) for one in _several(bases)],
+        occurred_from="" if occurred_from is None else edtf(occurred_from),
+        occurred_to="" if occurred_to is None else edtf(occurred_to),
+        occurred_match=choice(pb.OccurredMatch, occurred_match),
+        recorded_from=None if recorded_from is None else instant(recorded_from),
+        recorded_before=None if recorded_before is None else instant(recorded_before),
+        only_counting=only_counting,
+        order=pb.SEARCH_ORDER_UNSPECIFIED if order is None else choice(pb.SearchOrder, order),
+        page_size=page_size,
+        as_seen_by=ref(as_seen_by),
+    )
+
+
 def _several(given: Choice | Iterable[Choice]) -> Iterable[Choice]:
     return [given] if isinstance(given, int | str) else given

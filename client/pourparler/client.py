@@ -4,7 +4,7 @@
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Generator, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
 from concurrent.futures import Future
 from datetime import date, datetime
 from itertools import islice
@@ -341,6 +341,65 @@ class Client:
                 return
             request.page_token = page.next_page_token
 
+    def search(
+        self,
+        query: str = "",
+        *,
+        names: str | Iterable[str] = (),
+        speakers: Refs = (),
+        participants: Refs = (),
+        topics: Refs = (),
+        types: str | Iterable[str] = (),
+        bases: Choice | Iterable[Choice] = (),
+        occurred_from: date | str | None = None,
+        occurred_to: date | str | None = None,
+        occurred_match: Choice = "possibly",
+        recorded_from: datetime | None = None,
+        recorded_before: datetime | None = None,
+        only_counting: bool = False,
+        order: Choice | None = None,
+        page_size: int = 0,
+        as_seen_by: Ref = "",
+    ) -> "Search":
+        """Search the words of entries, over all negotiations that the caller sees or over `names`.
+
+        `search('"fixed rent" crane* -lease', types="statement_recorded")`: SearchEntriesRequest in
+        the contract says what can be looked for. Pages are asked for as their hits are wanted.
+        """
+        request = calls.search_request(
+            query,
+            names=names,
+            speakers=speakers,
+            participants=participants,
+            topics=topics,
+            types=types,
+            bases=bases,
+            occurred_from=occurred_from,
+            occurred_to=occurred_to,
+            occurred_match=occurred_match,
+            recorded_from=recorded_from,
+            recorded_before=recorded_before,
+            only_counting=only_counting,
+            order=order,
+            page_size=page_size,
+            as_seen_by=as_seen_by,
+        )
+        negotiations: dict[str, pb.SearchedNegotiation] = {}
+        return Search(self._found(request, negotiations), negotiations)
+
+    def _found(
+        self,
+        request: pb.SearchEntriesRequest,
+        negotiations: dict[str, pb.SearchedNegotiation],
+    ) -> Iterator[pb.SearchHit]:
+        while True:
+            page = self._call(self._negotiations.SearchEntries, request)
+            negotiations.update((one.name, one) for one in page.negotiations)
+            yield from page.hits
+            if not page.next_page_token:
+                return
+            request.page_token = page.next_page_token
+
     def checkpoint(self, name: str) -> str:
         """Get the signed checkpoint of a negotiation's log as it is now, to be kept."""
         request = pb.GetCheckpointRequest(name=negotiation_name(name))
@@ -662,6 +721,23 @@ class History(_Entries):
     def possible_versions(self) -> frozenset[int]:
         """With `occurred`: the versions read so far that are only possibly in."""
         return frozenset(self._progress.possible_versions)
+
+
+class Search(Iterator[pb.SearchHit]):
+    """The hits of a search, in the order that was asked for."""
+
+    def __init__(
+        self, hits: Iterator[pb.SearchHit], negotiations: Mapping[str, pb.SearchedNegotiation]
+    ) -> None:
+        self._hits = hits
+        self.negotiations = negotiations
+        """Those in which something was found, by name, as far as pages were asked for."""
+
+    def __iter__(self) -> Self:
+        return self
+
+    def __next__(self) -> pb.SearchHit:
+        return next(self._hits)
 
 
 class Watch(_Entries):

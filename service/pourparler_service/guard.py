@@ -46,6 +46,7 @@ _RETRY_SECONDS: dict[int, float] = {
     pb.ERROR_REASON_STORE_UNAVAILABLE: 2.0,
     pb.ERROR_REASON_SHUTTING_DOWN: 1.0,
     pb.ERROR_REASON_TOKEN_KEYS_UNAVAILABLE: 0.5,
+    pb.ERROR_REASON_INDEX_NOT_READY: 1.0,
 }
 
 _Context = grpc.aio.ServicerContext[Any, Any]

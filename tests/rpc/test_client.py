@@ -5,7 +5,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from typing import Any, NamedTuple
 
 import grpc
@@ -13,6 +13,7 @@ import pytest
 from google.protobuf.any_pb2 import Any as Packed
 from google.protobuf.duration_pb2 import Duration
 from google.protobuf.message import Message
+from google.protobuf.timestamp_pb2 import Timestamp
 from google.rpc import error_details_pb2, status_pb2
 
 import pourparler
@@ -105,7 +106,7 @@ class Scripted(RecordServiceServicer, NegotiationServiceServicer, AuditServiceSe
         return context.abort(one.code, "As the test tells it.")
 
     Record = GetNegotiation = ListNegotiations = GetStanding = DiffNegotiation = _answer
-    GetCheckpoint = GetInclusionProof = GetConsistencyProof = _answer
+    GetCheckpoint = GetInclusionProof = GetConsistencyProof = SearchEntries = _answer
 
     def RecordBatch(self, request: Any, context: grpc.ServicerContext) -> Any:
         raise NotImplementedError
@@ -310,6 +311,61 @@ def test_a_list_turns_its_own_pages(client: Any, scripted: Scripted) -> None:
         request.ClearField("page_token")
         assert request == pb.ListNegotiationsRequest(
             page_size=2, statuses=[pb.NEGOTIATION_STATUS_OPEN], participant_id="nissan"
+        )
+
+
+def test_a_search_turns_its_own_pages_and_knows_where_it_found(
+    client: Any, scripted: Scripted
+) -> None:
+    def page(version: int, name: str, following: str = "") -> pb.SearchEntriesResponse:
+        hit = pb.SearchHit(entry=pb.Entry(header=pb.EntryHeader(version=version)))
+        found = pb.SearchedNegotiation(name=name, title=name.upper())
+        return pb.SearchEntriesResponse(hits=[hit], negotiations=[found], next_page_token=following)
+
+    scripted.answers = [page(7, "a", "t1"), GONE, page(3, "b")]
+
+    search = client.search(
+        "crane",
+        names="a",
+        speakers="harbour",
+        participants=["freight", "harbour"],
+        topics="rent",
+        types="statement_recorded",
+        bases="direct",
+        occurred_from=date(2023, 5, 1),
+        occurred_to="2023-41",
+        occurred_match="definitely",
+        recorded_from=datetime(1970, 1, 1, second=1, tzinfo=UTC),
+        recorded_before=datetime(1970, 1, 1, second=9, tzinfo=UTC),
+        only_counting=True,
+        order="oldest",
+        page_size=1,
+        as_seen_by="freight",
+    )
+    found = [hit.entry.header.version for hit in search]
+
+    assert found == [7, 3]
+    assert {name: one.title for name, one in search.negotiations.items()} == {"a": "A", "b": "B"}
+    assert [one.page_token for one in scripted.asked] == ["", "t1", "t1"]
+    for request in scripted.asked:
+        request.ClearField("page_token")
+        assert request == pb.SearchEntriesRequest(
+            query="crane",
+            names=["negotiations/a"],
+            speaker_ids=["harbour"],
+            participant_ids=["freight", "harbour"],
+            topic_ids=["rent"],
+            entry_types=["statement_recorded"],
+            bases=[pb.BASIS_DIRECT],
+            occurred_from="2023-05-01",
+            occurred_to="2023-41",
+            occurred_match=pb.OCCURRED_MATCH_DEFINITELY,
+            recorded_from=Timestamp(seconds=1),
+            recorded_before=Timestamp(seconds=9),
+            only_counting=True,
+            order=pb.SEARCH_ORDER_OLDEST,
+            page_size=1,
+            as_seen_by="freight",
         )
 
 

@@ -55,6 +55,7 @@ _NEXT_BY_REASON = {
     "COPY_DIVERGES": "Write the copy to a bundle of its own with `pourparler export`, too.",
     "TOKEN_EXPOSED": "Ask by TLS: see --root-certificates.",
     "TOKEN_KEYS_UNAVAILABLE": "Repeat it in a while.",
+    "INDEX_NOT_READY": "Repeat it in a while.",
     "BASIS_NOT_ALLOWED": "Record what was said with --statement instead.",
 }
 

@@ -202,6 +202,8 @@ class _ErrorReasonEnumTypeWrapper(google.protobuf.internal.enum_type_wrapper._En
     """The caller gave up before anything was done."""
     ERROR_REASON_INTERNAL_FAULT: _ErrorReason.ValueType  # 227
     """A fault of the service. Its id is in the metadata, the rest in the service's log."""
+    ERROR_REASON_INDEX_NOT_READY: _ErrorReason.ValueType  # 228
+    """The index that is searched does not hold the whole record yet: it is being made. Nothing else waits for it; try again."""
     ERROR_REASON_CREDENTIALS_REQUIRED: _ErrorReason.ValueType  # 241
     """Nothing says who is calling: neither a certificate nor a token, and this service has to know."""
     ERROR_REASON_TOKEN_MALFORMED: _ErrorReason.ValueType  # 242
@@ -429,6 +431,8 @@ ERROR_REASON_CALL_CANCELLED: ErrorReason.ValueType  # 226
 """The caller gave up before anything was done."""
 ERROR_REASON_INTERNAL_FAULT: ErrorReason.ValueType  # 227
 """A fault of the service. Its id is in the metadata, the rest in the service's log."""
+ERROR_REASON_INDEX_NOT_READY: ErrorReason.ValueType  # 228
+"""The index that is searched does not hold the whole record yet: it is being made. Nothing else waits for it; try again."""
 ERROR_REASON_CREDENTIALS_REQUIRED: ErrorReason.ValueType  # 241
 """Nothing says who is calling: neither a certificate nor a token, and this service has to know."""
 ERROR_REASON_TOKEN_MALFORMED: ErrorReason.ValueType  # 242

@@ -24,13 +24,14 @@ _sym_db = _symbol_database.Default()
 
 from google.protobuf import duration_pb2 as google_dot_protobuf_dot_duration__pb2
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
+from pourparler.v1 import entry_pb2 as pourparler_dot_v1_dot_entry__pb2
 from pourparler.v1 import facts_pb2 as pourparler_dot_v1_dot_facts__pb2
 from pourparler.v1 import negotiation_pb2 as pourparler_dot_v1_dot_negotiation__pb2
 from pourparler.v1 import options_pb2 as pourparler_dot_v1_dot_options__pb2
 from pourparler.v1 import values_pb2 as pourparler_dot_v1_dot_values__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\'pourparler/v1/negotiation_service.proto\x12\rpourparler.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x19pourparler/v1/facts.proto\x1a\x1fpourparler/v1/negotiation.proto\x1a\x1bpourparler/v1/options.proto\x1a\x1apourparler/v1/values.proto\"\x9b\x01\n\x15GetNegotiationRequest\x12\x14\n\x04name\x18\x01 \x01(\tB\x06\xaa\xbb\x18\x02\x08\x01\x12\"\n\x05\x61s_of\x18\x02 \x01(\x0b\x32\x13.pourparler.v1.AsOf\x12,\n\x04view\x18\x03 \x01(\x0e\x32\x1e.pourparler.v1.NegotiationView\x12\x1a\n\nas_seen_by\x18\x04 \x01(\tB\x06\xaa\xbb\x18\x02\x30\x01\"\xc2\x01\n\x16GetNegotiationResponse\x12/\n\x0bnegotiation\x18\x01 \x01(\x0b\x32\x1a.pourparler.v1.Negotiation\x12.\n\x0b\x63omputed_at\x18\x02 \x01(\x0b\x32\x19.pourparler.v1.ComputedAt\x12,\n\x08possibly\x18\x03 \x01(\x0b\x32\x1a.pourparler.v1.Negotiation\x12\x19\n\x11possible_versions\x18\x04 \x03(\x04\"\xb2\x02\n\x17ListNegotiationsRequest\x12\x11\n\tpage_size\x18\x01 \x01(\x05\x12\x12\n\npage_token\x18\x02 \x01(\t\x12\x32\n\x08statuses\x18\x03 \x03(\x0e\x32 .pourparler.v1.NegotiationStatus\x12(\n\x08outcomes\x18\x04 \x03(\x0e\x32\x16.pourparler.v1.Outcome\x12\x16\n\x0eparticipant_id\x18\x05 \x01(\t\x12\x16\n\x0etitle_contains\x18\x06 \x01(\t\x12/\n\x0bopened_from\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x31\n\ropened_before\x18\x08 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"l\n\x18ListNegotiationsResponse\x12\x37\n\x0cnegotiations\x18\x01 \x03(\x0b\x32!.pourparler.v1.NegotiationSummary\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"\x8e\x02\n\x12NegotiationSummary\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\r\n\x05title\x18\x02 \x01(\t\x12\x30\n\x06status\x18\x03 \x01(\x0e\x32 .pourparler.v1.NegotiationStatus\x12\'\n\x07outcome\x18\x04 \x01(\x0e\x32\x16.pourparler.v1.Outcome\x12\x0f\n\x07version\x18\x05 \x01(\x04\x12-\n\topen_time\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12/\n\x0bupdate_time\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0f\n\x07parties\x18\x08 \x03(\t\"{\n\x12GetStandingRequest\x12\x14\n\x04name\x18\x01 \x01(\tB\x06\xaa\xbb\x18\x02\x08\x01\x12\"\n\x05\x61s_of\x18\x02 \x01(\x0b\x32\x13.pourparler.v1.AsOf\x12\x0f\n\x07on_date\x18\x03 \x01(\t\x12\x1a\n\nas_seen_by\x18\x04 \x01(\tB\x06\xaa\xbb\x18\x02\x30\x01\"p\n\x13GetStandingResponse\x12)\n\x08standing\x18\x01 \x01(\x0b\x32\x17.pourparler.v1.Standing\x12.\n\x0b\x63omputed_at\x18\x02 \x01(\x0b\x32\x19.pourparler.v1.ComputedAt\"\xc4\x04\n\x08Standing\x12\x0f\n\x07on_date\x18\x01 \x01(\t\x12\x30\n\x06status\x18\x02 \x01(\x0e\x32 .pourparler.v1.NegotiationStatus\x12+\n\ragreed_topics\x18\x03 \x03(\x0b\x32\x14.pourparler.v1.Topic\x12,\n\nagreements\x18\x04 \x03(\x0b\x32\x18.pourparler.v1.Agreement\x12\x33\n\x12\x61\x63\x63\x65pted_proposals\x18\x05 \x03(\x0b\x32\x17.pourparler.v1.Proposal\x12.\n\x10unsettled_topics\x18\x06 \x03(\x0b\x32\x14.pourparler.v1.Topic\x12\x34\n\x12pending_agreements\x18\x07 \x03(\x0b\x32\x18.pourparler.v1.Agreement\x12\x33\n\x0eopen_proposals\x18\x08 \x03(\x0b\x32\x1b.pourparler.v1.OpenProposal\x12-\n\x0b\x61nswers_due\x18\t \x03(\x0b\x32\x18.pourparler.v1.AnswerDue\x12\x35\n\x0f\x63ommitments_due\x18\n \x03(\x0b\x32\x1c.pourparler.v1.CommitmentDue\x12\x33\n\x0emilestones_due\x18\x0b \x03(\x0b\x32\x1b.pourparler.v1.MilestoneDue\x12/\n\x0eopen_questions\x18\x0c \x03(\x0b\x32\x17.pourparler.v1.Question\"\xae\x01\n\x0cOpenProposal\x12)\n\x08proposal\x18\x01 \x01(\x0b\x32\x17.pourparler.v1.Proposal\x12\x0f\n\x07lineage\x18\x02 \x03(\t\x12&\n\x03\x61ge\x18\x03 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x11\n\twaits_for\x18\x04 \x03(\t\x12\'\n\x06\x65xpiry\x18\x05 \x01(\x0e\x32\x17.pourparler.v1.DueState\"O\n\tAnswerDue\x12\x16\n\x0eparticipant_id\x18\x01 \x01(\t\x12\x14\n\x0cproposal_ids\x18\x02 \x03(\t\x12\x14\n\x0cquestion_ids\x18\x03 \x03(\t\"d\n\rCommitmentDue\x12-\n\ncommitment\x18\x01 \x01(\x0b\x32\x19.pourparler.v1.Commitment\x12$\n\x03\x64ue\x18\x02 \x01(\x0e\x32\x17.pourparler.v1.DueState\"a\n\x0cMilestoneDue\x12+\n\tmilestone\x18\x01 \x01(\x0b\x32\x18.pourparler.v1.Milestone\x12$\n\x03\x64ue\x18\x02 \x01(\x0e\x32\x17.pourparler.v1.DueState\"\x8e\x01\n\x16\x44iffNegotiationRequest\x12\x14\n\x04name\x18\x01 \x01(\tB\x06\xaa\xbb\x18\x02\x08\x01\x12!\n\x04\x66rom\x18\x02 \x01(\x0b\x32\x13.pourparler.v1.AsOf\x12\x1f\n\x02to\x18\x03 \x01(\x0b\x32\x13.pourparler.v1.AsOf\x12\x1a\n\nas_seen_by\x18\x04 \x01(\tB\x06\xaa\xbb\x18\x02\x30\x01\"\x86\x02\n\x17\x44iffNegotiationResponse\x12&\n\x07\x63hanges\x18\x01 \x03(\x0b\x32\x15.pourparler.v1.Change\x12*\n\treversals\x18\x02 \x03(\x0b\x32\x17.pourparler.v1.Reversal\x12\x33\n\x10\x66rom_computed_at\x18\x03 \x01(\x0b\x32\x19.pourparler.v1.ComputedAt\x12\x31\n\x0eto_computed_at\x18\x04 \x01(\x0b\x32\x19.pourparler.v1.ComputedAt\x12/\n\x10possible_changes\x18\x05 \x03(\x0b\x32\x15.pourparler.v1.Change\"\xaa\x01\n\x06\x43hange\x12\x0c\n\x04part\x18\x01 \x01(\t\x12\'\n\x04kind\x18\x02 \x01(\x0e\x32\x19.pourparler.v1.ChangeKind\x12#\n\x06\x62\x65\x66ore\x18\x03 \x01(\x0b\x32\x13.pourparler.v1.Part\x12\"\n\x05\x61\x66ter\x18\x04 \x01(\x0b\x32\x13.pourparler.v1.Part\x12\x0e\n\x06\x66ields\x18\x05 \x03(\t\x12\x10\n\x08versions\x18\x06 \x03(\x04\"\xbd\x01\n\x08Reversal\x12\x16\n\x0eparticipant_id\x18\x01 \x01(\t\x12\x10\n\x08topic_id\x18\x02 \x01(\t\x12\x10\n\x08term_key\x18\x03 \x01(\t\x12&\n\x05\x66irst\x18\x04 \x01(\x0b\x32\x17.pourparler.v1.Movement\x12&\n\x05moved\x18\x05 \x01(\x0b\x32\x17.pourparler.v1.Movement\x12%\n\x04\x62\x61\x63k\x18\x06 \x01(\x0b\x32\x17.pourparler.v1.Movement\"\x98\x01\n\x08Movement\x12\x0f\n\x07version\x18\x01 \x01(\x04\x12%\n\x04kind\x18\x02 \x01(\x0e\x32\x17.pourparler.v1.PartKind\x12\n\n\x02id\x18\x03 \x01(\t\x12!\n\x04term\x18\x04 \x01(\x0b\x32\x13.pourparler.v1.Term\x12%\n\x06stance\x18\x05 \x01(\x0e\x32\x15.pourparler.v1.Stance*j\n\x0fNegotiationView\x12 \n\x1cNEGOTIATION_VIEW_UNSPECIFIED\x10\x00\x12\x1a\n\x16NEGOTIATION_VIEW_BASIC\x10\x01\x12\x19\n\x15NEGOTIATION_VIEW_FULL\x10\x02*f\n\x08\x44ueState\x12\x19\n\x15\x44UE_STATE_UNSPECIFIED\x10\x00\x12\x15\n\x11\x44UE_STATE_NOT_DUE\x10\x01\x12\x11\n\rDUE_STATE_DUE\x10\x02\x12\x15\n\x11\x44UE_STATE_OVERDUE\x10\x03*r\n\nChangeKind\x12\x1b\n\x17\x43HANGE_KIND_UNSPECIFIED\x10\x00\x12\x15\n\x11\x43HANGE_KIND_ADDED\x10\x01\x12\x17\n\x13\x43HANGE_KIND_REMOVED\x10\x02\x12\x17\n\x13\x43HANGE_KIND_CHANGED\x10\x03\x32\xa4\x03\n\x12NegotiationService\x12\x62\n\x0eGetNegotiation\x12$.pourparler.v1.GetNegotiationRequest\x1a%.pourparler.v1.GetNegotiationResponse\"\x03\x90\x02\x01\x12h\n\x10ListNegotiations\x12&.pourparler.v1.ListNegotiationsRequest\x1a\'.pourparler.v1.ListNegotiationsResponse\"\x03\x90\x02\x01\x12Y\n\x0bGetStanding\x12!.pourparler.v1.GetStandingRequest\x1a\".pourparler.v1.GetStandingResponse\"\x03\x90\x02\x01\x12\x65\n\x0f\x44iffNegotiation\x12%.pourparler.v1.DiffNegotiationRequest\x1a&.pourparler.v1.DiffNegotiationResponse\"\x03\x90\x02\x01\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\'pourparler/v1/negotiation_service.proto\x12\rpourparler.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x19pourparler/v1/entry.proto\x1a\x19pourparler/v1/facts.proto\x1a\x1fpourparler/v1/negotiation.proto\x1a\x1bpourparler/v1/options.proto\x1a\x1apourparler/v1/values.proto\"\x9b\x01\n\x15GetNegotiationRequest\x12\x14\n\x04name\x18\x01 \x01(\tB\x06\xaa\xbb\x18\x02\x08\x01\x12\"\n\x05\x61s_of\x18\x02 \x01(\x0b\x32\x13.pourparler.v1.AsOf\x12,\n\x04view\x18\x03 \x01(\x0e\x32\x1e.pourparler.v1.NegotiationView\x12\x1a\n\nas_seen_by\x18\x04 \x01(\tB\x06\xaa\xbb\x18\x02\x30\x01\"\xc2\x01\n\x16GetNegotiationResponse\x12/\n\x0bnegotiation\x18\x01 \x01(\x0b\x32\x1a.pourparler.v1.Negotiation\x12.\n\x0b\x63omputed_at\x18\x02 \x01(\x0b\x32\x19.pourparler.v1.ComputedAt\x12,\n\x08possibly\x18\x03 \x01(\x0b\x32\x1a.pourparler.v1.Negotiation\x12\x19\n\x11possible_versions\x18\x04 \x03(\x04\"\xb2\x02\n\x17ListNegotiationsRequest\x12\x11\n\tpage_size\x18\x01 \x01(\x05\x12\x12\n\npage_token\x18\x02 \x01(\t\x12\x32\n\x08statuses\x18\x03 \x03(\x0e\x32 .pourparler.v1.NegotiationStatus\x12(\n\x08outcomes\x18\x04 \x03(\x0e\x32\x16.pourparler.v1.Outcome\x12\x16\n\x0eparticipant_id\x18\x05 \x01(\t\x12\x16\n\x0etitle_contains\x18\x06 \x01(\t\x12/\n\x0bopened_from\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x31\n\ropened_before\x18\x08 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"l\n\x18ListNegotiationsResponse\x12\x37\n\x0cnegotiations\x18\x01 \x03(\x0b\x32!.pourparler.v1.NegotiationSummary\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"\x8e\x02\n\x12NegotiationSummary\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\r\n\x05title\x18\x02 \x01(\t\x12\x30\n\x06status\x18\x03 \x01(\x0e\x32 .pourparler.v1.NegotiationStatus\x12\'\n\x07outcome\x18\x04 \x01(\x0e\x32\x16.pourparler.v1.Outcome\x12\x0f\n\x07version\x18\x05 \x01(\x04\x12-\n\topen_time\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12/\n\x0bupdate_time\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0f\n\x07parties\x18\x08 \x03(\t\"{\n\x12GetStandingRequest\x12\x14\n\x04name\x18\x01 \x01(\tB\x06\xaa\xbb\x18\x02\x08\x01\x12\"\n\x05\x61s_of\x18\x02 \x01(\x0b\x32\x13.pourparler.v1.AsOf\x12\x0f\n\x07on_date\x18\x03 \x01(\t\x12\x1a\n\nas_seen_by\x18\x04 \x01(\tB\x06\xaa\xbb\x18\x02\x30\x01\"p\n\x13GetStandingResponse\x12)\n\x08standing\x18\x01 \x01(\x0b\x32\x17.pourparler.v1.Standing\x12.\n\x0b\x63omputed_at\x18\x02 \x01(\x0b\x32\x19.pourparler.v1.ComputedAt\"\xc4\x04\n\x08Standing\x12\x0f\n\x07on_date\x18\x01 \x01(\t\x12\x30\n\x06status\x18\x02 \x01(\x0e\x32 .pourparler.v1.NegotiationStatus\x12+\n\ragreed_topics\x18\x03 \x03(\x0b\x32\x14.pourparler.v1.Topic\x12,\n\nagreements\x18\x04 \x03(\x0b\x32\x18.pourparler.v1.Agreement\x12\x33\n\x12\x61\x63\x63\x65pted_proposals\x18\x05 \x03(\x0b\x32\x17.pourparler.v1.Proposal\x12.\n\x10unsettled_topics\x18\x06 \x03(\x0b\x32\x14.pourparler.v1.Topic\x12\x34\n\x12pending_agreements\x18\x07 \x03(\x0b\x32\x18.pourparler.v1.Agreement\x12\x33\n\x0eopen_proposals\x18\x08 \x03(\x0b\x32\x1b.pourparler.v1.OpenProposal\x12-\n\x0b\x61nswers_due\x18\t \x03(\x0b\x32\x18.pourparler.v1.AnswerDue\x12\x35\n\x0f\x63ommitments_due\x18\n \x03(\x0b\x32\x1c.pourparler.v1.CommitmentDue\x12\x33\n\x0emilestones_due\x18\x0b \x03(\x0b\x32\x1b.pourparler.v1.MilestoneDue\x12/\n\x0eopen_questions\x18\x0c \x03(\x0b\x32\x17.pourparler.v1.Question\"\xae\x01\n\x0cOpenProposal\x12)\n\x08proposal\x18\x01 \x01(\x0b\x32\x17.pourparler.v1.Proposal\x12\x0f\n\x07lineage\x18\x02 \x03(\t\x12&\n\x03\x61ge\x18\x03 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x11\n\twaits_for\x18\x04 \x03(\t\x12\'\n\x06\x65xpiry\x18\x05 \x01(\x0e\x32\x17.pourparler.v1.DueState\"O\n\tAnswerDue\x12\x16\n\x0eparticipant_id\x18\x01 \x01(\t\x12\x14\n\x0cproposal_ids\x18\x02 \x03(\t\x12\x14\n\x0cquestion_ids\x18\x03 \x03(\t\"d\n\rCommitmentDue\x12-\n\ncommitment\x18\x01 \x01(\x0b\x32\x19.pourparler.v1.Commitment\x12$\n\x03\x64ue\x18\x02 \x01(\x0e\x32\x17.pourparler.v1.DueState\"a\n\x0cMilestoneDue\x12+\n\tmilestone\x18\x01 \x01(\x0b\x32\x18.pourparler.v1.Milestone\x12$\n\x03\x64ue\x18\x02 \x01(\x0e\x32\x17.pourparler.v1.DueState\"\x8e\x01\n\x16\x44iffNegotiationRequest\x12\x14\n\x04name\x18\x01 \x01(\tB\x06\xaa\xbb\x18\x02\x08\x01\x12!\n\x04\x66rom\x18\x02 \x01(\x0b\x32\x13.pourparler.v1.AsOf\x12\x1f\n\x02to\x18\x03 \x01(\x0b\x32\x13.pourparler.v1.AsOf\x12\x1a\n\nas_seen_by\x18\x04 \x01(\tB\x06\xaa\xbb\x18\x02\x30\x01\"\x86\x02\n\x17\x44iffNegotiationResponse\x12&\n\x07\x63hanges\x18\x01 \x03(\x0b\x32\x15.pourparler.v1.Change\x12*\n\treversals\x18\x02 \x03(\x0b\x32\x17.pourparler.v1.Reversal\x12\x33\n\x10\x66rom_computed_at\x18\x03 \x01(\x0b\x32\x19.pourparler.v1.ComputedAt\x12\x31\n\x0eto_computed_at\x18\x04 \x01(\x0b\x32\x19.pourparler.v1.ComputedAt\x12/\n\x10possible_changes\x18\x05 \x03(\x0b\x32\x15.pourparler.v1.Change\"\xaa\x01\n\x06\x43hange\x12\x0c\n\x04part\x18\x01 \x01(\t\x12\'\n\x04kind\x18\x02 \x01(\x0e\x32\x19.pourparler.v1.ChangeKind\x12#\n\x06\x62\x65\x66ore\x18\x03 \x01(\x0b\x32\x13.pourparler.v1.Part\x12\"\n\x05\x61\x66ter\x18\x04 \x01(\x0b\x32\x13.pourparler.v1.Part\x12\x0e\n\x06\x66ields\x18\x05 \x03(\t\x12\x10\n\x08versions\x18\x06 \x03(\x04\"\xbd\x01\n\x08Reversal\x12\x16\n\x0eparticipant_id\x18\x01 \x01(\t\x12\x10\n\x08topic_id\x18\x02 \x01(\t\x12\x10\n\x08term_key\x18\x03 \x01(\t\x12&\n\x05\x66irst\x18\x04 \x01(\x0b\x32\x17.pourparler.v1.Movement\x12&\n\x05moved\x18\x05 \x01(\x0b\x32\x17.pourparler.v1.Movement\x12%\n\x04\x62\x61\x63k\x18\x06 \x01(\x0b\x32\x17.pourparler.v1.Movement\"\x98\x01\n\x08Movement\x12\x0f\n\x07version\x18\x01 \x01(\x04\x12%\n\x04kind\x18\x02 \x01(\x0e\x32\x17.pourparler.v1.PartKind\x12\n\n\x02id\x18\x03 \x01(\t\x12!\n\x04term\x18\x04 \x01(\x0b\x32\x13.pourparler.v1.Term\x12%\n\x06stance\x18\x05 \x01(\x0e\x32\x15.pourparler.v1.Stance\"\xfe\x03\n\x14SearchEntriesRequest\x12\r\n\x05query\x18\x01 \x01(\t\x12\r\n\x05names\x18\x02 \x03(\t\x12\x13\n\x0bspeaker_ids\x18\x03 \x03(\t\x12\x17\n\x0fparticipant_ids\x18\x04 \x03(\t\x12\x11\n\ttopic_ids\x18\x05 \x03(\t\x12\x13\n\x0b\x65ntry_types\x18\x06 \x03(\t\x12#\n\x05\x62\x61ses\x18\x07 \x03(\x0e\x32\x14.pourparler.v1.Basis\x12\x15\n\roccurred_from\x18\x08 \x01(\t\x12\x13\n\x0boccurred_to\x18\t \x01(\t\x12\x34\n\x0eoccurred_match\x18\n \x01(\x0e\x32\x1c.pourparler.v1.OccurredMatch\x12\x31\n\rrecorded_from\x18\x0b \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x33\n\x0frecorded_before\x18\x0c \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x15\n\ronly_counting\x18\r \x01(\x08\x12)\n\x05order\x18\x0e \x01(\x0e\x32\x1a.pourparler.v1.SearchOrder\x12\x11\n\tpage_size\x18\x0f \x01(\x05\x12\x12\n\npage_token\x18\x10 \x01(\t\x12\x1a\n\nas_seen_by\x18\x11 \x01(\tB\x06\xaa\xbb\x18\x02\x30\x01\"\x92\x01\n\x15SearchEntriesResponse\x12&\n\x04hits\x18\x01 \x03(\x0b\x32\x18.pourparler.v1.SearchHit\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\x12\x38\n\x0cnegotiations\x18\x03 \x03(\x0b\x32\".pourparler.v1.SearchedNegotiation\"\xab\x01\n\tSearchHit\x12#\n\x05\x65ntry\x18\x01 \x01(\x0b\x32\x14.pourparler.v1.Entry\x12(\n\x06status\x18\x02 \x01(\x0e\x32\x18.pourparler.v1.HitStatus\x12\x11\n\tcounts_at\x18\x03 \x01(\x04\x12\x12\n\namended_by\x18\x04 \x01(\x04\x12(\n\x08snippets\x18\x05 \x03(\x0b\x32\x16.pourparler.v1.Snippet\"n\n\x07Snippet\x12\r\n\x05\x66ield\x18\x01 \x01(\t\x12+\n\x06pieces\x18\x02 \x03(\x0b\x32\x1b.pourparler.v1.SnippetPiece\x12\x13\n\x0bmore_before\x18\x03 \x01(\x08\x12\x12\n\nmore_after\x18\x04 \x01(\x08\"+\n\x0cSnippetPiece\x12\x0c\n\x04text\x18\x01 \x01(\t\x12\r\n\x05match\x18\x02 \x01(\x08\"b\n\x13SearchedNegotiation\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\r\n\x05title\x18\x02 \x01(\t\x12.\n\x0b\x63omputed_at\x18\x03 \x01(\x0b\x32\x19.pourparler.v1.ComputedAt*j\n\x0fNegotiationView\x12 \n\x1cNEGOTIATION_VIEW_UNSPECIFIED\x10\x00\x12\x1a\n\x16NEGOTIATION_VIEW_BASIC\x10\x01\x12\x19\n\x15NEGOTIATION_VIEW_FULL\x10\x02*f\n\x08\x44ueState\x12\x19\n\x15\x44UE_STATE_UNSPECIFIED\x10\x00\x12\x15\n\x11\x44UE_STATE_NOT_DUE\x10\x01\x12\x11\n\rDUE_STATE_DUE\x10\x02\x12\x15\n\x11\x44UE_STATE_OVERDUE\x10\x03*r\n\nChangeKind\x12\x1b\n\x17\x43HANGE_KIND_UNSPECIFIED\x10\x00\x12\x15\n\x11\x43HANGE_KIND_ADDED\x10\x01\x12\x17\n\x13\x43HANGE_KIND_REMOVED\x10\x02\x12\x17\n\x13\x43HANGE_KIND_CHANGED\x10\x03*t\n\x0bSearchOrder\x12\x1c\n\x18SEARCH_ORDER_UNSPECIFIED\x10\x00\x12\x15\n\x11SEARCH_ORDER_RANK\x10\x01\x12\x17\n\x13SEARCH_ORDER_NEWEST\x10\x02\x12\x17\n\x13SEARCH_ORDER_OLDEST\x10\x03*k\n\rOccurredMatch\x12\x1e\n\x1aOCCURRED_MATCH_UNSPECIFIED\x10\x00\x12\x1b\n\x17OCCURRED_MATCH_POSSIBLY\x10\x01\x12\x1d\n\x19OCCURRED_MATCH_DEFINITELY\x10\x02*p\n\tHitStatus\x12\x1a\n\x16HIT_STATUS_UNSPECIFIED\x10\x00\x12\x15\n\x11HIT_STATUS_COUNTS\x10\x01\x12\x17\n\x13HIT_STATUS_REPLACED\x10\x02\x12\x17\n\x13HIT_STATUS_ANNULLED\x10\x03\x32\x85\x04\n\x12NegotiationService\x12\x62\n\x0eGetNegotiation\x12$.pourparler.v1.GetNegotiationRequest\x1a%.pourparler.v1.GetNegotiationResponse\"\x03\x90\x02\x01\x12h\n\x10ListNegotiations\x12&.pourparler.v1.ListNegotiationsRequest\x1a\'.pourparler.v1.ListNegotiationsResponse\"\x03\x90\x02\x01\x12Y\n\x0bGetStanding\x12!.pourparler.v1.GetStandingRequest\x1a\".pourparler.v1.GetStandingResponse\"\x03\x90\x02\x01\x12\x65\n\x0f\x44iffNegotiation\x12%.pourparler.v1.DiffNegotiationRequest\x1a&.pourparler.v1.DiffNegotiationResponse\"\x03\x90\x02\x01\x12_\n\rSearchEntries\x12#.pourparler.v1.SearchEntriesRequest\x1a$.pourparler.v1.SearchEntriesResponse\"\x03\x90\x02\x01\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -49,6 +50,8 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_DIFFNEGOTIATIONREQUEST'].fields_by_name['name']._serialized_options = b'\252\273\030\002\010\001'
   _globals['_DIFFNEGOTIATIONREQUEST'].fields_by_name['as_seen_by']._loaded_options = None
   _globals['_DIFFNEGOTIATIONREQUEST'].fields_by_name['as_seen_by']._serialized_options = b'\252\273\030\0020\001'
+  _globals['_SEARCHENTRIESREQUEST'].fields_by_name['as_seen_by']._loaded_options = None
+  _globals['_SEARCHENTRIESREQUEST'].fields_by_name['as_seen_by']._serialized_options = b'\252\273\030\0020\001'
   _globals['_NEGOTIATIONSERVICE'].methods_by_name['GetNegotiation']._loaded_options = None
   _globals['_NEGOTIATIONSERVICE'].methods_by_name['GetNegotiation']._serialized_options = b'\220\002\001'
   _globals['_NEGOTIATIONSERVICE'].methods_by_name['ListNegotiations']._loaded_options = None
@@ -57,46 +60,66 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_NEGOTIATIONSERVICE'].methods_by_name['GetStanding']._serialized_options = b'\220\002\001'
   _globals['_NEGOTIATIONSERVICE'].methods_by_name['DiffNegotiation']._loaded_options = None
   _globals['_NEGOTIATIONSERVICE'].methods_by_name['DiffNegotiation']._serialized_options = b'\220\002\001'
-  _globals['_NEGOTIATIONVIEW']._serialized_start=3498
-  _globals['_NEGOTIATIONVIEW']._serialized_end=3604
-  _globals['_DUESTATE']._serialized_start=3606
-  _globals['_DUESTATE']._serialized_end=3708
-  _globals['_CHANGEKIND']._serialized_start=3710
-  _globals['_CHANGEKIND']._serialized_end=3824
-  _globals['_GETNEGOTIATIONREQUEST']._serialized_start=241
-  _globals['_GETNEGOTIATIONREQUEST']._serialized_end=396
-  _globals['_GETNEGOTIATIONRESPONSE']._serialized_start=399
-  _globals['_GETNEGOTIATIONRESPONSE']._serialized_end=593
-  _globals['_LISTNEGOTIATIONSREQUEST']._serialized_start=596
-  _globals['_LISTNEGOTIATIONSREQUEST']._serialized_end=902
-  _globals['_LISTNEGOTIATIONSRESPONSE']._serialized_start=904
-  _globals['_LISTNEGOTIATIONSRESPONSE']._serialized_end=1012
-  _globals['_NEGOTIATIONSUMMARY']._serialized_start=1015
-  _globals['_NEGOTIATIONSUMMARY']._serialized_end=1285
-  _globals['_GETSTANDINGREQUEST']._serialized_start=1287
-  _globals['_GETSTANDINGREQUEST']._serialized_end=1410
-  _globals['_GETSTANDINGRESPONSE']._serialized_start=1412
-  _globals['_GETSTANDINGRESPONSE']._serialized_end=1524
-  _globals['_STANDING']._serialized_start=1527
-  _globals['_STANDING']._serialized_end=2107
-  _globals['_OPENPROPOSAL']._serialized_start=2110
-  _globals['_OPENPROPOSAL']._serialized_end=2284
-  _globals['_ANSWERDUE']._serialized_start=2286
-  _globals['_ANSWERDUE']._serialized_end=2365
-  _globals['_COMMITMENTDUE']._serialized_start=2367
-  _globals['_COMMITMENTDUE']._serialized_end=2467
-  _globals['_MILESTONEDUE']._serialized_start=2469
-  _globals['_MILESTONEDUE']._serialized_end=2566
-  _globals['_DIFFNEGOTIATIONREQUEST']._serialized_start=2569
-  _globals['_DIFFNEGOTIATIONREQUEST']._serialized_end=2711
-  _globals['_DIFFNEGOTIATIONRESPONSE']._serialized_start=2714
-  _globals['_DIFFNEGOTIATIONRESPONSE']._serialized_end=2976
-  _globals['_CHANGE']._serialized_start=2979
-  _globals['_CHANGE']._serialized_end=3149
-  _globals['_REVERSAL']._serialized_start=3152
-  _globals['_REVERSAL']._serialized_end=3341
-  _globals['_MOVEMENT']._serialized_start=3344
-  _globals['_MOVEMENT']._serialized_end=3496
-  _globals['_NEGOTIATIONSERVICE']._serialized_start=3827
-  _globals['_NEGOTIATIONSERVICE']._serialized_end=4247
+  _globals['_NEGOTIATIONSERVICE'].methods_by_name['SearchEntries']._loaded_options = None
+  _globals['_NEGOTIATIONSERVICE'].methods_by_name['SearchEntries']._serialized_options = b'\220\002\001'
+  _globals['_NEGOTIATIONVIEW']._serialized_start=4618
+  _globals['_NEGOTIATIONVIEW']._serialized_end=4724
+  _globals['_DUESTATE']._serialized_start=4726
+  _globals['_DUESTATE']._serialized_end=4828
+  _globals['_CHANGEKIND']._serialized_start=4830
+  _globals['_CHANGEKIND']._serialized_end=4944
+  _globals['_SEARCHORDER']._serialized_start=4946
+  _globals['_SEARCHORDER']._serialized_end=5062
+  _globals['_OCCURREDMATCH']._serialized_start=5064
+  _globals['_OCCURREDMATCH']._serialized_end=5171
+  _globals['_HITSTATUS']._serialized_start=5173
+  _globals['_HITSTATUS']._serialized_end=5285
+  _globals['_GETNEGOTIATIONREQUEST']._serialized_start=268
+  _globals['_GETNEGOTIATIONREQUEST']._serialized_end=423
+  _globals['_GETNEGOTIATIONRESPONSE']._serialized_start=426
+  _globals['_GETNEGOTIATIONRESPONSE']._serialized_end=620
+  _globals['_LISTNEGOTIATIONSREQUEST']._serialized_start=623
+  _globals['_LISTNEGOTIATIONSREQUEST']._serialized_end=929
+  _globals['_LISTNEGOTIATIONSRESPONSE']._serialized_start=931
+  _globals['_LISTNEGOTIATIONSRESPONSE']._serialized_end=1039
+  _globals['_NEGOTIATIONSUMMARY']._serialized_start=1042
+  _globals['_NEGOTIATIONSUMMARY']._serialized_end=1312
+  _globals['_GETSTANDINGREQUEST']._serialized_start=1314
+  _globals['_GETSTANDINGREQUEST']._serialized_end=1437
+  _globals['_GETSTANDINGRESPONSE']._serialized_start=1439
+  _globals['_GETSTANDINGRESPONSE']._serialized_end=1551
+  _globals['_STANDING']._serialized_start=1554
+  _globals['_STANDING']._serialized_end=2134
+  _globals['_OPENPROPOSAL']._serialized_start=2137
+  _globals['_OPENPROPOSAL']._serialized_end=2311
+  _globals['_ANSWERDUE']._serialized_start=2313
+  _globals['_ANSWERDUE']._serialized_end=2392
+  _globals['_COMMITMENTDUE']._serialized_start=2394
+  _globals['_COMMITMENTDUE']._serialized_end=2494
+  _globals['_MILESTONEDUE']._serialized_start=2496
+  _globals['_MILESTONEDUE']._serialized_end=2593
+  _globals['_DIFFNEGOTIATIONREQUEST']._serialized_start=2596
+  _globals['_DIFFNEGOTIATIONREQUEST']._serialized_end=2738
+  _globals['_DIFFNEGOTIATIONRESPONSE']._serialized_start=2741
+  _globals['_DIFFNEGOTIATIONRESPONSE']._serialized_end=3003
+  _globals['_CHANGE']._serialized_start=3006
+  _globals['_CHANGE']._serialized_end=3176
+  _globals['_REVERSAL']._serialized_start=3179
+  _globals['_REVERSAL']._serialized_end=3368
+  _globals['_MOVEMENT']._serialized_start=3371
+  _globals['_MOVEMENT']._serialized_end=3523
+  _globals['_SEARCHENTRIESREQUEST']._serialized_start=3526
+  _globals['_SEARCHENTRIESREQUEST']._serialized_end=4036
+  _globals['_SEARCHENTRIESRESPONSE']._serialized_start=4039
+  _globals['_SEARCHENTRIESRESPONSE']._serialized_end=4185
+  _globals['_SEARCHHIT']._serialized_start=4188
+  _globals['_SEARCHHIT']._serialized_end=4359
+  _globals['_SNIPPET']._serialized_start=4361
+  _globals['_SNIPPET']._serialized_end=4471
+  _globals['_SNIPPETPIECE']._serialized_start=4473
+  _globals['_SNIPPETPIECE']._serialized_end=4516
+  _globals['_SEARCHEDNEGOTIATION']._serialized_start=4518
+  _globals['_SEARCHEDNEGOTIATION']._serialized_end=4616
+  _globals['_NEGOTIATIONSERVICE']._serialized_start=5288
+  _globals['_NEGOTIATIONSERVICE']._serialized_end=5805
 # @@protoc_insertion_point(module_scope)

@@ -11,6 +11,7 @@ import google.protobuf.internal.containers
 import google.protobuf.internal.enum_type_wrapper
 import google.protobuf.message
 import google.protobuf.timestamp_pb2
+import pourparler.v1.entry_pb2
 import pourparler.v1.facts_pb2
 import pourparler.v1.negotiation_pb2
 import pourparler.v1.options_pb2
@@ -104,6 +105,92 @@ CHANGE_KIND_REMOVED: ChangeKind.ValueType  # 2
 CHANGE_KIND_CHANGED: ChangeKind.ValueType  # 3
 """It is another than it was."""
 Global___ChangeKind: typing_extensions.TypeAlias = ChangeKind
+
+class _SearchOrder:
+    ValueType = typing.NewType("ValueType", builtins.int)
+    V: typing_extensions.TypeAlias = ValueType
+
+class _SearchOrderEnumTypeWrapper(google.protobuf.internal.enum_type_wrapper._EnumTypeWrapper[_SearchOrder.ValueType], builtins.type):
+    DESCRIPTOR: google.protobuf.descriptor.EnumDescriptor
+    SEARCH_ORDER_UNSPECIFIED: _SearchOrder.ValueType  # 0
+    """Not given: RANK if there are words in the query, else NEWEST."""
+    SEARCH_ORDER_RANK: _SearchOrder.ValueType  # 1
+    """What counts before what no longer does; then by how much of an entry it is, and where in it: a title before a text, a text before
+    what stands beside it; then the newest first. How a hit ranks depends on its entry and the query alone, and on nothing else that is
+    on the record.
+    """
+    SEARCH_ORDER_NEWEST: _SearchOrder.ValueType  # 2
+    """What was recorded last comes first."""
+    SEARCH_ORDER_OLDEST: _SearchOrder.ValueType  # 3
+    """What was recorded first comes first."""
+
+class SearchOrder(_SearchOrder, metaclass=_SearchOrderEnumTypeWrapper):
+    """In which order hits come."""
+
+SEARCH_ORDER_UNSPECIFIED: SearchOrder.ValueType  # 0
+"""Not given: RANK if there are words in the query, else NEWEST."""
+SEARCH_ORDER_RANK: SearchOrder.ValueType  # 1
+"""What counts before what no longer does; then by how much of an entry it is, and where in it: a title before a text, a text before
+what stands beside it; then the newest first. How a hit ranks depends on its entry and the query alone, and on nothing else that is
+on the record.
+"""
+SEARCH_ORDER_NEWEST: SearchOrder.ValueType  # 2
+"""What was recorded last comes first."""
+SEARCH_ORDER_OLDEST: SearchOrder.ValueType  # 3
+"""What was recorded first comes first."""
+Global___SearchOrder: typing_extensions.TypeAlias = SearchOrder
+
+class _OccurredMatch:
+    ValueType = typing.NewType("ValueType", builtins.int)
+    V: typing_extensions.TypeAlias = ValueType
+
+class _OccurredMatchEnumTypeWrapper(google.protobuf.internal.enum_type_wrapper._EnumTypeWrapper[_OccurredMatch.ValueType], builtins.type):
+    DESCRIPTOR: google.protobuf.descriptor.EnumDescriptor
+    OCCURRED_MATCH_UNSPECIFIED: _OccurredMatch.ValueType  # 0
+    """Not given: POSSIBLY."""
+    OCCURRED_MATCH_POSSIBLY: _OccurredMatch.ValueType  # 1
+    """It may have: what its date can mean and the dates asked for have a day in common."""
+    OCCURRED_MATCH_DEFINITELY: _OccurredMatch.ValueType  # 2
+    """It surely did: every day that its date can mean lies within the dates asked for."""
+
+class OccurredMatch(_OccurredMatch, metaclass=_OccurredMatchEnumTypeWrapper):
+    """How sure it must be that an entry happened within the dates asked for."""
+
+OCCURRED_MATCH_UNSPECIFIED: OccurredMatch.ValueType  # 0
+"""Not given: POSSIBLY."""
+OCCURRED_MATCH_POSSIBLY: OccurredMatch.ValueType  # 1
+"""It may have: what its date can mean and the dates asked for have a day in common."""
+OCCURRED_MATCH_DEFINITELY: OccurredMatch.ValueType  # 2
+"""It surely did: every day that its date can mean lies within the dates asked for."""
+Global___OccurredMatch: typing_extensions.TypeAlias = OccurredMatch
+
+class _HitStatus:
+    ValueType = typing.NewType("ValueType", builtins.int)
+    V: typing_extensions.TypeAlias = ValueType
+
+class _HitStatusEnumTypeWrapper(google.protobuf.internal.enum_type_wrapper._EnumTypeWrapper[_HitStatus.ValueType], builtins.type):
+    DESCRIPTOR: google.protobuf.descriptor.EnumDescriptor
+    HIT_STATUS_UNSPECIFIED: _HitStatus.ValueType  # 0
+    """Not given."""
+    HIT_STATUS_COUNTS: _HitStatus.ValueType  # 1
+    """It does."""
+    HIT_STATUS_REPLACED: _HitStatus.ValueType  # 2
+    """A correction has put something else in its place."""
+    HIT_STATUS_ANNULLED: _HitStatus.ValueType  # 3
+    """It counts as never made."""
+
+class HitStatus(_HitStatus, metaclass=_HitStatusEnumTypeWrapper):
+    """Whether what an entry says counts."""
+
+HIT_STATUS_UNSPECIFIED: HitStatus.ValueType  # 0
+"""Not given."""
+HIT_STATUS_COUNTS: HitStatus.ValueType  # 1
+"""It does."""
+HIT_STATUS_REPLACED: HitStatus.ValueType  # 2
+"""A correction has put something else in its place."""
+HIT_STATUS_ANNULLED: HitStatus.ValueType  # 3
+"""It counts as never made."""
+Global___HitStatus: typing_extensions.TypeAlias = HitStatus
 
 @typing.final
 class GetNegotiationRequest(google.protobuf.message.Message):
@@ -787,3 +874,272 @@ class Movement(google.protobuf.message.Message):
     def ClearField(self, field_name: typing.Literal["id", b"id", "kind", b"kind", "stance", b"stance", "term", b"term", "version", b"version"]) -> None: ...
 
 Global___Movement: typing_extensions.TypeAlias = Movement
+
+@typing.final
+class SearchEntriesRequest(google.protobuf.message.Message):
+    """Asks for the entries with some words. Those that meet every filter given are hits. A correction that replaces an entry is a hit by the
+    words that it puts there, and by what it says of them: it meets the filters that the entry as corrected meets, and is of its type too.
+    What it replaced is still found, and marked.
+    """
+
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    QUERY_FIELD_NUMBER: builtins.int
+    NAMES_FIELD_NUMBER: builtins.int
+    SPEAKER_IDS_FIELD_NUMBER: builtins.int
+    PARTICIPANT_IDS_FIELD_NUMBER: builtins.int
+    TOPIC_IDS_FIELD_NUMBER: builtins.int
+    ENTRY_TYPES_FIELD_NUMBER: builtins.int
+    BASES_FIELD_NUMBER: builtins.int
+    OCCURRED_FROM_FIELD_NUMBER: builtins.int
+    OCCURRED_TO_FIELD_NUMBER: builtins.int
+    OCCURRED_MATCH_FIELD_NUMBER: builtins.int
+    RECORDED_FROM_FIELD_NUMBER: builtins.int
+    RECORDED_BEFORE_FIELD_NUMBER: builtins.int
+    ONLY_COUNTING_FIELD_NUMBER: builtins.int
+    ORDER_FIELD_NUMBER: builtins.int
+    PAGE_SIZE_FIELD_NUMBER: builtins.int
+    PAGE_TOKEN_FIELD_NUMBER: builtins.int
+    AS_SEEN_BY_FIELD_NUMBER: builtins.int
+    query: builtins.str
+    """What to look for, at most 1,000 characters and 32 words. All of it must stand in the words of an entry, in whatever fields:
+    `crane rent` finds entries with both words, `"crane rent"` those in which they follow each other, `rent*` those with a word that
+    begins so, and `-rent` leaves out those with that word. Nothing else is special. Case, accents, vowel signs of Arabic and Hebrew and
+    the width of characters do not matter. In scripts without spaces between words, and in Hangul, what is written together is looked for
+    as it stands, anywhere. Empty: all entries that meet the filters.
+    """
+    occurred_from: builtins.str
+    """Only what happened on this date or later, in EDTF. Of a date that is not exact, the first day that it can mean: `2023-41` is from
+    2023-07-01 on. An entry without a date, or with one that is open, had happened when it was recorded.
+    """
+    occurred_to: builtins.str
+    """Only what happened on this date or earlier, in EDTF. Of a date that is not exact, the last day that it can mean."""
+    occurred_match: Global___OccurredMatch.ValueType
+    """How sure it must be that it happened between `occurred_from` and `occurred_to`."""
+    only_counting: builtins.bool
+    """Only what counts: not what was replaced or annulled."""
+    order: Global___SearchOrder.ValueType
+    """In which order."""
+    page_size: builtins.int
+    """How many to a page: 0 for 50, at most 1,000 (more is taken for 1,000)."""
+    page_token: builtins.str
+    """The `next_page_token` of the page before; all else but `page_size` must be as it was then. The pages of a search are of the record as
+    it was at the first of them: what is recorded meanwhile is in none of them.
+    """
+    as_seen_by: builtins.str
+    """As the one who acts for this participant would have it: no more is shown than they and the caller may both see. For who sees
+    everything, and for mediators; only with exactly one negotiation in `names`.
+    """
+    @property
+    def names(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.str]:
+        """Only in these negotiations, `negotiations/{id}`. None: in all that the caller sees."""
+
+    @property
+    def speaker_ids(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.str]:
+        """Only entries in which one of these speaks or acts: who said, took, asked, offered, answered, agreed, owes or attached it."""
+
+    @property
+    def participant_ids(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.str]:
+        """Only entries that name one of these participants, in whatever part they play."""
+
+    @property
+    def topic_ids(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.str]:
+        """Only entries on one of these topics: those that name it, and those that name a statement, position, question, proposal, agreement
+        or milestone on it.
+        """
+
+    @property
+    def entry_types(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.str]:
+        """Only these entry types, by the name of their field in Facts: `statement_recorded`."""
+
+    @property
+    def bases(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[pourparler.v1.values_pb2.Basis.ValueType]:
+        """Only entries of these bases."""
+
+    @property
+    def recorded_from(self) -> google.protobuf.timestamp_pb2.Timestamp:
+        """Only what was recorded at this time or later."""
+
+    @property
+    def recorded_before(self) -> google.protobuf.timestamp_pb2.Timestamp:
+        """Only what was recorded before this time."""
+
+    def __init__(
+        self,
+        *,
+        query: builtins.str = ...,
+        names: collections.abc.Iterable[builtins.str] | None = ...,
+        speaker_ids: collections.abc.Iterable[builtins.str] | None = ...,
+        participant_ids: collections.abc.Iterable[builtins.str] | None = ...,
+        topic_ids: collections.abc.Iterable[builtins.str] | None = ...,
+        entry_types: collections.abc.Iterable[builtins.str] | None = ...,
+        bases: collections.abc.Iterable[pourparler.v1.values_pb2.Basis.ValueType] | None = ...,
+        occurred_from: builtins.str = ...,
+        occurred_to: builtins.str = ...,
+        occurred_match: Global___OccurredMatch.ValueType = ...,
+        recorded_from: google.protobuf.timestamp_pb2.Timestamp | None = ...,
+        recorded_before: google.protobuf.timestamp_pb2.Timestamp | None = ...,
+        only_counting: builtins.bool = ...,
+        order: Global___SearchOrder.ValueType = ...,
+        page_size: builtins.int = ...,
+        page_token: builtins.str = ...,
+        as_seen_by: builtins.str = ...,
+    ) -> None: ...
+    def HasField(self, field_name: typing.Literal["recorded_before", b"recorded_before", "recorded_from", b"recorded_from"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["as_seen_by", b"as_seen_by", "bases", b"bases", "entry_types", b"entry_types", "names", b"names", "occurred_from", b"occurred_from", "occurred_match", b"occurred_match", "occurred_to", b"occurred_to", "only_counting", b"only_counting", "order", b"order", "page_size", b"page_size", "page_token", b"page_token", "participant_ids", b"participant_ids", "query", b"query", "recorded_before", b"recorded_before", "recorded_from", b"recorded_from", "speaker_ids", b"speaker_ids", "topic_ids", b"topic_ids"]) -> None: ...
+
+Global___SearchEntriesRequest: typing_extensions.TypeAlias = SearchEntriesRequest
+
+@typing.final
+class SearchEntriesResponse(google.protobuf.message.Message):
+    """A page of hits."""
+
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    HITS_FIELD_NUMBER: builtins.int
+    NEXT_PAGE_TOKEN_FIELD_NUMBER: builtins.int
+    NEGOTIATIONS_FIELD_NUMBER: builtins.int
+    next_page_token: builtins.str
+    """The token of the next page. Empty: this is the last one."""
+    @property
+    def hits(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[Global___SearchHit]:
+        """The hits of this page, in the order that was asked for."""
+
+    @property
+    def negotiations(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[Global___SearchedNegotiation]:
+        """The negotiations that have hits on this page, in the order of their first hits, and those that the request names."""
+
+    def __init__(
+        self,
+        *,
+        hits: collections.abc.Iterable[Global___SearchHit] | None = ...,
+        next_page_token: builtins.str = ...,
+        negotiations: collections.abc.Iterable[Global___SearchedNegotiation] | None = ...,
+    ) -> None: ...
+    def ClearField(self, field_name: typing.Literal["hits", b"hits", "negotiations", b"negotiations", "next_page_token", b"next_page_token"]) -> None: ...
+
+Global___SearchEntriesResponse: typing_extensions.TypeAlias = SearchEntriesResponse
+
+@typing.final
+class SearchHit(google.protobuf.message.Message):
+    """An entry that was found. It can also be read as Records, whose only record is the entry as it is stored."""
+
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    ENTRY_FIELD_NUMBER: builtins.int
+    STATUS_FIELD_NUMBER: builtins.int
+    COUNTS_AT_FIELD_NUMBER: builtins.int
+    AMENDED_BY_FIELD_NUMBER: builtins.int
+    SNIPPETS_FIELD_NUMBER: builtins.int
+    status: Global___HitStatus.ValueType
+    """Whether what it says counts, as far as the caller sees."""
+    counts_at: builtins.int
+    """The version at whose place its words stand: of a correction that replaces, that of the entry which it corrects, else its own."""
+    amended_by: builtins.int
+    """With REPLACED and ANNULLED: the version of the correction."""
+    @property
+    def entry(self) -> pourparler.v1.entry_pb2.Entry:
+        """The entry."""
+
+    @property
+    def snippets(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[Global___Snippet]:
+        """What was found in it, the best first, at most three. Without words in the query: the beginning of what it says. None where the
+        entry has no words.
+        """
+
+    def __init__(
+        self,
+        *,
+        entry: pourparler.v1.entry_pb2.Entry | None = ...,
+        status: Global___HitStatus.ValueType = ...,
+        counts_at: builtins.int = ...,
+        amended_by: builtins.int = ...,
+        snippets: collections.abc.Iterable[Global___Snippet] | None = ...,
+    ) -> None: ...
+    def HasField(self, field_name: typing.Literal["entry", b"entry"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["amended_by", b"amended_by", "counts_at", b"counts_at", "entry", b"entry", "snippets", b"snippets", "status", b"status"]) -> None: ...
+
+Global___SearchHit: typing_extensions.TypeAlias = SearchHit
+
+@typing.final
+class Snippet(google.protobuf.message.Message):
+    """A passage of the words of an entry in which something was found."""
+
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    FIELD_FIELD_NUMBER: builtins.int
+    PIECES_FIELD_NUMBER: builtins.int
+    MORE_BEFORE_FIELD_NUMBER: builtins.int
+    MORE_AFTER_FIELD_NUMBER: builtins.int
+    field: builtins.str
+    """Where it stands, below `entry.words`: `text`, `conditions[1]`, `sources[0].excerpt`."""
+    more_before: builtins.bool
+    """Whether there is more before it."""
+    more_after: builtins.bool
+    """Whether there is more after it."""
+    @property
+    def pieces(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[Global___SnippetPiece]:
+        """The passage, in pieces that follow each other without a gap."""
+
+    def __init__(
+        self,
+        *,
+        field: builtins.str = ...,
+        pieces: collections.abc.Iterable[Global___SnippetPiece] | None = ...,
+        more_before: builtins.bool = ...,
+        more_after: builtins.bool = ...,
+    ) -> None: ...
+    def ClearField(self, field_name: typing.Literal["field", b"field", "more_after", b"more_after", "more_before", b"more_before", "pieces", b"pieces"]) -> None: ...
+
+Global___Snippet: typing_extensions.TypeAlias = Snippet
+
+@typing.final
+class SnippetPiece(google.protobuf.message.Message):
+    """A piece of a passage."""
+
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    TEXT_FIELD_NUMBER: builtins.int
+    MATCH_FIELD_NUMBER: builtins.int
+    text: builtins.str
+    """The text, as it was recorded."""
+    match: builtins.bool
+    """Whether this is what was looked for."""
+    def __init__(
+        self,
+        *,
+        text: builtins.str = ...,
+        match: builtins.bool = ...,
+    ) -> None: ...
+    def ClearField(self, field_name: typing.Literal["match", b"match", "text", b"text"]) -> None: ...
+
+Global___SnippetPiece: typing_extensions.TypeAlias = SnippetPiece
+
+@typing.final
+class SearchedNegotiation(google.protobuf.message.Message):
+    """A negotiation in which entries were found."""
+
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    NAME_FIELD_NUMBER: builtins.int
+    TITLE_FIELD_NUMBER: builtins.int
+    COMPUTED_AT_FIELD_NUMBER: builtins.int
+    name: builtins.str
+    """`negotiations/{id}`."""
+    title: builtins.str
+    """Its title, as the caller sees it."""
+    @property
+    def computed_at(self) -> pourparler.v1.negotiation_pb2.ComputedAt:
+        """At what point it was searched."""
+
+    def __init__(
+        self,
+        *,
+        name: builtins.str = ...,
+        title: builtins.str = ...,
+        computed_at: pourparler.v1.negotiation_pb2.ComputedAt | None = ...,
+    ) -> None: ...
+    def HasField(self, field_name: typing.Literal["computed_at", b"computed_at"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["computed_at", b"computed_at", "name", b"name", "title", b"title"]) -> None: ...
+
+Global___SearchedNegotiation: typing_extensions.TypeAlias = SearchedNegotiation

@@ -55,6 +55,11 @@ class NegotiationServiceStub(object):
                 request_serializer=pourparler_dot_v1_dot_negotiation__service__pb2.DiffNegotiationRequest.SerializeToString,
                 response_deserializer=pourparler_dot_v1_dot_negotiation__service__pb2.DiffNegotiationResponse.FromString,
                 _registered_method=True)
+        self.SearchEntries = channel.unary_unary(
+                '/pourparler.v1.NegotiationService/SearchEntries',
+                request_serializer=pourparler_dot_v1_dot_negotiation__service__pb2.SearchEntriesRequest.SerializeToString,
+                response_deserializer=pourparler_dot_v1_dot_negotiation__service__pb2.SearchEntriesResponse.FromString,
+                _registered_method=True)
 
 
 class NegotiationServiceServicer(object):
@@ -90,6 +95,15 @@ class NegotiationServiceServicer(object):
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def SearchEntries(self, request, context):
+        """The entries in whose words something stands, over all negotiations that the caller sees or over some of them, a page at a time. It
+        finds what was recorded before it was asked. While the index is made anew it answers UNAVAILABLE, with when to ask again, and never
+        finds less than there is.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_NegotiationServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -112,6 +126,11 @@ def add_NegotiationServiceServicer_to_server(servicer, server):
                     servicer.DiffNegotiation,
                     request_deserializer=pourparler_dot_v1_dot_negotiation__service__pb2.DiffNegotiationRequest.FromString,
                     response_serializer=pourparler_dot_v1_dot_negotiation__service__pb2.DiffNegotiationResponse.SerializeToString,
+            ),
+            'SearchEntries': grpc.unary_unary_rpc_method_handler(
+                    servicer.SearchEntries,
+                    request_deserializer=pourparler_dot_v1_dot_negotiation__service__pb2.SearchEntriesRequest.FromString,
+                    response_serializer=pourparler_dot_v1_dot_negotiation__service__pb2.SearchEntriesResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -223,6 +242,33 @@ class NegotiationService(object):
             '/pourparler.v1.NegotiationService/DiffNegotiation',
             pourparler_dot_v1_dot_negotiation__service__pb2.DiffNegotiationRequest.SerializeToString,
             pourparler_dot_v1_dot_negotiation__service__pb2.DiffNegotiationResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def SearchEntries(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/pourparler.v1.NegotiationService/SearchEntries',
+            pourparler_dot_v1_dot_negotiation__service__pb2.SearchEntriesRequest.SerializeToString,
+            pourparler_dot_v1_dot_negotiation__service__pb2.SearchEntriesResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -89,7 +89,23 @@ _NegotiationServiceDiffNegotiationType = typing_extensions.TypeVar(
     ],
 )
 
-class NegotiationServiceStub(typing.Generic[_NegotiationServiceGetNegotiationType, _NegotiationServiceListNegotiationsType, _NegotiationServiceGetStandingType, _NegotiationServiceDiffNegotiationType]):
+_NegotiationServiceSearchEntriesType = typing_extensions.TypeVar(
+    '_NegotiationServiceSearchEntriesType',
+    grpc.UnaryUnaryMultiCallable[
+        pourparler.v1.negotiation_service_pb2.SearchEntriesRequest,
+        pourparler.v1.negotiation_service_pb2.SearchEntriesResponse,
+    ],
+    grpc.aio.UnaryUnaryMultiCallable[
+        pourparler.v1.negotiation_service_pb2.SearchEntriesRequest,
+        pourparler.v1.negotiation_service_pb2.SearchEntriesResponse,
+    ],
+    default=grpc.UnaryUnaryMultiCallable[
+        pourparler.v1.negotiation_service_pb2.SearchEntriesRequest,
+        pourparler.v1.negotiation_service_pb2.SearchEntriesResponse,
+    ],
+)
+
+class NegotiationServiceStub(typing.Generic[_NegotiationServiceGetNegotiationType, _NegotiationServiceListNegotiationsType, _NegotiationServiceGetStandingType, _NegotiationServiceDiffNegotiationType, _NegotiationServiceSearchEntriesType]):
     """Answers what a negotiation is and was, by replaying its entries."""
 
     @typing.overload
@@ -109,6 +125,10 @@ class NegotiationServiceStub(typing.Generic[_NegotiationServiceGetNegotiationTyp
         grpc.UnaryUnaryMultiCallable[
             pourparler.v1.negotiation_service_pb2.DiffNegotiationRequest,
             pourparler.v1.negotiation_service_pb2.DiffNegotiationResponse,
+        ],
+        grpc.UnaryUnaryMultiCallable[
+            pourparler.v1.negotiation_service_pb2.SearchEntriesRequest,
+            pourparler.v1.negotiation_service_pb2.SearchEntriesResponse,
         ],
     ], channel: grpc.Channel) -> None: ...
 
@@ -130,6 +150,10 @@ class NegotiationServiceStub(typing.Generic[_NegotiationServiceGetNegotiationTyp
             pourparler.v1.negotiation_service_pb2.DiffNegotiationRequest,
             pourparler.v1.negotiation_service_pb2.DiffNegotiationResponse,
         ],
+        grpc.aio.UnaryUnaryMultiCallable[
+            pourparler.v1.negotiation_service_pb2.SearchEntriesRequest,
+            pourparler.v1.negotiation_service_pb2.SearchEntriesResponse,
+        ],
     ], channel: grpc.aio.Channel) -> None: ...
 
     GetNegotiation: _NegotiationServiceGetNegotiationType
@@ -145,6 +169,12 @@ class NegotiationServiceStub(typing.Generic[_NegotiationServiceGetNegotiationTyp
 
     DiffNegotiation: _NegotiationServiceDiffNegotiationType
     """What changed between two points, part by part, and which later terms undo earlier ones."""
+
+    SearchEntries: _NegotiationServiceSearchEntriesType
+    """The entries in whose words something stands, over all negotiations that the caller sees or over some of them, a page at a time. It
+    finds what was recorded before it was asked. While the index is made anew it answers UNAVAILABLE, with when to ask again, and never
+    finds less than there is.
+    """
 
 NegotiationServiceAsyncStub: typing_extensions.TypeAlias = NegotiationServiceStub[
     grpc.aio.UnaryUnaryMultiCallable[
@@ -162,6 +192,10 @@ NegotiationServiceAsyncStub: typing_extensions.TypeAlias = NegotiationServiceStu
     grpc.aio.UnaryUnaryMultiCallable[
         pourparler.v1.negotiation_service_pb2.DiffNegotiationRequest,
         pourparler.v1.negotiation_service_pb2.DiffNegotiationResponse,
+    ],
+    grpc.aio.UnaryUnaryMultiCallable[
+        pourparler.v1.negotiation_service_pb2.SearchEntriesRequest,
+        pourparler.v1.negotiation_service_pb2.SearchEntriesResponse,
     ],
 ]
 
@@ -201,5 +235,16 @@ class NegotiationServiceServicer(metaclass=abc.ABCMeta):
         context: _ServicerContext,
     ) -> typing.Union[pourparler.v1.negotiation_service_pb2.DiffNegotiationResponse, collections.abc.Awaitable[pourparler.v1.negotiation_service_pb2.DiffNegotiationResponse]]:
         """What changed between two points, part by part, and which later terms undo earlier ones."""
+
+    @abc.abstractmethod
+    def SearchEntries(
+        self,
+        request: pourparler.v1.negotiation_service_pb2.SearchEntriesRequest,
+        context: _ServicerContext,
+    ) -> typing.Union[pourparler.v1.negotiation_service_pb2.SearchEntriesResponse, collections.abc.Awaitable[pourparler.v1.negotiation_service_pb2.SearchEntriesResponse]]:
+        """The entries in whose words something stands, over all negotiations that the caller sees or over some of them, a page at a time. It
+        finds what was recorded before it was asked. While the index is made anew it answers UNAVAILABLE, with when to ask again, and never
+        finds less than there is.
+        """
 
 def add_NegotiationServiceServicer_to_server(servicer: NegotiationServiceServicer, server: typing.Union[grpc.Server, grpc.aio.Server]) -> None: ...
