@@ -26,12 +26,17 @@ from pourparler_service.servicers.negotiation import NegotiationServicer
 from pourparler_service.sights import Sights
 from pourparler_service.store import Store, Stored, open_store
 from pourparler_service.tokens import Tokens
-from pourparler_service.views import Policy
+from pourparler_service.views import EVERYONE, Policy
 
 SIGNER = Signer([make_key("example.org/record")])
 
 Answer = Sequence[Message] | tuple[Violation, ...]
 """The messages of an answer, or what is wrong."""
+
+
+def everything() -> Sights:
+    """The sights of a service in which everybody sees everything."""
+    return Sights(open_store(None, {}), Policy(auditors=[EVERYONE]))
 
 
 def stored(entries: Iterable[pb.Entry]) -> list[Stored]:

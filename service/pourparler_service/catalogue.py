@@ -19,7 +19,7 @@ from pourparler_service.sealing import unseal
 from pourparler_service.store import Store, Stored, StoreUnavailableError
 from pourparler_service.tokens import Tokens
 
-FORMAT = 2
+FORMAT = 3
 """The format of the database. One of another format is rebuilt."""
 
 DEFAULT_PAGE = 50
@@ -53,8 +53,10 @@ CREATE TABLE negotiation (
     title TEXT NOT NULL,         -- without case
     status INTEGER NOT NULL,
     outcome INTEGER NOT NULL,
+    public INTEGER NOT NULL,     -- whether anything in it is
     head BLOB NOT NULL           -- the state, as far as a list needs it
 );
+CREATE INDEX public ON negotiation (opened) WHERE public;
 CREATE TABLE participant (
     id TEXT NOT NULL,
     opened INTEGER NOT NULL,
@@ -79,16 +81,18 @@ WHERE opened > :after
     AND (:opened_before IS NULL OR open_time < :opened_before)
 ORDER BY opened LIMIT :most
 """
+# Only what may be seen is looked at: time would tell how much more there is.
 _KNOWN = """
-SELECT opened, id, open_time FROM negotiation
-WHERE opened > :after AND (:principal IS NULL OR EXISTS (
-    SELECT 1 FROM principal
-    WHERE principal.id = :principal AND principal.opened = negotiation.opened))
-ORDER BY opened LIMIT :most
+SELECT opened, id, open_time FROM negotiation WHERE opened IN (
+    SELECT opened FROM principal WHERE id = :principal AND opened > :after
+    UNION SELECT opened FROM negotiation WHERE public AND :public AND opened > :after
+    ORDER BY opened LIMIT :most)
+ORDER BY opened
 """
 _ADMITTED = """
-SELECT 1 FROM negotiation JOIN principal ON principal.opened = negotiation.opened
-WHERE negotiation.id = ? AND principal.id = ?
+SELECT 1 FROM negotiation WHERE id = :id AND (public AND :public OR EXISTS (
+    SELECT 1 FROM principal
+    WHERE principal.id = :principal AND principal.opened = negotiation.opened))
 """
 _INTEGERS = (-(1 << 63), (1 << 63) - 1)
 
@@ -102,6 +106,7 @@ class _Head(NamedTuple):
     opened: int
     open_time: int
     state: pb.Negotiation
+    public: bool = False
 
 
 class Catalogue:
@@ -185,23 +190,26 @@ class Catalogue:
             response.next_page_token = self._tokens.write(rows[size - 1][0], _query(request))
         return response
 
-    def admits(self, id_: str, principal: str) -> bool:
+    def admits(self, id_: str, principal: str, *, public: bool = False) -> bool:
         """Whether there is such a negotiation and a principal has, or had, access to it.
 
-        Blocks on the store.
+        Or anything in it is public, for whom that is enough. Blocks on the store.
         """
+        asked = {"id": id_, "principal": principal, "public": public}
         with self._lock, _as_unavailable():
             self._catch_up()
-            found = self._database.execute(_ADMITTED, (id_, principal)).fetchone()
+            found = self._database.execute(_ADMITTED, asked).fetchone()
         return found is not None
 
     def page_of(
         self,
         request: pb.ListNegotiationsRequest,
-        principal: str | None,
+        principal: str,
         seen: Callable[[str], pb.Negotiation | None],
+        *,
+        public: bool = False,
     ) -> pb.ListNegotiationsResponse:
-        """A page of a list of what is seen: of those to which a principal has access, or of all.
+        """A page of a list of what is seen: of those that `admits` names.
 
         `seen` gives the state of a negotiation as it is seen, which is what the filters are about;
         None where nothing is.
@@ -214,7 +222,8 @@ class Catalogue:
         while len(found) <= size and (rows is None or len(rows) == _LOOKED_AT):
             with self._lock, _as_unavailable():
                 self._catch_up()
-                known = {"principal": principal, "after": after, "most": _LOOKED_AT}
+                known = {"principal": principal, "public": public}
+                known |= {"after": after, "most": _LOOKED_AT}
                 rows = self._database.execute(_KNOWN, known).fetchall()
             for opened, id_, open_time in rows:
                 after = opened
@@ -251,12 +260,12 @@ class Catalogue:
         with self._lock, _as_unavailable():
             self._catch_up()
             row = self._database.execute(
-                "SELECT opened, open_time FROM negotiation WHERE id = ?", (id_,)
+                "SELECT opened, open_time, public FROM negotiation WHERE id = ?", (id_,)
             ).fetchone()
             if row is not None:
                 with self._transaction():
                     state = self._refolded(id_, self._store.last_version(id_))
-                    self._write(id_, _Head(row[0], row[1], state))
+                    self._write(id_, _Head(row[0], row[1], state, row[2]))
             busy, *_ = self._database.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
         if busy:
             raise StoreUnavailableError("the catalogue is in use by another process")
@@ -273,8 +282,10 @@ class Catalogue:
             amended: dict[str, int] = {}
             for position, stored in batch:
                 head = heads.get(stored.negotiation) or self._head(stored, position)
-                heads[stored.negotiation] = head
-                if _take(head.state, _told(stored)) or stored.negotiation in amended:
+                entry = _told(stored)
+                public = head.public or _is_public(entry.facts)
+                heads[stored.negotiation] = head._replace(public=public)
+                if _take(head.state, entry) or stored.negotiation in amended:
                     amended[stored.negotiation] = stored.version  # the last one of the batch
             for id_, version in amended.items():
                 heads[id_] = heads[id_]._replace(state=self._refolded(id_, version))
@@ -300,10 +311,11 @@ class Catalogue:
 
     def _head(self, stored: Stored, position: int) -> _Head:
         row = self._database.execute(
-            "SELECT opened, open_time, head FROM negotiation WHERE id = ?", (stored.negotiation,)
+            "SELECT opened, open_time, head, public FROM negotiation WHERE id = ?",
+            (stored.negotiation,),
         ).fetchone()
         if row:
-            return _Head(row[0], row[1], pb.Negotiation.FromString(row[2]))
+            return _Head(row[0], row[1], pb.Negotiation.FromString(row[2]), row[3])
         record_time = unseal(stored.data).header.record_time
         return _Head(position, record_time.ToNanoseconds(), pb.Negotiation())
 
@@ -319,7 +331,7 @@ class Catalogue:
     def _write(self, id_: str, head: _Head) -> None:
         state = head.state
         self._database.execute(
-            "INSERT OR REPLACE INTO negotiation VALUES (?, ?, ?, ?, ?, ?, ?)",
+            "INSERT OR REPLACE INTO negotiation VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
             (
                 head.opened,
                 id_,
@@ -327,6 +339,7 @@ class Catalogue:
                 state.words.title.casefold(),
                 state.status,
                 state.outcome,
+                head.public,
                 state.SerializeToString(),
             ),
         )
@@ -351,6 +364,12 @@ def _told(stored: Stored) -> pb.Entry:
     if stored.persons:
         entry.ClearField("words")
     return entry
+
+
+def _is_public(facts: pb.Facts) -> bool:
+    """Whether an entry is for everybody to see, or says so of another."""
+    public = pb.VISIBILITY_LEVEL_PUBLIC
+    return public in {facts.visibility.level, facts.entry_disclosed.disclosed_to.level}
 
 
 def _take(state: pb.Negotiation, entry: pb.Entry) -> bool:

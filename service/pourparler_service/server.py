@@ -247,6 +247,7 @@ async def _serve(
         recording = RecordServicer(
             rooms.writer,
             rooms.threads,
+            rooms.sights,
             under_way=under_way,
             on_store_failure=health.look_soon,
         )
@@ -348,7 +349,7 @@ def handlers(
         guard.handlers(
             _PRIVACY,
             PrivacyServicer(
-                rooms.erasures, rooms.negotiations, rooms.erasing, rooms.threads, settings.access
+                rooms.erasures, rooms.negotiations, rooms.erasing, rooms.threads, rooms.sights
             ),
         ),
         # Whoever looks after a service has to be able to ask; a watch would take a place for long.

@@ -4,7 +4,7 @@ import threading
 import time
 from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 from google.protobuf.timestamp_pb2 import Timestamp
 
@@ -21,6 +21,7 @@ KEPT_ENTRIES = 4_000_000
 
 
 _MOST_NOTED = 100_000
+_MOST_ADMITTED = 100_000
 
 
 class View(NamedTuple):
@@ -37,6 +38,17 @@ class View(NamedTuple):
 WHOLE = View(EVERYTHING)
 
 
+class Admits(Protocol):
+    """Says quickly who may see anything, or could: where there is no such negotiation, nobody."""
+
+    def __call__(self, id_: str, principal: str, /, *, public: bool) -> bool:
+        """Whether a principal has, or had, access to it; or anything in it is public."""
+
+
+def _everybody(_id: str, _principal: str, *, public: bool) -> bool:  # noqa: ARG001 - a protocol's
+    return True
+
+
 @dataclass(slots=True, eq=False)
 class _Kept:
     audience: Audience = field(default_factory=Audience)
@@ -51,13 +63,13 @@ class Sights:
         store: Store,
         policy: Policy,
         *,
-        admits: Callable[[str, str], bool] = lambda _id, _caller: True,
+        admits: Admits = _everybody,
         kept_entries: int = KEPT_ENTRIES,
         clock: Callable[[], int] = time.time_ns,
     ) -> None:
         """By the entries of this store and by this policy; `clock` gives nanoseconds since 1970.
 
-        `admits` says quickly who never had access, whether or not there is such a negotiation.
+        Whom `admits` admits once is admitted for good.
         """
         self.policy = policy
         self._admits = admits
@@ -67,6 +79,7 @@ class Sights:
         self._lock = threading.Lock()  # guards all below
         self._kept: Bounded[str, _Kept] = Bounded(kept_entries)
         self._see_all: Bounded[str, Collection[str]] = Bounded(_MOST_NOTED)
+        self._admitted: Bounded[tuple[str, str], bool] = Bounded(_MOST_ADMITTED)
         self._commits = 0
 
     def of(self, id_: str, caller: str, as_seen_by: str = "") -> View:
@@ -79,10 +92,10 @@ class Sights:
             return WHOLE
         if as_seen_by:
             shape.check_id(as_seen_by, "as_seen_by")
+        self.check_admitted(id_, caller)
         with self._lock:
             commits = self._commits  # before the store is read
             kept = self._kept.get(id_) or _Kept()
-        self._check_admitted(id_, caller, kept)
         with kept.lock:
             audience = kept.audience
             before = audience.version
@@ -114,6 +127,34 @@ class Sights:
                 self._note(id_, caller, commits)
             return View(sight, audience.version, audience, audience.disclosures)
 
+    def check_admitted(self, id_: str, caller: str) -> None:
+        """Refuse a stranger before anything of a negotiation is looked at.
+
+        It takes the same steps where there is none. Blocks on the store.
+        """
+        if self.surely_admits(id_, caller):
+            return
+        public = self.policy.lets(caller, self.policy.public)
+        admitted = self._admits(id_, caller, public=public)
+        if not admitted and not self._brought(id_, caller, NOTHING):
+            not_found(id_)
+        self.admit(id_, caller)
+
+    def surely_admits(self, id_: str, caller: str) -> bool:
+        """Whether it is known, without asking the store, that a caller is no stranger there.
+
+        Never blocks.
+        """
+        if self.policy.audits(caller):
+            return True
+        with self._lock:
+            return self._admitted.get((id_, caller)) is not None
+
+    def admit(self, id_: str, caller: str) -> None:
+        """Note that a caller is no stranger there, or is about to open it. Never blocks."""
+        with self._lock:
+            self._admitted.put((id_, caller), value=True, size=1)
+
     def surely_all(self, name: str, caller: str) -> bool:
         """Whether it is known, without asking the store, that a caller sees all of a negotiation.
 
@@ -139,22 +180,12 @@ class Sights:
                 callers = {*(self._see_all.get(name) or ()), caller}
                 self._see_all.put(name, callers, len(callers))
 
-    def _check_admitted(self, id_: str, caller: str, kept: _Kept) -> None:
-        """Refuse a stranger at once: it takes as long as where there is no such negotiation."""
-        policy = self.policy
-        if policy.audits(caller) or policy.lets(caller, policy.public):
-            return
-        if caller in kept.audience.principals or self._admits(id_, caller):
-            return
-        if not self._brought(id_, caller, NOTHING):
-            not_found(id_)
-
     def _brought(self, id_: str, caller: str, sight: Sight) -> bool:
         """Whether it is a copy that this caller brought, who has all of it."""
         if sight.whole:
             return False
-        beside = self._store.read(COPIES + id_)
-        return any(pb.Copy.FromString(one.data).copied_by == caller for one in beside)
+        first = self._store.read(COPIES + id_, limit=1)
+        return any(pb.Copy.FromString(one.data).copied_by == caller for one in first)
 
     def _resize(self, id_: str, kept: _Kept) -> None:
         with self._lock:

@@ -194,7 +194,7 @@ class Answering:
             caller=lambda _: ANONYMOUS,
             on_store_failure=lambda: None,
         )
-        recording = RecordServicer(rooms.writer, rooms.threads)
+        recording = RecordServicer(rooms.writer, rooms.threads, rooms.sights)
         found: dict[str, Any] = {}
         for handler in handlers(settings, rooms, guard, health, recording):
             found |= dict(_methods(handler))

@@ -20,6 +20,7 @@ from pourparler_service.refusal import Refusal, Violation
 from pourparler_service.servicers.record import RecordServicer
 from pourparler_service.store import StoreUnavailableError
 from tests.given import opened, said
+from tests.seen import everything
 from tests.served import Answered, Service, answered_by, refused
 
 UNARY = {
@@ -316,7 +317,7 @@ REQUEST = pb.RecordRequest(negotiation="negotiations/n", drafts=[opened()]).Seri
 async def recording(writer: Any, unary_seconds: float) -> AsyncIterator[Any]:
     with ThreadPoolExecutor(1) as threads:
         async with guarded(unary_seconds=unary_seconds) as (guard, server):
-            servicer = RecordServicer(writer, threads)
+            servicer = RecordServicer(writer, threads, everything())
             handlers = guard.handlers(RECORDS.services_by_name["RecordService"], servicer)
             channel = await start(server, handlers)
             yield channel
@@ -386,7 +387,7 @@ async def test_a_large_group_does_not_hold_up_other_calls(writer: FakeWriter) ->
     with ThreadPoolExecutor(1) as threads:
         threads.submit(free.wait)
         async with guarded() as (guard, server):
-            servicer = RecordServicer(writer, threads)  # type: ignore[arg-type]
+            servicer = RecordServicer(writer, threads, everything())  # type: ignore[arg-type]
             handlers = guard.handlers(RECORDS.services_by_name["RecordService"], servicer)
             channel = await start(server, handlers)
             first = asyncio.ensure_future(channel.unary_unary(RECORD)(request))

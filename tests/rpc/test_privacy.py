@@ -25,6 +25,7 @@ from pourparler_service.sealing import unseal
 from pourparler_service.server import running
 from pourparler_service.servicers.privacy import PrivacyServicer
 from pourparler_service.settings import Settings
+from pourparler_service.sights import Sights
 from pourparler_service.views import Policy
 from tests import signing
 from tests.erased import (
@@ -321,7 +322,8 @@ def test_only_a_custodian_or_whom_the_service_names_has_words_destroyed() -> Non
         rooms.record(draft(auditor))
 
         async def erase(caller: str, participant: str = "anna") -> Any:
-            servicer = PrivacyServicer(rooms.erasures, rooms.negotiations, threads, threads, policy)
+            sights = Sights(rooms.store, policy, admits=rooms.catalogue.admits)
+            servicer = PrivacyServicer(rooms.erasures, rooms.negotiations, threads, threads, sights)
             request = pb.EraseSubjectRequest(
                 name="negotiations/talks", participant_id=participant, **BY_LAW
             )

@@ -17,6 +17,7 @@ from pourparler_service.server import running
 from pourparler_service.servicers.record import RecordServicer
 from pourparler_service.writer import FAILED_NEGOTIATIONS, Group, Turn
 from tests.given import joined, opened, said, topic
+from tests.seen import everything
 from tests.served import Service, answered_by, connected, refused
 
 SESSION = "/pourparler.v1.RecordService/RecordSession"
@@ -319,7 +320,7 @@ async def under_way(
 ) -> AsyncIterator[tuple[RecordServicer, Any]]:
     """A session whose answers nobody has taken yet, with all under way that may be."""
     with ThreadPoolExecutor(1) as threads:
-        servicer = RecordServicer(writer, threads)  # type: ignore[arg-type]
+        servicer = RecordServicer(writer, threads, everything())  # type: ignore[arg-type]
         answers: Any = servicer.RecordSession(asked, Call("anybody", None))
         try:
             yield servicer, answers
@@ -422,7 +423,7 @@ async def test_what_is_under_way_is_answered_before_the_service_ends_a_session()
 async def test_a_session_has_no_deadline_for_its_groups() -> None:
     writer = FakeWriter()
     with ThreadPoolExecutor(1) as threads:
-        servicer = RecordServicer(writer, threads)  # type: ignore[arg-type]
+        servicer = RecordServicer(writer, threads, everything())  # type: ignore[arg-type]
         answers: Any = servicer.RecordSession(Asked(), Call("anybody", 0.0))
         first = asyncio.ensure_future(anext(answers))
         await settled(lambda: len(writer.handed_in))

@@ -112,8 +112,8 @@ class NegotiationServicer:
             except Refusal:
                 return None
 
-        principal = None if policy.lets(caller, policy.public) else caller
-        return self._catalogue.page_of(request, principal, seen)
+        public = policy.lets(caller, policy.public)
+        return self._catalogue.page_of(request, caller, seen, public=public)
 
     def _standing(self, request: pb.GetStandingRequest, caller: str) -> bytes:
         query.check_as_of(request.as_of, "as_of")

@@ -14,7 +14,7 @@ from pourparler_service.guard import Call
 from pourparler_service.negotiations import Negotiations
 from pourparler_service.past import not_found
 from pourparler_service.refusal import Refusal, quoted, refuse
-from pourparler_service.views import Policy
+from pourparler_service.sights import Sights
 
 _NAME = re.compile(r"(negotiations/[^/]{1,64})/erasures/[0-9a-f-]{36}")
 
@@ -28,14 +28,17 @@ class PrivacyServicer:
         negotiations: Negotiations,
         threads: Executor,
         reading: Executor,
-        policy: Policy,
+        sights: Sights,
     ) -> None:
-        """Make erasures on threads of their own, as one waits for another; read on others."""
+        """Make erasures on threads of their own, as one waits for another; read on others.
+
+        The sights say who is a stranger.
+        """
         self._erasures = erasures
         self._negotiations = negotiations
         self._threads = threads
         self._reading = reading
-        self._policy = policy
+        self._sights = sights
         self._answers = Answers()
 
     async def EraseSubject(self, request: pb.EraseSubjectRequest, call: Call) -> bytes:
@@ -73,13 +76,17 @@ class PrivacyServicer:
 
     def _check_allowed(self, id_: str, caller: str) -> None:
         """Refuse all but custodians, and those whom the policy of the service names for it."""
+        policy = self._sights.policy
+        named = policy.lets(caller, policy.privacy)
+        if not named:
+            self._sights.check_admitted(id_, caller)
         now = Timestamp()
         now.GetCurrentTime()
         with self._negotiations.current(id_) as negotiation:
             roles = views.roles_of(negotiation.state.principals, caller, now)
-        if roles.custodian or self._policy.lets(caller, self._policy.privacy):
+        if roles.custodian or named:
             return
-        if views.sight_of(roles, caller, self._policy) in {views.NOTHING, views.PUBLIC}:
+        if views.sight_of(roles, caller, policy) in {views.NOTHING, views.PUBLIC}:
             not_found(id_)
         refuse(
             pb.ERROR_REASON_ROLE_NOT_SUFFICIENT,

@@ -12,7 +12,7 @@ from typing import NamedTuple
 from pourparler import dates
 from pourparler import v1 as pb
 from pourparler.wire import framed
-from pourparler_service import shape
+from pourparler_service import shape, views
 from pourparler_service.answers import Answers
 from pourparler_service.guard import (
     Call,
@@ -22,6 +22,7 @@ from pourparler_service.guard import (
 )
 from pourparler_service.limits import Limit
 from pourparler_service.refusal import Refusal, Violation, refuse
+from pourparler_service.sights import Sights
 from pourparler_service.writer import Group, Turn, Writer
 
 DRAFTS = 1_000
@@ -54,17 +55,20 @@ class RecordServicer:
         self,
         writer: Writer,
         threads: Executor,
+        sights: Sights,
         *,
         under_way: Limit | None = None,
         on_store_failure: Callable[[], None] = lambda: None,
     ) -> None:
         """Hand groups to this writer; check what takes long on these threads.
 
+        No group of a stranger is handed in: these sights say who is one.
         `under_way` says how many bytes the groups of sessions may have: who has as many waits.
         `on_store_failure` is told when one group of several fails because the store did.
         """
         self._writer = writer
         self._threads = threads
+        self._sights = sights
         self._on_store_failure = on_store_failure
         self._answers = Answers()
         self._batches = Limit("batches", BATCHES, BATCHES_EACH)
@@ -195,11 +199,14 @@ class RecordServicer:
     async def _group(self, request: pb.RecordRequest, call: Call) -> Group:
         """A request as a group, settled and of the right shape."""
         shape.check_request_id(request.request_id, "request_id")
+        negotiation = _negotiation(request, call.caller)
+        drafts = await self._settled(request.drafts, request.ByteSize())
+        await self._admit(negotiation, drafts[0], call.caller)
         return Group(
-            negotiation=_negotiation(request, call.caller),
+            negotiation=negotiation,
             request_id=request.request_id,
             caller=call.caller,
-            drafts=await self._settled(request.drafts, request.ByteSize()),
+            drafts=drafts,
             expected_version=(
                 request.expected_version if request.HasField("expected_version") else None
             ),
@@ -207,6 +214,18 @@ class RecordServicer:
             deadline=call.deadline,
             name=call.name,
         )
+
+    async def _admit(self, id_: str, first: pb.Draft, caller: str) -> None:
+        """Refuse a stranger: the writer would look at the negotiation, and time would tell of it.
+
+        Who opens one is none: what follows is handed in before it is known what became of that.
+        """
+        if first.facts.HasField("negotiation_opened"):
+            views.check_may_open(self._sights.policy, caller)
+            self._sights.admit(id_, caller)
+        elif not self._sights.surely_admits(id_, caller):
+            loop = asyncio.get_running_loop()
+            await loop.run_in_executor(self._threads, self._sights.check_admitted, id_, caller)
 
     async def _settled(self, drafts: Sequence[pb.Draft], size: int) -> Sequence[pb.Draft]:
         """The drafts, settled and of the right shape. What takes long is done on a thread."""

@@ -1,0 +1,242 @@
+"""Whoever sees nothing of a negotiation is refused before anything of it is looked at.
+
+Answers are compared elsewhere; here it is the steps, by which time would tell.
+"""
+
+from collections.abc import Awaitable, Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import Any
+
+import pytest
+from google.protobuf.message import Message
+
+from pourparler import v1 as pb
+from pourparler_service.access import ANONYMOUS
+from pourparler_service.catalogue import Catalogue
+from pourparler_service.guard import Call
+from pourparler_service.keys import Signer, make_key
+from pourparler_service.negotiations import Negotiations
+from pourparler_service.refusal import Refusal, name_of, refuse
+from pourparler_service.servicers.privacy import PrivacyServicer
+from pourparler_service.servicers.record import RecordServicer
+from pourparler_service.sights import Sights
+from pourparler_service.store import Store, open_store
+from pourparler_service.tokens import Tokens
+from pourparler_service.views import Policy
+from pourparler_service.writer import Group, Writer
+from tests import given
+from tests.given import granted, joined, opened, restricted, said
+from tests.seen import Readers, readers, stored
+
+NAME = f"negotiations/{given.NEGOTIATION}"
+MISSING = "negotiations/missing"
+POLICY = Policy(public=["reader"])
+ERASURE = "erasures/00000000-0000-0000-0000-000000000000"
+LONG = 300
+
+
+class Unwritten(Writer):
+    """A writer to whom nothing may be handed in."""
+
+    def submit(self, group: Group) -> Future[bytes]:
+        raise AssertionError(f"handed in for {group.negotiation}")
+
+
+class Steps:
+    """What is done of a store and of a catalogue while somebody is answered."""
+
+    def __init__(self, store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.taken: list[tuple[object, ...]] = []
+        for name in ("read", "rows", "scan", "last_version", "position"):
+            monkeypatch.setattr(store, name, self._noting(name, getattr(store, name)))
+
+    def _noting(self, name: str, step: Callable[..., Any]) -> Callable[..., Any]:
+        def noted(*given: object, **more: object) -> Any:
+            self.taken.append((name, *given, *more.items()))
+            return step(*given, **more)
+
+        return noted
+
+    def of(self, name: str) -> list[tuple[object, ...]]:
+        """Those that were taken to answer something about this negotiation, its id left out."""
+        id_ = name.removeprefix("negotiations/")
+        steps: list[tuple[object, ...]] = [
+            tuple(str(one).replace(id_, "") for one in step) for step in self.taken
+        ]
+        self.taken.clear()
+        return steps
+
+
+def hidden(number: int) -> list[pb.Entry]:
+    """A negotiation of so many entries and two more, of which nothing is public."""
+    more = (said(f"s-{one}", "acme", visibility=restricted("acme")) for one in range(number))
+    return given.history(opened(), joined("acme"), *more)
+
+
+@pytest.fixture(name="reading")
+def _reading() -> Iterator[Readers]:
+    with readers(stored(hidden(LONG)), POLICY) as reading:
+        yield reading
+
+
+REQUESTS: dict[str, Callable[[str], Message]] = {
+    "state": lambda name: pb.GetNegotiationRequest(name=name),
+    "past": lambda name: pb.GetNegotiationRequest(name=name, as_of=pb.AsOf(version=2)),
+    "standing": lambda name: pb.GetStandingRequest(name=name),
+    "diff": lambda name: pb.DiffNegotiationRequest(name=name),
+    "replay": lambda name: pb.ReplayRequest(name=name),
+    "backwards": lambda name: pb.ReplayRequest(name=name, reverse=True),
+    "watch": lambda name: pb.ReplayRequest(name=name, follow=True),
+    "checkpoint": lambda name: pb.GetCheckpointRequest(name=name),
+    "inclusion": lambda name: pb.GetInclusionProofRequest(name=name, version=1),
+    "consistency": lambda name: pb.GetConsistencyProofRequest(name=name, from_version=1),
+}
+
+
+@pytest.mark.parametrize("caller", ["stranger", "reader"])
+@pytest.mark.parametrize("what", REQUESTS)
+def test_to_read_takes_the_same_steps_as_where_there_is_nothing(
+    reading: Readers, monkeypatch: pytest.MonkeyPatch, caller: str, what: str
+) -> None:
+    def ask(name: str) -> None:
+        (violation,) = reading.ask(caller, REQUESTS[what](name))
+        assert not isinstance(violation, Message)
+        assert name_of(violation.reason) == "NEGOTIATION_NOT_FOUND"
+
+    ask(MISSING)  # so that what is read once and kept is kept
+    steps = Steps(reading.store, monkeypatch)
+    ask(NAME)
+    denied = steps.of(NAME)
+    ask(MISSING)
+
+    assert denied == steps.of(MISSING)
+
+
+def drafted(name: str) -> pb.RecordRequest:
+    return pb.RecordRequest(negotiation=name, drafts=[said("s", "acme")])
+
+
+def erasing(name: str) -> pb.EraseSubjectRequest:
+    return pb.EraseSubjectRequest(
+        name=name, participant_id="acme", legal_basis="Art. 17", authority="DPO"
+    )
+
+
+Ask = Callable[[str], Awaitable[object]]
+
+
+@pytest.mark.parametrize("caller", ["stranger", "reader"])
+@pytest.mark.parametrize("what", ["record", "try", "batch", "erase", "erasure"])
+async def test_to_record_and_to_erase_take_the_same_steps_as_where_there_is_nothing(
+    reading: Readers, monkeypatch: pytest.MonkeyPatch, caller: str, what: str
+) -> None:
+    call, store, sights = Call(caller, None), reading.store, reading.sights
+    writer = Unwritten(store, Signer([make_key("example.org/record")]))
+    erasures: Any = None  # to which a stranger does not come
+    with ThreadPoolExecutor(1) as threads:
+        recording = RecordServicer(writer, threads, sights)
+        privacy = PrivacyServicer(erasures, Negotiations(store), threads, threads, sights)
+
+        async def batch(name: str) -> None:
+            requests = [drafted(name)]
+            data = await recording.RecordBatch(pb.RecordBatchRequest(requests=requests), call)
+            (outcome,) = pb.RecordBatchResponse.FromString(data).outcomes
+            refuse(outcome.failure.reason, outcome.failure.text)
+
+        asked: dict[str, Ask] = {
+            "record": lambda name: recording.Record(drafted(name), call),
+            "try": lambda name: recording.Record(
+                pb.RecordRequest(
+                    negotiation=name,
+                    drafts=drafted(name).drafts,
+                    validate_only=True,
+                    expected_version=2,
+                    request_id="r",
+                ),
+                call,
+            ),
+            "batch": batch,
+            "erase": lambda name: privacy.EraseSubject(erasing(name), call),
+            "erasure": lambda name: privacy.GetErasure(
+                pb.GetErasureRequest(name=f"{name}/{ERASURE}"), call
+            ),
+        }
+
+        async def ask(name: str) -> None:
+            with pytest.raises(Refusal) as refused:
+                await asked[what](name)
+            assert name_of(refused.value.reason) == "NEGOTIATION_NOT_FOUND"
+
+        await ask(MISSING)
+        steps = Steps(store, monkeypatch)
+        await ask(NAME)
+        denied = steps.of(NAME)
+        await ask(MISSING)
+
+        assert denied == steps.of(MISSING)
+
+
+async def test_who_opens_one_is_no_stranger_in_what_follows_at_once(reading: Readers) -> None:
+    sights = Sights(reading.store, POLICY, admits=lambda *_, public: False)
+    handed_in: list[str] = []
+
+    class Noting(Unwritten):
+        def submit(self, group: Group) -> Future[bytes]:
+            handed_in.append(group.negotiation)
+            done: Future[bytes] = Future()
+            done.set_result(b"")
+            return done
+
+    writer = Noting(reading.store, Signer([make_key("example.org/record")]))
+    requests = [pb.RecordRequest(negotiation="negotiations/new", drafts=[opened()])]
+    requests += [drafted("negotiations/new"), drafted("negotiations/other")]
+    with ThreadPoolExecutor(1) as threads:
+        recording = RecordServicer(writer, threads, sights)
+        batch = pb.RecordBatchRequest(requests=requests)
+        await recording.RecordBatch(batch, Call("somebody", None))
+
+    assert handed_in == ["new", "new"]
+
+
+def listed(ids: list[str], caller: str, *, public: bool = False) -> tuple[list[str], list[str]]:
+    """Of which negotiations it is looked at what a caller sees, for a list; and who admits them."""
+    store = open_store(None, {})
+    for id_, entries in (
+        ("hidden", hidden(3)),
+        ("public", [*hidden(1), given.recorded(4, said("loud", "acme", visibility=given.PUBLIC))]),
+        ("granted", [*hidden(0), given.recorded(3, granted("ann", pb.ACCESS_ROLE_AUDITOR))]),
+        ("disclosed", [*hidden(1), given.recorded(4, _disclosure(3))]),
+    ):
+        for one in entries:
+            one.header.negotiation = id_
+        store.append(stored(entries))
+    catalogue = Catalogue(store, None, tokens=Tokens(b"secret", "log"), log_id="log")
+    looked_at: list[str] = []
+
+    def seen(id_: str) -> pb.Negotiation:
+        looked_at.append(id_)
+        return pb.Negotiation(name=id_)
+
+    catalogue.page_of(pb.ListNegotiationsRequest(), caller, seen, public=public)
+    admitted = [one for one in ids if catalogue.admits(one, caller, public=public)]
+    catalogue.close()
+    store.close()
+    return looked_at, admitted
+
+
+def _disclosure(version: int) -> pb.Draft:
+    return given.draft(pb.EntryDisclosed(target_version=version, disclosed_to=given.PUBLIC))
+
+
+IDS = ["hidden", "public", "granted", "disclosed", "missing"]
+
+
+def test_for_a_list_nothing_is_looked_at_but_what_may_be_seen() -> None:
+    assert listed(IDS, "eve") == ([], [])
+    assert listed(IDS, "ann") == (["granted"], ["granted"])
+    assert listed(IDS, "eve", public=True) == (["public", "disclosed"],) * 2
+    assert listed(IDS, "ann", public=True) == (["public", "granted", "disclosed"],) * 2
+
+
+def test_who_is_not_told_apart_is_no_stranger(reading: Readers) -> None:
+    assert reading.sights.surely_admits("missing", ANONYMOUS)
