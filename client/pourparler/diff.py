@@ -28,7 +28,7 @@ def diff(before: pb.Negotiation, after: pb.Negotiation) -> list[pb.Change]:
     not in the earlier, and those that corrected what was in the earlier and is not in the later.
     """
     changes = []
-    was_head, now_head = _bare(before), _bare(after)
+    was_head, now_head = bare_head(before), bare_head(after)
     if was_head != now_head:
         nothing = pb.Negotiation()
         was = None if was_head == nothing else was_head
@@ -68,7 +68,7 @@ def apply(state: pb.Negotiation, changes: Iterable[pb.Change]) -> pb.Negotiation
     return result
 
 
-def _bare(state: pb.Negotiation) -> pb.Negotiation:
+def bare_head(state: pb.Negotiation) -> pb.Negotiation:
     """The negotiation itself, without what stands beside it in a diff or is counted from it."""
     result = bare(state)
     result.ClearField("counts")
@@ -89,7 +89,7 @@ def _change(
     else:
         getattr(change.after, field).CopyFrom(now)
     if was is not None and now is not None:
-        change.fields.extend(_differing(was, now))
+        change.fields.extend(differing(was, now))
     earlier, later = _made_by(was), _made_by(now)
     corrections = {
         version
@@ -112,14 +112,15 @@ def _corrections(state: pb.Negotiation, target: int) -> set[int]:
     return set(state.amendments[target].corrected_by) if target in state.amendments else set()
 
 
-def _differing(was: Message, now: Message) -> Iterator[str]:
+def differing(was: Message, now: Message) -> Iterator[str]:
+    """The fields in which two parts differ: those of their sections by path, others by name."""
     for field in was.DESCRIPTOR.fields:
         one, other = getattr(was, field.name), getattr(now, field.name)
         if one == other and _given(was, field) == _given(now, field):
             continue
         paths = [field.name]
         if field.name in _NESTED and field.message_type is not None:
-            paths = [f"{field.name}.{inner}" for inner in _differing(one, other)] or paths
+            paths = [f"{field.name}.{inner}" for inner in differing(one, other)] or paths
         yield from paths
 
 

@@ -226,6 +226,22 @@ def test_a_diff_says_what_one_entry_changed(command: Command, example: str) -> N
     assert "s-joint" in by_date
 
 
+def test_a_part_is_put_down_to_the_entries_that_made_it_so(command: Command, example: str) -> None:
+    of_one = command("blame", example, "agr-leader-follower").out.splitlines()[1:]
+    assert [line.split()[0] for line in of_one] == ["agreements/agr-leader-follower"] * 2
+    assert "sets status: in force → in question" in of_one[1]
+    assert (
+        len(command("blame", example, "agr-leader-follower", "--as-of", "16").out.splitlines()) == 3
+    )
+    assert "q-shares" in command("blame", example).out
+    assert "q-shares" not in command("blame", example, "--occurred", "2021").out
+    told = json.loads(command("blame", example, "q-shares", "--json").out)
+    assert told["fields"]["status"] == 14
+    missing = command("blame", example, "q-share")
+    assert missing.code == 1
+    assert "There is no part 'q-share' in renault-nissan." in missing.err
+
+
 def test_who_goes_back_on_a_term_is_flagged_in_a_diff(
     command: Command, talks: str, address: str
 ) -> None:
@@ -401,7 +417,7 @@ def test_whoever_stops_reading_ends_the_command_quietly(address: str, example: s
 
 @pytest.mark.parametrize("arguments", [(), *((name,) for name in (
     "serve", "open", "record", "import", "show", "history", "standing", "diff", "list", "demo",
-    "watch",
+    "watch", "blame",
 ))])  # fmt: skip
 def test_every_command_says_how_it_is_used(command: Command, arguments: tuple[str, ...]) -> None:
     answer = command(*arguments, "--help")

@@ -30,11 +30,31 @@ def test_a_terminal_shows_a_table_with_what_belongs_together_in_one_place() -> N
     assert shown == (
         "\n"
         "Things\n"
-        "id      what                      status\n"
-        "────────────────────────────────────────\n"
-        "t-ev    A venture in cars         open\n"
+        "id        what               status\n"
+        "versions\n"
+        "───────────────────────────────────\n"
+        "t-ev      A venture in cars  open\n"
         "#9 #12\n"
     )
+
+
+def test_where_a_terminal_is_broad_tables_of_the_same_columns_are_in_line() -> None:
+    tables = [table(("t", "", "short", "open")), table(("a-longer-id", "", "A text", "open"))]
+
+    def starts(width: int) -> set[int]:
+        lines = in_terminal(lambda page: page.tables(tables), width=width).splitlines()
+        return {line.index("open") for line in lines if "open" in line}
+
+    assert len(starts(80)) == 2
+    assert len(starts(120)) == 1
+
+
+def test_a_word_longer_than_its_column_ends_a_line_at_a_joint() -> None:
+    rows = table(("the-id-of-a-very-long-name-indeed", "", "x", "open"), ("b", "", "y", "open"))
+
+    lines = in_terminal(lambda page: page.table(rows), width=40).splitlines()
+
+    assert [line.split()[0] for line in lines[5:8]] == ["the-id-of-a-", "very-long-", "name-indeed"]
 
 
 def test_a_pipe_gets_one_line_for_each_thing_and_its_running_text_last() -> None:

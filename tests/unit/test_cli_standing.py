@@ -111,7 +111,7 @@ def test_what_is_agreed_is_told_from_what_waits_for_approval() -> None:
     page = shown(*(given.draft(one) for one in agreed))
 
     assert rows(page, "What is agreed, and what is not?")[0] == "Agreed (1)"
-    assert rows(page, "Agreed (1)")[1].startswith("agreement in_force in force - direct #4")
+    assert rows(page, "Agreed (1)")[1].startswith("agreement in_force in force direct #4")
     assert rows(page, "Not agreed (1)")[1].startswith("agreement pending_approval pending approval")
 
 

@@ -36,12 +36,12 @@ def test_a_statement_shows_its_speaker_its_basis_and_the_entries_that_made_it_so
 
     assert shown(state, "statements") == (
         "\nStatements (1)\n"
-        "ID  VERSIONS  STATUS  SINCE  BASIS   WHEN  WHAT                DETAILS\n"
-        "s   #3        stands  -      direct  -     Acme: “We agree.”  assert\n"
+        "ID  VERSIONS  STATUS  BASIS   WHEN  WHAT               DETAILS  SINCE\n"
+        "s   #3        stands  direct  -     Acme: “We agree.”  assert   -\n"
         "\n"
         "direct: recorded at the table, or sent by the one who acts.\n"
-        "#12: the entries that made it so; `pourparler history` shows them.\n"
-    ).replace("WHAT                D", "WHAT               D")
+        "#12: the entries that made it so; `pourparler blame` says how.\n"
+    )
 
 
 def test_a_paraphrase_never_looks_like_a_quotation() -> None:
@@ -79,8 +79,9 @@ def test_what_is_only_reported_is_marked_and_its_status_has_a_basis_of_its_own()
     )
 
     assert row(state, "agreements") == (
-        "old #4 #5 in question #5 analysis, unconfirmed: Times change reported, unconfirmed 2020-05"
+        "old #4 #5 in question reported, unconfirmed 2020-05"
         " A title older than these talks; framework; between Acme and Bolt; source src"
+        " #5 analysis, unconfirmed: Times change"
     )
 
 
@@ -97,8 +98,8 @@ def test_a_position_shows_its_stance_and_terms() -> None:
     )
 
     assert row(state, "positions") == (
-        "p #4 held - direct - Acme, red line, summary: A majority"
-        " on price; stake held by Acme: more than 50 %"
+        "p #4 held direct - Acme, red line, summary: A majority"
+        " on price; stake held by Acme: more than 50 % -"
     )
 
 
@@ -112,8 +113,8 @@ def test_a_proposal_shows_who_answered_what() -> None:
     )
 
     assert row(state, "proposals") == (
-        "o #4 #5 accepted #5 direct, by Bolt direct - Acme to Bolt: an offer"
-        " binding; answers: Bolt accept #5"
+        "o #4 #5 accepted direct - Acme to Bolt: an offer"
+        " binding; answers: Bolt accept #5 #5 direct, by Bolt"
     )
 
 
@@ -128,7 +129,7 @@ def test_a_fuzzy_plan_shows_as_what_it_is() -> None:
     state = given.state_of(given.opened(), ACME, given.draft(planned, words))
 
     assert row(state, "milestones") == (
-        "m #3 possible - direct - A word by Acme; expected from 2022-10-10, open (“in due course”)"
+        "m #3 possible direct - A word by Acme; expected from 2022-10-10, open (“in due course”) -"
     )
 
 

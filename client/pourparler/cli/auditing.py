@@ -14,7 +14,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from pourparler.audit import MOST_FINDINGS, Audit, Verdict
 from pourparler.checkpoint import ED25519, CheckpointError, VerifierKey
-from pourparler.cli import wording
+from pourparler.cli import colours, wording
 from pourparler.cli.page import Column, Page, Table
 from pourparler.cli.safe import harmless
 
@@ -27,11 +27,11 @@ EXIT_CODES: Mapping[Verdict, int] = {
 }
 
 _STYLES = {
-    Verdict.SOUND: "bold green",
-    Verdict.MANIPULATED: "bold red",
-    Verdict.INCOMPLETE: "bold yellow",
-    Verdict.CANNOT_TELL: "bold yellow",
-    Verdict.PARTIAL: "bold green",
+    Verdict.SOUND: f"bold {colours.GOOD}",
+    Verdict.MANIPULATED: f"bold {colours.BAD}",
+    Verdict.INCOMPLETE: f"bold {colours.DOUBTFUL}",
+    Verdict.CANNOT_TELL: f"bold {colours.DOUBTFUL}",
+    Verdict.PARTIAL: f"bold {colours.GOOD}",
 }
 _SAYINGS = {
     Verdict.MANIPULATED: "this is not what was signed for, or it contradicts itself.",

@@ -1,5 +1,6 @@
 """What changed between two points, part by part, and where somebody went back on a term."""
 
+import re
 from collections.abc import Iterable, Sequence
 from typing import Any
 
@@ -9,7 +10,7 @@ from google.protobuf.timestamp_pb2 import Timestamp
 from rich.text import Text
 
 from pourparler import v1 as pb
-from pourparler.cli import wording
+from pourparler.cli import colours, wording
 from pourparler.cli.page import Cell, Column, Page, Table
 from pourparler.cli.safe import harmless
 from pourparler.cli.state import details_of, explain, known, since, status, what
@@ -17,12 +18,13 @@ from pourparler.cli.wording import Names
 from pourparler.contract import PARTS, is_repeated, rule_of
 
 ARROW = " → "
+_LABELS = {"provenance": "basis", "visibility": "seen by", "replies": "answers"}
 _KINDS = {
     pb.CHANGE_KIND_ADDED: "new",
     pb.CHANGE_KIND_REMOVED: "gone",
     pb.CHANGE_KIND_CHANGED: "changed",
 }
-_TOLD_OTHERWISE = frozenset(
+TOLD_OTHERWISE = frozenset(
     {
         "blame",
         "version",
@@ -94,12 +96,8 @@ def _told(change: pb.Change, names: Names, joint: str) -> Cell:
     opened = isinstance(after, pb.Negotiation) and not before.status if before else False
     if before is None or after is None or opened:
         return _whole(before if after is None else after, names, joint)
-    told: list[str] = []
-    fields = [field for field in change.fields if field not in _TOLD_OTHERWISE]
-    for field in fields or change.fields:
-        label = field.removeprefix("facts.").removeprefix("words.").replace("_", " ")
-        was, now = _value(before, field, names), _value(after, field, names)
-        told.append(f"{label}: {was}{ARROW}{now}")
+    fields = [field for field in change.fields if field not in TOLD_OTHERWISE]
+    told = [moved(before, after, field, names) for field in fields or change.fields]
     reason = getattr(getattr(after, "status_change", None), "reason", "")
     if "status" in fields and reason:
         told.append(f"because: {harmless(reason)}")
@@ -130,19 +128,33 @@ def _amendment(part: pb.Amendment) -> str:
     return f"{', '.join(said)}{reason}"
 
 
-def _value(part: Any, path: str, names: Names) -> str:
+def label(path: str) -> str:
+    """What a field is called, by its path: `facts.topic_ids` are `topics`."""
+    name = path.rpartition(".")[2]
+    said = _LABELS.get(name) or re.sub(r"_id(s?)$", r"\1", name)
+    return said.replace("_", " ")
+
+
+def moved(before: Any, after: Any, path: str, names: Names) -> str:
+    """From what to what a field of a part went: `status: open → accepted`."""
+    return (
+        f"{label(path)}: {field_value(before, path, names)}{ARROW}{field_value(after, path, names)}"
+    )
+
+
+def field_value(part: Any, path: str, names: Names) -> str:
     """The value of a field of a part, by its path, as people say it."""
     message, words = part, getattr(part, "words", None)
     *outer, last = path.split(".")
     for name in outer:
         message = getattr(message, name)
     field = message.DESCRIPTOR.fields_by_name[last]
-    value = getattr(message, last)
+    found = getattr(message, last)
     if is_repeated(field):
-        return "; ".join(_one(field, item, names, words) for item in value) or "none"
+        return "; ".join(_one(field, item, names, words) for item in found) or "none"
     if field.has_presence and not message.HasField(last):
         return "none"
-    return _one(field, value, names, words) or "none"
+    return _one(field, found, names, words) or "none"
 
 
 def _one(field: FieldDescriptor, value: Any, names: Names, words: pb.Words | None) -> str:
@@ -172,13 +184,13 @@ def _message(value: Message, names: Names, words: pb.Words | None) -> str:
         return wording.access(value.facts, names)
     if isinstance(value, pb.ProposalReply):
         answer = wording.word(value.facts, "answer")
-        return f"{names[value.facts.by]} {answer} #{value.origin.version}"
+        return f"{names[value.facts.by]}: {answer} (#{value.origin.version})"
     if isinstance(value, pb.Source):
         return f"{value.id} ({wording.source(value)})"
     if isinstance(value, pb.TermText):
         return f"{value.key}: {harmless(value.text)}"
     told = [
-        f"{field.name.replace('_', ' ')} {_value(value, field.name, names)}"
+        f"{field.name.replace('_', ' ')} {field_value(value, field.name, names)}"
         for field, _ in value.ListFields()
     ]
     return ", ".join(told)
@@ -200,7 +212,7 @@ def reversals(page: Page, found: Sequence[pb.Reversal], names: Names) -> None:
         (
             Text(names[one.participant_id], "bold"),
             one.topic_id,
-            Text(one.term_key or "stance", "bold red"),
+            Text(one.term_key or "stance", f"bold {colours.BAD}"),
             *(_moved(step) for step in (one.first, one.moved, one.back)),
         )
         for one in found

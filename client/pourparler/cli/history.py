@@ -47,7 +47,7 @@ def history(
     if rows:
         page.table(Table("", COLUMNS, list(rows)), head=total < PIECE)
     if not page.plain:
-        explain(page, bases)
+        explain(page, bases, numbers=False)
     return total
 
 
@@ -66,7 +66,7 @@ def row(
         amended(amendments, version),
         wording.seen_by(facts.visibility, names),
         f"in session {facts.session_id}" if facts.session_id else "",
-        *(_source(source) for source in words.sources),
+        *map(source, words.sources),
     ]
     return (
         f"#{version}",
@@ -79,12 +79,13 @@ def row(
     )
 
 
-def _source(source: pb.Source) -> str:
-    said = f"source {source.id}"
-    place = harmless(source.locator)
+def source(one: pb.Source) -> str:
+    """A source that an entry names, with the place in it and the passage."""
+    said = f"source {one.id}"
+    place = harmless(one.locator)
     if place:
         said += f" ({place})"
-    return f"{said}: “{harmless(source.excerpt)}”" if source.excerpt else said
+    return f"{said}: “{harmless(one.excerpt)}”" if one.excerpt else said
 
 
 def describe(entry: pb.Entry | pb.Draft, names: Names) -> str:

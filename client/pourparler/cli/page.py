@@ -20,6 +20,13 @@ LONG = 600
 WIDE = 60
 """How wide a column is at most in a pipe; what is longer moves the rest of its own line alone."""
 
+_BROAD = 120
+"""From how many columns on a terminal has room for all tables of a kind to be in line."""
+_ROOMY = 100
+"""From how many columns on running text has room beside more than three others."""
+_GAP = 2
+_JOINTS = frozenset("-_/.:@#,+=")
+
 Cell = str | Text
 """What stands in a table; a line end only in running text."""
 
@@ -35,8 +42,20 @@ class Column:
     """It is running text: it takes the room that is left, and comes last in a pipe."""
     whole: bool = False
     """It is never folded: people copy it."""
+    lead: str = ""
+    """What it begins with in a terminal, where it stands beneath and has no head of its own."""
     width: int = 0
     """How wide it is, in tables that are printed piece by piece; 0 is as wide as it needs to be."""
+
+
+@dataclass(slots=True)
+class _Place:
+    """Where columns stand in a terminal: one, and those beneath it."""
+
+    columns: list[int]
+    text: bool
+    whole: bool
+    width: int
 
 
 @dataclass(slots=True)
@@ -46,6 +65,8 @@ class Table:
     title: str
     columns: Sequence[Column]
     rows: list[Sequence[Cell]] = field(default_factory=list)
+    dense: bool = False
+    """Its rows need no blank lines between them, even if some are longer than a line."""
 
 
 class Page:
@@ -56,6 +77,7 @@ class Page:
         self._console = console
         self._full = full
         self.plain = not console.is_terminal
+        self.narrow = console.width < _ROOMY
 
     def line(self, text: Cell = "", style: str = "") -> None:
         """One line; in a terminal folded between words where it is longer."""
@@ -74,12 +96,18 @@ class Page:
 
     def table(self, table: Table, *, head: bool = True) -> None:
         """A table under its title; without `head`, further rows of one begun before."""
-        if head and table.title:
-            self.heading(table.title)
-        if self.plain:
-            self._in_lines(table, head=head)
-        else:
-            self._in_grid(table, head=head)
+        self.tables([table], head=head)
+
+    def tables(self, tables: Sequence[Table], *, head: bool = True) -> None:
+        """Tables of the same columns, one after the other; in a broad terminal they are in line."""
+        for number, table in enumerate(tables):
+            if head and table.title:
+                self.heading(table.title)
+            if self.plain:
+                self._in_lines(table, head=head)
+            else:
+                together = tables if self._console.width >= _BROAD else [table]
+                self._in_grid(table, self._places(together), head=head, first=not number)
 
     def _in_lines(self, table: Table, *, head: bool) -> None:
         order = sorted(range(len(table.columns)), key=lambda place: table.columns[place].text)
@@ -98,8 +126,29 @@ class Page:
             ]
             print("  ".join(padded).rstrip(), file=self._console.file)
 
-    def _in_grid(self, table: Table, *, head: bool) -> None:
+    def _places(self, tables: Sequence[Table]) -> list[_Place]:
+        """Where the columns of tables stand, and how wide they are."""
         width = self._console.width
+        rows = [row for table in tables for row in table.rows]
+        places: list[_Place] = []
+        for number, column in enumerate(tables[0].columns):
+            widest = column.width or max(
+                cell_len(column.title), *(_widest(row[number]) for row in rows)
+            )
+            if column.under and places:
+                places[-1].columns.append(number)
+                places[-1].width = max(places[-1].width, widest)
+            else:
+                places.append(_Place([number], column.text, column.whole, widest))
+        for place in places:
+            if not (place.text or place.whole):
+                words = (_longest_word(row[one]) for row in rows for one in place.columns)
+                narrow = max(width // (5 if place is not places[0] else 4), 12)
+                place.width = min(place.width, max(narrow, min(max(words), width // 3)))
+        _fit(places, width, all_of_it=any(column.width for column in tables[0].columns))
+        return places
+
+    def _in_grid(self, table: Table, places: Sequence[_Place], *, head: bool, first: bool) -> None:
         grid = Grid(
             box=SIMPLE_HEAD,
             show_edge=False,
@@ -107,35 +156,44 @@ class Page:
             padding=(0, 1, 0, 0),
             show_header=head,
             header_style="dim",
-            leading=1,
-            expand=True,
         )
-        for column in table.columns:
-            narrow = max(width // (5 if grid.columns else 4), 12)
-            if column.under:
-                continue
-            if column.text:
-                grid.add_column(column.title, overflow="fold", ratio=1)
-            else:
-                grid.add_column(
-                    column.title,
-                    overflow="fold",
-                    width=min(column.width, narrow) or None,
-                    max_width=None if column.whole else narrow,
-                    no_wrap=column.whole,
-                )
+        titles = [
+            [table.columns[one].title for one in place.columns if not table.columns[one].lead]
+            for place in places
+        ]
+        lines = max(map(len, titles)) if first else 1
+        for place, said in zip(places, titles, strict=True):
+            shown = "\n".join([*said, *[""] * lines][:lines])
+            grid.add_column(shown, overflow="fold", width=place.width, no_wrap=place.whole)
         for row in table.rows:
-            cells: list[Text] = []
-            for column, cell in zip(table.columns, row, strict=True):
-                shown = self._shortened(safe(cell))
-                if not column.under:
-                    cells.append(shown)
-                elif shown:
-                    if not shown.style and not shown.spans:
-                        shown.style = "dim"
-                    cells[-1] = Text("\n").join([cells[-1], shown]) if cells[-1] else shown
-            grid.add_row(*cells)
+            grid.add_row(*(self._cell(table.columns, place, row) for place in places))
+        if not table.dense:
+            short = len(table.rows) + (lines + 1) * head
+            grid.leading = int(len(self._console.render_lines(grid)) > short)
         self._console.print(grid)
+
+    def _cell(self, columns: Sequence[Column], place: _Place, row: Sequence[Cell]) -> Text:
+        cells: list[Text] = []
+        for number, one in enumerate(place.columns):
+            shown = self._shortened(safe(row[one]))
+            if not shown:
+                continue
+            if number and not shown.style:
+                if columns[one].lead:
+                    shown = Text.assemble(columns[one].lead, shown)
+                if columns[one].lead or not shown.spans:
+                    shown.style = "dim"
+            cells.append(shown)
+        cell = Text("\n").join(cells) if len(cells) != 1 else cells[0]
+        return cell if place.whole else _broken(cell, place.width)
+
+    def shortened(self, text: str, most: int) -> str:
+        """A text of this many characters at most, cut between words, unless it is asked for all."""
+        if self._full or self.plain or len(text) <= most:
+            return text
+        cut = text.rfind(" ", most // 2, most)
+        kept = text[: cut if cut > 0 else most].rstrip()
+        return f"{kept} … ({len(text) - len(kept):,} more characters: see --full)"
 
     def _shortened(self, text: Text) -> Text:
         if self._full or len(text) <= LONG:
@@ -159,6 +217,45 @@ def print_message(message: Message, *, one_line: bool = False) -> None:
             message, preserving_proto_field_name=True, indent=None if one_line else 2
         )
     )
+
+
+def _widest(cell: Cell) -> int:
+    return max(map(cell_len, str(cell).split("\n")))
+
+
+def _longest_word(cell: Cell) -> int:
+    return max(map(cell_len, str(cell).split()), default=0)
+
+
+def _fit(places: Sequence[_Place], width: int, *, all_of_it: bool) -> None:
+    """Give running text the room that others leave, as far as it needs it."""
+    texts = sorted((place for place in places if place.text), key=lambda place: place.width)
+    others = [place for place in places if not place.text]
+    room = width - _GAP * (len(places) - 1) - min(20, width // 3) * bool(texts)
+    while others and sum(place.width for place in others) > max(room, len(others)):
+        max(others, key=lambda place: place.width).width -= 1
+    left = width - _GAP * (len(places) - 1) - sum(place.width for place in others)
+    for number, place in enumerate(texts):
+        share = max(left // (len(texts) - number), 1)
+        place.width = share if all_of_it else min(place.width, share)
+        left -= place.width
+
+
+def _broken(text: Text, width: int) -> Text:
+    """A text whose words that are longer than a line end it where they have a joint, if they do."""
+    if width < 2 or all(cell_len(word) <= width for word in text.plain.split()):  # noqa: PLR2004
+        return text
+    ends, start, joint = [], 0, 0
+    for place, character in enumerate(text.plain):
+        if character.isspace():
+            start = joint = place + 1
+            continue
+        if cell_len(text.plain[start : place + 1]) > width:
+            start = joint if joint > start else place
+            ends.append(start)
+        if character in _JOINTS:
+            joint = place + 1
+    return Text("\n").join(text.divide(ends)) if ends else text
 
 
 def _plain(cell: Cell) -> str:

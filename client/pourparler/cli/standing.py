@@ -7,15 +7,15 @@ from google.protobuf.duration_pb2 import Duration
 from rich.text import Text
 
 from pourparler import v1 as pb
-from pourparler.cli import wording
+from pourparler.cli import colours, wording
 from pourparler.cli.page import Cell, Column, Page, Table
 from pourparler.cli.state import details_of, explain, known, since, status, what
 from pourparler.cli.wording import Names
 
 _DUE: dict[int, Text] = {
     pb.DUE_STATE_NOT_DUE: Text("not due yet"),
-    pb.DUE_STATE_DUE: Text("perhaps due", "yellow"),
-    pb.DUE_STATE_OVERDUE: Text("OVERDUE", "bold red"),
+    pb.DUE_STATE_DUE: Text("perhaps due", colours.DOUBTFUL),
+    pb.DUE_STATE_OVERDUE: Text("OVERDUE", f"bold {colours.BAD}"),
 }
 _DAY = 24 * 60 * 60
 
@@ -69,8 +69,8 @@ def _parts(
         Column("id", under=True),
         Column("what", text=True),
         Column("details", under=True, text=True),
+        Column("since", under=True, text=True, lead="since "),
         Column("status"),
-        Column("since", under=True),
         Column("basis"),
         Column("versions", under=True),
     ]
@@ -80,8 +80,8 @@ def _parts(
             Text(key, "bold"),
             what(part, names),
             details_of(part, names),
-            status(part, names),
             since(part, names),
+            status(part, names),
             known(part.origin.provenance),
             wording.versions(part.blame),
         )

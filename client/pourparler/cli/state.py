@@ -7,7 +7,7 @@ from google.protobuf.message import Message
 from rich.text import Text
 
 from pourparler import v1 as pb
-from pourparler.cli import wording
+from pourparler.cli import colours, wording
 from pourparler.cli.page import Cell, Column, Page, Table
 from pourparler.cli.safe import harmless
 from pourparler.cli.wording import Names
@@ -29,9 +29,8 @@ KINDS = (
 
 
 def known(provenance: pb.Provenance) -> Text:
-    """How something is known; what is not confirmed stands out."""
-    said = wording.basis(provenance)
-    return Text(said, "yellow" if "unconfirmed" in said else "")
+    """How something is known, in the colour of its basis."""
+    return Text(wording.basis(provenance), colours.BASES.get(provenance.basis, ""))
 
 
 def point(as_of: pb.AsOf, at: pb.ComputedAt) -> str:
@@ -108,13 +107,15 @@ def parts(page: Page, state: pb.Negotiation, only: Iterable[str] = (), title: st
     """The parts of a state, a table for each kind."""
     names, wanted = Names(state.participants), set(only)
     shown: list[Any] = []
+    tables: list[Table] = []
     for kind in KINDS:
         if wanted and kind not in wanted:
             continue
         found = getattr(state, kind)
         if found:
-            page.table(table(kind, found, state, names, title))
+            tables.append(table(kind, found, state, names, title))
             shown.extend(found.values())
+    page.tables(tables)
     if not wanted:
         amendments(page, state)
         principals(page, state)
@@ -131,8 +132,8 @@ def table(
         Column("versions", under=True),
         Column("what", text=True),
         Column("details", under=True, text=True),
+        Column("since", under=True, text=True, lead="since "),
         Column("status"),
-        Column("since", under=True),
         Column("basis"),
         Column("when", under=True),
     ]
@@ -158,8 +159,8 @@ def row(key: str, part: Any, state: pb.Negotiation, names: Names) -> Sequence[Ce
         wording.versions(part.blame),
         what(part, names),
         "; ".join(detail for detail in details if detail),
-        status(part, names),
         since(part, names),
+        status(part, names),
         known(origin.provenance),
         wording.when(origin.occurred, words.occurred_verbatim),
     )
@@ -464,13 +465,14 @@ def legend(page: Page, shown: Iterable[Message]) -> None:
     explain(page, found)
 
 
-def explain(page: Page, bases: Iterable[int]) -> None:
-    """What some bases mean, and what the numbers are."""
+def explain(page: Page, bases: Iterable[int], *, numbers: bool = True) -> None:
+    """What some bases mean, each in its colour; and what the numbers of entries are."""
     wanted = set(bases)
-    said = [wording.BASES[basis] for basis in wording.BASES if basis in wanted]
+    said = [(basis, *wording.BASES[basis]) for basis in wording.BASES if basis in wanted]
     if not said:
         return
     page.line()
-    for name, meaning in said:
-        page.line(f"{name}: {meaning}.", "dim")
-    page.line("#12: the entries that made it so; `pourparler history` shows them.", "dim")
+    for basis, name, meaning in said:
+        page.line(Text.assemble((name, colours.BASES[basis]), (f": {meaning}.", "dim")))
+    if numbers:
+        page.line("#12: the entries that made it so; `pourparler blame` says how.", "dim")

@@ -124,6 +124,7 @@ for _command in (
     reading.history,
     reading.watch,
     reading.diff,
+    reading.blame,
     reading.list_,
     writing.open_,
     writing.record,

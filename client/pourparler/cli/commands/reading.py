@@ -5,7 +5,9 @@ from typing import Any
 import click
 
 from pourparler import v1 as pb
-from pourparler.cli import asking, watching, wording
+from pourparler.blame import blame as made_by
+from pourparler.cli import asking, colours, watching, wording
+from pourparler.cli import blame as blame_page
 from pourparler.cli import diff as diff_page
 from pourparler.cli import history as history_page
 from pourparler.cli import standing as standing_page
@@ -15,6 +17,7 @@ from pourparler.cli.safe import harmless
 from pourparler.cli.wording import Names
 from pourparler.contract import ENTRY_TYPES
 from pourparler.diff import diff as changes_between
+from pourparler.fold import fold
 from pourparler.values import choice
 
 EVERYWHERE = "-"
@@ -71,7 +74,7 @@ def show(
 def _at(page: Page, asked: pb.AsOf, at: pb.ComputedAt) -> None:
     """Say at the top of an answer at what point it is, unless that is now."""
     if said := state_page.point(asked, at):
-        page.line(said, "bold yellow")
+        page.line(said, f"bold {colours.DOUBTFUL}")
 
 
 @click.command()
@@ -168,6 +171,56 @@ def history(
     if not page.plain:
         page.line()
         page.line(f"{wording.count(total, 'entry', 'entries')}.")
+
+
+@click.command()
+@click.argument("negotiation")
+@click.argument("part", default="")
+@asking.point_options
+@asking.seen_option
+@asking.full_option
+@asking.json_option
+def blame(
+    negotiation: str,
+    part: str,
+    recorded: pb.AsOf | None,
+    occurred: str,
+    *,
+    as_seen_by: str,
+    full: bool,
+    as_json: bool,
+) -> None:
+    r"""Say which entries made each part of the state what it is, and what each of them set.
+
+    PART is one part, by its id or with its kind before it, or a whole kind; without it, all. Of one
+    part it is said of each field which entry set it, and of a proposal why it is decided:
+
+    \b
+      pourparler blame renault-nissan agr-leader-follower
+      pourparler blame renault-nissan milestones --as-of 15
+    """
+    wanted = blame_page.Wanted(part)
+    client = asking.client()
+    asked = asking.point(recorded, occurred)
+    within = None
+    if occurred:
+        by_then = client.history(negotiation, as_of=asked, as_seen_by=as_seen_by)
+        within = {entry.header.version for entry in by_then} - by_then.possible_versions
+    replay = client.history(negotiation, as_of=asking.point(recorded, ""), as_seen_by=as_seen_by)
+    entries = list(replay)
+    found = blame_page.ordered(made_by(entries, wanted, within))
+    if part and not found:
+        raise wanted.missing(negotiation)
+    if as_json:
+        blame_page.print_json(found)
+        return
+    state = fold(entries)
+    page = standard_page(full=full)
+    if replay.complete is not None:
+        _at(page, asked, replay.complete.computed_at)
+    if not page.plain:
+        page.line(f"What made {harmless(state.words.title) or negotiation} what it is", "bold")
+    blame_page.blame(page, found, state, one=wanted.one)
 
 
 @click.command()

@@ -1,0 +1,19 @@
+"""The colours of a terminal: each has contrast of 3.6 and more on black and on white alike."""
+
+from collections.abc import Mapping
+
+from pourparler import v1 as pb
+
+BASES: Mapping[int, str] = {
+    pb.BASIS_DIRECT: "not dim color(29)",
+    pb.BASIS_ON_RECORD: "not dim color(32)",
+    pb.BASIS_REPORTED: "not dim color(166)",
+    pb.BASIS_UNATTRIBUTED: "not dim color(133)",
+    pb.BASIS_ANALYSIS: "not dim color(100)",
+}
+"""Of each basis: cold where it is confirmed, warm where it is not, and as bright
+where it stands among what is dim."""
+
+GOOD = "color(28)"
+DOUBTFUL = "color(166)"
+BAD = "color(196)"
