@@ -11,7 +11,7 @@ from google.protobuf.message import Message
 from pourparler import v1 as pb
 from pourparler.contract import is_repeated
 from pourparler_service.catalogue import Catalogue
-from pourparler_service.cuts import Cuts
+from pourparler_service.cuts import Cuts, CutSnapshots
 from pourparler_service.feed import Commits, Feed, Pages
 from pourparler_service.guard import Call
 from pourparler_service.keys import Signer, make_key
@@ -67,7 +67,7 @@ class Readers:
         negotiations = Negotiations(store)
         catalogue = Catalogue(store, None, tokens=tokens, log_id="log")
         sights = Sights(store, policy, admits=catalogue.admits)
-        cuts = Cuts(store, negotiations, sights)
+        cuts = Cuts(store, negotiations, sights, CutSnapshots(fewest=3))
         log = Log(store, negotiations, SIGNER)
         commits = Commits()
         feed = Feed(store, log, tokens, sights)
@@ -77,6 +77,7 @@ class Readers:
         )
         watches = Limit("watches", 1)
         self.audits = AuditServicer(cuts, log, threads, following, watches=watches)
+        self.cuts = cuts
         self.sights = sights
         self.store = store
 

@@ -21,6 +21,21 @@ def before(field_number: int, length: int) -> bytes:
     return varint(field_number << 3 | _BYTES) + varint(length)
 
 
+def first(data: bytes, field_number: int) -> bytes:
+    """The first field of a message, as it stands: framed, and not parsed.
+
+    Raises ValueError if it is another, or none of bytes.
+    """
+    tag = varint(field_number << 3 | _BYTES)
+    if not data.startswith(tag):
+        raise ValueError(f"the message does not begin with field {field_number}")
+    place, length, shift = len(tag), 0, 0
+    while data[place] >= MORE:
+        length |= data[place] % MORE << shift
+        place, shift = place + 1, shift + 7
+    return data[: place + 1 + (length | data[place] << shift)]
+
+
 def varint(number: int) -> bytes:
     """A number, seven bits a byte and the lowest first, in its one shortest form."""
     groups = bytearray()

@@ -38,14 +38,17 @@ class Bounded(Generic[_Key, _Value]):
         self._values.move_to_end(key)
         return known[0]
 
-    def put(self, key: _Key, value: _Value, size: int) -> None:
-        """Hold a value that takes so many bytes by now, and let go of what there is no room for."""
+    def put(self, key: _Key, value: _Value, size: int) -> list[_Key]:
+        """Hold a value that takes so many bytes by now; what there was no room for any more."""
         self.drop(key)
         self._values[key] = value, size
         self.size += size
+        gone = []
         while self.size > self._most and len(self._values) > 1:
-            _, (_, dropped) = self._values.popitem(last=False)
+            other, (_, dropped) = self._values.popitem(last=False)
             self.size -= dropped
+            gone.append(other)
+        return gone
 
     def drop(self, key: _Key) -> None:
         """Let go of a key, if it is held."""

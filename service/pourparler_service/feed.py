@@ -175,7 +175,9 @@ class Feed:
                     size += len(shown)
                 after = place
                 looked_at += 1
-                if looked_at == _MOST_LOOKED_AT:
+                # A page that is full ends here, and not where the rows that were read do: how many
+                # these are depends on the length of what is hidden.
+                if looked_at == _MOST_LOOKED_AT or entries == replay.BATCH_ENTRIES != most:
                     return self._page(asked, batch, after, last=False)
             if last:
                 return self._page(asked, batch, after, last=True)
@@ -238,13 +240,10 @@ class _Seeing:
 
     def shown(self, place: int, id_: str, data: bytes) -> bytes | None:
         """What is shown of an entry: all of it, or its header; None where not even that."""
-        view = self._view(id_)
+        view = self._views[id_] if id_ in self._views else self._view(id_)
         if view is None or view.sight.whole:
             return None if view is None else data
-        alone = views.header_alone(data)
-        version = place
-        if not self._asked.id:
-            version = pb.EntryHeader.FromString(pb.Record.FromString(alone).header).version
+        version = place if self._asked.id else _version(data)
         if version > view.version:
             self._views.pop(id_)
             self._seen.pop(id_, None)
@@ -252,7 +251,7 @@ class _Seeing:
         seen = self._seen.get(id_)
         if seen is None:
             seen = self._seen[id_] = view.audience.seen(view.sight, view.version)
-        return data if seen(version) else alone
+        return data if seen(version) else views.header_alone(data)
 
     def targets(self, id_: str) -> Callable[[int], pb.Entry | None]:
         """Gives the entries of which others speak, as far as they are seen."""
@@ -274,6 +273,11 @@ class _Seeing:
             except Refusal:
                 self._views[id_] = None
         return self._views[id_]
+
+
+def _version(data: bytes) -> int:
+    """The version of a stored entry."""
+    return unseal(views.header_alone(data)).header.version
 
 
 def _is_filtered(request: pb.ReplayRequest) -> bool:

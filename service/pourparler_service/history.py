@@ -9,7 +9,7 @@ from pourparler import v1 as pb
 from pourparler.fold import Amendments, Fold, evolve, is_amending, tally
 from pourparler_service.paced import paced
 from pourparler_service.sealing import leaf, unseal
-from pourparler_service.snapshots import Snapshot, Snapshots
+from pourparler_service.snapshots import Beginnings, Snapshot
 from pourparler_service.store import Entries, Stored
 
 _STEP = 256
@@ -46,7 +46,7 @@ def refolded(store: Entries, id_: str, upto: int, *, in_haste: bool = False) -> 
     return under_way.state()
 
 
-def begun(store: Entries, snapshots: Snapshots, id_: str, upto: int) -> Snapshot | None:
+def begun(store: Entries, snapshots: Beginnings, id_: str, upto: int) -> Snapshot | None:
     """The nearest snapshot at or below a version, if it is of this very record."""
     snapshot = snapshots.nearest(id_, upto)
     if snapshot is None:
@@ -56,7 +56,7 @@ def begun(store: Entries, snapshots: Snapshots, id_: str, upto: int) -> Snapshot
     return snapshot if made_by and leaf(made_by[0].data) == snapshot.leaf else None
 
 
-def state_at(store: Entries, snapshots: Snapshots, id_: str, upto: int) -> pb.Negotiation:
+def state_at(store: Entries, snapshots: Beginnings, id_: str, upto: int) -> pb.Negotiation:
     """The state at a version that there is, from the nearest snapshot on.
 
     Where that was far, there is a snapshot of this version now.
@@ -77,9 +77,9 @@ def state_at(store: Entries, snapshots: Snapshots, id_: str, upto: int) -> pb.Ne
 
 
 def keep(
-    store: Entries, snapshots: Snapshots, id_: str, state: pb.Negotiation, *, purged: int
+    store: Entries, snapshots: Beginnings, id_: str, state: pb.Negotiation, *, purged: int
 ) -> None:
-    """Keep a state as a snapshot of its version. See `Snapshots.keep`."""
+    """Keep a state as a snapshot of its version. See `Beginnings.keep`."""
     version = state.version
     (made_by,) = store.read(id_, after=version - 1, upto=version)
     snapshots.keep(id_, Snapshot(version, leaf(made_by.data), state), purged=purged)

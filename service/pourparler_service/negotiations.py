@@ -15,7 +15,7 @@ from pourparler_service import history, pieces
 from pourparler_service.bounded import Bounded
 from pourparler_service.past import Past, Reading, Replayed, computed_at, not_found
 from pourparler_service.sealing import Sealed, concerned, leaf, unseal
-from pourparler_service.snapshots import Snapshots
+from pourparler_service.snapshots import Beginnings, Snapshots
 from pourparler_service.store import COPIES, Entries, Store
 
 HELD_BYTES = 1 << 28
@@ -48,7 +48,7 @@ class Negotiation:
     through the same `advance`.
     """
 
-    def __init__(self, store: Entries, id_: str, snapshots: Snapshots | None = None) -> None:
+    def __init__(self, store: Entries, id_: str, snapshots: Beginnings | None = None) -> None:
         """The negotiation before its first entry.
 
         With snapshots it is a reader's: it begins at one, so that it does not know all requests,
@@ -104,7 +104,7 @@ class Negotiation:
             # Stored together with the first entries, and never changed.
             self.copied = self._store.last_version(COPIES + self.id) > 0
 
-    def _begin(self, snapshots: Snapshots) -> None:
+    def _begin(self, snapshots: Beginnings) -> None:
         snapshot = history.begun(self._store, snapshots, self.id, _LAST)
         if snapshot is not None:
             self.state, self.version = snapshot.state, snapshot.version

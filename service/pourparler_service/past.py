@@ -14,7 +14,7 @@ from pourparler_service import history
 from pourparler_service.paced import paced
 from pourparler_service.refusal import refuse
 from pourparler_service.sealing import unseal
-from pourparler_service.snapshots import Snapshots
+from pourparler_service.snapshots import Beginnings
 from pourparler_service.store import Entries
 
 
@@ -41,7 +41,7 @@ class Reading(NamedTuple):
 class Past:
     """Reads negotiations at points. Every method blocks on the store and raises Refusal."""
 
-    def __init__(self, store: Entries, snapshots: Snapshots) -> None:
+    def __init__(self, store: Entries, snapshots: Beginnings) -> None:
         """Read from this store, and begin at these snapshots."""
         self._store = store
         self._snapshots = snapshots

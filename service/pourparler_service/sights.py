@@ -31,7 +31,20 @@ class View(NamedTuple):
     version: int = 0
     audience: Audience = Audience()
     """Not for who sees everything: nothing has to be looked up then."""
-    disclosures: int = 0
+
+    def cut(self, upto: int) -> "Cut":
+        """What the entries up to a version are cut to."""
+        return Cut(self.sight, self.audience.disclosures(min(upto, self.version)))
+
+
+class Cut(NamedTuple):
+    """What entries are cut to.
+
+    Where it is equal at two versions, what is seen of an entry is the same at both.
+    """
+
+    sight: Sight
+    disclosures: int
     """How often more was disclosed: then earlier entries are seen that were not."""
 
 
@@ -125,7 +138,7 @@ class Sights:
                     )
             elif sight.whole and self._is_told and not _ends(audience, caller):
                 self._note(id_, caller, commits)
-            return View(sight, audience.version, audience, audience.disclosures)
+            return View(sight, audience.version, audience)
 
     def check_admitted(self, id_: str, caller: str) -> None:
         """Refuse a stranger before anything of a negotiation is looked at.

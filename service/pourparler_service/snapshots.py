@@ -10,7 +10,7 @@ import threading
 import zlib
 from collections.abc import Iterator
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 from google.protobuf.message import DecodeError
 
@@ -50,6 +50,28 @@ class Snapshot(NamedTuple):
     """How many bytes the state has."""
 
 
+class Beginnings(Protocol):
+    """Where long folds begin, and leave where others may."""
+
+    @property
+    def purged(self) -> int:
+        """How often something was purged: what was read before is not to be kept after."""
+
+    def nearest(self, id_: str, upto: int) -> Snapshot | None:
+        """The snapshot of the highest version up to and including `upto`, if there is any."""
+
+    def is_wanted(self, after: int, upto: int) -> bool:
+        """Whether one is worth its room at a version, where the fold began after another."""
+
+    def keep(self, id_: str, snapshot: Snapshot, *, purged: int) -> None:
+        """Keep a snapshot whose entries were read when so many purges had been."""
+
+
+def is_far(after: int, upto: int, fewest: int = FEWEST) -> bool:
+    """Whether a fold from one version to another is long, for a record of that length."""
+    return upto - after >= max(fewest, upto // _PART)
+
+
 class Snapshots:
     """The snapshots of all negotiations. For any thread; blocks on the disk."""
 
@@ -69,8 +91,12 @@ class Snapshots:
         self._lock = threading.Lock()  # guards all below, and that nothing purged is put back
         self._size: int | None = None
         self._failed = False
-        self.purged = 0
+        self._purged = 0
+
+    @property
+    def purged(self) -> int:
         """How often something was purged: what was read before is not to be kept after."""
+        return self._purged
 
     def nearest(self, id_: str, upto: int) -> Snapshot | None:
         """The snapshot of the highest version up to and including `upto`, if there is any."""
@@ -90,7 +116,7 @@ class Snapshots:
 
     def is_wanted(self, after: int, upto: int) -> bool:
         """Whether one is worth its room at a version, where the fold began after another."""
-        return self._shelf is not None and upto - after >= max(self._fewest, upto // _PART)
+        return self._shelf is not None and is_far(after, upto, self._fewest)
 
     def keep(self, id_: str, snapshot: Snapshot, *, purged: int) -> None:
         """Keep a snapshot whose entries were read when so many purges had been."""
@@ -99,7 +125,7 @@ class Snapshots:
         data = snapshot.leaf + b"".join(map(_packed, pieces.written(snapshot.state)))
         with self._lock, self._tolerating():
             data = self._persons.covered(id_, data)
-            if purged != self.purged:
+            if purged != self._purged:
                 return
             if self._size is None:
                 self._shelf.purge_others(_TOPIC)
@@ -116,7 +142,7 @@ class Snapshots:
         For when entries are not any more what they were: call it once that is so in the store.
         """
         with self._lock:
-            self.purged += 1
+            self._purged += 1
             if self._shelf is not None:
                 self._shelf.purge(id_)
 

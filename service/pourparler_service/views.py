@@ -4,6 +4,7 @@ What somebody may see follows from the access that they have now, whatever point
 read: access that was granted opens what came before, and access that was revoked closes it.
 """
 
+import bisect
 from collections.abc import Callable, Collection, Iterable, Mapping
 from typing import NamedTuple, NoReturn
 
@@ -12,7 +13,7 @@ from google.protobuf.timestamp_pb2 import Timestamp
 from pourparler import v1 as pb
 from pourparler.contract import references
 from pourparler.fold import ACCESS, evolve, fold, is_amending
-from pourparler.wire import framed
+from pourparler.wire import first
 from pourparler_service.access import ANONYMOUS
 from pourparler_service.refusal import Refusal, Violation, quoted, refuse
 
@@ -182,8 +183,7 @@ class Audience:
     def __init__(self) -> None:
         """Of a negotiation before its first entry."""
         self.version = 0
-        self.disclosures = 0
-        """How many entries were disclosed by others so far."""
+        self._disclosing: list[int] = []  # the versions that disclose others
         self._kinds: dict[bytes, int] = {}
         self._visibilities: list[pb.Visibility] = []
         self._of: list[int] = []  # the number of each entry's visibility among these
@@ -206,7 +206,7 @@ class Audience:
         elif kind == "entry_disclosed":
             # What is disclosed is the entry as it counts, with the corrections made to it.
             event = facts.entry_disclosed
-            self.disclosures += 1
+            self._disclosing.append(version)
             since = version, self._number(event.disclosed_to)
             for one in (event.target_version, *self._corrected.get(event.target_version, ())):
                 self._disclosed.setdefault(one, []).append(since)
@@ -233,11 +233,18 @@ class Audience:
         of = self._of
 
         def sees(version: int) -> bool:
-            return kinds[of[version - 1]] or any(
-                kinds[kind] for since, kind in disclosed.get(version, ()) if since <= upto
-            )
+            if kinds[of[version - 1]] or version not in disclosed:
+                return kinds[of[version - 1]]
+            return any(kinds[kind] for since, kind in disclosed[version] if since <= upto)
 
         return sees
+
+    def disclosures(self, upto: int) -> int:
+        """How many entries were disclosed by others up to a version.
+
+        Where it is the same at two versions, what was seen at the earlier is seen at the later.
+        """
+        return bisect.bisect_right(self._disclosing, upto)
 
     def shows(self, sight: Sight) -> bool:
         """Whether anything is seen."""
@@ -300,7 +307,7 @@ def withheld(entry: pb.Entry) -> pb.Entry:
 
 def header_alone(data: bytes) -> bytes:
     """The bytes of a Record of which nothing is shown but its header, which still verifies."""
-    return framed(pb.Record.HEADER_FIELD_NUMBER, pb.Record.FromString(data).header)
+    return first(data, pb.Record.HEADER_FIELD_NUMBER)
 
 
 _BASES = frozenset({pb.BASIS_DIRECT, pb.BASIS_ON_RECORD})

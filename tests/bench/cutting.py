@@ -44,17 +44,21 @@ def workloads(means: Means) -> Iterator[Workload]:
                     WHOLE,
                     [Aim(name, WHOLE, at_least=0.5) for name in (ALL_OF_IT, HALF)],
                 )
-            yield Workload(
-                "cut-state",
-                f"state as of the middle of {LENGTHS[0]:,} entries, cut to what somebody sees",
-                "answers a second",
-                {
-                    name: functools.partial(_state, server.address, who, means.seconds)
-                    for name, who in _SEEN_BY.items()
-                },
-                WHOLE,
-                [Aim(name, WHOLE, at_least=0.5) for name in (ALL_OF_IT, HALF)],
-            )
+            for name, title, as_of in (
+                ("cut-state", "state as of the middle of", pb.AsOf(version=LENGTHS[0] // 2)),
+                ("cut-latest", "latest state of", None),
+            ):
+                yield Workload(
+                    name,
+                    f"{title} {LENGTHS[0]:,} entries, cut to what somebody sees",
+                    "answers a second",
+                    {
+                        seen: functools.partial(_state, server.address, as_of, who, means.seconds)
+                        for seen, who in _SEEN_BY.items()
+                    },
+                    WHOLE,
+                    [Aim(seen, WHOLE, at_least=0.5) for seen in (ALL_OF_IT, HALF)],
+                )
 
 
 def _fill(data: Path) -> None:
@@ -89,10 +93,10 @@ def _replayed(address: str, length: int, seen_by: str, seconds: float) -> Taken:
     return run.by_rate(length)
 
 
-def _state(address: str, seen_by: str, seconds: float) -> Taken:
+def _state(address: str, as_of: pb.AsOf | None, seen_by: str, seconds: float) -> Taken:
     asked = pb.GetNegotiationRequest(
         name=f"negotiations/{talks.of_length(LENGTHS[0])}",
-        as_of=pb.AsOf(version=LENGTHS[0] // 2),
+        as_of=as_of,
         as_seen_by=seen_by,
     )
     bodies = itertools.repeat(asked.SerializeToString())

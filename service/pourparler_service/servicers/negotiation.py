@@ -1,7 +1,8 @@
 """NegotiationService: what a negotiation is and was, as messages."""
 
 import asyncio
-from collections.abc import Callable, Mapping
+import functools
+from collections.abc import Callable, Hashable, Mapping
 from concurrent.futures import Executor
 from datetime import UTC, datetime
 from typing import TypeVar
@@ -89,14 +90,10 @@ class NegotiationServicer:
         query.check_enum(request, "view")
         is_basic = _IS_BASIC[request.view]
         id_, view = self._view(request, caller)
-        if request.as_of != pb.AsOf() or not view.sight.whole:
-            reading = self._read(id_, request.as_of, "as_of", view)
-            return _state_bytes(reading, is_basic=is_basic)
-        return self._latest.answer(
-            id_,
-            is_basic,
-            lambda negotiation: _state_bytes(_reading(negotiation), is_basic=is_basic),
-        )
+        answer = functools.partial(_state_bytes, is_basic=is_basic)
+        if request.as_of != _NOW:
+            return answer(self._read(id_, request.as_of, "as_of", view))
+        return self._answered(id_, is_basic, view, answer)
 
     def _list(
         self, request: pb.ListNegotiationsRequest, caller: str
@@ -131,13 +128,9 @@ class NegotiationServicer:
             return response.SerializeToString()
 
         id_, view = self._view(request, caller)
-        if request.as_of != pb.AsOf() or not view.sight.whole:
+        if request.as_of != _NOW:
             return answer(self._read(id_, request.as_of, "as_of", view))
-        return self._latest.answer(
-            id_,
-            on_date,
-            lambda negotiation: answer(_reading(negotiation)),
-        )
+        return self._answered(id_, on_date, view, answer)
 
     def _diff(self, request: pb.DiffNegotiationRequest, caller: str) -> bytes:
         id_, view = self._view(request, caller)
@@ -153,6 +146,14 @@ class NegotiationServicer:
         if after.possibly is not None:
             response.possible_changes.extend(diff(after.state, after.possibly))
         return response.SerializeToString()
+
+    def _answered(
+        self, id_: str, asked: Hashable, view: View, make: Callable[[Reading], bytes]
+    ) -> bytes:
+        """What is made of the latest state as it is seen."""
+        if view.sight.whole:
+            return self._latest.answer(id_, asked, lambda held: make(_reading(held)))
+        return self._cuts.answer(id_, asked, view, make)
 
     def _view(self, request: _Read, caller: str) -> tuple[str, View]:
         """The id of the negotiation that is read, and what the caller is to see of it."""
