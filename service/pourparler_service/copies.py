@@ -23,6 +23,7 @@ from pourparler_service import shape
 from pourparler_service.negotiations import Negotiations
 from pourparler_service.refusal import Refusal, quoted, refuse
 from pourparler_service.sealing import concerned, leaf, topic, unseal
+from pourparler_service.sights import Sights
 from pourparler_service.store import COPIES, Store, Stored
 
 KEYS = 16
@@ -43,21 +44,33 @@ class Sound(NamedTuple):
 class Copies:
     """What is known of the copies in a store. Every method blocks on it and raises Refusal."""
 
-    def __init__(self, store: Store, negotiations: Negotiations) -> None:
-        """Know the copies in this store, held by these."""
+    def __init__(self, store: Store, negotiations: Negotiations, sights: Sights) -> None:
+        """Know the copies in this store, held by these, and who sees what of them."""
         self._store = store
         self._negotiations = negotiations
+        self._sights = sights
 
-    def check(self, file: BinaryIO, keys: Sequence[str]) -> Sound:
-        """Read a bundle to its end; refuse what does not verify, or not as more of what is here."""
+    def check(self, file: BinaryIO, keys: Sequence[str], caller: str) -> Sound:
+        """Read a bundle to its end; refuse what does not verify, or not as more of what is here.
+
+        Of what is here nothing is told to a caller who does not see all of it.
+        """
         origin = _audited(file, _keys(keys)).origin
         file.seek(0)
         bundle = Bundle(file)
         id_, checkpoint = bundle.header.negotiation, bundle.header.checkpoint
         records = list(bundle.records())
         _check_form(id_, records)
+        if self._store.last_version(id_) and not self._sees_all(id_, caller):
+            _exists(id_)
         before = self._before(id_, origin, checkpoint, records)
         return Sound(id_, before, _sealable(id_, records)[before:], checkpoint)
+
+    def _sees_all(self, id_: str, caller: str) -> bool:
+        try:
+            return self._sights.of(id_, caller).sight.whole
+        except Refusal:
+            return False
 
     def _before(self, id_: str, origin: str, checkpoint: str, records: Sequence[bytes]) -> int:
         """The version of the copy that there is, if a sound bundle is of the same log."""
@@ -69,13 +82,8 @@ class Copies:
             root = negotiation.tree.root(both)
         first = kept(self._store, id_)[0] if copied else None
         if first is None or _origin(first.checkpoint) != origin:
-            what = f"a copy from {quoted(_origin(first.checkpoint))}" if first else "of its own"
-            refuse(
-                pb.ERROR_REASON_NEGOTIATION_EXISTS,
-                f"The service has a negotiation '{id_}' already, {what}. A copy has the name of its"
-                " original: take it where that name is free.",
-                negotiation=f"negotiations/{id_}",
-            )
+            origin = f"a copy from {quoted(_origin(first.checkpoint))}" if first else "of its own"
+            _exists(id_, f", {origin}")
         _check_pinned(checkpoint, first)
         frontier = Frontier()
         for data in records[:both]:
@@ -212,6 +220,15 @@ def _check_pinned(checkpoint: str, first: pb.Copy) -> None:
 
 def _origin(signed: str) -> str:
     return parse_checkpoint(parse_note(signed).text).origin
+
+
+def _exists(id_: str, origin: str = "") -> NoReturn:
+    refuse(
+        pb.ERROR_REASON_NEGOTIATION_EXISTS,
+        f"The service has a negotiation '{id_}' already{origin}. A copy has the name of its"
+        " original: take it where that name is free.",
+        negotiation=f"negotiations/{id_}",
+    )
 
 
 def _invalid(text: str, finding: str = "") -> NoReturn:

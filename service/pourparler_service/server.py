@@ -126,7 +126,7 @@ class Rooms:
             self.latest = Latest(store, self.negotiations)
             self.sights = Sights(store, settings.access, admits=self.catalogue.admits)
             self.cuts = Cuts(store, self.negotiations, self.sights)
-            self.copies = Copies(store, self.negotiations)
+            self.copies = Copies(store, self.negotiations, self.sights)
             self.log = Log(store, self.negotiations, self.signer)
             self.witnesses = _witnesses(settings, store, self.log)
             if self.witnesses is not None:

@@ -323,13 +323,12 @@ class Writer:
     def _copy(self, copying: Copying, records: list[Stored]) -> None:
         """Add the entries of a copy to the records, and beside them that it is one."""
         id_ = copying.negotiation
-        version = self._last_version(id_, records)
-        if version != copying.after:
+        if self._last_version(id_, records) != copying.after:
+            # To which version is not for everybody to know: who tries again is told what they may.
             refuse(
                 pb.ERROR_REASON_VERSION_MISMATCH,
-                f"The negotiation came to version {version} in the meantime. Try again.",
+                "In the meantime there is more of the negotiation. Try again.",
                 expected_version=str(copying.after),
-                version=str(version),
             )
         kept = pb.Copy(
             checkpoint=copying.checkpoint,

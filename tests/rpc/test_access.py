@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from pourparler import (
+    AlreadyExists,
     Client,
     NotAllowed,
     NotFound,
@@ -28,7 +29,10 @@ from pourparler_service.server import running
 from pourparler_service.settings import Settings, Tls
 from pourparler_service.store import IN_MEMORY
 from pourparler_service.views import Policy
+from tests.bundled import bundle, sealed
 from tests.certified import Authority
+from tests.given import history, joined, opened
+from tests.given import said as stated
 from tests.issued import AUDIENCE, ISSUER, Address, Key
 from tests.signing import KEY as SIGNING
 
@@ -159,6 +163,28 @@ def test_a_cut_record_verifies_and_says_that_it_is_one(
     assert CONFIDED.encode() not in file.read_bytes()
     assert offline.verdict is Verdict.PARTIAL
     assert audit.verdict is Verdict.PARTIAL
+
+
+def test_of_who_has_a_copy_nothing_is_told_but_that_its_name_is_taken(client: Make) -> None:
+    key = SIGNING
+
+    def bundled(version: int) -> io.BytesIO:
+        drafts = (opened(), joined("acme"), stated("one", "acme"), stated("two", "acme"))
+        records = sealed(history(*drafts[:version]), "brought")
+        return io.BytesIO(bundle(records, negotiation="brought"))
+
+    with client("kim") as kim, client("eve") as eve:
+        assert kim.copy(bundled(3), keys=[key.verifier_key]).version == 3
+        told = []
+        for version in (2, 3, 4):
+            with pytest.raises(AlreadyExists) as taken:
+                eve.copy(bundled(version), keys=[key.verifier_key])
+            told.append(f"{taken.value} {taken.value.metadata}")
+        assert len(set(told)) == 1
+        assert key.name not in told[0]
+        assert kim.copy(bundled(4), keys=[key.verifier_key]).version == 4
+        with pytest.raises(NotFound):
+            eve.get("brought")
 
 
 def test_a_watch_ends_when_access_does(client: Make, name: str) -> None:

@@ -59,7 +59,9 @@ class CopyServicer:
             file = cast("BinaryIO", opened)
             keys = await self._received(requests, file, call)
             file.seek(0)
-            sound = await loop.run_in_executor(self._threads, self._copies.check, file, keys)
+            sound = await loop.run_in_executor(
+                self._threads, self._copies.check, file, keys, call.caller
+            )
             if sound.new:
                 copying = Copying(
                     negotiation=sound.negotiation,
