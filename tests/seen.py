@@ -1,10 +1,10 @@
 """A record in memory and all that can be read of it, by whoever is told to call."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, TypeVar
 
 from google.protobuf.message import Message
 
@@ -29,6 +29,8 @@ from pourparler_service.tokens import Tokens
 from pourparler_service.views import EVERYONE, Policy
 
 SIGNER = Signer([make_key("example.org/record")])
+
+_Made = TypeVar("_Made")
 
 Answer = Sequence[Message] | tuple[Violation, ...]
 """The messages of an answer, or what is wrong."""
@@ -80,10 +82,15 @@ class Readers:
         self.cuts = cuts
         self.sights = sights
         self.store = store
+        self.commits = commits
+
+    def receive(self, caller: str, request: pb.ReplayRequest) -> AsyncIterator[bytes]:
+        """What a caller is sent of a replay, to be taken at any pace; see `run`."""
+        return self.audits.Replay(request, Call(caller, None))
 
     def ask(self, caller: str, request: Message) -> Answer:
         """What a caller is answered, as messages; of a follow, up to where it has caught up."""
-        return _RUNNER(self._answer(caller, request))
+        return run(self._answer(caller, request))
 
     async def _answer(self, caller: str, request: Message) -> Answer:
         call = Call(caller, None)
@@ -125,7 +132,11 @@ async def _received(answers: Any, *, follow: bool) -> list[Message]:
 
 
 _LOOP = asyncio.new_event_loop()
-_RUNNER = _LOOP.run_until_complete
+
+
+def run(made: Awaitable[_Made]) -> _Made:
+    """What comes of this on the loop that the readers are on."""
+    return _LOOP.run_until_complete(made)
 
 
 @contextmanager
@@ -138,7 +149,7 @@ def readers(records: Sequence[Stored], policy: Policy | None = None) -> Iterator
     store = open_store(None, {})
     store.append(records)
     with ThreadPoolExecutor(1) as threads:
-        yield _RUNNER(made(store, threads))
+        yield run(made(store, threads))
     store.close()
 
 

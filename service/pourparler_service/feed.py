@@ -17,6 +17,7 @@ from pourparler_service.sealing import unseal
 from pourparler_service.sights import CutStore, Sights, View
 from pourparler_service.store import Entries, Store
 from pourparler_service.tokens import Tokens
+from pourparler_service.views import Sight
 
 _MOST_LOOKED_AT = 4_096
 _KEPT_PAGES = 64
@@ -55,6 +56,8 @@ class Page(NamedTuple):
     """Whether there was nothing more to read."""
     limited: bool = False
     """Whether there was, but not within the limit."""
+    sight: Sight | None = None
+    """As whose it was cut, if it is of one negotiation and of a caller whose access counts."""
 
 
 class Feed:
@@ -102,10 +105,24 @@ class Feed:
 
     def page(self, asked: Asked, after: int, most: int | None) -> Page:
         """The next entries that meet the filters, as many as a page has and at most so many."""
-        if asked.caller:
-            view = self._view(asked, asked.id) if asked.id else None
-            if view is None or not view.sight.whole:
-                return self._cut(asked, view, after, most)
+        if not asked.caller:
+            return self._whole(asked, after, most)
+        view = self._view(asked, asked.id) if asked.id else None
+        if view is None:
+            return self._cut(asked, None, after, most)
+        # What was recorded since that look is for the next one: access may have ended before it.
+        known = asked._replace(upto=min(asked.upto, view.version))
+        read = self._whole(known, after, most) if view.sight.whole else None
+        return (read or self._cut(known, view, after, most))._replace(sight=view.sight)
+
+    def renewed(self, asked: Asked, page: Page, after: int, most: int | None) -> Page:
+        """A page that was read a while ago as it is now: its caller may see less than then."""
+        if asked.id and self._view(asked, asked.id).sight == page.sight:
+            return page
+        return self.page(asked, after, most)
+
+    def _whole(self, asked: Asked, after: int, most: int | None) -> Page:
+        """As `page`, for who sees everything."""
         batch: list[bytes] = []
         entries = size = looked_at = 0
         plain = not _is_filtered(asked.request)
@@ -148,16 +165,17 @@ class Feed:
         batch: list[bytes] = []
         entries = size = looked_at = 0
         plain = not _is_filtered(asked.request)
-        seeing = _Seeing(self._store, self._sights, asked, view)
         while True:
-            upto = asked.upto if view is None else min(asked.upto, view.version)
             rows, last = self._store.rows(
                 asked.id,
                 after=after,
-                upto=upto,
+                upto=asked.upto,
                 limit=replay.BATCH_ENTRIES,
                 size=replay.BATCH_BYTES,
             )
+            # Over all, it is looked at who sees what when they are read, so that no access has
+            # ended before any of them was recorded.
+            seeing = _Seeing(self._store, self._sights, asked, view)
             for place, id_, data in rows:
                 shown = seeing.shown(place, id_, data)
                 if shown is not None and (
@@ -244,10 +262,6 @@ class _Seeing:
         if view is None or view.sight.whole:
             return None if view is None else data
         version = place if self._asked.id else _version(data)
-        if version > view.version:
-            self._views.pop(id_)
-            self._seen.pop(id_, None)
-            return self.shown(place, id_, data)
         seen = self._seen.get(id_)
         if seen is None:
             seen = self._seen[id_] = view.audience.seen(view.sight, view.version)
@@ -478,7 +492,7 @@ class Followed:
         self._looking.discard(after)
         if after not in self._waiting or page.cancelled():
             return
-        if page.exception() or page.result()[2:] != (after, True, False):
+        if page.exception() or page.result()[2:5] != (after, True, False):
             _hand(page, tuple(self._waiting.pop(after)))
         elif commits != self._commits:
             self._look(after)

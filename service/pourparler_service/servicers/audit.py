@@ -2,6 +2,7 @@
 
 import asyncio
 import functools
+import time
 from collections.abc import AsyncIterator, Callable
 from concurrent.futures import Executor
 from typing import Any, NamedTuple, TypeVar
@@ -14,6 +15,7 @@ from pourparler_service.guard import Call
 from pourparler_service.limits import Limit
 from pourparler_service.log import Log
 from pourparler_service.refusal import Refusal, refuse
+from pourparler_service.sights import View
 from pourparler_service.witnesses import Witnesses
 
 _Answer = TypeVar("_Answer")
@@ -22,6 +24,7 @@ WHOLE_REPLAYS = 64
 """How many replays may be under way that hold the whole record of a negotiation."""
 
 _GIVING_WAY_SECONDS = 0.005
+_LOOK_SECONDS = 1.0  # Access may have an end, and other processes revoke it.
 
 
 class Following(NamedTuple):
@@ -75,14 +78,20 @@ class AuditServicer:
             asyncio.get_running_loop().run_in_executor, self._following.threads
         )
         asked = await apart(feed.begin, request, call.caller)
-        most, count = request.limit or None, 0
-        number = self._following.commits.number
-        reading = apart(feed.page, asked, asked.after, most)
+        after, most, count = asked.after, request.limit or None, 0
+        number, looked = self._following.commits.number, self._look()
+        reading = apart(feed.page, asked, after, most)
         try:
-            while not (page := await reading).last:
-                count += page.entries
+            while True:
+                page = await reading
+                if asked.caller and looked.is_past():
+                    page = await apart(feed.renewed, asked, page, after, most)
+                if page.last:
+                    break
+                count, after = count + page.entries, page.after
                 most = request.limit - count if request.limit else None
-                reading = apart(feed.page, asked, page.after, most)
+                looked = self._look()
+                reading = apart(feed.page, asked, after, most)
                 if page.message:
                     yield page.message
                 number = await self._give_way(number)
@@ -121,6 +130,9 @@ class AuditServicer:
                 behind = more is None  # that all was sent is said again, in case nobody rang
                 page = more or await followed.page(after, anew=True)
 
+    def _look(self) -> "_Look":
+        return _Look(self._following.commits)
+
     async def _give_way(self, number: int) -> int:
         """Wait a little between two pages, if there was a commit since this number of them.
 
@@ -133,12 +145,24 @@ class AuditServicer:
 
     async def _selected(self, request: pb.ReplayRequest, call: Call) -> AsyncIterator[bytes]:
         """Send those entries of the whole record that are asked for."""
+        apart = functools.partial(asyncio.get_running_loop().run_in_executor, self._threads)
         with self._whole.place(call.name):
-            selection, computed_at = await asyncio.get_running_loop().run_in_executor(
-                self._threads, self._selection, request, call.caller
-            )
+            looked = self._look()
+            view, selection, computed_at = await apart(self._selection, request, call.caller)
             for message in replay.messages(selection, computed_at):
+                if looked.is_past():
+                    looked = self._look()
+                    await apart(self._check_sees, request, call.caller, view)
                 yield message
+
+    def _check_sees(self, request: pb.ReplayRequest, caller: str, view: View) -> None:
+        """Refuse a caller who does not see any more what was read as they saw it."""
+        id_ = shape.check_name(request.name, "name")
+        if self._cuts.sights.of(id_, caller, request.as_seen_by).sight != view.sight:
+            refuse(
+                pb.ERROR_REASON_ROLE_NOT_SUFFICIENT,
+                "What you may see has changed since this was read. Ask for it again.",
+            )
 
     async def GetCheckpoint(
         self, request: pb.GetCheckpointRequest, call: Call
@@ -175,13 +199,15 @@ class AuditServicer:
 
         def proved() -> _Answer:
             self._cuts.sights.of(id_, call.caller)
-            return prove(id_, *asked)
+            answer = prove(id_, *asked)
+            self._cuts.sights.of(id_, call.caller)  # Access may have ended before the last entry.
+            return answer
 
         return await asyncio.get_running_loop().run_in_executor(self._threads, proved)
 
     def _selection(
         self, request: pb.ReplayRequest, caller: str
-    ) -> tuple[replay.Selection, pb.ComputedAt]:
+    ) -> tuple[View, replay.Selection, pb.ComputedAt]:
         id_ = shape.check_name(request.name, "name")
         replay.check(request)
         view = self._cuts.sights.of(id_, caller, request.as_seen_by)
@@ -189,4 +215,18 @@ class AuditServicer:
             replayed, computed_at = self._cuts.replay(id_, request.as_of, view)
         except Refusal as refusal:
             raise refusal.under("as_of") if refusal.field else refusal from None
-        return replay.select(replayed, request), computed_at
+        self._check_sees(request, caller, view)
+        return view, replay.select(replayed, request), computed_at
+
+
+class _Look:
+    """When it was looked at what a caller sees. Belongs to the event loop's thread."""
+
+    def __init__(self, commits: Commits) -> None:
+        self._commits = commits
+        self._number = commits.number
+        self._until = time.monotonic() + _LOOK_SECONDS
+
+    def is_past(self) -> bool:
+        """Whether they may see less by now: something was recorded, or it was a while ago."""
+        return self._number != self._commits.number or time.monotonic() > self._until

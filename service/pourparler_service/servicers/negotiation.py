@@ -89,11 +89,14 @@ class NegotiationServicer:
     def _state(self, request: pb.GetNegotiationRequest, caller: str) -> bytes:
         query.check_enum(request, "view")
         is_basic = _IS_BASIC[request.view]
-        id_, view = self._view(request, caller)
         answer = functools.partial(_state_bytes, is_basic=is_basic)
-        if request.as_of != _NOW:
-            return answer(self._read(id_, request.as_of, "as_of", view))
-        return self._answered(id_, is_basic, view, answer)
+
+        def read(id_: str, view: View) -> bytes:
+            if request.as_of != _NOW:
+                return answer(self._read(id_, request.as_of, "as_of", view))
+            return self._answered(id_, is_basic, view, answer)
+
+        return self._seen(request, caller, read)
 
     def _list(
         self, request: pb.ListNegotiationsRequest, caller: str
@@ -103,9 +106,13 @@ class NegotiationServicer:
         if policy.audits(caller):
             return self._catalogue.page(request)
 
+        def read(id_: str, view: View) -> pb.Negotiation:
+            return self._cuts.read(id_, _NOW, view).state
+
         def seen(id_: str) -> pb.Negotiation | None:
+            named = pb.GetNegotiationRequest(name=f"negotiations/{id_}")
             try:
-                return self._cuts.read(id_, _NOW, self._cuts.sights.of(id_, caller)).state
+                return self._seen(named, caller, read)
             except Refusal:
                 return None
 
@@ -127,16 +134,21 @@ class NegotiationServicer:
             )
             return response.SerializeToString()
 
-        id_, view = self._view(request, caller)
-        if request.as_of != _NOW:
-            return answer(self._read(id_, request.as_of, "as_of", view))
-        return self._answered(id_, on_date, view, answer)
+        def read(id_: str, view: View) -> bytes:
+            if request.as_of != _NOW:
+                return answer(self._read(id_, request.as_of, "as_of", view))
+            return self._answered(id_, on_date, view, answer)
+
+        return self._seen(request, caller, read)
 
     def _diff(self, request: pb.DiffNegotiationRequest, caller: str) -> bytes:
-        id_, view = self._view(request, caller)
         begin = getattr(request, "from") if request.HasField("from") else pb.AsOf(version=0)
-        before = self._read(id_, begin, "from", view)
-        after = self._read(id_, request.to, "to", view)
+
+        def read(id_: str, view: View) -> tuple[Reading, Reading]:
+            before = self._read(id_, begin, "from", view)
+            return before, self._read(id_, request.to, "to", view)
+
+        before, after = self._seen(request, caller, read)
         response = pb.DiffNegotiationResponse(
             changes=diff(before.state, after.state),
             reversals=reversals(after.state, before.state),
@@ -155,10 +167,19 @@ class NegotiationServicer:
             return self._latest.answer(id_, asked, lambda held: make(_reading(held)))
         return self._cuts.answer(id_, asked, view, make)
 
-    def _view(self, request: _Read, caller: str) -> tuple[str, View]:
-        """The id of the negotiation that is read, and what the caller is to see of it."""
+    def _seen(self, request: _Read, caller: str, read: Callable[[str, View], _Answer]) -> _Answer:
+        """What is read of a negotiation, by its id, as the caller sees it.
+
+        Read anew if they see more or less by then: what was recorded in between is not theirs.
+        """
         id_ = shape.check_name(request.name, "name")
-        return id_, self._cuts.sights.of(id_, caller, request.as_seen_by)
+        look = functools.partial(self._cuts.sights.of, id_, caller, request.as_seen_by)
+        view = look()
+        while True:
+            answer, before = read(id_, view), view
+            view = look()
+            if view.sight == before.sight:
+                return answer
 
     def _read(self, id_: str, as_of: pb.AsOf, field: str, view: View) -> Reading:
         query.check_as_of(as_of, field)
