@@ -1,10 +1,8 @@
-"""What is asked on the command line: points in time, ids, the service to ask."""
+"""What is asked on the command line: points in time, how it is shown, the service to ask."""
 
-import os
 import re
 from collections.abc import Callable
 from datetime import datetime
-from pathlib import Path
 from typing import Any, TypeVar
 
 import click
@@ -12,11 +10,12 @@ from google.protobuf.timestamp_pb2 import Timestamp
 
 from pourparler import Client
 from pourparler import v1 as pb
+from pourparler.cli import connecting
+from pourparler.cli.completing import Part
 
 _Command = TypeVar("_Command", bound=Callable[..., Any])
 
 _HIGHEST = (1 << 64) - 1
-_WORD = re.compile(r"[!-~]+", re.ASCII)
 
 
 _TIME = re.compile(
@@ -90,6 +89,7 @@ def point_options(command: _Command) -> _Command:
 
 seen_option = click.option(
     "--as-seen-by",
+    type=Part("participants"),
     metavar="ID",
     default="",
     help="As the one who acts for this participant would have it.",
@@ -115,33 +115,8 @@ json_option = click.option(
 def client() -> Client:
     """A client of the service that the command line names, closed when the command ends."""
     context = click.get_current_context()
-    options = context.find_root().params
     try:
-        made = Client(
-            options["server"],
-            timeout=options["timeout"],
-            root_certificates=options["root_certificates"],
-            certificate=options["certificate"],
-            key=options["certificate_key"],
-            token=_token(options["token_file"]),
-        )
+        made = connecting.client_of(context.find_root())
     except (OSError, ValueError) as error:
         raise click.ClickException(f"The service cannot be asked so: {error}") from error
     return context.with_resource(made)
-
-
-def _token(file: str | None) -> str | Callable[[], str] | None:
-    """The token that says who asks. It is not given as an option: others could see it there."""
-    if file is None:
-        return os.environ.get("POURPARLER_TOKEN") or None
-
-    def read() -> str:
-        try:
-            token = Path(file).read_text(encoding="ascii").strip()
-        except (OSError, ValueError) as error:
-            raise click.ClickException(f"The token cannot be read: {error}") from error
-        if not _WORD.fullmatch(token):
-            raise click.ClickException(f"The file {file} has no token, or more than that.")
-        return token
-
-    return read

@@ -9,6 +9,7 @@ from google.protobuf import json_format
 
 from pourparler import build
 from pourparler import v1 as pb
+from pourparler.cli.completing import Part, Word
 from pourparler.cli.safe import harmless
 from pourparler.values import money, source
 
@@ -25,23 +26,51 @@ _OPTIONS = (
     click.option("--position", metavar="TEXT", help="A party wants or refuses something."),
     click.option("--question", metavar="TEXT", help="A point is open."),
     click.option("--proposal", metavar="TEXT", help="An offer is made."),
-    click.option("--answer", metavar="ANSWER", help="An offer is answered: accept, reject ..."),
+    click.option(
+        "--answer",
+        type=Word("Answer"),
+        metavar="ANSWER",
+        help="An offer is answered: accept, reject ...",
+    ),
     click.option("--topic", metavar="TITLE", help="A matter is put on the table."),
     click.option("--participant", metavar="NAME", help="Someone enters; needs --id."),
     click.option("--id", metavar="ID", help="The id of what is new; else one is made."),
     click.option(
-        "--by", metavar="ID", multiple=True, help="Who says, holds, offers or answers it."
+        "--by",
+        type=Part("participants"),
+        metavar="ID",
+        multiple=True,
+        help="Who says, holds, offers or answers it.",
     ),
-    click.option("--to", metavar="ID", multiple=True, help="To whom."),
-    click.option("--about", metavar="ID", multiple=True, help="On which topic."),
+    click.option("--to", type=Part("participants"), metavar="ID", multiple=True, help="To whom."),
     click.option(
-        "--attributed-to", metavar="ID", multiple=True, help="Who is said to have said it."
+        "--about", type=Part("topics"), metavar="ID", multiple=True, help="On which topic."
     ),
     click.option(
-        "--act", metavar="ACT", help="Of a statement: assert, announce, warn, concede ..."
+        "--attributed-to",
+        type=Part("participants"),
+        metavar="ID",
+        multiple=True,
+        help="Who is said to have said it.",
     ),
-    click.option("--in-reply-to", metavar="ID", help="Of a statement or answer: what it answers."),
-    click.option("--stance", metavar="STANCE", help="Of a position: wants, opposes, red_line ..."),
+    click.option(
+        "--act",
+        type=Word("StatementAct"),
+        metavar="ACT",
+        help="Of a statement: assert, announce, warn, concede ...",
+    ),
+    click.option(
+        "--in-reply-to",
+        type=Part("proposals", "statements"),
+        metavar="ID",
+        help="Of a statement or answer: what it answers.",
+    ),
+    click.option(
+        "--stance",
+        type=Word("Stance"),
+        metavar="STANCE",
+        help="Of a position: wants, opposes, red_line ...",
+    ),
     click.option(
         "--money",
         type=(str, str, str),
@@ -50,23 +79,46 @@ _OPTIONS = (
         help="Of a position or proposal: a sum it speaks of, such as rent 9500 EUR.",
     ),
     click.option(
-        "--binding", metavar="BINDING", help="Of a proposal: indicative, conditional, binding."
+        "--binding",
+        type=Word("ProposalBinding"),
+        metavar="BINDING",
+        help="Of a proposal: indicative, conditional, binding.",
     ),
     click.option(
         "--condition", metavar="TEXT", multiple=True, help="Of a proposal or answer: if what."
     ),
     click.option("--expires", metavar="EDTF", help="Of a proposal: until when it stands."),
-    click.option("--counters", metavar="ID", help="Of a proposal: the one it counters."),
     click.option(
-        "--supersedes", metavar="ID", help="Of a position or proposal: the one it replaces."
+        "--counters",
+        type=Part("proposals"),
+        metavar="ID",
+        help="Of a proposal: the one it counters.",
+    ),
+    click.option(
+        "--supersedes",
+        type=Part("proposals", "positions"),
+        metavar="ID",
+        help="Of a position or proposal: the one it replaces.",
     ),
     click.option("--reason", metavar="TEXT", help="Of an answer: why."),
-    click.option("--role", metavar="ROLE", help="Of a participant: party, mediator, observer ..."),
     click.option(
-        "--kind", metavar="KIND", help="Of a participant: organization, person, group ..."
+        "--role",
+        type=Word("ParticipantRole"),
+        metavar="ROLE",
+        help="Of a participant: party, mediator, observer ...",
     ),
     click.option(
-        "--represents", metavar="ID", multiple=True, help="Of a participant: for whom it speaks."
+        "--kind",
+        type=Word("ParticipantKind"),
+        metavar="KIND",
+        help="Of a participant: organization, person, group ...",
+    ),
+    click.option(
+        "--represents",
+        type=Part("participants"),
+        metavar="ID",
+        multiple=True,
+        help="Of a participant: for whom it speaks.",
     ),
     click.option(
         "--count", type=click.IntRange(min=1), help="Of a participant: how many a cohort has."
@@ -86,9 +138,12 @@ _OPTIONS = (
         "--speaker", "speaker_described", metavar="TEXT", help="A speaker without a name."
     ),
     click.option("--author", metavar="TEXT", help="Who inferred it, with the basis analysis."),
-    click.option("--session", metavar="ID", help="The session in which it happened."),
+    click.option(
+        "--session", type=Part("sessions"), metavar="ID", help="The session in which it happened."
+    ),
     click.option(
         "--seen-by",
+        type=Part("participants"),
         metavar="WHO",
         multiple=True,
         help="public, parties, recorder, or the ids of participants.",

@@ -8,7 +8,7 @@ from pathlib import Path
 import click
 
 from pourparler.calls import TARGET
-from pourparler.cli import demonstrating, failing
+from pourparler.cli import completing, demonstrating, failing
 from pourparler.cli.commands import keeping, proving, reading, writing
 from pourparler.errors import PourparlerError
 
@@ -27,6 +27,7 @@ _BROKEN_PIPE = 141
 )
 @click.option(
     "--root-certificates",
+    type=click.Path(),
     metavar="FILE",
     envvar="POURPARLER_ROOT_CERTIFICATES",
     help="The authorities to trust with its certificate; with this or the next, by TLS."
@@ -34,18 +35,21 @@ _BROKEN_PIPE = 141
 )
 @click.option(
     "--certificate",
+    type=click.Path(),
     metavar="FILE",
     envvar="POURPARLER_CERTIFICATE",
     help="Your own certificate.  [env: POURPARLER_CERTIFICATE]",
 )
 @click.option(
     "--certificate-key",
+    type=click.Path(),
     metavar="FILE",
     envvar="POURPARLER_CERTIFICATE_KEY",
     help="Its key.  [env: POURPARLER_CERTIFICATE_KEY]",
 )
 @click.option(
     "--token-file",
+    type=click.Path(),
     metavar="FILE",
     envvar="POURPARLER_TOKEN_FILE",
     help="A file with a token that says who you are, or POURPARLER_TOKEN has the token itself."
@@ -76,6 +80,8 @@ def run(arguments: Sequence[str]) -> int:
         if hasattr(stream, "reconfigure"):
             # A terminal that cannot show a character must not end the command.
             stream.reconfigure(errors="backslashreplace")
+    if completing.VARIABLE in os.environ:
+        return completing.answer(pourparler)
     try:
         # Not by its main(), which leaves with 1 when a reader has seen enough.
         with pourparler.make_context("pourparler", list(arguments)) as context:
@@ -139,5 +145,6 @@ for _command in (
     keeping.erase,
     keeping.rotate_master_key,
     keeping.keygen,
+    keeping.completion,
 ):
     pourparler.add_command(_command)

@@ -7,6 +7,7 @@ import click
 from pourparler.checkpoint import VerifierKey
 from pourparler.cli import asking, auditing, demonstrating, erasing, witnessing
 from pourparler.cli import keygen as keys
+from pourparler.cli.completing import SHELLS, Negotiation, Part, script
 from pourparler.cli.page import print_message, standard_page
 from pourparler.cli.safe import harmless
 
@@ -98,8 +99,8 @@ def witness(key: Path, logs: tuple[VerifierKey, ...], data: Path, address: str |
 
 
 @click.command()
-@click.argument("negotiation")
-@click.argument("participant")
+@click.argument("negotiation", type=Negotiation())
+@click.argument("participant", type=Part("participants"))
 @click.option(
     "--legal-basis", metavar="TEXT", required=True, help="Under what law. It stays on the record."
 )
@@ -185,3 +186,18 @@ def keygen(name: str, output: Path, *, witness: bool) -> None:
     name joins the older one. Give the verifier key to all who check the record.
     """
     print(keys.keygen(name, output, witness=witness))
+
+
+@click.command()
+@click.argument("shell", type=click.Choice(SHELLS))
+def completion(shell: str) -> None:
+    r"""Print a script by which a shell completes this command.
+
+    It completes commands, options, files, and the ids of what the service has: none, if it is away.
+
+    \b
+      bash: eval "$(pourparler completion bash)"             in ~/.bashrc
+      zsh:  eval "$(pourparler completion zsh)"              in ~/.zshrc, after compinit
+      fish: pourparler completion fish > ~/.config/fish/completions/pourparler.fish
+    """
+    print(script(click.get_current_context().find_root().command, shell), end="")

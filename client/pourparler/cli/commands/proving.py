@@ -14,6 +14,7 @@ from pourparler.cli import asking, auditing, bundling, converting
 from pourparler.cli import history as history_page
 from pourparler.cli import publishing as reports
 from pourparler.cli import state as state_page
+from pourparler.cli.completing import Negotiation
 from pourparler.cli.page import print_message, standard_page
 from pourparler.cli.wording import Names
 from pourparler.formats.known import WRITERS
@@ -21,7 +22,7 @@ from pourparler.selection import Selection
 
 
 @click.command()
-@click.argument("negotiation")
+@click.argument("negotiation", type=Negotiation())
 @auditing.options
 @asking.json_option
 def audit(
@@ -49,7 +50,7 @@ def audit(
 
 
 @click.command()
-@click.argument("negotiation")
+@click.argument("negotiation", type=Negotiation())
 @bundling.output_option
 @click.option(
     "--only",
@@ -138,7 +139,9 @@ def withhold(file: BinaryIO, output: Path, only: Selection, *, as_json: bool) ->
 
 @click.command()
 @click.argument("file", type=click.File("rb", lazy=True))
-@click.option("--negotiation", metavar="NAME", default="", help="Of which it has to be.")
+@click.option(
+    "--negotiation", type=Negotiation(), metavar="NAME", default="", help="Of which it has to be."
+)
 @click.option(
     "--show", "showing", is_flag=True, help="Show the entries, if what is here is proven."
 )
@@ -194,7 +197,7 @@ def verify(
 
 
 @click.command()
-@click.argument("negotiation", required=False)
+@click.argument("negotiation", type=Negotiation(), required=False)
 @click.option(
     "--bundle",
     "file",

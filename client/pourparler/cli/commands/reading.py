@@ -12,6 +12,7 @@ from pourparler.cli import diff as diff_page
 from pourparler.cli import history as history_page
 from pourparler.cli import standing as standing_page
 from pourparler.cli import state as state_page
+from pourparler.cli.completing import Negotiation, Part
 from pourparler.cli.page import Column, Page, Table, print_message, standard_page
 from pourparler.cli.safe import harmless
 from pourparler.cli.wording import Names
@@ -25,7 +26,7 @@ EVERYWHERE = "-"
 
 
 @click.command()
-@click.argument("negotiation")
+@click.argument("negotiation", type=Negotiation())
 @asking.point_options
 @click.option(
     "--only",
@@ -78,7 +79,7 @@ def _at(page: Page, asked: pb.AsOf, at: pb.ComputedAt) -> None:
 
 
 @click.command()
-@click.argument("negotiation")
+@click.argument("negotiation", type=Negotiation())
 @asking.point_options
 @click.option("--on", "on_date", metavar="EDTF", help="Reckon dues and ages against this date.")
 @asking.seen_option
@@ -110,7 +111,7 @@ def standing(
 
 
 @click.command()
-@click.argument("negotiation")
+@click.argument("negotiation", type=Negotiation())
 @asking.point_options
 @click.option("--after", type=click.IntRange(min=0), default=0, help="Only after this version.")
 @click.option(
@@ -122,9 +123,21 @@ def standing(
     help="Only this entry type, such as statement_recorded.",
 )
 @click.option(
-    "--participant", "participants", metavar="ID", multiple=True, help="Only naming them."
+    "--participant",
+    "participants",
+    type=Part("participants"),
+    metavar="ID",
+    multiple=True,
+    help="Only naming them.",
 )
-@click.option("--topic", "topics", metavar="ID", multiple=True, help="Only on this topic.")
+@click.option(
+    "--topic",
+    "topics",
+    type=Part("topics"),
+    metavar="ID",
+    multiple=True,
+    help="Only on this topic.",
+)
 @click.option(
     "--basis",
     "bases",
@@ -174,8 +187,8 @@ def history(
 
 
 @click.command()
-@click.argument("negotiation")
-@click.argument("part", default="")
+@click.argument("negotiation", type=Negotiation())
+@click.argument("part", type=Part(*blame_page.KINDS, paths=True), default="")
 @asking.point_options
 @asking.seen_option
 @asking.full_option
@@ -224,7 +237,7 @@ def blame(
 
 
 @click.command()
-@click.argument("negotiation", default=EVERYWHERE)
+@click.argument("negotiation", type=Negotiation(), default=EVERYWHERE)
 @click.option("--after", type=click.IntRange(min=0), default=0, help="Only after this version.")
 @click.option("--cursor", metavar="CURSOR", default="", help="Go on where an earlier watch ended.")
 @click.option(
@@ -236,7 +249,12 @@ def blame(
     help="Only this entry type, such as statement_recorded.",
 )
 @click.option(
-    "--participant", "participants", metavar="ID", multiple=True, help="Only naming them."
+    "--participant",
+    "participants",
+    type=Part("participants"),
+    metavar="ID",
+    multiple=True,
+    help="Only naming them.",
 )
 @click.option(
     "--basis",
@@ -272,7 +290,7 @@ def watch(
 
 
 @click.command()
-@click.argument("negotiation")
+@click.argument("negotiation", type=Negotiation())
 @click.argument("from_", metavar="[FROM", type=asking.Point(), required=False)
 @click.argument("to", metavar="[TO]]", type=asking.Point(), required=False)
 @click.option("--occurred-from", metavar="EDTF", default="", help="From what had happened by then.")

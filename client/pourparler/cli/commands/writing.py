@@ -10,6 +10,7 @@ from pourparler.checkpoint import VerifierKey
 from pourparler.cli import asking, auditing, bundling, converting, drafting, wording
 from pourparler.cli import history as history_page
 from pourparler.cli import importing as imports
+from pourparler.cli.completing import Negotiation
 from pourparler.cli.page import print_message, standard_page
 from pourparler.cli.reporting import Reporter
 from pourparler.cli.safe import harmless
@@ -45,7 +46,7 @@ def open_(
 
 
 @click.command()
-@click.argument("negotiation")
+@click.argument("negotiation", type=Negotiation())
 @click.argument("file", type=click.File("rb"), required=False)
 @drafting.options
 @click.option("--request-id", metavar="ID", help="Your own id, so that repeating doubles nothing.")
@@ -88,7 +89,13 @@ def record(
 
 @click.command("import")
 @click.argument("file", type=click.File("rb"))
-@click.option("--negotiation", metavar="NAME", default="", help="Of the lines that name none.")
+@click.option(
+    "--negotiation",
+    type=Negotiation(),
+    metavar="NAME",
+    default="",
+    help="Of the lines that name none.",
+)
 @click.option(
     "--key",
     "keys",
