@@ -382,6 +382,7 @@ def list_request(
     opened_from: datetime | None,
     opened_before: datetime | None,
     page_size: int,
+    as_seen_by: Ref,
 ) -> pb.ListNegotiationsRequest:
     """The request for the first page of a list."""
     return pb.ListNegotiationsRequest(
@@ -392,6 +393,7 @@ def list_request(
         title_contains=title_contains,
         opened_from=None if opened_from is None else instant(opened_from),
         opened_before=None if opened_before is None else instant(opened_before),
+        as_seen_by=ref(as_seen_by),
     )
 
 

@@ -320,6 +320,7 @@ class Client:
         opened_from: datetime | None = None,
         opened_before: datetime | None = None,
         page_size: int = 0,
+        as_seen_by: Ref = "",
     ) -> Iterator[pb.NegotiationSummary]:
         """List the negotiations that meet every filter given, in the order of their opening."""
         request = calls.list_request(
@@ -330,6 +331,7 @@ class Client:
             opened_from=opened_from,
             opened_before=opened_before,
             page_size=page_size,
+            as_seen_by=as_seen_by,
         )
         return self._pages(request)
 

@@ -89,6 +89,12 @@ SELECT opened, id, open_time FROM negotiation WHERE opened IN (
     ORDER BY opened LIMIT :most)
 ORDER BY opened
 """
+_PARTAKEN = """
+SELECT negotiation.opened, negotiation.id, open_time FROM negotiation
+JOIN participant ON participant.opened = negotiation.opened
+WHERE participant.id = :participant AND negotiation.opened > :after
+ORDER BY negotiation.opened LIMIT :most
+"""
 _ADMITTED = """
 SELECT 1 FROM negotiation WHERE id = :id AND (public AND :public OR EXISTS (
     SELECT 1 FROM principal
@@ -204,12 +210,14 @@ class Catalogue:
     def page_of(
         self,
         request: pb.ListNegotiationsRequest,
-        principal: str,
+        principal: str | None,
         seen: Callable[[str], pb.Negotiation | None],
         *,
         public: bool = False,
     ) -> pb.ListNegotiationsResponse:
         """A page of a list of what is seen: of those that `admits` names.
+
+        Without a principal, of those in which somebody takes part as whom all is to be seen.
 
         `seen` gives the state of a negotiation as it is seen, which is what the filters are about;
         None where nothing is.
@@ -222,9 +230,10 @@ class Catalogue:
         while len(found) <= size and (rows is None or len(rows) == _LOOKED_AT):
             with self._lock, _as_unavailable():
                 self._catch_up()
-                known = {"principal": principal, "public": public}
-                known |= {"after": after, "most": _LOOKED_AT}
-                rows = self._database.execute(_KNOWN, known).fetchall()
+                known: _Asked = {"principal": principal, "public": public}
+                known |= {"participant": request.as_seen_by, "after": after, "most": _LOOKED_AT}
+                sought = _KNOWN if principal is not None else _PARTAKEN
+                rows = self._database.execute(sought, known).fetchall()
             for opened, id_, open_time in rows:
                 after = opened
                 state = seen(id_)

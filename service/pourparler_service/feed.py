@@ -78,6 +78,8 @@ class Feed:
         """See that a replay can be made, and where it begins. Raises Refusal."""
         id_ = "" if request.name == replay.ALL else shape.check_name(request.name, "name")
         replay.check(request)
+        if request.as_seen_by:
+            shape.check_id(request.as_seen_by, "as_seen_by")
         if not request.as_seen_by and self._sights.policy.audits(caller):
             caller = ""
         if caller and id_:
@@ -283,7 +285,8 @@ class _Seeing:
     def _view(self, id_: str) -> View | None:
         if id_ not in self._views:
             try:
-                self._views[id_] = self._sights.of(id_, self._asked.caller)
+                seen_by = self._asked.request.as_seen_by
+                self._views[id_] = self._sights.of(id_, self._asked.caller, seen_by)
             except Refusal:
                 self._views[id_] = None
         return self._views[id_]

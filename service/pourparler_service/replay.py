@@ -53,7 +53,7 @@ def needs_whole(request: pb.ReplayRequest) -> bool:
     """
     whole = ("as_of", "topic_ids", "reverse")
     if request.name == ALL:
-        _check_absent(request, ("after_version", "as_seen_by", *whole), "over all negotiations")
+        _check_absent(request, ("after_version", *whole), "over all negotiations")
     if request.follow:
         _check_absent(request, (*whole, "limit"), "with follow")
     if request.cursor:

@@ -113,6 +113,21 @@ def _others(client: Client, name: str) -> list[str]:
     return [one.name for one in client.list() if one.name != name]
 
 
+def test_over_all_too_the_view_of_another_one_can_be_asked_for(client: Make, name: str) -> None:
+    with client("kim") as kim, client("mia") as mia, client("bob") as bob:
+        for who_sees, wanted in (("harbour", [CONFIDED]), ("freight", [])):
+            assert said(kim, name, as_seen_by=who_sees) == wanted
+            of_all = kim.history("-", types="statement_recorded", as_seen_by=who_sees)
+            here = [one for one in of_all if f"negotiations/{one.header.negotiation}" == name]
+            assert [one.words.text for one in here] == wanted
+            assert name in [one.name for one in kim.list(as_seen_by=who_sees)]
+        assert name in [one.name for one in mia.list(as_seen_by="harbour")]
+        assert list(bob.list(as_seen_by="harbour")) == []
+        assert list(bob.history("-", as_seen_by="harbour")) == []
+        with kim.watch("-", as_seen_by="harbour") as watch:
+            assert next(watch).header.version == 1
+
+
 def test_who_may_not_is_told_so_or_nothing(client: Make, name: str) -> None:
     with client("bob") as bob, client("eve") as eve:
         with pytest.raises(NotAllowed) as other:

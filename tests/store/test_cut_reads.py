@@ -32,6 +32,7 @@ from tests.replayed import drafts, replayed
 from tests.seen import Answer, Readers, readers, stored, told
 
 NAME = f"negotiations/{given.NEGOTIATION}"
+ALL = "negotiations/-"
 MARK = "xyzzy"
 POLICY = Policy(public=["reader"])
 # What decides who sees what stays as it is, but for its words.
@@ -130,17 +131,25 @@ def reads(last: int, seen_by: str = "") -> Iterator[Message]:
         yield pb.ReplayRequest(name=NAME, as_seen_by=seen_by, **chosen)  # type: ignore[arg-type]
     if seen_by:
         return
-    yield pb.ReplayRequest(name="negotiations/-")
-    yield pb.ReplayRequest(name="negotiations/-", participant_ids=["pa-1"], follow=True)
     yield pb.GetCheckpointRequest(name=NAME)
     yield pb.GetCheckpointRequest(name=NAME, version=half)
     for version in (half, last, last + 1):
         yield pb.GetInclusionProofRequest(name=NAME, version=version)
     yield pb.GetConsistencyProofRequest(name=NAME, from_version=half)
-    yield pb.ListNegotiationsRequest()
-    yield pb.ListNegotiationsRequest(page_size=1, title_contains="title")
-    yield pb.ListNegotiationsRequest(statuses=[pb.NEGOTIATION_STATUS_OPEN])
-    yield pb.ListNegotiationsRequest(participant_id="pa-1")
+
+
+def over_all(seen_by: str = "") -> Iterator[Message]:
+    """All that can be asked of all negotiations together."""
+    yield pb.ReplayRequest(name=ALL, as_seen_by=seen_by)
+    yield pb.ReplayRequest(name=ALL, participant_ids=["pa-1"], follow=True, as_seen_by=seen_by)
+    filters: list[dict[str, object]] = [
+        {},
+        {"page_size": 1, "title_contains": "title"},
+        {"statuses": [pb.NEGOTIATION_STATUS_OPEN]},
+        {"participant_id": "pa-1"},
+    ]
+    for chosen in filters:
+        yield pb.ListNegotiationsRequest(as_seen_by=seen_by, **chosen)  # type: ignore[arg-type]
 
 
 VIEWERS = ["party of pa-1", "party of pa-2", "mediator", "reader", "stranger", "one"]
@@ -183,7 +192,7 @@ def test_the_answers_are_the_same_whatever_is_hidden(
         readers(stored(entries), POLICY) as one,
         readers(stored(others), POLICY) as other,
     ):
-        for request in reads(len(entries), seen_by):
+        for request in (*reads(len(entries), seen_by), *over_all(seen_by)):
             answer, twin = (told(each.ask(viewer, request)) for each in (one, other))
             assert answer == twin, request
             assert MARK not in said(twin), request
@@ -260,8 +269,6 @@ def test_what_is_withheld_comes_as_its_header_and_still_verifies(reading: Reader
 @pytest.mark.parametrize("viewer", ["stranger", "two"])
 def test_what_is_not_seen_at_all_is_as_what_is_not_there(reading: Readers, viewer: str) -> None:
     for request in reads(11):
-        if getattr(request, "name", "negotiations/-").endswith("-"):
-            continue
         missing: Any = type(request)()
         missing.CopyFrom(request)
         missing.name = "negotiations/missing"
@@ -294,7 +301,7 @@ def test_to_be_a_stranger_is_found_out_by_the_same_steps_as_that_there_is_nothin
 
 def test_nothing_of_it_is_in_a_list_or_among_all(reading: Readers) -> None:
     (listed,) = reading.ask("stranger", pb.ListNegotiationsRequest())
-    (complete,) = reading.ask("stranger", pb.ReplayRequest(name="negotiations/-"))
+    (complete,) = reading.ask("stranger", pb.ReplayRequest(name=ALL))
 
     assert isinstance(listed, pb.ListNegotiationsResponse)
     assert listed == pb.ListNegotiationsResponse()
@@ -330,13 +337,82 @@ def test_a_view_of_another_one_is_not_for_everybody(
         assert name_of(violation.reason) == reason
 
 
-def test_over_all_there_is_no_view_of_a_participant(reading: Readers) -> None:
-    request = pb.ReplayRequest(name="negotiations/-", as_seen_by="acme")
+@pytest.mark.parametrize(
+    ("viewer", "seen_by"),
+    [("ann", "acme"), ("reader", "acme"), ("stranger", "acme"), (ANONYMOUS, "nobody")],
+)
+def test_over_all_it_is_left_out_where_such_a_view_is_not_to_be_had(
+    reading: Readers, viewer: str, seen_by: str
+) -> None:
+    for request in over_all(seen_by):
+        answer = said(reading.ask(viewer, request))
 
-    (violation,) = reading.ask(ANONYMOUS, request)
+        assert given.NEGOTIATION not in answer
+        assert "entries" not in answer
 
-    assert not isinstance(violation, Message)
-    assert violation.field == "as_seen_by"
+
+def test_over_all_an_id_that_is_none_is_refused(reading: Readers) -> None:
+    for request in over_all("No id"):
+        (violation,) = reading.ask(ANONYMOUS, request)
+
+        assert not isinstance(violation, Message)
+        assert (violation.field, name_of(violation.reason)) == ("as_seen_by", "ID_INVALID")
+
+
+@pytest.mark.parametrize(
+    ("viewer", "seen_by", "wanted"),
+    [
+        (ANONYMOUS, "acme", ["aside", "loud", "open"]),
+        ("aud", "bolt", ["loud", "open"]),
+        ("mia", "acme", ["loud", "open"]),
+    ],
+)
+def test_over_all_a_view_is_that_of_each(
+    reading: Readers, viewer: str, seen_by: str, wanted: list[str]
+) -> None:
+    replay = reading.ask(viewer, pb.ReplayRequest(name=ALL, as_seen_by=seen_by))
+    alone = reading.ask(viewer, pb.ReplayRequest(name=NAME, as_seen_by=seen_by))
+
+    entries = [one for message in replay for one in message.entries]  # type: ignore[union-attr]
+    assert entries == [one for message in alone for one in message.entries]  # type: ignore[union-attr]
+    told = [one.facts.statement_recorded.statement_id for one in entries]
+    assert sorted(filter(None, told)) == wanted
+
+
+def test_a_list_is_of_those_in_which_another_one_takes_part_as_they_see_them() -> None:
+    bolt = given.joined("bolt")
+    bolt.facts.visibility.CopyFrom(given.restricted("bolt"))
+    entries = given.history(
+        given.opened(),
+        given.joined("acme"),
+        bolt,
+        granted("ann", pb.ACCESS_ROLE_PARTY, "acme"),
+        granted("mia", pb.ACCESS_ROLE_MEDIATOR),
+    )
+
+    def parties(viewer: str, seen_by: str) -> list[list[str]]:
+        (answer,) = reading.ask(viewer, pb.ListNegotiationsRequest(as_seen_by=seen_by))
+        assert isinstance(answer, pb.ListNegotiationsResponse)
+        return [list(one.parties) for one in answer.negotiations]
+
+    with readers(stored(entries)) as reading:
+        assert parties(ANONYMOUS, "acme") == [["acme"]]
+        assert parties(ANONYMOUS, "bolt") == [["acme", "bolt"]]
+        assert parties("mia", "acme") == [["acme"]]
+        assert parties("mia", "bolt") == []  # of whom the mediator knows nothing
+        assert parties(ANONYMOUS, "") == [["acme", "bolt"]]
+
+
+def test_proofs_are_the_same_for_all_who_see_anything(reading: Readers) -> None:
+    for request in (
+        pb.GetCheckpointRequest(name=NAME),
+        pb.GetInclusionProofRequest(name=NAME, version=7),  # RECORDER_ONLY
+        pb.GetConsistencyProofRequest(name=NAME, from_version=3),
+    ):
+        whole = reading.ask(ANONYMOUS, request)
+
+        for viewer in ("ann", "bob", "mia", "aud", "reader"):
+            assert reading.ask(viewer, request) == whole
 
 
 def test_who_loses_access_sees_nothing_from_then_on() -> None:

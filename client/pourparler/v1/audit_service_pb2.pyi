@@ -61,7 +61,8 @@ class ReplayRequest(google.protobuf.message.Message):
     """
     as_seen_by: builtins.str
     """As the one who acts for this participant would have it: no more is shown than they and the caller may both see. For who sees
-    everything, and for mediators; not over all negotiations.
+    everything, and for mediators. Over all negotiations, those are left out in which there is no such participant that the caller
+    knows of, and those in which it may not ask for this.
     """
     @property
     def as_of(self) -> pourparler.v1.negotiation_pb2.AsOf:

@@ -71,7 +71,8 @@ class AuditServiceServicer(object):
         raise NotImplementedError('Method not implemented!')
 
     def GetCheckpoint(self, request, context):
-        """The signed checkpoint of a negotiation's log, now or at an earlier version.
+        """The signed checkpoint of a negotiation's log, now or at an earlier version. Checkpoints and proofs are made of headers alone, which
+        nobody is refused who sees anything of the negotiation: so they are the same for all of these, and there is no view of them.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

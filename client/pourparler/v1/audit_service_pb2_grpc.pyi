@@ -139,7 +139,9 @@ class AuditServiceStub(typing.Generic[_AuditServiceReplayType, _AuditServiceGetC
     """
 
     GetCheckpoint: _AuditServiceGetCheckpointType
-    """The signed checkpoint of a negotiation's log, now or at an earlier version."""
+    """The signed checkpoint of a negotiation's log, now or at an earlier version. Checkpoints and proofs are made of headers alone, which
+    nobody is refused who sees anything of the negotiation: so they are the same for all of these, and there is no view of them.
+    """
 
     GetInclusionProof: _AuditServiceGetInclusionProofType
     """The proof that an entry is in the log (RFC 6962, 2.1.1)."""
@@ -186,7 +188,9 @@ class AuditServiceServicer(metaclass=abc.ABCMeta):
         request: pourparler.v1.audit_service_pb2.GetCheckpointRequest,
         context: _ServicerContext,
     ) -> typing.Union[pourparler.v1.audit_service_pb2.GetCheckpointResponse, collections.abc.Awaitable[pourparler.v1.audit_service_pb2.GetCheckpointResponse]]:
-        """The signed checkpoint of a negotiation's log, now or at an earlier version."""
+        """The signed checkpoint of a negotiation's log, now or at an earlier version. Checkpoints and proofs are made of headers alone, which
+        nobody is refused who sees anything of the negotiation: so they are the same for all of these, and there is no view of them.
+        """
 
     @abc.abstractmethod
     def GetInclusionProof(

@@ -280,6 +280,7 @@ class ListNegotiationsRequest(google.protobuf.message.Message):
     TITLE_CONTAINS_FIELD_NUMBER: builtins.int
     OPENED_FROM_FIELD_NUMBER: builtins.int
     OPENED_BEFORE_FIELD_NUMBER: builtins.int
+    AS_SEEN_BY_FIELD_NUMBER: builtins.int
     page_size: builtins.int
     """How many to a page: 0 for 50, at most 1,000 (more is taken for 1,000)."""
     page_token: builtins.str
@@ -288,6 +289,10 @@ class ListNegotiationsRequest(google.protobuf.message.Message):
     """Only those with a participant of this id."""
     title_contains: builtins.str
     """Only those with these words in their title, in any case."""
+    as_seen_by: builtins.str
+    """As the one who acts for this participant would have them: those in which the participant is known and the caller may ask for what
+    they see, each with no more than both may see. Others are left out, so that a caller who may ask in none has an empty list.
+    """
     @property
     def statuses(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[pourparler.v1.negotiation_pb2.NegotiationStatus.ValueType]:
         """Only those with one of these statuses."""
@@ -315,9 +320,10 @@ class ListNegotiationsRequest(google.protobuf.message.Message):
         title_contains: builtins.str = ...,
         opened_from: google.protobuf.timestamp_pb2.Timestamp | None = ...,
         opened_before: google.protobuf.timestamp_pb2.Timestamp | None = ...,
+        as_seen_by: builtins.str = ...,
     ) -> None: ...
     def HasField(self, field_name: typing.Literal["opened_before", b"opened_before", "opened_from", b"opened_from"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["opened_before", b"opened_before", "opened_from", b"opened_from", "outcomes", b"outcomes", "page_size", b"page_size", "page_token", b"page_token", "participant_id", b"participant_id", "statuses", b"statuses", "title_contains", b"title_contains"]) -> None: ...
+    def ClearField(self, field_name: typing.Literal["as_seen_by", b"as_seen_by", "opened_before", b"opened_before", "opened_from", b"opened_from", "outcomes", b"outcomes", "page_size", b"page_size", "page_token", b"page_token", "participant_id", b"participant_id", "statuses", b"statuses", "title_contains", b"title_contains"]) -> None: ...
 
 Global___ListNegotiationsRequest: typing_extensions.TypeAlias = ListNegotiationsRequest
 

@@ -103,21 +103,25 @@ class NegotiationServicer:
     ) -> pb.ListNegotiationsResponse:
         policy = self._cuts.sights.policy
         views.check_may_list(policy, caller)
-        if policy.audits(caller):
+        seen_by, everything = request.as_seen_by, policy.audits(caller)
+        if seen_by:
+            shape.check_id(seen_by, "as_seen_by")
+        elif everything:
             return self._catalogue.page(request)
 
         def read(id_: str, view: View) -> pb.Negotiation:
             return self._cuts.read(id_, _NOW, view).state
 
         def seen(id_: str) -> pb.Negotiation | None:
-            named = pb.GetNegotiationRequest(name=f"negotiations/{id_}")
+            named = pb.GetNegotiationRequest(name=f"negotiations/{id_}", as_seen_by=seen_by)
             try:
                 return self._seen(named, caller, read)
             except Refusal:
                 return None
 
+        who = None if everything else caller
         public = policy.lets(caller, policy.public)
-        return self._catalogue.page_of(request, caller, seen, public=public)
+        return self._catalogue.page_of(request, who, seen, public=public)
 
     def _standing(self, request: pb.GetStandingRequest, caller: str) -> bytes:
         query.check_as_of(request.as_of, "as_of")

@@ -351,9 +351,15 @@ def _end(asked: pb.AsOf, at: pb.ComputedAt) -> str:
 )
 @click.option("--participant", metavar="ID", help="Only those with this participant.")
 @click.option("--title", metavar="WORDS", help="Only those with these words in their title.")
+@asking.seen_option
 @asking.json_option
 def list_(
-    statuses: tuple[str, ...], participant: str | None, title: str | None, *, as_json: bool
+    statuses: tuple[str, ...],
+    participant: str | None,
+    title: str | None,
+    as_seen_by: str,
+    *,
+    as_json: bool,
 ) -> None:
     """List the negotiations on the record, in the order in which they were opened."""
     filters: dict[str, Any] = {}
@@ -363,7 +369,7 @@ def list_(
         filters["participant"] = participant
     if title:
         filters["title_contains"] = title
-    found = asking.client().list(**filters)
+    found = asking.client().list(**filters, as_seen_by=as_seen_by)
     if as_json:
         for one in found:
             print_message(one, one_line=True)
