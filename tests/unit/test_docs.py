@@ -25,7 +25,10 @@ README = ROOT / "README.md"
 DECISIONS = sorted((ROOT / "docs" / "decisions").glob("[0-9]*.md"))
 PAGES = [README, ROOT / "CHANGELOG.md"]
 PAGES += sorted(
-    page for folder in ("docs", "examples", "tests") for page in (ROOT / folder).rglob("*.md")
+    page
+    for folder in ("docs", "examples", "tests")
+    for page in (ROOT / folder).rglob("*.md")
+    if "node_modules" not in page.parts
 )
 
 ROOMS = {

@@ -1,0 +1,49 @@
+/** The negotiation that is recorded here: the lease of a crane. */
+
+import { create, type MessageInitShape } from "@bufbuild/protobuf";
+import { DraftSchema, type Draft, type WordsSchema } from "../stubs/pourparler/v1/entry_pb.js";
+import {
+  Certainty,
+  ParticipantKind,
+  ParticipantRole,
+  StatementAct,
+  type FactsSchema,
+} from "../stubs/pourparler/v1/facts_pb.js";
+import { Basis, Form } from "../stubs/pourparler/v1/values_pb.js";
+import { fuzzy } from "./dates.js";
+
+type Event = NonNullable<MessageInitShape<typeof FactsSchema>["event"]>;
+type Words = MessageInitShape<typeof WordsSchema>;
+
+function draft(event: Event, words: Words, occurred?: string): Draft {
+  const provenance = { basis: Basis.DIRECT, form: Form.VERBATIM };
+  const when = occurred ? { occurred: fuzzy(occurred) } : {};
+  return create(DraftSchema, { facts: { provenance, event, ...when }, words });
+}
+
+/** The talks begin: two parties, and a step that is expected some time in half a year. */
+export function opening(): Draft[] {
+  const party = { kind: ParticipantKind.ORGANIZATION, role: ParticipantRole.PARTY };
+  const delivery = { milestoneId: "delivery", certainty: Certainty.PLANNED, expected: fuzzy("2027-40") };
+  return [
+    draft({ case: "negotiationOpened", value: {} }, { title: "Lease of a crane" }),
+    draft(
+      { case: "participantJoined", value: { participantId: "harbour", ...party } },
+      { name: "Harbour Authority" },
+    ),
+    draft(
+      { case: "participantJoined", value: { participantId: "freight", ...party } },
+      { name: "Northern Freight" },
+    ),
+    draft(
+      { case: "milestonePlanned", value: delivery },
+      { title: "The crane stands on the quay", dateVerbatim: "in the first half of next year" },
+    ),
+  ];
+}
+
+/** Something is said: under which id, by whom, what, and when. */
+export function said(statementId: string, speaker: string, text: string, when?: string): Draft[] {
+  const value = { statementId, speakers: [speaker], act: StatementAct.ASSERT };
+  return [draft({ case: "statementRecorded", value }, { text }, when)];
+}
