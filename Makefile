@@ -12,7 +12,7 @@ GENERATED := client/pourparler/v1
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup demo serve test kills bench fuzz check stubs format lock clean \
+.PHONY: help setup demo serve test kills bench fuzz docs check stubs format lock clean \
   check-format check-lint check-types check-storeys check-contract check-stubs
 
 help: ## list the targets
@@ -43,6 +43,10 @@ bench: setup $(BUILD)/rival/installed ## measure, against what gRPC carries and 
 fuzz: $(BUILD)/fuzz/installed ## look for bytes at which something fails, guided by coverage; FUZZ="--minutes 60" for longer
 	@echo "== fuzz: what is found is left in $(BUILD)/fuzz/found"
 	@PYTHONPATH=client:service:. $(BUILD)/fuzz/environment/bin/python -m tests.fuzz $(FUZZ)
+
+docs: $(BUILD)/docs/installed ## build the documentation as a site, in build/docs/site; no network is used
+	@echo "== docs: a site in $(BUILD)/docs/site"
+	@PYTHONPATH=client:service:. $(BUILD)/docs/environment/bin/python -m docs.site $(BUILD)/docs
 
 check: check-format check-lint check-types check-storeys check-contract check-stubs ## check format, lint, types, storeys, contract and stubs
 
@@ -92,6 +96,7 @@ lock: ## resolve the versions anew, into locks/
 	@$(call resolve,--group stubs,locks/stubs.txt)
 	@$(call resolve,--group bench,locks/bench.txt)
 	@$(call resolve,--extra service --group fuzz pyproject.toml,locks/fuzz.txt)
+	@$(call resolve,--extra service --extra cli --group docs pyproject.toml,locks/docs.txt)
 
 clean: ## remove what make made
 	rm -rf $(VENV) $(BUILD)
@@ -124,6 +129,12 @@ $(BUILD)/fuzz/installed: locks/fuzz.txt
 	@echo "== setup: what fuzzing needs, with the versions of $<"
 	@mkdir -p $(BUILD)/fuzz && $(call environment,$(BUILD)/fuzz/environment)
 	@$(BUILD)/fuzz/environment/bin/python $(PIP) install --require-hashes --no-deps --requirement $<
+	@touch $@
+
+$(BUILD)/docs/installed: locks/docs.txt
+	@echo "== setup: what builds the documentation, with the versions of $<"
+	@mkdir -p $(BUILD)/docs && $(call environment,$(BUILD)/docs/environment)
+	@$(BUILD)/docs/environment/bin/python $(PIP) install --require-hashes --no-deps --requirement $<
 	@touch $@
 
 # $(call environment,FOLDER): a virtual environment there, unless it stands already.

@@ -1,0 +1,119 @@
+"""Puts the pages of the site together: those that are written, and those that are made.
+
+The Markdown stays as it stands in the project; only its links are led to where their pages are.
+"""
+
+import posixpath
+import re
+from collections.abc import Mapping
+from pathlib import Path
+
+from docs.site import tree
+
+_SOURCES = "sources"
+_LANGUAGES = {".py": "python", ".proto": "proto", ".json": "json", ".toml": "toml", "": "text"}
+_FENCED = re.compile(r"(^```.*?^```$)", re.MULTILINE | re.DOTALL)
+_PICTURE = re.compile(
+    r'<picture>\s*<source media="\(prefers-color-scheme: dark\)" srcset="([^"]+)">'
+    r'\s*<img src="([^"]+)" alt="([^"]+)">\s*</picture>'
+)
+
+
+def assemble(root: Path, folder: Path, made: Mapping[str, str]) -> None:
+    """Write all pages to a folder; `made` are those that are not written, by name and suffix."""
+    pages = dict(made)
+    shown: set[str] = set()
+    names = tree.written(root)
+    for path, name in names.items():
+        text = _led(root, path, names, shown)
+        pages[f"{name}.md"] = text + _contents(root, name)
+    for path in sorted(shown):
+        pages[f"{_SOURCES}/{path}.md"] = _source(root, path)
+    _write(folder, pages)
+
+
+def _led(root: Path, page: str, names: Mapping[str, str], shown: set[str]) -> str:
+    """The text of a page with its links led to the pages of the site."""
+    here = posixpath.dirname(names[page])
+
+    def led(found: re.Match[str]) -> str:
+        target = found[1]
+        if tree.is_elsewhere(target):
+            return found[0]
+        to = tree.resolved(page, target)
+        path, _, heading = to.partition("#")
+        if (root / path / "README.md").is_file() and path not in names:
+            path = f"{path}/README.md"
+        if to in tree.MADE:
+            name, heading = tree.MADE[to], ""
+        elif path in names:
+            name = names[path]
+        elif path in tree.MADE:
+            name = tree.MADE[path]
+        elif (root / path).is_file():
+            shown.add(path)
+            name = f"{_SOURCES}/{path}"
+        else:
+            return f"]({_over(here, 'index')}.md)"
+        if path == page:
+            return f"](#{heading})"
+        suffix = "rst" if name.startswith("python/") else "md"
+        return f"]({_over(here, name)}.{suffix}{'#' + heading if heading else ''})"
+
+    parts = _FENCED.split((root / page).read_text())
+    parts[::2] = [
+        re.sub(r"\]\(([^)\s]+)\)", led, _PICTURE.sub(_pictures(here), part)) for part in parts[::2]
+    ]
+    return "".join(parts)
+
+
+def _over(here: str, name: str) -> str:
+    return posixpath.relpath(name, here or ".")
+
+
+def _pictures(here: str) -> str:
+    """A picture for the light and the dark of the reader's choice, which a <picture> cannot see."""
+    static = _over(here, "_static")
+    return "\n".join(
+        f'<img class="only-{shade}" src="{static}/{name}.svg" alt="\\3">'
+        for shade, name in (("light", "speed"), ("dark", "speed-dark"))
+    )
+
+
+def _contents(root: Path, name: str) -> str:
+    """The contents that Sphinx wants to have said below a page that lists others."""
+    if name == "index":
+        return "".join(
+            _toctree([f"{title} <{page}>" if title else page for title, page in pages], caption)
+            for caption, pages in tree.contents(root)
+        )
+    if name == "decisions/index":
+        return _toctree(
+            sorted(path.stem for path in (root / "docs" / "decisions").glob("[0-9]*.md"))
+        )
+    return ""
+
+
+def _toctree(entries: list[str], caption: str = "") -> str:
+    said = f":caption: {caption}\n" if caption else ""
+    listed = "\n".join(entries)
+    return f"\n```{{toctree}}\n:hidden:\n{said}\n{listed}\n```\n"
+
+
+def _source(root: Path, path: str) -> str:
+    """A page that shows a file of the project as it is."""
+    language = _LANGUAGES.get(Path(path).suffix, "text")
+    text = (root / path).read_text()
+    return f"---\norphan: true\n---\n\n# {path}\n\n````{language}\n{text}````\n"
+
+
+def _write(folder: Path, pages: Mapping[str, str]) -> None:
+    """Write what has changed, and remove what is no page any more."""
+    for name, text in pages.items():
+        path = folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        if not path.exists() or path.read_text() != text:
+            path.write_text(text)
+    for path in sorted(folder.rglob("*")):
+        if path.is_file() and path.relative_to(folder).as_posix() not in pages:
+            path.unlink()

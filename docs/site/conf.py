@@ -1,0 +1,99 @@
+"""How Sphinx builds the site."""
+
+import re
+from pathlib import Path
+from typing import Any
+
+from docutils import nodes
+from sphinx.application import Sphinx
+from sphinx.builders.html import StandaloneHTMLBuilder
+
+from docs.site import commands, contract
+
+_HERE = Path(__file__).parent
+
+project = "Pourparler"
+author = "The Pourparler authors"
+extensions = ["myst_parser", "sphinx.ext.autodoc"]
+
+default_role = "code"  # a docstring says `code`
+autodoc_member_order = "bysource"
+python_maximum_signature_line_length = 88
+toc_object_entries = False
+myst_enable_extensions = ["deflist"]
+myst_heading_anchors = 6
+
+html_theme = "furo"
+html_title = "Pourparler"
+html_static_path = [str(_HERE / "static"), *map(str, sorted(_HERE.parent.glob("*.svg")))]
+html_favicon = str(_HERE / "static" / "favicon.svg")
+html_css_files = ["site.css"]
+html_copy_source = False
+html_show_sphinx = False
+html_show_copyright = False
+
+_COMMAND = re.compile(r"pourparler ([a-z][a-z-]*)\b.*")
+
+
+def setup(app: Sphinx) -> None:
+    """Have names lead to their places, and pages be read by everybody."""
+    app.connect("doctree-resolved", _lead)
+    app.connect("build-finished", _open)
+
+
+def _lead(app: Sphinx, tree: nodes.document, page: str) -> None:
+    """Make of each first name of the contract, or command, in a section a link to its place."""
+    labels = app.env.domains.standard_domain.anonlabels
+    for section in tree.findall(nodes.section):
+        seen: set[str] = set()
+        for literal in list(section.findall(nodes.literal)):
+            inside = (nodes.reference, nodes.title, nodes.section)
+            above = literal.parent
+            while above is not None and not isinstance(above, inside):
+                above = above.parent
+            target = _target(literal.astext())
+            if above is not section or target in seen or target not in labels:
+                continue
+            seen.add(target)
+            to, anchor, *_ = labels[target]
+            if to != page:
+                address = app.builder.get_relative_uri(page, to) + f"#{anchor}"
+                link = nodes.reference("", "", internal=True, refuri=address)
+                literal.replace_self(link)
+                link += literal
+
+
+def _target(text: str) -> str:
+    """The label of what a piece of code names; empty if it names nothing."""
+    if command := _COMMAND.fullmatch(text):
+        return commands.label(command[1])
+    return contract.places().get(text, "")
+
+
+_SIGNATURE = re.compile(r'<dt class="sig.*?</dt>', re.DOTALL)
+
+
+def _open(app: Sphinx, failure: Exception | None) -> None:
+    """Say in the pages what the theme does not: of what a list is, and how to reach it by keys."""
+    if failure is not None or not isinstance(app.builder, StandaloneHTMLBuilder):
+        return
+    for path in app.outdir.rglob("*.html"):
+        text = path.read_text()
+        said = _SIGNATURE.sub(_parameters, text)
+        for theirs, ours in _SAID.items():
+            said = said.replace(theirs, ours)
+        if said != text:
+            path.write_text(said)
+
+
+_SAID = {
+    '<aside class="sidebar-drawer">': '<aside class="sidebar-drawer" aria-label="All pages">',
+    '<aside class="toc-drawer">': '<aside class="toc-drawer" aria-label="On this page">',
+    'role="heading">': 'role="heading" aria-level="2">',
+    "<pre>": '<pre tabindex="0">',
+}
+
+
+def _parameters(found: re.Match[Any]) -> str:
+    """A signature whose parameters are no list of definitions, as nothing in it is defined."""
+    return re.sub(r"<(/?)d[ld]>", r"<\1span>", found[0])

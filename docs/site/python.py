@@ -1,0 +1,58 @@
+"""The reference of the client in Python, which Sphinx reads off its docstrings."""
+
+import inspect
+from collections.abc import Iterator, Mapping
+
+import pourparler
+from pourparler import build, errors, values
+
+
+def pages() -> Mapping[str, str]:
+    """The pages of the reference, by their names. They are in reStructuredText."""
+    return {
+        "python/clients": "\n".join(_clients()),
+        "python/entries": "\n".join(_entries()),
+        "python/errors": "\n".join(_errors()),
+    }
+
+
+def _title(text: str) -> str:
+    return f"{text}\n{'=' * len(text)}\n"
+
+
+def _clients() -> Iterator[str]:
+    yield _title("Clients")
+    yield "Both clients do the same: one waits, the other is for asyncio.\n"
+    for name in ("Client", "History", "Watch"):
+        yield f".. autoclass:: pourparler.{name}\n   :members:\n   :inherited-members:\n"
+    yield ".. autoclass:: pourparler.client.Session\n   :members:\n"
+    yield ".. autofunction:: pourparler.group\n"
+    yield "For asyncio\n-----------\n"
+    for name in ("Client", "History", "Watch", "Session"):
+        yield f".. autoclass:: pourparler.aio.{name}\n   :members:\n   :inherited-members:\n"
+
+
+def _entries() -> Iterator[str]:
+    yield _title("Entries and values")
+    yield (inspect.getdoc(build) or "").partition("\n\n")[2] + "\n"
+    yield ".. autoclass:: pourparler.build.Common\n   :members:\n   :undoc-members:\n"
+    public = [name for name in pourparler.__all__ if inspect.isfunction(vars(pourparler)[name])]
+    yield "For each type of entry\n----------------------\n"
+    for name in sorted(public):
+        if getattr(pourparler, name).__module__ == build.__name__:
+            yield f".. autofunction:: pourparler.{name}\n"
+    yield "Terms, sources and points in time\n---------------------------------\n"
+    for name in sorted(public):
+        if getattr(pourparler, name).__module__ == values.__name__:
+            yield f".. autofunction:: pourparler.{name}\n"
+
+
+def _errors() -> Iterator[str]:
+    yield _title("Errors")
+    head, _, rest = (inspect.getdoc(errors) or "").partition("\n\n")
+    tree, _, said = rest.partition("\n\n")
+    yield f"{head}\n\n.. code-block:: text\n\n{tree}\n\n{said}\n"
+    for name in sorted(pourparler.__all__):
+        one = getattr(pourparler, name)
+        if inspect.isclass(one) and one.__module__ == errors.__name__:
+            yield f".. autoclass:: pourparler.{name}\n   :show-inheritance:\n   :members:\n"

@@ -1,0 +1,109 @@
+"""Which reasons an entry of each type can be refused for, read off the rules themselves.
+
+The rules are functions found by the name of the type. What is named in one of them, or in what it
+calls, is a reason of that type; what is asked of every entry is told apart.
+"""
+
+import ast
+from collections.abc import Iterator, Mapping
+from functools import cache
+from importlib.util import find_spec
+from pathlib import Path
+from typing import NamedTuple
+
+from pourparler import v1 as pb
+from pourparler.contract import ENTRY_TYPES
+from pourparler_service import lifecycles
+from pourparler_service.lifecycles import Lifecycle
+
+_ROOMS = ("rules", "shape", "groundrules", "amendments", "fields", "terms")
+_CASES = ("rules", "shape")
+_METHODS = "groundrules"  # where what a look can do is defined
+_OF_ALL = (("groundrules", "check_all"), ("shape", "check_draft"), ("shape", "settle"))
+_REASON = "ERROR_REASON_"
+
+
+class _Function(NamedTuple):
+    """What stands in one function: the reasons it names, and what it calls."""
+
+    reasons: frozenset[str]
+    calls: frozenset[tuple[str, str]]
+
+
+@cache
+def of_all() -> frozenset[str]:
+    """The reasons for which an entry of any type may be refused."""
+    starts = [*_OF_ALL, *(place for place in _functions() if place[0] == "fields")]
+    return frozenset().union(*(_reasons(start, frozenset()) for start in starts))
+
+
+@cache
+def of_type(name: str) -> frozenset[str]:
+    """The reasons for which an entry of a type may be refused besides, by what it says."""
+    ground = frozenset(_OF_ALL)
+    return frozenset().union(*(_reasons((room, f"_{name}"), ground) for room in _CASES))
+
+
+def _reasons(start: tuple[str, str], but: frozenset[tuple[str, str]]) -> frozenset[str]:
+    known = _functions()
+    found: set[str] = set()
+    ahead, seen = [start], set(but)
+    while ahead:
+        place = ahead.pop()
+        if place not in known:
+            place = _METHODS, place[1]
+        if place in seen or place not in known:
+            continue
+        seen.add(place)
+        found |= known[place].reasons
+        ahead += known[place].calls
+    return frozenset(found)
+
+
+@cache
+def _functions() -> Mapping[tuple[str, str], _Function]:
+    found = {}
+    for room in _ROOMS:
+        spec = find_spec(f"pourparler_service.{room}")
+        if spec is None or spec.origin is None:
+            raise ImportError(f"There is no room {room}: the rules have moved.")
+        tree = ast.parse(Path(spec.origin).read_text())
+        imported = dict(_imported(tree))
+        cases = {f"_{name}" for name in ENTRY_TYPES}
+        for node in ast.walk(tree):
+            if isinstance(node, ast.FunctionDef):
+                calls = {(imported.get(name, room), name) for name in _called(node)}
+                # The cases of the types are found by their names, and each is looked at by itself.
+                calls = {one for one in calls if one[1] not in cases}
+                found[room, node.name] = _Function(frozenset(_named(node)), frozenset(calls))
+    return found
+
+
+def _imported(tree: ast.Module) -> Iterator[tuple[str, str]]:
+    for node in tree.body:
+        if isinstance(node, ast.ImportFrom) and node.module is not None:
+            for one in node.names:
+                yield one.asname or one.name, node.module.rsplit(".", maxsplit=1)[-1]
+
+
+def _called(function: ast.FunctionDef) -> Iterator[str]:
+    for node in ast.walk(function):
+        if isinstance(node, ast.Call):
+            if isinstance(node.func, ast.Name):
+                yield node.func.id
+            elif isinstance(node.func, ast.Attribute):
+                yield node.func.attr
+
+
+def _named(function: ast.FunctionDef) -> Iterator[str]:
+    for node in ast.walk(function):
+        if isinstance(node, ast.Attribute):
+            if node.attr.startswith(_REASON):
+                yield node.attr.removeprefix(_REASON)
+            life = getattr(lifecycles, node.attr, None)
+            if isinstance(life, Lifecycle):
+                yield _of(life)
+
+
+def _of(life: Lifecycle) -> str:
+    return pb.ErrorReason.Name(pb.ErrorReason.ValueType(life.reason)).removeprefix(_REASON)
