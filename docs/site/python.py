@@ -4,7 +4,7 @@ import inspect
 from collections.abc import Iterator, Mapping
 
 import pourparler
-from pourparler import build, errors, values
+from pourparler import build, client, errors, values
 
 
 def pages() -> Mapping[str, str]:
@@ -23,12 +23,14 @@ def _title(text: str) -> str:
 def _clients() -> Iterator[str]:
     yield _title("Clients")
     yield "Both clients do the same: one waits, the other is for asyncio.\n"
-    for name in ("Client", "History", "Watch"):
+    names = [name for name in pourparler.__all__ if inspect.isclass(vars(pourparler)[name])]
+    of_client = [name for name in names if getattr(pourparler, name).__module__ == client.__name__]
+    for name in of_client:
         yield f".. autoclass:: pourparler.{name}\n   :members:\n   :inherited-members:\n"
     yield ".. autoclass:: pourparler.client.Session\n   :members:\n"
     yield ".. autofunction:: pourparler.group\n"
     yield "For asyncio\n-----------\n"
-    for name in ("Client", "History", "Watch", "Session"):
+    for name in (*of_client, "Session"):
         yield f".. autoclass:: pourparler.aio.{name}\n   :members:\n   :inherited-members:\n"
 
 
