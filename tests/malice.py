@@ -299,6 +299,27 @@ def the_counts_of_the_state_are_changed(told: Told) -> Told:
     return told._replace(state=state)
 
 
+def cut(told: Told, *hidden: int) -> Told:
+    """The truth, as somebody is told it who does not see these versions."""
+    records = [
+        written(pb.Record(header=pb.Record.FromString(one).header)) if place in hidden else one
+        for place, one in enumerate(told.records, 1)
+    ]
+    return told._replace(records=records, state=believed(records))
+
+
+def what_is_withheld_is_in_the_state(told: Told) -> Told:
+    return cut(told, 6, 11)._replace(state=told.state)
+
+
+def what_is_shown_is_not_in_the_state(told: Told) -> Told:
+    return cut(told, 6, 11)._replace(state=cut(told, 5, 6, 11).state)
+
+
+def a_cut_state_is_changed(told: Told) -> Told:
+    return the_state_is_changed(cut(told, 6, 11))
+
+
 def the_size_is_changed(told: Told) -> Told:
     return _with_checkpoint(told, lambda one: one._replace(size=one.size - 1))
 
@@ -517,6 +538,13 @@ ABOUT_STATE: Mapping[Lie, Expected] = {
     the_counts_of_the_state_are_changed: Expected(_FORGED, "state differs", part="counts"),
 }
 """Lies about what the entries come to."""
+
+ABOUT_A_CUT: Mapping[Lie, Expected] = {
+    what_is_withheld_is_in_the_state: Expected(_FORGED, "state differs", part="statements/s-2"),
+    what_is_shown_is_not_in_the_state: Expected(_FORGED, "state differs", part="statements/s-1"),
+    a_cut_state_is_changed: Expected(_FORGED, "state differs", part="proposals/offer"),
+}
+"""Lies to who does not see everything, about what comes of that which they see."""
 
 ABOUT_THE_END: Mapping[Lie, Expected] = {
     the_stream_is_cut: Expected(_SHORT, "cut", 10),

@@ -450,11 +450,12 @@ class Client:
                 raise
         else:
             under_way.begin(first.checkpoint)
-        while under_way.reading:
-            await self._read(under_way)
         get = self._stubs().negotiations.GetNegotiation
-        while under_way.comparing:
-            under_way.compare(await self._call(get, under_way.state_request()))
+        while under_way.reading or under_way.comparing:
+            if under_way.reading:
+                await self._read(under_way)
+            else:
+                under_way.compare(await self._call(get, under_way.state_request()))
         later = under_way.later_request()
         if later is not None:
             try:

@@ -173,6 +173,23 @@ class Auditor:
         self._first_root = self._frontier.root()
         self._begin()
 
+    @property
+    def withheld(self) -> frozenset[tuple[int, str]]:
+        """The sections that were not given so far, by version and name."""
+        return frozenset(self._withheld)
+
+    def differs(self, state: pb.Negotiation) -> bool:
+        """Whether the entries that were shown fold to another state than this one."""
+        folded = self._folded()
+        return folded is not None and folded != state
+
+    def anew(self) -> None:
+        """Begin anew, for whoever is shown more or less by now. What was found stays found."""
+        self._first_root = None
+        self._withheld.clear()
+        self._amendments = Amendments()
+        self._begin()
+
     def read(self, records: Callable[[], Iterable[pb.Record | bytes]]) -> None:
         """Take all records, once or, where the state needs it, twice."""
         for record in records():
@@ -334,10 +351,13 @@ class Auditor:
             text = f"The latest state is said to be of version {version}; nobody signs for that."
             self._found("state differs", text, part="version")
 
-    def finish(self, signed: str, *, state: pb.Negotiation | None = None) -> Audit:
+    def finish(
+        self, signed: str, *, state: pb.Negotiation | None = None, of_shown: bool = False
+    ) -> Audit:
         """Check what was read against a signed checkpoint, and against a state that was given.
 
-        The state is to be that of the checkpoint's version.
+        The state is to be that of the checkpoint's version: of all entries, so that it is compared
+        where all are shown; or `of_shown`, of those that are.
         """
         checkpoint = self._verified(signed)
         size, root = self._frontier.size, self._frontier.root()
@@ -350,7 +370,7 @@ class Auditor:
         withheld = self._check_withheld()
         folded = self._folded()
         # A state of all entries is not that of some of them.
-        if state is not None and folded is not None and not withheld:
+        if state is not None and folded is not None and (of_shown or not withheld):
             self._compare(folded, state)
         findings = tuple(self._findings)
         return Audit(self._verdict, findings, size, root, checkpoint, folded, signed, withheld)

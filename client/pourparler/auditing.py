@@ -11,11 +11,15 @@ from pourparler.checkpoint import CheckpointError, VerifierKey, parse_checkpoint
 from pourparler.errors import NotFound, PourparlerError
 from pourparler.values import negotiation_name
 
+_DOUBTS = 3
+
 
 class Auditing:
     """Checkpoint first, then the entries up to it, once or twice, then the state at it.
 
-    What is recorded meanwhile is left out.
+    What is recorded meanwhile is left out. The state has to be that of the entries as they are
+    shown to the same caller. Where it is another one, they are read once more: if more or less is
+    shown by then, access has changed or words were destroyed, and there is nothing to compare yet.
     """
 
     def __init__(
@@ -34,6 +38,8 @@ class Auditing:
         self._size: int | None = None
         self._latest: int | None = None  # set once the latest state was of a later version
         self._state: pb.Negotiation | None = None
+        self._doubts = 0
+        self._doubted: frozenset[tuple[int, str]] | None = None  # what was withheld at the last one
         self.reading = True
         """Whether there are entries to be read, for the first time or the second."""
         self.comparing = True
@@ -76,6 +82,10 @@ class Auditing:
         self.reading = self._auditor.again
         if self.reading:
             self._auditor.repeat()
+        elif self._doubted is not None:
+            # The same is shown, and it is not what the state was made of.
+            self.comparing = self._auditor.withheld != self._doubted
+            self._doubted = None
 
     def failed(self, error: PourparlerError) -> bool:
         """The replay has failed: whether that is a finding, and not to be tried again or raised."""
@@ -103,6 +113,11 @@ class Auditing:
             return
         self._state = answer.negotiation
         self.comparing = False
+        if self._doubts < _DOUBTS and self._auditor.differs(answer.negotiation):
+            self._doubts += 1
+            self._doubted = self._auditor.withheld
+            self._auditor.anew()
+            self.reading = True
 
     def later_request(self) -> pb.GetCheckpointRequest | None:
         """What to ask at the very end, where the latest state was of a later version.
@@ -120,4 +135,4 @@ class Auditing:
 
     def finish(self) -> Audit:
         """What the audit came to."""
-        return self._auditor.finish(self._signed, state=self._state)
+        return self._auditor.finish(self._signed, state=self._state, of_shown=True)

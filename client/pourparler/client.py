@@ -434,11 +434,12 @@ class Client:
                 raise
         else:
             under_way.begin(first.checkpoint)
-        while under_way.reading:
-            self._read(under_way)
-        while under_way.comparing:
-            wanted = under_way.state_request()
-            under_way.compare(self._call(self._negotiations.GetNegotiation, wanted))
+        while under_way.reading or under_way.comparing:
+            if under_way.reading:
+                self._read(under_way)
+            else:
+                wanted = under_way.state_request()
+                under_way.compare(self._call(self._negotiations.GetNegotiation, wanted))
         later = under_way.later_request()
         if later is not None:
             try:

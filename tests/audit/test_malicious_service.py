@@ -16,6 +16,7 @@ from pourparler.checkpoint import Checkpoint, Note, origin_of
 from pourparler.cli.commands import run
 from tests.bundled import EXIT_CODES, SHORT
 from tests.malice import (
+    ABOUT_A_CUT,
     ABOUT_CHECKPOINT,
     ABOUT_RECORDS,
     ABOUT_STATE,
@@ -44,12 +45,15 @@ from tests.malice import (
     another_service_signs,
     as_own,
     bundled,
+    cut,
+    facts_are_withheld,
     malicious,
     resealed,
     signed,
     the_last_entries_are_dropped_and_signed_for,
     the_root_is_changed,
     the_signature_is_missing,
+    words_are_withheld,
 )
 from tests.malice import each_of as each
 from tests.twins import awaited
@@ -65,6 +69,9 @@ ALL = {
 # what cannot be parsed ends the stream.
 ALL[an_entry_has_a_second_section] = Expected(Verdict.MANIPULATED, "section changed", 5, "words")
 ALL[an_entry_is_garbage] = Expected(Verdict.INCOMPLETE, "cut")
+# Whoever tells these tells a state with what they withhold in it.
+ALL[facts_are_withheld] = Expected(Verdict.MANIPULATED, "state differs", part="statements/s-1")
+ALL[words_are_withheld] = Expected(Verdict.MANIPULATED, "state differs", part="statements/s-1")
 KEYS = [KEY.verifier_key]
 
 Connect = Callable[..., Any]
@@ -147,6 +154,52 @@ def test_an_audit_finds(
 
     with connect(liar.address, timeout=3) as client:
         expect(client.audit(about, keys=KEYS), expected)
+
+
+@pytest.mark.parametrize("about", [TALKS, AMENDED])
+def test_an_audit_of_what_is_cut_believes_a_state_that_is_cut_alike(
+    liar: Malicious, connect: Connect, about: str
+) -> None:
+    liar.about, liar.lie = about, lambda told: cut(told, 6, 11)
+
+    with connect(liar.address) as client:
+        audit = client.audit(about, keys=KEYS)
+
+    assert (audit.verdict, audit.withheld) == (Verdict.PARTIAL, (6, 11))
+    assert {one.name for one in audit.findings} == {"section withheld"}
+
+
+@each(ABOUT_A_CUT)
+@pytest.mark.parametrize("about", [TALKS, AMENDED])
+def test_an_audit_of_what_is_cut_finds(
+    liar: Malicious, connect: Connect, about: str, lie: Lie, expected: Expected
+) -> None:
+    liar.about, liar.lie = about, lie
+
+    with connect(liar.address) as client:
+        expect(client.audit(about, keys=KEYS), expected)
+
+
+@pytest.mark.parametrize("about", [TALKS, AMENDED])
+@pytest.mark.parametrize(("before", "after"), [((6, 11), (6, 8, 11)), ((6, 8, 11), (11,))])
+def test_who_sees_more_or_less_after_they_have_read_is_not_misled(
+    liar: Malicious,
+    connect: Connect,
+    about: str,
+    before: Sequence[int],
+    after: Sequence[int],
+) -> None:
+    def changed(read: int, of: int) -> None:
+        if read == of:
+            liar.lie = lambda told: cut(told, *after)
+
+    liar.about, liar.lie = about, lambda told: cut(told, *before)
+
+    with connect(liar.address) as client:
+        audit = client.audit(about, keys=KEYS, progress=changed)
+
+    assert (audit.verdict, audit.withheld) == (Verdict.PARTIAL, tuple(after))
+    assert {one.name for one in audit.findings} == {"section withheld"}
 
 
 @each(ABOUT_THE_PAST)

@@ -164,7 +164,8 @@ def tell(page: Page, audit: Audit, origin: str, *, compared: bool, as_json: bool
         said = f"{entries} of {harmless(origin)}, just as they were signed for.{state}"
     elif audit.verdict is Verdict.PARTIAL:
         shown = f"{audit.size - len(audit.withheld):,} of {entries} of {harmless(origin)}"
-        said = f"{shown} can be read, just as signed for; the rest is withheld."
+        state = " The state is that of these." if compared else ""
+        said = f"{shown} can be read, just as signed for; the rest is withheld.{state}"
     else:
         said = f"{_SAYINGS[audit.verdict]} {entries} of {harmless(origin)} were read."
     page.line(f"{audit.verdict.value.capitalize()}: {said}", _STYLES[audit.verdict])
