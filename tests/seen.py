@@ -14,6 +14,7 @@ from pourparler_service.catalogue import Catalogue
 from pourparler_service.cuts import Cuts, CutSnapshots
 from pourparler_service.feed import Commits, Feed, Pages
 from pourparler_service.guard import Call
+from pourparler_service.indexing import Indexing, open_index
 from pourparler_service.keys import Signer, make_key
 from pourparler_service.latest import Latest
 from pourparler_service.limits import Limit
@@ -21,6 +22,7 @@ from pourparler_service.log import Log
 from pourparler_service.negotiations import Negotiations
 from pourparler_service.refusal import Refusal, Violation
 from pourparler_service.sealing import seal, topic
+from pourparler_service.search import Search
 from pourparler_service.servicers.audit import AuditServicer, Following
 from pourparler_service.servicers.negotiation import NegotiationServicer
 from pourparler_service.sights import Sights
@@ -74,8 +76,10 @@ class Readers:
         commits = Commits()
         feed = Feed(store, log, tokens, sights)
         following = Following(feed, Pages(feed, commits, threads), commits, threads, 0.01)
+        indexing = Indexing(store, open_index(store, None, "log"))
+        search = Search(store, indexing, sights, catalogue, tokens)
         self.negotiations = NegotiationServicer(
-            cuts, Latest(store, negotiations), catalogue, threads
+            cuts, Latest(store, negotiations), catalogue, threads, search, searching=threads
         )
         watches = Limit("watches", 1)
         self.audits = AuditServicer(cuts, log, threads, following, watches=watches)
@@ -117,6 +121,7 @@ _ANSWERS: dict[type[Message], type[Message]] = {
     pb.GetStandingRequest: pb.GetStandingResponse,
     pb.DiffNegotiationRequest: pb.DiffNegotiationResponse,
     pb.ListNegotiationsRequest: pb.ListNegotiationsResponse,
+    pb.SearchEntriesRequest: pb.SearchEntriesResponse,
 }
 
 

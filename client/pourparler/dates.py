@@ -142,15 +142,24 @@ def latest_instant(bounds: Bounds) -> Instant | None:
     return _instant(bounds.latest, (_DAY - 1, _LAST_NANO))
 
 
+def happened(bounds: Bounds, recorded: Instant) -> tuple[Instant | None, Instant | None]:
+    """Find between which instants what has these bounds happened; None is open.
+
+    What was recorded had happened by then, unless its bounds say that it was still to come.
+    """
+    earliest, latest = earliest_instant(bounds), latest_instant(bounds)
+    if earliest is None or earliest <= recorded:
+        latest = recorded if latest is None else min(latest, recorded)
+    return earliest, latest
+
+
 def occurrence(bounds: Bounds, by: Bounds, recorded: Instant) -> Occurrence:
     """Say whether what has these bounds had happened by the end of `by`.
 
     What was recorded had happened by then, unless its bounds say that it was still to come.
     """
     end = latest_instant(by)
-    earliest, latest = earliest_instant(bounds), latest_instant(bounds)
-    if earliest is None or earliest <= recorded:
-        latest = recorded if latest is None else min(latest, recorded)
+    earliest, latest = happened(bounds, recorded)
     if end is None:
         return Occurrence.DEFINITE
     if earliest is not None and earliest > end:

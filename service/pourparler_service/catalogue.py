@@ -22,9 +22,6 @@ from pourparler_service.tokens import Tokens
 FORMAT = 3
 """The format of the database. One of another format is rebuilt."""
 
-DEFAULT_PAGE = 50
-LONGEST_PAGE = 1_000
-
 _BATCH = 2_000
 _LOOKED_AT = 200
 _TELLING = frozenset(
@@ -100,7 +97,6 @@ SELECT 1 FROM negotiation WHERE id = :id AND (public AND :public OR EXISTS (
     SELECT 1 FROM principal
     WHERE principal.id = :principal AND principal.opened = negotiation.opened))
 """
-_INTEGERS = (-(1 << 63), (1 << 63) - 1)
 
 
 _Asked = dict[str, str | int | None]
@@ -181,7 +177,7 @@ class Catalogue:
 
     def page(self, request: pb.ListNegotiationsRequest) -> pb.ListNegotiationsResponse:
         """A page of a list. Blocks on the store; raises Refusal."""
-        size = _page_size(request)
+        size = query.page_size(request)
         asked = _asked(request)
         after = self._after(request)
         with self._lock, _as_unavailable():
@@ -207,6 +203,13 @@ class Catalogue:
             found = self._database.execute(_ADMITTED, asked).fetchone()
         return found is not None
 
+    def ids(self, principal: str, *, public: bool) -> list[str]:
+        """The negotiations that `admits` names. Blocks on the store."""
+        asked = {"principal": principal, "public": public, "after": 0, "most": -1}
+        with self._lock, _as_unavailable():
+            self._catch_up()
+            return [id_ for _, id_, _ in self._database.execute(_KNOWN, asked)]
+
     def page_of(
         self,
         request: pb.ListNegotiationsRequest,
@@ -222,7 +225,7 @@ class Catalogue:
         `seen` gives the state of a negotiation as it is seen, which is what the filters are about;
         None where nothing is.
         """
-        size = _page_size(request)
+        size = query.page_size(request)
         asked = _asked(request)
         after = self._after(request)
         found: list[tuple[int, int, pb.Negotiation]] = []
@@ -435,16 +438,6 @@ def _summed_up(open_time: int, state: pb.Negotiation) -> pb.NegotiationSummary:
     )
 
 
-def _page_size(request: pb.ListNegotiationsRequest) -> int:
-    if request.page_size < 0:
-        refuse(
-            pb.ERROR_REASON_FIELD_INVALID,
-            f"The page_size is {request.page_size}; it cannot be below 0.",
-            "page_size",
-        )
-    return min(request.page_size or DEFAULT_PAGE, LONGEST_PAGE)
-
-
 def _asked(request: pb.ListNegotiationsRequest) -> _Asked:
     """The filters of a request, as the statement takes them. Raises Refusal."""
     query.check_enum(request, "statuses")
@@ -456,16 +449,9 @@ def _asked(request: pb.ListNegotiationsRequest) -> _Asked:
         "outcomes": json.dumps(list(request.outcomes)) if request.outcomes else None,
         "participant": request.participant_id or None,
         "title": request.title_contains.casefold() or None,
-        "opened_from": _time(request, "opened_from"),
-        "opened_before": _time(request, "opened_before"),
+        "opened_from": query.time(request, "opened_from"),
+        "opened_before": query.time(request, "opened_before"),
     }
-
-
-def _time(request: pb.ListNegotiationsRequest, name: str) -> int | None:
-    if not request.HasField(name):  # type: ignore[arg-type]
-        return None
-    lowest, highest = _INTEGERS
-    return max(lowest, min(query.nanoseconds(getattr(request, name), name), highest))
 
 
 def _query(request: pb.ListNegotiationsRequest) -> bytes:

@@ -12,10 +12,14 @@ from pourparler_service import shape
 from pourparler_service.fields import LONGEST_LIST
 from pourparler_service.refusal import refuse
 
+DEFAULT_PAGE = 50
+LONGEST_PAGE = 1_000
+
 # The calendar of google.protobuf.Timestamp: the years 0001 to 9999.
 _FIRST_SECOND = -62_135_596_800
 _LAST_SECOND = 253_402_300_799
 _NANOS = 1_000_000_000
+_LOWEST = -(1 << 63)  # nanosecond to a database
 
 
 def check_enum(request: Message, name: str) -> None:
@@ -66,7 +70,25 @@ def nanoseconds(time: Timestamp, path: str) -> int:
     return time.seconds * _NANOS + time.nanos
 
 
+def time(request: pb.ListNegotiationsRequest | pb.SearchEntriesRequest, name: str) -> int | None:
+    """A time in a request in nanoseconds since 1970, as a database has them; None if not given."""
+    if not request.HasField(name):  # type: ignore[arg-type]
+        return None
+    return max(_LOWEST, min(nanoseconds(getattr(request, name), name), -1 - _LOWEST))
+
+
 def check_as_of(as_of: pb.AsOf, path: str) -> None:
     """Refuse a point whose time is none."""
     if as_of.HasField("record_time"):
         nanoseconds(as_of.record_time, f"{path}.record_time")
+
+
+def page_size(request: pb.ListNegotiationsRequest | pb.SearchEntriesRequest) -> int:
+    """How many are wanted to a page; refuse fewer than none."""
+    if request.page_size < 0:
+        refuse(
+            pb.ERROR_REASON_FIELD_INVALID,
+            f"The page_size is {request.page_size}; it cannot be below 0.",
+            "page_size",
+        )
+    return min(request.page_size or DEFAULT_PAGE, LONGEST_PAGE)

@@ -20,7 +20,7 @@ BATCH_BYTES = 262_144
 ALL = "negotiations/-"
 """The name that stands for all negotiations."""
 
-_ON_TOPICS = frozenset(
+ON_TOPICS = frozenset(
     {
         pb.PART_KIND_STATEMENT,
         pb.PART_KIND_POSITION,
@@ -30,6 +30,7 @@ _ON_TOPICS = frozenset(
         pb.PART_KIND_MILESTONE,
     }
 )
+"""The kinds of part that are about topics."""
 
 
 class Selection(NamedTuple):
@@ -39,7 +40,7 @@ class Selection(NamedTuple):
     limited: bool
 
 
-class _Part(NamedTuple):
+class Part(NamedTuple):
     """A part of the negotiation, as entries name it."""
 
     kind: int
@@ -64,6 +65,11 @@ def needs_whole(request: pb.ReplayRequest) -> bool:
 def check(request: pb.ReplayRequest) -> None:
     """Refuse filters that can meet nothing."""
     query.check_as_of(request.as_of, "as_of")
+    check_filters(request)
+
+
+def check_filters(request: pb.ReplayRequest | pb.SearchEntriesRequest) -> None:
+    """Refuse filters on types, participants, topics and bases that can meet nothing."""
     query.check_length(request.entry_types, "entry_types")
     for place, name in enumerate(request.entry_types):
         if name not in ENTRY_TYPES:
@@ -102,12 +108,12 @@ def meets(
         return False
     if not request.participant_ids:
         return True
-    parts = _named(facts)
+    parts = parts_named(facts)
     if is_amending(entry):
         event = getattr(facts, facts.WhichOneof("event") or "")
         about = target(event.target_version)
-        parts |= _named(about.facts) if about is not None else set()
-    who = {_Part(pb.PART_KIND_PARTICIPANT, id_) for id_ in request.participant_ids}
+        parts |= parts_named(about.facts) if about is not None else set()
+    who = {Part(pb.PART_KIND_PARTICIPANT, id_) for id_ in request.participant_ids}
     return not parts.isdisjoint(who)
 
 
@@ -125,7 +131,7 @@ def select(replayed: Sequence[Replayed], request: pb.ReplayRequest) -> Selection
     if request.participant_ids or request.topic_ids:
         named = _named_by_version(replayed)
         if request.participant_ids:
-            who = {_Part(pb.PART_KIND_PARTICIPANT, id_) for id_ in request.participant_ids}
+            who = {Part(pb.PART_KIND_PARTICIPANT, id_) for id_ in request.participant_ids}
             found = _naming(found, named, who)
         if request.topic_ids:
             found = _naming(found, named, _on_topics(replayed, request.topic_ids))
@@ -138,17 +144,17 @@ def select(replayed: Sequence[Replayed], request: pb.ReplayRequest) -> Selection
 
 
 def _naming(
-    found: Iterable[Replayed], named: Mapping[int, set[_Part]], parts: set[_Part]
+    found: Iterable[Replayed], named: Mapping[int, set[Part]], parts: set[Part]
 ) -> Iterator[Replayed]:
     return (one for one in found if not parts.isdisjoint(named[one.entry.header.version]))
 
 
-def _named_by_version(replayed: Iterable[Replayed]) -> dict[int, set[_Part]]:
+def _named_by_version(replayed: Iterable[Replayed]) -> dict[int, set[Part]]:
     """What each entry names. What is said of an entry names all that the entry does."""
-    named: dict[int, set[_Part]] = {}
+    named: dict[int, set[Part]] = {}
     for one in replayed:
         facts = one.entry.facts
-        parts = _named(facts)
+        parts = parts_named(facts)
         if is_amending(one.entry):
             event = getattr(facts, facts.WhichOneof("event") or "")
             parts |= named.get(event.target_version, set())
@@ -156,33 +162,34 @@ def _named_by_version(replayed: Iterable[Replayed]) -> dict[int, set[_Part]]:
     return named
 
 
-def _named(facts: pb.Facts) -> set[_Part]:
-    parts = {_Part(reference.kind, reference.id) for reference in references(facts)}
-    brought = _brought(facts)
+def parts_named(facts: pb.Facts) -> set[Part]:
+    """All parts that an entry names, brings or corrects."""
+    parts = {Part(reference.kind, reference.id) for reference in references(facts)}
+    brought = part_brought(facts)
     if brought:
         parts.add(brought)
     if facts.WhichOneof("event") == "entry_corrected":
-        parts |= _named(facts.entry_corrected.replacement)
+        parts |= parts_named(facts.entry_corrected.replacement)
     return parts
 
 
-def _brought(facts: pb.Facts) -> _Part | None:
+def part_brought(facts: pb.Facts) -> Part | None:
     """The part that an entry brings, if it brings one."""
     kind = entry_type(facts)
     if kind is None or kind.introduces is None:
         return None
     event = getattr(facts, kind.name)
-    return _Part(rule_of(kind.introduces).introduces, getattr(event, kind.introduces.name))
+    return Part(rule_of(kind.introduces).introduces, getattr(event, kind.introduces.name))
 
 
-def _on_topics(replayed: Iterable[Replayed], topic_ids: Iterable[str]) -> set[_Part]:
+def _on_topics(replayed: Iterable[Replayed], topic_ids: Iterable[str]) -> set[Part]:
     """These topics, and all parts on them, as the entries that brought or corrected them say."""
-    topics = {_Part(pb.PART_KIND_TOPIC, id_) for id_ in topic_ids}
+    topics = {Part(pb.PART_KIND_TOPIC, id_) for id_ in topic_ids}
     found = set(topics)
     for one in replayed:
         for facts in (one.entry.facts, one.entry.facts.entry_corrected.replacement):
-            part = _brought(facts)
-            if part and part.kind in _ON_TOPICS and not topics.isdisjoint(_named(facts)):
+            part = part_brought(facts)
+            if part and part.kind in ON_TOPICS and not topics.isdisjoint(parts_named(facts)):
                 found.add(part)
     return found
 

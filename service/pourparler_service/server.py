@@ -31,6 +31,7 @@ from pourparler_service.erasure import Erasures
 from pourparler_service.feed import Commits, Feed, Pages
 from pourparler_service.folder import Folder, FolderError
 from pourparler_service.guard import Guard
+from pourparler_service.indexing import Indexing, open_index
 from pourparler_service.issuers import IssuerSettingsError, Keyring
 from pourparler_service.keys import KeyFileError, Signer, make_key, read_key, write_key
 from pourparler_service.latest import Latest
@@ -38,6 +39,7 @@ from pourparler_service.limits import Limit, Rate
 from pourparler_service.log import Log
 from pourparler_service.negotiations import Negotiations
 from pourparler_service.persons import PersonsError
+from pourparler_service.search import Search
 from pourparler_service.servicers.audit import AuditServicer, Following
 from pourparler_service.servicers.copy import CopyServicer
 from pourparler_service.servicers.health import HealthServicer
@@ -112,6 +114,9 @@ class Rooms:
                 log_id=log_id,
             )
             opened.callback(self.catalogue.close)
+            index = open_index(store, path / "search.sqlite" if path else None, log_id)
+            self.indexing = Indexing(store, index)
+            opened.callback(self.indexing.close)
             self.threads = ThreadPoolExecutor(_THREADS, thread_name_prefix="reader")
             opened.callback(self.threads.shutdown, cancel_futures=True)
             # Replays have threads of their own: many of them do not keep a state waiting.
@@ -126,6 +131,9 @@ class Rooms:
             self.latest = Latest(store, self.negotiations)
             self.sights = Sights(store, settings.access, admits=self.catalogue.admits)
             self.cuts = Cuts(store, self.negotiations, self.sights)
+            self.search = Search(store, self.indexing, self.sights, self.catalogue, tokens)
+            self.searching = ThreadPoolExecutor(_THREADS, thread_name_prefix="searcher")
+            opened.callback(self.searching.shutdown, cancel_futures=True)
             self.copies = Copies(store, self.negotiations, self.sights)
             self.log = Log(store, self.negotiations, self.signer)
             self.witnesses = _witnesses(settings, store, self.log)
@@ -146,9 +154,16 @@ class Rooms:
                 store,
                 self.negotiations,
                 self.writer,
-                purges=[self._changed, self.cuts.forget, snapshots.purge, self.catalogue.purge],
+                purges=[
+                    self._changed,
+                    self.cuts.forget,
+                    snapshots.purge,
+                    self.catalogue.purge,
+                    self.indexing.purge,
+                ],
             )
             self.erasures.finish()
+            self.indexing.start()
             self.erasing = ThreadPoolExecutor(_THREADS, thread_name_prefix="eraser")
             opened.callback(self.erasing.shutdown, cancel_futures=True)
             self.close = opened.pop_all().close
@@ -162,6 +177,7 @@ class Rooms:
         self.latest.committed(ids)
         self.sights.committed(ids)
         self.commits.committed(ids)
+        self.indexing.committed()
 
     def probe(self) -> None:
         """See that entries can be recorded and read. Raises StoreUnavailableError."""
@@ -333,7 +349,14 @@ def handlers(
         ),
         guard.handlers(
             _NEGOTIATION,
-            NegotiationServicer(rooms.cuts, rooms.latest, rooms.catalogue, rooms.threads),
+            NegotiationServicer(
+                rooms.cuts,
+                rooms.latest,
+                rooms.catalogue,
+                rooms.threads,
+                rooms.search,
+                searching=rooms.searching,
+            ),
         ),
         guard.handlers(
             _AUDIT,

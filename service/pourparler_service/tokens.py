@@ -4,20 +4,23 @@ import base64
 import hashlib
 import hmac
 import struct
+from collections.abc import Sequence
 
 from google.protobuf.message import Message
 
 FORMAT = 2
 """The format of a token. One of another format is taken for none of ours."""
 
-_PAYLOAD = struct.Struct(">BQ16s")
-_CODE_BYTES = 17  # together with the payload, a length that base64 needs no padding for
+_BLOCK_BYTES = 32
+# Together with the code, a length that base64 needs no padding for.
+_PAYLOADS = {1: (struct.Struct(">BQ16s"), 17), 3: (struct.Struct(">B3Q16s"), 16)}
 
 
 class Tokens:
     """Places in a record as texts that cannot be made up, or used for another query.
 
-    They hold good for one query, however far it goes, over one record, and grant nothing.
+    They hold good for one query, however far it goes, over one record, and grant nothing. A place
+    is a number, or three of them.
     """
 
     def __init__(self, secret: bytes, log_id: str) -> None:
@@ -27,34 +30,56 @@ class Tokens:
 
     def write(self, after: int, query: bytes) -> str:
         """The token of the place after which this query goes on."""
-        payload = _PAYLOAD.pack(FORMAT, after, query)
-        code = self._code(payload)
-        return base64.urlsafe_b64encode(self._masked(payload, code) + code).decode("ascii")
+        return self._written((after,), query)
 
     def read(self, token: str, query: bytes) -> int | None:
         """The place after which the query goes on; None if the token was not written for it."""
+        place = self._read(token, query, 1)
+        return None if place is None else place[0]
+
+    def write_three(self, after: tuple[int, int, int], query: bytes) -> str:
+        """As `write`, of a place that is three numbers."""
+        return self._written(after, query)
+
+    def read_three(self, token: str, query: bytes) -> tuple[int, int, int] | None:
+        """As `read`, of a place that is three numbers."""
+        place = self._read(token, query, 3)
+        return None if place is None else (place[0], place[1], place[2])
+
+    def _written(self, place: Sequence[int], query: bytes) -> str:
+        form, code_bytes = _PAYLOADS[len(place)]
+        payload = form.pack(FORMAT, *place, query)
+        code = self._code(payload)[:code_bytes]
+        return base64.urlsafe_b64encode(self._masked(payload, code) + code).decode("ascii")
+
+    def _read(self, token: str, query: bytes, numbers: int) -> Sequence[int] | None:
+        form, code_bytes = _PAYLOADS[numbers]
         try:
             said = base64.urlsafe_b64decode(token.encode("ascii"))
         except ValueError:
             return None
-        code = said[_PAYLOAD.size :]
-        payload = self._masked(said[: _PAYLOAD.size], code)
-        if len(token) * 3 != len(said) * 4 or not hmac.compare_digest(code, self._code(payload)):
+        code = said[form.size :]
+        payload = self._masked(said[: form.size], code)
+        right = self._code(payload)[:code_bytes]
+        if len(token) * 3 != len(said) * 4 or not hmac.compare_digest(code, right):
             return None
-        _, after, digest = _PAYLOAD.unpack(payload)
-        return int(after) if hmac.compare_digest(digest, query) else None
+        _, *place, digest = form.unpack(payload)
+        return place if hmac.compare_digest(digest, query) else None
 
     def _masked(self, payload: bytes, code: bytes) -> bytes:
         """The payload made unreadable, or readable again: over all, places tell how much there is.
 
         With the code for its nonce, as in RFC 5297.
         """
-        mask = hmac.digest(self._secret, b"mask\0" + code, "sha256")
+        nonces = [
+            code,
+            *(code + bytes([more]) for more in range(1, 1 + len(payload) // _BLOCK_BYTES)),
+        ]
+        mask = b"".join(hmac.digest(self._secret, b"mask\0" + one, "sha256") for one in nonces)
         return bytes(one ^ other for one, other in zip(payload, mask, strict=False))
 
     def _code(self, payload: bytes) -> bytes:
-        keyed = hmac.digest(self._secret, self._log_id + b"\0" + payload, "sha256")
-        return keyed[:_CODE_BYTES]
+        return hmac.digest(self._secret, self._log_id + b"\0" + payload, "sha256")
 
 
 def query(request: Message, *left_out: str) -> bytes:

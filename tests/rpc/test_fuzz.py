@@ -31,6 +31,7 @@ METHODS: dict[str, type[Message]] = {
     "/pourparler.v1.NegotiationService/ListNegotiations": pb.ListNegotiationsRequest,
     "/pourparler.v1.NegotiationService/GetStanding": pb.GetStandingRequest,
     "/pourparler.v1.NegotiationService/DiffNegotiation": pb.DiffNegotiationRequest,
+    "/pourparler.v1.NegotiationService/SearchEntries": pb.SearchEntriesRequest,
     "/pourparler.v1.AuditService/Replay": pb.ReplayRequest,
 }
 FAULTS = {grpc.StatusCode.UNKNOWN, grpc.StatusCode.INTERNAL, grpc.StatusCode.UNIMPLEMENTED}

@@ -142,6 +142,7 @@ def over_all(seen_by: str = "") -> Iterator[Message]:
     """All that can be asked of all negotiations together."""
     yield pb.ReplayRequest(name=ALL, as_seen_by=seen_by)
     yield pb.ReplayRequest(name=ALL, participant_ids=["pa-1"], follow=True, as_seen_by=seen_by)
+    yield from searches_of([], seen_by)
     filters: list[dict[str, object]] = [
         {},
         {"page_size": 1, "title_contains": "title"},
@@ -150,6 +151,35 @@ def over_all(seen_by: str = "") -> Iterator[Message]:
     ]
     for chosen in filters:
         yield pb.ListNegotiationsRequest(as_seen_by=seen_by, **chosen)  # type: ignore[arg-type]
+
+
+def searches_of(names: Sequence[str], seen_by: str = "") -> Iterator[Message]:
+    """Searches of negotiations, in every order and with pages of several sizes."""
+    orders = pb.SearchOrder.values()
+    for number, wanted in enumerate(searches()):
+        yield pb.SearchEntriesRequest(
+            names=names,
+            as_seen_by=seen_by,
+            order=orders[number % len(orders)],
+            page_size=number % 3,
+            **wanted,
+        )
+
+
+def searches() -> Iterator[dict[str, Any]]:
+    """What can be looked for, with what histories say and what takes the place of it."""
+    yield {"query": "a"}
+    yield {"query": f"{MARK}*"}
+    yield {"query": "a* of"}
+    yield {"query": '"A reason of" -3'}
+    yield {"query": "n* t*"}
+    yield {}
+    yield {"query": "t*", "speaker_ids": ["pa-1"]}
+    yield {"participant_ids": ["pa-2"]}
+    yield {"topic_ids": ["to-1"]}
+    yield {"entry_types": ["statement_recorded", "entry_corrected"], "only_counting": True}
+    yield {"occurred_from": "2024", "occurred_to": "2025"}
+    yield {"occurred_from": "2024", "occurred_match": pb.OCCURRED_MATCH_DEFINITELY}
 
 
 VIEWERS = ["party of pa-1", "party of pa-2", "mediator", "reader", "stranger", "one"]
@@ -192,7 +222,8 @@ def test_the_answers_are_the_same_whatever_is_hidden(
         readers(stored(entries), POLICY) as one,
         readers(stored(others), POLICY) as other,
     ):
-        for request in (*reads(len(entries), seen_by), *over_all(seen_by)):
+        asked = [*reads(len(entries), seen_by), *searches_of([NAME], seen_by), *over_all(seen_by)]
+        for request in asked:
             answer, twin = (told(each.ask(viewer, request)) for each in (one, other))
             assert answer == twin, request
             assert MARK not in said(twin), request
@@ -278,6 +309,20 @@ def test_what_is_not_seen_at_all_is_as_what_is_not_there(reading: Readers, viewe
         assert str(denied).replace(given.NEGOTIATION, "missing") == str(absent)
 
 
+@pytest.mark.parametrize("viewer", ["stranger", "two"])
+def test_a_search_of_what_is_not_seen_is_as_one_of_what_is_not_there(
+    reading: Readers, viewer: str
+) -> None:
+    (denied,) = reading.ask(viewer, pb.SearchEntriesRequest(query="a", names=[NAME]))
+    (absent,) = reading.ask(viewer, pb.SearchEntriesRequest(query="a", names=["negotiations/b"]))
+    (nothing,) = reading.ask(viewer, pb.SearchEntriesRequest(query="a"))
+
+    assert not isinstance(denied, Message)
+    assert name_of(denied.reason) == "NEGOTIATION_NOT_FOUND"
+    assert str(denied).replace(given.NEGOTIATION, "b") == str(absent)
+    assert nothing == pb.SearchEntriesResponse()
+
+
 def test_to_be_a_stranger_is_found_out_by_the_same_steps_as_that_there_is_nothing(
     reading: Readers, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -330,7 +375,7 @@ def test_a_list_has_what_one_takes_part_in_as_one_sees_it(reading: Readers) -> N
 def test_a_view_of_another_one_is_not_for_everybody(
     reading: Readers, viewer: str, seen_by: str, reason: str
 ) -> None:
-    for request in reads(11, seen_by):
+    for request in (*reads(11, seen_by), *searches_of([NAME], seen_by)):
         (violation, *_) = reading.ask(viewer, request)
 
         assert not isinstance(violation, Message)

@@ -113,11 +113,11 @@ class _SearchOrder:
 class _SearchOrderEnumTypeWrapper(google.protobuf.internal.enum_type_wrapper._EnumTypeWrapper[_SearchOrder.ValueType], builtins.type):
     DESCRIPTOR: google.protobuf.descriptor.EnumDescriptor
     SEARCH_ORDER_UNSPECIFIED: _SearchOrder.ValueType  # 0
-    """Not given: RANK if there are words in the query, else NEWEST."""
+    """Not given: RANK."""
     SEARCH_ORDER_RANK: _SearchOrder.ValueType  # 1
     """What counts before what no longer does; then by how much of an entry it is, and where in it: a title before a text, a text before
     what stands beside it; then the newest first. How a hit ranks depends on its entry and the query alone, and on nothing else that is
-    on the record.
+    on the record. Without words in the query that are to be found: NEWEST.
     """
     SEARCH_ORDER_NEWEST: _SearchOrder.ValueType  # 2
     """What was recorded last comes first."""
@@ -128,11 +128,11 @@ class SearchOrder(_SearchOrder, metaclass=_SearchOrderEnumTypeWrapper):
     """In which order hits come."""
 
 SEARCH_ORDER_UNSPECIFIED: SearchOrder.ValueType  # 0
-"""Not given: RANK if there are words in the query, else NEWEST."""
+"""Not given: RANK."""
 SEARCH_ORDER_RANK: SearchOrder.ValueType  # 1
 """What counts before what no longer does; then by how much of an entry it is, and where in it: a title before a text, a text before
 what stands beside it; then the newest first. How a hit ranks depends on its entry and the query alone, and on nothing else that is
-on the record.
+on the record. Without words in the query that are to be found: NEWEST.
 """
 SEARCH_ORDER_NEWEST: SearchOrder.ValueType  # 2
 """What was recorded last comes first."""
@@ -934,15 +934,18 @@ class SearchEntriesRequest(google.protobuf.message.Message):
     """
     as_seen_by: builtins.str
     """As the one who acts for this participant would have it: no more is shown than they and the caller may both see. For who sees
-    everything, and for mediators; only with exactly one negotiation in `names`.
+    everything, and for mediators. Where no negotiation is named, those are left out in which there is no such participant that the
+    caller knows of, and those in which it may not ask for this.
     """
     @property
     def names(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.str]:
-        """Only in these negotiations, `negotiations/{id}`. None: in all that the caller sees."""
+        """Only in these negotiations, `negotiations/{id}`. None: in all that ListNegotiations gives to the caller."""
 
     @property
     def speaker_ids(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.str]:
-        """Only entries in which one of these speaks or acts: who said, took, asked, offered, answered, agreed, owes or attached it."""
+        """Only entries in which one of these speaks or acts: who said it or is said to have, who took, asked, offered, answered, agreed, owes
+        or attached it.
+        """
 
     @property
     def participant_ids(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.str]:

@@ -18,13 +18,18 @@ from pourparler_service.catalogue import Catalogue
 from pourparler_service.cuts import Cuts
 from pourparler_service.guard import Call
 from pourparler_service.latest import Latest
+from pourparler_service.limits import Limit
 from pourparler_service.negotiations import Negotiation
 from pourparler_service.past import Reading, computed_at
 from pourparler_service.refusal import Refusal, refuse
+from pourparler_service.search import Search
 from pourparler_service.sights import View
 
 _Answer = TypeVar("_Answer")
 _Read = pb.GetNegotiationRequest | pb.GetStandingRequest | pb.DiffNegotiationRequest
+
+SEARCHES = 64
+"""How many searches may be under way: a quarter of them one caller's."""
 
 _NOW = pb.AsOf()
 _IS_BASIC: Mapping[int, bool] = {
@@ -43,12 +48,18 @@ class NegotiationServicer:
         latest: Latest,
         catalogue: Catalogue,
         threads: Executor,
+        search: Search,
+        *,
+        searching: Executor,
     ) -> None:
-        """Read from these: on these threads what may wait for the store."""
+        """Read from these: on these threads what may wait for the store, and what is searched."""
         self._cuts = cuts
         self._latest = latest
         self._catalogue = catalogue
         self._threads = threads
+        self._search = search
+        self._searching = searching
+        self._searches = Limit("searches", SEARCHES, SEARCHES // 4)
 
     async def GetNegotiation(self, request: pb.GetNegotiationRequest, call: Call) -> bytes:
         """The state of a negotiation at a point."""
@@ -73,6 +84,13 @@ class NegotiationServicer:
     async def DiffNegotiation(self, request: pb.DiffNegotiationRequest, call: Call) -> bytes:
         """What changed between two points."""
         return await self._apart(lambda: self._diff(request, call.caller))
+
+    async def SearchEntries(self, request: pb.SearchEntriesRequest, call: Call) -> bytes:
+        """A page of the entries in whose words something stands."""
+        with self._searches.place(call.name):
+            return await asyncio.get_running_loop().run_in_executor(
+                self._searching, self._search.page, request, call.caller
+            )
 
     def _is_plain(
         self, request: pb.GetNegotiationRequest | pb.GetStandingRequest, call: Call

@@ -1,0 +1,331 @@
+"""Entries found by their words, as callers see them.
+
+What a caller does not see takes no part in any answer: an entry is found, ranked and marked by what
+it says itself and by what the caller sees of what others say of it.
+"""
+
+import heapq
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from typing import NamedTuple
+
+from pourparler import dates
+from pourparler import v1 as pb
+from pourparler.wire import framed
+from pourparler_service import passages, query, replay, shape, tokens, views
+from pourparler_service.catalogue import Catalogue
+from pourparler_service.index import BEST_RANK, TYPES, Asked, Candidate, Correction
+from pourparler_service.indexing import Indexing
+from pourparler_service.past import not_found
+from pourparler_service.refusal import Refusal, refuse
+from pourparler_service.sealing import unseal
+from pourparler_service.sights import Sights, View
+from pourparler_service.store import Store
+from pourparler_service.tokens import Tokens
+from pourparler_service.wanted import Wanted
+
+PAGE_BYTES = 1 << 22
+"""A page ends early with the hit that makes it so long."""
+
+_LOOKED_AT = 500
+
+_Rank = tuple[int, int]
+"""How late a hit comes: by what sorts it first, and by its position."""
+
+
+class _Hit(NamedTuple):
+    """A candidate that is seen, whether it counts, and by which correction it does not."""
+
+    candidate: Candidate
+    status: int = pb.HIT_STATUS_COUNTS
+    amended_by: int = 0
+
+    @property
+    def late(self) -> int:
+        """The lower, the earlier it comes by rank."""
+        return BEST_RANK - self.candidate.rank + (BEST_RANK + 1 if self.amended_by else 0)
+
+
+class _Page(NamedTuple):
+    """Which page is asked for: of the record up to a position, what comes after a place in it."""
+
+    wanted: Wanted
+    size: int
+    ranked: bool
+    oldest: bool
+    only_counting: bool
+    upto: int = 0
+    after: tuple[int, int] | None = None
+    """How late the last hit of the page before came, and its position."""
+
+
+class Search:
+    """Answers searches. For any thread; every method blocks on the store and raises Refusal."""
+
+    def __init__(
+        self,
+        store: Store,
+        indexing: Indexing,
+        sights: Sights,
+        catalogue: Catalogue,
+        tokens: Tokens,
+    ) -> None:
+        """Find in this index, show of this store what these sights say."""
+        self._store = store
+        self._indexing = indexing
+        self._sights = sights
+        self._catalogue = catalogue
+        self._tokens = tokens
+
+    def page(self, request: pb.SearchEntriesRequest, caller: str) -> bytes:
+        """A page of hits: the bytes of a SearchEntriesResponse."""
+        named = [
+            shape.check_name(name, f"names[{place}]") for place, name in enumerate(request.names)
+        ]
+        if request.as_seen_by:
+            shape.check_id(request.as_seen_by, "as_seen_by")
+        seeing = _Seeing(self._indexing, self._sights, caller, request.as_seen_by)
+        asked = _asked(request)._replace(negotiations=self._among(named, caller))
+        page = self._begun(request, asked.wanted)
+        with self._indexing.current() as index:
+            page = page._replace(upto=page.upto or index.position)
+            for id_ in named:
+                if not index.version(id_, page.upto)[0]:
+                    not_found(id_)
+            ranked = index.ranked(asked, page.upto) if page.ranked else None
+        # Who sees what is looked at when it is known up to where it is searched: what was recorded
+        # after somebody's access had ended is in no answer to them.
+        seeing.upto = page.upto
+        for id_ in named:
+            seeing.view(id_)
+        if ranked is None:
+            hits = self._listed(asked, page, seeing)
+        else:
+            hits = heapq.nsmallest(page.size + 1, _hits(ranked, page, seeing), key=_rank)
+        return self._answer(request, page, hits, seeing)
+
+    def _among(self, named: Sequence[str], caller: str) -> Collection[str] | None:
+        """In which negotiations it is searched; None: in all."""
+        for id_ in named:
+            self._sights.check_admitted(id_, caller)
+        if named:
+            return named
+        policy = self._sights.policy
+        views.check_may_list(policy, caller)
+        if policy.audits(caller):
+            return None
+        return self._catalogue.ids(caller, public=policy.lets(caller, policy.public))
+
+    def _begun(self, request: pb.SearchEntriesRequest, wanted: Wanted) -> _Page:
+        """Which page is asked for."""
+        query.check_enum(request, "order")
+        order = request.order or pb.SEARCH_ORDER_RANK
+        page = _Page(
+            wanted,
+            query.page_size(request),
+            ranked=order == pb.SEARCH_ORDER_RANK and bool(wanted.phrases),
+            oldest=order == pb.SEARCH_ORDER_OLDEST,
+            only_counting=request.only_counting,
+        )
+        if not request.page_token:
+            return page
+        place = self._tokens.read_three(request.page_token, self._query(request))
+        if place is None:
+            refuse(
+                pb.ERROR_REASON_PAGE_TOKEN_INVALID,
+                "The page_token was not given out for this search. Begin the search again without"
+                " one.",
+                "page_token",
+            )
+        upto, late, position = place
+        return page._replace(upto=upto, after=(late, position))
+
+    def _listed(self, asked: Asked, page: _Page, seeing: "_Seeing") -> list[_Hit]:
+        """The hits of a page in the order of time, and one more if there is one."""
+        found: list[_Hit] = []
+        after = page.after[1] if page.after is not None else None
+        while True:
+            with self._indexing.held() as index:
+                candidates = index.listed(
+                    asked, page.upto, after=after, most=_LOOKED_AT, newest=not page.oldest
+                )
+            found += _hits(candidates, page, seeing)
+            if len(found) > page.size or len(candidates) < _LOOKED_AT:
+                return found[: page.size + 1]
+            after = candidates[-1].position
+
+    def _answer(
+        self,
+        request: pb.SearchEntriesRequest,
+        page: _Page,
+        hits: Sequence[_Hit],
+        seeing: "_Seeing",
+    ) -> bytes:
+        """The bytes of a page: entries as they are stored, and the rest beside them."""
+        parts: list[bytes] = []
+        size = given = 0
+        for hit in hits[: page.size]:
+            one = hit.candidate
+            data = self._stored(one.negotiation, one.version)
+            rest = pb.SearchHit(
+                status=pb.HitStatus.ValueType(hit.status),
+                counts_at=one.target or one.version,
+                amended_by=hit.amended_by,
+                snippets=passages.snippets(unseal(data).words, page.wanted),
+            )
+            parts.append(
+                framed(
+                    pb.SearchEntriesResponse.HITS_FIELD_NUMBER,
+                    framed(pb.SearchHit.ENTRY_FIELD_NUMBER, data) + rest.SerializeToString(),
+                )
+            )
+            size += len(parts[-1])
+            given += 1
+            if size >= PAGE_BYTES:
+                break
+        found = [hit.candidate.negotiation for hit in hits[:given]]
+        found += [name.removeprefix("negotiations/") for name in request.names]
+        answer = pb.SearchEntriesResponse(
+            negotiations=[self._about(id_, seeing) for id_ in dict.fromkeys(found)]
+        )
+        if given < len(hits):
+            last = hits[given - 1]
+            answer.next_page_token = self._tokens.write_three(
+                (page.upto, last.late, last.candidate.position), self._query(request)
+            )
+        return b"".join((*parts, answer.SerializeToString()))
+
+    def _about(self, id_: str, seeing: "_Seeing") -> pb.SearchedNegotiation:
+        """A negotiation as it is seen, at the point at which it is searched."""
+        version, recorded = seeing.version(id_)
+        about = pb.SearchedNegotiation(
+            name=f"negotiations/{id_}", computed_at=pb.ComputedAt(version=version)
+        )
+        about.computed_at.record_time.FromNanoseconds(recorded)
+        if seeing.sees(id_, 1):
+            last = seeing.corrected(id_, 1) or Correction(1, annuls=False)
+            about.title = unseal(self._stored(id_, last.version)).words.title
+        return about
+
+    def _stored(self, id_: str, version: int) -> bytes:
+        (one,) = self._store.read(id_, after=version - 1, upto=version)
+        return one.data
+
+    def _query(self, request: pb.SearchEntriesRequest) -> bytes:
+        return tokens.query(request, "page_token", "page_size")
+
+
+class _Seeing:
+    """What one caller sees of what is searched, at the position up to which it is searched."""
+
+    def __init__(self, indexing: Indexing, sights: Sights, caller: str, as_seen_by: str) -> None:
+        self.caller = caller
+        self.upto = 0
+        self._indexing = indexing
+        self._sights = sights
+        self._as_seen_by = as_seen_by
+        self._views: dict[str, View | None] = {}
+        self._versions: dict[str, tuple[int, int]] = {}
+        self._seen: dict[str, Callable[[int], bool]] = {}
+        self._corrections: dict[tuple[str, int], Sequence[Correction]] = {}
+
+    def view(self, id_: str) -> View:
+        """What is seen of a negotiation. Refuses one of which nothing is."""
+        view = self._views[id_] = self._sights.of(id_, self.caller, self._as_seen_by)
+        return view
+
+    def version(self, id_: str) -> tuple[int, int]:
+        """The last version that is searched, and when it was recorded."""
+        if id_ not in self._versions:
+            with self._indexing.held() as index:
+                self._versions[id_] = index.version(id_, self.upto)
+        return self._versions[id_]
+
+    def sees(self, id_: str, version: int) -> bool:
+        """Whether an entry is seen."""
+        if id_ not in self._seen:
+            self._seen[id_] = self._sight(id_)
+        return self._seen[id_](version)
+
+    def _sight(self, id_: str) -> Callable[[int], bool]:
+        if id_ not in self._views:
+            try:
+                self.view(id_)
+            except Refusal:
+                self._views[id_] = None
+        view = self._views[id_]
+        if view is None:
+            return lambda _: False
+        if view.sight.whole:
+            return lambda _: True
+        upto, _ = self.version(id_)
+        if view.version < upto:
+            view = self.view(id_)  # there is more by now than when it was looked at
+        return view.audience.seen(view.sight, upto)
+
+    def look_at(self, candidates: Iterable[Candidate]) -> None:
+        """Read what corrections there are where these stand."""
+        ids = {one.negotiation for one in candidates}
+        with self._indexing.held() as index:
+            self._corrections.update(index.corrections(ids, self.upto))
+
+    def corrected(self, id_: str, version: int) -> Correction | None:
+        """What is said last of a version by a correction that is seen."""
+        said = self._corrections.get((id_, version), ())
+        return next((one for one in reversed(said) if self.sees(id_, one.version)), None)
+
+
+def _hits(candidates: Sequence[Candidate], page: _Page, seeing: _Seeing) -> Iterator[_Hit]:
+    """Those that are seen and come after the place where the page begins."""
+    seeing.look_at(candidates)
+    for one in candidates:
+        id_ = one.negotiation
+        if not seeing.sees(id_, one.version):
+            continue
+        if one.through and not any(seeing.sees(id_, version) for version in one.through):
+            continue
+        last = seeing.corrected(id_, one.target or one.version)
+        hit = _Hit(one)
+        if last is not None and last.version != one.version:
+            status = pb.HIT_STATUS_ANNULLED if last.annuls else pb.HIT_STATUS_REPLACED
+            hit = _Hit(one, status, last.version)
+            if page.only_counting:
+                continue
+        if not page.ranked or page.after is None or _rank(hit) > (page.after[0], -page.after[1]):
+            yield hit
+
+
+def _rank(hit: _Hit) -> _Rank:
+    return hit.late, -hit.candidate.position
+
+
+def _asked(request: pb.SearchEntriesRequest) -> Asked:
+    """What a request looks for. Raises Refusal."""
+    query.check_length(request.names, "names")
+    query.check_ids(request.speaker_ids, "speaker_ids")
+    replay.check_filters(request)
+    query.check_enum(request, "occurred_match")
+    first, last = _bounds(request, "occurred_from"), _bounds(request, "occurred_to")
+    begin, end = dates.earliest_instant(first), dates.latest_instant(last)
+    return Asked(
+        Wanted.read(request.query),
+        speakers=request.speaker_ids[:],
+        participants=request.participant_ids[:],
+        topics=request.topic_ids[:],
+        types=[TYPES[one] for one in request.entry_types],
+        bases=request.bases[:],
+        begin=None if begin is None else begin[0],
+        end=None if end is None else end[0],
+        surely=request.occurred_match == pb.OCCURRED_MATCH_DEFINITELY,
+        recorded_from=query.time(request, "recorded_from"),
+        recorded_before=query.time(request, "recorded_before"),
+    )
+
+
+def _bounds(request: pb.SearchEntriesRequest, name: str) -> dates.Bounds:
+    given: str = getattr(request, name)
+    if not given:
+        return dates.Bounds("", "")
+    try:
+        return dates.bounds(given)
+    except dates.DateRefused as error:
+        refuse(pb.ERROR_REASON_DATE_INVALID, str(error), name)
