@@ -67,7 +67,7 @@ class Readers:
     """The services that read a record."""
 
     def __init__(self, store: Store, policy: Policy, threads: ThreadPoolExecutor) -> None:
-        tokens = Tokens(b"secret", "log")
+        tokens = Tokens(b"secret", "log", chance=bytes)
         negotiations = Negotiations(store)
         catalogue = Catalogue(store, None, tokens=tokens, log_id="log")
         sights = Sights(store, policy, admits=catalogue.admits)

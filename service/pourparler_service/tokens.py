@@ -1,32 +1,41 @@
-"""Page tokens and cursors: where a list or a replay goes on, for nobody to change. Pure."""
+"""Page tokens and cursors: where a list or a replay goes on, for nobody to change."""
 
 import base64
 import hashlib
 import hmac
+import secrets
 import struct
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from google.protobuf.message import Message
 
-FORMAT = 2
+FORMAT = 3
 """The format of a token. One of another format is taken for none of ours."""
 
 _BLOCK_BYTES = 32
+_NONCE_BYTES = 9
 # Together with the code, a length that base64 needs no padding for.
-_PAYLOADS = {1: (struct.Struct(">BQ16s"), 17), 3: (struct.Struct(">B3Q16s"), 16)}
+_PAYLOADS = {
+    1: (struct.Struct(f">BQ16s{_NONCE_BYTES}s"), 17),
+    3: (struct.Struct(f">B3Q16s{_NONCE_BYTES}s"), 16),
+}
 
 
 class Tokens:
     """Places in a record as texts that cannot be made up, or used for another query.
 
     They hold good for one query, however far it goes, over one record, and grant nothing. A place
-    is a number, or three of them.
+    is a number, or three of them. No two are equal, so that they do not tell whether the place is
+    another: over all, it moves with what others record.
     """
 
-    def __init__(self, secret: bytes, log_id: str) -> None:
+    def __init__(
+        self, secret: bytes, log_id: str, *, chance: Callable[[int], bytes] = secrets.token_bytes
+    ) -> None:
         """Make tokens with this secret, for the record of this name."""
         self._secret = secret
         self._log_id = log_id.encode()
+        self._chance = chance
 
     def write(self, after: int, query: bytes) -> str:
         """The token of the place after which this query goes on."""
@@ -48,7 +57,7 @@ class Tokens:
 
     def _written(self, place: Sequence[int], query: bytes) -> str:
         form, code_bytes = _PAYLOADS[len(place)]
-        payload = form.pack(FORMAT, *place, query)
+        payload = form.pack(FORMAT, *place, query, self._chance(_NONCE_BYTES))
         code = self._code(payload)[:code_bytes]
         return base64.urlsafe_b64encode(self._masked(payload, code) + code).decode("ascii")
 
@@ -63,7 +72,7 @@ class Tokens:
         right = self._code(payload)[:code_bytes]
         if len(token) * 3 != len(said) * 4 or not hmac.compare_digest(code, right):
             return None
-        _, *place, digest = form.unpack(payload)
+        _, *place, digest, _ = form.unpack(payload)
         return place if hmac.compare_digest(digest, query) else None
 
     def _masked(self, payload: bytes, code: bytes) -> bytes:

@@ -3,6 +3,7 @@
 Answers are compared elsewhere; here it is the steps, by which time would tell.
 """
 
+import asyncio
 from collections.abc import Awaitable, Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any
@@ -26,7 +27,7 @@ from pourparler_service.views import Policy
 from pourparler_service.writer import Group, Writer
 from tests import given
 from tests.given import granted, joined, opened, restricted, said
-from tests.seen import Readers, readers, stored
+from tests.seen import Readers, readers, run, stored
 
 NAME = f"negotiations/{given.NEGOTIATION}"
 MISSING = "negotiations/missing"
@@ -240,3 +241,40 @@ def test_for_a_list_nothing_is_looked_at_but_what_may_be_seen() -> None:
 
 def test_who_is_not_told_apart_is_no_stranger(reading: Readers) -> None:
     assert reading.sights.surely_admits("missing", ANONYMOUS)
+
+
+def test_no_two_tokens_tell_that_the_place_is_the_same() -> None:
+    tokens = Tokens(b"secret", "log")
+    first, again, further = (tokens.write(after, bytes(16)) for after in (7, 7, 8))
+
+    assert len({first, again, further}) == 3
+    assert [tokens.read(one, bytes(16)) for one in (first, again, further)] == [7, 7, 8]
+    assert tokens.read(first, bytes(15) + b"x") is None
+    assert Tokens(b"secret", "another").read(first, bytes(16)) is None
+
+
+def test_who_follows_all_hears_as_often_whether_or_not_others_record(reading: Readers) -> None:
+    request = pb.ReplayRequest(name="negotiations/-", follow=True)
+
+    async def heard() -> bool:
+        """Whether it is said again that there is nothing, while others record without a pause."""
+        answers = reading.receive("stranger", request)
+        for _ in range(2):
+            await anext(answers)
+        again = asyncio.ensure_future(anext(answers))  # type: ignore[arg-type]
+        for version in range(LONG + 3, LONG + 300):
+            one = given.recorded(
+                version, said(f"s-{version}", "acme", visibility=restricted("acme"))
+            )
+            reading.store.append(stored([one]))
+            reading.commits.committed([given.NEGOTIATION])
+            await asyncio.sleep(0.005)
+            if again.done():
+                break
+        else:
+            return False
+        message = pb.ReplayResponse.FromString(again.result())
+        await answers.aclose()  # type: ignore[attr-defined]
+        return message.HasField("caught_up") and not message.caught_up.position
+
+    assert run(heard())

@@ -106,13 +106,14 @@ class AuditServicer:
         feed, pages, commits, threads, idle_seconds = self._following
         loop = asyncio.get_running_loop()
         asked = await loop.run_in_executor(threads, feed.begin, request, call.caller)
-        behind, number = True, commits.number
+        behind, number, heard = True, commits.number, loop.time()
         with self._watches.place(call.name), pages.followed(asked) as followed:
             yield feed.started(asked)
             page = await followed.page(asked.after)
             while True:
                 if page.message:
                     yield page.message
+                    heard = loop.time()
                 if commits.closed:
                     refuse(
                         pb.ERROR_REASON_SHUTTING_DOWN,
@@ -120,13 +121,16 @@ class AuditServicer:
                     )
                 after = page.after
                 if not page.last:
-                    behind = True
+                    behind = behind or bool(page.message)
                     number = await self._give_way(number)
                     page = await followed.page(after)
                     continue
                 if behind:
                     yield await followed.caught_up(after)
-                more = await followed.more(after, idle_seconds)
+                    heard = loop.time()
+                # Since when nothing was said, and not since when nothing was recorded: of what is
+                # not seen, not even that it comes is to be told.
+                more = await followed.more(after, heard + idle_seconds - loop.time())
                 behind = more is None  # that all was sent is said again, in case nobody rang
                 page = more or await followed.page(after, anew=True)
 
