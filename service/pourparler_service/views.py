@@ -12,7 +12,7 @@ from google.protobuf.timestamp_pb2 import Timestamp
 
 from pourparler import v1 as pb
 from pourparler.contract import references
-from pourparler.fold import ACCESS, evolve, fold, is_amending
+from pourparler.fold import ACCESS, Undo, evolve, fold, is_amending
 from pourparler.wire import first
 from pourparler_service.access import ANONYMOUS
 from pourparler_service.refusal import Refusal, Violation, quoted, refuse
@@ -174,6 +174,15 @@ def seen_by(participant_id: str, roles: Roles, sight: Sight) -> Sight:
     return sight.within(of_participants([participant_id]))
 
 
+class AudienceMark(NamedTuple):
+    """What was known of who may see a negotiation before some entries."""
+
+    version: int
+    kinds: int
+    disclosing: int
+    accesses: int
+
+
 class Audience:
     """Who may see each entry of a negotiation, and who has access to it: as its entries say.
 
@@ -191,6 +200,7 @@ class Audience:
         self._corrected: dict[int, list[int]] = {}
         self._joined: dict[str, int] = {}
         self._access = pb.Negotiation()
+        self._accesses = 0  # how many entries have changed that
 
     @property
     def principals(self) -> Mapping[str, pb.Principal]:
@@ -214,7 +224,30 @@ class Audience:
             self._joined.setdefault(facts.participant_joined.participant_id, version)
         elif kind in _TELLING:
             evolve(self._access, pb.Entry(header=header, facts=facts))
+            self._accesses += 1
         self.version = version
+
+    def mark(self) -> AudienceMark:
+        """Remember what is known."""
+        kinds, disclosing = len(self._visibilities), len(self._disclosing)
+        return AudienceMark(self.version, kinds, disclosing, self._accesses)
+
+    def back_to(self, mark: AudienceMark) -> bool:
+        """Take out the entries since; whether that can be done: not if they changed access."""
+        if self._accesses != mark.accesses:
+            return False
+        version = mark.version
+        del self._of[version:], self._disclosing[mark.disclosing :]
+        for visibility in self._visibilities[mark.kinds :]:
+            del self._kinds[visibility.SerializeToString(deterministic=True)]
+        del self._visibilities[mark.kinds :]
+        for versions in self._corrected.values():
+            versions[:] = [one for one in versions if one <= version]
+        for disclosures in self._disclosed.values():
+            disclosures[:] = [one for one in disclosures if one[0] <= version]
+        self._joined = {who: one for who, one in self._joined.items() if one <= version}
+        self.version = version
+        return True
 
     def _number(self, visibility: pb.Visibility) -> int:
         written = visibility.SerializeToString(deterministic=True)
@@ -259,6 +292,15 @@ class Audience:
 _TELLING = ACCESS | {"negotiation_opened"}
 
 
+class CutMark(NamedTuple):
+    """What a state as one sight has it was before some entries, so that it can go back."""
+
+    state: pb.Negotiation
+    undo: Undo
+    audience: AudienceMark
+    taken: int
+
+
 class CutState:
     """The state as one sight has it, brought up to date with entries as they come.
 
@@ -270,13 +312,40 @@ class CutState:
         self.state = pb.Negotiation()
         self._sight = sight
         self._audience = Audience()
+        self._taken = 0  # how many bytes of entries
+        self._wasted = 0  # by entries that were taken out again
 
     @property
     def version(self) -> int:
         """The version that it is at."""
         return self._audience.version
 
-    def take(self, entries: Iterable[pb.Entry], history: Callable[[], Iterable[pb.Entry]]) -> None:
+    def mark(self) -> CutMark:
+        """Remember the state: `take` has to be given its undo from now on."""
+        return CutMark(self.state, Undo(self.state), self._audience.mark(), self._taken)
+
+    def back_to(self, mark: CutMark) -> bool:
+        """Take out the entries since; whether that can be done. If not, it is of no use any more.
+
+        What is refused costs those who wait behind it no more than what is accepted.
+        """
+        mark.undo.undo()
+        self.state = mark.state
+        # A message gives no memory back before it goes as a whole.
+        self._wasted += self._taken - mark.taken
+        self._taken = mark.taken
+        if self._wasted > self._taken:
+            self.state = pb.Negotiation()
+            self.state.CopyFrom(mark.state)
+            self._wasted = 0
+        return self._audience.back_to(mark.audience)
+
+    def take(
+        self,
+        entries: Iterable[pb.Entry],
+        history: Callable[[], Iterable[pb.Entry]],
+        undo: Undo | None = None,
+    ) -> None:
         """Take in the next entries, whole; `history` gives all, those among them."""
         entries = list(entries)
         for entry in entries:
@@ -288,11 +357,12 @@ class CutState:
             one if seen(one.header.version) else withheld(one)
             for one in (history() if anew else entries)
         ]
+        self._taken += sum(one.ByteSize() for one in cut[-len(entries) :])
         if anew:
             self.state = fold(cut)
             return
         for entry in cut:
-            evolve(self.state, entry)
+            evolve(self.state, entry, undo=undo)
 
     def seen(self, entries: Iterable[pb.Entry]) -> list[pb.Entry]:
         """Those of these entries that are seen."""

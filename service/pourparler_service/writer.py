@@ -25,7 +25,7 @@ from pourparler_service.past import not_found
 from pourparler_service.refusal import Refusal, Violation, quoted, refuse
 from pourparler_service.sealing import NO_SALT, is_erased, sealed, topic, unseal
 from pourparler_service.store import COPIES, ConflictError, Store, Stored, StoreUnavailableError
-from pourparler_service.views import EVERYTHING, CutState, Policy, Roles, Sight
+from pourparler_service.views import EVERYTHING, CutMark, CutState, Policy, Roles, Sight
 
 HELD_BYTES = 1 << 28
 """How many bytes the negotiations held by the writer may take together."""
@@ -154,6 +154,8 @@ class _UnderWay(NamedTuple):
     recorder: _Recorder
     record_time: Timestamp
     undo: Undo
+    cut: CutMark | None
+    """What the caller saw before."""
 
 
 class _Accepted(NamedTuple):
@@ -381,7 +383,8 @@ class Writer:
 
         record_time = self._record_time(negotiation)
         mark = negotiation.mark()
-        under_way = _UnderWay(group, recorder, record_time, mark.undo)
+        cut = None if recorder.cut is None else recorder.cut.mark()
+        under_way = _UnderWay(group, recorder, record_time, mark.undo, cut)
         stored: list[Stored] = []
         try:
             for place, draft in enumerate(group.drafts):
@@ -393,10 +396,10 @@ class Writer:
                 negotiation.refold()
                 self._cuts.drop(negotiation.id)
         except BaseException:
-            self._back_to(negotiation, mark, recorder)
+            self._back_to(negotiation, mark, under_way)
             raise
         if group.validate_only:
-            self._back_to(negotiation, mark, recorder)
+            self._back_to(negotiation, mark, under_way)
             unsealed = [_unsealed(one) for one in stored]
             return _Unsigned(group.negotiation, unsealed, b"", Timestamp())
         records.extend(stored)
@@ -422,15 +425,16 @@ class Writer:
         self._cuts.put(negotiation.id, cuts, len(cuts) * negotiation.size)
         return _Recorder(roles, sight, cut)
 
-    def _back_to(self, negotiation: Negotiation, mark: Mark, recorder: _Recorder) -> None:
+    def _back_to(self, negotiation: Negotiation, mark: Mark, under_way: _UnderWay) -> None:
         """Take out what was recorded since."""
-        if recorder.cut is not None and recorder.cut.version > mark.version:
+        seen, cut = under_way.recorder.cut, under_way.cut
+        if seen is not None and cut is not None and not seen.back_to(cut):
             self._cuts.drop(negotiation.id)
         negotiation.back_to(mark)
 
     def _record(self, negotiation: Negotiation, under_way: _UnderWay, draft: pb.Draft) -> Stored:
         """Check one draft, seal it, and take it into the state as it will be read back."""
-        group, (roles, sight, cut), record_time, undo = under_way
+        group, (roles, sight, cut), record_time, undo, before = under_way
         draft = _completed(draft, group, negotiation.state if cut is None else cut.state)
         if not roles.custodian:
             views.check_may_record(roles, draft.facts)
@@ -462,8 +466,8 @@ class Writer:
         made = sealed(group.negotiation, version, record_time, draft.facts, draft.words)
         persons = negotiation.concerned(draft.facts) if draft.words.ByteSize() else ()
         negotiation.advance(made, undo)
-        if cut is not None:
-            cut.take([unseal(made.data)], negotiation.history)
+        if cut is not None and before is not None:
+            cut.take([unseal(made.data)], negotiation.history, before.undo)
         return Stored(group.negotiation, version, topic(draft.facts), made.data, persons)
 
     def _record_time(self, negotiation: Negotiation) -> Timestamp:

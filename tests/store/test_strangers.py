@@ -261,7 +261,7 @@ def test_who_follows_all_hears_as_often_whether_or_not_others_record(reading: Re
         answers = reading.receive("stranger", request)
         for _ in range(2):
             await anext(answers)
-        again = asyncio.ensure_future(anext(answers))  # type: ignore[arg-type]
+        again = asyncio.ensure_future(anext(answers))
         for version in range(LONG + 3, LONG + 300):
             one = given.recorded(
                 version, said(f"s-{version}", "acme", visibility=restricted("acme"))

@@ -1,6 +1,7 @@
 """Who may record what, and what who does not see everything is told of the rest."""
 
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 from hypothesis import given as having
@@ -10,7 +11,7 @@ from hypothesis import strategies as st
 from pourparler import v1 as pb
 from pourparler_service.access import ANONYMOUS
 from pourparler_service.refusal import Refusal, Violation, name_of
-from pourparler_service.store import Store, open_store
+from pourparler_service.store import Store, Stored, open_store
 from pourparler_service.views import Policy
 from pourparler_service.writer import Group, Writer
 from tests.audited import audit
@@ -202,6 +203,25 @@ def test_a_group_that_fails_late_leaves_nothing_in_the_view_of_its_caller(talks:
         reply.facts.statement_recorded.in_reply_to = missing
         assert talks.answer("bob", reply) == "PART_NOT_FOUND"
     assert talks.answer("bob", said("one", "bolt"), said("two", "bolt")) == ACCEPTED
+
+
+def test_what_is_refused_or_only_tried_is_not_read_up_to_anew(
+    talks: Talks, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read, begun = talks.store.read, list[int]()
+
+    def noted(negotiation: str, *, after: int = 0, **more: Any) -> list[Stored]:
+        begun.append(after)
+        return read(negotiation, after=after, **more)
+
+    late = said("one", "bolt"), said("aside", "bolt")
+    assert talks.answer("bob", *late) == "WITHHELD_CONFLICT"
+    monkeypatch.setattr(talks.store, "read", noted)
+    for _ in range(3):
+        assert talks.answer("bob", *late) == "WITHHELD_CONFLICT"
+        assert talks.answer("bob", said("two", "bolt"), validate_only=True) == ACCEPTED
+
+    assert begun == []
 
 
 def test_what_is_disclosed_can_be_referred_to(talks: Talks) -> None:

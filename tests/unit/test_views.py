@@ -5,7 +5,10 @@ from collections.abc import Sequence
 import pytest
 from google.protobuf.message import Message
 from google.protobuf.timestamp_pb2 import Timestamp
+from hypothesis import given as having
+from hypothesis import strategies as st
 
+from pourparler import fold
 from pourparler import v1 as pb
 from pourparler_service import views
 from pourparler_service.access import ANONYMOUS
@@ -16,6 +19,7 @@ from pourparler_service.views import (
     NOTHING,
     PUBLIC,
     Audience,
+    CutState,
     Policy,
     Roles,
     Sight,
@@ -24,7 +28,7 @@ from pourparler_service.views import (
     seen_by,
     sight_of,
 )
-from tests import given
+from tests import given, histories
 from tests.given import PARTIES, RECORDER_ONLY, draft, granted, offered, revoked, said
 from tests.judged import TALKS, WHISPER
 
@@ -306,3 +310,31 @@ def test_a_conflict_with_what_is_hidden_says_nothing_of_it() -> None:
 
     assert name_of(refused.reason) == "WITHHELD_CONFLICT"
     assert (refused.field, dict(refused.metadata)) == ("", {})
+
+
+@having(
+    histories.steps(40), st.integers(0, 40), st.sampled_from([PUBLIC, of_participants(["pa-1"])])
+)
+def test_what_is_taken_out_again_leaves_a_state_as_it_was(
+    seeds: list[int], kept: int, sight: Sight
+) -> None:
+    entries = histories.history(seeds)
+    once, anew = CutState(sight), CutState(sight)
+    once.take(entries[:kept], lambda: entries[:kept])
+    mark = once.mark()
+    for end in range(kept + 1, len(entries) + 1):
+        once.take(entries[end - 1 : end], lambda end=end: entries[:end], mark.undo)  # type: ignore[misc]
+
+    could = once.back_to(mark)
+
+    telling = {*fold.ACCESS, "negotiation_opened"}
+    changed = telling.intersection(one.facts.WhichOneof("event") for one in entries[kept:])
+    assert could is not bool(changed)
+    if not could:
+        return
+    anew.take(entries[:kept], lambda: entries[:kept])
+    assert once.state == anew.state
+    for cut in (once, anew):
+        cut.take(entries[kept:], lambda: entries)
+    assert once.state == anew.state
+    assert once.seen(entries) == anew.seen(entries)
