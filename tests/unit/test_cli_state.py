@@ -221,6 +221,23 @@ def test_an_answer_as_of_then_says_when_then_is(as_of: pb.AsOf, said: str) -> No
     assert point(as_of, AT) == said
 
 
+def test_sources_stand_in_the_order_of_the_record() -> None:
+    keys = [f"source-{number:02}" for number in (3, 1, 4, 15, 9, 2, 6, 5, 35, 8, 97)]
+    sources = [pb.Source(id=key, kind=pb.SOURCE_KIND_NEWS, title="A newspaper") for key in keys]
+    topics = [
+        given.draft(
+            pb.TopicAdded(topic_id=f"topic-of-{source.id}", status=pb.TOPIC_STATUS_OPEN),
+            pb.Words(title="A topic", sources=[source]),
+            basis=pb.BASIS_ON_RECORD,
+        )
+        for source in sources
+    ]
+
+    said = shown(given.state_of(given.opened(), *topics)).partition("Sources")[2]
+
+    assert [line.split()[0] for line in said.splitlines() if line.startswith("source-")] == keys
+
+
 def test_every_kind_of_part_is_shown() -> None:
     assert set(KINDS) == set(PARTS.values())
 

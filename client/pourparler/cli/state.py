@@ -114,7 +114,7 @@ def parts(page: Page, state: pb.Negotiation, only: Iterable[str] = (), title: st
         found = getattr(state, kind)
         if found:
             tables.append(table(kind, found, state, names, title))
-            shown.extend(found.values())
+            shown.extend(part for _, part in _in_order(found))
     page.tables(tables)
     if not wanted:
         amendments(page, state)
@@ -137,11 +137,13 @@ def table(
         Column("basis"),
         Column("when", under=True),
     ]
-    rows = [
-        row(key, part, state, names)
-        for key, part in sorted(found.items(), key=lambda item: (item[1].origin.version, item[0]))
-    ]
+    rows = [row(key, part, state, names) for key, part in _in_order(found)]
     return Table(title.format(f"{kind.capitalize()} ({len(rows)})"), columns, rows)
+
+
+def _in_order(found: Mapping[str, Any]) -> list[tuple[str, Any]]:
+    """Parts in the order in which they came on the record; a map of protobuf has none."""
+    return sorted(found.items(), key=lambda item: (item[1].origin.version, item[0]))
 
 
 def row(key: str, part: Any, state: pb.Negotiation, names: Names) -> Sequence[Cell]:
