@@ -7,7 +7,7 @@ import click
 import pytest
 
 from pourparler import v1 as pb
-from pourparler.cli.drafting import drafts
+from pourparler.cli.drafting import drafts, said_of_all
 
 
 def test_a_statement_is_said_by_options() -> None:
@@ -39,6 +39,38 @@ def test_a_statement_is_said_by_options() -> None:
     assert draft.facts.occurred.edtf == "2023-41"
     assert draft.facts.visibility.level == pb.VISIBILITY_LEVEL_PUBLIC
     assert draft.words.sources[0].title == "A newspaper"
+
+
+def test_an_excerpt_is_the_passage_of_the_last_source() -> None:
+    sources = (("joint", "primary", "Joint statement"), ("article", "news", "A newspaper"))
+
+    (draft,) = drafts(None, {"topic": "Price", "sources": sources, "excerpt": "the price"})
+
+    assert [one.excerpt for one in draft.words.sources] == ["", "the price"]
+
+
+def test_an_excerpt_of_no_source_is_not_understood() -> None:
+    with pytest.raises(click.UsageError, match="of a --source"):
+        drafts(None, {"topic": "Price", "excerpt": "the price"})
+
+
+def test_what_is_said_of_every_entry_is_said_of_an_opening() -> None:
+    given = {
+        "basis": "on_record",
+        "seen_by": ("public",),
+        "occurred": None,
+        "sources": (("joint", "primary", "Joint statement"),),
+    }
+
+    said = said_of_all(given)
+
+    assert said.pop("sources")[0].title == "Joint statement"
+    assert said == {"basis": "on_record", "visibility": "public"}
+
+
+def test_a_source_of_no_known_kind_is_not_understood() -> None:
+    with pytest.raises(click.UsageError, match="SourceKind"):
+        said_of_all({"sources": (("joint", "gossip", "A friend"),)})
 
 
 @pytest.mark.parametrize(

@@ -1,7 +1,7 @@
 """The drafts that `record` is given: read from ProtoJSON, or said by options."""
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, BinaryIO, TypeVar
 
 import click
@@ -124,6 +124,12 @@ _OPTIONS = (
         "--count", type=click.IntRange(min=1), help="Of a participant: how many a cohort has."
     ),
     click.option(
+        "--session", type=Part("sessions"), metavar="ID", help="The session in which it happened."
+    ),
+)
+
+_OF_ALL = (
+    click.option(
         "--basis",
         type=click.Choice(["direct", "on_record", "reported", "unattributed", "analysis"]),
         help="How it is known; direct if nothing is said.",
@@ -139,9 +145,6 @@ _OPTIONS = (
     ),
     click.option("--author", metavar="TEXT", help="Who inferred it, with the basis analysis."),
     click.option(
-        "--session", type=Part("sessions"), metavar="ID", help="The session in which it happened."
-    ),
-    click.option(
         "--seen-by",
         type=Part("participants"),
         metavar="WHO",
@@ -156,14 +159,34 @@ _OPTIONS = (
         multiple=True,
         help="Where it can be looked up: a kind is primary, news, minutes or system.",
     ),
+    click.option("--excerpt", metavar="TEXT", help="The passage of the last source that says so."),
 )
 
 
 def options(command: _Command) -> _Command:
     """The options by which an entry can be said."""
-    for option in reversed(_OPTIONS):
+    return _with(_OPTIONS, common(command))
+
+
+def common(command: _Command) -> _Command:
+    """The options that every entry takes."""
+    return _with(_OF_ALL, command)
+
+
+def _with(given: Sequence[Callable[[_Command], _Command]], command: _Command) -> _Command:
+    for option in reversed(given):
         command = option(command)
     return command
+
+
+def said_of_all(given: Mapping[str, Any]) -> dict[str, Any]:
+    """What the options say that every entry takes, as its builder takes it."""
+    said = {name: value for name, value in given.items() if value not in (None, ())}
+    try:
+        _settle(said)
+    except ValueError as error:
+        raise click.UsageError(str(error)) from error
+    return said
 
 
 def example(negotiation: str) -> str:
@@ -241,6 +264,7 @@ _TAKEN = {
 }  # fmt: skip
 _COMMON = {
     "basis", "form", "occurred", "speaker_described", "author", "session", "seen_by", "sources",
+    "excerpt",
 }  # fmt: skip
 
 
@@ -250,15 +274,8 @@ def _built(kind: str, said: dict[str, Any]) -> pb.Draft:
     if unfit:
         names = ", ".join(f"--{name.replace('_', '-')}" for name in unfit)
         raise click.UsageError(f"{_A[kind]} takes no {names}.")
-    if "seen_by" in said:
-        who = said.pop("seen_by")
-        alone = len(who) == 1 and who[0] in {"public", "parties", "recorder"}
-        said["visibility"] = who[0] if alone else list(who)
     try:
-        if "sources" in said:
-            said["sources"] = [
-                source(key, sort, title=title) for key, sort, title in said["sources"]
-            ]
+        _settle(said)
         if "money" in said:
             said["terms"] = [money(key, sum_, unit) for key, sum_, unit in said.pop("money")]
         if "condition" in said:
@@ -266,6 +283,20 @@ def _built(kind: str, said: dict[str, Any]) -> pb.Draft:
         return _BUILDERS[kind](text, said)
     except ValueError as error:
         raise click.UsageError(str(error)) from error
+
+
+def _settle(said: dict[str, Any]) -> None:
+    """Turn what the options say of every entry into what the builders take."""
+    if "seen_by" in said:
+        who = said.pop("seen_by")
+        alone = len(who) == 1 and who[0] in {"public", "parties", "recorder"}
+        said["visibility"] = who[0] if alone else list(who)
+    if "sources" in said:
+        said["sources"] = [source(key, sort, title=title) for key, sort, title in said["sources"]]
+    if "excerpt" in said:
+        if "sources" not in said:
+            raise click.UsageError("An --excerpt is of a --source.")
+        said["sources"][-1].excerpt = said.pop("excerpt")
 
 
 def _participant(name: str, said: dict[str, Any]) -> pb.Draft:

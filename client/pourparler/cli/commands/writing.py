@@ -28,12 +28,22 @@ from pourparler.cli.wording import Names
     show_default=True,
     help="How answers decide proposals.",
 )
+@drafting.common
 @asking.json_option
 def open_(
-    title: str, id_: str | None, purpose: str, acceptance_rule: str, *, as_json: bool
+    title: str,
+    id_: str | None,
+    purpose: str,
+    acceptance_rule: str,
+    *,
+    as_json: bool,
+    **given: Any,
 ) -> None:
     """Open the record of a negotiation. In a pipe, its name alone is printed."""
-    receipt = asking.client().open(title, id=id_, purpose=purpose, acceptance_rule=acceptance_rule)
+    common = drafting.said_of_all(given)
+    receipt = asking.client().open(
+        title, id=id_, purpose=purpose, acceptance_rule=acceptance_rule, **common
+    )
     if as_json:
         print_message(receipt)
         return
