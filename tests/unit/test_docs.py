@@ -1,8 +1,10 @@
 import contextlib
 import io
+import json
 import re
 import shlex
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -15,10 +17,13 @@ import pourparler
 from pourparler import dates
 from pourparler import v1 as pb
 from pourparler.cli.commands import pourparler as command_line
-from pourparler.cli.commands import run
 from pourparler.contract import ENTRY_TYPES
+from pourparler_service.keys import write_key
 from pourparler_service.server import running
 from pourparler_service.settings import Settings
+from tests import transcripts
+from tests.particulars import particulars
+from tests.signing import signing_key
 
 ROOT = Path(__file__).resolve().parents[2]
 README = ROOT / "README.md"
@@ -35,7 +40,6 @@ ROOMS = {
     "client/pourparler/": ROOT / "client" / "pourparler",
     "service/pourparler_service/": ROOT / "service" / "pourparler_service",
 }
-ENDLESS = {"serve", "demo", "watch", "witness"}
 OF_OTHERS = {"Application", "ErrorInfo"}
 VARIABLES = {"PERSISTENCE_MODULE", "POURPARLER_MASTER_KEY"}
 VARIABLES |= {f"POURPARLER_{name}" for name in ("ADDRESS", "DATA", "KEYS", "SERVER")}
@@ -44,17 +48,25 @@ VARIABLES |= {f"POURPARLER_TLS_{name}" for name in ("CERTIFICATE", "KEY", "CLIEN
 VARIABLES |= {f"POURPARLER_TOKENS_{name}" for name in ("ISSUER", "AUDIENCE", "KEYS")}
 VARIABLES |= {"POURPARLER_CERTIFICATES_ADDRESS", "POURPARLER_SETTINGS", "POURPARLER_TOKEN"}
 VARIABLES |= {"SSL_CERT_FILE"}
+KEY = signing_key(name="pourparler/3f0c9a52-6d1e-4b7a-9a41-0d5e2c7b8f10")
 PLACEHOLDERS = {"FILE", "LINE", "NAME", "REASON"}
 
 
 class Block(NamedTuple):
     language: str
     text: str
+    follows: bool
+    """Whether it stands right below the one before, as an answer does below what was asked."""
 
 
 def blocks(page: Path) -> list[Block]:
-    found = re.findall(r"^```(\w*)\n(.*?)^```$", page.read_text(), re.MULTILINE | re.DOTALL)
-    return [Block(language, text) for language, text in found]
+    text, end = page.read_text(), 0
+    found: list[Block] = []
+    for one in re.finditer(r"^```(\w*)\n(.*?)^```$", text, re.MULTILINE | re.DOTALL):
+        follows = bool(found) and not text[end : one.start()].strip()
+        found.append(Block(one[1], one[2], follows))
+        end = one.end()
+    return found
 
 
 def spans(page: Path) -> list[str]:
@@ -63,7 +75,8 @@ def spans(page: Path) -> list[str]:
 
 
 def code_lines(page: Path) -> list[str]:
-    fenced = [line for block in blocks(page) for line in block.text.splitlines()]
+    joined = [re.sub(r"\\\n *", "", block.text) for block in blocks(page)]
+    fenced = [line for text in joined for line in text.splitlines()]
     indented = re.findall(r"^    (\S.*)$", page.read_text(), re.MULTILINE)
     return [line.strip() for line in [*fenced, *indented, *spans(page)]]
 
@@ -84,45 +97,95 @@ def names_of(pages: list[Path]) -> list[str]:
 every_page = pytest.mark.parametrize("page", PAGES, ids=names_of(PAGES))
 
 
-@pytest.mark.parametrize(
-    "page",
-    [page for page in PAGES if any(block.language == "python" for block in blocks(page))],
-    ids=lambda page: str(page.relative_to(ROOT)),
-)
-def test_what_a_page_shows_does_what_the_page_says(
-    page: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.chdir(ROOT)
-    said = ""
-    with running() as address:
+LANGUAGES = {"python", "sh", "text", "json", "proto"}
+RUN = [page for page in PAGES if {"python", "sh"} & {block.language for block in blocks(page)}]
+
+
+@pytest.fixture(name="desk")
+def _desk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder to work in, with what a reader finds in that of the project."""
+    for name in (".venv", "docs", "examples"):
+        (tmp_path / name).symlink_to(ROOT / name)
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+@pytest.fixture(name="address")
+def _address(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+    """A service, with the key that it prints for its readers."""
+    key = tmp_path / "signing.key"
+    write_key(KEY, key)
+    monkeypatch.setenv("KEY", str(KEY.verifier_key))
+    with running(replace(Settings.in_memory(), keys=(key,))) as address:
         monkeypatch.setenv("POURPARLER_SERVER", address)
-        for block in blocks(page):
-            if block.language == "python":
-                said = run_python(block.text, address)
-            elif block.language == "sh":
-                run_shell(block.text)
-            elif block.language == "text" and said:
-                assert said == block.text
-            if block.language != "python":
-                said = ""
+        yield address
 
 
-def run_python(text: str, address: str) -> str:
-    assert "Client()" in text, "a page that asks no service needs no service to run"
+@pytest.mark.parametrize("page", RUN, ids=names_of(RUN))
+def test_what_a_page_shows_does_what_the_page_says(page: Path, desk: Path, address: str) -> None:
+    follow(page, address)
+
+
+def follow(page: Path, address: str) -> None:
+    """Do what a page shows, and compare what comes of it with what the page says."""
+    shown = blocks(page)
+    typed = iter(transcripts.typed([one.text for one in shown if one.language == "sh"], {}))
+    known: dict[str, Any] = {}
+    said, asked = "", ""
+    for place, block in enumerate(shown):
+        if block.language == "python":
+            asked, said = "python", run_python(block.text, address, known)
+        elif block.language == "sh":
+            asked = "sh"
+            said, code = transcripts.answered(next(typed))
+            answers = shown[place + 1 : place + 2]
+            is_shown = any(one.language == "text" and one.follows for one in answers)
+            assert code == 0 or is_shown, said
+        elif block.language == "text" and (block.follows or (asked == "python" and said)) and asked:
+            assert transcripts.plain(said) == transcripts.plain(block.text)
+            asked = ""
+        else:
+            asked = ""
+    if any(block.language == "python" for block in shown):
+        assert "Client()" in page.read_text(), "a page that asks no service needs none to run"
+
+
+def run_python(text: str, address: str, known: dict[str, Any]) -> str:
     out = io.StringIO()
     with contextlib.redirect_stdout(out):
-        exec(text.replace("Client()", f"Client({address!r})"), {})  # noqa: S102 - it is our own
+        exec(text.replace("Client()", f"Client({address!r})"), known)  # noqa: S102 - it is our own
     return out.getvalue()
 
 
 def run_shell(text: str) -> None:
-    for line in text.splitlines():
-        words = shlex.split(line, comments=True)
-        if words[:1] == ["pourparler"] and words[1] not in ENDLESS:
-            with contextlib.redirect_stdout(io.StringIO()):
-                code = run(words[1:])
+    for (command,) in transcripts.typed(text.splitlines(), {}):
+        said, code = transcripts.answered([command])
 
-            assert code == 0, line
+        assert code == 0, said
+
+
+def test_a_page_that_says_something_else_is_noticed(desk: Path, address: str) -> None:
+    wrong = desk / "wrong.md"
+    for text in (
+        "```sh\npourparler list\n```\n```text\nnothing\n```\n",
+        "```sh\npourparler show nowhere\n```\n",
+        "```sh\nporparler list\n```\n",
+        "```python\nfrom pourparler import Client\nassert not Client()\n```\n",
+    ):
+        wrong.write_text(text)
+        with pytest.raises(AssertionError):
+            follow(wrong, address)
+
+
+def test_the_tutorial_records_what_the_example_holds(desk: Path, address: str) -> None:
+    follow(ROOT / "docs" / "tutorial.md", address)
+    with pourparler.Client(address) as client:
+        recorded = particulars(client.get("renault-nissan", as_of=17).negotiation)
+    expected = json.loads((ROOT / "examples/renault-nissan/expected_state.json").read_text())
+
+    # Whether a topic is talked about yet, the tutorial leaves open.
+    assert recorded.pop("topics").keys() == expected.pop("topics").keys()
+    assert recorded == {name: expected[name] for name in recorded}
 
 
 def test_every_clock_of_the_readme_can_be_read(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -148,7 +211,7 @@ def test_every_clock_of_the_readme_can_be_read(monkeypatch: pytest.MonkeyPatch) 
 
 @every_page
 def test_every_block_says_what_language_it_is_in(page: Path) -> None:
-    assert {block.language for block in blocks(page)} <= {"python", "sh", "text", "json", "proto"}
+    assert {block.language for block in blocks(page)} <= LANGUAGES
 
 
 @every_page
