@@ -66,7 +66,13 @@ def stored(entries: Iterable[pb.Entry]) -> list[Stored]:
 class Readers:
     """The services that read a record."""
 
-    def __init__(self, store: Store, policy: Policy, threads: ThreadPoolExecutor) -> None:
+    def __init__(
+        self,
+        store: Store,
+        policy: Policy,
+        threads: ThreadPoolExecutor,
+        search_seconds: float,
+    ) -> None:
         tokens = Tokens(b"secret", "log", chance=bytes)
         negotiations = Negotiations(store)
         catalogue = Catalogue(store, None, tokens=tokens, log_id="log")
@@ -79,7 +85,13 @@ class Readers:
         indexing = Indexing(store, open_index(store, None, "log"))
         search = Search(store, indexing, sights, catalogue, tokens)
         self.negotiations = NegotiationServicer(
-            cuts, Latest(store, negotiations), catalogue, threads, search, searching=threads
+            cuts,
+            Latest(store, negotiations),
+            catalogue,
+            threads,
+            search,
+            searching=threads,
+            search_seconds=search_seconds,
         )
         watches = Limit("watches", 1)
         self.audits = AuditServicer(cuts, log, threads, following, watches=watches)
@@ -145,11 +157,13 @@ def run(made: Awaitable[_Made]) -> _Made:
 
 
 @contextmanager
-def readers(records: Sequence[Stored], policy: Policy | None = None) -> Iterator[Readers]:
+def readers(
+    records: Sequence[Stored], policy: Policy | None = None, *, search_seconds: float = 0
+) -> Iterator[Readers]:
     """Those who read these records, while the block lasts."""
 
     async def made(store: Store, threads: ThreadPoolExecutor) -> Readers:
-        return Readers(store, policy or Policy(), threads)
+        return Readers(store, policy or Policy(), threads, search_seconds)
 
     store = open_store(None, {})
     store.append(records)

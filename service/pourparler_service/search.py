@@ -86,6 +86,8 @@ class Search:
         seeing = _Seeing(self._indexing, self._sights, caller, request.as_seen_by)
         asked = _asked(request)._replace(negotiations=self._among(named, caller))
         page = self._begun(request, asked.wanted)
+        if asked.negotiations is not None and not asked.negotiations:
+            return b""  # Nothing is searched for who sees none.
         with self._indexing.current() as index:
             page = page._replace(upto=page.upto or index.position)
             for id_ in named:

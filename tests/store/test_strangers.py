@@ -4,6 +4,7 @@ Answers are compared elsewhere; here it is the steps, by which time would tell.
 """
 
 import asyncio
+import time
 from collections.abc import Awaitable, Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any
@@ -278,3 +279,14 @@ def test_who_follows_all_hears_as_often_whether_or_not_others_record(reading: Re
         return message.HasField("caught_up") and not message.caught_up.position
 
     assert run(heard())
+
+
+@pytest.mark.parametrize("caller", ["party", "stranger"])
+def test_a_search_takes_a_while_of_its_own_for_who_does_not_see_everything(caller: str) -> None:
+    party = given.recorded(LONG + 3, granted("party", pb.ACCESS_ROLE_PARTY, "acme"))
+    records = stored([*hidden(LONG), party])
+    with readers(records, search_seconds=0.2) as reading:
+        began = time.monotonic()
+        reading.ask(caller, pb.SearchEntriesRequest(query="nothing"))
+
+        assert time.monotonic() - began > 0.19

@@ -31,6 +31,9 @@ _Read = pb.GetNegotiationRequest | pb.GetStandingRequest | pb.DiffNegotiationReq
 SEARCHES = 64
 """How many searches may be under way: a quarter of them one caller's."""
 
+SEARCH_SECONDS = 0.1
+"""What a search takes for who does not see everything, or a multiple of it."""
+
 _NOW = pb.AsOf()
 _IS_BASIC: Mapping[int, bool] = {
     pb.NEGOTIATION_VIEW_UNSPECIFIED: False,
@@ -51,8 +54,10 @@ class NegotiationServicer:
         search: Search,
         *,
         searching: Executor,
+        search_seconds: float = SEARCH_SECONDS,
     ) -> None:
         """Read from these: on these threads what may wait for the store, and what is searched."""
+        self._search_seconds = search_seconds
         self._cuts = cuts
         self._latest = latest
         self._catalogue = catalogue
@@ -87,10 +92,18 @@ class NegotiationServicer:
 
     async def SearchEntries(self, request: pb.SearchEntriesRequest, call: Call) -> bytes:
         """A page of the entries in whose words something stands."""
-        with self._searches.place(call.name):
-            return await asyncio.get_running_loop().run_in_executor(
-                self._searching, self._search.page, request, call.caller
-            )
+        loop = asyncio.get_running_loop()
+        began = loop.time()
+        try:
+            with self._searches.place(call.name):
+                return await loop.run_in_executor(
+                    self._searching, self._search.page, request, call.caller
+                )
+        finally:
+            if self._search_seconds and not self._cuts.sights.policy.audits(call.caller):
+                # It takes the longer, the more often the words stand in what is not seen.
+                step = self._search_seconds
+                await asyncio.sleep(step - (loop.time() - began) % step)
 
     def _is_plain(
         self, request: pb.GetNegotiationRequest | pb.GetStandingRequest, call: Call
