@@ -435,7 +435,7 @@ def _as_serve_error(settings: Settings) -> Iterator[None]:
         where = " or ".join(filter(None, (settings.address, settings.certificates_address)))
         message = (
             f"The address {where} cannot be listened to: another service is using it, or it is not"
-            " this machine's."
+            " this machine's. Say another with --address."
         )
         raise ServeError(message) from error
 

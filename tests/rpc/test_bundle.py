@@ -391,7 +391,10 @@ def test_a_full_disk_is_told_and_nothing_is_left(kept: Kept, tmp_path: Path, roo
     )
 
     assert said.returncode == 1
-    assert said.stderr.decode() == f"Error: {path} cannot be written: File too large.\n"
+    assert (
+        said.stderr.decode()
+        == f"Error: {path} cannot be written: File too large. Say another place with -o.\n"
+    )
     assert not path.exists()
 
 

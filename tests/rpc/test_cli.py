@@ -149,7 +149,56 @@ def test_a_service_that_is_away_is_told_with_what_to_do(capsys: pytest.CaptureFi
     code = run(["--server", "127.0.0.1:1", "--timeout", "0.3", "list"])
 
     assert code == 3
-    assert "Start a service with `pourparler serve`" in capsys.readouterr().err
+    assert capsys.readouterr().err.startswith(
+        "Error: Nothing listens at 127.0.0.1:1. Start a service with `pourparler serve`"
+    )
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "said"),
+    [
+        (("show", "renault-nisan"), 1, "Did you mean renault-nissan? See what there is with"),
+        (("show", "renault-nissan", "--as-seen-by", "nisan"), 1, "Did you mean nissan? See"),
+        (("blame", "renault-nissan", "agr-leader"), 1, "Did you mean agr-leader-follower?"),
+        (("record", "renault-nissan", "--topic", "A", "--by", "nisan"), 1, "Did you mean nissan?"),
+        (("show", "renault-nissan", "--as-of", "99"), 1, "`pourparler history renault-nissan`"),
+        (("history", "renault-nissan", "--type", "statement"), 2, "mean statement_recorded or"),
+        (("history", "renault-nissan", "--topic", "t-gov"), 0, "Did you mean t-governance?"),
+        (("shw", "renault-nissan"), 2, "Did you mean 'show'?"),
+        (("open", "A", "--id", "renault-nissan"), 1, "`pourparler show renault-nissan`"),
+        (("--server", "localhost", "list"), 2, "Say it as localhost:50710."),
+        (("--server", "http://localhost:1/", "list"), 2, "Leave out http://, and say it as local"),
+        (("--root-certificates", "/none", "list"), 1, "/none cannot be read: No such file or"),
+        (("--token-file", "/none", "list"), 1, "The token in /none cannot be read: No such file"),
+        (("--certificate", __file__, "list"), 1, "shown with its key: one of them is not given."),
+        (("export", "renault-nissan", "-o", "/none/x"), 1, "Say another place with -o."),
+        (("export", "renault-nissan", "-o", __file__), 1, "never written over. Say another with"),
+    ],
+)
+def test_an_error_says_what_was_perhaps_meant_and_what_to_do_next(
+    command: Command, example: str, arguments: tuple[str, ...], code: int, said: str
+) -> None:
+    answer = command(*arguments)
+
+    assert answer.code == code
+    assert said in answer.err
+    assert answer.out in {"", "#  OCCURRED  RECORDED  BASIS  TYPE  WHAT  DETAILS\n"}
+
+
+def test_what_grpc_writes_by_itself_is_not_seen(address: str, tmp_path: Path) -> None:
+    token = tmp_path / "token"
+    token.write_text("a.b.c")
+    told = subprocess.run(
+        [*COMMAND, "--server", address, "--timeout", "1", "--token-file", str(token), "list"],
+        capture_output=True,
+        text=True,
+        check=False,
+        env={name: value for name, value in os.environ.items() if name != "GRPC_VERBOSITY"},
+    )
+
+    assert told.returncode == 3
+    assert told.stderr.startswith(f"Error: The service at {address} does not speak TLS")
+    assert len(told.stderr.splitlines()) == 2
 
 
 def test_every_answer_is_json_when_it_is_asked_for(command: Command, example: str) -> None:

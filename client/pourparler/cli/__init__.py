@@ -1,12 +1,19 @@
 """The command `pourparler`: the record of a negotiation, for people and for scripts."""
 
+import contextlib
+import os
 import sys
 
 _NEEDED = frozenset({"click", "rich"})
+_SERVING = frozenset({"serve", "witness", "demo"})
+_ERRORS = 2  # the descriptor of the error stream
 
 
 def main() -> None:
     """Run the command, and leave with its exit code."""
+    if "GRPC_VERBOSITY" not in os.environ and _SERVING.isdisjoint(sys.argv[1:]):
+        with contextlib.suppress(OSError):
+            _hush()
     try:
         # Imported here, so that without the extra the command can say what it lacks.
         from pourparler.cli.commands import run  # noqa: PLC0415
@@ -17,3 +24,15 @@ def main() -> None:
             f"The command needs {error.name}: install it with `pip install 'pourparler[cli]'`."
         )
     sys.exit(run(sys.argv[1:]))
+
+
+def _hush() -> None:
+    """Keep what gRPC writes past Python off the error stream: the error that follows says it.
+
+    gRPC has read its own variable by now, and has no other way to be told.
+    """
+    own = os.dup(_ERRORS)
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, _ERRORS)
+    os.close(nowhere)
+    sys.stderr = os.fdopen(own, "w", buffering=1, encoding=sys.stderr.encoding)

@@ -12,6 +12,8 @@ from pourparler import Client
 from pourparler import v1 as pb
 from pourparler.cli import connecting
 from pourparler.cli.completing import Part
+from pourparler.cli.failing import Asked
+from pourparler.cli.safe import harmless
 
 _Command = TypeVar("_Command", bound=Callable[..., Any])
 
@@ -115,8 +117,19 @@ json_option = click.option(
 def client() -> Client:
     """A client of the service that the command line names, closed when the command ends."""
     context = click.get_current_context()
+    root, negotiation = context.find_root(), context.params.get("negotiation") or ""
+    root.obj = Asked(
+        context.info_name or "", negotiation.removeprefix("negotiations/"), root.params["server"]
+    )
     try:
-        made = connecting.client_of(context.find_root())
-    except (OSError, ValueError) as error:
-        raise click.ClickException(f"The service cannot be asked so: {error}") from error
+        made = connecting.client_of(root)
+    except OSError as error:
+        raise click.ClickException(
+            f"{harmless(str(error.filename))} cannot be read: {error.strerror}. Say another with "
+            "--root-certificates, --certificate or --certificate-key."
+        ) from error
+    except ValueError as error:
+        raise click.ClickException(
+            f"{error} See --certificate, --certificate-key and --token-file."
+        ) from error
     return context.with_resource(made)

@@ -147,7 +147,9 @@ def save(path: Path, signed: str) -> None:
     except OSError as error:
         if fresh:
             Path(fresh).unlink(missing_ok=True)
-        raise click.ClickException(f"{path} cannot be written: {error.strerror}.") from error
+        raise click.ClickException(
+            f"{harmless(str(path))} cannot be written: {error.strerror}. Say another place."
+        ) from error
 
 
 def tell(page: Page, audit: Audit, origin: str, *, compared: bool, as_json: bool) -> int:

@@ -64,6 +64,7 @@ class Wanted:
         return NotFound(
             f"There is no {what} in {negotiation.removeprefix('negotiations/')}.",
             reason="PART_NOT_FOUND",
+            metadata={"id": self._key or self._said},
         )
 
 

@@ -111,7 +111,8 @@ def fresh(path: Path, what: str = "bundle") -> Iterator[BinaryIO]:
         file = path.open("xb")
     except FileExistsError:
         raise click.ClickException(
-            f"There is a file {harmless(str(path))} already: a {what} is never written over."
+            f"There is a file {harmless(str(path))} already: a {what} is never written over. "
+            "Say another with -o."
         ) from None
     except OSError as error:
         raise _unwritable(path, error) from error
@@ -131,7 +132,9 @@ def fresh(path: Path, what: str = "bundle") -> Iterator[BinaryIO]:
 
 
 def _unwritable(path: Path, error: OSError) -> click.ClickException:
-    return click.ClickException(f"{harmless(str(path))} cannot be written: {error.strerror}.")
+    return click.ClickException(
+        f"{harmless(str(path))} cannot be written: {error.strerror}. Say another place with -o."
+    )
 
 
 def unknown(shown: Iterator[pb.Entry]) -> list[str]:

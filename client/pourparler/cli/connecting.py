@@ -8,8 +8,24 @@ from pathlib import Path
 import click
 
 from pourparler import Client
+from pourparler.cli.safe import harmless
 
 _WORD = re.compile(r"[!-~]+", re.ASCII)
+
+
+class Address(click.ParamType[str]):
+    """Where a service listens: `HOST:PORT`, or what else gRPC knows, such as `unix:PATH`."""
+
+    name = "ADDRESS"
+
+    def convert(self, value: str, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        """The address, if it has its parts."""
+        scheme, apart, rest = value.partition("://")
+        if apart and scheme.lower() in {"http", "https"}:
+            self.fail(f"Leave out {scheme}://, and say it as {rest.rstrip('/')}.", param, ctx)
+        if ":" not in value:
+            self.fail(f"{value!r} has no port. Say it as {value}:50710.", param, ctx)
+        return value
 
 
 def client_of(root: click.Context, timeout: float | None = None) -> Client:
@@ -34,9 +50,15 @@ def _token(file: str | None) -> str | Callable[[], str] | None:
         try:
             token = Path(file).read_text(encoding="ascii").strip()
         except (OSError, ValueError) as error:
-            raise click.ClickException(f"The token cannot be read: {error}") from error
+            why = getattr(error, "strerror", None) or "it is not text"
+            raise click.ClickException(
+                f"The token in {harmless(file)} cannot be read: {why}. Say another --token-file."
+            ) from error
         if not _WORD.fullmatch(token):
-            raise click.ClickException(f"The file {file} has no token, or more than that.")
+            raise click.ClickException(
+                f"The file {harmless(file)} has no token, or more than that. Write the token alone "
+                "to it."
+            )
         return token
 
     return read

@@ -220,7 +220,9 @@ def read(file: BinaryIO) -> list[pb.Draft]:
     try:
         found = [parsed(value) for value in _values(data.decode("utf-8-sig"))]
     except (ValueError, RecursionError) as error:
-        raise click.UsageError(f"The file holds no drafts: {harmless(str(error))}") from error
+        raise click.UsageError(
+            f"The file holds no drafts: {harmless(str(error))}. See docs/import.md for what one is."
+        ) from error
     if not found:
         raise click.UsageError("The file holds no draft.")
     return found
@@ -236,7 +238,7 @@ def parsed(value: object) -> pb.Draft:
         raise ValueError("it is nested too deeply") from None
     except (json_format.ParseError, TypeError, AttributeError, OverflowError) as error:
         # Of some values that do not fit, the parser says so only by stumbling.
-        raise ValueError(str(error)) from error
+        raise ValueError(" ".join(str(error).split()).rstrip(".")) from error
 
 
 def _values(text: str) -> list[Any]:

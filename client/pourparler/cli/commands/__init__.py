@@ -8,7 +8,7 @@ from pathlib import Path
 import click
 
 from pourparler.calls import TARGET
-from pourparler.cli import completing, demonstrating, failing
+from pourparler.cli import completing, connecting, demonstrating, failing, guessing
 from pourparler.cli.commands import keeping, proving, reading, writing
 from pourparler.errors import PourparlerError
 
@@ -18,6 +18,7 @@ _BROKEN_PIPE = 141
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
 @click.option(
     "--server",
+    type=connecting.Address(),
     metavar="ADDRESS",
     envvar="POURPARLER_SERVER",
     default=TARGET,
@@ -82,6 +83,7 @@ def run(arguments: Sequence[str]) -> int:
             stream.reconfigure(errors="backslashreplace")
     if completing.VARIABLE in os.environ:
         return completing.answer(pourparler)
+    context: click.Context | None = None
     try:
         # Not by its main(), which leaves with 1 when a reader has seen enough.
         with pourparler.make_context("pourparler", list(arguments)) as context:
@@ -93,7 +95,9 @@ def run(arguments: Sequence[str]) -> int:
         error.show()
         return error.exit_code
     except PourparlerError as error:
-        return failing.report(error)
+        asked = context.obj if context is not None else None
+        near = guessing.meant(error, asked, context) if context is not None and asked else ()
+        return failing.report(error, asked, near)
     except (click.Abort, KeyboardInterrupt):
         return failing.INTERRUPTED
     except BrokenPipeError:

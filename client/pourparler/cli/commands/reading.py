@@ -1,5 +1,6 @@
 """Commands that ask what a negotiation is and was, and watch it go on."""
 
+from collections.abc import Mapping
 from typing import Any
 
 import click
@@ -13,6 +14,8 @@ from pourparler.cli import history as history_page
 from pourparler.cli import standing as standing_page
 from pourparler.cli import state as state_page
 from pourparler.cli.completing import Negotiation, Part
+from pourparler.cli.failing import either
+from pourparler.cli.guessing import Choice, near
 from pourparler.cli.page import Column, Page, Table, print_message, standard_page
 from pourparler.cli.safe import harmless
 from pourparler.cli.wording import Names
@@ -30,7 +33,7 @@ EVERYWHERE = "-"
 @asking.point_options
 @click.option(
     "--only",
-    type=click.Choice(state_page.KINDS),
+    type=Choice(state_page.KINDS),
     multiple=True,
     help="Only the parts of this kind; may be given several times.",
 )
@@ -117,7 +120,7 @@ def standing(
 @click.option(
     "--type",
     "types",
-    type=click.Choice(list(ENTRY_TYPES)),
+    type=Choice(list(ENTRY_TYPES)),
     metavar="TYPE",
     multiple=True,
     help="Only this entry type, such as statement_recorded.",
@@ -141,7 +144,7 @@ def standing(
 @click.option(
     "--basis",
     "bases",
-    type=click.Choice(["direct", "on_record", "reported", "unattributed", "analysis"]),
+    type=Choice(["direct", "on_record", "reported", "unattributed", "analysis"]),
     multiple=True,
     help="Only known in this way.",
 )
@@ -184,6 +187,21 @@ def history(
     if not page.plain:
         page.line()
         page.line(f"{wording.count(total, 'entry', 'entries')}.")
+    if not total:
+        _none(whole, filters)
+
+
+def _none(state: pb.Negotiation, filters: Mapping[str, Any]) -> None:
+    """Say, past a pipe, that nothing meets the filters, and which of their ids are not there."""
+    said = ["No entry is asked for by this."]
+    for kind in ("participants", "topics"):
+        parts = getattr(state, kind)
+        for key in filters[kind]:
+            if key not in parts:
+                found = near(key, parts)
+                meant = f" Did you mean {either(found)}?" if found else ""
+                said.append(f"There is no {kind[:-1]} {harmless(key)!r}.{meant}")
+    click.echo(" ".join(said), err=True)
 
 
 @click.command()
@@ -243,7 +261,7 @@ def blame(
 @click.option(
     "--type",
     "types",
-    type=click.Choice(list(ENTRY_TYPES)),
+    type=Choice(list(ENTRY_TYPES)),
     metavar="TYPE",
     multiple=True,
     help="Only this entry type, such as statement_recorded.",
@@ -259,7 +277,7 @@ def blame(
 @click.option(
     "--basis",
     "bases",
-    type=click.Choice(["direct", "on_record", "reported", "unattributed", "analysis"]),
+    type=Choice(["direct", "on_record", "reported", "unattributed", "analysis"]),
     multiple=True,
     help="Only known in this way.",
 )
