@@ -72,6 +72,11 @@ def _time(text: str) -> Timestamp:
     return Timestamp(seconds=int(begun.timestamp()), nanos=nanos)
 
 
+def examples(*lines: str) -> str:
+    """Command lines to be given as they are, at the end of a help."""
+    return "\n".join(["\b", "Examples:", *(f"  {line}" for line in lines)])
+
+
 def point_options(command: _Command) -> _Command:
     """The options that say at what point: --as-of and --occurred."""
     occurred = click.option(

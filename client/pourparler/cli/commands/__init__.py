@@ -2,7 +2,7 @@
 
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import click
@@ -15,7 +15,28 @@ from pourparler.errors import PourparlerError
 _BROKEN_PIPE = 141
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+class _Rooms(click.Group):
+    """The commands, told by what they are for."""
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write each room with its commands under its own head."""
+        del ctx
+        widest = max(map(len, self.commands))
+        limit = formatter.width - widest - 6
+        for title, commands in ROOMS.items():
+            with formatter.section(title):
+                formatter.write_dl(
+                    [
+                        (f"{command.name:<{widest}}", command.get_short_help_str(limit))
+                        for command in commands
+                    ]
+                )
+
+
+@click.group(
+    cls=_Rooms,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+)
 @click.option(
     "--server",
     type=connecting.Address(),
@@ -107,7 +128,7 @@ def run(arguments: Sequence[str]) -> int:
     return code if isinstance(code, int) else 0
 
 
-@pourparler.command()
+@pourparler.command(short_help="See it at work on a real negotiation.")
 @click.option("--keep", is_flag=True, help="Leave the service running, and say how to talk to it.")
 @click.option(
     "--port", type=click.IntRange(0, 65535), help="Where to listen; 0 is any that is free."
@@ -128,27 +149,30 @@ def demo(file: Path | None, data: Path | None, port: int | None, *, keep: bool) 
     return demonstrating.run(file, data, port, keep=keep, default_server=TARGET, command=run)
 
 
-for _command in (
-    reading.show,
-    reading.standing,
-    reading.history,
-    reading.watch,
-    reading.diff,
-    reading.blame,
-    reading.list_,
-    writing.open_,
-    writing.record,
-    writing.import_,
-    proving.audit,
-    proving.export,
-    proving.withhold,
-    proving.verify,
-    proving.report,
-    keeping.serve,
-    keeping.witness,
-    keeping.erase,
-    keeping.rotate_master_key,
-    keeping.keygen,
-    keeping.completion,
-):
+ROOMS: Mapping[str, Sequence[click.Command]] = {
+    "Asking": (
+        reading.list_,
+        reading.show,
+        reading.standing,
+        reading.history,
+        reading.diff,
+        reading.blame,
+        reading.watch,
+        proving.report,
+    ),
+    "Recording": (writing.open_, writing.record, writing.import_),
+    "Proving and passing on": (proving.audit, proving.export, proving.withhold, proving.verify),
+    "Keeping": (
+        keeping.serve,
+        keeping.witness,
+        keeping.keygen,
+        keeping.erase,
+        keeping.rotate_master_key,
+        keeping.completion,
+        demo,
+    ),
+}
+"""All commands, by what they are for, in the order in which they are told."""
+
+for _command in (command for room in ROOMS.values() for command in room):
     pourparler.add_command(_command)

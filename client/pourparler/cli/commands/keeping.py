@@ -12,7 +12,7 @@ from pourparler.cli.page import print_message, standard_page
 from pourparler.cli.safe import harmless
 
 
-@click.command()
+@click.command(short_help="Run the service.")
 @click.option(
     "--settings",
     type=click.Path(path_type=Path),
@@ -65,7 +65,7 @@ def serve(
     )
 
 
-@click.command()
+@click.command(short_help="Run a witness of services.")
 @click.option(
     "--key",
     type=click.Path(path_type=Path),
@@ -98,7 +98,7 @@ def witness(key: Path, logs: tuple[VerifierKey, ...], data: Path, address: str |
     return witnessing.serve(key, logs, data, address)
 
 
-@click.command()
+@click.command(short_help="Destroy the words that concern a person, for good.")
 @click.argument("negotiation", type=Negotiation())
 @click.argument("participant", type=Part("participants"))
 @click.option(
@@ -144,7 +144,7 @@ def erase(
         erasing.told(standard_page(), erasure)
 
 
-@click.command()
+@click.command(short_help="Wrap the keys of persons by a new master key.")
 @click.option(
     "--data",
     type=click.Path(path_type=Path),
@@ -167,7 +167,12 @@ def rotate_master_key(data: Path, to: Path | None) -> None:
     erasing.rotate(standard_page(), data, to)
 
 
-@click.command()
+@click.command(
+    short_help="Make a signing key for a service or a witness.",
+    epilog=asking.examples(
+        "pourparler keygen example.org/record -o signing.key",
+    ),
+)
 @click.argument("name")
 @click.option(
     "-o",
@@ -188,16 +193,18 @@ def keygen(name: str, output: Path, *, witness: bool) -> None:
     print(keys.keygen(name, output, witness=witness))
 
 
-@click.command()
+@click.command(
+    short_help="Print the script by which a shell completes all this.",
+    epilog=asking.examples(
+        'eval "$(pourparler completion bash)"   in ~/.bashrc',
+        'eval "$(pourparler completion zsh)"    in ~/.zshrc, after compinit',
+        "pourparler completion fish | source    in ~/.config/fish/config.fish",
+    ),
+)
 @click.argument("shell", type=click.Choice(SHELLS))
 def completion(shell: str) -> None:
-    r"""Print a script by which a shell completes this command.
+    """Print the script by which a shell completes this command.
 
     It completes commands, options, files, and the ids of what the service has: none, if it is away.
-
-    \b
-      bash: eval "$(pourparler completion bash)"             in ~/.bashrc
-      zsh:  eval "$(pourparler completion zsh)"              in ~/.zshrc, after compinit
-      fish: pourparler completion fish > ~/.config/fish/completions/pourparler.fish
     """
     print(script(click.get_current_context().find_root().command, shell), end="")

@@ -21,7 +21,7 @@ from pourparler.formats.known import WRITERS
 from pourparler.selection import Selection
 
 
-@click.command()
+@click.command(short_help="Check a record against the service that keeps it.")
 @click.argument("negotiation", type=Negotiation())
 @auditing.options
 @asking.json_option
@@ -37,7 +37,8 @@ def audit(
 
     Every entry is checked against what the service has signed, and folded anew; the state that the
     service gives has to be the same. Exit codes: 0 sound, 4 manipulated, 5 incomplete, 6 cannot
-    tell, 7 partial: sound as far as it is shown.
+    tell, 7 partial: sound as far as it is shown. The service prints its key when it starts: have it
+    from whoever runs it.
     """
     client = asking.client()
     with auditing.progress() as progress:
@@ -49,7 +50,13 @@ def audit(
     return code
 
 
-@click.command()
+@click.command(
+    short_help="Write a record to a file: a bundle, or for other tools.",
+    epilog=asking.examples(
+        "pourparler export renault-nissan -o talks.bundle --only 3,7-9",
+        "pourparler export renault-nissan -o talks.csv --format csv",
+    ),
+)
 @click.argument("negotiation", type=Negotiation())
 @bundling.output_option
 @click.option(
@@ -115,7 +122,7 @@ def export(
     bundling.told(standard_page(), output, count, as_json=as_json, proves=False)
 
 
-@click.command()
+@click.command(short_help="Write a bundle in which only some entries can be read.")
 @click.argument("file", type=click.File("rb", lazy=True))
 @click.option(
     "--only",
@@ -137,7 +144,7 @@ def withhold(file: BinaryIO, output: Path, only: Selection, *, as_json: bool) ->
     bundling.told(standard_page(), output, count, only, as_json=as_json)
 
 
-@click.command()
+@click.command(short_help="Check a bundle, asking nobody.")
 @click.argument("file", type=click.File("rb", lazy=True))
 @click.option(
     "--negotiation", type=Negotiation(), metavar="NAME", default="", help="Of which it has to be."
@@ -196,7 +203,12 @@ def verify(
     return code
 
 
-@click.command()
+@click.command(
+    short_help="Write a negotiation as one page for a browser.",
+    epilog=asking.examples(
+        "pourparler report renault-nissan -o report.html",
+    ),
+)
 @click.argument("negotiation", type=Negotiation(), required=False)
 @click.option(
     "--bundle",

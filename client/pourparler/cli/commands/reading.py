@@ -28,14 +28,22 @@ EVERYWHERE = "-"
 """What stands for all negotiations in place of one."""
 
 
-@click.command()
+@click.command(
+    short_help="What it is, or was: every part, and how it is known.",
+    epilog=asking.examples(
+        "pourparler show renault-nissan --only agreements",
+        "pourparler show renault-nissan --as-of 16        as the record stood then",
+        "pourparler show renault-nissan --occurred 2021   what had happened by then",
+    ),
+)
 @click.argument("negotiation", type=Negotiation())
 @asking.point_options
 @click.option(
     "--only",
     type=Choice(state_page.KINDS),
+    metavar="KIND",
     multiple=True,
-    help="Only the parts of this kind; may be given several times.",
+    help="Only the parts of this kind, such as agreements; may be given several times.",
 )
 @asking.seen_option
 @asking.full_option
@@ -81,7 +89,12 @@ def _at(page: Page, asked: pb.AsOf, at: pb.ComputedAt) -> None:
         page.line(said, f"bold {colours.DOUBTFUL}")
 
 
-@click.command()
+@click.command(
+    short_help="Where it stands: agreed, proposed, owed, open.",
+    epilog=asking.examples(
+        "pourparler standing renault-nissan --on 2023-06-30    what was due by then",
+    ),
+)
 @click.argument("negotiation", type=Negotiation())
 @asking.point_options
 @click.option("--on", "on_date", metavar="EDTF", help="Reckon dues and ages against this date.")
@@ -113,7 +126,13 @@ def standing(
     standing_page.standing(page, answer.standing, Names(known.participants))
 
 
-@click.command()
+@click.command(
+    short_help="The record itself, entry by entry.",
+    epilog=asking.examples(
+        "pourparler history renault-nissan --basis on_record --topic t-ev",
+        "pourparler history renault-nissan --reverse --limit 5       the latest five",
+    ),
+)
 @click.argument("negotiation", type=Negotiation())
 @asking.point_options
 @click.option("--after", type=click.IntRange(min=0), default=0, help="Only after this version.")
@@ -204,7 +223,13 @@ def _none(state: pb.Negotiation, filters: Mapping[str, Any]) -> None:
     click.echo(" ".join(said), err=True)
 
 
-@click.command()
+@click.command(
+    short_help="Which entries made each part what it is, and why.",
+    epilog=asking.examples(
+        "pourparler blame renault-nissan agr-leader-follower",
+        "pourparler blame renault-nissan milestones --as-of 15",
+    ),
+)
 @click.argument("negotiation", type=Negotiation())
 @click.argument("part", type=Part(*blame_page.KINDS, paths=True), default="")
 @asking.point_options
@@ -221,14 +246,10 @@ def blame(
     full: bool,
     as_json: bool,
 ) -> None:
-    r"""Say which entries made each part of the state what it is, and what each of them set.
+    """Say which entries made each part of the state what it is, and what each of them set.
 
     PART is one part, by its id or with its kind before it, or a whole kind; without it, all. Of one
-    part it is said of each field which entry set it, and of a proposal why it is decided:
-
-    \b
-      pourparler blame renault-nissan agr-leader-follower
-      pourparler blame renault-nissan milestones --as-of 15
+    part it is said of each field which entry set it, and of a proposal why it is decided.
     """
     wanted = blame_page.Wanted(part)
     client = asking.client()
@@ -254,7 +275,7 @@ def blame(
     blame_page.blame(page, found, state, one=wanted.one)
 
 
-@click.command()
+@click.command(short_help="The entries as they come.")
 @click.argument("negotiation", type=Negotiation(), default=EVERYWHERE)
 @click.option("--after", type=click.IntRange(min=0), default=0, help="Only after this version.")
 @click.option("--cursor", metavar="CURSOR", default="", help="Go on where an earlier watch ended.")
@@ -307,7 +328,13 @@ def watch(
     return watching.watch(entries, rows)
 
 
-@click.command()
+@click.command(
+    short_help="What changed between two points, and was gone back on.",
+    epilog=asking.examples(
+        "pourparler diff renault-nissan 16                     since version 16",
+        "pourparler diff renault-nissan --occurred-from 2021 --occurred-to 2022",
+    ),
+)
 @click.argument("negotiation", type=Negotiation())
 @click.argument("from_", metavar="[FROM", type=asking.Point(), required=False)
 @click.argument("to", metavar="[TO]]", type=asking.Point(), required=False)
@@ -363,7 +390,7 @@ def _end(asked: pb.AsOf, at: pb.ComputedAt) -> str:
     return state_page.point(asked, at) or f"Now, at version {at.version} (recorded {recorded})."
 
 
-@click.command("list")
+@click.command("list", short_help="The negotiations there are.")
 @click.option(
     "--status", "statuses", type=click.Choice(["open", "suspended", "concluded"]), multiple=True
 )

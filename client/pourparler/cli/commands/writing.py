@@ -17,7 +17,13 @@ from pourparler.cli.safe import harmless
 from pourparler.cli.wording import Names
 
 
-@click.command("open")
+@click.command(
+    "open",
+    short_help="Open a negotiation.",
+    epilog=asking.examples(
+        'pourparler open "Lease of a crane" --id crane',
+    ),
+)
 @click.argument("title")
 @click.option("--id", "id_", metavar="ID", help="Its id; without it the service makes one.")
 @click.option("--purpose", metavar="TEXT", default="", help="What it is for.")
@@ -55,7 +61,16 @@ def open_(
         page.line(f"Say who takes part: {drafting.example(receipt.negotiation)}", "dim")
 
 
-@click.command()
+@click.command(
+    short_help="Put entries on the record, said by options or in a file.",
+    epilog=asking.examples(
+        'pourparler record crane --participant "Northern Freight" --id freight',
+        'pourparler record crane --statement "Nine thousand at most." --by freight',
+        'pourparler record crane --proposal "" --id offer --by harbour --to freight \\',
+        "  --money rent 9500 EUR",
+        "pourparler record crane --answer reject --in-reply-to offer --by freight",
+    ),
+)
 @click.argument("negotiation", type=Negotiation())
 @click.argument("file", type=click.File("rb"), required=False)
 @drafting.options
@@ -97,7 +112,7 @@ def record(
         page.line(f"{done} #{entry.header.version} ({known}): {told}")
 
 
-@click.command("import")
+@click.command("import", short_help="Take a file of drafts, a table, or a bundle as a copy.")
 @click.argument("file", type=click.File("rb"))
 @click.option(
     "--negotiation",
