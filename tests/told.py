@@ -11,6 +11,7 @@ from pourparler.build import (
     milestone_closing,
     opening,
     participant,
+    participant_change,
     position,
     proposal,
     question,
@@ -29,12 +30,45 @@ PRESS = source("press", "news", title="A newspaper", uri="https://news.example/1
 
 def talks(rounds: int = 3, words: str = "as they say") -> list[pb.Entry]:
     """Two parties over two topics, a few entries a round, with corrections and reversals."""
-    drafts = list(_drafts(rounds, words))
+    return _replayed("talks", list(_drafts(rounds, words)))
+
+
+def _replayed(name: str, drafts: list[pb.Draft]) -> list[pb.Entry]:
     for draft in drafts:
         for facts in (draft.facts, draft.facts.entry_corrected.replacement):
             if facts.occurred.HasField("instant"):  # now, where they say nothing else
                 facts.occurred.edtf = "2025-12-31"
-    return replayed("talks", drafts).entries
+    return replayed(name, drafts).entries
+
+
+def changed() -> list[pb.Entry]:
+    """Talks in which what was held, planned and called is changed by what comes later."""
+
+    def held(id_: str, share: str, before: str = "") -> pb.Draft:
+        terms = [percent("stake", share)]
+        return position(
+            f"Part of it: {share}", id=id_, by="acme", stance="wants", about="stake", terms=terms,
+            supersedes=before,
+        )  # fmt: skip
+
+    drafts = [
+        opening("Talks"),  # 1
+        participant("acme", "Acme"),
+        participant("bolt", "Bolt"),
+        topic("The stake", id="stake"),
+        held("first", "50"),  # 5
+        held("then", "40", "first"),
+        held("now", "45", "then"),
+        milestone("Signing", id="signing", expected="2026-03", certainty="planned"),
+        milestone("Signing", id="signing", expected="2026-05", certainty="planned"),
+        milestone("Dinner", id="dinner", expected="2026-06", certainty="planned"),  # 10
+        correction(10, "Nobody dines"),
+        participant_change("acme", name="Acme and Sons"),
+        participant("another", "Bolt"),
+        correction(4, "Misheard", replacement=topic("The stakes", id="stake")),
+        correction(5, "It was less", replacement=held("first", "42")),  # 15
+    ]
+    return _replayed("changed", drafts)
 
 
 def sized(size: int) -> list[pb.Entry]:

@@ -74,8 +74,12 @@ def test_a_page_is_for_every_reader(walk: Walk, tmp_path: Path, name: str) -> No
     assert found["last"]["rows"] == found["without"]["rows"] == len(record)
     assert found["last"]["said"].startswith(f"Latest, version {len(record)}: ")
     assert found["first"]["rows"] == 1
+    assert found["first"]["labels"] <= 1
+    assert found["first"]["marks"] < found["last"]["marks"]
+    assert found["again"]["marks"] == found["last"]["marks"]
     assert found["third"]["rows"] == 3
     assert not found["without"]["stepper"]
+    assert found["without"]["labels"] == found["last"]["labels"]
     assert found["narrow"] == 360
     assert found["print"] == {"stepper": False, "paper": "rgb(255, 255, 255)"}
 

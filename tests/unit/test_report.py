@@ -4,7 +4,8 @@ import base64
 import hashlib
 import json
 import re
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Callable, Iterable
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -66,6 +67,42 @@ def diplomacy() -> list[pb.Entry]:
     return replayed(name, by_name[name]).entries
 
 
+class Shown(HTMLParser):
+    """What a page that is stepped to a version shows: its texts, but for scales and legends."""
+
+    def __init__(self, text: str, version: int) -> None:
+        super().__init__()
+        self.version = version
+        self.open: list[tuple[str, bool, bool]] = []  # its name, whether it is shown, whether drawn
+        self.texts: Counter[str] = Counter()
+        self.marks: Counter[str] = Counter()
+        self.feed(text)
+        self.close()
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        given = dict(attrs)
+        shown = all(above for _, above, _ in self.open)
+        if "data-when" in given:
+            shown = shown and _within(self.version, given["data-when"] or "")
+            if tag in {"path", "line"} and shown:
+                colour = given.get("fill") or given.get("stroke") or ""
+                self.marks[re.sub(r"gradient-\d+", "gradient", colour)] += 1
+        elif "hidden" in given:
+            shown = False
+        drawn = tag == "svg" or any(above for _, _, above in self.open)
+        if tag not in {"meta", "input", "br"}:
+            self.open.append((tag, shown and tag not in {"script", "style", "title", "dl"}, drawn))
+            if drawn and tag == "text" and "data-when" not in given:
+                self.open[-1] = (tag, False, True)
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self.open.pop()[0] == tag
+
+    def handle_data(self, data: str) -> None:
+        if data.strip() and all(shown for _, shown, _ in self.open):
+            self.texts[" ".join(data.split())] += 1
+
+
 RECORDS = {"seed": seed, "casino": casino, "diplomacy": diplomacy, "made": told.talks}
 
 
@@ -82,14 +119,14 @@ def test_at_every_version_each_part_is_told_as_it_was_then(
 ) -> None:
     record = entries()
     through = course(record, ON)
-    names = Names(through.state.participants)
 
     for version in range(1, len(record) + 1):
         state = fold(record[:version])
+        names = Names(state.participants)
         assert {
-            (kind, shown)
-            for (kind, _), faces in through.parts.items()
-            for shown, spans, _ in faces
+            (kind, shown.face)
+            for (kind, _), parts in through.parts.items()
+            for shown, spans, _ in parts
             if _within(version, spans)
         } == {
             (kind, face(kind, key, part, state, names))
@@ -98,17 +135,43 @@ def test_at_every_version_each_part_is_told_as_it_was_then(
         }
 
 
+@pytest.mark.parametrize(
+    ("entries", "versions"),
+    [
+        (seed, [1, 5, 11, 16]),
+        (casino, [20, 42]),
+        (diplomacy, [40]),
+        (told.talks, [5, 6, 7, 9, 14, 15, 16, 17, 19, 31]),
+        (told.changed, [4, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15]),
+    ],
+    ids=["seed", "casino", "diplomacy", "made", "changed"],
+)
+def test_a_page_at_an_earlier_version_shows_what_the_page_of_that_version_does(
+    entries: Callable[[], list[pb.Entry]], versions: Iterable[int]
+) -> None:
+    record = entries()
+    whole = page(record, ON, NOBODY)
+
+    for version in versions:
+        stepped = Shown(whole, version)
+        then = Shown(page(record[:version], ON, NOBODY), version)
+        told_of_the_page = re.compile("this page is of version|Names in charts")
+        for texts in (stepped.texts, then.texts):
+            for one in [one for one in texts if told_of_the_page.search(one)]:
+                del texts[one]
+        assert stepped.texts == then.texts
+        assert stepped.marks == then.marks
+
+
 def test_at_every_version_the_questions_are_answered_as_they_were_then() -> None:
     record = told.talks()
     through = course(record, ON)
 
     for version in range(1, len(record) + 1):
         then = course(record[:version], ON).standing
-        assert {
-            item._replace(text="")  # the names are those of the latest version
-            for item, spans, _ in through.standing
-            if _within(version, spans)
-        } == {item._replace(text="") for item, _, now in then if now}
+        assert {item for item, spans, _ in through.standing if _within(version, spans)} == {
+            item for item, _, now in then if now
+        }
 
 
 def _within(version: int, spans: str) -> bool:
@@ -260,7 +323,8 @@ def test_a_date_is_drawn_as_what_it_is(edtf: str, form: str) -> None:
 
 def test_a_timeline_draws_open_ends_as_open_and_uncertain_days_as_hollow() -> None:
     def drawn(edtf: str) -> str:
-        return charts.timeline([charts.Dated("Signing", "planned", given.date(edtf))], ON)
+        row = charts.dated("Signing", "planned", given.date(edtf))
+        return charts.timeline([(row, "1-", True)], ON)
 
     assert "triangle" not in drawn("2026-03-01")
     assert "linearGradient" in drawn("[2026-03-01..]")
@@ -268,6 +332,19 @@ def test_a_timeline_draws_open_ends_as_open_and_uncertain_days_as_hollow() -> No
     assert "stroke-dasharray" in drawn("2026-41")
     assert "linearGradient" not in drawn("2026-41")
     assert 'fill="var(--paper)"' in drawn("2026-03-01~")
+
+
+def test_what_is_no_more_does_not_stretch_the_scale_and_is_drawn_at_its_edge() -> None:
+    meant = charts.dated("Dinner", "planned", given.date("2026-05-02"))
+    typed = charts.dated("Dinner", "planned", given.date("2206-05-02"))
+
+    alone = charts.timeline([(meant, "7-", True)], ON)
+    both = charts.timeline([(typed, "6-7", False), (meant, "7-", True)], ON)
+
+    [scale, *_] = re.findall("role-axis-label.*?</g>", alone, re.DOTALL)
+    assert scale in both
+    assert len(re.findall('data-when="6-7" hidden', both)) == 2  # it fades out, with an arrow
+    assert "hidden" not in alone
 
 
 def test_no_dates_make_no_timeline() -> None:

@@ -30,6 +30,11 @@ async function shot(page, name, whole = true) {
   await page.screenshot({ path: `${shots}/${name}.png`, fullPage });
 }
 const rows = (page) => page.locator(".record > li:visible").count();
+// Of the drawings: the rows of the timeline that have a label, and all marks that are shown.
+const drawn = (page) => page.evaluate(() => ({
+  labels: [...document.querySelectorAll("figure text[data-when]")].filter((one) => one.checkVisibility()).length,
+  marks: [...document.querySelectorAll("figure path[data-when], figure line[data-when]")].filter((one) => one.checkVisibility()).length,
+}));
 
 for (const colorScheme of ["light", "dark"]) {
   await opened({ colorScheme, viewport: { width: 1200, height: 900 } }, async (page, took) => {
@@ -57,20 +62,25 @@ await opened({ viewport: { width: 1200, height: 900 } }, async (page) => {
     if (reached.at(-1).what === "version") break;
   }
   told.reached = reached;
-  told.last = { rows: await rows(page), said: await page.locator("output").textContent() };
+  await page.evaluate(() => document.querySelectorAll("details").forEach((one) => { one.open = true; }));
+  told.last = { rows: await rows(page), said: await page.locator("output").textContent(), ...(await drawn(page)) };
   await page.keyboard.press("Home");
   await page.waitForFunction(() => document.querySelector("output").textContent.startsWith("As of version 1:"));
-  told.first = { rows: await rows(page), said: await page.locator("output").textContent() };
+  told.first = { rows: await rows(page), said: await page.locator("output").textContent(), ...(await drawn(page)) };
   for (const presses of [1, 2]) {
     await page.keyboard.press("ArrowRight");
     await page.waitForFunction((version) => document.querySelector("output").textContent.startsWith(`As of version ${version}:`), presses + 1);
   }
   told.third = { rows: await rows(page), cards: await page.locator(".card:visible").count() };
   await shot(page, "as-of");
+  await page.keyboard.press("End");
+  await page.waitForFunction(() => document.querySelector("output").textContent.startsWith("Latest"));
+  told.again = await drawn(page);
 });
 
 await opened({ javaScriptEnabled: false }, async (page) => {
-  told.without = { rows: await rows(page), stepper: await page.locator("#stepper").isVisible() };
+  told.without = { rows: await rows(page), stepper: await page.locator("#stepper").isVisible(), ...(await drawn(page)) };
+  await shot(page, "without");
 });
 await opened({ viewport: { width: 360, height: 800 } }, async (page) => {
   told.narrow = await page.evaluate(() => document.scrollingElement.scrollWidth);

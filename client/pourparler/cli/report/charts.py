@@ -1,12 +1,13 @@
 """Charts of a negotiation: a timeline of dates as vague as they were given, and how terms moved.
 
-Drawn by Vega-Lite when the page is made. Colours are the page's own variables, so that a chart is
-light or dark as the page is. Pure: no I/O, no clock.
+Drawn by Vega-Lite when the page is made: once, with all that has ever been so, each mark with the
+versions at which it was. Colours are the page's own variables, so that a chart is light or dark as
+the page is. Pure: no I/O, no clock.
 """
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 import vl_convert
 
@@ -21,13 +22,12 @@ PALETTE = tuple(f"var(--party-{number})" for number in range(6))
 
 _SCHEMA = "https://vega.github.io/schema/vega-lite/v5.json"
 _CONFIG = {
-    "aria": False,  # the page says what a chart shows, once and as a whole
     "background": "transparent",
     "padding": {"left": 64, "top": 8, "right": 16, "bottom": 8},  # fonts differ in width
     "font": "system-ui, sans-serif",
-    "mark": {"aria": False},
     "view": {"stroke": None},
     "axis": {
+        "aria": False,  # the page says what a chart shows, once and as a whole
         "labelColor": "var(--ink)",
         "titleColor": "var(--ink)",
         "labelFontSize": 12,
@@ -38,6 +38,7 @@ _CONFIG = {
         "labelLimit": 420,
     },
     "legend": {
+        "aria": False,
         "labelColor": "var(--ink)",
         "titleColor": "var(--ink)",
         "labelFontSize": 12,
@@ -65,25 +66,43 @@ _SHAPES: Mapping[str, str] = {
 }
 _EXACT = re.compile(r"\d{4}-\d\d-\d\d")
 _GRADIENT = re.compile(r"gradient_\d+")
+_DESCRIBED = re.compile(r'(<(?:path|line)) aria-label="(\d[\d -]*!?)"')
+_ROLES = re.compile(r' role="graphics-\w+" aria-roledescription="[\w ]+"| aria-hidden="true"')
+_LABEL = re.compile(r'<text text-anchor="end"(?= transform="translate\(-)')
+_WHEN = {"field": "when"}
 _PAD = 0.04  # of the width, on either side: there an open end goes on
 _DAY = 86_400_000
 
 
 class Dated(NamedTuple):
-    """Something with a date, as a row of the timeline."""
+    """Something with a date, as a row of the timeline; things of one label share their row."""
 
     label: str
     state: str
     """What is dated: `planned`, `reached`, `due`, `happened`."""
-    date: pb.FuzzyDate
+    form: str
+    earliest: str
+    latest: str
 
 
 class Moved(NamedTuple):
-    """What a party held or offered from a version on, as a number."""
+    """What a party held or offered, as a number: from a version on, and up to its next one."""
 
     party: str
     version: int
     value: float
+    until: int
+    then: float
+
+
+_Shown = TypeVar("_Shown")
+When = tuple[_Shown, str, bool]
+"""Something, when it was so (`3-7 9-`: versions, ends not included), and whether it is now."""
+
+
+def dated(label: str, state: str, date: pb.FuzzyDate) -> Dated:
+    """A date as a row of the timeline."""
+    return Dated(label, state, form(date), date.earliest, date.latest)
 
 
 def form(date: pb.FuzzyDate) -> str:
@@ -100,21 +119,31 @@ def form(date: pb.FuzzyDate) -> str:
     return "within"
 
 
-def timeline(rows: Sequence[Dated], on: str) -> str:
-    """An SVG with a row for each date, and a line on the day of the standing.
+def timeline(rows: Sequence[When[Dated]], on: str) -> str:
+    """An SVG with a row for each label, and a line on the day of the standing.
 
     A day is a point, a time that lasts a full bar, one day within a span a dashed one, an uncertain
-    day a hollow point. An open end fades out, with an arrow. Empty where nothing has a date.
+    day a hollow point. An open end fades out, with an arrow. Its scale is that of what is so now.
+    Empty where nothing has a date.
     """
-    shown = [row for row in rows if row.date.earliest or row.date.latest][:MOST_ROWS]
-    known = [bound for row in shown for bound in _bounds(row.date) if bound is not None]
-    if not known:
+    known = [row for row in rows if row[0].earliest or row[0].latest]
+    latest = sorted(known, key=lambda row: not row[2])  # what is no more, below what is
+    order = list(dict.fromkeys(row.label for row, _, _ in latest))[:MOST_ROWS]
+    shown = [row for row in known if row[0].label in set(order)]
+    now = [row for row, _, now in shown if now] or [row for row, _, _ in shown]
+    ends = [bound for row in now for bound in _bounds(row) if bound is not None]
+    if not ends:
         return ""
-    pad = max(_PAD * (max(known) - min(known)), _DAY)
-    low, high = min(known) - pad, max(known) + pad
-    values = [_drawn(row, low, high) for row in shown]
-    order = list(dict.fromkeys(row.label for row in shown))
-    y = {"field": "label", "type": "nominal", "sort": order, "title": None}
+    pad = max(_PAD * (max(ends) - min(ends)), _DAY)
+    low, high = min(ends) - pad, max(ends) + pad
+    values = [{**_drawn(row, low, high), "when": _when(when, so)} for row, when, so in shown]
+    y = {
+        "field": "label",
+        "type": "nominal",
+        "sort": order,
+        "title": None,
+        "axis": {"ticks": False},
+    }
     scale = {"type": "utc", "domain": [low, high], "nice": False}
     axis = {"orient": "top", "labelOverlap": True, "labelSeparation": 16, "tickCount": 8}
     x = {"field": "from", "type": "temporal", "scale": scale, "title": None, "axis": axis}
@@ -128,59 +157,62 @@ def timeline(rows: Sequence[Dated], on: str) -> str:
         rule = {"type": "rule", "color": "var(--bad)", "strokeDash": [4, 3]}
         where = {"datum": day[0] * 1000, "type": "temporal", "scale": scale}
         layers.append({"mark": rule, "encoding": {"x": where}})
-    return _svg(
-        {
-            "width": 640,
-            "height": {"step": 24},
-            "data": {"values": values},
-            "layer": layers,
-        }
-    )
+    spec = {"width": 640, "height": {"step": 24}, "data": {"values": values}, "layer": layers}
+    return _labelled(_svg(spec), [_label_when(shown, label) for label in order])
 
 
-def movement(steps: Sequence[Moved]) -> str:
+def movement(steps: Sequence[When[Moved]]) -> str:
     """An SVG of numbers over versions, each held until the next; a colour and dashes a party."""
-    parties = list(dict.fromkeys(step.party for step in steps))
+    parties = list(dict.fromkeys(step.party for step, _, _ in steps))
     dashes = [[1, 0], [6, 3], [2, 2], [8, 3, 2, 3]]
     scales = {
         "color": [PALETTE[place % len(PALETTE)] for place in range(len(parties))],
         "strokeDash": [dashes[place % len(dashes)] for place in range(len(parties))],
     }
-    encoding: dict[str, Any] = {
-        "x": {
-            "field": "version",
-            "type": "quantitative",
-            "title": "version",
-            "scale": {"zero": False, "nice": False, "padding": 12},
-            "axis": {"tickMinStep": 1, "format": "d"},
-        },
-        "y": {
-            "field": "value",
-            "type": "quantitative",
-            "title": None,
-            "scale": {"zero": False, "padding": 12},
-        },
+    x = {
+        "field": "version",
+        "type": "quantitative",
+        "title": "version",
+        "scale": {"zero": False, "nice": False, "padding": 12},
+        "axis": {"tickMinStep": 1, "format": "d"},
     }
-    for channel, values in scales.items():
-        encoding[channel] = {
+    y = {
+        "field": "value",
+        "type": "quantitative",
+        "title": None,
+        "scale": {"zero": False, "padding": 12},
+    }
+    party: dict[str, Any] = {
+        channel: {
             "field": "party",
             "type": "nominal",
             "title": None,
             "scale": {"domain": parties, "range": values},
             "legend": {"orient": "bottom", "columns": 1, "symbolType": "stroke"},
         }
-    return _svg(
-        {
-            "width": 420,
-            "height": 150,
-            "data": {"values": [step._asdict() for step in steps]},
-            "layer": [
-                {"mark": {"type": "line", "interpolate": "step-after"}},
-                {"mark": {"type": "point", "filled": True, "size": 50}},
-            ],
-            "encoding": encoding,
-        }
-    )
+        for channel, values in scales.items()
+    }
+    held = {"x": x, "x2": {"field": "until"}, "y": y, **party, "description": _WHEN}
+    turned = {"x": {**x, "field": "until"}, "y": y, "y2": {"field": "then"}, **party}
+    points = {"x": x, "y": y, "color": party["color"], "description": _WHEN}
+    going_on = [{"filter": "datum.until > datum.version"}]
+    spec = {
+        "width": 420,
+        "height": 150,
+        "data": {
+            "values": [{**step._asdict(), "when": _when(when, now)} for step, when, now in steps]
+        },
+        "layer": [
+            {"transform": going_on, "mark": {"type": "rule", "size": 2}, "encoding": held},
+            {
+                "transform": going_on,
+                "mark": {"type": "rule", "size": 2},
+                "encoding": {**turned, "description": _WHEN},
+            },
+            {"mark": {"type": "point", "filled": True, "size": 50}, "encoding": points},
+        ],
+    }
+    return _svg(spec)
 
 
 def _svg(spec: Mapping[str, Any]) -> str:
@@ -189,12 +221,35 @@ def _svg(spec: Mapping[str, Any]) -> str:
     )
     # Vega numbers its gradients on from chart to chart: the same page is to come out the same.
     numbers = list(dict.fromkeys(_GRADIENT.findall(drawn)))
-    return _GRADIENT.sub(lambda one: f"gradient-{numbers.index(one[0])}", drawn)
+    drawn = _GRADIENT.sub(lambda one: f"gradient-{numbers.index(one[0])}", drawn)
+    return _ROLES.sub("", _DESCRIBED.sub(lambda one: f"{one[1]} {_stepped(one[2])}", drawn))
 
 
-def _bounds(date: pb.FuzzyDate) -> tuple[float | None, float | None]:
+def _when(when: str, now: bool) -> str:  # noqa: FBT001
+    """When a mark is shown, as its description, which Vega writes where it can be found again."""
+    return when if now else f"{when}!"
+
+
+def _stepped(when: str) -> str:
+    """The same as attributes of the page."""
+    return f'data-when="{when.removesuffix("!")}"' + " hidden" * when.endswith("!")
+
+
+def _label_when(rows: Iterable[When[Dated]], label: str) -> str:
+    """When a row has anything in it."""
+    mine = [(when, now) for row, when, now in rows if row.label == label]
+    return _when(" ".join(when for when, _ in mine), any(now for _, now in mine))
+
+
+def _labelled(drawn: str, whens: Sequence[str]) -> str:
+    """The labels of rows, which come in the order of the rows, with the versions of these."""
+    each = iter(whens)
+    return _LABEL.sub(lambda one: f"{one[0]} {_stepped(next(each))}", drawn)
+
+
+def _bounds(row: Dated) -> tuple[float | None, float | None]:
     """The first and the last millisecond a date can mean; None where it is open."""
-    bounds = dates.Bounds(date.earliest, date.latest)
+    bounds = dates.Bounds(row.earliest, row.latest)
     first, last = dates.earliest_instant(bounds), dates.latest_instant(bounds)
     return (
         None if first is None else first[0] * 1000 + first[1] / 1_000_000,
@@ -203,13 +258,19 @@ def _bounds(date: pb.FuzzyDate) -> tuple[float | None, float | None]:
 
 
 def _drawn(row: Dated, low: float, high: float) -> dict[str, Any]:
-    first, last = _bounds(row.date)
+    first, last = _bounds(row)
+    start, end = low if first is None else first, high if last is None else last
     return {
         "label": row.label,
-        "from": low if first is None else first,
-        "to": high if last is None else last,
-        "form": form(row.date),
-        "open": "left" if first is None else "right" if last is None else "",
+        # What is no more may lie beyond the scale, and then stands at its edge as if open there.
+        "from": min(max(start, low), high),
+        "to": min(max(end, low), high),
+        "form": row.form,
+        "open": "left"
+        if first is None or end < low
+        else "right"
+        if last is None or start > high
+        else "",
         "colour": _COLOURS.get(row.state, "var(--ink)"),
         "shape": _SHAPES.get(row.state, "circle"),
     }
@@ -225,7 +286,14 @@ def _bars(shape: str, x: Mapping[str, Any], y: Mapping[str, Any]) -> dict[str, A
     return {
         "transform": [{"filter": f"datum.form === '{shape}' && datum.open === ''"}],
         "mark": {"type": "bar", "cornerRadius": 2, "minBandSize": 1, **looks[shape]},
-        "encoding": {"x": x, "x2": {"field": "to"}, "y": y, "fill": colour, "stroke": colour},
+        "encoding": {
+            "x": x,
+            "x2": {"field": "to"},
+            "y": y,
+            "fill": colour,
+            "stroke": colour,
+            "description": _WHEN,
+        },
     }
 
 
@@ -245,11 +313,15 @@ def _fading(colour: str, side: str, x: Mapping[str, Any], y: Mapping[str, Any]) 
         "layer": [
             {
                 "mark": {"type": "bar", "height": 11, "color": fill},
-                "encoding": {"x": x, "x2": {"field": "to"}, "y": y},
+                "encoding": {"x": x, "x2": {"field": "to"}, "y": y, "description": _WHEN},
             },
             {
                 "mark": {**arrow, "size": 60},
-                "encoding": {"x": {**x, "field": "to" if side == "right" else "from"}, "y": y},
+                "encoding": {
+                    "x": {**x, "field": "to" if side == "right" else "from"},
+                    "y": y,
+                    "description": _WHEN,
+                },
             },
         ],
     }
@@ -271,5 +343,6 @@ def _points(x: Mapping[str, Any], y: Mapping[str, Any]) -> dict[str, Any]:
             "stroke": colour,
             "fill": hollow,
             "shape": {"field": "shape", "type": "nominal", "scale": None},
+            "description": _WHEN,
         },
     }

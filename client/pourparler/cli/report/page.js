@@ -18,7 +18,8 @@ function show(version) {
   slider.value = String(shown);
   for (const { element, spans } of things) {
     const hidden = !spans.some(([from, to]) => from <= shown && shown < to);
-    if (element.hidden !== hidden) element.hidden = hidden;
+    // Marks in a drawing have no property for this, only the attribute.
+    if (element.hasAttribute("hidden") !== hidden) element.toggleAttribute("hidden", hidden);
   }
   current?.classList.remove("current");
   const row = document.getElementById(`v${shown}`);

@@ -5,41 +5,36 @@ Pure but for its own template, style and script, which it reads from beside this
 
 import base64
 import hashlib
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from decimal import Decimal, DecimalException
-from functools import cache
+from bisect import bisect_right
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from functools import cache, partial
 from importlib.resources import files
+from itertools import pairwise
+from operator import attrgetter
 from typing import Any, NamedTuple
 
 import jinja2
 from markupsafe import Markup
 
 from pourparler import v1 as pb
-from pourparler.cli import state as told
 from pourparler.cli import wording
 from pourparler.cli.faces import Face, sources
 from pourparler.cli.history import describe
 from pourparler.cli.questions import QUESTIONS
 from pourparler.cli.report import charts
-from pourparler.cli.report.course import Course, course
+from pourparler.cli.report.course import Course, Reversed, Spans, course, presence
+from pourparler.cli.report.telling import Row, Side, Step, Told
 from pourparler.cli.safe import harmless
+from pourparler.cli.state import KINDS
 from pourparler.cli.wording import Names
 from pourparler.contract import entry_type
-from pourparler.diff import reversals
 
-_LONGEST_LABEL = 36
 _LONG = 300  # entries: from here on a browser does not lay out at once what is out of sight
-_NUMBERS = frozenset({pb.TERM_TYPE_MONEY, pb.TERM_TYPE_PERCENT, pb.TERM_TYPE_QUANTITY})
 _MODES = {
     pb.CORRECTION_KIND_RECORDER: "whoever recorded it erred",
     pb.CORRECTION_KIND_SPEAKER_REQUEST: "the speaker asked for it",
     pb.CORRECTION_KIND_TRANSLATION: "the translation was wrong",
     pb.CORRECTION_KIND_IDENTITY: "it was somebody else",
-}
-_OUTCOMES = {
-    pb.MILESTONE_STATUS_REACHED: "reached",
-    pb.MILESTONE_STATUS_MISSED: "missed",
-    pb.MILESTONE_STATUS_CANCELLED: "cancelled",
 }
 
 
@@ -56,6 +51,10 @@ class Checked(NamedTuple):
     findings: tuple[str, ...] = ()
 
 
+When = tuple[str, bool]
+"""When something is shown, as spans of versions, and whether it is at the latest."""
+
+
 class _Card(NamedTuple):
     """A part, as it was told at each of its versions."""
 
@@ -65,21 +64,19 @@ class _Card(NamedTuple):
     now: bool
 
 
-class _Step(NamedTuple):
-    """What was held or offered of a matter, from a version on."""
+class _Cards(NamedTuple):
+    """Parts in the order in which they came on the record, and when there is none of them."""
 
-    version: int
-    amount: str
-    number: float | None
-    id: str
-    back: bool
+    cards: Sequence[_Card]
+    nothing: When | None
 
 
 def page(entries: Sequence[pb.Entry], on: str, checked: Checked) -> str:
     """The page of a negotiation, from all its entries; dues are reckoned on a date in EDTF."""
     through = course(entries, on)
-    state, names = through.state, Names(through.state.participants)
-    dated = list(_dated(state))
+    state, (_, names) = through.state, through.names[-1]
+    rows = list(_dated(through))
+    dated = [row for spans in rows for row in spans]
     script, style = _beside("page.js"), _beside("page.css")
     return _template().render(
         script=Markup(script),  # noqa: S704 - our own
@@ -87,8 +84,10 @@ def page(entries: Sequence[pb.Entry], on: str, checked: Checked) -> str:
         style=Markup(style),  # noqa: S704 - our own
         title=state.words.title or state.name or "A negotiation",
         state=state,
-        status=_status(state, names),
-        opened=wording.when(state.origin.occurred, state.words.occurred_verbatim),
+        talks={
+            field: list(through.talks.through(partial(map, attrgetter(field))))
+            for field in ("title", "purpose", "status", "opened", "blame")
+        },
         counts=_counts(state),
         on=wording.edtf(on),
         checked=checked,
@@ -97,11 +96,15 @@ def page(entries: Sequence[pb.Entry], on: str, checked: Checked) -> str:
             for n, asked in enumerate(QUESTIONS)
         ],
         people=_cards(through, "participants"),
-        timeline=_drawn(charts.timeline([row for row, _, _ in dated], on)),
-        dated=[(row, wording.when(row.date, words), version) for row, words, version in dated],
+        timeline=_drawn(charts.timeline([(row.drawn, when, now) for row, when, now in dated], on)),
+        dated=dated,
+        dates_when=_whens(rows).get(True),
+        dates_now=sum(now for _, _, now in dated),
         most_rows=charts.MOST_ROWS,
         long=_LONG,
+        renamed=_renamed(through),
         topics=list(_topics(through, names)),
+        no_topic=_cards(through, "topics").nothing,
         papers=[
             (kind, _cards(through, kind))
             for kind in (
@@ -114,8 +117,8 @@ def page(entries: Sequence[pb.Entry], on: str, checked: Checked) -> str:
             )
         ],
         statements=_cards(through, "statements"),
-        corrections=list(_corrections(entries, names)),
-        rows=list(_rows(entries, through, names)),
+        corrections=list(_corrections(entries, through)),
+        rows=list(_rows(entries, through)),
         bases=[said for basis, said in wording.BASES.items() if basis in _bases(entries)],
     )
 
@@ -151,21 +154,10 @@ def _drawn(chart: str) -> Markup:
     return Markup(chart)  # noqa: S704 - Vega escapes what it is given
 
 
-def _status(state: pb.Negotiation, names: Names) -> str:
-    said = wording.word(state, "status") or "not opened, as far as this record says"
-    if state.outcome:
-        said += f", {wording.word(state, 'outcome')}"
-    if state.HasField("expected_resume"):
-        said += f", expected to go on {wording.when(state.expected_resume)}"
-    if state.status_change.by:
-        said += f", by {names.all(state.status_change.by)}"
-    return said + (f" ({state.status_change.reason})" if state.status_change.reason else "")
-
-
 def _counts(state: pb.Negotiation) -> str:
     said = [
         wording.count(len(getattr(state, kind)), kind[:-1])
-        for kind in told.KINDS
+        for kind in KINDS
         if getattr(state, kind)
     ]
     return wording.listed([wording.count(state.version, "entry", "entries"), *said])
@@ -175,199 +167,190 @@ def _bases(entries: Iterable[pb.Entry]) -> set[int]:
     return {entry.facts.provenance.basis for entry in entries}
 
 
-def _cards(through: Course, kind: str, ids: Iterable[str] | None = None) -> list[_Card]:
-    """The parts of a kind, in the order in which they came on the record."""
-    wanted = None if ids is None else set(ids)
-    cards = [
-        _card(list(faces))
-        for (one, key), faces in through.parts.items()
-        if one == kind and (wanted is None or key in wanted)
-    ]
-    return sorted(cards, key=lambda card: card.since)
+def _cards(through: Course, kind: str) -> _Cards:
+    """The parts of a kind."""
+    return _ordered(
+        spans.through(_faces) for (one, _), spans in through.parts.items() if one == kind
+    )
 
 
-def _card(faces: Sequence[tuple[Face, str, bool]]) -> _Card:
-    spans = " ".join(when for _, when, _ in faces)
-    since = min(int(span.partition("-")[0]) for span in spans.split())
-    return _Card(faces, since, spans, any(now for _, _, now in faces))
+def _faces(all_told: Iterable[Told]) -> Iterator[Face]:
+    return (told.face for told in all_told)
 
 
-def _label(version: int, what: str) -> str:
-    short = what if len(what) <= _LONGEST_LABEL else f"{what[: _LONGEST_LABEL - 1]}…"
-    return f"{harmless(short)} #{version}"
+def _ordered(parts: Iterable[Spans[Face]]) -> _Cards:
+    """A card for each part that has ever had a face here."""
+    spans = [faces for faces in parts if any(faces.turns())]
+    cards = sorted(map(_card, spans), key=lambda card: card.since)
+    return _Cards(cards, _whens(spans).get(False))
 
 
-def _dated(state: pb.Negotiation) -> Iterator[tuple[charts.Dated, str, int]]:
-    """All that the timeline shows: a row, the words in which its date was given, its version."""
-
-    def row(part: Any, what: str, how: str, date: pb.FuzzyDate, words: str = "") -> Any:
-        version = part.origin.version
-        return charts.Dated(f"{how}: {_label(version, what)}", how, date), words, version
-
-    words = state.words
-    if state.origin.HasField("occurred"):
-        opening = state.origin.occurred
-        yield row(state, "The talks", "opened", opening, words.occurred_verbatim)
-    concluded = state.status == pb.NEGOTIATION_STATUS_CONCLUDED
-    if concluded and state.status_change.HasField("occurred"):
-        yield row(state, "The talks", "concluded", state.status_change.occurred)
-    for one in _in_order(state.sessions):
-        what = one.words.title or f"session {one.facts.session_id}"
-        if one.origin.HasField("occurred"):
-            yield row(one, what, "held", one.origin.occurred, one.words.occurred_verbatim)
-    for one in _in_order(state.agreements):
-        what = one.words.title or f"agreement {one.facts.agreement_id}"
-        if one.origin.HasField("occurred"):
-            yield row(one, what, "made", one.origin.occurred, one.words.occurred_verbatim)
-    for one in _in_order(state.milestones):
-        what = one.words.title or f"milestone {one.facts.milestone_id}"
-        for number, before in enumerate(one.planned_before, 1):
-            label = f"planned before ({number}): {_label(one.origin.version, what)}"
-            yield charts.Dated(label, "planned before", before), "", one.blame[0]
-        if one.facts.HasField("expected"):
-            verbatim = one.words.date_verbatim
-            yield row(one, what, "planned", one.facts.expected, verbatim)
-        outcome = _OUTCOMES.get(one.status)
-        if outcome is not None:
-            happened = one.actual if one.HasField("actual") else one.status_change.occurred
-            yield row(one, what, outcome, happened)
-    for one in _in_order(state.commitments):
-        if one.facts.HasField("due"):
-            what = one.words.text or f"commitment {one.facts.commitment_id}"
-            yield row(one, what, "due", one.facts.due, one.words.date_verbatim)
-    for one in _in_order(state.proposals):
-        if one.facts.HasField("expires"):
-            what = f"proposal {one.facts.proposal_id}"
-            yield row(one, what, "expires", one.facts.expires, one.words.date_verbatim)
+def _card(spans: Spans[Face]) -> _Card:
+    faces = list(spans)
+    when = " ".join(when for _, when, _ in faces)
+    return _Card(faces, min(spans.turns())[0], when, any(now for _, _, now in faces))
 
 
-def _in_order(parts: Mapping[str, Any]) -> list[Any]:
-    return sorted(parts.values(), key=lambda one: one.origin.version)
+def _whens(many: Iterable[Spans[Any]]) -> dict[bool, When]:
+    """When there is something of these, and when nothing."""
+    return {there: (when, now) for there, when, now in presence(many)}
+
+
+def _called(through: Course, version: int) -> Names:
+    """How participants were called at a version."""
+    place = bisect_right(through.names, version, key=lambda one: one[0])
+    return through.names[max(place - 1, 0)][1]
+
+
+def _named(through: Course, who: Iterable[str], since: int) -> list[tuple[str, str, bool]]:
+    """How some participants were called, from a version on."""
+    result: Spans[str] = Spans()
+    result.become(since, (_called(through, since).all(who),))
+    for version, names in through.names:
+        if version > since:
+            result.become(version, (names.all(who),))
+    return list(result)
+
+
+def _renamed(through: Course) -> bool:
+    """Whether somebody has ever been called otherwise than now."""
+    faces = [faces for (kind, _), faces in through.parts.items() if kind == "participants"]
+    return any(len({told.face.text for told, _, _ in one}) > 1 for one in faces)
+
+
+def _dated(through: Course) -> Iterator[Spans[Row]]:
+    """All that the timeline shows, and when."""
+    yield through.talks.through(lambda talks: (row for one in talks for row in one.rows))
+    for kind in ("sessions", "agreements", "milestones", "commitments", "proposals"):
+        for (one, _), spans in through.parts.items():
+            if one == kind:
+                yield spans.through(lambda parts: (row for part in parts for row in part.rows))
 
 
 def _topics(through: Course, names: Names) -> Iterator[dict[str, Any]]:
     """Of each topic, and of none: what each party held and offered, and how that moved."""
-    state = through.state
-    found = reversals(state)
-    for topic in [*_in_order(state.topics), None]:
-        key = topic.facts.topic_id if topic is not None else ""
-        held = [one for one in _in_order(state.positions) if one.facts.topic_id == key]
-        proposals = _in_order(state.proposals)
-        offered = [one for one in proposals if key in (one.facts.topic_ids or [""])]
-        moving = [one for one in proposals if key == _told_at(one)]
-        if topic is None and not moving:
+    topics = {key: spans for (kind, key), spans in through.parts.items() if kind == "topics"}
+    sides: dict[Side, list[Spans[Face]]] = {}
+    steps: dict[str, dict[tuple[tuple[str, ...], str, str], list[Spans[Step]]]] = {}
+    for (kind, _), spans in through.parts.items():
+        if kind not in {"positions", "proposals"}:
             continue
-        sides: dict[tuple[str, ...], dict[str, list[str]]] = {}
-        for one in held:
-            side = sides.setdefault(tuple(sorted(one.facts.holders)), {})
-            side.setdefault("positions", []).append(one.facts.position_id)
-        for one in offered:
-            side = sides.setdefault(tuple(sorted(one.facts.by)), {})
-            side.setdefault("proposals", []).append(one.facts.proposal_id)
-        moved = _movements(held, moving, found, names)
+        ever = [told for told, _, _ in spans]
+        for side in dict.fromkeys(side for told in ever for side in told.sides):
+            sides.setdefault(side, []).append(spans.through(_faces_at(side)))
+        for group in dict.fromkeys(
+            (one.side, one.matter, one.unit) for told in ever for one in told.steps
+        ):
+            (topic, who), matter, unit = group
+            mine = steps.setdefault(topic, {}).setdefault((who, matter, unit), [])
+            mine.append(spans.through(_steps_of(group)))
+    for key in (*topics, ""):
+        here = {side.who: faces for side, faces in sides.items() if side.topic == key}
+        moved = {group: Spans.together(parts) for group, parts in steps.get(key, {}).items()}
+        if not key and not here and not moved:
+            continue
+        gone_back = [one for one in through.reversals if one[0].topic == key]
+        back = {(one.steps[-1][1], one.key) for one, _, _ in gone_back}
+        offered = [face for faces in here.values() for face in faces]
         yield {
             "id": key,
-            "cards": _cards(through, "topics", [key]) if key else [],
-            "title": topic.words.title or f"topic {key}"
-            if topic
-            else "On several topics at once, or on none",
+            "cards": _ordered([topics[key].through(_faces)]).cards if key else [],
+            "titles": list(topics[key].through(_titles)) if key else [],
+            "when": _whens([topics[key]] if key else [*moved.values(), *offered])[True],
             "sides": [
-                (
-                    names.all(who),
-                    [card for kind, ids in by.items() for card in _cards(through, kind, ids)],
-                )
-                for who, by in sides.items()
+                (_named(through, who, cards[0].since), _whens(faces)[True], cards)
+                for who, faces in here.items()
+                for cards in [_ordered(faces).cards]
             ],
-            "moved": [(who, matter, steps) for (who, matter, _), steps in moved.items()],
-            "charts": list(_movement_charts(moved)),
+            "nothing": _whens(offered).get(False) if key else None,
+            "moved": [
+                (_named(through, who, first), matter, _whens([spans])[True], _in_steps(spans, back))
+                for (who, matter, _), spans in moved.items()
+                for first, _ in [min(spans.turns())]
+            ],
+            "moving": _whens(moved.values()).get(True),
+            "charts": list(_movement_charts(moved, names)),
             "reversals": [
                 (
-                    names[one.participant_id],
-                    one.term_key or "stance",
-                    [(_value(step), step.version) for step in (one.first, one.moved, one.back)],
+                    _named(through, [one.participant], one.steps[-1][1]),
+                    one.key,
+                    one.steps,
+                    when,
+                    now,
                 )
-                for one in found
-                if one.topic_id == key
+                for one, when, now in gone_back
             ],
+            "gone_back": _whens([through.reversals.through(_on(key))]).get(True),
         }
 
 
-def _told_at(proposal: pb.Proposal) -> str:
-    """The topic under which the terms of an offer are told; "" if it names several, or none."""
-    topics = proposal.facts.topic_ids
-    return topics[0] if len(topics) == 1 else ""
+def _titles(all_told: Iterable[Told]) -> Iterator[str]:
+    return (told.face.text or f"topic {told.face.key}" for told in all_told)
 
 
-def _value(step: pb.Movement) -> str:
-    return wording.amount(step.term) if step.HasField("term") else wording.word(step, "stance")
+def _faces_at(side: Side) -> Callable[[Iterable[Told]], Iterator[Face]]:
+    return lambda all_told: (told.face for told in all_told if side in told.sides)
 
 
-_Moved = dict[tuple[str, str, str], list[_Step]]
+def _steps_of(group: tuple[Side, str, str]) -> Callable[[Iterable[Told]], Iterator[Step]]:
+    return lambda all_told: (
+        one for told in all_told for one in told.steps if (one.side, one.matter, one.unit) == group
+    )
 
 
-def _movements(
-    held: Iterable[pb.Position],
-    offered: Iterable[pb.Proposal],
-    found: Iterable[pb.Reversal],
-    names: Names,
-) -> _Moved:
-    """By party, matter and unit of numbers: what was held and offered, step by step."""
-    back = {(one.back.version, one.term_key) for one in found}
-    steps: _Moved = {}
-    parts = [(one, one.facts.holders, one.facts.position_id) for one in held]
-    both: list[tuple[Any, Any, str]] = [
-        *parts,
-        *((one, one.facts.by, one.facts.proposal_id) for one in offered),
+def _on(topic: str) -> Callable[[Iterable[Reversed]], Iterator[Reversed]]:
+    return lambda found: (one for one in found if one.topic == topic)
+
+
+def _in_steps(spans: Spans[Step], back: set[tuple[int, str]]) -> list[tuple[Step, bool, str, bool]]:
+    """Steps in their order, with whether each goes back on something, and when they were so."""
+    return [
+        (step, (step.version, step.key) in back, when, now)
+        for step, when, now in sorted(spans, key=lambda one: one[0].version)
     ]
-    for part, who, key in sorted(both, key=lambda one: one[0].origin.version):
-        for term in part.facts.terms:
-            matter = wording.term(term, names, part.words).partition(": ")[0]
-            unit = "%" if term.type == pb.TERM_TYPE_PERCENT else term.unit
-            version = part.origin.version
-            steps.setdefault((names.all(who), matter, unit), []).append(
-                _Step(
-                    version,
-                    wording.amount(term, part.words),
-                    _number(term),
-                    key,
-                    (version, term.key) in back,
-                )
-            )
-    return steps
 
 
-def _number(term: pb.Term) -> float | None:
-    if term.type not in _NUMBERS or not term.value:
-        return None
-    try:
-        low = Decimal(term.value)
-        return float((low + Decimal(term.value_max)) / 2) if term.value_max else float(low)
-    except DecimalException:
-        return None
-
-
-def _movement_charts(moved: _Moved) -> Iterator[tuple[str, Markup]]:
+def _movement_charts(
+    moved: Mapping[tuple[tuple[str, ...], str, str], Spans[Step]], names: Names
+) -> Iterator[tuple[str, Markup, When]]:
     """A chart for each matter that is a number and moved."""
-    matters: dict[tuple[str, str], list[charts.Moved]] = {}
-    for (who, matter, unit), steps in moved.items():
-        matters.setdefault((matter, unit), []).extend(
-            charts.Moved(who, step.version, step.number)
-            for step in steps
-            if step.number is not None
-        )
-    for (matter, unit), points in matters.items():
-        if len({point.value for point in points}) > 1 and len({one.version for one in points}) > 1:
+    matters: dict[tuple[str, str], list[tuple[str, Spans[Step]]]] = {}
+    for (who, matter, unit), spans in moved.items():
+        matters.setdefault((matter, unit), []).append((names.all(who), spans))
+    for (matter, unit), parties in matters.items():
+        points = Spans.together(spans.through(_numbers(who)) for who, spans in parties)
+        moving = _whens([points.through(_moving)]).get(True)
+        if moving is not None:
             title = f"{matter}, in {unit}" if unit else matter
-            yield title, _drawn(charts.movement(points))
+            yield title, _drawn(charts.movement(list(points))), moving
 
 
-def _corrections(entries: Sequence[pb.Entry], names: Names) -> Iterator[dict[str, Any]]:
+def _moving(points: Sequence[charts.Moved]) -> Iterator[bool]:
+    """Whether there is more than one number, and more than one version."""
+    if len({one.value for one in points}) > 1 and len({one.version for one in points}) > 1:
+        yield True
+
+
+def _numbers(who: str) -> Callable[[Iterable[Step]], Iterator[charts.Moved]]:
+    """What a party held of a matter that is a number, each up to what it held next."""
+
+    def of(steps: Iterable[Step]) -> Iterator[charts.Moved]:
+        known = [(one.version, one.number) for one in steps if one.number is not None]
+        known.sort()
+        for (version, value), (until, then) in pairwise([*known, *known[-1:]]):
+            yield charts.Moved(who, version, value, until, then)
+
+    return of
+
+
+def _corrections(entries: Sequence[pb.Entry], through: Course) -> Iterator[dict[str, Any]]:
     """What was corrected: what it was, what it counts as, at whose call and why."""
     by_version = {entry.header.version: entry for entry in entries}
     for entry in entries:
         if not entry.facts.HasField("entry_corrected"):
             continue
         event = entry.facts.entry_corrected
+        names = _called(through, entry.header.version)
         now = "It counts as never made."
         if event.mode == pb.CORRECTION_MODE_REPLACE:
             replaced = pb.Entry(header=entry.header, facts=event.replacement, words=entry.words)
@@ -383,11 +366,12 @@ def _corrections(entries: Sequence[pb.Entry], names: Names) -> Iterator[dict[str
         }
 
 
-def _rows(entries: Iterable[pb.Entry], through: Course, names: Names) -> Iterator[dict[str, Any]]:
+def _rows(entries: Iterable[pb.Entry], through: Course) -> Iterator[dict[str, Any]]:
     """The record itself: entry by entry, as recorded, and what became of each."""
     amendments = through.state.amendments
     for entry in entries:
         facts, version = entry.facts, entry.header.version
+        names = _called(through, version)
         kind = entry_type(facts)
         note = amendments[version] if version in amendments else pb.Amendment()
         target = getattr(getattr(facts, kind.name), "target_version", 0) if kind else 0
@@ -409,9 +393,11 @@ def _rows(entries: Iterable[pb.Entry], through: Course, names: Names) -> Iterato
             "seen": wording.seen_by(facts.visibility, names),
             "session": facts.session_id,
             "lacking": lacking,
-            "corrected": list(note.corrected_by),
-            "annulled": note.annulled,
-            "disclosed": list(note.disclosed_by),
+            "amended": [
+                *(("corrected", one) for one in note.corrected_by[: -1 if note.annulled else None]),
+                *(("annulled", one) for one in note.corrected_by[-1:] if note.annulled),
+                *(("disclosed", one) for one in note.disclosed_by),
+            ],
             "target": target,
             "sources": sources(entry.words),
             "made": through.made.get(version, ()),
