@@ -119,6 +119,15 @@ def is_repeated(field: FieldDescriptor) -> bool:
     return bool(known)
 
 
+def brought(facts: pb.Facts) -> tuple[int, str] | None:
+    """The kind and the id of the part that an entry brings, if it brings one."""
+    kind = entry_type(facts)
+    if kind is None or kind.introduces is None:
+        return None
+    event = getattr(facts, kind.name)
+    return rule_of(kind.introduces).introduces, getattr(event, kind.introduces.name)
+
+
 def references(message: Message, path: str = "") -> list[Reference]:
     """Every id that a message refers to, in the order of its fields; `path` leads to it."""
     found: list[Reference] = []

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 from pourparler import v1 as pb
-from pourparler.contract import ENTRY_TYPES, entry_type, references, rule_of
+from pourparler.contract import ENTRY_TYPES, brought, references
 from pourparler.fold import is_amending
 from pourparler.wire import framed
 from pourparler_service import query
@@ -165,9 +165,9 @@ def _named_by_version(replayed: Iterable[Replayed]) -> dict[int, set[Part]]:
 def parts_named(facts: pb.Facts) -> set[Part]:
     """All parts that an entry names, brings or corrects."""
     parts = {Part(reference.kind, reference.id) for reference in references(facts)}
-    brought = part_brought(facts)
-    if brought:
-        parts.add(brought)
+    part = part_brought(facts)
+    if part:
+        parts.add(part)
     if facts.WhichOneof("event") == "entry_corrected":
         parts |= parts_named(facts.entry_corrected.replacement)
     return parts
@@ -175,11 +175,8 @@ def parts_named(facts: pb.Facts) -> set[Part]:
 
 def part_brought(facts: pb.Facts) -> Part | None:
     """The part that an entry brings, if it brings one."""
-    kind = entry_type(facts)
-    if kind is None or kind.introduces is None:
-        return None
-    event = getattr(facts, kind.name)
-    return Part(rule_of(kind.introduces).introduces, getattr(event, kind.introduces.name))
+    found = brought(facts)
+    return None if found is None else Part(*found)
 
 
 def _on_topics(replayed: Iterable[Replayed], topic_ids: Iterable[str]) -> set[Part]:

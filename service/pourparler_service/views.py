@@ -392,7 +392,7 @@ def check_may_record(roles: Roles, facts: pb.Facts) -> None:
     """Refuse a completed draft that is not for a caller of these roles. Paths begin at the draft.
 
     Who keeps the record records everything, a custodian access besides; who takes part, what they
-    do themselves. That the record was wrong is for those who keep it to say.
+    do themselves, and what `errata` lets them correct of it.
     """
     kind = facts.WhichOneof("event") or ""
     if roles.custodian or (roles.recorder and kind not in ACCESS):
@@ -401,8 +401,6 @@ def check_may_record(roles: Roles, facts: pb.Facts) -> None:
         _not_for("Who has access is for a custodian to say.", f"facts.{kind}")
     if not roles.mediator and not roles.participants:
         _not_for("Who only reads a record cannot add to it.", "")
-    if kind == "entry_corrected":
-        _not_for("To correct an entry is for those who keep the record.", f"facts.{kind}")
     if facts.provenance.basis not in _BASES:
         text = (
             "What others say or do is for those who keep the record: yours is DIRECT or ON_RECORD."

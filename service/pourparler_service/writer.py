@@ -15,7 +15,7 @@ from google.protobuf.timestamp_pb2 import Timestamp
 from pourparler import v1 as pb
 from pourparler.fold import Undo
 from pourparler.wire import framed
-from pourparler_service import rules, views
+from pourparler_service import errata, rules, views
 from pourparler_service.access import ANONYMOUS
 from pourparler_service.bounded import Bounded
 from pourparler_service.keys import Signer
@@ -438,21 +438,25 @@ class Writer:
         draft = _completed(draft, group, negotiation.state if cut is None else cut.state)
         if not roles.custodian:
             views.check_may_record(roles, draft.facts)
+        whole: Callable[[], Sequence[pb.Entry]] = functools.cache(negotiation.history)
+        seen = whole if cut is None else functools.cache(lambda: cut.seen(whole()))
+        corrects = draft.facts.HasField("entry_corrected") and not roles.keeps
+        if corrects:
+            errata.check(draft.facts, seen())
+            known = negotiation.state if cut is None else cut.state
+            errata.check_not_taken_up(known, draft.facts, seen())
         if cut is not None:
             # First by what the caller sees, so that what is refused there can be told.
             views.check_sees_own(sight, draft.facts)
-            rules.check(
-                cut.state,
-                draft,
-                record_time=record_time,
-                history=lambda: cut.seen(negotiation.history()),
-            )
-        history: Callable[[], Sequence[pb.Entry]] = negotiation.history
+            rules.check(cut.state, draft, record_time=record_time, history=seen)
+        history = whole
         if group.by_service:
             # There may be many: to read all the record for each would take too long.
             target = draft.facts.entry_redacted.target_version
             history = functools.partial(negotiation.about, target)
         try:
+            if corrects:
+                errata.check(draft.facts, whole())
             rules.check(
                 negotiation.state,
                 draft,

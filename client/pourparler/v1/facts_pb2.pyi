@@ -2147,6 +2147,9 @@ class EntryCorrected(google.protobuf.message.Message):
     stays readable. The words of a REPLACE, but for `correction_reason`, are those of the corrected entry. Refused when the target is
     itself about an entry (corrected, disclosed, redacted), was annulled or redacted, is later, or of another type; when the corrected
     entry introduces another id; and when a later entry of the record could then not stand.
+    Who takes part corrects, by REPLACE, what they recorded themselves: of a statement, position, question or document that nobody else
+    has corrected, or spoken of as far as they see, the words and `occurred`, for all who see it, as RECORDER or TRANSLATION, until the
+    negotiation has ended. All else is for those who keep the record.
     """
 
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
