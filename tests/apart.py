@@ -74,13 +74,14 @@ def apart(
     before: Sequence[str] = (),
     log: IO[str] | None = None,
     measured: bool = True,
+    more: Sequence[str] = (),
 ) -> Iterator[Apart]:
     """`pourparler serve` on a data folder; killed at the end if it still runs then.
 
     `before` is a command that runs it: `unshare` and the like. What is not `measured`, for its
-    coverage, starts faster.
+    coverage, starts faster. `more` is said on the command line besides.
     """
-    serve = command("serve", "--data", str(data), "--address", "127.0.0.1:0", user=user)
+    serve = command("serve", "--data", str(data), "--address", "127.0.0.1:0", *more, user=user)
     process = subprocess.Popen(
         [*before, *serve],
         stdout=subprocess.PIPE,
