@@ -1,13 +1,16 @@
 """All games of Diplomacy through a running service: import, replay, and compare with the data.
 
 python examples/diplomacy/verify.py DATA_FOLDER --server 127.0.0.1:50710
+
+With tokens, the seven call for themselves: each asks for all there is, and what comes is searched
+for the others' words.
 """
 
 import argparse
 import sys
 import time
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -15,7 +18,7 @@ from typing import Any, NamedTuple
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 from examples import importing
-from examples.diplomacy import convert
+from examples.diplomacy import convert, powers
 from pourparler import Client
 from pourparler import v1 as pb
 
@@ -97,13 +100,21 @@ def _counts(sent: list[dict[str, Any]]) -> Counter[tuple[str, str]]:
     return Counter((message["sender"], message["recipient"]) for message in sent)
 
 
-def verify(folder: Path, server: str) -> bool:
-    """Import, replay and compare a folder of games; whether all came back equal."""
+def verify(
+    folder: Path,
+    server: str,
+    call: Callable[[str], Client] | None = None,
+    secure: Sequence[str] = (),
+) -> bool:
+    """Import, replay and compare a folder of games; whether all came back equal.
+
+    `call` gives a client of the keeper, and `secure` is how the command says who that is.
+    """
     began = time.monotonic()
-    importing.send(convert.lines(folder), server)
+    importing.send(convert.lines(folder), server, secure)
     imported = time.monotonic()
     results = []
-    with Client(server) as client:
+    with call(powers.KEEPER) if call else Client(server) as client:
         for path, game in convert.games(folder):
             name = convert.name(path)
             result = compared(game, list(client.history(name)))
@@ -131,13 +142,70 @@ def verify(folder: Path, server: str) -> bool:
     return total > 0 and set(equal.values()) == {total}
 
 
+def verify_callers(
+    folder: Path, call: Callable[[str], Client], principals: Mapping[str, str]
+) -> bool:
+    """Have each of the seven ask for every game that was imported; whether each sees its own alone.
+
+    `call` gives a client of one of the seven, or of the keeper, who is asked for the same views.
+    """
+    began = time.monotonic()
+    asked = right = games = 0
+    with powers.called(call) as clients:
+        keeper = clients[powers.KEEPER]
+        for path, played in convert.games(folder):
+            name, game, faults = convert.name(path), powers.game(played), 0
+            powers.let_in(keeper, name, principals)
+            last = keeper.get(name).computed_at.version
+            for power in convert.POWERS:
+                own, guess = power.lower(), (game.hidden[power] or [""])[0]
+                for seen in (
+                    powers.seen(clients[own], name, last, guess=guess),
+                    powers.seen(keeper, name, last, own, guess=guess),
+                ):
+                    wrong = powers.wrong(power, game, seen)
+                    faults += len(wrong)
+                    asked += len(seen.statements)
+                    for one in wrong:
+                        print(f"{name}, as {power}: {one}")
+            games += 1
+            right += not faults
+    print(f"{'each sees its own alone:':<30}{right} of {games} games")
+    print(f"reads:      {asked:,} that give statements, as caller and as_seen_by")
+    print(f"seconds:    {time.monotonic() - began:.1f} to ask")
+    return games > 0 and right == games
+
+
 def main() -> None:
     """Verify a data folder against a service."""
     parser = argparse.ArgumentParser(description="Import, replay and compare the games.")
     parser.add_argument("data_folder", type=Path, help="where the game_*.json files are")
     parser.add_argument("--server", default="127.0.0.1:50710", help="where the service is")
+    parser.add_argument("--root-certificates", help="whom the service is certified by")
+    parser.add_argument(
+        "--tokens",
+        type=Path,
+        help="a folder with a token of the `keeper`, who imports, and of each of the seven",
+    )
     arguments = parser.parse_args()
-    sys.exit(0 if verify(arguments.data_folder, arguments.server) else 1)
+    folder, server, secure = arguments.data_folder, arguments.server, []
+    if arguments.tokens:
+        secure = ["--root-certificates", arguments.root_certificates]
+        secure += ["--token-file", str(arguments.tokens / powers.KEEPER)]
+        tokens = powers.tokens(arguments.tokens)
+
+    def call(name: str) -> Client:
+        if not arguments.tokens:
+            return Client(server)
+        return Client(
+            server, root_certificates=arguments.root_certificates, token=tokens[name], timeout=60
+        )
+
+    equal = verify(folder, server, call, secure)
+    if arguments.tokens:
+        principals = {name: powers.principal(token) for name, token in tokens.items()}
+        equal = verify_callers(folder, call, principals) and equal
+    sys.exit(0 if equal else 1)
 
 
 if __name__ == "__main__":

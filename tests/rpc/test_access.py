@@ -1,12 +1,15 @@
 """Rivals over one record, by real calls: each with a token of its own."""
 
 import io
+import logging
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from examples.diplomacy import convert, powers
+from examples.diplomacy.verify import verify_callers
 from pourparler import (
     AlreadyExists,
     Client,
@@ -34,9 +37,11 @@ from tests.certified import Authority
 from tests.given import history, joined, opened
 from tests.given import said as stated
 from tests.issued import AUDIENCE, ISSUER, Address, Key
+from tests.replayed import drafts
 from tests.signing import KEY as SIGNING
 
 KEY = Key()
+GAMES = Path(__file__).parents[1] / "data" / "diplomacy"
 CONFIDED = "Our limit is nine thousand."
 
 Make = Callable[..., Client]
@@ -178,6 +183,23 @@ def test_a_cut_record_verifies_and_says_that_it_is_one(
     assert CONFIDED.encode() not in file.read_bytes()
     assert offline.verdict is Verdict.PARTIAL
     assert audit.verdict is Verdict.PARTIAL
+
+
+def test_each_of_seven_is_shown_by_every_read_what_is_theirs_alone(
+    client: Make, capsys: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture
+) -> None:
+    names = {name: who(name) for name in (powers.KEEPER, *map(str.lower, convert.POWERS))}
+    with client(powers.KEEPER) as keeper:
+        for name, recorded in drafts(convert.lines(GAMES)).items():
+            keeper.record(name, *recorded)
+
+    with caplog.at_level(logging.DEBUG):
+        assert verify_callers(GAMES, client, names)
+
+    assert "each sees its own alone:      2 of 2 games" in capsys.readouterr().out
+    for _, played in convert.games(GAMES):
+        hidden = powers.game(played).hidden.values()
+        assert not [one for words in hidden for one in words if one in caplog.text]
 
 
 def test_of_who_has_a_copy_nothing_is_told_but_that_its_name_is_taken(client: Make) -> None:
