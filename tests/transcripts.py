@@ -1,8 +1,8 @@
-"""What a page has its reader type into a shell: read by a shell, and what the command says to it.
+"""What a page has its reader type into a shell: read by a shell, and what comes of it.
 
 A shell reads all of a page at once, so that a variable set in one block is there in the next, and
-tells which commands of `pourparler` it was given, with which words and which standard input. They
-are then run one after the other in this process.
+tells which commands it was given, with which words and which standard input. They are then run one
+after the other: `pourparler` in this process, others each in one of its own.
 """
 
 import base64
@@ -12,7 +12,7 @@ import os
 import re
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 from pourparler.cli.commands import run
@@ -20,28 +20,37 @@ from pourparler.cli.commands import run
 ENDLESS = frozenset({"serve", "demo", "watch", "witness"})
 """Commands that do not end by themselves: what they are given is read, and they are not run."""
 
+OTHERS = frozenset({"cp", "mkdir", "python"})
+"""What a page may have its reader type besides; `make` and the like are read, and not run."""
+
+# Where PATH leads nowhere no command is known, and each is told; but a shell has some of its own.
 _READ = """
-set -eo pipefail
-pourparler() { { printf '%s\\0' "$#" "$@"; base64 -w0; printf '\\0'; } >&"$told"; }
-make() { :; }
+set -e
+coded=$(type -P base64)
+PATH=/nowhere
+tell() { { printf '%s\\0' "$#" "$@"; "$coded" -w0; printf '\\0'; } >&"$told"; }
+command_not_found_handle() { tell "$@"; }
+.() { :; }
 """
 _NEXT = "\nprintf 'next\\0' >&\"$told\"\n"
 _VARYING = (
     (r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\dZ", "(an instant)"),
     (r"\b[\d,]+ bytes\b", "(so many) bytes"),
     (r"\b[0-9a-f]{64}\b", "(a root)"),
+    (r"\d+\.\d s, [\d,]+ a second", "(so long)"),
+    (r"\+[0-9a-f]{8}\+[\w+/=]{44}", "(a key)"),
 )
 
 
 class Typed(NamedTuple):
-    """One command of `pourparler`, as the shell read it."""
+    """One command, as the shell read it."""
 
-    arguments: list[str]
+    words: list[str]
     standard_input: bytes
 
 
-def typed(blocks: Sequence[str], environment: Mapping[str, str]) -> list[list[Typed]]:
-    """The commands in each of these blocks. Fails where the shell knows no such command."""
+def typed(blocks: Sequence[str]) -> list[list[Typed]]:
+    """The commands in each of these blocks. Fails for what is no shell, or what nobody knows."""
     reading, writing = os.pipe()
     script = _READ + "".join(block + _NEXT for block in blocks)
     with os.fdopen(reading, "rb") as told:
@@ -52,11 +61,11 @@ def typed(blocks: Sequence[str], environment: Mapping[str, str]) -> list[list[Ty
                 stdout=subprocess.PIPE,
                 stderr=subprocess.STDOUT,
                 pass_fds=[end.fileno()],
-                env={**os.environ, **environment, "told": str(end.fileno())},
+                env={**os.environ, "told": str(end.fileno())},
             )
         words = iter(told.read().decode().split("\0")[:-1])
     out, _ = shell.communicate()
-    assert shell.returncode == 0, out.decode()
+    assert (shell.returncode, out) == (0, b""), out.decode()
     return list(_commands(words))
 
 
@@ -67,24 +76,42 @@ def _commands(words: Iterator[str]) -> Iterator[list[Typed]]:
             yield block
             block = []
         else:
-            arguments = [next(words) for _ in range(int(word))]
-            block.append(Typed(arguments, base64.b64decode(next(words))))
+            typed = [next(words) for _ in range(int(word))]
+            block.append(Typed(typed, base64.b64decode(next(words))))
+            assert typed[0] in {"pourparler", "make", *OTHERS}, typed
 
 
 def answered(commands: Sequence[Typed]) -> tuple[str, int]:
     """What these say on a terminal, one after the other, and the gravest of their exit codes."""
     out, gravest = io.StringIO(), 0
     for command in commands:
-        if command.arguments[0] in ENDLESS:
+        program, *arguments = command.words
+        if program == "make" or (program == "pourparler" and arguments[0] in ENDLESS):
             continue
-        given = io.TextIOWrapper(io.BytesIO(command.standard_input))
-        with contextlib.redirect_stdout(out), contextlib.redirect_stderr(out):
-            before, sys.stdin = sys.stdin, given
-            try:
-                gravest = max(gravest, run(command.arguments))
-            finally:
-                sys.stdin = before
+        if program == "pourparler":
+            code = _ours(arguments, command.standard_input, out)
+        else:
+            program = sys.executable if program == "python" else program
+            done = subprocess.run(
+                [program, *arguments],
+                input=command.standard_input,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.STDOUT,
+                check=False,
+            )
+            out.write(done.stdout.decode())
+            code = done.returncode
+        gravest = max(gravest, code)
     return out.getvalue(), gravest
+
+
+def _ours(arguments: list[str], given: bytes, out: io.StringIO) -> int:
+    before, sys.stdin = sys.stdin, io.TextIOWrapper(io.BytesIO(given))
+    try:
+        with contextlib.redirect_stdout(out), contextlib.redirect_stderr(out):
+            return run(arguments)
+    finally:
+        sys.stdin = before
 
 
 def plain(text: str) -> str:

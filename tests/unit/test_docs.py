@@ -3,8 +3,8 @@ import io
 import json
 import re
 import shlex
+import shutil
 from collections.abc import Iterator
-from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -47,7 +47,7 @@ VARIABLES |= {"POURPARLER_WITNESSES", "POURPARLER_WITNESSES_REQUIRED"}
 VARIABLES |= {f"POURPARLER_TLS_{name}" for name in ("CERTIFICATE", "KEY", "CLIENTS")}
 VARIABLES |= {f"POURPARLER_TOKENS_{name}" for name in ("ISSUER", "AUDIENCE", "KEYS")}
 VARIABLES |= {"POURPARLER_CERTIFICATES_ADDRESS", "POURPARLER_SETTINGS", "POURPARLER_TOKEN"}
-VARIABLES |= {"SSL_CERT_FILE"}
+VARIABLES |= {"KEY", "SSL_CERT_FILE"}
 KEY = signing_key(name="pourparler/3f0c9a52-6d1e-4b7a-9a41-0d5e2c7b8f10")
 PLACEHOLDERS = {"FILE", "LINE", "NAME", "REASON"}
 
@@ -113,10 +113,12 @@ def _desk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 @pytest.fixture(name="address")
 def _address(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
     """A service, with the key that it prints for its readers."""
-    key = tmp_path / "signing.key"
-    write_key(KEY, key)
+    write_key(KEY, tmp_path / "signing.key")
     monkeypatch.setenv("KEY", str(KEY.verifier_key))
-    with running(replace(Settings.in_memory(), keys=(key,))) as address:
+    settings = Settings(
+        data=tmp_path / "pourparler-data", address="127.0.0.1:0", keys=(tmp_path / "signing.key",)
+    )
+    with running(settings) as address:
         monkeypatch.setenv("POURPARLER_SERVER", address)
         yield address
 
@@ -129,7 +131,7 @@ def test_what_a_page_shows_does_what_the_page_says(page: Path, desk: Path, addre
 def follow(page: Path, address: str) -> None:
     """Do what a page shows, and compare what comes of it with what the page says."""
     shown = blocks(page)
-    typed = iter(transcripts.typed([one.text for one in shown if one.language == "sh"], {}))
+    typed = iter(transcripts.typed([one.text for one in shown if one.language == "sh"]))
     known: dict[str, Any] = {}
     said, asked = "", ""
     for place, block in enumerate(shown):
@@ -158,7 +160,7 @@ def run_python(text: str, address: str, known: dict[str, Any]) -> str:
 
 
 def run_shell(text: str) -> None:
-    for (command,) in transcripts.typed(text.splitlines(), {}):
+    for (command,) in transcripts.typed(text.splitlines()):
         said, code = transcripts.answered([command])
 
         assert code == 0, said
@@ -186,6 +188,20 @@ def test_the_tutorial_records_what_the_example_holds(desk: Path, address: str) -
     # Whether a topic is talked about yet, the tutorial leaves open.
     assert recorded.pop("topics").keys() == expected.pop("topics").keys()
     assert recorded == {name: expected[name] for name in recorded}
+
+
+def test_a_backup_made_as_the_guide_says_verifies_and_goes_on(desk: Path, address: str) -> None:
+    follow(ROOT / "docs" / "guides" / "operation.md", address)
+    shutil.copy(desk / "pourparler-data" / "master.key", desk / "backup")
+    settings = Settings(data=desk / "backup", address="127.0.0.1:0", keys=(desk / "signing.key",))
+
+    with running(settings) as restored, pourparler.Client(restored) as client:
+        found = client.audit("renault-nissan", keys=[KEY.verifier_key])
+        client.record("renault-nissan", pourparler.topic("What next?"))
+
+    assert found.verdict is pourparler.Verdict.SOUND
+    assert found.checkpoint is not None
+    assert found.checkpoint.size == 17
 
 
 def test_every_clock_of_the_readme_can_be_read(monkeypatch: pytest.MonkeyPatch) -> None:
