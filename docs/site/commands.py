@@ -5,6 +5,7 @@ from collections.abc import Iterator
 
 import click
 
+from pourparler.cli.commands import ROOMS
 from pourparler.cli.commands import pourparler as command_line
 
 
@@ -18,29 +19,33 @@ def label(name: str) -> str:
     return f"command-{name}"
 
 
-def names() -> list[str]:
-    """The names of all commands."""
-    return sorted(command_line.commands)
-
-
 def _page() -> Iterator[str]:
     context = click.Context(command_line, info_name="pourparler")
     yield "# The command\n"
     yield from _said(command_line)
     yield "```text\npourparler [OPTIONS] COMMAND [ARGUMENTS]\n```\n"
     yield from _options(command_line, context)
-    yield "## In short\n"
-    for name in names():
-        said = command_line.commands[name].get_short_help_str(limit=200)
-        yield f"[`{name}`](#{label(name)})\n: {_marked(said)}\n"
-    for name in names():
-        command = command_line.commands[name]
-        below = click.Context(command, info_name=name, parent=context)
-        yield f"({label(name)})=\n## {name}\n"
-        yield from _said(command)
-        usage = " ".join(command.collect_usage_pieces(below))
-        yield f"```text\npourparler {name} {usage}\n```\n"
-        yield from _options(command, below)
+    for title, commands in ROOMS.items():
+        yield f"## {title}\n"
+        for command in commands:
+            said = command.get_short_help_str(limit=200)
+            yield f"[`{command.name}`](#{label(str(command.name))})\n: {_marked(said)}\n"
+        for command in commands:
+            yield from _command(command, context)
+
+
+def _command(command: click.Command, above: click.Context) -> Iterator[str]:
+    name = str(command.name)
+    context = click.Context(command, info_name=name, parent=above)
+    yield f"({label(name)})=\n### {name}\n"
+    yield from _said(command)
+    usage = " ".join(command.collect_usage_pieces(context))
+    yield f"```text\npourparler {name} {usage}\n```\n"
+    yield from _options(command, context)
+    if command.epilog:
+        examples = [line.strip() for line in command.epilog.splitlines()]
+        listed = "\n".join(line for line in examples if line.startswith("pourparler"))
+        yield f"For example:\n\n```sh\n{listed}\n```\n"
 
 
 def _said(command: click.Command) -> Iterator[str]:

@@ -91,9 +91,12 @@ _SAID = {
     '<aside class="toc-drawer">': '<aside class="toc-drawer" aria-label="On this page">',
     'role="heading">': 'role="heading" aria-level="2">',
     "<pre>": '<pre tabindex="0">',
+    '<div class="table-wrapper ': '<div tabindex="0" class="table-wrapper ',
+    '<th class="head"><p></p></th>': "<td></td>",
 }
 
 
 def _parameters(found: re.Match[Any]) -> str:
     """A signature whose parameters are no list of definitions, as nothing in it is defined."""
-    return re.sub(r"<(/?)d[ld]>", r"<\1span>", found[0])
+    text = found[0].replace("<dl>", "<span>").replace("<dd>", '<span class="parameter">')
+    return re.sub(r"</d[ld]>", "</span>", text)

@@ -123,7 +123,7 @@ def test_the_rules_of_a_field_stand_with_it() -> None:
 def test_every_command_and_every_option_is_in_the_page_of_the_command() -> None:
     page = commands.page()
     for name, command in command_line.commands.items():
-        section = page.partition(f"\n## {name}\n")[2].partition("\n## ")[0]
+        section = page.partition(f"\n### {name}\n")[2].partition("\n### ")[0]
         assert section, name
         for parameter in command.params:
             for option in parameter.opts if parameter.param_type_name == "option" else ():
