@@ -10,14 +10,17 @@ from pathlib import Path
 
 from pourparler import v1 as pb
 from pourparler.audit import Audit
+from pourparler_service import index as index_of
 from pourparler_service.catalogue import Catalogue
 from pourparler_service.erasure import Asked, Erasures
 from pourparler_service.folder import Folder
+from pourparler_service.indexing import Indexing, open_index
 from pourparler_service.log import Log
 from pourparler_service.negotiations import Negotiations
 from pourparler_service.snapshots import Snapshots
 from pourparler_service.store import Shelf, open_store
 from pourparler_service.tokens import Tokens
+from pourparler_service.wanted import Wanted
 from pourparler_service.writer import Group, Writer
 from tests.bundled import audited, bundle
 from tests.given import draft, joined, opened, restricted, said
@@ -97,6 +100,8 @@ class Kept:
             tokens=Tokens(bytes(32), "log"),
             log_id="log",
         )
+        index = open_index(self.store, folder / "search.sqlite" if folder else None, "log")
+        self.indexing = Indexing(self.store, index)
         shelf = Shelf(folder / "snapshots.sqlite" if folder else None)
         persons = self.store.persons
         self.snapshots = Snapshots(shelf, persons, fewest=3)
@@ -108,7 +113,7 @@ class Kept:
             self.store,
             self.negotiations,
             self.writer,
-            purges=[self.snapshots.purge, self.catalogue.purge],
+            purges=[self.snapshots.purge, self.catalogue.purge, self.indexing.purge],
             reached=reached,
         )
 
@@ -127,6 +132,14 @@ class Kept:
             self.state(version)
         self.state()
         self.catalogue.page(pb.ListNegotiationsRequest())
+        self.found("")
+
+    def found(self, query: str) -> list[int]:
+        """The versions in whose words this is found."""
+        with self.indexing.current() as index:
+            asked = index_of.Asked(Wanted.read(query))
+            there = index.listed(asked, index.position, after=None, most=100, newest=False)
+        return [one.version for one in there]
 
     def verified(self) -> Audit:
         """What both verifiers find of the record, as a bundle."""
@@ -137,6 +150,7 @@ class Kept:
         """Let all go, as the end of a process would."""
         self.writer.close()
         self.snapshots.close()
+        self.indexing.close()
         self.catalogue.close()
         self.store.close()
 

@@ -11,13 +11,13 @@ _LONGEST = 1 << 22
 
 
 def traces(folder: Path, *texts: str) -> list[tuple[str, str]]:
-    """Every file of a folder in which one of the texts can be found, with the text."""
+    """Every file of a folder in which one of the texts can be found, in its case or in none."""
     return [
         (path.name, text)
         for path in sorted(folder.rglob("*"))
         if path.is_file()
         for text in texts
-        if is_in(path.read_bytes(), text)
+        if any(is_in(path.read_bytes(), form) for form in {text, text.casefold()})
     ]
 
 

@@ -22,6 +22,9 @@ from pourparler_service.tokens import Tokens
 FORMAT = 3
 """The format of the database. One of another format is rebuilt."""
 
+DATABASE = "catalogue.sqlite"
+"""The file in the data folder that it is in."""
+
 _BATCH = 2_000
 _LOOKED_AT = 200
 _TELLING = frozenset(
@@ -202,6 +205,11 @@ class Catalogue:
             self._catch_up()
             found = self._database.execute(_ADMITTED, asked).fetchone()
         return found is not None
+
+    def catch_up(self) -> None:
+        """Take in all that is on the record. Blocks on the store."""
+        with self._lock, _as_unavailable():
+            self._catch_up()
 
     def ids(self, principal: str, *, public: bool) -> list[str]:
         """The negotiations that `admits` names. Blocks on the store."""

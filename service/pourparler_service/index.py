@@ -205,8 +205,5 @@ class Index(Protocol):
     def version(self, negotiation: str, upto: int) -> tuple[int, int]:
         """The last version of a negotiation up to a position, and when it was recorded; else 0."""
 
-    def clear(self) -> None:
-        """Hold nothing, and be at position 0."""
-
     def close(self) -> None:
         """Let the files go."""

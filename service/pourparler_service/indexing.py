@@ -18,11 +18,18 @@ from pourparler_service.store import Store, Stored, StoreUnavailableError
 
 _LOG = logging.getLogger(__name__)
 
+DATABASE = "search.sqlite"
+"""The file in the data folder that the index is in."""
+
 PATIENCE_SECONDS = 2.0
 """How long who asks waits for the index to have all that is on the record."""
 
 _BATCH = 100
 _SPARSE = 4  # where of so many entries less than one is wanted, each is read by itself
+MOST_BEHIND = 5_000
+"""By how many entries it may be behind while somebody records: whoever asks waits for that long."""
+
+_QUIET_SECONDS = 0.25
 _FIRST_SECONDS = 1.0  # a service that starts has other things to do first
 _AGAIN_SECONDS = 5.0
 
@@ -105,19 +112,16 @@ class Indexing:
         with self._lock:
             yield self._index
 
-    def catch_up(self, progress: Callable[[int], object] = lambda _: None) -> None:
-        """Bring it up to the record, however long that takes; tell at which position it is."""
-        while not self._closed.is_set():
-            with self._lock:
-                if not self._step(in_haste=True):
-                    return
-                position = self._index.position
-            progress(position)
+    def catch_up(self, progress: Callable[[int], object]) -> int:
+        """Bring it up to the record, however long that takes; how many entries that took.
 
-    def clear(self) -> None:
-        """Make it anew, from the first entry on."""
-        with self._lock:
-            self._index.clear()
+        It is told meanwhile at which position it is.
+        """
+        count = 0
+        while took := self._step(in_haste=True):
+            count += took
+            progress(self._index.position)
+        return count
 
     def purge(self, id_: str) -> None:
         """Leave nothing in it of words of a negotiation that are no longer on the record.
@@ -142,31 +146,40 @@ class Indexing:
             self._woken.wait()
             self._woken.clear()
             try:
-                while not self._closed.is_set() and self._step(in_haste=self._wanted.is_set()):
-                    pass
+                while not self._closed.is_set():
+                    if self._gives_way():
+                        self._closed.wait(_QUIET_SECONDS)
+                    elif not self._step(in_haste=self._wanted.is_set()):
+                        break
             except StoreUnavailableError as error:
                 _LOG.warning("the index is not kept up, and will be tried again: %s", error)
                 self._closed.wait(_AGAIN_SECONDS)
                 self._woken.set()
 
-    def _step(self, *, in_haste: bool) -> bool:
-        """Take in some of what it does not have; whether there was any."""
+    def _gives_way(self) -> bool:
+        """Whether those who record come first: it is not far behind, and nobody waits for it."""
+        if self._wanted.is_set() or paced.quiet_seconds() > _QUIET_SECONDS:
+            return False
+        return self._store.position() - self._index.position < MOST_BEHIND
+
+    def _step(self, *, in_haste: bool) -> int:
+        """Take in some of what it does not have; how many entries, 0 if there is nothing more."""
         with self._lock:
             lost, after, purges = self._index.lost(_BATCH), self._index.position, self._purges
         found = self._read(lost) if lost else self._store.scan(after, _BATCH)
         if not found:
-            return False
+            return 0
         documents = [document(*one) for one in (found if in_haste else paced.paced(found))]
         position, last = found[-1]
         with self._lock:
             # Somebody else may have been faster, and what was read may have been destroyed since.
             if (self._index.position, self._purges) != (after, purges):
-                return True
+                return len(found)
             if not lost:
                 self._index.take(documents, position, leaf(last.data))
             elif self._index.lost(1) == lost[:1]:
                 self._index.restore(documents)
-        return True
+        return len(found)
 
     def _read(self, positions: Sequence[int]) -> list[tuple[int, Stored]]:
         """The entries at these positions, or the first of them."""

@@ -26,13 +26,17 @@ def recorded() -> None:
     _Interpreter.recorded = time.perf_counter()
 
 
+def quiet_seconds() -> float:
+    """For how long nobody has recorded anything."""
+    return time.perf_counter() - _Interpreter.recorded
+
+
 def paced(steps: Iterable[_Step]) -> Iterator[_Step]:
     """The same steps, with a pause whenever they have been at work for long. Blocks."""
     until = time.perf_counter() + _WORK_SECONDS
     for step in steps:
         yield step
-        now = time.perf_counter()
-        if now > until:
-            is_quiet = now - _Interpreter.recorded > _RECENTLY_SECONDS
+        if time.perf_counter() > until:
+            is_quiet = quiet_seconds() > _RECENTLY_SECONDS
             time.sleep(_PAUSE_SECONDS if is_quiet else _GIVING_WAY_SECONDS)
             until = time.perf_counter() + _WORK_SECONDS

@@ -21,7 +21,7 @@ from grpc_reflection.v1alpha import reflection_pb2
 from grpc_reflection.v1alpha._async import ReflectionServicer
 
 from pourparler import v1 as pb
-from pourparler_service import access, paced
+from pourparler_service import access, catalogue, indexing, paced
 from pourparler_service.bearer import Bearers
 from pourparler_service.catalogue import Catalogue
 from pourparler_service.certificates import CertificateFilesError, Shown, ShownFiles
@@ -109,12 +109,12 @@ class Rooms:
             )
             self.catalogue = Catalogue(
                 store,
-                path / "catalogue.sqlite" if path else None,
+                path / catalogue.DATABASE if path else None,
                 tokens=tokens,
                 log_id=log_id,
             )
             opened.callback(self.catalogue.close)
-            index = open_index(store, path / "search.sqlite" if path else None, log_id)
+            index = open_index(store, path / indexing.DATABASE if path else None, log_id)
             self.indexing = Indexing(store, index)
             opened.callback(self.indexing.close)
             self.threads = ThreadPoolExecutor(_THREADS, thread_name_prefix="reader")

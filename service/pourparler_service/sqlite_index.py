@@ -183,11 +183,6 @@ class SqliteIndex:
         )
         self.position, self._lost = 0, range(0)
 
-    def clear(self) -> None:
-        """As of every Index."""
-        with _as_unavailable():
-            self._make()
-
     def close(self) -> None:
         """As of every Index."""
         self._database.close()

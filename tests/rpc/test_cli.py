@@ -466,7 +466,7 @@ def test_whoever_stops_reading_ends_the_command_quietly(address: str, example: s
 
 @pytest.mark.parametrize("arguments", [(), *((name,) for name in (
     "serve", "open", "record", "import", "show", "history", "standing", "diff", "list", "demo",
-    "watch", "blame",
+    "watch", "blame", "search", "rebuild",
 ))])  # fmt: skip
 def test_every_command_says_how_it_is_used(command: Command, arguments: tuple[str, ...]) -> None:
     answer = command(*arguments, "--help")

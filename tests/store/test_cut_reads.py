@@ -4,7 +4,9 @@ For every read, every viewer, any history: but for the salted digests, and what 
 """
 
 import logging
+import re
 from collections.abc import Iterable, Iterator, Sequence
+from itertools import islice
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -142,7 +144,7 @@ def over_all(seen_by: str = "") -> Iterator[Message]:
     """All that can be asked of all negotiations together."""
     yield pb.ReplayRequest(name=ALL, as_seen_by=seen_by)
     yield pb.ReplayRequest(name=ALL, participant_ids=["pa-1"], follow=True, as_seen_by=seen_by)
-    yield from searches_of([], seen_by)
+    yield from islice(searches_of([], seen_by), 0, None, 3)
     filters: list[dict[str, object]] = [
         {},
         {"page_size": 1, "title_contains": "title"},
@@ -511,10 +513,34 @@ def test_each_power_is_shown_its_own_messages_and_those_to_all(power: str) -> No
         with readers(stored([*record, grant])) as reading:
             answer = reading.ask("me", pb.ReplayRequest(name=name))
             (state,) = reading.ask("me", pb.GetNegotiationRequest(name=name))
+            found = [
+                hit.entry
+                for wanted in ({"names": [name]}, {"query": "you"})
+                for hit in _hits(reading, entry_types=["statement_recorded"], **wanted)
+            ]
 
         entries = [entry for one in answer for entry in one.entries]  # type: ignore[union-attr]
         wanted = theirs(game)[power]
+        told = [one for one in entries if one.facts.HasField("statement_recorded")]
+        saying = [one for one in told if re.search(r"\byou\b", one.words.text, re.IGNORECASE)]
+        assert found[: len(told)] == told[::-1]
+        assert _versions(found[len(told) :]) == _versions(saying)
         assert len(entries) == len(record) + 1
         assert messages(entries) == wanted
         assert isinstance(state, pb.GetNegotiationResponse)
         assert len(state.negotiation.statements) == len(wanted)
+
+
+def _hits(reading: Readers, **asked: Any) -> Iterator[pb.SearchHit]:
+    request = pb.SearchEntriesRequest(page_size=13, **asked)
+    while True:
+        (page,) = reading.ask("me", request)
+        assert isinstance(page, pb.SearchEntriesResponse)
+        yield from page.hits
+        if not page.next_page_token:
+            return
+        request.page_token = page.next_page_token
+
+
+def _versions(entries: Iterable[pb.Entry]) -> list[int]:
+    return sorted(one.header.version for one in entries)

@@ -93,9 +93,14 @@ def test_after_an_erasure_not_a_word_is_left(tmp_path: Path) -> None:
         rooms.look_at_everything()
         assert traces(tmp_path, *OF_ANNA, *OF_BELA) == []
 
+        assert rooms.found(NAME) == [3, 10]
+        assert rooms.found(f"{SAID}* -{NAME}") == [5, 6]
+
         erasure = rooms.erasures.erase(ASKED)
 
         rooms.look_at_everything()
+        assert [rooms.found(word) for word in OF_ANNA] == [[], [], [], []]
+        assert rooms.found(HELD) == [4, 12]
         assert list(erasure.versions) == SEALED_FOR_ANNA
         assert erasure.key_count == 1
         assert erasure.status == pb.ERASURE_STATUS_DONE

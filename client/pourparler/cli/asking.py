@@ -60,15 +60,36 @@ class Point(click.ParamType[pb.AsOf]):
             )
 
 
-def _time(text: str) -> Timestamp:
+class Begin(click.ParamType[datetime]):
+    """A time of recording; a time without a zone is in UTC. Days and minutes begin with it."""
+
+    name = "TIME"
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> datetime:
+        """The time itself."""
+        if isinstance(value, datetime):
+            return value
+        try:
+            return _begin(str(value), minute="00:00", second="00")
+        except (ValueError, OverflowError):
+            self.fail(f"{value!r} is no time such as 2026-11-23 or 2026-11-23T09:30Z.", param, ctx)
+
+
+def _begin(text: str, *, minute: str, second: str) -> datetime:
+    """A time to the second, with this minute and second where it does not say them."""
     found = _TIME.fullmatch(text)
     if found is None:
         raise ValueError(text)
-    minute = found["minute"] or "23:59"
-    begun = datetime.fromisoformat(
-        f"{found['day']}T{minute}:{found['second'] or '59'}{found['zone'] or 'Z'}"
-    )
-    nanos = int((found["fraction"] or "999999999").ljust(9, "0"))
+    clock = f"{found['minute'] or minute}:{found['second'] or second}"
+    return datetime.fromisoformat(f"{found['day']}T{clock}{found['zone'] or 'Z'}")
+
+
+def _time(text: str) -> Timestamp:
+    begun = _begin(text, minute="23:59", second="59")
+    fraction = re.search(r"\.(\d+)", text)
+    nanos = int((fraction[1] if fraction else "999999999").ljust(9, "0"))
     return Timestamp(seconds=int(begun.timestamp()), nanos=nanos)
 
 

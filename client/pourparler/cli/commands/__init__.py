@@ -9,7 +9,7 @@ import click
 
 from pourparler.calls import TARGET
 from pourparler.cli import completing, connecting, demonstrating, failing, guessing
-from pourparler.cli.commands import keeping, proving, reading, writing
+from pourparler.cli.commands import finding, keeping, proving, reading, writing
 from pourparler.errors import PourparlerError
 
 _BROKEN_PIPE = 141
@@ -155,6 +155,7 @@ ROOMS: Mapping[str, Sequence[click.Command]] = {
         reading.show,
         reading.standing,
         reading.history,
+        finding.search,
         reading.diff,
         reading.blame,
         reading.watch,
@@ -168,6 +169,7 @@ ROOMS: Mapping[str, Sequence[click.Command]] = {
         keeping.keygen,
         keeping.erase,
         keeping.rotate_master_key,
+        keeping.rebuild,
         keeping.completion,
         demo,
     ),

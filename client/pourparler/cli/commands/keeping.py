@@ -5,7 +5,7 @@ from pathlib import Path
 import click
 
 from pourparler.checkpoint import VerifierKey
-from pourparler.cli import asking, auditing, demonstrating, erasing, witnessing
+from pourparler.cli import asking, auditing, demonstrating, erasing, rebuilding, witnessing
 from pourparler.cli import keygen as keys
 from pourparler.cli.completing import SHELLS, Negotiation, Part, script
 from pourparler.cli.page import print_message, standard_page
@@ -165,6 +165,24 @@ def rotate_master_key(data: Path, to: Path | None) -> None:
     The old one is that of the folder, or what POURPARLER_MASTER_KEY says.
     """
     erasing.rotate(standard_page(), data, to)
+
+
+@click.command(short_help="Make the catalogue and the index anew.")
+@click.option(
+    "--data",
+    type=click.Path(path_type=Path),
+    required=True,
+    envvar="POURPARLER_DATA",
+    show_envvar=True,
+    help="The data folder, which no service is using.",
+)
+def rebuild(data: Path) -> None:
+    """Make the catalogue and the index of a data folder anew, from the record.
+
+    A service does so by itself where they are missing, damaged or of another format, and goes on
+    serving: this is for whoever would rather have it done before, or mistrusts what is there.
+    """
+    rebuilding.rebuild(standard_page(), data)
 
 
 @click.command(
