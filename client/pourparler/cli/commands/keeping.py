@@ -167,7 +167,10 @@ def rotate_master_key(data: Path, to: Path | None) -> None:
     erasing.rotate(standard_page(), data, to)
 
 
-@click.command(short_help="Make the catalogue and the index anew.")
+@click.command(
+    short_help="Make the catalogue and the index anew.",
+    epilog=asking.examples("pourparler rebuild --data pourparler-data"),
+)
 @click.option(
     "--data",
     type=click.Path(path_type=Path),
