@@ -1,9 +1,14 @@
 """A state as it is shown."""
 
+import io
+
 import pytest
+from rich.console import Console
+from rich.style import Style
 
 from pourparler import percent
 from pourparler import v1 as pb
+from pourparler.cli import colours, wording
 from pourparler.cli import state as shown_state
 from pourparler.cli.page import Page
 from pourparler.cli.state import KINDS, head, parts, point
@@ -48,6 +53,43 @@ def test_a_paraphrase_never_looks_like_a_quotation() -> None:
     state = given.state_of(given.opened(), ACME, statement("“We agree.”", pb.FORM_PARAPHRASE))
 
     assert "Acme, paraphrase: “We agree.”" in shown(state)
+
+
+def test_how_quotations_are_told_from_the_rest_is_explained_where_there_are_any() -> None:
+    exact = statement("We agree.", pb.FORM_VERBATIM)
+    loose = statement("They agree.", pb.FORM_PARAPHRASE, statement_id="other")
+    both = given.state_of(given.opened(), ACME, exact, loose)
+    none = given.state_of(given.opened(), ACME, loose)
+
+    told = "“…”: word for word; what is a paraphrase says so."
+    assert told in in_terminal(lambda page: parts(page, both))
+    assert "word for word" not in in_terminal(lambda page: parts(page, none))
+
+
+def test_each_basis_that_is_shown_is_explained_in_its_colour() -> None:
+    state = given.state_of(given.opened(), ACME, statement("We agree.", pb.FORM_VERBATIM))
+    out = io.StringIO()
+    console = Console(file=out, force_terminal=True, color_system="256", width=80)
+
+    parts(Page(console), state)
+
+    assert out.getvalue().count("\x1b[38;5;29mdirect") == 3
+    assert "\x1b[38;5;29mdirect\x1b[0m\x1b[2m: recorded at the table" in out.getvalue()
+    assert "reported" not in out.getvalue()
+
+
+@pytest.mark.parametrize("basis", wording.BASES)
+def test_the_colours_of_bases_are_read_on_black_and_on_white(basis: int) -> None:
+    colour = Style.parse(colours.BASES[basis]).color
+    assert colour is not None
+    shares = [
+        one / 255 / 12.92 if one <= 10 else ((one / 255 + 0.055) / 1.055) ** 2.4
+        for one in colour.get_truecolor()
+    ]
+    light = sum(part * share for part, share in zip((0.2126, 0.7152, 0.0722), shares, strict=True))
+
+    assert 1.05 / (light + 0.05) >= 3.5
+    assert (light + 0.05) / 0.05 >= 3.5
 
 
 def test_the_text_of_a_question_or_an_offer_is_a_quotation_only_word_for_word() -> None:

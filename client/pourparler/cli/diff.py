@@ -112,7 +112,7 @@ def _whole(part: Any, names: Names, joint: str) -> Cell:
         return _amendment(part)
     if isinstance(part, pb.Principal):
         return wording.grants(part, names)
-    stands = f"{status(part, names)} {since(part, names)}".strip()
+    stands = ", since ".join(filter(None, (str(status(part, names)), str(since(part, names)))))
     said = [str(what(part, names)), details_of(part, names), stands]
     return joint.join(one for one in said if one)
 

@@ -36,10 +36,13 @@ def history(
     possible: Callable[[], AbstractSet[int]] = frozenset,
 ) -> int:
     """Put entries on the page as they come, and say how many they were."""
-    total, bases, rows = 0, set(), list[tuple[Cell, ...]]()
+    total, rows = 0, list[tuple[Cell, ...]]()
+    bases, forms = set[int](), set[int]()
     for entry in entries:
         total += 1
         bases.add(entry.facts.provenance.basis)
+        if entry.words.text:
+            forms.add(entry.facts.provenance.form)
         rows.append(row(entry, names, amendments or {}, possible()))
         if len(rows) == PIECE:
             page.table(Table("", COLUMNS, list(rows)), head=total == PIECE)
@@ -47,7 +50,7 @@ def history(
     if rows:
         page.table(Table("", COLUMNS, list(rows)), head=total < PIECE)
     if not page.plain:
-        explain(page, bases, numbers=False)
+        explain(page, bases, forms=forms, numbers=False)
     return total
 
 

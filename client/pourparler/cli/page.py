@@ -24,6 +24,8 @@ _BROAD = 120
 """From how many columns on a terminal has room for all tables of a kind to be in line."""
 _ROOMY = 100
 """From how many columns on running text has room beside more than three others."""
+_READABLE = 120
+"""How long a line of running text is at most: the eye finds the next one from there."""
 _GAP = 2
 _JOINTS = frozenset("-_/.:@#,+=")
 
@@ -100,14 +102,16 @@ class Page:
 
     def tables(self, tables: Sequence[Table], *, head: bool = True) -> None:
         """Tables of the same columns, one after the other; in a broad terminal they are in line."""
+        in_line = not self.plain and bool(tables) and self._console.width >= _BROAD
+        places = self._places(tables) if in_line else []
         for number, table in enumerate(tables):
             if head and table.title:
                 self.heading(table.title)
             if self.plain:
                 self._in_lines(table, head=head)
             else:
-                together = tables if self._console.width >= _BROAD else [table]
-                self._in_grid(table, self._places(together), head=head, first=not number)
+                places = places if in_line else self._places([table])
+                self._in_grid(table, places, head=head, first=not number)
 
     def _in_lines(self, table: Table, *, head: bool) -> None:
         order = sorted(range(len(table.columns)), key=lambda place: table.columns[place].text)
@@ -236,7 +240,7 @@ def _fit(places: Sequence[_Place], width: int, *, all_of_it: bool) -> None:
         max(others, key=lambda place: place.width).width -= 1
     left = width - _GAP * (len(places) - 1) - sum(place.width for place in others)
     for number, place in enumerate(texts):
-        share = max(left // (len(texts) - number), 1)
+        share = min(max(left // (len(texts) - number), 1), _READABLE)
         place.width = share if all_of_it else min(place.width, share)
         left -= place.width
 

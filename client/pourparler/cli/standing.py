@@ -62,6 +62,8 @@ def _parts(
     page: Page, title: str, nothing: str, parts: Sequence[tuple[str, str, Any]], names: Names
 ) -> None:
     if not parts:
+        if not page.plain:
+            page.line()
         page.line(nothing)
         return
     columns = [

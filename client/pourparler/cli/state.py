@@ -3,7 +3,6 @@
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
-from google.protobuf.message import Message
 from rich.text import Text
 
 from pourparler import v1 as pb
@@ -457,18 +456,22 @@ def sources(page: Page, shown: Iterable[Any]) -> None:
         page.table(Table(f"Sources ({len(rows)})", columns, list(rows)))
 
 
-def legend(page: Page, shown: Iterable[Message]) -> None:
-    """What the bases among these parts mean."""
-    found: set[int] = set()
+def legend(page: Page, shown: Iterable[Any]) -> None:
+    """What the bases and forms among these parts mean."""
+    bases, forms = set[int](), set[int]()
     for part in shown:
         for name in ("origin", "status_change"):
             if name in part.DESCRIPTOR.fields_by_name:
-                found.add(getattr(part, name).provenance.basis)
-    explain(page, found)
+                bases.add(getattr(part, name).provenance.basis)
+        if part.words.text:
+            forms.add(part.origin.provenance.form)
+    explain(page, bases, forms=forms)
 
 
-def explain(page: Page, bases: Iterable[int], *, numbers: bool = True) -> None:
-    """What some bases mean, each in its colour; and what the numbers of entries are."""
+def explain(
+    page: Page, bases: Iterable[int], *, forms: Iterable[int] = (), numbers: bool = True
+) -> None:
+    """What some bases mean, each in its colour; how words are given; what the numbers are."""
     wanted = set(bases)
     said = [(basis, *wording.BASES[basis]) for basis in wording.BASES if basis in wanted]
     if not said:
@@ -476,5 +479,10 @@ def explain(page: Page, bases: Iterable[int], *, numbers: bool = True) -> None:
     page.line()
     for basis, name, meaning in said:
         page.line(Text.assemble((name, colours.BASES[basis]), (f": {meaning}.", "dim")))
+    given = set(forms) - {0}
+    if pb.FORM_VERBATIM in given and not page.plain:
+        others = [wording.word_of("Form", form) for form in sorted(given - {pb.FORM_VERBATIM})]
+        rest = f"; what is a {wording.listed(others, 'or')} says so" if others else ""
+        page.line(f"“…”: word for word{rest}.", "dim")
     if numbers:
         page.line("#12: the entries that made it so; `pourparler blame` says how.", "dim")

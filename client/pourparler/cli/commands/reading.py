@@ -425,7 +425,7 @@ def list_(
         Column("title", text=True),
         Column("parties", under=True, text=True),
         Column("entries"),
-        Column("last entry"),
+        Column("last entry", whole=True),
         Column("opened", under=True),
     ]
     rows = [
@@ -436,7 +436,7 @@ def list_(
             wording.listed(list(one.parties)),
             f"{one.version:,}",
             wording.moment(one.update_time),
-            f"opened {wording.moment(one.open_time)}",
+            wording.moment(one.open_time),
         )
         for one in found
     ]
