@@ -169,11 +169,11 @@ class Page:
         for place, said in zip(places, titles, strict=True):
             shown = "\n".join([*said, *[""] * lines][:lines])
             grid.add_column(shown, overflow="fold", width=place.width, no_wrap=place.whole)
-        for row in table.rows:
-            grid.add_row(*(self._cell(table.columns, place, row) for place in places))
+        rows = [[self._cell(table.columns, place, row) for place in places] for row in table.rows]
+        for row in rows:
+            grid.add_row(*row)
         if not table.dense:
-            short = len(table.rows) + (lines + 1) * head
-            grid.leading = int(len(self._console.render_lines(grid)) > short)
+            grid.leading = int(any(any(map(_folds, row, places)) for row in rows))
         self._console.print(grid)
 
     def _cell(self, columns: Sequence[Column], place: _Place, row: Sequence[Cell]) -> Text:
@@ -225,6 +225,11 @@ def print_message(message: Message, *, one_line: bool = False) -> None:
 
 def _widest(cell: Cell) -> int:
     return max(map(cell_len, str(cell).split("\n")))
+
+
+def _folds(cell: Text, place: _Place) -> bool:
+    """Whether a cell takes more than a line."""
+    return "\n" in cell.plain or cell_len(cell.plain) > place.width
 
 
 def _longest_word(cell: Cell) -> int:
