@@ -26,6 +26,7 @@ from pourparler_service.server import running
 from pourparler_service.servicers.privacy import PrivacyServicer
 from pourparler_service.settings import Settings
 from pourparler_service.sights import Sights
+from pourparler_service.snapshots import FEWEST
 from pourparler_service.views import Policy
 from tests import signing
 from tests.erased import (
@@ -116,6 +117,31 @@ def test_what_was_given_out_before_verifies_as_before(
         assert verify(file, [key]).verdict is Verdict.SOUND
     assert SAID.encode() in before.getvalue()
     assert not any(word.encode() in after.getvalue() for word in OF_ANNA)
+
+
+def test_nothing_that_was_kept_of_a_part_has_the_words_after_it(service: Service) -> None:
+    service.records.Record(group(), timeout=10)
+    others = [stated(f"o-{number}", "Nobody", "acme") for number in range(FEWEST)]
+    service.records.Record(
+        pb.RecordRequest(negotiation="negotiations/talks", drafts=others), timeout=10
+    )
+
+    def shown() -> list[str]:
+        points = (None, pb.AsOf(version=FEWEST), pb.AsOf(version=FEWEST + 1))
+        return [
+            client.get("talks", as_of=point, as_seen_by="acme")
+            .SerializeToString()
+            .decode("latin-1")
+            for point in points
+            for _ in range(2)  # made, and kept
+        ]
+
+    with Client(service.address) as client:
+        assert all(SAID in one for one in shown())
+
+        client.erase_subject("talks", "anna", **BY_LAW)
+
+        assert not any(word in one for one in shown() for word in OF_ANNA)
 
 
 def believed(service: Service, trust: Trust, request: pb.RecordRequest, data: bytes) -> pb.Receipt:
