@@ -84,9 +84,10 @@ class Readers:
         following = Following(feed, Pages(feed, commits, threads), commits, threads, 0.01)
         indexing = Indexing(store, open_index(store, None, "log"))
         search = Search(store, indexing, sights, catalogue, tokens)
+        self.latest = Latest(store, negotiations)
         self.negotiations = NegotiationServicer(
             cuts,
-            Latest(store, negotiations),
+            self.latest,
             catalogue,
             threads,
             search,
@@ -99,6 +100,13 @@ class Readers:
         self.sights = sights
         self.store = store
         self.commits = commits
+
+    def record(self, records: Sequence[Stored]) -> None:
+        """Store these, and tell those who have to know that there is more."""
+        self.store.append(records)
+        ids = {one.negotiation for one in records}
+        self.latest.committed(ids)
+        self.sights.committed(ids)
 
     def receive(self, caller: str, request: pb.ReplayRequest) -> AsyncIterator[bytes]:
         """What a caller is sent of a replay, to be taken at any pace; see `run`."""

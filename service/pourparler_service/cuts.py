@@ -15,7 +15,7 @@ from pourparler_service import pieces
 from pourparler_service.bounded import Bounded
 from pourparler_service.negotiations import Negotiation, Negotiations
 from pourparler_service.past import Past, Reading, Replayed, computed_at
-from pourparler_service.sights import Cut, CutStore, Sights, View
+from pourparler_service.sights import Cut, CutStore, Noted, Sights, View
 from pourparler_service.snapshots import FEWEST, Beginnings, Snapshot, is_far
 from pourparler_service.store import Store
 
@@ -193,6 +193,13 @@ class Cuts:
                 if self._held.get(key) is held:
                     self._held.put(key, held, held.negotiation.size)
         return Reading(state, computed_at(state))
+
+    def known(self, name: str, asked: Hashable, noted: Noted) -> bytes | None:
+        """The answer about the latest state that is kept for who sees this. Never blocks."""
+        key = _Key(name.removeprefix("negotiations/"), noted.cut)
+        with self._lock:
+            known = self._answers.get((key, asked))
+        return known.data if known is not None and known.version == noted.version else None
 
     def answer(
         self, id_: str, asked: Hashable, view: View, make: Callable[[Reading], bytes]

@@ -48,7 +48,16 @@ class Cut(NamedTuple):
     """How often more was disclosed: then earlier entries are seen that were not."""
 
 
+class Noted(NamedTuple):
+    """What somebody surely sees of a negotiation, and its version."""
+
+    cut: Cut
+    version: int = 0
+    """Not for who sees everything."""
+
+
 WHOLE = View(EVERYTHING)
+_EVERYTHING = Noted(Cut(EVERYTHING, 0))
 
 
 class Admits(Protocol):
@@ -91,7 +100,7 @@ class Sights:
         self._is_told = store.exclusive
         self._lock = threading.Lock()  # guards all below
         self._kept: Bounded[str, _Kept] = Bounded(kept_entries)
-        self._see_all: Bounded[str, Collection[str]] = Bounded(_MOST_NOTED)
+        self._noted: Bounded[str, dict[tuple[str, str], Noted]] = Bounded(_MOST_NOTED)
         self._admitted: Bounded[tuple[str, str], bool] = Bounded(_MOST_ADMITTED)
         self._commits = 0
 
@@ -136,9 +145,10 @@ class Sights:
                         "as_seen_by",
                         id=as_seen_by,
                     )
-            elif sight.whole and self._is_told and not _ends(audience, caller):
-                self._note(id_, caller, commits)
-            return View(sight, audience.version, audience)
+            view = View(sight, audience.version, audience)
+            if self._is_told and not _ends(audience, caller):
+                self._note(id_, (caller, as_seen_by), view, commits)
+            return view
 
     def check_admitted(self, id_: str, caller: str) -> None:
         """Refuse a stranger before anything of a negotiation is looked at.
@@ -168,30 +178,31 @@ class Sights:
         with self._lock:
             self._admitted.put((id_, caller), value=True, size=1)
 
-    def surely_all(self, name: str, caller: str) -> bool:
-        """Whether it is known, without asking the store, that a caller sees all of a negotiation.
+    def surely(self, name: str, caller: str, as_seen_by: str = "") -> Noted | None:
+        """What a caller sees of a negotiation, by its name, if that is known without the store.
 
-        By its name. Never blocks.
+        Never blocks.
         """
-        if self.policy.audits(caller):
-            return True
+        if not as_seen_by and self.policy.audits(caller):
+            return _EVERYTHING
         with self._lock:
-            callers = self._see_all.get(name)
-            return callers is not None and caller in callers
+            noted = self._noted.get(name)
+            return None if noted is None else noted.get((caller, as_seen_by))
 
     def committed(self, ids: Collection[str]) -> None:
         """There is more of these negotiations in the store, or may be. For any thread."""
         with self._lock:
             self._commits += 1
             for id_ in ids:
-                self._see_all.drop(f"negotiations/{id_}")
+                self._noted.drop(f"negotiations/{id_}")
 
-    def _note(self, id_: str, caller: str, commits: int) -> None:
+    def _note(self, id_: str, who: tuple[str, str], view: View, commits: int) -> None:
         name = f"negotiations/{id_}"
+        noted = Noted(view.cut(view.version), view.version)
         with self._lock:
             if commits == self._commits:
-                callers = {*(self._see_all.get(name) or ()), caller}
-                self._see_all.put(name, callers, len(callers))
+                known = {**(self._noted.get(name) or {}), who: noted}
+                self._noted.put(name, known, len(known))
 
     def _brought(self, id_: str, caller: str, sight: Sight) -> bool:
         """Whether it is a copy that this caller brought, who has all of it."""

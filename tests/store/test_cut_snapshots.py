@@ -60,7 +60,7 @@ def test_a_cut_state_is_folded_of_what_is_seen_whatever_was_asked_before(
     with readers(records[:length], POLICY) as reading:
         for _ in range(25):
             more = random.randint(0, 4)
-            reading.store.append(records[length : length + more])
+            reading.record(records[length : length + more])
             length = min(length + more, len(records))
             (viewer, seen_by), version = random.choice(VIEWED), random.randint(0, length)
             answer = asked(reading, viewer, seen_by, version)
@@ -132,6 +132,20 @@ def test_the_latest_state_is_made_once_for_all_who_see_the_same(
     assert asked(reading, ANONYMOUS, "acme", 0) == first
 
     assert sum(given_out) == 0
+    given_out.clear()
+    assert asked(reading, ANONYMOUS, "acme", 0) == first
+    assert given_out == []  # it is not even looked at whether there is more
+
+
+def test_who_loses_access_is_given_nothing_that_is_kept() -> None:
+    revoked = given.recorded(21, given.revoked("ann"))
+    with readers(stored(talks(20)), POLICY) as reading:
+        assert asked(reading, "ann", "", 0) == asked(reading, "ann", "", 0) is not None
+
+        reading.record(stored([revoked]))
+
+        assert asked(reading, "ann", "", 0) is None
+        assert asked(reading, ANONYMOUS, "acme", 0) is not None
 
 
 def test_what_is_disclosed_unseen_is_not_left_out() -> None:
@@ -147,7 +161,7 @@ def test_what_is_disclosed_unseen_is_not_left_out() -> None:
             assert state is not None
             assert "s-5" not in state.statements
 
-        reading.store.append(records[20:])
+        reading.record(records[20:])
 
         for version, is_there in ((0, True), (20, False), (10, False), (21, True)):
             state = asked(reading, "ann", "", version)

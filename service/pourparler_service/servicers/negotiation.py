@@ -68,10 +68,9 @@ class NegotiationServicer:
 
     async def GetNegotiation(self, request: pb.GetNegotiationRequest, call: Call) -> bytes:
         """The state of a negotiation at a point."""
-        if self._is_plain(request, call):
-            known = self._latest.known(request.name, _IS_BASIC.get(request.view))
-            if known is not None:
-                return known
+        known = self._known(request, call, _IS_BASIC.get(request.view))
+        if known is not None:
+            return known
         return await self._apart(lambda: self._state(request, call.caller))
 
     async def ListNegotiations(self, request: pb.ListNegotiationsRequest, call: Call) -> bytes:
@@ -80,10 +79,9 @@ class NegotiationServicer:
 
     async def GetStanding(self, request: pb.GetStandingRequest, call: Call) -> bytes:
         """Where a negotiation stands at a point."""
-        if self._is_plain(request, call):
-            known = self._latest.known(request.name, request.on_date or _today())
-            if known is not None:
-                return known
+        known = self._known(request, call, request.on_date or _today())
+        if known is not None:
+            return known
         return await self._apart(lambda: self._standing(request, call.caller))
 
     async def DiffNegotiation(self, request: pb.DiffNegotiationRequest, call: Call) -> bytes:
@@ -105,13 +103,21 @@ class NegotiationServicer:
                 step = self._search_seconds
                 await asyncio.sleep(step - (loop.time() - began) % step)
 
-    def _is_plain(
-        self, request: pb.GetNegotiationRequest | pb.GetStandingRequest, call: Call
-    ) -> bool:
-        """Whether the latest state is asked for, whole, by somebody who surely sees it so."""
-        if request.HasField("as_of") or request.as_seen_by:
-            return False
-        return self._cuts.sights.surely_all(request.name, call.caller)
+    def _known(
+        self,
+        request: pb.GetNegotiationRequest | pb.GetStandingRequest,
+        call: Call,
+        asked: Hashable,
+    ) -> bytes | None:
+        """The answer about the latest state, if it is kept, and surely what its caller sees."""
+        if request.HasField("as_of"):
+            return None
+        noted = self._cuts.sights.surely(request.name, call.caller, request.as_seen_by)
+        if noted is None:
+            return None
+        if noted.cut.sight.whole:
+            return self._latest.known(request.name, asked)
+        return self._cuts.known(request.name, asked, noted)
 
     async def _apart(self, read: Callable[[], _Answer]) -> _Answer:
         """Do what may block on a thread of its own."""
