@@ -11,6 +11,7 @@ from pourparler.cli import blame as page
 from pourparler.cli.blame import Wanted, ordered
 from pourparler.fold import fold
 from tests.given import (
+    PUBLIC,
     REPORTED,
     answered,
     draft,
@@ -129,6 +130,26 @@ def test_what_is_annulled_says_by_which_entry() -> None:
 
     assert "sets nothing any more; annulled by #7 (A slip)" in row
     assert row.split()[1] == "open"
+
+
+def test_a_correction_and_a_disclosure_say_what_they_set_of_what_another_entry_brought() -> None:
+    other = said("s", "bolt")
+    corrected = pb.EntryCorrected(
+        target_version=7, mode=pb.CORRECTION_MODE_REPLACE, replacement=other.facts
+    )
+    disclosed = pb.EntryDisclosed(target_version=7, disclosed_to=PUBLIC)
+    talks = [
+        *TALKS,
+        recorded(7, said("s", "acme")),
+        recorded(8, draft(corrected, pb.Words(text="Another", correction_reason="A slip"))),
+        recorded(9, draft(disclosed)),
+    ]
+
+    brought, mended, shown_to = shown("s", talks=talks).splitlines()[1:]
+
+    assert "brings it; corrected by #8 (A slip), disclosed by #9" in brought
+    assert "sets status, speakers, act, text and basis" in mended
+    assert "sets seen by" in shown_to
 
 
 def test_as_json_each_part_has_its_fields_and_its_entries(

@@ -17,7 +17,7 @@ from pourparler.cli.safe import harmless
 from pourparler.cli.wording import Names
 from pourparler.contract import entry_type
 from pourparler.errors import NotFound
-from pourparler.fold import deciders, final_answers
+from pourparler.fold import deciders, final_answers, is_amending
 
 ACCESS = "access"
 KINDS = (HEAD, *state_page.KINDS, ACCESS)
@@ -29,6 +29,7 @@ _ALONE = 180
 """How many characters of an entry's words a terminal shows here: `history` has them all."""
 
 _ASIDE = diff_page.TOLD_OTHERWISE | {
+    "facts.status",
     "origin.recorded_by",
     "origin.occurred",
     "words.occurred_verbatim",
@@ -133,8 +134,12 @@ def _alone(page: Page, found: Blame, state: pb.Negotiation, names: Names) -> Non
     for line in _why(found, state, names):
         page.line(line)
     rows: list[Sequence[Cell]] = [
-        (f"#{version}", diff_page.label(field), diff_page.field_value(found.part, field, names))
-        for field, version in _told(found)
+        (
+            f"#{found.fields[field]}",
+            diff_page.label(field),
+            diff_page.field_value(found.part, field, names),
+        )
+        for field in _asked_for(found, found.fields)
     ]
     if rows:
         columns = [Column("set by"), Column("field"), Column("as it stands", text=True)]
@@ -144,15 +149,15 @@ def _alone(page: Page, found: Blame, state: pb.Negotiation, names: Names) -> Non
     page.table(Table(f"The entries that made it so ({len(entries)})", columns, entries))
 
 
-def _told(found: Blame) -> Iterator[tuple[str, int]]:
-    """The fields that people ask for, with the entry that set each: its status first."""
-    if "status" in found.fields:
-        yield "status", found.fields["status"]
-    for field, version in found.fields.items():
+def _asked_for(found: Blame, fields: Iterable[str]) -> list[str]:
+    """Of some fields those that people ask for: the status first, and not the id once more."""
+    told = []
+    for field in fields:
         section, _, name = field.rpartition(".")
         own_id = section == "facts" and getattr(found.part.facts, name) == found.place[1]
-        if field not in _ASIDE and name != "status" and not own_id:
-            yield field, version
+        if field not in _ASIDE and not own_id:
+            told.append(field)
+    return sorted(told, key=lambda field: field != "status")
 
 
 def _status(found: Blame, names: Names) -> str:
@@ -207,23 +212,26 @@ def _rows(
             state_page.known(facts.provenance),
             kind.name.replace("_", " ") if kind else "withheld",
             said if page.plain else page.shortened(said, _ALONE),
-            _sets(made, state, names) + ("" if page.plain or not who else f"; recorded by {who}"),
+            _sets(found, made, state, names)
+            + ("" if page.plain or not who else f"; recorded by {who}"),
             who if page.plain else "",
             "; ".join(map(history.source, words.sources)),
         )
 
 
-def _sets(made: Made, state: pb.Negotiation, names: Names) -> str:
+def _sets(found: Blame, made: Made, state: pb.Negotiation, names: Names) -> str:
     """What an entry set of a part, and what was said of it since."""
     version = made.entry.header.version
     amended = state_page.amended(state.amendments, version)
-    told = [field for field in made.sets if field not in _ASIDE]
+    told = _asked_for(found, made.sets)
     if made.annulled:
         said = "sets nothing any more"
-    elif not told:
-        said = "" if made.sets else "sets nothing of what it says now"
-    elif made.before == type(made.before)():
+    elif made.before == type(made.before)() and not is_amending(made.entry):
         said = "brings it"
+    elif not told:
+        said = "" if made.sets or is_amending(made.entry) else "sets nothing of what it says now"
+    elif is_amending(made.entry):
+        said = f"sets {wording.listed(list(map(diff_page.label, told)))}"
     else:
         said = "sets " + "; ".join(
             diff_page.moved(made.before, made.after, field, names) for field in told
