@@ -365,6 +365,7 @@ class Pages:
 
     def __init__(self, feed: Feed, commits: Commits, threads: Executor) -> None:
         """Read from this feed on these threads."""
+        self._loop = asyncio.get_running_loop()
         self.feed = feed
         self.commits = commits
         self.threads = threads
@@ -386,6 +387,11 @@ class Pages:
             if not followed.followers:
                 self.commits.forget(asked.id, followed.tell)
                 del self._followed[asked.followed]
+
+    def forget(self) -> None:
+        """Keep no page that was read before. For any thread."""
+        with contextlib.suppress(RuntimeError):  # the loop has ended, and they with it
+            self._loop.call_soon_threadsafe(self._kept.clear)
 
     def read(self, followed: "Followed", after: int) -> _Read | None:
         """What was read last at a place, if it is still kept."""

@@ -169,6 +169,7 @@ class Rooms:
             self.close = opened.pop_all().close
 
     def _changed(self, id_: str) -> None:
+        self.following.pages.forget()
         self._committed((id_,))
 
     def _committed(self, ids: Collection[str]) -> None:

@@ -121,6 +121,18 @@ async def test_after_a_commit_a_page_is_read_again(bench: Bench) -> None:
         assert (await followed.page(2)).entries == 1
 
 
+async def test_a_page_that_is_forgotten_is_read_again(bench: Bench) -> None:
+    await bench.record(opened(), joined("a"))
+    with bench.pages.followed(bench.begin()) as followed:
+        first = await followed.page(0)
+
+        bench.pages.forget()
+        await asyncio.sleep(0)
+
+        assert (await followed.page(0)).entries == first.entries
+    assert bench.feed.reads == 2
+
+
 async def test_who_looks_anew_finds_what_nobody_told_of(bench: Bench) -> None:
     await bench.record(opened(), joined("a"))
     with bench.pages.followed(bench.begin()) as followed:
