@@ -20,6 +20,11 @@ from pourparler import Client, PourparlerError, grant_access
 KEEPER = "keeper"
 
 _STATEMENT = "statement_recorded"
+_EVERYWHERE = [
+    *convert.POWERS,
+    *map(str.lower, convert.POWERS),
+    *map(str.capitalize, convert.POWERS),
+]
 _TELLING = 6  # characters: what is shorter may stand anywhere by chance
 
 
@@ -151,7 +156,7 @@ def game(played: Mapping[str, Any]) -> Game:
             one["message"] or convert.EMPTY for one, is_theirs in zip(sent, theirs, strict=True)
             if is_theirs
         ]  # fmt: skip
-        known = "\n".join(texts[power])
+        known = "\n".join([*texts[power], *_EVERYWHERE])
         others = [
             word
             for one, id_, is_theirs in zip(sent, ids, theirs, strict=True)
