@@ -81,7 +81,9 @@ def test_a_page_is_for_every_reader(walk: Walk, tmp_path: Path, name: str) -> No
     assert not found["without"]["stepper"]
     assert found["without"]["labels"] == found["last"]["labels"]
     assert found["narrow"] == 360
-    assert found["print"] == {"stepper": False, "paper": "rgb(255, 255, 255)"}
+    assert not found["print"]["stepper"]
+    assert found["print"]["paper"] == "rgb(255, 255, 255)"
+    assert found["print"]["then"].startswith("As of version 1: ")
 
 
 @pytest.mark.slow

@@ -93,6 +93,10 @@ await opened({ colorScheme: "dark" }, async (page) => {
     paper: await page.evaluate(() => getComputedStyle(document.body).backgroundColor),
   };
   await shot(page, "print");
+  await page.emulateMedia({ media: "screen" });
+  await page.locator("[data-by=first]").click();
+  await page.emulateMedia({ media: "print" });
+  told.print.then = await page.locator("output").isVisible() && (await page.locator("output").textContent());
 });
 await browser.close();
 console.log(JSON.stringify(told));

@@ -5,6 +5,7 @@ versions at which it was. Colours are the page's own variables, so that a chart 
 the page is. Pure: no I/O, no clock.
 """
 
+import math
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple, TypeVar
@@ -72,6 +73,7 @@ _LABEL = re.compile(r'<text text-anchor="end"(?= transform="translate\(-)')
 _WHEN = {"field": "when"}
 _PAD = 0.04  # of the width, on either side: there an open end goes on
 _DAY = 86_400_000
+_TICKS = 7  # labels on a scale of dates: more have no room
 
 
 class Dated(NamedTuple):
@@ -145,7 +147,7 @@ def timeline(rows: Sequence[When[Dated]], on: str) -> str:
         "axis": {"ticks": False},
     }
     scale = {"type": "utc", "domain": [low, high], "nice": False}
-    axis = {"orient": "top", "labelOverlap": True, "labelSeparation": 16, "tickCount": 8}
+    axis = {"orient": "top", "labelOverlap": True, "labelSeparation": 16, **_ticks(high - low)}
     x = {"field": "from", "type": "temporal", "scale": scale, "title": None, "axis": axis}
     layers = [
         *(_bars(shape, x, y) for shape in ("lasting", "within", "about")),
@@ -159,6 +161,17 @@ def timeline(rows: Sequence[When[Dated]], on: str) -> str:
         layers.append({"mark": rule, "encoding": {"x": where}})
     spec = {"width": 640, "height": {"step": 24}, "data": {"values": values}, "layer": layers}
     return _labelled(_svg(spec), [_label_when(shown, label) for label in order])
+
+
+def _ticks(width: float) -> dict[str, Any]:
+    """Where a scale of so many milliseconds has its labels: on days, months or years, in full."""
+    days = width / _DAY
+    if days < _TICKS * 2:
+        step = max(math.ceil(days / _TICKS), 1)
+        return {"tickCount": {"interval": "day", "step": step}, "format": "%-d %b %Y"}
+    if days < _TICKS * 31:
+        return {"tickCount": _TICKS, "format": "%-d %b %Y"}
+    return {"tickCount": _TICKS, "format": "%b %Y" if days < _TICKS * 366 else "%Y"}
 
 
 def movement(steps: Sequence[When[Moved]]) -> str:

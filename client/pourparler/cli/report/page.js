@@ -27,6 +27,7 @@ function show(version) {
   current?.classList.add("current");
   const said = row?.querySelector(".told")?.textContent ?? "";
   told.textContent = (shown === last ? "Latest, version " : "As of version ") + `${shown}: ${said}`;
+  stepper.classList.toggle("back-then", shown < last); // which is printed too
   slider.setAttribute("aria-valuetext", `version ${shown} of ${last}`);
 }
 let waiting = false;
