@@ -26,9 +26,11 @@ const CONTROL = /[\x00-\x09\x0b-\x1f]/;
 export function verifierKey(text: string): VerifierKey {
   const [, name, id, encoded] = KEY.exec(text) ?? [];
   const data = decoded(encoded ?? "");
-  if (!name || data.length !== 33 || data[0] !== 1) throw new Refuted("this is no key of a service");
+  if (!name || data.length !== 33 || data[0] !== 1)
+    throw new Refuted("this is no key of a service");
   const computed = sha256(name, "\n", data).subarray(0, 4);
-  if (computed.toString("hex") !== id) throw new Refuted("the id of the key is not that of the key");
+  if (computed.toString("hex") !== id)
+    throw new Refuted("the id of the key is not that of the key");
   const x = data.subarray(1).toString("base64url");
   const key = createPublicKey({ format: "jwk", key: { kty: "OKP", crv: "Ed25519", x } });
   return { name, id: computed, key };

@@ -59,7 +59,9 @@ const connection = new Connection({
 async function recorded(group: Parameters<typeof record>[1]): Promise<Uint8Array> {
   const bytes = await record(connection, group);
   const receipt = fromBinary(ReceiptSchema, bytes);
-  console.log(`recorded ${receipt.entries.length}, ${receipt.negotiation} is at version ${receipt.version}`);
+  console.log(
+    `recorded ${receipt.entries.length}, ${receipt.negotiation} is at version ${receipt.version}`,
+  );
   if (options.receipt) writeFileSync(options.receipt, bytes);
   return bytes;
 }
@@ -84,14 +86,22 @@ function line({ header, facts, words }: Entry): string {
 /** Hold a receipt against what was signed, and say what came of it: the checkpoint to keep. */
 async function checked(receipt: Uint8Array, kept?: Checkpoint): Promise<Checkpoint> {
   const { negotiation } = fromBinary(ReceiptSchema, receipt);
-  const { entries, checkpoint } = await verified(receipt, pinned(negotiation), proverAt(connection, negotiation), kept);
+  const { entries, checkpoint } = await verified(
+    receipt,
+    pinned(negotiation),
+    proverAt(connection, negotiation),
+    kept,
+  );
   for (const one of entries) console.log(`verified ${line(one)}`);
   if (kept) console.log(`verified that nothing up to version ${kept.size} was changed since`);
   return checkpoint;
 }
 
 function pinned(negotiation: string): Log {
-  return { negotiation: negotiation.replace("negotiations/", ""), key: verifierKey(options.key ?? "") };
+  return {
+    negotiation: negotiation.replace("negotiations/", ""),
+    key: verifierKey(options.key ?? ""),
+  };
 }
 
 /** The checkpoint in a receipt that was kept from before. */
@@ -113,7 +123,9 @@ async function tour(): Promise<void> {
   const negotiation = `negotiations/${randomUUID()}`;
   const group = { negotiation, requestId: randomUUID(), expectedVersion: 0n, drafts: opening() };
   const first = await recorded(group);
-  console.log(`sent again: ${same(first, await recorded(group)) ? "the same receipt, byte for byte" : "another"}`);
+  console.log(
+    `sent again: ${same(first, await recorded(group)) ? "the same receipt, byte for byte" : "another"}`,
+  );
 
   const remark = said("limit", "freight", "Nine thousand a month is our limit.", "2026-11");
   const second = await recorded({ negotiation, requestId: randomUUID(), drafts: remark });

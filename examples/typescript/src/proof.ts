@@ -42,7 +42,7 @@ export function checkInclusion(
   proof: Uint8Array[],
   root: Uint8Array,
 ): void {
-  if (index >= size) throw new Refuted(`a tree of ${size} has no leaf ${index}`);
+  if (index < 0n || index >= size) throw new Refuted(`a tree of ${size} has no leaf ${index}`);
   const [found] = climbed(index, size - 1n, leaf, proof);
   if (!same(found, root)) throw new Refuted("the proof leads to another root");
 }
@@ -55,7 +55,8 @@ export function checkConsistency(
   toRoot: Uint8Array,
   proof: Uint8Array[],
 ): void {
-  if (from < 1n || from > to) throw new Refuted(`a tree of ${to} does not begin with one of ${from}`);
+  if (from < 1n || from > to)
+    throw new Refuted(`a tree of ${to} does not begin with one of ${from}`);
   if (from === to) {
     if (proof.length) throw new Refuted("a tree begins with itself, without a proof");
     if (!same(fromRoot, toRoot)) throw new Refuted("two roots of one size differ");

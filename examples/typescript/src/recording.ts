@@ -3,7 +3,10 @@
 import { setTimeout as pause } from "node:timers/promises";
 import type { DescMethodUnary, MessageInitShape } from "@bufbuild/protobuf";
 import { BytesValueSchema } from "@bufbuild/protobuf/wkt";
-import { RecordService, type RecordRequestSchema } from "../stubs/pourparler/v1/record_service_pb.js";
+import {
+  RecordService,
+  type RecordRequestSchema,
+} from "../stubs/pourparler/v1/record_service_pb.js";
 import type { Connection } from "./connection.js";
 import { waitAfter } from "./refusal.js";
 
@@ -24,12 +27,22 @@ export type Group = MessageInitShape<typeof RecordRequestSchema> & { requestId: 
  * Throws a ConnectError: the refusal of the service, or the last failure once the time is up. What was
  * recorded is then not known, and the same group can be sent again, whenever that is.
  */
-export async function record(connection: Connection, group: Group, seconds = 10): Promise<Uint8Array> {
+export async function record(
+  connection: Connection,
+  group: Group,
+  seconds = 10,
+): Promise<Uint8Array> {
   const end = Date.now() + seconds * 1000;
   for (let attempt = 0; ; attempt += 1) {
     try {
       const left = end - Date.now();
-      const answer = await connection.transport.unary(recordExactly, undefined, left, undefined, group);
+      const answer = await connection.transport.unary(
+        recordExactly,
+        undefined,
+        left,
+        undefined,
+        group,
+      );
       return answer.message.value;
     } catch (error) {
       const wait = waitAfter(error, attempt);

@@ -1,7 +1,11 @@
 /** What an error says, and whether the call may be made again. */
 
 import { Code, ConnectError } from "@connectrpc/connect";
-import { BadRequestSchema, ErrorInfoSchema, RetryInfoSchema } from "../stubs/google/rpc/error_details_pb.js";
+import {
+  BadRequestSchema,
+  ErrorInfoSchema,
+  RetryInfoSchema,
+} from "../stubs/google/rpc/error_details_pb.js";
 import { ErrorReason } from "../stubs/pourparler/v1/errors_pb.js";
 
 /** The word of the service that a call failed, and why. */
@@ -44,7 +48,8 @@ export function waitAfter(error: unknown, attempt: number): number | undefined {
   const refusal = refusalIn(error);
   const lost = refusal ? refusal.code === Code.Unavailable : LOST.includes(error.code);
   if (!lost && !later) return undefined;
-  const asked = Number(later?.retryDelay?.seconds ?? 0n) * 1e3 + (later?.retryDelay?.nanos ?? 0) / 1e6;
+  const asked =
+    Number(later?.retryDelay?.seconds ?? 0n) * 1e3 + (later?.retryDelay?.nanos ?? 0) / 1e6;
   // Callers who failed together do not come back together.
   return asked + Math.random() * Math.min(50 * 2 ** attempt, 2_000);
 }

@@ -24,7 +24,11 @@ function draft(event: Event, words: Words, occurred?: string): Draft {
 /** The talks begin: two parties, and a step that is expected some time in half a year. */
 export function opening(): Draft[] {
   const party = { kind: ParticipantKind.ORGANIZATION, role: ParticipantRole.PARTY };
-  const delivery = { milestoneId: "delivery", certainty: Certainty.PLANNED, expected: fuzzy("2027-40") };
+  const delivery = {
+    milestoneId: "delivery",
+    certainty: Certainty.PLANNED,
+    expected: fuzzy("2027-40"),
+  };
   return [
     draft({ case: "negotiationOpened", value: {} }, { title: "Lease of a crane" }),
     draft(

@@ -3,11 +3,24 @@
 import { fromBinary, toBinary, type DescMessage, type MessageShape } from "@bufbuild/protobuf";
 import { createClient } from "@connectrpc/connect";
 import { AuditService } from "../stubs/pourparler/v1/audit_service_pb.js";
-import { RecordsSchema, type Entry, type EntryHeader, type Record } from "../stubs/pourparler/v1/entry_pb.js";
+import {
+  RecordsSchema,
+  type Entry,
+  type EntryHeader,
+  type Record,
+} from "../stubs/pourparler/v1/entry_pb.js";
 import { ReceiptSchema } from "../stubs/pourparler/v1/record_service_pb.js";
 import { opened, type Checkpoint, type VerifierKey } from "./checkpoint.js";
 import type { Connection } from "./connection.js";
-import { checkConsistency, checkInclusion, leafHash, Refuted, rootOf, same, sha256 } from "./proof.js";
+import {
+  checkConsistency,
+  checkInclusion,
+  leafHash,
+  Refuted,
+  rootOf,
+  same,
+  sha256,
+} from "./proof.js";
 
 /** Where proofs come from. Whatever it says is checked, and believed nowhere. */
 export interface Prover {
@@ -37,6 +50,7 @@ export async function verified(
   // Two readings of the same bytes: one for those who read, one with the exact bytes that were hashed.
   const { entries, checkpoint: note } = read(ReceiptSchema, receipt);
   const { records } = fromBinary(RecordsSchema, receipt);
+  if (!records.length) throw new Refuted("the receipt has no entries");
   const checkpoint = opened(note, log.key, log.negotiation);
   const { size, root } = checkpoint;
   const first = size - BigInt(records.length) + 1n;
@@ -60,11 +74,18 @@ export async function verified(
 }
 
 /** See that a stored entry has its place, and the sections that its header has the digests of. */
-function checkEntry(record: Record, header: EntryHeader | undefined, negotiation: string, version: bigint): void {
+function checkEntry(
+  record: Record,
+  header: EntryHeader | undefined,
+  negotiation: string,
+  version: bigint,
+): void {
   if (header?.negotiation !== negotiation) throw new Refuted("an entry is of another negotiation");
-  if (header.version !== version) throw new Refuted(`version ${header.version} stands for ${version}`);
+  if (header.version !== version)
+    throw new Refuted(`version ${header.version} stands for ${version}`);
   if (header.format !== 1) throw new Refuted(`version ${version} is of an unknown format`);
-  if (header.sectionDigests.length !== 2) throw new Refuted(`version ${version} has not two sections`);
+  if (header.sectionDigests.length !== 2)
+    throw new Refuted(`version ${version} has not two sections`);
   for (const [place, section] of [record.facts, record.words].entries()) {
     const salt = record.salts[place];
     if (!salt?.length && !section.length) continue; // withheld
@@ -82,7 +103,8 @@ function read<Desc extends DescMessage>(schema: Desc, bytes: Uint8Array): Messag
   } catch (error) {
     throw new Refuted(`the ${schema.name} cannot be read`, { cause: error });
   }
-  if (!same(toBinary(schema, message), bytes)) throw new Refuted(`the ${schema.name} is not in its one form`);
+  if (!same(toBinary(schema, message), bytes))
+    throw new Refuted(`the ${schema.name} is not in its one form`);
   return message;
 }
 
@@ -94,7 +116,8 @@ export function proverAt(connection: Connection, name: string, timeoutMs = 10_00
       return (await audits.getInclusionProof({ name, version, atVersion }, { timeoutMs })).hashes;
     },
     async consistency(fromVersion, toVersion) {
-      return (await audits.getConsistencyProof({ name, fromVersion, toVersion }, { timeoutMs })).hashes;
+      return (await audits.getConsistencyProof({ name, fromVersion, toVersion }, { timeoutMs }))
+        .hashes;
     },
   };
 }

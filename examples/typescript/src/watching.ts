@@ -27,7 +27,10 @@ const SILENCE = 45_000;
  * that no entry is left out and none comes twice. Whoever keeps the cursor of each message once it is
  * dealt with can go on from there in another process.
  */
-export async function* watch(connection: Connection, watched: Watched): AsyncGenerator<ReplayResponse> {
+export async function* watch(
+  connection: Connection,
+  watched: Watched,
+): AsyncGenerator<ReplayResponse> {
   const { name, signal, seconds = 30 } = watched;
   const audits = createClient(AuditService, connection.transport);
   let cursor = watched.cursor ?? "";

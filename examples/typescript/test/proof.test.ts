@@ -26,14 +26,22 @@ interface Consistency extends Vector {
 function vectors<Kind extends Vector>(name: string): [string, Kind][] {
   const path = new URL(`../../../../tests/data/merkle/${name}.json`, import.meta.url);
   // Indices go up to 2^64 - 1, which no number of JavaScript is.
-  const exact = readFileSync(path, "utf8").replace(/("(?:leafIdx|treeSize|size\d)": )(\d+)/g, '$1"$2"');
-  const read = JSON.parse(exact, (key, value) => (/^(leafIdx|treeSize|size\d)$/.test(key) ? BigInt(value) : value));
+  const exact = readFileSync(path, "utf8").replace(
+    /("(?:leafIdx|treeSize|size\d)": )(\d+)/g,
+    '$1"$2"',
+  );
+  const read = JSON.parse(exact, (key, value) =>
+    /^(leafIdx|treeSize|size\d)$/.test(key) ? BigInt(value) : value,
+  );
   return Object.entries<Kind>(read);
 }
 
 const bytes = (text: string | null) => Buffer.from(text ?? "", "base64");
 
-function judge<Kind extends Vector>(name: string, check: (one: Kind, proof: Buffer[]) => void): void {
+function judge<Kind extends Vector>(
+  name: string,
+  check: (one: Kind, proof: Buffer[]) => void,
+): void {
   test(`each of the proofs in ${name}.json is taken or refused as it should be`, () => {
     const all = vectors<Kind>(name);
     assert.equal(all.length, 98);
@@ -46,10 +54,12 @@ function judge<Kind extends Vector>(name: string, check: (one: Kind, proof: Buff
 }
 
 judge<Inclusion>("inclusion", (one, proof) =>
-  checkInclusion(bytes(one.leafHash), one.leafIdx, one.treeSize, proof, bytes(one.root)));
+  checkInclusion(bytes(one.leafHash), one.leafIdx, one.treeSize, proof, bytes(one.root)),
+);
 
 judge<Consistency>("consistency", (one, proof) =>
-  checkConsistency(one.size1, bytes(one.root1), one.size2, bytes(one.root2), proof));
+  checkConsistency(one.size1, bytes(one.root1), one.size2, bytes(one.root2), proof),
+);
 
 test("the roots of trees of one to three leaves are those of docs/format.md", () => {
   const leaves = [
@@ -67,7 +77,8 @@ test("the roots of trees of one to three leaves are those of docs/format.md", ()
 });
 
 test("the leaf of an entry is that of docs/format.md", () => {
-  const header = "0a0574616c6b7310011a0608bcf2d6ca062220736789aea8f9a567dadc1b867c9b88d9c0e6fe1f5f574d3f90b984bcb432d8ae2220747ea9e434f1bb63e9417cc3f2b2ddd088c3908aa2c261ab3579958c7865c95b2801";
+  const header =
+    "0a0574616c6b7310011a0608bcf2d6ca062220736789aea8f9a567dadc1b867c9b88d9c0e6fe1f5f574d3f90b984bcb432d8ae2220747ea9e434f1bb63e9417cc3f2b2ddd088c3908aa2c261ab3579958c7865c95b2801";
 
   const leaf = leafHash(Buffer.from(header, "hex")).toString("hex");
 

@@ -36,7 +36,10 @@ const PROVER: Prover = {
 
 function receipt(records: Record[], note: string): Uint8Array {
   const written = toBinary(RecordsSchema, create(RecordsSchema, { records }));
-  return Buffer.concat([written, toBinary(ReceiptSchema, create(ReceiptSchema, { checkpoint: note }))]);
+  return Buffer.concat([
+    written,
+    toBinary(ReceiptSchema, create(ReceiptSchema, { checkpoint: note })),
+  ]);
 }
 
 function signed(negotiation: string, leaves: Uint8Array[]): string {
@@ -54,7 +57,10 @@ test("a receipt of the first entries needs nobody to prove it", async () => {
 
   const { entries, checkpoint } = await verified(receipt(RECORDS, NOTE), LOG, nobody);
 
-  assert.deepEqual(entries.map((one) => one.header?.version), [1n, 2n, 3n]);
+  assert.deepEqual(
+    entries.map((one) => one.header?.version),
+    [1n, 2n, 3n],
+  );
   assert.equal(entries[0]?.words?.title, "Talks");
   assert.equal(checkpoint.size, 3n);
 });
@@ -64,7 +70,10 @@ test("a receipt of later entries is proved, and that what was kept has only grow
 
   const { entries } = await verified(receipt(RECORDS.slice(2), NOTE), LOG, PROVER, kept);
 
-  assert.deepEqual(entries.map((one) => one.header?.version), [3n]);
+  assert.deepEqual(
+    entries.map((one) => one.header?.version),
+    [3n],
+  );
 });
 
 test("no byte of a receipt can be changed", async () => {
@@ -84,7 +93,10 @@ test("what is withheld is told from what was changed", async () => {
   const { entries } = await verified(receipt([cut, ...others], NOTE), LOG, PROVER);
 
   assert.equal(entries[0]?.words, undefined);
-  await refuted(verified(receipt([{ ...cut, salts: first!.salts }, ...others], NOTE), LOG, PROVER), /words of version 1 were changed/);
+  await refuted(
+    verified(receipt([{ ...cut, salts: first!.salts }, ...others], NOTE), LOG, PROVER),
+    /words of version 1 were changed/,
+  );
 });
 
 test("another key is refused", async () => {
@@ -96,7 +108,10 @@ test("another key is refused", async () => {
 test("the checkpoint of another negotiation is refused, though it is signed", async () => {
   const note = signed("others", LEAVES);
 
-  await refuted(verified(receipt(RECORDS, note), LOG, PROVER), /of test.example\/negotiations\/others/);
+  await refuted(
+    verified(receipt(RECORDS, note), LOG, PROVER),
+    /of test.example\/negotiations\/others/,
+  );
 });
 
 test("entries that were not signed for are refused", async () => {
@@ -109,7 +124,10 @@ test("entries that were not signed for are refused", async () => {
 test("a record that was written anew is refused, though it is signed", async () => {
   const kept = opened(signed("talks", [LEAVES[1]!, LEAVES[1]!]), KEY, "talks");
 
-  await refuted(verified(receipt(RECORDS.slice(2), NOTE), LOG, PROVER, kept), /leads to another root/);
+  await refuted(
+    verified(receipt(RECORDS.slice(2), NOTE), LOG, PROVER, kept),
+    /leads to another root/,
+  );
 });
 
 test("a record that has become shorter is refused, though it is signed", async () => {
@@ -118,8 +136,18 @@ test("a record that has become shorter is refused, though it is signed", async (
   await refuted(verified(receipt(RECORDS, NOTE), LOG, PROVER, kept), /does not begin/);
 });
 
+test("a receipt of nothing shows nothing, and one of too much is refused", async () => {
+  await refuted(verified(receipt([], NOTE), LOG, PROVER), /no entries/);
+  await refuted(verified(receipt([...RECORDS, ...RECORDS], NOTE), LOG, PROVER), /stands for/);
+});
+
 test("a checkpoint has one form", () => {
-  const awkward = [NOTE.replace("\n3\n", "\n03\n"), NOTE.replace(/\n/g, "\r\n"), NOTE.slice(0, -1), `${NOTE}\n`];
+  const awkward = [
+    NOTE.replace("\n3\n", "\n03\n"),
+    NOTE.replace(/\n/g, "\r\n"),
+    NOTE.slice(0, -1),
+    `${NOTE}\n`,
+  ];
   for (const note of [...awkward, NOTE.replace("=\n", "\n"), "", "\n\n"]) {
     assert.throws(() => opened(note, KEY, "talks"), Refuted);
   }
