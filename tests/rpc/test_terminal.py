@@ -64,6 +64,9 @@ COMMANDS = {
     "history": ["history", "evil"],
     "standing": ["standing", "evil"],
     "diff": ["diff", "evil", "1"],
+    "blame": ["blame", "evil"],
+    "blame of one": ["blame", "evil", "o"],
+    "no such part": ["blame", "evil", EVIL.replace("\0", "")],
     "list": ["list"],
     "no such name": ["show", EVIL.replace("\0", "")],
     "no such option": ["show", "evil", "--" + EVIL.replace("\0", "")],
@@ -133,5 +136,5 @@ def test_a_terminal_gets_what_can_be_seen(evil: Service, name: str, kind: str) -
     assert written
     assert "Traceback" not in written
     is_harmless(_COLOURS.sub("", written))
-    if name in {"show", "history"}:
+    if name in {"show", "history", "blame", "blame of one"}:
         assert "[red]markup" in written.replace("\r\n", "")
