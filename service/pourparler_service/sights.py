@@ -201,7 +201,8 @@ class Sights:
         noted = Noted(view.cut(view.version), view.version)
         with self._lock:
             if commits == self._commits:
-                known = {**(self._noted.get(name) or {}), who: noted}
+                known = self._noted.get(name) or {}
+                known[who] = noted
                 self._noted.put(name, known, len(known))
 
     def _brought(self, id_: str, caller: str, sight: Sight) -> bool:
