@@ -17,7 +17,9 @@ def main(folder: Path) -> int:
     """Put the pages together and build them; a warning is an error."""
     pages, doctrees, site = (folder / name for name in ("pages", "doctrees", "site"))
     assemble(ROOT, pages, made(ROOT))
-    strict = ["--fail-on-warning", "--quiet", "--jobs", "auto"]
+    # Every page has the contents of the site beside it: one that is new is written into all.
+    shutil.rmtree(site, ignore_errors=True)
+    strict = ["--fail-on-warning", "--quiet", "--jobs", "auto", "--write-all"]
     places = ["-c", str(HERE), "-d", str(doctrees), str(pages), str(site)]
     code = int(build_main([*strict, "-b", "html", *places]))
     if code:

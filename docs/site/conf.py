@@ -70,6 +70,7 @@ def _target(text: str) -> str:
     return contract.places().get(text, "")
 
 
+_NO_HEAD = re.compile(r'<th class="head[^"]*"><p></p></th>')
 _SIGNATURE = re.compile(r'<dt class="sig.*?</dt>', re.DOTALL)
 
 
@@ -79,7 +80,7 @@ def _open(app: Sphinx, failure: Exception | None) -> None:
         return
     for path in app.outdir.rglob("*.html"):
         text = path.read_text()
-        said = _SIGNATURE.sub(_parameters, text)
+        said = _NO_HEAD.sub("<td></td>", _SIGNATURE.sub(_parameters, text))
         for theirs, ours in _SAID.items():
             said = said.replace(theirs, ours)
         if said != text:
@@ -92,7 +93,6 @@ _SAID = {
     'role="heading">': 'role="heading" aria-level="2">',
     "<pre>": '<pre tabindex="0">',
     '<div class="table-wrapper ': '<div tabindex="0" class="table-wrapper ',
-    '<th class="head"><p></p></th>': "<td></td>",
 }
 
 

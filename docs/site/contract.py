@@ -302,10 +302,11 @@ def _enum(
 
 
 def _reasons(one: Commented, enum: EnumDescriptorProto, path: tuple[int, ...]) -> Iterator[str]:
-    """The reasons of errors, each with its status and under a heading that links can name."""
+    """The reasons of errors, each with its status and where links can name it."""
     for place, value in enumerate(enum.value):
         name = value.name.removeprefix("ERROR_REASON_")
         if value.number:
-            yield f"({label(value.name)})=\n### {name}\n"
-            yield f"`{value.options.Extensions[pb.status]}`, {value.number}\n"
-            yield linked(one.comment(*path, _VALUES, place), name) + "\n"
+            said = linked(one.comment(*path, _VALUES, place), name)
+            status = value.options.Extensions[pb.status]
+            yield f"({label(value.name)})=\n\n`{name}`"
+            yield f": {_indented(said)} {value.number}, with `{status}`.\n"

@@ -108,7 +108,8 @@ def test_every_reason_stands_with_its_status(reference: str) -> None:
         name = value.name.removeprefix("ERROR_REASON_")
         status = value.GetOptions().Extensions[pb.status]
 
-        assert f"### {name}\n\n`{status}`, {value.number}\n" in reference
+        said = rf"^`{name}`\n: .*? {value.number}, with `{status}`\.$"
+        assert re.search(said, reference, re.MULTILINE | re.DOTALL), name
 
 
 def test_the_rules_of_a_field_stand_with_it() -> None:
