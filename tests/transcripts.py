@@ -35,6 +35,7 @@ command_not_found_handle() { tell "$@"; }
 _NEXT = "\nprintf 'next\\0' >&\"$told\"\n"
 _VARYING = (
     (r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\dZ", "(an instant)"),
+    (r"\b[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}\b", "(a UUID)"),
     (r"\b[\d,]+ bytes\b", "(so many) bytes"),
     (r"\b[0-9a-f]{64}\b", "(a root)"),
     (r"\d+\.\d s, [\d,]+ a second", "(so long)"),

@@ -4,6 +4,7 @@ import json
 import re
 import shlex
 import shutil
+import textwrap
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -70,8 +71,7 @@ def blocks(page: Path) -> list[Block]:
 
 
 def spans(page: Path) -> list[str]:
-    prose = re.sub(r"^```.*?^```$", "", page.read_text(), flags=re.MULTILINE | re.DOTALL)
-    return re.findall(r"`([^`\n]+)`", prose)
+    return re.findall(r"`([^`\n]+)`", unfenced(page))
 
 
 def code_lines(page: Path) -> list[str]:
@@ -373,6 +373,25 @@ def test_dates_have_the_bounds_that_the_words_show() -> None:
     assert shown
     for edtf, *days in shown:
         assert [day or "open" for day in dates.bounds(edtf)] == days
+
+
+def test_the_mapping_shown_is_that_of_the_example() -> None:
+    mapping = (ROOT / "examples" / "wages" / "minutes.toml").read_text()
+    shown = textwrap.indent(mapping, "    ")
+
+    assert shown in (ROOT / "docs" / "formats.md").read_text()
+
+
+def test_commands_that_are_not_run_say_what_to_put_in_their_place() -> None:
+    for page in PAGES:
+        for line in re.findall(r"^    (pourparler .*)$", unfenced(page), re.MULTILINE):
+            assert re.search(r"\b[A-Z]{4,}\b", line), (
+                f"{page}: show it in a block that is run: {line}"
+            )
+
+
+def unfenced(page: Path) -> str:
+    return re.sub(r"^```.*?^```$", "", page.read_text(), flags=re.MULTILINE | re.DOTALL)
 
 
 def test_the_data_folder_has_the_files_that_the_design_names(tmp_path: Path) -> None:
