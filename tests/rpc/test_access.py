@@ -18,12 +18,14 @@ from pourparler import (
     Refused,
     Verdict,
     answer,
+    correction,
     grant_access,
     participant,
     proposal,
     revoke_access,
     statement,
     topic,
+    v1,
 )
 from pourparler.bundle import verify
 from pourparler_service.issuers import Issuer
@@ -159,6 +161,20 @@ def test_who_may_not_is_told_so_or_nothing(client: Make, name: str) -> None:
                 call()
             assert absent.value.reason == "NEGOTIATION_NOT_FOUND"
         assert list(eve.list()) == []
+
+
+def test_who_takes_part_mends_their_own_words(client: Make, name: str) -> None:
+    with client("ann") as ann, client("bob") as bob:
+        said_so = ann.record(name, statement("Nein.", id="no", by="harbour")).entries[0]
+        mended = v1.Draft(facts=said_so.facts, words=v1.Words(text="Nine."))
+        slip = correction(said_so.header.version, "A slip of the pen.", replacement=mended)
+        with pytest.raises(NotAllowed) as other:
+            bob.record(name, slip)
+        ann.record(name, slip)
+
+        assert other.value.reason == "ROLE_NOT_SUFFICIENT"
+        assert bob.get(name).negotiation.statements["no"].words.text == "Nine."
+        assert said(bob, name) == ["Nein."]  # which stays as it was said
 
 
 def test_what_is_public_is_for_those_whom_the_policy_names(client: Make, name: str) -> None:
