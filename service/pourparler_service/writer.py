@@ -33,6 +33,10 @@ HELD_BYTES = 1 << 28
 FAILED_NEGOTIATIONS = 10_000
 """In how many negotiations groups of a session may fail; then all are taken to have failed."""
 
+GROUP_SECONDS = 5.0
+"""How long a group may take of the processor: all others wait for it. What is said of earlier
+entries has a whole record folded anew: a thousand corrections of a long one would take minutes."""
+
 _ATTEMPTS = 5
 _ID_LENGTH = 64
 _ANYBODY = Policy()
@@ -180,6 +184,7 @@ class Writer:
         line: "Line[_Call] | None" = None,
         held_bytes: int = HELD_BYTES,
         policy: Policy = _ANYBODY,
+        group_seconds: float = GROUP_SECONDS,
         on_commit: Callable[[Collection[str]], object] = lambda _: None,
     ) -> None:
         """Write to this store and sign; `clock` gives nanoseconds since 1970.
@@ -191,6 +196,7 @@ class Writer:
         self._signer = signer
         self._clock = clock
         self._policy = policy
+        self._group_seconds = group_seconds
         self._on_commit = on_commit
         self._thread = threading.Thread(target=self._run, name="writer", daemon=True)
         self._line: Line[_Call] = Line() if line is None else line
@@ -387,8 +393,11 @@ class Writer:
         under_way = _UnderWay(group, recorder, record_time, mark.undo, cut)
         stored: list[Stored] = []
         try:
+            began = time.thread_time()
             for place, draft in enumerate(group.drafts):
                 try:
+                    if place and not group.by_service:
+                        self._check_time(time.thread_time() - began, place)
                     stored.append(self._record(negotiation, under_way, draft))
                 except Refusal as refusal:
                     raise refusal.under(f"drafts[{place}]") from None
@@ -404,6 +413,16 @@ class Writer:
             return _Unsigned(group.negotiation, unsealed, b"", Timestamp())
         records.extend(stored)
         return _unsigned(negotiation, stored)
+
+    def _check_time(self, seconds: float, drafts: int) -> None:
+        """Refuse a group that has taken too long for so many drafts."""
+        if seconds > self._group_seconds:
+            refuse(
+                pb.ERROR_REASON_LIMIT_EXCEEDED,
+                f"The {drafts} drafts before it have taken {self._group_seconds:g} seconds, while"
+                " all others waited. Send fewer corrections and disclosures in a group.",
+                limit=str(drafts),
+            )
 
     def _recorder(self, negotiation: Negotiation, group: Group, *, opens: bool) -> _Recorder | None:
         """The caller as one who records; None who is nobody in a negotiation that there is."""

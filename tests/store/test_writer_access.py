@@ -38,9 +38,9 @@ ACCEPTED = ""
 class Talks:
     """A writer, and who records what with it."""
 
-    def __init__(self, store: Store, policy: Policy | None = None) -> None:
+    def __init__(self, store: Store, policy: Policy | None = None, **more: Any) -> None:
         self.store = store
-        self.writer = Writer(store, SIGNER, policy=policy or Policy())
+        self.writer = Writer(store, SIGNER, policy=policy or Policy(), **more)
         self.writer.start()
 
     def record(self, caller: str, *drafts: pb.Draft, **more: object) -> pb.Receipt:
@@ -222,6 +222,21 @@ def test_what_is_refused_or_only_tried_is_not_read_up_to_anew(
         assert talks.answer("bob", said("two", "bolt"), validate_only=True) == ACCEPTED
 
     assert begun == []
+
+
+def test_a_group_for_which_others_wait_too_long_is_refused_and_leaves_nothing(store: Store) -> None:
+    talks = Talks(store, group_seconds=0)
+    try:
+        assert talks.answer("kim", opened()) == ACCEPTED
+        refused = talks.refused("kim", joined("acme"), joined("bolt"), topic("price"))
+
+        assert name_of(refused.reason) == "LIMIT_EXCEEDED"
+        assert (refused.field, refused.metadata["limit"]) == ("drafts[1]", "1")
+        for one in (joined("acme"), joined("bolt")):
+            assert talks.answer("kim", one) == ACCEPTED
+    finally:
+        talks.writer.close()
+    assert store.last_version("n") == 3
 
 
 def test_what_is_disclosed_can_be_referred_to(talks: Talks) -> None:
