@@ -17,7 +17,7 @@ from typing import NamedTuple
 
 from pourparler.cli.commands import run
 
-ENDLESS = frozenset({"serve", "demo", "watch", "witness"})
+ENDLESS = frozenset({"serve", "demo", "watch", "browse", "witness"})
 """Commands that do not end by themselves: what they are given is read, and they are not run."""
 
 OTHERS = frozenset({"cp", "mkdir", "python"})

@@ -689,6 +689,7 @@ class Client:
             finally:
                 self._streams.discard(call)
                 call.cancel()  # the reader may have left
+            place.away = error
             if begun:
                 budget = self._budget()
             await self._wait(budget, error)
@@ -1048,3 +1049,8 @@ class Watch(_Entries):
     def caught_up(self) -> pb.ReplayCaughtUp | None:
         """When and where all that there was had been given, as last heard; None before that."""
         return self._place.caught_up
+
+    @property
+    def away(self) -> errors.PourparlerError | None:
+        """Why nothing is heard while the connection is made anew; None while there is one."""
+        return self._place.away

@@ -171,6 +171,7 @@ class Watching:
         self._given = int(ours["given"]) if ours else 0
         self._skipping = 0
         self.caught_up: pb.ReplayCaughtUp | None = None
+        self.away: PourparlerError | None = None
 
     @property
     def cursor(self) -> str:
@@ -189,6 +190,7 @@ class Watching:
 
     def take(self, message: pb.ReplayResponse) -> Iterator[pb.Entry]:
         """The entries of the next message that were not given before."""
+        self.away = None
         entries = message.entries[self._skipping :]
         self._skipping -= len(message.entries) - len(entries)
         for place, entry in enumerate(entries, start=1):

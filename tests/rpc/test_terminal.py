@@ -27,6 +27,10 @@ _LINE_ENDS = frozenset("\r\n")
 
 @pytest.fixture(name="evil", scope="module")
 def _evil(service: Service) -> Service:
+    return evil(service)
+
+
+def evil(service: Service) -> Service:
     """A negotiation with such words wherever words can be."""
     drafts = [
         opened(),

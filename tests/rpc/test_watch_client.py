@@ -217,6 +217,7 @@ def test_a_service_that_stays_away_ends_a_watch_with_its_cursor(connect: Connect
         assert versions(watch, 1) == [1]
         with pytest.raises(errors.Unavailable):
             next(watch)
+        assert isinstance(watch.away, errors.Unavailable)
         assert watch.cursor == "c1"
 
 

@@ -8,13 +8,14 @@ from typing import Any, TypeVar
 import click
 from google.protobuf.timestamp_pb2 import Timestamp
 
-from pourparler import Client
+from pourparler import Client, aio
 from pourparler import v1 as pb
 from pourparler.cli import connecting
 from pourparler.cli.completing import Part
 from pourparler.cli.failing import Asked
 from pourparler.cli.safe import harmless
 
+_Client = TypeVar("_Client", Client, aio.Client)
 _Command = TypeVar("_Command", bound=Callable[..., Any])
 
 _HIGHEST = (1 << 64) - 1
@@ -143,12 +144,22 @@ json_option = click.option(
 def client() -> Client:
     """A client of the service that the command line names, closed when the command ends."""
     context = click.get_current_context()
+    return context.with_resource(_asking(connecting.client_of))
+
+
+def awaited() -> aio.Client:
+    """The same for who awaits its answers, to be closed by them."""
+    return _asking(connecting.awaited_of)
+
+
+def _asking(client_of: Callable[[click.Context], _Client]) -> _Client:
+    context = click.get_current_context()
     root, negotiation = context.find_root(), context.params.get("negotiation") or ""
     root.obj = Asked(
         context.info_name or "", negotiation.removeprefix("negotiations/"), root.params["server"]
     )
     try:
-        made = connecting.client_of(root)
+        return client_of(root)
     except OSError as error:
         raise click.ClickException(
             f"{harmless(str(error.filename))} cannot be read: {error.strerror}. Say another with "
@@ -158,4 +169,3 @@ def client() -> Client:
         raise click.ClickException(
             f"{error} See --certificate, --certificate-key and --token-file."
         ) from error
-    return context.with_resource(made)

@@ -4,10 +4,11 @@ import os
 import re
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import click
 
-from pourparler import Client
+from pourparler import Client, aio
 from pourparler.cli.safe import harmless
 
 _WORD = re.compile(r"[!-~]+", re.ASCII)
@@ -30,15 +31,24 @@ class Address(click.ParamType[str]):
 
 def client_of(root: click.Context, timeout: float | None = None) -> Client:
     """A client of the service that the options name before the command, closed by the caller."""
+    return Client(**_options(root, timeout))
+
+
+def awaited_of(root: click.Context) -> aio.Client:
+    """The same for who awaits its answers."""
+    return aio.Client(**_options(root))
+
+
+def _options(root: click.Context, timeout: float | None = None) -> dict[str, Any]:
     options = root.params
-    return Client(
-        options["server"],
-        timeout=timeout or options["timeout"],
-        root_certificates=options["root_certificates"],
-        certificate=options["certificate"],
-        key=options["certificate_key"],
-        token=_token(options["token_file"]),
-    )
+    return {
+        "target": options["server"],
+        "timeout": timeout or options["timeout"],
+        "root_certificates": options["root_certificates"],
+        "certificate": options["certificate"],
+        "key": options["certificate_key"],
+        "token": _token(options["token_file"]),
+    }
 
 
 def _token(file: str | None) -> str | Callable[[], str] | None:

@@ -159,6 +159,7 @@ ROOMS: Mapping[str, Sequence[click.Command]] = {
         reading.diff,
         reading.blame,
         reading.watch,
+        reading.browse,
         proving.report,
     ),
     "Recording": (writing.open_, writing.record, writing.import_),

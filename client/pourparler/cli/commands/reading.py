@@ -1,13 +1,13 @@
 """Commands that ask what a negotiation is and was, and watch it go on."""
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, BinaryIO
 
 import click
 
 from pourparler import v1 as pb
 from pourparler.blame import blame as made_by
-from pourparler.cli import asking, colours, watching, wording
+from pourparler.cli import asking, colours, opening, watching, wording
 from pourparler.cli import blame as blame_page
 from pourparler.cli import diff as diff_page
 from pourparler.cli import history as history_page
@@ -326,6 +326,34 @@ def watch(
         return watching.watch(entries, lambda entry: print_message(entry, one_line=True))
     rows = watching.rows(standard_page(full=full), names, everywhere=everywhere)
     return watching.watch(entries, rows)
+
+
+@click.command(
+    short_help="Read negotiations in the whole terminal.",
+    epilog=asking.examples(
+        "pourparler browse                             the list, to choose from",
+        "pourparler browse renault-nissan --as-of 11   as it stood at version 11",
+    ),
+)
+@click.argument("negotiation", type=Negotiation(), required=False)
+@click.option("--bundle", "file", type=click.File("rb"), help="Read this bundle, asking nobody.")
+@click.option(
+    "--as-of", type=click.IntRange(min=1), metavar="VERSION", help="Begin at this version."
+)
+@asking.seen_option
+def browse(
+    negotiation: str | None, file: BinaryIO | None, as_of: int | None, as_seen_by: str
+) -> None:
+    """Read negotiations in the whole terminal: where each stands, its topics, its entries.
+
+    Without NEGOTIATION the list of all, to choose from. The ? key says what the others do: , and .
+    step through the versions, / searches, q leaves. What is recorded meanwhile appears by itself.
+    """
+    if file is not None and (negotiation is not None or as_seen_by):
+        raise click.UsageError("A bundle is read by itself: say --bundle alone, or NEGOTIATION.")
+    if as_of is not None and negotiation is None and file is None:
+        raise click.UsageError("Say which NEGOTIATION with --as-of.")
+    opening.browse(negotiation, file, as_of, as_seen_by)
 
 
 @click.command(

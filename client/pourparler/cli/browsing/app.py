@@ -1,0 +1,77 @@
+"""The reader: its screens, its colours, and how it ends."""
+
+from typing import ClassVar
+
+from textual.app import App
+from textual.binding import Binding, BindingType
+from textual.theme import Theme
+
+from pourparler.cli.browsing.help import Help
+from pourparler.cli.browsing.negotiation import NegotiationScreen
+from pourparler.cli.browsing.negotiations import NegotiationsScreen
+from pourparler.cli.browsing.shelf import Shelf
+
+# The terminal's own colours, as all other commands have them: what is readable there is readable
+# here, be it light or dark.
+_THEME = Theme(
+    name="pourparler",
+    ansi=True,
+    primary="ansi_cyan",
+    secondary="ansi_cyan",
+    warning="ansi_yellow",
+    error="ansi_red",
+    success="ansi_green",
+    accent="ansi_cyan",
+    foreground="ansi_default",
+    background="ansi_default",
+    surface="ansi_default",
+    panel="ansi_default",
+    boost="ansi_default",
+    variables={
+        "ansi-background": "ansi_default",
+        "ansi-foreground": "ansi_default",
+        "border-blurred": "ansi_bright_black",
+        "block-cursor-foreground": "ansi_default",
+        "block-cursor-background": "ansi_default",
+        "input-cursor-foreground": "ansi_default",
+        "input-cursor-background": "ansi_default",
+        "input-cursor-text-style": "reverse",
+        "input-selection-foreground": "ansi_black",
+        "input-selection-background": "ansi_cyan",
+        "screen-selection-foreground": "ansi_black",
+        "screen-selection-background": "ansi_cyan",
+    },
+)
+
+
+class Browser(App[None]):
+    """Reads negotiations in a terminal, whole."""
+
+    CSS_PATH = "browse.tcss"
+    ENABLE_COMMAND_PALETTE = False
+    TITLE = "Pourparler"
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("ctrl+c,ctrl+q", "quit", "Quit", show=False, priority=True),
+    ]
+
+    def __init__(self, shelf: Shelf, name: str | None = None, version: int | None = None) -> None:
+        """Read what is on this shelf, beginning with the list or with one."""
+        super().__init__(ansi_color=True)
+        self._shelf, self._negotiation, self._version = shelf, name, version
+
+    def on_mount(self) -> None:
+        """Begin."""
+        self.register_theme(_THEME)
+        self.theme = _THEME.name
+        if self._shelf.lists:
+            self.push_screen(NegotiationsScreen(self._shelf))
+        if self._negotiation is not None:
+            self.push_screen(NegotiationScreen(self._shelf, self._negotiation, self._version))
+
+    def action_help(self) -> None:
+        """Say what each key does."""
+        self.push_screen(Help())
+
+    async def on_unmount(self) -> None:
+        """Let go of what was read from."""
+        await self._shelf.close()
