@@ -23,6 +23,7 @@ _LABELS = {
     "replay-short": "replays of 10 entries, 16 callers",
     "watch": "last of 1,000 watchers told",
     "import": "import of CaSiNo",
+    "search": "search of CaSiNo for two words",
 }
 _UNITS = {
     "entries a second": "entries/s",
