@@ -26,6 +26,7 @@ def told(page: Page, erasure: pb.Erasure) -> None:
     who = harmless(erasure.participant_id)
     entries = wording.count(len(erasure.versions), "entry", "entries")
     page.line(f"Destroyed the words of {entries} that concern {who}: {_listed(erasure.versions)}.")
+    page.line("What was made of them is gone too: kept states, lists, the index of searches.")
     if erasure.erased_before:
         page.line(f"Gone before: {_listed(erasure.erased_before)}.")
     if erasure.remaining_versions:

@@ -53,7 +53,8 @@ class PrivacyServiceServicer(object):
 
     def EraseSubject(self, request, context):
         """Destroys the words of all entries of a negotiation that concern a natural person, for good. What is destroyed is the key that they
-        lie under; their facts, their leaves and all proofs stay, and the record says of each entry that its words are gone.
+        lie under; their facts, their leaves and all proofs stay, and the record says of each entry that its words are gone. What was made of
+        the words goes with them: states that are kept, lists, the index that is searched.
 
         Once it has begun it cannot be taken back: a caller who gives up, or a service that stops, only delays it. The answer comes when all
         is done. Repeating the call, with its request id, gives the same answer.
