@@ -347,6 +347,20 @@ def test_what_is_no_more_does_not_stretch_the_scale_and_is_drawn_at_its_edge() -
     assert "hidden" not in alone
 
 
+def test_a_narrow_timeline_shows_the_same_with_its_labels_above() -> None:
+    rows = [
+        (charts.dated("planned: Signing", "planned", given.date("[2026-03-01..]")), "4-", True),
+        (charts.dated("planned: Dinner", "planned", given.date("2026-05")), "6-7", False),
+    ]
+
+    wide, narrow = (charts.timeline(rows, ON, narrow=one) for one in (False, True))
+
+    whens = re.compile('data-when="[^"]*"(?: hidden)?')
+    assert Counter(whens.findall(wide)) == Counter(whens.findall(narrow))
+    assert wide.count(">planned: Signing<") == narrow.count(">planned: Signing<") == 1
+    assert not set(re.findall('id="[^"]*"', wide)) & set(re.findall('id="[^"]*"', narrow))
+
+
 def test_no_dates_make_no_timeline() -> None:
     assert not charts.timeline([], ON)
 

@@ -67,13 +67,12 @@ _SHAPES: Mapping[str, str] = {
 }
 _EXACT = re.compile(r"\d{4}-\d\d-\d\d")
 _GRADIENT = re.compile(r"gradient_\d+")
-_DESCRIBED = re.compile(r'(<(?:path|line)) aria-label="(\d[\d -]*!?)"')
+_DESCRIBED = re.compile(r'(<(?:path|line|text)) aria-label="(\d[\d -]*!?)"')
 _ROLES = re.compile(r' role="graphics-\w+" aria-roledescription="[\w ]+"| aria-hidden="true"')
 _LABEL = re.compile(r'<text text-anchor="end"(?= transform="translate\(-)')
 _WHEN = {"field": "when"}
 _PAD = 0.04  # of the width, on either side: there an open end goes on
 _DAY = 86_400_000
-_TICKS = 7  # labels on a scale of dates: more have no room
 
 
 class Dated(NamedTuple):
@@ -121,8 +120,10 @@ def form(date: pb.FuzzyDate) -> str:
     return "within"
 
 
-def timeline(rows: Sequence[When[Dated]], on: str) -> str:
+def timeline(rows: Sequence[When[Dated]], on: str, *, narrow: bool = False) -> str:
     """An SVG with a row for each label, and a line on the day of the standing.
+
+    A narrow one, for a phone, has the labels above what they are of, in place of beside it.
 
     A day is a point, a time that lasts a full bar, one day within a span a dashed one, an uncertain
     day a hollow point. An open end fades out, with an arrow. Its scale is that of what is so now.
@@ -144,10 +145,15 @@ def timeline(rows: Sequence[When[Dated]], on: str) -> str:
         "type": "nominal",
         "sort": order,
         "title": None,
-        "axis": {"ticks": False},
+        "axis": {"ticks": False, "labels": not narrow, "domain": not narrow},
     }
     scale = {"type": "utc", "domain": [low, high], "nice": False}
-    axis = {"orient": "top", "labelOverlap": True, "labelSeparation": 16, **_ticks(high - low)}
+    axis = {
+        "orient": "top",
+        "labelOverlap": True,
+        "labelSeparation": 16,
+        **_ticks(high - low, 3 if narrow else 7),
+    }
     x = {"field": "from", "type": "temporal", "scale": scale, "title": None, "axis": axis}
     layers = [
         *(_bars(shape, x, y) for shape in ("lasting", "within", "about")),
@@ -160,18 +166,24 @@ def timeline(rows: Sequence[When[Dated]], on: str) -> str:
         where = {"datum": day[0] * 1000, "type": "temporal", "scale": scale}
         layers.append({"mark": rule, "encoding": {"x": where}})
     spec = {"width": 640, "height": {"step": 24}, "data": {"values": values}, "layer": layers}
+    if narrow:
+        above = {"type": "text", "align": "left", "baseline": "bottom", "dy": -8, "limit": 300}
+        label = {"x": {"value": 0}, "y": y, "text": {"field": "label"}, "description": _WHEN}
+        layers.append({"mark": {**above, "color": "var(--ink)", "fontSize": 11}, "encoding": label})
+        drawn = _svg({**spec, "width": 300, "height": {"step": 44}, "padding": 8})
+        return drawn.replace("gradient-", "narrow-gradient-")  # the page has both
     return _labelled(_svg(spec), [_label_when(shown, label) for label in order])
 
 
-def _ticks(width: float) -> dict[str, Any]:
+def _ticks(width: float, most: int) -> dict[str, Any]:
     """Where a scale of so many milliseconds has its labels: on days, months or years, in full."""
     days = width / _DAY
-    if days < _TICKS * 2:
-        step = max(math.ceil(days / _TICKS), 1)
+    if days < most * 2:
+        step = max(math.ceil(days / most), 1)
         return {"tickCount": {"interval": "day", "step": step}, "format": "%-d %b %Y"}
-    if days < _TICKS * 31:
-        return {"tickCount": _TICKS, "format": "%-d %b %Y"}
-    return {"tickCount": _TICKS, "format": "%b %Y" if days < _TICKS * 366 else "%Y"}
+    if days < most * 31:
+        return {"tickCount": most, "format": "%-d %b %Y"}
+    return {"tickCount": most, "format": "%b %Y" if days < most * 366 else "%Y"}
 
 
 def movement(steps: Sequence[When[Moved]]) -> str:

@@ -77,6 +77,7 @@ def page(entries: Sequence[pb.Entry], on: str, checked: Checked) -> str:
     state, (_, names) = through.state, through.names[-1]
     rows = list(_dated(through))
     dated = [row for spans in rows for row in spans]
+    drawn = [(row.drawn, when, now) for row, when, now in dated]
     script, style = _beside("page.js"), _beside("page.css")
     return _template().render(
         script=Markup(script),  # noqa: S704 - our own
@@ -96,7 +97,10 @@ def page(entries: Sequence[pb.Entry], on: str, checked: Checked) -> str:
             for n, asked in enumerate(QUESTIONS)
         ],
         people=_cards(through, "participants"),
-        timeline=_drawn(charts.timeline([(row.drawn, when, now) for row, when, now in dated], on)),
+        timelines=[
+            (name, _drawn(charts.timeline(drawn, on, narrow=name == "narrow")))
+            for name in ("wide", "narrow")
+        ],
         dated=dated,
         dates_when=_whens(rows).get(True),
         dates_now=sum(now for _, _, now in dated),
