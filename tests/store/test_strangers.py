@@ -5,7 +5,7 @@ Answers are compared elsewhere; here it is the steps, by which time would tell.
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any
 
@@ -176,6 +176,23 @@ async def test_to_record_and_to_erase_take_the_same_steps_as_where_there_is_noth
         await ask(MISSING)
 
         assert denied == steps.of(MISSING)
+
+
+async def test_strangers_are_not_refused_as_fast_as_they_can_send(reading: Readers) -> None:
+    async def endless() -> AsyncIterator[pb.RecordSessionRequest]:
+        while True:
+            yield pb.RecordSessionRequest(request=drafted(NAME))
+
+    writer = Unwritten(reading.store, Signer([make_key("example.org/record")]))
+    with ThreadPoolExecutor(1) as threads:
+        recording = RecordServicer(writer, threads, reading.sights)
+        began = time.monotonic()
+        answers: Any = recording.RecordSession(endless(), Call("stranger", None))
+        for _ in range(3):
+            await anext(answers)
+        await answers.aclose()
+
+    assert time.monotonic() - began > 3 * 0.09
 
 
 async def test_who_opens_one_is_no_stranger_in_what_follows_at_once(reading: Readers) -> None:

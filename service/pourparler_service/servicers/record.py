@@ -41,6 +41,10 @@ BATCHES = 16
 BATCHES_EACH = 4
 """... and how many of one caller."""
 
+STRANGER_SECONDS = 0.1
+"""How long a stranger waits for a refusal: groups of a session are not counted as calls, and what
+is not handed in never finds the line too long."""
+
 _LOOK_SECONDS = 0.01
 
 _VIOLATIONS = 20
@@ -225,7 +229,11 @@ class RecordServicer:
             self._sights.admit(id_, caller)
         elif not self._sights.surely_admits(id_, caller):
             loop = asyncio.get_running_loop()
-            await loop.run_in_executor(self._threads, self._sights.check_admitted, id_, caller)
+            try:
+                await loop.run_in_executor(self._threads, self._sights.check_admitted, id_, caller)
+            except Refusal:
+                await asyncio.sleep(STRANGER_SECONDS)
+                raise
 
     async def _settled(self, drafts: Sequence[pb.Draft], size: int) -> Sequence[pb.Draft]:
         """The drafts, settled and of the right shape. What takes long is done on a thread."""
