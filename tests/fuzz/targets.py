@@ -14,7 +14,7 @@ from google.protobuf.message import DecodeError
 from pourparler import bundle, checkpoint, dates, proof, wire
 from pourparler import v1 as pb
 from pourparler.audit import Verdict
-from pourparler_service import shape
+from pourparler_service import passages, shape
 from pourparler_service.access import ANONYMOUS, Callers
 from pourparler_service.bearer import Bearers
 from pourparler_service.guard import Guard
@@ -26,6 +26,7 @@ from pourparler_service.servicers.health import HealthServicer
 from pourparler_service.servicers.record import RecordServicer
 from pourparler_service.settings import Settings
 from pourparler_service.tokens import Tokens
+from pourparler_service.wanted import Wanted
 from tests.given import joined, opened, said
 
 _LARGE = 1 << 24
@@ -293,10 +294,22 @@ def calls(data: bytes) -> None:
         answering().call(path, rest)
 
 
+def searched(data: bytes) -> None:
+    """A query in the first line, and a text in which it stands; what is shown is of the text."""
+    query, _, text = data.decode(errors="replace").partition("\n")
+    try:
+        wanted = Wanted.read(query)
+    except Refusal:
+        return
+    for one in passages.snippets(pb.Words(text=text), wanted):
+        assert "".join(piece.text for piece in one.pieces) in text
+        assert any(piece.match for piece in one.pieces) or not wanted.phrases
+
+
 TARGETS: dict[str, Callable[[bytes], None]] = {
     one.__name__: one
     for one in (
-        drafts, date, token, bearer, metadata, read_bundle, note, proofs, wired, calls,
+        drafts, date, token, bearer, metadata, read_bundle, note, proofs, wired, searched, calls,
     )
 }  # fmt: skip
 
@@ -315,6 +328,7 @@ def _seeds() -> dict[str, list[bytes]]:
         "date": [b"2022-10-10T10:00:00Z", b"[2022-10-10..]", b"2023-41", b"1984~/2004-06%"],
         "read_bundle": [Path("tests/golden/talks.bundle").read_bytes()],
         "note": [b"origin\n1\nAAAA\n\n\xe2\x80\x94 name AAAA\n"],
+        "searched": ['"l\u2019été" 京* -rent\nL\u2019e\u0301te\u0301 à 東京都 👍🏽'.encode()],
         "bearer": [b"Bearer eyJhbGciOiJFUzI1NiIsImtpZCI6IngifQ.eyJpc3MiOiJ4In0.AAAA"],
     }
 
