@@ -53,8 +53,10 @@ def _led(root: Path, page: str, names: Mapping[str, str], shown: set[str]) -> st
         elif (root / path).is_file():
             shown.add(path)
             name = f"{_SOURCES}/{path}"
+        elif (root / path).is_dir():
+            name = "index"
         else:
-            return f"]({_over(here, 'index')}.md)"
+            return found[0]  # which the build does not let pass
         if path == page:
             return f"](#{heading})"
         suffix = "rst" if name.startswith("python/") else "md"

@@ -123,7 +123,7 @@ def _entry(known: Sequence[Commented], kind: EntryType, example: Example) -> Ite
 def _made_by(builder: str) -> str:
     if builder.startswith("client."):
         return f"the service records it itself, for `{builder.removeprefix('client.')}`"
-    return f"`pourparler.{builder}` makes it"
+    return f"{{py:func}}`pourparler.{builder}` makes it"
 
 
 def _words(known: Sequence[Commented], kind: EntryType) -> Iterator[str]:

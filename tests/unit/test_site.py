@@ -169,6 +169,27 @@ def test_links_lead_to_the_pages_of_the_site(tmp_path: Path) -> None:
     assert 'class="only-dark"' in (tmp_path / "readme.md").read_text()
 
 
+def test_a_link_to_what_is_not_there_is_left_for_the_build_to_refuse(tmp_path: Path) -> None:
+    project, pages = tmp_path / "project", tmp_path / "pages"
+    for name, text in {
+        "README.md": "[gone](docs/gone.md), [there](docs/), [front](docs/README.md)",
+        "CHANGELOG.md": "# Changes",
+        "docs/README.md": "# Front\n\n## All\n\n- [Changes](../CHANGELOG.md)\n",
+    }.items():
+        path = project / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
+
+    assembly.assemble(project, pages, {})
+
+    assert (pages / "readme.md").read_text() == (
+        "[gone](docs/gone.md), [there](index.md), [front](index.md)"
+    )
+    contents = (pages / "index.md").read_text()
+    assert ":caption: All\n\nChanges <changelog>\n" in contents
+    assert ":caption: Further\n\nreadme\n" in contents
+
+
 def test_a_page_that_is_no_page_any_more_is_removed(tmp_path: Path) -> None:
     assembly.assemble(ROOT, tmp_path, {"gone.md": "# Gone\n"})
     assembly.assemble(ROOT, tmp_path, {})
