@@ -94,6 +94,24 @@ async def test_what_is_recorded_meanwhile_leaves_the_past_as_it_was(address: str
             await until(pilot, "now, 6 entries")
 
 
+async def test_words_are_searched_in_all_negotiations_and_lead_to_their_entry(
+    address: str,
+) -> None:
+    app = reader(address)
+    async with app.run_test(size=(100, 24)) as pilot:
+        await until(pilot, "Lease of a crane")
+        await pilot.press("s", *"majority")
+        await until(pilot, "2 entries")
+        assert "Future of the Renault-Nissan Alliance  #12" in seen(app)
+        await pilot.press("enter", "down", "enter")
+        await until(pilot, "#13 position taken")
+        assert under_cursor(app) == ("entries", "13")
+        await pilot.press("escape", "s", *"nowhere")
+        await until(pilot, "No entry has these words.")
+        await pilot.press("escape")
+        await until(pilot, "the latest first")
+
+
 async def test_a_name_that_is_none_is_told_in_words_and_leads_to_the_list(address: str) -> None:
     app = reader(address, "nowhere")
     async with app.run_test(size=(100, 24)) as pilot:

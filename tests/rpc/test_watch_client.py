@@ -365,6 +365,38 @@ def test_the_command_watches_all_and_says_whose_each_entry_is(address: str) -> N
     assert [line.split()[:2] for line in lines[1:]] == [["one", "#1"], ["two", "#1"]]
 
 
+def test_the_command_calls_by_name_who_comes_while_it_watches(address: str) -> None:
+    with Client(address) as client:
+        client.open("Talks", id="talks")
+        with watching(address, "watch", "talks", "--after", "1") as process:
+            client.record("talks", participant("acme", "Acme Limited"))
+            client.record("talks", statement("We agree.", by="acme"))
+            lines = [process.stdout.readline() for _ in range(3)]
+
+    assert "Acme Limited: “We agree.”" in lines[2]
+
+
+def test_the_command_says_when_nothing_is_heard_and_when_it_is_again(tmp_path: Path) -> None:
+    with living(tmp_path, "127.0.0.1:0") as address, Client(address) as client:
+        client.open("Talks", participant("a", "Anna"), id="talks")
+        watch = watching(address, "--timeout", "60", "watch", "talks")
+        process = watch.__enter__()
+        before = [process.stdout.readline() for _ in range(3)]
+    try:
+        away = process.stderr.readline()
+        with living(tmp_path, address), Client(address) as client:
+            client.record("talks", statement("Here again.", by="a"))
+            after = process.stdout.readline()
+            again = process.stderr.readline()
+    finally:
+        watch.__exit__(None, None, None)
+
+    assert "Anna" in before[2]
+    assert away.endswith("; it is asked again by itself.\n")
+    assert "Anna: “Here again.”" in after
+    assert again == "The service is heard again.\n"
+
+
 @contextlib.contextmanager
 def watching(address: str, *arguments: str) -> Iterator[Any]:
     process = subprocess.Popen(

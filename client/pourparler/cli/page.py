@@ -1,6 +1,7 @@
 """Where answers are put: tables in a terminal, one plain line for each thing in a pipe."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 
 from google.protobuf import json_format
@@ -8,6 +9,7 @@ from google.protobuf.message import Message
 from rich.box import SIMPLE_HEAD
 from rich.cells import cell_len
 from rich.console import Console
+from rich.live import Live
 from rich.table import Table as Grid
 from rich.text import Text
 
@@ -90,6 +92,24 @@ class Page:
         if style:
             shown.stylize(style)
         self._console.print(shown, highlight=False)
+
+    def below(self, line: Callable[[], Text]) -> AbstractContextManager[object]:
+        """While it lasts, a line below all that is put here, made anew often; in a pipe none."""
+        if self.plain:
+            return nullcontext()
+
+        def shown() -> Text:
+            text = safe(line())
+            text.truncate(self._console.width - 1, overflow="ellipsis")
+            return text
+
+        return Live(
+            get_renderable=shown,
+            console=self._console,
+            transient=True,
+            redirect_stdout=False,
+            redirect_stderr=False,
+        )
 
     def heading(self, text: str) -> None:
         """A line that begins something new."""

@@ -2,10 +2,12 @@
 
 from typing import ClassVar
 
+from textual import work
 from textual.app import App
 from textual.binding import Binding, BindingType
 from textual.theme import Theme
 
+from pourparler.cli.browsing.finding import FindScreen
 from pourparler.cli.browsing.help import Help
 from pourparler.cli.browsing.negotiation import NegotiationScreen
 from pourparler.cli.browsing.negotiations import NegotiationsScreen
@@ -67,6 +69,17 @@ class Browser(App[None]):
             self.push_screen(NegotiationsScreen(self._shelf))
         if self._negotiation is not None:
             self.push_screen(NegotiationScreen(self._shelf, self._negotiation, self._version))
+
+    @work
+    async def action_find(self) -> None:
+        """Search the words of all negotiations, and go to the entry that was chosen."""
+        if not self._shelf.lists:
+            self.bell()
+            return
+        found = await self.push_screen_wait(FindScreen(self._shelf))
+        if found is not None:
+            name, version = found
+            self.push_screen(NegotiationScreen(self._shelf, name, entry=version))
 
     def action_help(self) -> None:
         """Say what each key does."""

@@ -25,6 +25,7 @@ KEYS: Sequence[tuple[str, Sequence[tuple[str, str]]]] = (
             ("Enter", "open what is under the cursor, over the whole screen"),
             ("Esc", "back, one step at a time"),
             ("/", "show only what has these words"),
+            ("s", "search the words of all negotiations"),
             ("?", "this help"),
             ("q, Ctrl-C", "leave"),
         ),

@@ -66,6 +66,7 @@ class NegotiationScreen(Screen[None]):
         Binding("v", "ask_version", "Version"),
         Binding("a", "as_of_here", show=False),
         Binding("n", "now", show=False),
+        Binding("s", "app.find", show=False),
         Binding("t", "trace", show=False),
         Binding("x", "unfold_all", show=False),
         Binding("space", "read_on(1)", show=False),
@@ -75,15 +76,17 @@ class NegotiationScreen(Screen[None]):
         Binding("q", "app.quit", "Quit"),
     ]
 
-    def __init__(self, shelf: Shelf, name: str, version: int | None = None) -> None:
-        """Show this one, as it is now or at a version."""
+    def __init__(
+        self, shelf: Shelf, name: str, version: int | None = None, entry: int | None = None
+    ) -> None:
+        """Show this one, as it is now or at a version; with the cursor on an entry."""
         super().__init__()
         self._shelf, self._negotiation = shelf, name
         self._record = Record()
         self._shown = self._record.at()
         self._version = version  # None: now, and whatever comes
-        self._view = VIEWS[0]
-        self._keys: dict[str, Key | None] = {}
+        self._view = VIEWS[0] if entry is None else "timeline"
+        self._keys: dict[str, Key | None] = {"timeline": ("entries", str(entry)) if entry else None}
         self._unfolded: set[Key] | None = None
         self._words: tuple[str, ...] = ()
         self._trail: list[_Place] = []

@@ -33,6 +33,7 @@ class NegotiationsScreen(Screen[None]):
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("slash", "search", "Filter", key_display="/"),
+        Binding("s", "app.find", "Search all"),
         Binding("r", "ask", "Ask again"),
         Binding("question_mark", "app.help", "Help", key_display="?"),
         Binding("escape", "back", show=False),

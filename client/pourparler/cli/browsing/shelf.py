@@ -1,7 +1,7 @@
 """Where negotiations are taken from to be read: a service, or a bundle."""
 
 from collections.abc import AsyncIterator
-from typing import BinaryIO, Protocol
+from typing import BinaryIO, NamedTuple, Protocol
 
 from google.protobuf.message import DecodeError
 
@@ -12,6 +12,13 @@ from pourparler.cli import failing
 from pourparler.errors import PourparlerError
 
 PAGE = 1_000
+
+
+class Found(NamedTuple):
+    """An entry that has the words, and the title of its negotiation."""
+
+    hit: pb.SearchHit
+    title: str
 
 
 class Shelf(Protocol):
@@ -31,6 +38,9 @@ class Shelf(Protocol):
 
     def watch(self, name: str, after: int) -> Watch | None:
         """Its entries after a version, as they come; None if none will."""
+
+    def search(self, query: str) -> AsyncIterator[Found]:
+        """The entries that have these words, in all negotiations, the best first."""
 
     def told(self, error: PourparlerError) -> list[str]:
         """What is wrong, and what to do next."""
@@ -62,6 +72,14 @@ class Service:
     def watch(self, name: str, after: int) -> Watch:
         """Its entries after a version, as they come."""
         return self._client.watch(name, after=after, as_seen_by=self._as_seen_by)
+
+    async def search(self, query: str) -> AsyncIterator[Found]:
+        """The entries that have these words, in all negotiations, the best first."""
+        hits = self._client.search(query)
+        async for hit in hits:
+            name = f"negotiations/{hit.entry.header.negotiation}"
+            known = hits.negotiations.get(name)
+            yield Found(hit, known.title if known is not None else "")
 
     def told(self, error: PourparlerError) -> list[str]:
         """What is wrong, and what to do next."""
@@ -107,6 +125,13 @@ class Bundled:
     def watch(self, name: str, after: int) -> None:
         """None: a bundle does not grow."""
         del name, after
+
+    async def search(self, query: str) -> AsyncIterator[Found]:
+        """None: what is in a bundle is searched where it is shown."""
+        del query
+        nothing: tuple[Found, ...] = ()
+        for found in nothing:
+            yield found
 
     def told(self, error: PourparlerError) -> list[str]:
         """What is wrong: nothing, for nobody is asked."""

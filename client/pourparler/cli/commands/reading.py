@@ -315,17 +315,20 @@ def watch(
     """
     client = asking.client()
     everywhere = negotiation == EVERYWHERE
-    names = Names()
+    seen_by = filters["as_seen_by"]
     if not everywhere:
-        known = client.get(negotiation, as_seen_by=filters["as_seen_by"])
-        names = Names(known.negotiation.participants)
+        client.get(negotiation, view=pb.NEGOTIATION_VIEW_BASIC, as_seen_by=seen_by)
     entries = client.watch(
         negotiation, bases=[choice(pb.Basis, basis) for basis in bases], **filters
     )
+    server = click.get_current_context().find_root().params["server"]
+    beside = watching.beside(entries, server)
     if as_json:
-        return watching.watch(entries, lambda entry: print_message(entry, one_line=True))
-    rows = watching.rows(standard_page(full=full), names, everywhere=everywhere)
-    return watching.watch(entries, rows)
+        return watching.watch(entries, lambda entry: print_message(entry, one_line=True), beside)
+    page = standard_page(full=full)
+    rows = watching.rows(page, watching.Known(client, seen_by), everywhere=everywhere)
+    meanwhile = beside if page.plain else watching.below(page, entries, server)
+    return watching.watch(entries, rows, meanwhile)
 
 
 @click.command(
