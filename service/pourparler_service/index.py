@@ -132,6 +132,8 @@ class Asked(NamedTuple):
     recorded_from: int | None = None
     """In nanoseconds since 1970."""
     recorded_before: int | None = None
+    until: float | None = None
+    """By when an answer is of use, on the clock of `time.monotonic`: later it is a TimeoutError."""
 
 
 class Candidate(NamedTuple):

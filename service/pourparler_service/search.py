@@ -76,15 +76,29 @@ class Search:
         self._catalogue = catalogue
         self._tokens = tokens
 
-    def page(self, request: pb.SearchEntriesRequest, caller: str) -> bytes:
-        """A page of hits: the bytes of a SearchEntriesResponse."""
+    def page(
+        self, request: pb.SearchEntriesRequest, caller: str, until: float | None = None
+    ) -> bytes:
+        """A page of hits: the bytes of a SearchEntriesResponse.
+
+        It is of use until a time on the clock of `time.monotonic`, and refused after that.
+        """
+        try:
+            return self._page(request, caller, until)
+        except TimeoutError:
+            refuse(
+                pb.ERROR_REASON_DEADLINE,
+                "The deadline passed before all was found. Narrow the search, or give it longer.",
+            )
+
+    def _page(self, request: pb.SearchEntriesRequest, caller: str, until: float | None) -> bytes:
         named = [
             shape.check_name(name, f"names[{place}]") for place, name in enumerate(request.names)
         ]
         if request.as_seen_by:
             shape.check_id(request.as_seen_by, "as_seen_by")
         seeing = _Seeing(self._indexing, self._sights, caller, request.as_seen_by)
-        asked = _asked(request)._replace(negotiations=self._among(named, caller))
+        asked = _asked(request)._replace(negotiations=self._among(named, caller), until=until)
         page = self._begun(request, asked.wanted)
         if asked.negotiations is not None and not asked.negotiations:
             return b""  # Nothing is searched for who sees none.

@@ -4,6 +4,7 @@ import contextlib
 import itertools
 import json
 import sqlite3
+import time
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -17,6 +18,7 @@ from pourparler_service.wanted import Phrase
 FORMAT = 1
 """The format of the database. One of another format is made anew."""
 
+_STEPS = 50_000  # of SQLite's machine between two looks at the clock, some milliseconds
 _LAST = "\U0010ffff"
 _COLUMNS = {HEADING: "heading", SAID: "said", BESIDE: "beside"}
 _SCHEMAS = ("main", "concealed")  # of what lies on disk, and of what does not
@@ -125,6 +127,7 @@ class SqliteIndex:
         self._log_id = log_id
         self.position = 0
         self._lost = range(0)  # positions at which it has lost words, as far as is known
+        self._until: float | None = None  # of the question that is being answered
         with _as_unavailable():
             self._database = _connected(path)
             try:
@@ -161,8 +164,26 @@ class SqliteIndex:
             self._lost = range(1, self.position + 1)
         else:
             self._make()
+        # For others the index is locked meanwhile: what nobody waits for any more is given up.
+        self._database.set_progress_handler(self._is_late, _STEPS)
         for name, schema in (("clear_words", "main"), ("concealed_words", "concealed")):
             run(f"CREATE VIRTUAL TABLE temp.{name} USING fts5vocab({schema}, words, instance)")
+
+    def _is_late(self) -> int:
+        return int(self._until is not None and time.monotonic() > self._until)
+
+    @contextlib.contextmanager
+    def _answering(self, asked: Asked) -> Iterator[None]:
+        self._until = asked.until
+        try:
+            with _as_unavailable():
+                yield
+        except StoreUnavailableError:
+            if self._is_late():
+                raise TimeoutError from None
+            raise
+        finally:
+            self._until = None
 
     def _is_current(
         self, progress: Sequence[Any], digest_at: Callable[[int], bytes | None]
@@ -343,7 +364,7 @@ class SqliteIndex:
             " JOIN negotiation ON negotiation.number = entry.negotiation"
             f" WHERE {where}"
         )
-        with _as_unavailable():
+        with self._answering(asked):
             return [
                 _candidate(row)
                 for row in self._database.execute(statement, {**told_given, **given})
@@ -362,7 +383,7 @@ class SqliteIndex:
             f" WHERE {where}{beyond}"
             f" ORDER BY entry.position {'DESC' if newest else ''} LIMIT :most"
         )
-        with _as_unavailable():
+        with self._answering(asked):
             rows = self._database.execute(statement, {**given, "after": after, "most": most})
             return [_candidate(row) for row in rows]
 

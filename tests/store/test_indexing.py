@@ -123,6 +123,17 @@ def test_words_of_persons_that_are_lost_with_the_process_are_restored(tmp_path: 
     store.close()
 
 
+def test_what_nobody_waits_for_any_more_is_given_up(store: Store) -> None:
+    store.append(talks("A quokka", 3 * MANY))
+    with indexed(store) as indexing:
+        assert found(indexing, "quokka") == 3 * MANY
+        late = Asked(Wanted.read("quokka"), until=time.monotonic() - 1)
+        with indexing.current() as index, pytest.raises(TimeoutError):
+            index.ranked(late, index.position)
+
+        assert found(indexing, "quokka") == 3 * MANY
+
+
 @pytest.fixture(name="hasty")
 def _hasty(monkeypatch: pytest.MonkeyPatch) -> Iterator[Service]:
     """A service whose index nobody waits for."""

@@ -95,7 +95,7 @@ class NegotiationServicer:
         try:
             with self._searches.place(call.name):
                 return await loop.run_in_executor(
-                    self._searching, self._search.page, request, call.caller
+                    self._searching, self._search.page, request, call.caller, call.deadline
                 )
         finally:
             if self._search_seconds and not self._cuts.sights.policy.audits(call.caller):
