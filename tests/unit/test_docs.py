@@ -227,7 +227,10 @@ def test_every_clock_of_the_readme_can_be_read(monkeypatch: pytest.MonkeyPatch) 
 
 @every_page
 def test_every_block_says_what_language_it_is_in(page: Path) -> None:
-    assert {block.language for block in blocks(page)} <= LANGUAGES
+    fences = re.findall(r"^[ >]*(?:`{3,}|~{3,}).*$", page.read_text(), re.MULTILINE)
+
+    assert {fence.removeprefix("```") for fence in fences[::2]} <= LANGUAGES
+    assert fences[1::2] == ["```"] * len(blocks(page))
 
 
 @every_page
