@@ -179,6 +179,7 @@ class Terminal(NamedTuple):
     until: Callable[[str], None]
     end: Callable[[], int]
     written: bytearray
+    process: "subprocess.Popen[bytes]"
 
 
 @contextmanager
@@ -222,18 +223,21 @@ def terminal(
             return process.returncode
 
         try:
-            yield Terminal(press, until, end, written)
+            yield Terminal(press, until, end, written, process)
         finally:
             process.kill()
     os.close(ours)
     os.close(its)
 
 
-@pytest.mark.parametrize("key", ["q", "\x03"])
+@pytest.mark.parametrize("key", ["q", "\x03", ""])
 def test_a_terminal_is_left_as_it_was(address: str, key: str) -> None:
     with terminal(address, "renault-nissan") as screen:
         screen.until("at the table")
-        screen.press(key)
+        if key:
+            screen.press(key)
+        else:
+            screen.process.terminate()
         assert screen.end() == 0
 
     written = screen.written.decode()

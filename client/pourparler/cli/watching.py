@@ -53,7 +53,7 @@ def below(page: Page, entries: Watch, server: str) -> AbstractContextManager[obj
             return Text(_away(entries.away, server), colours.DOUBTFUL)
         if entries.caught_up is None:
             return Text("Reading what is on the record…", "dim")
-        return Text("Up to date: what comes appears here. Ctrl-C ends it.", "dim")
+        return Text("Up to date; Ctrl-C ends it.", "dim")
 
     return page.below(line)
 

@@ -1,5 +1,8 @@
 """The reader: its screens, its colours, and how it ends."""
 
+import asyncio
+import contextlib
+import signal
 from typing import ClassVar
 
 from textual import work
@@ -62,7 +65,10 @@ class Browser(App[None]):
         self._shelf, self._negotiation, self._version = shelf, name, version
 
     def on_mount(self) -> None:
-        """Begin."""
+        """Begin; whoever ends the process from outside gets the terminal back as well."""
+        with contextlib.suppress(NotImplementedError, RuntimeError, ValueError):
+            for ending in (signal.SIGTERM, signal.SIGHUP):
+                asyncio.get_running_loop().add_signal_handler(ending, self.exit)
         self.register_theme(_THEME)
         self.theme = _THEME.name
         if self._shelf.lists:
