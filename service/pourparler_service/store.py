@@ -43,6 +43,9 @@ Permanent. No id of a negotiation has a colon.
 
 _FULL = 2
 _SEALED = b"\x12"  # what a SealedRecord begins with, and no Record
+PATIENCE_SECONDS = 5.0
+"""How long a write waits for another that is under way."""
+
 _PURGE_SECONDS = 10.0
 _PURGE_PAUSE = 0.05
 _ANY_SEALED = "SELECT 1 FROM stored_events WHERE substr(state, 1, 1) = x'12' LIMIT 1"
@@ -203,7 +206,7 @@ class Store:
         self._env = dict(env)
         self.persons = open_persons(None, {}) if persons is None else persons
         _refuse_unsafe(self._env)
-        self._reopening = threading.Lock()
+        self._writing = threading.Lock()  # held by whoever writes, or opens the store anew
         with _as_unavailable():
             try:
                 self._writes = _Record(cast("EnvType", self._env), self.persons)
@@ -243,22 +246,33 @@ class Store:
         or not: read them back.
         """
         sealed = {(one.negotiation, who) for one in records for who in one.persons}
-        with self.persons.lock if sealed else contextlib.nullcontext():
-            try:
-                with _as_unavailable():
-                    # A crash after this leaves keys that nothing is sealed with; never the reverse.
-                    self.persons.hold(sealed)
-                    self._writes.events.put(cast("Any", records))
-            except StoreUnavailableError:
-                self._reopen()
-                raise
+        with self.persons.lock if sealed else contextlib.nullcontext(), self._alone():
+            # A crash after this leaves keys that nothing is sealed with; never the reverse.
+            self.persons.hold(sealed)
+            self._writes.events.put(cast("Any", records))
+
+    @contextlib.contextmanager
+    def _alone(self) -> Iterator[None]:
+        """Write while nobody else does. Raises StoreUnavailableError, also if others take long."""
+        if not self._writing.acquire(timeout=PATIENCE_SECONDS):
+            raise StoreUnavailableError("what somebody else writes takes too long")
+        try:
+            with _as_unavailable():
+                yield
+        except StoreUnavailableError:
+            self._reopen()
+            raise
+        finally:
+            self._writing.release()
 
     def _reopen(self) -> None:
         # A connection whose commit failed comes back to the library's pool with its transaction
-        # open: it must not be used again.
+        # open: it must not be used again. Closed under somebody who writes, it would end the
+        # process: that is why nobody else may.
         if self._on_disk:
-            with self._reopening, contextlib.suppress(EventSourcingError, sqlite3.Error, OSError):
+            with contextlib.suppress(EventSourcingError, sqlite3.Error, OSError):
                 self._writes.close()
+            with contextlib.suppress(EventSourcingError, sqlite3.Error, OSError):
                 self._writes = _Record(cast("EnvType", self._env), self.persons)
 
     def read(
@@ -347,11 +361,10 @@ class Store:
         Only for words that are destroyed. What stood there before is overwritten, but may still be
         in the files until they are purged.
         """
-        datastore, mapper = self._datastore, self._writes.mapper
-        if datastore is None:
+        if self._datastore is None:
             return False
-        rows = [mapper.to_stored_event(cast("Any", one)) for one in records]
-        with _as_unavailable(), datastore.transaction(commit=True) as cursor:
+        rows = [self._writes.mapper.to_stored_event(cast("Any", one)) for one in records]
+        with self._alone(), self._datastore.transaction(commit=True) as cursor:
             cursor.execute("PRAGMA secure_delete = ON")
             for row in rows:
                 cursor.execute(_REWRITE, (row.state, row.originator_id, row.originator_version))
@@ -359,12 +372,11 @@ class Store:
 
     def purge(self) -> None:
         """See that nothing is left in the files of what was overwritten, on SQLite."""
-        datastore = self._datastore
-        if datastore is None or not self._on_disk:
+        if self._datastore is None or not self._on_disk:
             return
         until = time.monotonic() + _PURGE_SECONDS
         while True:
-            with _as_unavailable(), datastore.get_connection(commit=True) as connection:
+            with self._alone(), self._datastore.get_connection(commit=True) as connection:
                 cursor = connection.cursor()
                 cursor.execute("PRAGMA secure_delete = ON")
                 cursor.execute("PRAGMA wal_checkpoint(TRUNCATE)")
@@ -382,14 +394,9 @@ class Store:
     def probe(self) -> None:
         """Read, and on SQLite write, to see that it can be done. Raises StoreUnavailableError."""
         self.position()
-        datastore = self._datastore
-        if datastore is not None:
-            try:
-                with _as_unavailable(), datastore.transaction(commit=True) as cursor:
-                    cursor.execute("UPDATE probe SET probed = probed + 1")
-            except StoreUnavailableError:
-                self._reopen()
-                raise
+        if self._datastore is not None:
+            with self._alone(), self._datastore.transaction(commit=True) as cursor:
+                cursor.execute("UPDATE probe SET probed = probed + 1")
 
     def close(self) -> None:
         """Let the store go."""

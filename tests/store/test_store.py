@@ -3,11 +3,13 @@
 import sqlite3
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from pourparler_service import store as stores
 from pourparler_service.store import (
     ConflictError,
     Store,
@@ -16,6 +18,7 @@ from pourparler_service.store import (
     StoreUnavailableError,
     open_store,
 )
+from tests.held import Commits
 
 
 def records(negotiation: str, first: int, last: int) -> list[Stored]:
@@ -250,3 +253,26 @@ def test_the_client_alone_does_not_bring_in_the_store() -> None:
     )
 
     assert subprocess.run([sys.executable, "-c", program], check=False).returncode == 0
+
+
+def test_a_probe_gives_up_on_a_commit_that_hangs_and_leaves_it_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    commits = Commits(monkeypatch)
+    monkeypatch.setattr(stores, "PATIENCE_SECONDS", 0.05)
+    store = open_store(tmp_path, {})
+    writer = threading.Thread(target=store.append, args=(records("a", 1, 3),), name="writer")
+
+    commits.hold()
+    writer.start()
+    commits.wait()
+    for _ in range(3):
+        with pytest.raises(StoreUnavailableError, match="takes too long"):
+            store.probe()
+    commits.go_on()
+    writer.join()
+
+    assert store.read("a") == records("a", 1, 3)
+    store.append(records("a", 4, 4))
+    store.probe()
+    store.close()
