@@ -64,7 +64,7 @@ def _marked(text: str) -> str:
 def _options(command: click.Command, context: click.Context) -> Iterator[str]:
     for parameter in command.get_params(context):
         record = parameter.get_help_record(context)
-        if record is None or parameter.name == "help":
+        if record is None or "--help" in parameter.opts:
             continue
         names_, said = record
         yield f"`{names_}`\n: {_marked(said)}\n"

@@ -34,9 +34,7 @@ def _page(root: Path) -> Iterator[str]:
     yield "# What it promises, and how that is tested\n"
     yield (
         "Each promise stands with the test that shows it, as it is run before every change."
-        " The whole system is audited from its bytes after every step of the tests of the store and"
-        " of the service; histories are also made up by Hypothesis. `make test` runs them all, and"
-        " `make kills` kills the service a hundred times.\n"
+        " `make test` runs them all, and `make kills` kills the service a hundred times.\n"
     )
     for promise in promises(root):
         yield f"({promise.test.replace('_', '-')})=\n## {promise.text.rstrip('.')}\n"
