@@ -13,7 +13,10 @@ from pourparler import v1 as pb
 from pourparler.cli import connecting
 from pourparler.cli.completing import Part
 from pourparler.cli.failing import Asked
+from pourparler.cli.guessing import Choice
 from pourparler.cli.safe import harmless
+from pourparler.contract import ENTRY_TYPES
+from pourparler.values import choice
 
 _Client = TypeVar("_Client", Client, aio.Client)
 _Command = TypeVar("_Command", bound=Callable[..., Any])
@@ -122,6 +125,49 @@ seen_option = click.option(
     metavar="ID",
     default="",
     help="As the one who acts for this participant would have it.",
+)
+
+
+def _bases(
+    _context: click.Context, _option: click.Parameter, given: tuple[str, ...]
+) -> list[pb.Basis.ValueType]:
+    return [pb.Basis.ValueType(choice(pb.Basis, basis)) for basis in given]
+
+
+participant_option = click.option(
+    "--participant",
+    "participants",
+    type=Part("participants"),
+    metavar="ID",
+    multiple=True,
+    help="Only naming them.",
+)
+
+topic_option = click.option(
+    "--topic",
+    "topics",
+    type=Part("topics"),
+    metavar="ID",
+    multiple=True,
+    help="Only on this topic.",
+)
+
+type_option = click.option(
+    "--type",
+    "types",
+    type=Choice(list(ENTRY_TYPES)),
+    metavar="TYPE",
+    multiple=True,
+    help="Only this entry type, such as statement_recorded.",
+)
+
+basis_option = click.option(
+    "--basis",
+    "bases",
+    type=Choice(["direct", "on_record", "reported", "unattributed", "analysis"]),
+    multiple=True,
+    callback=_bases,
+    help="Only known in this way.",
 )
 
 full_option = click.option("--full", is_flag=True, help="Long texts in full, in a terminal too.")

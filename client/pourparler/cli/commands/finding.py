@@ -5,12 +5,9 @@ from typing import Any
 
 import click
 
-from pourparler import v1 as pb
 from pourparler.cli import asking, searching, wording
 from pourparler.cli.completing import Negotiation
 from pourparler.cli.page import print_message, standard_page
-from pourparler.contract import ENTRY_TYPES
-from pourparler.values import choice
 
 _MOST_TO_A_PAGE = 1_000
 
@@ -36,25 +33,10 @@ _MOST_TO_A_PAGE = 1_000
 @click.option(
     "--speaker", "speakers", metavar="ID", multiple=True, help="Only what they say or do."
 )
-@click.option(
-    "--participant", "participants", metavar="ID", multiple=True, help="Only naming them."
-)
-@click.option("--topic", "topics", metavar="ID", multiple=True, help="Only on this topic.")
-@click.option(
-    "--type",
-    "types",
-    type=click.Choice(list(ENTRY_TYPES)),
-    metavar="TYPE",
-    multiple=True,
-    help="Only this entry type, such as statement_recorded.",
-)
-@click.option(
-    "--basis",
-    "bases",
-    type=click.Choice(["direct", "on_record", "reported", "unattributed", "analysis"]),
-    multiple=True,
-    help="Only known in this way.",
-)
+@asking.participant_option
+@asking.topic_option
+@asking.type_option
+@asking.basis_option
 @click.option("--from", "occurred_from", metavar="EDTF", help="Only what happened then or later.")
 @click.option("--to", "occurred_to", metavar="EDTF", help="Only what happened then or earlier.")
 @click.option("--surely", is_flag=True, help="Only what surely happened between these dates.")
@@ -81,7 +63,6 @@ _MOST_TO_A_PAGE = 1_000
 def search(
     words: tuple[str, ...],
     without: tuple[str, ...],
-    bases: tuple[str, ...],
     limit: int,
     *,
     surely: bool,
@@ -98,7 +79,6 @@ def search(
     """
     asked: dict[str, Any] = {
         "query": searching.query(words, without),
-        "bases": [choice(pb.Basis, basis) for basis in bases],
         "occurred_match": "definitely" if surely else "possibly",
         "only_counting": counting,
         **filters,

@@ -19,7 +19,6 @@ from pourparler.cli.guessing import Choice, near
 from pourparler.cli.page import Column, Page, Table, print_message, standard_page
 from pourparler.cli.safe import harmless
 from pourparler.cli.wording import Names
-from pourparler.contract import ENTRY_TYPES
 from pourparler.diff import diff as changes_between
 from pourparler.fold import fold
 from pourparler.values import choice
@@ -136,37 +135,10 @@ def standing(
 @click.argument("negotiation", type=Negotiation())
 @asking.point_options
 @click.option("--after", type=click.IntRange(min=0), default=0, help="Only after this version.")
-@click.option(
-    "--type",
-    "types",
-    type=Choice(list(ENTRY_TYPES)),
-    metavar="TYPE",
-    multiple=True,
-    help="Only this entry type, such as statement_recorded.",
-)
-@click.option(
-    "--participant",
-    "participants",
-    type=Part("participants"),
-    metavar="ID",
-    multiple=True,
-    help="Only naming them.",
-)
-@click.option(
-    "--topic",
-    "topics",
-    type=Part("topics"),
-    metavar="ID",
-    multiple=True,
-    help="Only on this topic.",
-)
-@click.option(
-    "--basis",
-    "bases",
-    type=Choice(["direct", "on_record", "reported", "unattributed", "analysis"]),
-    multiple=True,
-    help="Only known in this way.",
-)
+@asking.type_option
+@asking.participant_option
+@asking.topic_option
+@asking.basis_option
 @click.option("--reverse", is_flag=True, help="The latest first.")
 @click.option("--limit", type=click.IntRange(min=1), help="At most this many.")
 @asking.seen_option
@@ -176,7 +148,6 @@ def history(
     negotiation: str,
     recorded: pb.AsOf | None,
     occurred: str,
-    bases: tuple[str, ...],
     *,
     full: bool,
     as_json: bool,
@@ -185,9 +156,7 @@ def history(
     """Replay the entries of a negotiation, with --json one to a line."""
     asked = asking.point(recorded, occurred)
     client = asking.client()
-    entries = client.history(
-        negotiation, as_of=asked, bases=[choice(pb.Basis, basis) for basis in bases], **filters
-    )
+    entries = client.history(negotiation, as_of=asked, **filters)
     if as_json:
         for entry in entries:
             print_message(entry, one_line=True)
@@ -279,35 +248,13 @@ def blame(
 @click.argument("negotiation", type=Negotiation(), default=EVERYWHERE)
 @click.option("--after", type=click.IntRange(min=0), default=0, help="Only after this version.")
 @click.option("--cursor", metavar="CURSOR", default="", help="Go on where an earlier watch ended.")
-@click.option(
-    "--type",
-    "types",
-    type=Choice(list(ENTRY_TYPES)),
-    metavar="TYPE",
-    multiple=True,
-    help="Only this entry type, such as statement_recorded.",
-)
-@click.option(
-    "--participant",
-    "participants",
-    type=Part("participants"),
-    metavar="ID",
-    multiple=True,
-    help="Only naming them.",
-)
-@click.option(
-    "--basis",
-    "bases",
-    type=Choice(["direct", "on_record", "reported", "unattributed", "analysis"]),
-    multiple=True,
-    help="Only known in this way.",
-)
+@asking.type_option
+@asking.participant_option
+@asking.basis_option
 @asking.seen_option
 @asking.full_option
 @asking.json_option
-def watch(
-    negotiation: str, bases: tuple[str, ...], *, full: bool, as_json: bool, **filters: Any
-) -> int:
+def watch(negotiation: str, *, full: bool, as_json: bool, **filters: Any) -> int:
     """Print the entries of a negotiation as `history` does, and go on with those that come.
 
     Without NEGOTIATION those of all. It reconnects by itself when the connection breaks. Ctrl-C
@@ -318,9 +265,7 @@ def watch(
     seen_by = filters["as_seen_by"]
     if not everywhere:
         client.get(negotiation, view=pb.NEGOTIATION_VIEW_BASIC, as_seen_by=seen_by)
-    entries = client.watch(
-        negotiation, bases=[choice(pb.Basis, basis) for basis in bases], **filters
-    )
+    entries = client.watch(negotiation, **filters)
     server = click.get_current_context().find_root().params["server"]
     beside = watching.beside(entries, server)
     if as_json:
