@@ -19,12 +19,12 @@ SEARCH = "/pourparler.v1.NegotiationService/SearchEntries"
 _INDEXED_SECONDS = 120
 _SEARCHES: Mapping[str, pb.SearchEntriesRequest] = {
     OURS: pb.SearchEntriesRequest(query="food water"),
-    "a rare word": pb.SearchEntriesRequest(query="mosquito"),
+    "a rare word": pb.SearchEntriesRequest(query="mosquitoes"),
     "a phrase": pb.SearchEntriesRequest(query='"extra firewood"'),
     "the beginning of a word": pb.SearchEntriesRequest(query="camp*"),
     "the commonest word": pb.SearchEntriesRequest(query="i"),
-    "one of them, by who said it": pb.SearchEntriesRequest(
-        query="deal", speaker_ids=["mturk-agent-1"], entry_types=["statement_recorded"]
+    "a word, by who said it": pb.SearchEntriesRequest(
+        query="deal", speaker_ids=["mturk_agent_1"], entry_types=["statement_recorded"]
     ),
     "all there is, the latest first": pb.SearchEntriesRequest(),
 }
@@ -57,6 +57,7 @@ def workloads(means: Means) -> Iterator[Workload]:
         for name, asked in _SEARCHES.items():
             body = asked.SerializeToString()
             contenders[name] = functools.partial(_rate, at.ours, SEARCH, body, means.seconds)
+            assert wire.size_of_answer(at.ours, SEARCH, body), name
         yield Workload(
             "search",
             f"search of all of CaSiNo ({len(lines):,} entries) for two words, by 1 caller",
