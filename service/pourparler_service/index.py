@@ -188,8 +188,14 @@ class Index(Protocol):
     def purge(self, documents: Sequence[Document]) -> None:
         """Have no other words of these entries than these, in the files and in memory."""
 
-    def ranked(self, asked: Asked, upto: int) -> Sequence[Candidate]:
-        """All entries up to a position that meet what is asked, and how well. In no order."""
+    def ranked(
+        self, asked: Asked, upto: int, *, after: tuple[int, int] | None, most: int
+    ) -> Sequence[Candidate]:
+        """The next entries that meet what is asked: the best first, of equal ones the newest.
+
+        Those that come after a rank and a position, if these are given; and wherever they come,
+        those of whose places corrections say something.
+        """
 
     def listed(
         self, asked: Asked, upto: int, *, after: int | None, most: int, newest: bool

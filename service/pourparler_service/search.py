@@ -4,7 +4,6 @@ What a caller does not see takes no part in any answer: an entry is found, ranke
 it says itself and by what the caller sees of what others say of it.
 """
 
-import heapq
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from typing import NamedTuple
 
@@ -26,7 +25,8 @@ from pourparler_service.wanted import Wanted
 PAGE_BYTES = 1 << 22
 """A page ends early with the hit that makes it so long."""
 
-_LOOKED_AT = 500
+_LOOKED_AT = 2  # candidates for each hit that is wanted
+_FURTHER = 32  # times as many, where that was too few
 
 _Rank = tuple[int, int]
 """How late a hit comes: by what sorts it first, and by its position."""
@@ -107,17 +107,12 @@ class Search:
             for id_ in named:
                 if not index.version(id_, page.upto)[0]:
                     not_found(id_)
-            ranked = index.ranked(asked, page.upto) if page.ranked else None
         # Who sees what is looked at when it is known up to where it is searched: what was recorded
         # after somebody's access had ended is in no answer to them.
         seeing.upto = page.upto
         for id_ in named:
             seeing.view(id_)
-        if ranked is None:
-            hits = self._listed(asked, page, seeing)
-        else:
-            hits = heapq.nsmallest(page.size + 1, _hits(ranked, page, seeing), key=_rank)
-        return self._answer(request, page, hits, seeing)
+        return self._answer(request, page, self._found(asked, page, seeing), seeing)
 
     def _among(self, named: Sequence[str], caller: str) -> Collection[str] | None:
         """In which negotiations it is searched; None: in all."""
@@ -155,19 +150,33 @@ class Search:
         upto, late, position = place
         return page._replace(upto=upto, after=(late, position))
 
-    def _listed(self, asked: Asked, page: _Page, seeing: "_Seeing") -> list[_Hit]:
-        """The hits of a page in the order of time, and one more if there is one."""
-        found: list[_Hit] = []
-        after = page.after[1] if page.after is not None else None
+    def _found(self, asked: Asked, page: _Page, seeing: "_Seeing") -> list[_Hit]:
+        """The hits of a page in their order, and one more if there is one."""
+        most = _LOOKED_AT * (page.size + 1)
         while True:
-            with self._indexing.held() as index:
-                candidates = index.listed(
-                    asked, page.upto, after=after, most=_LOOKED_AT, newest=not page.oldest
+            candidates = self._candidates(asked, page, most)
+            hits = list(_hits(candidates, page, seeing))
+            there_is_more = len(candidates) == most
+            if page.ranked and there_is_more:
+                # What was amended comes after all that has not been looked at.
+                hits = [one for one in hits if not one.amended_by]
+            elif page.ranked:
+                hits.sort(key=_rank)
+            if len(hits) > page.size or not there_is_more:
+                return hits[: page.size + 1]
+            most *= _FURTHER
+
+    def _candidates(self, asked: Asked, page: _Page, most: int) -> Sequence[Candidate]:
+        """The first that may be hits of a page."""
+        late, position = page.after or (0, None)
+        with self._indexing.held() as index:
+            if not page.ranked:
+                return index.listed(
+                    asked, page.upto, after=position, most=most, newest=not page.oldest
                 )
-            found += _hits(candidates, page, seeing)
-            if len(found) > page.size or len(candidates) < _LOOKED_AT:
-                return found[: page.size + 1]
-            after = candidates[-1].position
+            rank = BEST_RANK - late % (BEST_RANK + 1)
+            after = None if position is None else (rank, position)
+            return index.ranked(asked, page.upto, after=after, most=most)
 
     def _answer(
         self,
@@ -223,8 +232,8 @@ class Search:
         return about
 
     def _stored(self, id_: str, version: int) -> bytes:
-        (one,) = self._store.read(id_, after=version - 1, upto=version)
-        return one.data
+        found = self._store.rows(id_, after=version - 1, upto=version, limit=1, size=1)
+        return found.rows[0][2]
 
     def _query(self, request: pb.SearchEntriesRequest) -> bytes:
         return tokens.query(request, "page_token", "page_size")

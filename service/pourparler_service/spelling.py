@@ -115,15 +115,12 @@ def spelled(text: str) -> list[Word]:
     Without case, accents, vowel signs of Arabic and Hebrew, and widths of characters; in every
     script. What is neither letter, digit nor sign stands between words.
     """
+    if text.isascii():
+        return _spelled_plainly(text, 0)
     words: list[Word] = []
     for chunk in _CHUNKS.finditer(text):
-        begin, written = chunk.start(), chunk[0]
-        if written.isascii():
-            for one in _ASCII_WORDS.finditer(written.lower()):
-                word = one[0][:LONGEST_WORD]
-                words.append(Word(word, begin + one.start(), begin + one.end()))
-        else:
-            words += _spelled_out(written, begin)
+        spell = _spelled_plainly if chunk[0].isascii() else _spelled_out
+        words += spell(chunk[0], chunk.start())
     return words
 
 
@@ -132,6 +129,14 @@ def texts(text: str) -> list[str]:
     if text.isascii():
         return [word[:LONGEST_WORD] for word in _ASCII_WORDS.findall(text.lower())]
     return [word.text for word in spelled(text)]
+
+
+def _spelled_plainly(text: str, place: int) -> list[Word]:
+    """The words of a text of ASCII that begins at a place."""
+    return [
+        Word(one[0][:LONGEST_WORD], place + one.start(), place + one.end())
+        for one in _ASCII_WORDS.finditer(text.lower())
+    ]
 
 
 def _spelled_out(text: str, place: int) -> list[Word]:

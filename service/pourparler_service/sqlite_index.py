@@ -82,6 +82,9 @@ _TOLD = (
     "SELECT doc, CASE col WHEN 'heading' THEN 4 WHEN 'said' THEN 2 ELSE 1 END"
     " FROM temp.{table} WHERE {terms}"
 )
+_CORRECTED = """EXISTS (
+    SELECT 1 FROM correction WHERE correction.negotiation = entry.negotiation
+        AND correction.target = ifnull(nullif(entry.replaces, 0), entry.version))"""
 # How much of an entry it is that was looked for, so many times as much worth by where it stands.
 _RANK = f"CAST({float(BEST_RANK)} * weight / (weight + 2.0 + 0.05 * entry.length) AS INTEGER)"
 _THROUGH = """(
@@ -350,31 +353,45 @@ class SqliteIndex:
                 self._database.execute("ROLLBACK")
             raise
 
-    def ranked(self, asked: Asked, upto: int) -> Sequence[Candidate]:
+    def ranked(
+        self, asked: Asked, upto: int, *, after: tuple[int, int] | None, most: int
+    ) -> Sequence[Candidate]:
         """As of every Index."""
         told, told_given = _told(asked.wanted.phrases)
         where, given = _where(asked, upto)
+        beyond = ""
+        if after is not None:
+            beyond = f" AND ((rank, entry.position) < (:after_rank, :after) OR {_CORRECTED})"
+            given["after_rank"], given["after"] = after
+        # What does not match is left out before the rest is weighed, and all that it takes to show
+        # an entry is looked up for the best alone.
         statement = (
             f"WITH told (position, weight) AS ({told}),"
             " weighed (position, weight) AS"
-            " (SELECT position, SUM(weight) FROM told GROUP BY position)"
-            f" SELECT entry.position, negotiation.id, entry.version, {_RANK}, entry.replaces,"
-            f" {_THROUGH if asked.topics else 'NULL'}"
+            " (SELECT position, SUM(weight) FROM told"
+            f" WHERE position IN ({_MATCHING.format(':match')}) GROUP BY position),"
+            " best (position, rank) AS"
+            f" (SELECT entry.position, {_RANK} AS rank"
             " FROM weighed CROSS JOIN entry ON entry.position = weighed.position"
+            f" WHERE {where}{beyond} ORDER BY rank DESC, entry.position DESC LIMIT :most)"
+            " SELECT entry.position, negotiation.id, entry.version, best.rank, entry.replaces,"
+            f" {_THROUGH if asked.topics else 'NULL'}"
+            " FROM best CROSS JOIN entry ON entry.position = best.position"
             " JOIN negotiation ON negotiation.number = entry.negotiation"
-            f" WHERE {where}"
+            " ORDER BY best.rank DESC, best.position DESC"
         )
+        given |= {**told_given, "match": _all_of(asked.wanted.phrases), "most": most}
         with self._answering(asked):
-            return [
-                _candidate(row)
-                for row in self._database.execute(statement, {**told_given, **given})
-            ]
+            return [_candidate(row) for row in self._database.execute(statement, given)]
 
     def listed(
         self, asked: Asked, upto: int, *, after: int | None, most: int, newest: bool
     ) -> Sequence[Candidate]:
         """As of every Index."""
         where, given = _where(asked, upto)
+        if asked.wanted.phrases:
+            where += f" AND entry.position IN ({_MATCHING.format(':match')})"
+            given["match"] = _all_of(asked.wanted.phrases)
         beyond = "" if after is None else f" AND entry.position {'<' if newest else '>'} :after"
         statement = (
             "SELECT entry.position, negotiation.id, entry.version, 0, entry.replaces,"
@@ -427,22 +444,18 @@ def _candidate(row: Sequence[Any]) -> Candidate:
 
 
 def _where(asked: Asked, upto: int) -> _Statement:
-    """Which entries meet what is asked."""
+    """Which entries meet what is asked, apart from the phrases that they are to have."""
     given: dict[str, Any] = {"upto": upto}
     terms = ["entry.position <= :upto"]
-    wanted = asked.wanted
 
     def is_among(name: str, values: Collection[Any], term: str) -> None:
         if values:
             terms.append(term.format(f"(SELECT value FROM json_each(:{name}))"))
             given[name] = json.dumps(list(values))
 
-    if wanted.phrases:
-        terms.append(f"entry.position IN ({_MATCHING.format(':match')})")
-        given["match"] = " AND ".join(map(_matching, wanted.phrases))
-    if wanted.excluded:
+    if asked.wanted.excluded:
         terms.append(f"entry.position NOT IN ({_MATCHING.format(':exclude')})")
-        given["exclude"] = " OR ".join(map(_matching, wanted.excluded))
+        given["exclude"] = " OR ".join(map(_matching, asked.wanted.excluded))
     if asked.negotiations is not None:
         terms.append(
             "entry.negotiation IN (SELECT number FROM negotiation"
@@ -472,6 +485,11 @@ def _where(asked: Asked, upto: int) -> _Statement:
             terms.append(term)
             given[name] = value
     return _Statement(" AND ".join(terms), given)
+
+
+def _all_of(phrases: Sequence[Phrase]) -> str:
+    """Phrases that all have to be there, in the language of FTS5."""
+    return " AND ".join(map(_matching, phrases))
 
 
 def _matching(phrase: Phrase) -> str:

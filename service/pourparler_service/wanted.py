@@ -1,7 +1,7 @@
 """What a query looks for, and where it stands in a text. Pure."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple, Self
 
 from pourparler import v1 as pb
@@ -60,11 +60,11 @@ class Wanted(NamedTuple):
     def spans(self, text: str) -> list[Span]:
         """Where the phrases stand in a text, in the order of their beginnings."""
         words = spelled(text)
+        texts = [word.text for word in words]
         found = [
             Span(words[place].begin, _end(words[place + len(phrase.words) - 1], phrase), number)
             for number, phrase in enumerate(self.phrases)
-            for place in range(len(words) - len(phrase.words) + 1)
-            if _stands(phrase, words, place)
+            for place in _places(phrase, texts)
         ]
         return sorted(found)
 
@@ -82,12 +82,13 @@ def _phrase(text: str, star: str) -> Phrase:
     return Phrase(tuple(word.text for word in words), prefix)
 
 
-def _stands(phrase: Phrase, words: Sequence[Word], place: int) -> bool:
+def _places(phrase: Phrase, texts: Sequence[str]) -> Iterator[int]:
+    """The places of the words with which a phrase begins."""
     *firsts, last = phrase.words
-    if any(words[place + number].text != one for number, one in enumerate(firsts)):
-        return False
-    there = words[place + len(firsts)].text
-    return there.startswith(last) if phrase.prefix else there == last
+    for place, there in enumerate(texts[len(firsts) :]):
+        ends = there.startswith(last) if phrase.prefix else there == last
+        if ends and texts[place : place + len(firsts)] == firsts:
+            yield place
 
 
 def _end(word: Word, phrase: Phrase) -> int:

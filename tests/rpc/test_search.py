@@ -238,6 +238,23 @@ def test_what_was_corrected_is_found_by_what_counts_and_the_original_is_marked(
     assert versions(search(service, "never", names=names, only_counting=True)) == [5]
 
 
+def test_what_counts_no_more_comes_last_however_much_of_it_is_looked_for(service: Service) -> None:
+    short = [stated("Dugong", "a", id=f"short-{number}") for number in range(6)]
+    long = [stated("A dugong among others", "a", id=f"long-{number}") for number in range(2)]
+    service.record("dugong", opened(), joined("a"), *short, *long)
+    service.record("dugong", *(corrected(3 + place, None, "Never said") for place in range(6)))
+    names = ["negotiations/dugong"]
+
+    found: list[int] = []
+    token = ""
+    while token or not found:
+        page = search(service, "dugong", names=names, page_size=1, page_token=token)
+        found += versions(page)
+        token = page.next_page_token
+
+    assert found == [10, 9, 8, 7, 6, 5, 4, 3]
+
+
 def test_pages_are_of_the_record_as_it_was_at_the_first(service: Service) -> None:
     said = [stated(f"Okapi number {number}", "a", id=f"s-{number}") for number in range(7)]
     service.record("okapi", opened(), joined("a"), *said)

@@ -516,7 +516,7 @@ def test_each_power_is_shown_its_own_messages_and_those_to_all(power: str) -> No
             found = [
                 hit.entry
                 for wanted in ({"names": [name]}, {"query": "you"})
-                for hit in _hits(reading, entry_types=["statement_recorded"], **wanted)
+                for hit in _hits(reading, "me", 13, entry_types=["statement_recorded"], **wanted)
             ]
 
         entries = [entry for one in answer for entry in one.entries]  # type: ignore[union-attr]
@@ -531,10 +531,28 @@ def test_each_power_is_shown_its_own_messages_and_those_to_all(power: str) -> No
         assert len(state.negotiation.statements) == len(wanted)
 
 
-def _hits(reading: Readers, **asked: Any) -> Iterator[pb.SearchHit]:
-    request = pb.SearchEntriesRequest(page_size=13, **asked)
+@having(histories.steps(40), st.integers(0, 2**32 - 1), st.integers(1, 3))
+@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+def test_small_pages_are_one_after_the_other_what_a_large_one_is(
+    seeds: list[int], seed: int, size: int
+) -> None:
+    random = Random(seed)  # noqa: S311 - dice, not secrets
+    entries = histories.history(seeds)
+    if not any(one.facts.HasField("participant_joined") for one in entries):
+        return
+    entries = peopled(entries, random)
+    viewer = random.choice([ANONYMOUS, *VIEWERS])
+
+    with readers(stored(entries), POLICY) as reading:
+        for wanted in searches():
+            whole = list(_hits(reading, viewer, 1000, **wanted))
+            assert list(_hits(reading, viewer, size, **wanted)) == whole, wanted
+
+
+def _hits(reading: Readers, viewer: str, size: int, **asked: Any) -> Iterator[pb.SearchHit]:
+    request = pb.SearchEntriesRequest(page_size=size, **asked)
     while True:
-        (page,) = reading.ask("me", request)
+        (page,) = reading.ask(viewer, request)
         assert isinstance(page, pb.SearchEntriesResponse)
         yield from page.hits
         if not page.next_page_token:

@@ -48,7 +48,9 @@ def indexed(store: Store, folder: Path | None = None, **settings: Any) -> Iterat
 
 def found(indexing: Indexing, query: str) -> int:
     with indexing.current() as index:
-        return len(index.ranked(Asked(Wanted.read(query)), index.position))
+        return len(
+            index.ranked(Asked(Wanted.read(query)), index.position, after=None, most=4 * MANY)
+        )
 
 
 @pytest.fixture(name="store")
@@ -129,7 +131,7 @@ def test_what_nobody_waits_for_any_more_is_given_up(store: Store) -> None:
         assert found(indexing, "quokka") == 3 * MANY
         late = Asked(Wanted.read("quokka"), until=time.monotonic() - 1)
         with indexing.current() as index, pytest.raises(TimeoutError):
-            index.ranked(late, index.position)
+            index.ranked(late, index.position, after=None, most=1)
 
         assert found(indexing, "quokka") == 3 * MANY
 
