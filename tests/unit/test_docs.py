@@ -410,10 +410,11 @@ def test_the_data_folder_has_the_files_that_the_design_names(tmp_path: Path) -> 
     assert {re.sub(r"-(wal|shm)$", "", name) for name in held_now} == named
 
 
-def test_no_two_decisions_have_one_number_and_all_are_listed() -> None:
+def test_decisions_are_numbered_in_turn_and_all_are_listed() -> None:
     index = (ROOT / "docs" / "decisions" / "README.md").read_text()
 
-    assert len({page.name[:4] for page in DECISIONS}) == len(DECISIONS)
+    numbers = sorted(int(page.name[:4]) for page in DECISIONS)
+    assert numbers == list(range(1, len(DECISIONS) + 1))
     for page in DECISIONS:
         title = page.read_text().partition("\n")[0].removeprefix("# ")
         assert f"[{title}]({page.name})" in index
