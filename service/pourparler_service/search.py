@@ -188,9 +188,9 @@ class Search:
         """The bytes of a page: entries as they are stored, and the rest beside them."""
         parts: list[bytes] = []
         size = given = 0
-        for hit in hits[: page.size]:
-            one = hit.candidate
-            data = self._stored(one.negotiation, one.version)
+        shown = [hit.candidate for hit in hits[: page.size]]
+        stored = self._stored([(one.negotiation, one.version) for one in shown])
+        for hit, one, data in zip(hits, shown, stored, strict=False):
             rest = pb.SearchHit(
                 status=pb.HitStatus.ValueType(hit.status),
                 counts_at=one.target or one.version,
@@ -207,11 +207,9 @@ class Search:
             given += 1
             if size >= PAGE_BYTES:
                 break
-        found = [hit.candidate.negotiation for hit in hits[:given]]
+        found = [one.negotiation for one in shown[:given]]
         found += [name.removeprefix("negotiations/") for name in request.names]
-        answer = pb.SearchEntriesResponse(
-            negotiations=[self._about(id_, seeing) for id_ in dict.fromkeys(found)]
-        )
+        answer = pb.SearchEntriesResponse(negotiations=self._about(found, seeing))
         if given < len(hits):
             last = hits[given - 1]
             answer.next_page_token = self._tokens.write_three(
@@ -219,21 +217,28 @@ class Search:
             )
         return b"".join((*parts, answer.SerializeToString()))
 
-    def _about(self, id_: str, seeing: "_Seeing") -> pb.SearchedNegotiation:
-        """A negotiation as it is seen, at the point at which it is searched."""
-        version, recorded = seeing.version(id_)
-        about = pb.SearchedNegotiation(
-            name=f"negotiations/{id_}", computed_at=pb.ComputedAt(version=version)
-        )
-        about.computed_at.record_time.FromNanoseconds(recorded)
-        if seeing.sees(id_, 1):
-            last = seeing.corrected(id_, 1) or Correction(1, annuls=False)
-            about.title = unseal(self._stored(id_, last.version)).words.title
-        return about
+    def _about(self, ids: Iterable[str], seeing: "_Seeing") -> Collection[pb.SearchedNegotiation]:
+        """Negotiations as they are seen, at the point at which they are searched, each once."""
+        titled: list[tuple[str, int]] = []
+        about: dict[str, pb.SearchedNegotiation] = {}
+        for id_ in dict.fromkeys(ids):
+            version, recorded = seeing.version(id_)
+            one = about[id_] = pb.SearchedNegotiation(name=f"negotiations/{id_}")
+            one.computed_at.version = version
+            one.computed_at.record_time.FromNanoseconds(recorded)
+            if seeing.sees(id_, 1):
+                last = seeing.corrected(id_, 1)
+                titled.append((id_, last.version if last is not None else 1))
+        for (id_, _), data in zip(titled, self._stored(titled), strict=True):
+            about[id_].title = unseal(data).words.title
+        return about.values()
 
-    def _stored(self, id_: str, version: int) -> bytes:
-        found = self._store.rows(id_, after=version - 1, upto=version, limit=1, size=1)
-        return found.rows[0][2]
+    def _stored(self, places: Sequence[tuple[str, int]]) -> Iterator[bytes]:
+        """Entries as they are stored, read many at once, but never more than a page can have."""
+        while places:
+            found = self._store.several(places, PAGE_BYTES)
+            yield from found
+            places = places[len(found) :]
 
     def _query(self, request: pb.SearchEntriesRequest) -> bytes:
         return tokens.query(request, "page_token", "page_size")

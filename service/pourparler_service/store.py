@@ -56,6 +56,7 @@ _OF_ONE = (
     "SELECT originator_version, originator_id, state FROM stored_events WHERE originator_id = ?"
     " AND originator_version > ? AND originator_version <= ? ORDER BY originator_version"
 )
+_ONE = "SELECT state FROM stored_events WHERE originator_id = ? AND originator_version = ?"
 _OF_ALL = (
     "SELECT rowid, originator_id, state FROM stored_events WHERE originator_id NOT GLOB ?"
     " AND rowid > ? AND rowid <= ? ORDER BY rowid"
@@ -323,12 +324,8 @@ class Store:
         Of all negotiations where the id is empty, without what stands beside the entries. There are
         at most so many, and none after those that have `size` bytes together.
         """
-        recorder, mapper = self._reads.recorder, self._reads.mapper
-        if (
-            not isinstance(recorder, SQLiteApplicationRecorder)
-            or mapper.compressor
-            or mapper.cipher
-        ):
+        recorder = self._legible
+        if recorder is None:
             return self._mapped(negotiation, after, upto, min(limit, _MAPPED))
         statement, whose = (_OF_ONE, negotiation) if negotiation else (_OF_ALL, f"{COPIES}*")
         rows: list[Row] = []
@@ -344,6 +341,36 @@ class Store:
                 if size <= 0 or len(rows) == limit:
                     return Rows(rows, last=False)
         return Rows(rows, last=True)
+
+    def several(self, places: Sequence[tuple[str, int]], size: int) -> list[bytes]:
+        """Entries by the ids of their negotiations and their versions, in this order, as bytes.
+
+        There are none after those that have `size` bytes together.
+        """
+        recorder = self._legible
+        if recorder is None:
+            read = (self.read(id_, after=one - 1, upto=one) for id_, one in places[:_MAPPED])
+            return [one.data for (one,) in read]
+        found: list[bytes] = []
+        unsealed = self.persons.unsealed
+        with _as_unavailable(), recorder.datastore.transaction(commit=False) as connected:
+            cursor = connected.sqlite_cursor
+            cursor.row_factory = None
+            for id_, version in places:
+                ((stored,),) = cursor.execute(_ONE, (id_, version))
+                found.append(unsealed(id_, stored) if stored[:1] == _SEALED else stored)
+                size -= len(found[-1])
+                if size <= 0:
+                    break
+        return found
+
+    @property
+    def _legible(self) -> SQLiteApplicationRecorder | None:
+        """Where entries lie as the bytes they are; None: they are read through the library."""
+        recorder, mapper = self._reads.recorder, self._reads.mapper
+        if mapper.compressor or mapper.cipher:
+            return None
+        return recorder if isinstance(recorder, SQLiteApplicationRecorder) else None
 
     def _mapped(self, negotiation: str, after: int, upto: int, limit: int) -> Rows:
         """The same through the library, which knows of other databases, and deciphers."""

@@ -436,6 +436,8 @@ def test_a_store_gives_what_it_was_given_and_keeps_it_sealed(
     assert [one for _, one in store.scan(0, 10)] == given
     rows = store.rows(ID, after=0, upto=9, limit=9, size=1 << 20)
     assert [data for _, _, data in rows.rows] == [one.data for one in given]
+    places = [(ID, 1), (ID, 2), (ID, 3)]
+    assert store.several(places, 1 << 20) == [one.data for one in given]
     assert traces(tmp_path, WORD) == []
 
     erase(store.persons, "anna")
@@ -443,6 +445,7 @@ def test_a_store_gives_what_it_was_given_and_keeps_it_sealed(
     assert [one.data for one in store.read(ID)] == left
     rows = store.rows("", after=0, upto=9, limit=9, size=1 << 20)
     assert [data for _, _, data in rows.rows] == left
+    assert store.several(places, 1 << 20) == left
     store.close()
 
 

@@ -134,6 +134,24 @@ def test_no_more_rows_are_read_than_there_is_room_for(tmp_path: Path) -> None:
     assert read == [1, 2, 3]
 
 
+def test_single_entries_are_read_in_the_order_in_which_they_are_asked_for(store: Store) -> None:
+    store.append([*records("a", 1, 5), *records("b", 1, 2)])
+
+    assert store.several([("b", 2), ("a", 4), ("b", 1), ("a", 4)], 100) == [b"2", b"4", b"1", b"4"]
+    assert store.several([], 100) == []
+
+
+def test_no_more_single_entries_are_read_than_there_is_room_for(tmp_path: Path) -> None:
+    store = open_store(tmp_path, {})
+    store.append([Stored("a", version, "t", bytes(100)) for version in (1, 2, 3)])
+
+    places = [("a", 1), ("a", 2), ("a", 3)]
+    read = [len(store.several(places, size)) for size in (1, 101, 900)]
+    store.close()
+
+    assert read == [1, 2, 3]
+
+
 def test_an_empty_store_is_at_position_0(store: Store) -> None:
     assert store.position() == 0
     assert store.scan(0, 10) == []
@@ -242,6 +260,7 @@ def test_entries_are_enciphered_where_the_library_is_told_to(tmp_path: Path) -> 
 
     assert store.read("a") == given
     assert [one for _, one in store.scan(0, 1)] == given
+    assert store.several([("a", 1)], 1) == [given[0].data]
     store.close()
     assert all(b"between ourselves" not in path.read_bytes() for path in tmp_path.iterdir())
 
