@@ -893,6 +893,7 @@ class Session:
             is_late = isinstance(ended, errors.Cancelled) and self._unanswered.late
             self._hesitates = failure.details() == _NOT_SENT
             if self._hesitates:
+                self._unanswered.one_by_one()
                 return recording.cut()
             return recording.late() if is_late else ended
         except asyncio.CancelledError:

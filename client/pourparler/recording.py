@@ -195,12 +195,17 @@ class Unanswered(Generic[_Answer]):
         elif self._sent <= 1:
             blamed = list(islice(self._asked, 1))
         else:
-            self._at_once, self._suspects = 1, self._sent
+            self.one_by_one()
             return iter(())
         for _ in blamed:
             self.answered(error)
         self._sent = 0
         return iter(blamed)
+
+    def one_by_one(self) -> None:
+        """Send each of those that were sent only when the one before it has its answer."""
+        if self._sent:
+            self._at_once, self._suspects = 1, self._sent
 
     def _note(self, asked: Asked[_Answer]) -> None:
         if self._in_turn and asked.request.negotiation:
