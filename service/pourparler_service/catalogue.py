@@ -18,6 +18,7 @@ from pourparler_service.refusal import refuse
 from pourparler_service.sealing import unseal
 from pourparler_service.store import Store, Stored, StoreUnavailableError
 from pourparler_service.tokens import Tokens
+from pourparler_service.transactions import transaction
 
 FORMAT = 3
 """The format of the database. One of another format is rebuilt."""
@@ -283,7 +284,7 @@ class Catalogue:
                 "SELECT opened, open_time, public FROM negotiation WHERE id = ?", (id_,)
             ).fetchone()
             if row is not None:
-                with self._transaction():
+                with transaction(self._database):
                     state = self._refolded(id_, self._store.last_version(id_))
                     self._write(id_, _Head(row[0], row[1], state, row[2]))
             busy, *_ = self._database.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
@@ -310,24 +311,13 @@ class Catalogue:
             for id_, version in amended.items():
                 heads[id_] = heads[id_]._replace(state=self._refolded(id_, version))
             position, last = batch[-1]
-            with self._transaction():
+            with transaction(self._database):
                 for id_, head in heads.items():
                     self._write(id_, head)
                 self._database.execute(
                     "UPDATE progress SET position = ?, digest = ?", (position, _digest(last))
                 )
             self._position = position
-
-    @contextlib.contextmanager
-    def _transaction(self) -> Iterator[None]:
-        self._database.execute("BEGIN IMMEDIATE")
-        try:
-            yield
-            self._database.execute("COMMIT")
-        except BaseException:
-            with contextlib.suppress(sqlite3.Error):
-                self._database.execute("ROLLBACK")
-            raise
 
     def _head(self, stored: Stored, position: int) -> _Head:
         row = self._database.execute(

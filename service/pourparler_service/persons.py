@@ -25,6 +25,7 @@ from google.protobuf.message import DecodeError
 from pourparler import v1 as pb
 from pourparler_service.folder import write_whole
 from pourparler_service.sealing import NO_SALT, SALT_FIELD_BYTES, parted
+from pourparler_service.transactions import transaction
 
 DATABASE = "persons.sqlite"
 MASTER_KEY = "master.key"
@@ -264,14 +265,14 @@ class Persons:
                 path.touch(0o600)
             self._database = _connected(path)
             if not self._database.execute("SELECT 1 FROM sqlite_master").fetchone():
-                with self._transaction():
+                with transaction(self._database):
                     for statement in _TABLES.split(";"):
                         self._database.execute(statement)
                     self._database.execute(
                         "INSERT INTO about VALUES (?, ?)", (FORMAT, master.key_id)
                     )
             elif not self._database.execute("SELECT 1 FROM key").fetchone():
-                with self._transaction():
+                with transaction(self._database):
                     self._database.execute("UPDATE about SET master_key_id = ?", (master.key_id,))
 
     def close(self) -> None:
@@ -288,7 +289,7 @@ class Persons:
                 self._current = {}
             missing = [one for one in wanted if one not in self._current]
             if missing:
-                with self._transaction():
+                with transaction(self._database):
                     made = {one: self._newest(*one) for one in missing}
                 self._current |= made
 
@@ -446,7 +447,7 @@ class Persons:
 
     def intend(self, intent: Intent) -> None:
         """Put down that an erasure is to be made: once this returns there is no way back."""
-        with self.lock, _as_error(), self._transaction():
+        with self.lock, _as_error(), transaction(self._database):
             self._database.execute(
                 "INSERT INTO erasure (name, negotiation, caller, request_id, destroyed, done, said)"
                 " VALUES (?, ?, ?, ?, 0, 0, ?)",
@@ -466,7 +467,7 @@ class Persons:
         """
         negotiation, participant = intent.negotiation, intent.erasure.participant_id
         with self.lock, _as_error():
-            with self._transaction():
+            with transaction(self._database):
                 destroyed = self._database.execute(
                     "UPDATE key SET wrapped = NULL"
                     " WHERE negotiation = ? AND participant = ? AND wrapped IS NOT NULL",
@@ -479,7 +480,7 @@ class Persons:
 
     def put_down(self, intent: Intent, *, done: bool) -> None:
         """Put down what an erasure says now, and whether it is done."""
-        with self.lock, _as_error(), self._transaction():
+        with self.lock, _as_error(), transaction(self._database):
             self._put_down(intent, done=done)
 
     def _put_down(self, intent: Intent, *, done: bool) -> None:
@@ -518,7 +519,7 @@ class Persons:
         """Wrap all keys by another master key, all or none; how many there are."""
         with self.lock, _as_error():
             old, fresh = self._master, AESGCM(master.key)
-            with self._transaction():
+            with transaction(self._database):
                 rows = self._database.execute(
                     "SELECT negotiation, participant, number, wrapped FROM key"
                     " WHERE wrapped IS NOT NULL"
@@ -535,17 +536,6 @@ class Persons:
                 self._database.execute("UPDATE about SET master_key_id = ?", (master.key_id,))
             self._master = fresh
             return len(rows)
-
-    @contextlib.contextmanager
-    def _transaction(self) -> Iterator[None]:
-        self._database.execute("BEGIN IMMEDIATE")
-        try:
-            yield
-            self._database.execute("COMMIT")
-        except BaseException:
-            with contextlib.suppress(sqlite3.Error):
-                self._database.execute("ROLLBACK")
-            raise
 
 
 class Rotated(NamedTuple):

@@ -13,6 +13,7 @@ from pourparler import v1 as pb
 from pourparler_service.index import BEST_RANK, Asked, Candidate, Correction, Document
 from pourparler_service.passages import BESIDE, HEADING, SAID
 from pourparler_service.store import StoreUnavailableError
+from pourparler_service.transactions import transaction
 from pourparler_service.wanted import Phrase
 
 FORMAT = 1
@@ -213,7 +214,7 @@ class SqliteIndex:
 
     def take(self, documents: Sequence[Document], position: int, digest: bytes) -> None:
         """As of every Index."""
-        with _as_unavailable(), self._transaction():
+        with _as_unavailable(), transaction(self._database):
             run, many = self._database.execute, self._database.executemany
             ids = [(one.negotiation,) for one in documents if one.version == 1]
             many("INSERT OR IGNORE INTO negotiation (id) VALUES (?)", ids)
@@ -302,7 +303,7 @@ class SqliteIndex:
 
     def restore(self, documents: Sequence[Document]) -> None:
         """As of every Index."""
-        with _as_unavailable(), self._transaction():
+        with _as_unavailable(), transaction(self._database):
             self._put_words(one for one in documents if one.concealed)
         self._lost = range(documents[-1].position + 1, self._lost.stop)
 
@@ -321,7 +322,7 @@ class SqliteIndex:
         run = self._database.execute
         changed = set()
         with _as_unavailable():
-            with self._transaction():
+            with transaction(self._database):
                 for one, schema in itertools.product(documents, _SCHEMAS):
                     held = run(
                         f"SELECT heading, said, beside FROM {schema}.words WHERE rowid = ?",
@@ -341,17 +342,6 @@ class SqliteIndex:
             busy, *_ = run("PRAGMA main.wal_checkpoint(TRUNCATE)").fetchone()
         if busy:
             raise StoreUnavailableError("the index is in use by another process")
-
-    @contextlib.contextmanager
-    def _transaction(self) -> Iterator[None]:
-        self._database.execute("BEGIN IMMEDIATE")
-        try:
-            yield
-            self._database.execute("COMMIT")
-        except BaseException:
-            with contextlib.suppress(sqlite3.Error):
-                self._database.execute("ROLLBACK")
-            raise
 
     def ranked(
         self, asked: Asked, upto: int, *, after: tuple[int, int] | None, most: int
