@@ -4,8 +4,9 @@ import contextlib
 import hashlib
 import io
 import json
+import signal
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future
 
 import pytest
@@ -13,10 +14,10 @@ from hypothesis import given as any_
 from hypothesis import strategies as st
 
 from pourparler import v1 as pb
-from pourparler.cli import importing
+from pourparler.cli import importing, interrupting
 from pourparler.cli.importing import Import, Summary, request_id
 from pourparler.errors import PourparlerError, Refused, Unavailable
-from pourparler.formats.reading import BadLineError
+from pourparler.formats.reading import BadLineError, Read
 
 _FIELDS = sorted(
     {
@@ -207,6 +208,61 @@ def test_an_interruption_ends_it_with_what_is_under_way() -> None:
 
     assert summary.interrupted
     assert "3" not in record.said("a")
+
+
+def test_an_interruption_comes_to_no_step_but_the_reading_of_a_line() -> None:
+    class Interrupted(Record):
+        def record(self, negotiation: str, draft: pb.Draft, request_id: str) -> Future[pb.Receipt]:
+            signal.raise_signal(signal.SIGINT)
+            return super().record(negotiation, draft, request_id)
+
+    record = Interrupted()
+    imported = Import(record, refused=lambda *_: None)
+    lines = "\n".join(line("a", str(place)) for place in range(3))
+
+    with interrupting.first(imported.interrupt):
+        summary = imported.run(io.BytesIO(lines.encode()))
+
+    assert record.said("a") == ["0"]
+    assert (summary.recorded, summary.interrupted) == (1, True)
+
+
+def test_an_interruption_ends_the_wait_for_a_line() -> None:
+    def waiting(_source: object) -> Iterator[Read]:
+        yield Read(1, line("a", "1").encode(), 1)
+        signal.raise_signal(signal.SIGINT)
+        raise AssertionError("It went on.")
+
+    record = Record()
+    imported = Import(record, refused=lambda *_: None)
+    with interrupting.first(imported.interrupt):
+        summary = imported.run(io.BytesIO(), waiting)
+
+    assert record.said("a") == ["1"]
+    assert (summary.recorded, summary.interrupted) == (1, True)
+
+
+def test_the_second_interruption_is_as_always() -> None:
+    told: list[str] = []
+
+    def twice() -> None:
+        with interrupting.first(lambda: told.append("first")):
+            signal.raise_signal(signal.SIGINT)
+            signal.raise_signal(signal.SIGINT)
+
+    with pytest.raises(KeyboardInterrupt):
+        twice()
+    assert told == ["first"]
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+
+
+def test_who_wants_no_interruptions_has_none() -> None:
+    usual = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        with interrupting.first(lambda: pytest.fail("It was told.")):
+            signal.raise_signal(signal.SIGINT)
+    finally:
+        signal.signal(signal.SIGINT, usual)
 
 
 def test_a_fault_while_recording_is_not_lost() -> None:

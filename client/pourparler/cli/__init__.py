@@ -7,6 +7,7 @@ import sys
 _NEEDED = frozenset({"click", "rich"})
 _SERVING = frozenset({"serve", "witness", "demo"})
 _ERRORS = 2  # the descriptor of the error stream
+_INTERRUPTED = 130  # as in cli/failing.py, which may not be there yet
 
 
 def main() -> None:
@@ -23,6 +24,8 @@ def main() -> None:
         sys.exit(
             f"The command needs {error.name}: install it with `pip install 'pourparler[cli]'`."
         )
+    except KeyboardInterrupt:
+        sys.exit(_INTERRUPTED)
     sys.exit(run(sys.argv[1:]))
 
 

@@ -116,6 +116,7 @@ class Import:
         self._progress = progress
         self._lines: Counter[str] = Counter()  # of each negotiation
         self._began: int | None = None  # by the clock of the service
+        self._interrupted = self._reading = False  # of run()'s own thread
         self._change = threading.Condition()  # guards all below it
         self._under_way = 0
         self._end: float = math.inf
@@ -128,22 +129,42 @@ class Import:
     ) -> Summary:
         """Record what is read of a file; interrupted, finish what is under way and say so."""
         began = time.monotonic()
-        try:
-            for number, line, reached in read(source):
-                if isinstance(line, BadLineError) or line.strip():
-                    self._take(number, line)
-                with self._change:
-                    self._progress(self.summary, reached)
-                    if self._end <= number:
-                        break
-            self._wait()
-        except KeyboardInterrupt:
-            self.summary.interrupted = True
-            self._wait()
+        for number, line, reached in self._lines_of(read(source)):
+            if isinstance(line, BadLineError) or line.strip():
+                self._take(number, line)
+            with self._change:
+                self._progress(self.summary, reached)
+                if self._end <= number:
+                    break
+        self._wait()
         if self._fault is not None:
             raise self._fault
         self.summary.seconds = time.monotonic() - began
         return self.summary
+
+    def interrupt(self) -> None:
+        """Try no more lines. For a handler of a signal in the thread of run(), at any step of it.
+
+        Raises KeyboardInterrupt, for run() alone, where a file that nobody writes to is read.
+        """
+        self._interrupted = True
+        if self._reading:
+            raise KeyboardInterrupt
+
+    def _lines_of(self, lines: Iterator[Read]) -> Iterator[Read]:
+        """What is read, until the end or an interruption before it."""
+        while not self._interrupted:
+            self._reading = True
+            try:
+                read = next(lines, None)
+            except KeyboardInterrupt:
+                break
+            finally:
+                self._reading = False
+            if read is None:
+                return
+            yield read
+        self.summary.interrupted = True
 
     def _wait(self) -> None:
         """Wait until nothing is under way."""

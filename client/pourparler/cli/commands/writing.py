@@ -7,7 +7,7 @@ import click
 
 from pourparler import v1 as pb
 from pourparler.checkpoint import VerifierKey
-from pourparler.cli import asking, auditing, bundling, converting, drafting, wording
+from pourparler.cli import asking, auditing, bundling, converting, drafting, interrupting, wording
 from pourparler.cli import history as history_page
 from pourparler.cli import importing as imports
 from pourparler.cli.completing import Negotiation
@@ -189,11 +189,13 @@ def import_(
             return session.record(negotiation, draft, request_id=request_id)
 
     with Reporter(file) as reporter, client.session(in_turn=not keep_going) as session:
-        summary = imports.Import(
+        run = imports.Import(
             _Recorder(),
             negotiation=negotiation,
             keep_going=keep_going,
             refused=reporter.refused,
             progress=reporter.progress,
-        ).run(file, read)
+        )
+        with interrupting.first(run.interrupt):
+            summary = run.run(file, read)
     return reporter.conclude(summary, as_json=as_json)
