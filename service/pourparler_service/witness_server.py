@@ -160,13 +160,23 @@ def running(witness: Witness, address: str = "127.0.0.1:0") -> Iterator[str]:
 def serve(witness: Witness, address: str) -> None:
     """Answer until SIGINT or SIGTERM. Raises WitnessError if it cannot listen at the address."""
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s")
-    stop = threading.Event()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, lambda *_: stop.set())
-    with running(witness, address) as url:
+    with running(witness, address) as url, _signalled() as stop:
         sys.stdout.write(
             f"The witness {witness.key.name} answers on {url}.\n"
             f"Its cosignatures are verified with {witness.key.verifier_key}\n"
         )
         sys.stdout.flush()
         stop.wait()
+
+
+@contextlib.contextmanager
+def _signalled() -> Iterator[threading.Event]:
+    """What SIGINT and SIGTERM set, while the block lasts."""
+    stop = threading.Event()
+    numbers = (signal.SIGINT, signal.SIGTERM)
+    usual = [signal.signal(number, lambda *_: stop.set()) for number in numbers]
+    try:
+        yield stop
+    finally:
+        for number, handler in zip(numbers, usual, strict=True):
+            signal.signal(number, handler)
