@@ -1,6 +1,5 @@
 """A service in a process of its own, for tests that end it, starve it or lock it out."""
 
-import codecs
 import os
 import shutil
 import subprocess
@@ -16,8 +15,6 @@ import grpc
 import pytest
 from grpc_health.v1 import health_pb2
 
-from pourparler.cli.commands import run
-from pourparler_service import server  # noqa: F401 - all is imported before the user changes
 from tests.served import Service, connected
 
 NOBODY = 65_534
@@ -63,7 +60,7 @@ class Apart:
 
 def command(*arguments: str, user: int | None = None) -> list[str]:
     """The command line that runs `pourparler` with these arguments, as this user."""
-    return [sys.executable, "-m", "tests.apart", str(user or ""), *arguments]
+    return [sys.executable, "-m", "tests.as_user", str(user or ""), *arguments]
 
 
 @contextmanager
@@ -136,14 +133,3 @@ def serving(data: Path, *, user: int | None = None) -> Iterator[tuple[Apart, Ser
     with apart(data, user=user) as process, connected(process.address) as service:
         grpc.channel_ready_future(service.channel).result(timeout=20)
         yield process, service
-
-
-if __name__ == "__main__":
-    if sys.argv[1]:
-        user = int(sys.argv[1])
-        for encoding in ("ascii", "idna", "latin-1"):
-            codecs.lookup(encoding)  # else imported when it is wanted, which this user may not
-        os.setgroups([])
-        os.setresgid(user, user, user)
-        os.setresuid(user, user, user)
-    sys.exit(run(sys.argv[2:]))

@@ -15,7 +15,7 @@ import pytest
 from pourparler import v1 as pb
 from tests.apart import Apart, apart
 from tests.given import joined, opened, said
-from tests.node import installed
+from tests.node import alone, installed
 from tests.relayed import relayed
 from tests.served import Service, answered_by, connected
 
@@ -29,16 +29,27 @@ pytestmark = pytest.mark.tools
 
 
 @pytest.fixture(name="package", scope="module")
-def _package() -> Path:
-    """A copy of the package with what it needs, its stubs made anew and all of it compiled."""
+def _package(testrun_uid: str) -> Path:
+    """A copy of the package with what it needs, its stubs made anew and all of it compiled.
+
+    Once in a run, whichever of its processes comes first.
+    """
     installed(HERE, BUILD, "package.json")
+    with alone(BUILD):
+        stamp = BUILD / "compiled"
+        if not stamp.exists() or stamp.read_text() != testrun_uid:
+            _compile()
+            stamp.write_text(testrun_uid)
+    return BUILD
+
+
+def _compile() -> None:
     for made in ("src", "test", "stubs", "build"):
         shutil.rmtree(BUILD / made, ignore_errors=True)
     by_others = shutil.ignore_patterns("node_modules", "stubs", "build")
     shutil.copytree(HERE, BUILD, dirs_exist_ok=True, ignore=by_others)
     built = npm("run", "build")
     assert built.returncode == 0, built.stdout + built.stderr
-    return BUILD
 
 
 def npm(*arguments: str) -> "subprocess.CompletedProcess[str]":

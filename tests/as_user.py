@@ -1,0 +1,18 @@
+"""The command `pourparler`, as a user whose number comes before its arguments; "" is this one."""
+
+import codecs
+import os
+import sys
+
+from pourparler.cli.commands import run
+from pourparler_service import server  # noqa: F401 - all is imported before the user changes
+
+if __name__ == "__main__":
+    if sys.argv[1]:
+        user = int(sys.argv[1])
+        for encoding in ("ascii", "idna", "latin-1"):
+            codecs.lookup(encoding)  # else imported when it is wanted, which this user may not
+        os.setgroups([])
+        os.setresgid(user, user, user)
+        os.setresuid(user, user, user)
+    sys.exit(run(sys.argv[2:]))
