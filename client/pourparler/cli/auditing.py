@@ -3,7 +3,7 @@
 import contextlib
 import json
 import os
-import tempfile
+import secrets
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, TypeVar
@@ -134,19 +134,19 @@ def progress(what: str = "checking") -> Iterator[Callable[[int, int], None]]:
         yield tell
 
 
-def save(path: Path, signed: str) -> None:
-    """Keep a checkpoint: in place of the older one at once, or not at all."""
-    fresh = ""
+def save(path: Path, text: str) -> None:
+    """Write a file: in place of the older one at once, or not at all."""
+    # By its name, for tempfile makes what only its owner can read.
+    fresh = path.with_name(f"{path.name}.{secrets.token_hex(4)}")
     try:
-        handle, fresh = tempfile.mkstemp(prefix=f"{path.name}.", dir=path.parent)
-        with os.fdopen(handle, "wb") as file:
-            file.write(signed.encode())
+        with fresh.open("xb") as file:
+            file.write(text.encode())
             file.flush()
             os.fsync(file.fileno())
-        Path(fresh).replace(path)
+        fresh.replace(path)
     except OSError as error:
-        if fresh:
-            Path(fresh).unlink(missing_ok=True)
+        with contextlib.suppress(OSError):
+            fresh.unlink()
         raise click.ClickException(
             f"{harmless(str(path))} cannot be written: {error.strerror}. Say another place."
         ) from error
