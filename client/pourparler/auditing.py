@@ -9,7 +9,7 @@ from pourparler import v1 as pb
 from pourparler.audit import Audit, Auditor
 from pourparler.checkpoint import CheckpointError, VerifierKey, parse_checkpoint, parse_note
 from pourparler.errors import NotFound, PourparlerError
-from pourparler.values import negotiation_name
+from pourparler.values import Ref, negotiation_name, ref
 
 _DOUBTS = 3
 
@@ -29,9 +29,11 @@ class Auditing:
         *,
         since: str | None,
         progress: Callable[[int, int], None] | None,
+        as_seen_by: Ref = "",
     ) -> None:
         """Audit a negotiation. Raises ValueError if the keys are not `log_keys`."""
         self._name = negotiation_name(name)
+        self._as_seen_by = ref(as_seen_by)
         self._auditor = Auditor(self._name.removeprefix("negotiations/"), keys, since=since)
         self._progress = progress
         self._signed = ""
@@ -68,7 +70,7 @@ class Auditing:
     def replay_request(self) -> pb.ReplayRequest:
         """What to ask then."""
         as_of = None if self._size is None else pb.AsOf(version=self._size)
-        return pb.ReplayRequest(name=self._name, as_of=as_of)
+        return pb.ReplayRequest(name=self._name, as_of=as_of, as_seen_by=self._as_seen_by)
 
     def take(self, records: Iterable[pb.Record]) -> None:
         """These are the next entries."""
@@ -98,7 +100,9 @@ class Auditing:
 
     def state_request(self) -> pb.GetNegotiationRequest:
         """What to ask last."""
-        request = pb.GetNegotiationRequest(name=self._name, view=pb.NEGOTIATION_VIEW_FULL)
+        request = pb.GetNegotiationRequest(
+            name=self._name, view=pb.NEGOTIATION_VIEW_FULL, as_seen_by=self._as_seen_by
+        )
         if self._latest is not None and self._size is not None:
             request.as_of.version = self._size
         return request

@@ -417,6 +417,7 @@ class Client:
         *,
         keys: Iterable[VerifierKey | str] = (),
         since: str | None = None,
+        as_seen_by: Ref = "",
         progress: Callable[[int, int], None] | None = None,
     ) -> Audit:
         """Check the whole record of a negotiation and the state that the service gives of it.
@@ -426,7 +427,13 @@ class Client:
         now and then how many entries were read, and of how many. A record that is found wanting
         raises nothing: the verdict says so.
         """
-        under_way = Auditing(name, tuple(keys) or self._keys(), since=since, progress=progress)
+        under_way = Auditing(
+            name,
+            tuple(keys) or self._keys(),
+            since=since,
+            as_seen_by=as_seen_by,
+            progress=progress,
+        )
         try:
             first = self._call(self._audits.GetCheckpoint, under_way.checkpoint_request())
         except errors.NotFound:
@@ -454,6 +461,7 @@ class Client:
         file: BinaryIO,
         *,
         only: Selection | None = None,
+        as_seen_by: Ref = "",
         progress: Callable[[int, int], object] | None = None,
     ) -> int:
         """Write the record of a negotiation to a file as a bundle; how many entries it has.
@@ -464,7 +472,9 @@ class Client:
         if one cannot be shown. `progress` is told now and then how many entries were written, and
         of how many. When it fails, what was written is a bundle that is cut.
         """
-        exporting = Exporting(name, self.checkpoint(name), file, progress, only=only)
+        exporting = Exporting(
+            name, self.checkpoint(name), file, progress, only=only, as_seen_by=as_seen_by
+        )
         self._read(exporting)
         return exporting.count
 

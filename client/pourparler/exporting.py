@@ -11,7 +11,7 @@ from pourparler.bundle import BundleWriter
 from pourparler.checkpoint import CheckpointError, parse_checkpoint, parse_note
 from pourparler.errors import PourparlerError, ReplayCut, ServiceFault
 from pourparler.selection import Selection
-from pourparler.values import negotiation_name
+from pourparler.values import Ref, negotiation_name, ref
 
 
 class Exporting:
@@ -25,12 +25,14 @@ class Exporting:
         progress: Callable[[int, int], object] | None,
         *,
         only: Selection | None = None,
+        as_seen_by: Ref = "",
     ) -> None:
         """Export a negotiation up to this checkpoint, or `only` these entries of it.
 
         Raises ServiceFault if it is none, SelectionError if it has not as many entries.
         """
         self._name = negotiation_name(name)
+        self._as_seen_by = ref(as_seen_by)
         try:
             checkpoint = parse_checkpoint(parse_note(signed).text)
         except CheckpointError as error:
@@ -51,7 +53,10 @@ class Exporting:
     def replay_request(self) -> pb.ReplayRequest:
         """What to ask: the entries that are not written yet."""
         return pb.ReplayRequest(
-            name=self._name, after_version=self._writer.count, as_of=pb.AsOf(version=self._size)
+            name=self._name,
+            after_version=self._writer.count,
+            as_of=pb.AsOf(version=self._size),
+            as_seen_by=self._as_seen_by,
         )
 
     def take(self, records: Iterable[pb.Record]) -> None:

@@ -201,6 +201,26 @@ def test_a_cut_record_verifies_and_says_that_it_is_one(
     assert audit.verdict is Verdict.PARTIAL
 
 
+def test_what_another_one_sees_is_audited_and_exported_for_them(client: Make, name: str) -> None:
+    keys = Signer([SIGNING]).verifier_keys
+
+    def exported(caller: Client, **more: Any) -> bytes:
+        with io.BytesIO() as file:
+            caller.export(name, file, **more)
+            return file.getvalue()
+
+    with client("kim") as kim, client("mia") as mia, client("bob") as bob:
+        whole = kim.audit(name, keys=keys)
+        theirs = mia.audit(name, keys=keys, as_seen_by="freight")
+
+        assert (whole.verdict, theirs.verdict) == (Verdict.SOUND, Verdict.PARTIAL)
+        assert theirs.withheld == bob.audit(name, keys=keys).withheld
+        assert exported(kim, as_seen_by="freight") == exported(bob)
+        assert exported(kim, as_seen_by="harbour") != exported(bob)
+        with pytest.raises(NotAllowed):
+            bob.audit(name, keys=keys, as_seen_by="harbour")
+
+
 def test_each_of_seven_is_shown_by_every_read_what_is_theirs_alone(
     client: Make, capsys: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture
 ) -> None:

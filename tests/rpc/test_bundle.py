@@ -459,6 +459,58 @@ def test_one_statement_is_exported_and_shown_without_the_service(
     assert [one.name for one in tmp_path.iterdir()] == ["statement.bundle"]
 
 
+def test_what_is_handed_to_a_participant_is_what_they_see(
+    kept: Kept, command: Command, tmp_path: Path
+) -> None:
+    confided = "Our limit is nine thousand."
+    command("open", "Lease", "--id", "lease")
+    for who in ("ann", "bob"):
+        command("record", "lease", "--participant", who.title(), "--id", who)
+    command("record", "lease", "--statement", confided, "--by", "ann", "--seen-by", "ann")
+    key = ["--key", str(kept.key)]
+
+    codes = {
+        who: (
+            command("audit", "lease", *key, "--as-seen-by", who).code,
+            command("export", "lease", "-o", str(tmp_path / who), "--as-seen-by", who).code,
+            command("verify", str(tmp_path / who), *key).code,
+            command("report", "lease", "-o", str(tmp_path / f"{who}.html"), *key,
+                    "--as-seen-by", who).code,
+            command("export", "lease", "-o", str(tmp_path / f"{who}.csv"), "--format", "csv",
+                    "--as-seen-by", who).code,
+        )
+        for who in ("ann", "bob")
+    }  # fmt: skip
+
+    assert codes == {"ann": (0, 0, 0, 0, 0), "bob": (7, 0, 7, 7, 0)}
+    written = {one.name: confided.encode() in one.read_bytes() for one in tmp_path.iterdir()}
+    assert written == {
+        "ann": True, "ann.html": True, "ann.csv": True,
+        "bob": False, "bob.html": False, "bob.csv": False,
+    }  # fmt: skip
+
+
+def test_a_bundle_is_as_it_was_written_whoever_it_is_for(command: Command, tmp_path: Path) -> None:
+    there = tmp_path / "all.bundle"
+    assert command("export", NAME, "-o", str(there)).code == 0
+    page = ["--bundle", str(there), "-o", str(tmp_path / "page.html"), "--as-seen-by", "nissan"]
+
+    for made in (command("report", *page), command("export", NAME, "--format", "csv", *page)):
+        assert made.code == 2
+        assert "--as-seen-by asks the service" in made.err
+
+
+def test_a_page_can_be_read_by_whoever_may_read_files_made_here(
+    command: Command, tmp_path: Path
+) -> None:
+    page, plain = tmp_path / "report.html", tmp_path / "plain"
+    plain.touch()
+
+    command("report", NAME, "-o", str(page))
+
+    assert page.stat().st_mode == plain.stat().st_mode
+
+
 def test_a_report_is_made_of_what_was_verified(
     kept: Kept, command: Command, tmp_path: Path
 ) -> None:

@@ -35,14 +35,16 @@ def available(form: str) -> None:
             raise click.ClickException(str(error)) from error
 
 
-def of_service(client: Client, negotiation: str) -> tuple[Iterator[pb.Entry], str]:
+def of_service(
+    client: Client, negotiation: str, as_seen_by: str = ""
+) -> tuple[Iterator[pb.Entry], str]:
     """The entries of a negotiation as they come, and the origin of its log."""
     try:
         origin = parse_checkpoint(parse_note(client.checkpoint(negotiation)).text).origin
     except CheckpointError as error:
         message = f"The service gave no checkpoint that can be read: {error}."
         raise ServiceFault(message) from error
-    return client.history(negotiation), origin
+    return client.history(negotiation, as_seen_by=as_seen_by), origin
 
 
 def of_bundle(file: BinaryIO, negotiation: str) -> tuple[Iterator[pb.Entry], str]:

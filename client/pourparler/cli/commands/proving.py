@@ -20,10 +20,13 @@ from pourparler.cli.wording import Names
 from pourparler.formats.known import WRITERS
 from pourparler.selection import Selection
 
+_SEEN_IN_BUNDLE = "--as-seen-by asks the service: a bundle is as it was written."
+
 
 @click.command(short_help="Check a record against the service that keeps it.")
 @click.argument("negotiation", type=Negotiation())
 @auditing.options
+@asking.seen_option
 @asking.json_option
 def audit(
     negotiation: str,
@@ -31,6 +34,7 @@ def audit(
     since: str | None,
     save: Path | None,
     *,
+    as_seen_by: str,
     as_json: bool,
 ) -> int:
     """Check the whole record of a negotiation, believing nothing but the key.
@@ -42,7 +46,9 @@ def audit(
     """
     client = asking.client()
     with auditing.progress() as progress:
-        found = client.audit(negotiation, keys=keys, since=since, progress=progress)
+        found = client.audit(
+            negotiation, keys=keys, since=since, as_seen_by=as_seen_by, progress=progress
+        )
     origin = origin_of(keys[0].name, negotiation.removeprefix("negotiations/"))
     code = auditing.tell(standard_page(), found, origin, compared=True, as_json=as_json)
     if save is not None and found.verdict is Verdict.SOUND:
@@ -80,6 +86,7 @@ def audit(
     metavar="FILE",
     help="Read the record from a bundle, and ask no service.",
 )
+@asking.seen_option
 @asking.json_option
 def export(
     negotiation: str,
@@ -88,6 +95,7 @@ def export(
     form: str,
     bundled: BinaryIO | None,
     *,
+    as_seen_by: str,
     as_json: bool,
 ) -> None:
     """Write the whole record of a negotiation to one file, a bundle that proves what it is.
@@ -97,6 +105,8 @@ def export(
     told: what they name, and what corrects them. See docs/auditing.md. In another --format it is
     for other tools, and proves nothing: see docs/formats.md.
     """
+    if bundled is not None and as_seen_by:
+        raise click.UsageError(_SEEN_IN_BUNDLE)
     if form == converting.BUNDLE:
         if bundled is not None:
             raise click.UsageError("Of a bundle, say the --format that it is to be written in.")
@@ -106,7 +116,9 @@ def export(
             bundling.fresh(output) as file,
             auditing.progress("exporting") as progress,
         ):
-            count = client.export(negotiation, file, only=only, progress=progress)
+            count = client.export(
+                negotiation, file, only=only, as_seen_by=as_seen_by, progress=progress
+            )
         bundling.told(standard_page(), output, count, only, as_json=as_json)
         return
     if only is not None:
@@ -116,7 +128,7 @@ def export(
         if bundled is not None:
             entries, origin = converting.of_bundle(bundled, negotiation)
         else:
-            entries, origin = converting.of_service(asking.client(), negotiation)
+            entries, origin = converting.of_service(asking.client(), negotiation, as_seen_by)
         with bundling.fresh(output, f"{form} file") as file:
             count = WRITERS[form](file, entries, origin)
     bundling.told(standard_page(), output, count, as_json=as_json, proves=False)
@@ -234,6 +246,7 @@ def verify(
     callback=auditing.one_service,
     help="Verify the record first; a key of its service, had by another way than from it.",
 )
+@asking.seen_option
 @asking.json_option
 def report(
     negotiation: str | None,
@@ -243,6 +256,7 @@ def report(
     on_date: str | None,
     as_of: int | None,
     keys: tuple[VerifierKey, ...],
+    as_seen_by: str,
     as_json: bool,
 ) -> int:
     """Write a negotiation as one page for a browser, that asks for nothing else.
@@ -254,11 +268,15 @@ def report(
     """
     if (negotiation is None) == (file is None):
         raise click.UsageError("Say either NEGOTIATION or --bundle FILE.")
+    if file is not None and as_seen_by:
+        raise click.UsageError(_SEEN_IN_BUNDLE)
     if file is not None:
         data = file.read()
     else:
         with io.BytesIO() as copy, auditing.progress("reading") as progress:
-            asking.client().export(negotiation or "", copy, progress=progress)
+            asking.client().export(
+                negotiation or "", copy, as_seen_by=as_seen_by, progress=progress
+            )
             data = copy.getvalue()
     return reports.write(
         standard_page(), output, data, keys, on=on_date, as_of=as_of, as_json=as_json
