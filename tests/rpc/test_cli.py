@@ -464,6 +464,15 @@ def test_whoever_stops_reading_ends_the_command_quietly(address: str, example: s
     assert told.stderr == ""
 
 
+@pytest.mark.parametrize("closed", ["2>&-", ">&-", ">&- 2>&-"])
+def test_with_a_stream_closed_the_exit_code_says_the_same(closed: str) -> None:
+    away = ["--server", "127.0.0.1:1", "--timeout", "1", "show", "talks"]
+
+    told = subprocess.run(["bash", "-c", f'"$@" {closed}', "-", *COMMAND, *away], check=False)
+
+    assert told.returncode == 3
+
+
 @pytest.mark.parametrize("arguments", [(), *((name,) for name in (
     "serve", "open", "record", "import", "show", "history", "standing", "diff", "list", "demo",
     "watch", "blame", "search", "rebuild",

@@ -3,6 +3,7 @@
 import contextlib
 import os
 import sys
+from typing import TextIO
 
 _NEEDED = frozenset({"click", "rich"})
 _SERVING = frozenset({"serve", "witness", "demo"})
@@ -12,6 +13,9 @@ _INTERRUPTED = 130  # as in cli/failing.py, which may not be there yet
 
 def main() -> None:
     """Run the command, and leave with its exit code."""
+    # Python has none where its descriptor was closed: `pourparler show x 2>&-`.
+    sys.stdout = sys.stdout or _nowhere()
+    sys.stderr = sys.stderr or _nowhere()
     if "GRPC_VERBOSITY" not in os.environ and _SERVING.isdisjoint(sys.argv[1:]):
         with contextlib.suppress(OSError):
             _hush()
@@ -27,6 +31,10 @@ def main() -> None:
     except KeyboardInterrupt:
         sys.exit(_INTERRUPTED)
     sys.exit(run(sys.argv[1:]))
+
+
+def _nowhere() -> TextIO:
+    return open(os.devnull, "w", encoding="utf-8")  # noqa: PTH123 - open until the end
 
 
 def _hush() -> None:
