@@ -112,6 +112,29 @@ async def test_words_are_searched_in_all_negotiations_and_lead_to_their_entry(
         await until(pilot, "the latest first")
 
 
+async def test_whose_view_is_asked_for_is_all_that_is_shown(address: str) -> None:
+    hidden = "Our limit is ninety."
+    async with aio.Client(address) as client:
+        parties = [participant(who, who.title()) for who in ("acme", "bolt")]
+        confided = statement(hidden, by="acme", visibility=["acme"])
+        await client.open("Steel", *parties, confided, id="steel")
+        app = Browser(Service(aio.Client(address), as_seen_by="bolt"), None)
+        async with app.run_test(size=(120, 24)) as pilot:
+            await until(pilot, "1 negotiation, the latest first; as bolt would have it")
+            await pilot.press("s", *"ninety")
+            await until(pilot, "No entry has these words.")
+            await pilot.press("escape", "enter")
+            await until(pilot, "now, 4 entries")
+            assert "as bolt would have it" in seen(app)
+            await pilot.press("3", "end")
+            await until(pilot, "#4")
+            assert "withheld" in in_full(app)
+            await pilot.press("comma")
+            await until(pilot, "HISTORY as of #3 of 4")
+            assert "as bolt would have it" in seen(app)
+            assert hidden not in seen(app)
+
+
 async def test_a_name_that_is_none_is_told_in_words_and_leads_to_the_list(address: str) -> None:
     app = reader(address, "nowhere")
     async with app.run_test(size=(100, 24)) as pilot:

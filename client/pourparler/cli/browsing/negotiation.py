@@ -302,9 +302,10 @@ class NegotiationScreen(Screen[None]):
                 f"recorded {recorded[: outline.MINUTE]}; n: now "
             )
             last = outline.in_a_line(shown.entries[-1], shown)
-            said = Text.assemble(
-                (bar, "bold reverse" if self.app.no_color else colours.MARKED), " ", last
-            )
+            said = Text.assemble((bar, "bold reverse" if self.app.no_color else colours.MARKED))
+            if self._shelf.note:
+                said.append(f" {self._shelf.note};", colours.DOUBTFUL)
+            said.append(" ").append_text(last)
         else:
             count = wording.count(len(shown.entries), "entry", "entries")
             rest = f"; the last was recorded {recorded}; {harmless(name)}"

@@ -97,10 +97,14 @@ class NegotiationsScreen(Screen[None]):
         count = wording.count(len(rows), "negotiation")
         if len(shown) < len(rows):
             count = f"{len(shown):,} of {count}"
-        self.query_one("#head", Static).update(
-            Text.assemble(("Negotiations", "bold"), f"  {count}, the latest first")
-        )
-        if not rows:
+        head = Text.assemble(("Negotiations", "bold"), f"  {count}, the latest first")
+        note = self._shelf.note
+        if note:
+            head.append(f"; {note}", colours.DOUBTFUL)
+        self.query_one("#head", Static).update(head)
+        if not rows and note:
+            self._say(Text(f"There is none, {note}."))
+        elif not rows:
             self._say(Text("None is on the record. Open one with `pourparler open TITLE`."))
         elif not shown:
             self._say(Text("None has these words. Esc shows all.", colours.DOUBTFUL))

@@ -9,6 +9,7 @@ from pourparler import v1 as pb
 from pourparler.aio import Client, Watch
 from pourparler.bundle import Bundle, BundleDamaged
 from pourparler.cli import failing
+from pourparler.cli.safe import harmless
 from pourparler.errors import PourparlerError
 
 PAGE = 1_000
@@ -53,17 +54,17 @@ class Service:
     """The negotiations that a service keeps."""
 
     lists = True
-    note = ""
 
     def __init__(self, client: Client, as_seen_by: str = "", server: str = "") -> None:
         """Ask the service at an address by this client; as a participant would have it."""
         self._client = client
         self._server = server
         self._as_seen_by = as_seen_by
+        self.note = f"as {harmless(as_seen_by)} would have it" if as_seen_by else ""
 
     def negotiations(self) -> AsyncIterator[pb.NegotiationSummary]:
         """All that there are, in the order in which they were opened."""
-        return self._client.list(page_size=PAGE)
+        return self._client.list(page_size=PAGE, as_seen_by=self._as_seen_by)
 
     def entries(self, name: str) -> AsyncIterator[pb.Entry]:
         """The entries of one, from the first to the last that there is now."""
@@ -75,7 +76,7 @@ class Service:
 
     async def search(self, query: str) -> AsyncIterator[Found]:
         """The entries that have these words, in all negotiations, the best first."""
-        hits = self._client.search(query)
+        hits = self._client.search(query, as_seen_by=self._as_seen_by)
         async for hit in hits:
             name = f"negotiations/{hit.entry.header.negotiation}"
             known = hits.negotiations.get(name)
