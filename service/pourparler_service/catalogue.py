@@ -13,7 +13,7 @@ from google.protobuf.timestamp_pb2 import Timestamp
 
 from pourparler import v1 as pb
 from pourparler.fold import ACCESS, counted, evolve, is_amending
-from pourparler_service import query, shape, tokens
+from pourparler_service import paced, query, shape, tokens
 from pourparler_service.refusal import refuse
 from pourparler_service.sealing import unseal
 from pourparler_service.store import Store, Stored, StoreUnavailableError
@@ -299,6 +299,7 @@ class Catalogue:
     def _catch_up(self) -> None:
         """Take in what the store has beyond the position, rows and position together."""
         while batch := self._store.scan(self._position, _BATCH):
+            paced.reading()
             heads: dict[str, _Head] = {}
             amended: dict[str, int] = {}
             for position, stored in batch:

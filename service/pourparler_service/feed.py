@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 from pourparler import v1 as pb
 from pourparler.wire import framed
-from pourparler_service import replay, shape, tokens, views
+from pourparler_service import paced, replay, shape, tokens, views
 from pourparler_service.log import Log
 from pourparler_service.refusal import Refusal, refuse
 from pourparler_service.sealing import unseal
@@ -107,6 +107,7 @@ class Feed:
 
     def page(self, asked: Asked, after: int, most: int | None) -> Page:
         """The next entries that meet the filters, as many as a page has and at most so many."""
+        paced.reading()
         if not asked.caller:
             return self._whole(asked, after, most)
         view = self._view(asked, asked.id) if asked.id else None

@@ -30,6 +30,7 @@ MOST_BEHIND = 5_000
 """By how many entries it may be behind while somebody records: whoever asks waits for that long."""
 
 _QUIET_SECONDS = 0.25
+_READING_SECONDS = 0.1  # between two batches, while somebody reads much
 _FIRST_SECONDS = 1.0  # a service that starts has other things to do first
 _AGAIN_SECONDS = 5.0
 
@@ -151,6 +152,8 @@ class Indexing:
                         self._closed.wait(_QUIET_SECONDS)
                     elif not self._step(in_haste=self._wanted.is_set()):
                         break
+                    elif paced.is_reading():
+                        self._wanted.wait(_READING_SECONDS)
             except StoreUnavailableError as error:
                 _LOG.warning("the index is not kept up, and will be tried again: %s", error)
                 self._closed.wait(_AGAIN_SECONDS)
@@ -169,7 +172,9 @@ class Indexing:
         found = self._read(lost) if lost else self._store.scan(after, _BATCH)
         if not found:
             return 0
-        documents = [document(*one) for one in (found if in_haste else paced.paced(found))]
+        documents = [
+            document(*one) for one in (found if in_haste else paced.paced(found, awaited=False))
+        ]
         position, last = found[-1]
         with self._lock:
             # Somebody else may have been faster, and what was read may have been destroyed since.
