@@ -82,6 +82,14 @@ def test_a_source_of_no_known_kind_is_not_understood() -> None:
         ({"participant": "Acme", "id": "acme", "role": "mediator"}, "participant_joined"),
         ({"proposal": "Half", "by": ("a",), "to": ("b",), "counters": "o"}, "proposal_made"),
         ({"answer": "reject", "by": ("b",), "in_reply_to": "o"}, "proposal_answered"),
+        ({"agreement": "Lease", "between": ("a", "b"), "kind": "interim"}, "agreement_recorded"),
+        ({"commitment": "To pay", "by": ("a",)}, "commitment_made"),
+        ({"milestone": "Handover", "expected": "2027-03"}, "milestone_planned"),
+        ({"topic_status": "under discussion", "of": "t"}, "topic_status_changed"),
+        ({"proposal_closing": "lapsed", "of": "o"}, "proposal_closed"),
+        ({"agreement_status": "in_question", "of": "a"}, "agreement_status_changed"),
+        ({"commitment_status": "fulfilled", "of": "c"}, "commitment_status_changed"),
+        ({"milestone_closing": "reached", "of": "m", "actual": "2027"}, "milestone_closed"),
     ],
 )
 def test_the_commonest_entries_are_said_by_options(given: dict[str, object], kind: str) -> None:
@@ -126,6 +134,72 @@ def test_an_offer_and_its_answer_are_said_with_all_that_belongs_to_them() -> Non
     assert answered.words.reason == "It is big."
 
 
+def test_what_was_agreed_and_what_follows_is_said_with_all_that_belongs_to_it() -> None:
+    lease = {
+        "agreement": "Lease of the crane",
+        "id": "lease",
+        "between": ("a", "b"),
+        "kind": "definitive",
+        "status": "pending_approval",
+        "about": ("rent",),
+        "money": (("rent", "9500", "EUR"),),
+        "text": "For five years.",
+        "from_proposal": "offer",
+    }
+    rent = {
+        "commitment": "To pay the first rent",
+        "by": ("b",),
+        "to": ("a",),
+        "due": "2027-03",
+        "date_verbatim": "by the end of March",
+        "from_agreement": "lease",
+        "condition": ("the crane stands",),
+    }
+    handover = {
+        "milestone": "Handover",
+        "id": "handover",
+        "by": ("a",),
+        "about": ("rent",),
+        "expected": "[2027-01..]",
+        "date_verbatim": "in due course",
+        "reason": "The yard has to be cleared.",
+        "from_statement": "s-yard",
+    }
+    settled = {"topic_status": "settled", "of": "rent", "from_agreement": "lease"}
+
+    (agreed,), (owed,), (expected,), (done,) = (
+        drafts(None, one) for one in (lease, rent, handover, settled)
+    )
+
+    agreement = agreed.facts.agreement_recorded
+    assert (agreement.agreement_id, agreement.proposal_id) == ("lease", "offer")
+    assert (agreement.origin, agreement.status) == (
+        pb.AGREEMENT_ORIGIN_REACHED,
+        pb.AGREEMENT_STATUS_PENDING_APPROVAL,
+    )
+    assert (list(agreement.between), agreement.terms[0].value) == (["a", "b"], "9500")
+    assert (agreed.words.title, agreed.words.text) == ("Lease of the crane", "For five years.")
+    commitment = owed.facts.commitment_made
+    assert (commitment.agreement_id, commitment.due.edtf) == ("lease", "2027-03")
+    assert (commitment.conditional, owed.words.date_verbatim) == (True, "by the end of March")
+    milestone = expected.facts.milestone_planned
+    assert (milestone.milestone_id, milestone.expected.edtf) == ("handover", "[2027-01..]")
+    assert list(milestone.statement_ids) == ["s-yard"]
+    assert expected.words.reason == "The yard has to be cleared."
+    assert done.facts.topic_status_changed == pb.TopicStatusChanged(
+        topic_id="rent", status=pb.TOPIC_STATUS_SETTLED, by_agreement_id="lease"
+    )
+
+
+def test_an_older_agreement_has_no_date_unless_it_is_given() -> None:
+    older = {"agreement": "RAMA", "between": ("a", "b"), "kind": "framework", "origin": "prior"}
+
+    (draft,) = drafts(None, older)
+
+    assert draft.facts.agreement_recorded.origin == pb.AGREEMENT_ORIGIN_PRIOR
+    assert not draft.facts.HasField("occurred")
+
+
 def test_whoever_speaks_for_others_and_a_cohort_are_said_by_options() -> None:
     speaks = {"participant": "Rita", "id": "r", "role": "representative", "represents": ("a",)}
     many = {"participant": "Bidders", "id": "m", "kind": "cohort", "count": 11}
@@ -147,6 +221,16 @@ def test_whoever_speaks_for_others_and_a_cohort_are_said_by_options() -> None:
         ({"proposal": "Half", "by": ("a",)}, "needs --by and --to"),
         ({"answer": "accept", "by": ("a",)}, "--in-reply-to with the proposal"),
         ({"answer": "accept", "to": ("a",)}, "An answer takes no --to"),
+        ({"agreement": "Lease", "between": ("a", "b")}, "needs --between and --kind"),
+        ({"commitment": "To pay"}, "A commitment needs --by"),
+        (
+            {"commitment": "x", "by": ("a",), "from_agreement": "a", "from_statement": "s"},
+            "arises from one thing",
+        ),
+        ({"topic_status": "settled"}, "A topic status needs --of"),
+        ({"topic_status": "settled", "of": "t", "due": "2027"}, "takes no --due"),
+        ({"agreement_status": "odd", "of": "a"}, "'odd' is no AgreementStatus"),
+        ({"milestone": "x", "by": ("a",), "between": ("b",)}, "A milestone takes no --between"),
         ({"answer": "perhaps", "by": ("a",), "in_reply_to": "o"}, "'perhaps' is no Answer"),
         ({"statement": "a", "act": "sing"}, "'sing' is no StatementAct"),
         ({"statement": "a", "sources": (("s", "rumour", "x"),)}, "'rumour' is no SourceKind"),

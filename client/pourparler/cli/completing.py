@@ -163,11 +163,15 @@ class Part(click.ParamType[str]):
 class Word(click.ParamType[str]):
     """A value of an enum of the contract, as people say it."""
 
-    def __init__(self, enum: str) -> None:
-        """One of this enum."""
-        self.name = enum
-        numbers = [number for _, number in getattr(pb, enum).items() if number]
-        self._words = [word_of(enum, number).replace(" ", "_") for number in numbers]
+    def __init__(self, *enums: str) -> None:
+        """One of these enums."""
+        self.name = " or ".join(enums)
+        self._words = [
+            word_of(enum, number).replace(" ", "_")
+            for enum in enums
+            for _, number in getattr(pb, enum).items()
+            if number
+        ]
 
     def shell_complete(
         self, ctx: click.Context, param: click.Parameter, incomplete: str

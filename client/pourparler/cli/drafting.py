@@ -18,8 +18,12 @@ _Command = TypeVar("_Command", bound=Callable[..., Any])
 LONGEST = 16 << 20
 """How much is read, in bytes: far more than a service takes at once."""
 
-KINDS = ("statement", "position", "question", "proposal", "answer", "topic", "participant")
-"""What can be said by options: the option with its text, name, title or answer, of each."""
+KINDS = (
+    "statement", "position", "question", "proposal", "answer", "proposal_closing", "agreement",
+    "agreement_status", "commitment", "commitment_status", "milestone", "milestone_closing",
+    "topic", "topic_status", "participant",
+)  # fmt: skip
+"""What can be said by options: the option with its text, name, title, answer or status, of each."""
 
 _OPTIONS = (
     click.option("--statement", metavar="TEXT", help="Something was said."),
@@ -32,15 +36,54 @@ _OPTIONS = (
         metavar="ANSWER",
         help="An offer is answered: accept, reject ...",
     ),
+    click.option(
+        "--proposal-closing",
+        type=Word("ProposalClosing"),
+        metavar="HOW",
+        help="An offer goes off the table: withdrawn, lapsed.",
+    ),
+    click.option("--agreement", metavar="TITLE", help="Something is agreed, or was before."),
+    click.option(
+        "--agreement-status",
+        type=Word("AgreementStatus"),
+        metavar="STATUS",
+        help="An agreement is approved, doubted, ended: in_force, in_question, terminated ...",
+    ),
+    click.option("--commitment", metavar="TEXT", help="Somebody owes something."),
+    click.option(
+        "--commitment-status",
+        type=Word("CommitmentStatus"),
+        metavar="STATUS",
+        help="A commitment is kept, broken, released: fulfilled, breached ...",
+    ),
+    click.option("--milestone", metavar="TITLE", help="A step is expected; with its --id, anew."),
+    click.option(
+        "--milestone-closing",
+        type=Word("MilestoneOutcome"),
+        metavar="OUTCOME",
+        help="A step is over: reached, missed, cancelled.",
+    ),
     click.option("--topic", metavar="TITLE", help="A matter is put on the table."),
+    click.option(
+        "--topic-status",
+        type=Word("TopicStatus"),
+        metavar="STATUS",
+        help="A topic makes progress or is set aside: settled, deferred ...",
+    ),
     click.option("--participant", metavar="NAME", help="Someone enters; needs --id."),
     click.option("--id", metavar="ID", help="The id of what is new; else one is made."),
+    click.option(
+        "--of",
+        type=Part("proposals", "agreements", "commitments", "milestones", "topics"),
+        metavar="ID",
+        help="Of a closing or a status: of what.",
+    ),
     click.option(
         "--by",
         type=Part("participants"),
         metavar="ID",
         multiple=True,
-        help="Who says, holds, offers or answers it.",
+        help="Who says, holds, offers, answers, owes or does it.",
     ),
     click.option("--to", type=Part("participants"), metavar="ID", multiple=True, help="To whom."),
     click.option(
@@ -76,7 +119,7 @@ _OPTIONS = (
         type=(str, str, str),
         metavar="KEY AMOUNT CURRENCY",
         multiple=True,
-        help="Of a position or proposal: a sum it speaks of, such as rent 9500 EUR.",
+        help="A sum that a position, proposal, agreement or commitment speaks of: rent 9500 EUR.",
     ),
     click.option(
         "--binding",
@@ -85,7 +128,10 @@ _OPTIONS = (
         help="Of a proposal: indicative, conditional, binding.",
     ),
     click.option(
-        "--condition", metavar="TEXT", multiple=True, help="Of a proposal or answer: if what."
+        "--condition",
+        metavar="TEXT",
+        multiple=True,
+        help="Of a proposal, answer, commitment or milestone: if what.",
     ),
     click.option("--expires", metavar="EDTF", help="Of a proposal: until when it stands."),
     click.option(
@@ -96,11 +142,65 @@ _OPTIONS = (
     ),
     click.option(
         "--supersedes",
-        type=Part("proposals", "positions"),
+        type=Part("proposals", "positions", "agreements"),
         metavar="ID",
-        help="Of a position or proposal: the one it replaces.",
+        help="Of a position, proposal or agreement: the one it replaces.",
     ),
-    click.option("--reason", metavar="TEXT", help="Of an answer: why."),
+    click.option(
+        "--reason", metavar="TEXT", help="Of an answer, milestone, closing or status: why."
+    ),
+    click.option(
+        "--between",
+        type=Part("participants"),
+        metavar="ID",
+        multiple=True,
+        help="Of an agreement: who is bound by it.",
+    ),
+    click.option(
+        "--origin",
+        type=Word("AgreementOrigin"),
+        metavar="ORIGIN",
+        help="Of an agreement: reached, or prior for an older one.",
+    ),
+    click.option(
+        "--status",
+        type=Word("AgreementStatus"),
+        metavar="STATUS",
+        help="Of an agreement: in_force, pending_approval, in_question ...",
+    ),
+    click.option(
+        "--from-proposal",
+        type=Part("proposals"),
+        metavar="ID",
+        help="Of an agreement or commitment: the proposal it comes from.",
+    ),
+    click.option(
+        "--from-agreement",
+        type=Part("agreements"),
+        metavar="ID",
+        help="Of a commitment or topic status: the agreement it comes from.",
+    ),
+    click.option(
+        "--from-statement",
+        type=Part("statements"),
+        metavar="ID",
+        help="Of a commitment or milestone: the statement it comes from.",
+    ),
+    click.option("--due", metavar="EDTF", help="Of a commitment: by when."),
+    click.option("--expected", metavar="EDTF", help="Of a milestone: when."),
+    click.option("--actual", metavar="EDTF", help="Of a milestone closing: when it was reached."),
+    click.option(
+        "--certainty",
+        type=Word("Certainty"),
+        metavar="CERTAINTY",
+        help="Of a milestone: planned, possible, conditional.",
+    ),
+    click.option(
+        "--date-verbatim",
+        metavar="TEXT",
+        help='Of a commitment or milestone: its date in their words, such as "in due course".',
+    ),
+    click.option("--text", metavar="TEXT", help="Of an agreement or milestone: what it says."),
     click.option(
         "--role",
         type=Word("ParticipantRole"),
@@ -109,9 +209,9 @@ _OPTIONS = (
     ),
     click.option(
         "--kind",
-        type=Word("ParticipantKind"),
+        type=Word("ParticipantKind", "AgreementKind"),
         metavar="KIND",
-        help="Of a participant: organization, person, group ...",
+        help="Of a participant: organization, person ...; of an agreement: interim, framework ...",
     ),
     click.option(
         "--represents",
@@ -140,6 +240,9 @@ _OF_ALL = (
         help="How close the words are to those that were used.",
     ),
     click.option("--occurred", metavar="EDTF", help="When: 2022-10-10, 2023-41, [2022-10-10..]."),
+    click.option(
+        "--occurred-verbatim", metavar="TEXT", help='When, in their words, such as "in May 2020".'
+    ),
     click.option(
         "--speaker", "speaker_described", metavar="TEXT", help="A speaker without a name."
     ),
@@ -200,14 +303,14 @@ def drafts(file: BinaryIO | None, given: Mapping[str, Any]) -> list[pb.Draft]:
     said = {name: value for name, value in given.items() if value not in (None, ())}
     if file is not None:
         if said:
-            options = ", ".join(f"--{name.replace('_', '-')}" for name in said)
+            options = ", ".join(map(_option, said))
             raise click.UsageError(f"Say it in FILE or by options, not both ({options}).")
         return read(file)
     kinds = [kind for kind in KINDS if kind in said]
     if len(kinds) != 1:
         raise click.UsageError(
             "Say what to record: a FILE (`-` for standard input), or one of "
-            f"{', '.join(f'--{kind}' for kind in KINDS)}."
+            f"{', '.join(map(_option, KINDS))}."
         )
     return [_built(kinds[0], said)]
 
@@ -261,20 +364,42 @@ _TAKEN = {
         "supersedes",
     },
     "answer": {"by", "in_reply_to", "condition", "reason"},
+    "proposal_closing": {"of", "by", "reason"},
+    "agreement": {
+        "id", "between", "kind", "origin", "status", "about", "money", "text", "from_proposal",
+        "supersedes",
+    },
+    "agreement_status": {"of", "by", "reason"},
+    "commitment": {
+        "id", "by", "to", "money", "due", "condition", "from_proposal", "from_agreement",
+        "from_statement", "date_verbatim",
+    },
+    "commitment_status": {"of", "by", "reason", "from_statement"},
+    "milestone": {
+        "id", "by", "about", "expected", "certainty", "condition", "reason", "date_verbatim",
+        "text", "from_statement",
+    },
+    "milestone_closing": {"of", "actual", "date_verbatim", "reason", "from_statement"},
     "topic": {"id", "by"},
+    "topic_status": {"of", "from_agreement", "reason"},
     "participant": {"id", "role", "kind", "represents", "count"},
 }  # fmt: skip
 _COMMON = {
-    "basis", "form", "occurred", "speaker_described", "author", "session", "seen_by", "sources",
-    "excerpt",
+    "basis", "form", "occurred", "occurred_verbatim", "speaker_described", "author", "session",
+    "seen_by", "sources", "excerpt",
 }  # fmt: skip
+_COMES_FROM = {"from_proposal", "from_agreement", "from_statement"}
+
+
+def _option(name: str) -> str:
+    return f"--{name.replace('_', '-')}"
 
 
 def _built(kind: str, said: dict[str, Any]) -> pb.Draft:
     text = said.pop(kind)
     unfit = sorted(said.keys() - _TAKEN[kind] - _COMMON)
     if unfit:
-        names = ", ".join(f"--{name.replace('_', '-')}" for name in unfit)
+        names = ", ".join(map(_option, unfit))
         raise click.UsageError(f"{_A[kind]} takes no {names}.")
     try:
         _settle(said)
@@ -282,6 +407,8 @@ def _built(kind: str, said: dict[str, Any]) -> pb.Draft:
             said["terms"] = [money(key, sum_, unit) for key, sum_, unit in said.pop("money")]
         if "condition" in said:
             said["conditions"] = said.pop("condition")
+        for name in _COMES_FROM & said.keys():
+            said[name.removeprefix("from_")] = said.pop(name)
         return _BUILDERS[kind](text, said)
     except ValueError as error:
         raise click.UsageError(str(error)) from error
@@ -327,13 +454,49 @@ def _answer(how: str, said: dict[str, Any]) -> pb.Draft:
     return build.answer(said.pop("in_reply_to"), how, by=by[0], **said)
 
 
-_A = {kind: f"{'An' if kind == 'answer' else 'A'} {kind}" for kind in KINDS}
+def _agreement(title: str, said: dict[str, Any]) -> pb.Draft:
+    if "between" not in said or "kind" not in said:
+        raise click.UsageError("An agreement needs --between and --kind.")
+    return build.agreement(title, **said)
+
+
+def _commitment(text: str, said: dict[str, Any]) -> pb.Draft:
+    if "by" not in said:
+        raise click.UsageError("A commitment needs --by.")
+    return build.commitment(text, **said)
+
+
+def _milestone(title: str, said: dict[str, Any]) -> pb.Draft:
+    if "statement" in said:
+        said["statements"] = said.pop("statement")
+    return build.milestone(title, **said)
+
+
+def _change(kind: str) -> Callable[[str, dict[str, Any]], pb.Draft]:
+    """What becomes of something, by the builder of this name."""
+
+    def changed(how: str, said: dict[str, Any]) -> pb.Draft:
+        if "of" not in said:
+            raise click.UsageError(f"{_A[kind]} needs --of.")
+        if "statement" in said:
+            said["statements"] = said.pop("statement")
+        draft: pb.Draft = getattr(build, kind)(said.pop("of"), how, **said)
+        return draft
+
+    return changed
+
+
+_A = {kind: f"{'An' if kind[0] == 'a' else 'A'} {kind.replace('_', ' ')}" for kind in KINDS}
 _BUILDERS: Mapping[str, Callable[[str, dict[str, Any]], pb.Draft]] = {
     "statement": lambda text, said: build.statement(text, **said),
     "position": _position,
     "question": lambda text, said: build.question(text, **said),
     "proposal": _proposal,
     "answer": _answer,
+    "agreement": _agreement,
+    "commitment": _commitment,
+    "milestone": _milestone,
     "topic": lambda title, said: build.topic(title, **said),
     "participant": _participant,
+    **{kind: _change(kind) for kind in KINDS if kind.endswith(("_status", "_closing"))},
 }

@@ -69,6 +69,7 @@ def open_(
         'pourparler record crane --proposal "" --id offer --by harbour --to freight \\',
         "  --money rent 9500 EUR",
         "pourparler record crane --answer reject --in-reply-to offer --by freight",
+        "pourparler record crane --milestone Handover --expected 2027-03 --by harbour",
     ),
 )
 @click.argument("negotiation", type=Negotiation())
