@@ -56,7 +56,7 @@ def paced(steps: Iterable[_Step], *, awaited: bool = True) -> Iterator[_Step]:
         yield step
         if time.perf_counter() > until:
             quiet = quiet_seconds()
-            if quiet < _IDLE_SECONDS:
+            if quiet < _IDLE_SECONDS or not awaited:
                 time.sleep(_PAUSE_SECONDS if quiet > _RECENTLY_SECONDS else _GIVING_WAY_SECONDS)
             until = time.perf_counter() + _WORK_SECONDS
             if awaited:

@@ -160,7 +160,7 @@ def running(witness: Witness, address: str = "127.0.0.1:0") -> Iterator[str]:
 def serve(witness: Witness, address: str) -> None:
     """Answer until SIGINT or SIGTERM. Raises WitnessError if it cannot listen at the address."""
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s")
-    with running(witness, address) as url, _signalled() as stop:
+    with _signalled() as stop, running(witness, address) as url:
         sys.stdout.write(
             f"The witness {witness.key.name} answers on {url}.\n"
             f"Its cosignatures are verified with {witness.key.verifier_key}\n"
