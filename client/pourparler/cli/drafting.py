@@ -388,7 +388,13 @@ _COMMON = {
     "basis", "form", "occurred", "occurred_verbatim", "speaker_described", "author", "session",
     "seen_by", "sources", "excerpt",
 }  # fmt: skip
-_COMES_FROM = {"from_proposal", "from_agreement", "from_statement"}
+_NAMES = {
+    "condition": "conditions",
+    "from_proposal": "proposal",
+    "from_agreement": "agreement",
+    "from_statement": "statements",
+}
+"""What the builders call what an option says."""
 
 
 def _option(name: str) -> str:
@@ -405,11 +411,8 @@ def _built(kind: str, said: dict[str, Any]) -> pb.Draft:
         _settle(said)
         if "money" in said:
             said["terms"] = [money(key, sum_, unit) for key, sum_, unit in said.pop("money")]
-        if "condition" in said:
-            said["conditions"] = said.pop("condition")
-        for name in _COMES_FROM & said.keys():
-            said[name.removeprefix("from_")] = said.pop(name)
-        return _BUILDERS[kind](text, said)
+        named = {_NAMES.get(name, name): value for name, value in said.items()}
+        return _BUILDERS[kind](text, named)
     except ValueError as error:
         raise click.UsageError(str(error)) from error
 
@@ -463,13 +466,7 @@ def _agreement(title: str, said: dict[str, Any]) -> pb.Draft:
 def _commitment(text: str, said: dict[str, Any]) -> pb.Draft:
     if "by" not in said:
         raise click.UsageError("A commitment needs --by.")
-    return build.commitment(text, **said)
-
-
-def _milestone(title: str, said: dict[str, Any]) -> pb.Draft:
-    if "statement" in said:
-        said["statements"] = said.pop("statement")
-    return build.milestone(title, **said)
+    return build.commitment(text, statement=said.pop("statements", ""), **said)
 
 
 def _change(kind: str) -> Callable[[str, dict[str, Any]], pb.Draft]:
@@ -478,8 +475,6 @@ def _change(kind: str) -> Callable[[str, dict[str, Any]], pb.Draft]:
     def changed(how: str, said: dict[str, Any]) -> pb.Draft:
         if "of" not in said:
             raise click.UsageError(f"{_A[kind]} needs --of.")
-        if "statement" in said:
-            said["statements"] = said.pop("statement")
         draft: pb.Draft = getattr(build, kind)(said.pop("of"), how, **said)
         return draft
 
@@ -495,7 +490,7 @@ _BUILDERS: Mapping[str, Callable[[str, dict[str, Any]], pb.Draft]] = {
     "answer": _answer,
     "agreement": _agreement,
     "commitment": _commitment,
-    "milestone": _milestone,
+    "milestone": lambda title, said: build.milestone(title, **said),
     "topic": lambda title, said: build.topic(title, **said),
     "participant": _participant,
     **{kind: _change(kind) for kind in KINDS if kind.endswith(("_status", "_closing"))},
