@@ -41,11 +41,13 @@ POLICY = Policy(public=["reader"])
 TELLING = ACCESS | {"negotiation_opened", "entry_disclosed", "entry_corrected"}
 
 
-def peopled(entries: Sequence[pb.Entry], random: Random) -> list[pb.Entry]:
-    """A history of which more is hidden, and to which some have access."""
-    result = [pb.Entry.FromString(one.SerializeToString()) for one in entries]
+def peopled(seeds: list[int], random: Random) -> list[pb.Entry]:
+    """A history of which more is hidden, and to which some have access; none if nobody joined."""
+    entries = histories.history(seeds)
     known = sorted({one.facts.participant_joined.participant_id for one in entries} - {""})
-    for one in result:
+    if not known:
+        return []
+    for one in entries:
         if one.facts.WhichOneof("event") not in TELLING and random.random() < 0.5:
             audience = random.sample(known, random.randint(1, len(known)))
             hidden = random.choice([RECORDER_ONLY, given.restricted(*audience), given.PUBLIC])
@@ -53,8 +55,8 @@ def peopled(entries: Sequence[pb.Entry], random: Random) -> list[pb.Entry]:
     grants = [granted(f"party of {who}", pb.ACCESS_ROLE_PARTY, who) for who in known[:2]]
     grants.append(granted("mediator", pb.ACCESS_ROLE_MEDIATOR, known[0]))
     for grant in grants:
-        result.append(given.recorded(len(result) + 1, grant))
-    return result
+        entries.append(given.recorded(len(entries) + 1, grant))
+    return entries
 
 
 def audience_of(entries: Iterable[pb.Entry]) -> Audience:
@@ -210,10 +212,9 @@ def test_the_answers_are_the_same_whatever_is_hidden(
     caplog: pytest.LogCaptureFixture, seeds: list[int], seed: int
 ) -> None:
     random = Random(seed)  # noqa: S311 - dice, not secrets
-    entries = histories.history(seeds)
-    if not any(one.facts.HasField("participant_joined") for one in entries):
+    entries = peopled(seeds, random)
+    if not entries:
         return
-    entries = peopled(entries, random)
     viewer, seen_by = random.choice(
         [*((one, "") for one in VIEWERS), (ANONYMOUS, "pa-1"), ("mediator", "pa-2")]
     )
@@ -537,10 +538,9 @@ def test_small_pages_are_one_after_the_other_what_a_large_one_is(
     seeds: list[int], seed: int, size: int
 ) -> None:
     random = Random(seed)  # noqa: S311 - dice, not secrets
-    entries = histories.history(seeds)
-    if not any(one.facts.HasField("participant_joined") for one in entries):
+    entries = peopled(seeds, random)
+    if not entries:
         return
-    entries = peopled(entries, random)
     viewer = random.choice([ANONYMOUS, *VIEWERS])
 
     with readers(stored(entries), POLICY) as reading:
