@@ -20,8 +20,8 @@ from pourparler.checkpoint import (
     parse_note,
     verified,
 )
-from tests.bundled import audited, checkpoint, root_of, sealed, talks
-from tests.signing import KEY, signing_key
+from tests.support.bundles import audited, checkpoint, root_of, sealed, talks
+from tests.support.signing_keys import KEY, signing_key
 
 RECORDS = sealed(talks())
 SIZE = len(RECORDS)

@@ -14,8 +14,8 @@ from pourparler_service.store import Stored, open_store
 from tests.bench import talks, wire
 from tests.bench.measure import Aim, Means, Taken, Workload
 from tests.bench.servers import ours
-from tests.given import restricted
-from tests.signing import KEY
+from tests.support.sample_entries import restricted
+from tests.support.signing_keys import KEY
 
 LENGTHS = (1_000, 100_000)
 WHOLE, ALL_OF_IT, HALF = "whole", "cut, all of it seen", "cut, every other entry withheld"

@@ -13,7 +13,7 @@ from pourparler.proof import Tree, check_consistency, check_inclusion, leaf_hash
 from tests.bench import talks, wire
 from tests.bench.measure import Aim, Means, Taken, Workload
 from tests.bench.servers import EMPTY, OURS, servers
-from tests.signing import KEY, SIGNER
+from tests.support.signing_keys import KEY, SIGNER
 
 AUDITED = 100_000
 LENGTHS = (10, 1_000, 100_000)

@@ -12,8 +12,8 @@ from pourparler_service.folder import Folder
 from pourparler_service.keys import write_key
 from pourparler_service.sealing import seal
 from pourparler_service.store import Stored, open_store
-from tests.given import BEGAN, PARTIES, joined, opened, said
-from tests.signing import KEY
+from tests.support.sample_entries import BEGAN, PARTIES, joined, opened, said
+from tests.support.signing_keys import KEY
 
 OPENING = (opened(), joined("acme"), joined("bolt"))
 

@@ -13,8 +13,8 @@ from examples.diplomacy import convert as diplomacy
 from pourparler import Client
 from pourparler import v1 as pb
 from pourparler_service.store import open_store
-from tests.apart import apart, command
-from tests.audited import audit
+from tests.support.service_process import apart, command
+from tests.support.store_audit import audit
 
 DATA = Path(__file__).parents[1] / "data"
 COPIES = 4

@@ -27,7 +27,7 @@ from pourparler_service.servicers.record import RecordServicer
 from pourparler_service.settings import Settings
 from pourparler_service.tokens import Tokens
 from pourparler_service.wanted import Wanted
-from tests.given import joined, opened, said
+from tests.support.sample_entries import joined, opened, said
 
 _LARGE = 1 << 24
 _HEAD = 2

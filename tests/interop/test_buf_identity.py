@@ -13,9 +13,9 @@ from pourparler_service.issuers import Issuer
 from pourparler_service.server import running
 from pourparler_service.settings import Settings, Tls
 from pourparler_service.store import IN_MEMORY
-from tests.certified import Authority
-from tests.given import opened
-from tests.issued import AUDIENCE, ISSUER, Address, Key
+from tests.support.certificates import Authority
+from tests.support.sample_entries import opened
+from tests.support.token_issuer import AUDIENCE, ISSUER, Address, Key
 
 pytestmark = pytest.mark.tools
 

@@ -15,8 +15,8 @@ from pourparler.cli.commands import run
 from pourparler_service.keys import write_key
 from pourparler_service.server import running
 from pourparler_service.settings import Settings
-from tests.signing import KEY, signing_key
-from tests.twins import awaited
+from tests.support.client_variants import awaited
+from tests.support.signing_keys import KEY, signing_key
 
 Connect = Callable[..., Any]
 VKEY = str(KEY.verifier_key)

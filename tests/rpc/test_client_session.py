@@ -17,9 +17,9 @@ from pourparler.v1.record_service_pb2_grpc import add_RecordServiceServicer_to_s
 from pourparler_service.keys import write_key
 from pourparler_service.server import running
 from pourparler_service.settings import Settings
-from tests.apart import apart
-from tests.signing import signing_key
-from tests.twins import awaited
+from tests.support.client_variants import awaited
+from tests.support.service_process import apart
+from tests.support.signing_keys import signing_key
 
 Connect = Callable[..., Any]
 

@@ -30,14 +30,14 @@ from pourparler_service.servicers.copy import CopyServicer
 from pourparler_service.settings import Settings
 from pourparler_service.store import open_store
 from pourparler_service.views import Policy
-from tests import given
-from tests.apart import apart
-from tests.audited import audit
-from tests.bundled import bundle, changed, checkpoint, root_of, sealed
-from tests.given import draft, joined, opened, said, topic
-from tests.histories import history, steps
-from tests.served import Answered, Service, answered_by, connected, refused
-from tests.signing import SIGNER, signing_key
+from tests.support import sample_entries
+from tests.support.bundles import bundle, changed, checkpoint, root_of, sealed
+from tests.support.sample_entries import draft, joined, opened, said, topic
+from tests.support.service_client import Answered, Service, answered_by, connected, refused
+from tests.support.service_process import apart
+from tests.support.signing_keys import SIGNER, signing_key
+from tests.support.store_audit import audit
+from tests.support.strategies import history, steps
 
 KEY = str(signing_key().verifier_key)
 TALKS = (
@@ -52,7 +52,7 @@ TALKS = (
 
 def talks(id_: str, drafts: Sequence[pb.Draft] = TALKS) -> list[bytes]:
     """The entries of a negotiation elsewhere, as they are stored there."""
-    return sealed(given.history(*drafts), id_)
+    return sealed(sample_entries.history(*drafts), id_)
 
 
 def bundled(id_: str, records: Sequence[bytes], signer: Signer = SIGNER) -> bytes:
@@ -313,7 +313,7 @@ def test_a_copy_has_only_the_checkpoints_that_came_with_it(service: Service) -> 
 )
 def test_nothing_can_be_recorded_into_a_copy(service: Service, more: dict[str, Any]) -> None:
     id_ = f"closed-{len(str(more))}"
-    entries = given.history(*TALKS)
+    entries = sample_entries.history(*TALKS)
     for entry in entries:
         entry.facts.request_id = "r-1"
     records = sealed(entries, id_)

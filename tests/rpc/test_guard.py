@@ -19,9 +19,9 @@ from pourparler_service.limits import Limit, Rate
 from pourparler_service.refusal import Refusal, Violation
 from pourparler_service.servicers.record import RecordServicer
 from pourparler_service.store import StoreUnavailableError
-from tests.given import opened, said
-from tests.seen import everything
-from tests.served import Answered, Service, answered_by, refused
+from tests.support.sample_entries import opened, said
+from tests.support.service_client import Answered, Service, answered_by, refused
+from tests.support.visibility_harness import everything
 
 UNARY = {
     "/pourparler.v1.RecordService/Record": pb.RecordRequest,

@@ -16,7 +16,7 @@ from pourparler_service.refusal import Refusal
 from pourparler_service.server import running
 from pourparler_service.servicers.health import HealthServicer
 from pourparler_service.store import StoreUnavailableError
-from tests.served import Service, connected, refused
+from tests.support.service_client import Service, connected, refused
 
 SERVING = health_pb2.HealthCheckResponse.SERVING
 NOT_SERVING = health_pb2.HealthCheckResponse.NOT_SERVING

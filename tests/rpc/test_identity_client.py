@@ -18,9 +18,9 @@ from pourparler_service.issuers import Issuer
 from pourparler_service.server import running
 from pourparler_service.settings import Settings, Tls
 from pourparler_service.store import IN_MEMORY
-from tests.certified import Authority, Files
-from tests.issued import AUDIENCE, ISSUER, Address, Key, key_set
-from tests.twins import awaited
+from tests.support.certificates import Authority, Files
+from tests.support.client_variants import awaited
+from tests.support.token_issuer import AUDIENCE, ISSUER, Address, Key, key_set
 
 KEY = Key()
 

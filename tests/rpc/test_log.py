@@ -26,9 +26,9 @@ from pourparler.proof import (
 from pourparler_service.keys import SigningKey, make_key, write_key
 from pourparler_service.server import ServeError, running
 from pourparler_service.settings import Settings
-from tests.given import joined, opened, said
-from tests.served import Service, connected, refused
-from tests.signing import signing_key
+from tests.support.sample_entries import joined, opened, said
+from tests.support.service_client import Service, connected, refused
+from tests.support.signing_keys import signing_key
 
 NAME = "test.example"
 SIZE = 23

@@ -22,8 +22,8 @@ from pourparler.cli.commands import run
 from pourparler.cli.page import Page
 from pourparler_service.server import running
 from pourparler_service.settings import Settings
-from tests.given import ANALYSIS, REPORTED, draft, joined, offered, opened, topic
-from tests.served import Service, connected, refused
+from tests.support.sample_entries import ANALYSIS, REPORTED, draft, joined, offered, opened, topic
+from tests.support.service_client import Service, connected, refused
 
 DATA = Path(__file__).parents[1] / "data"
 SEED = Path(__file__).parents[2] / "examples" / "renault-nissan" / "negotiation.jsonl"

@@ -16,9 +16,9 @@ from pourparler_service.refusal import Refusal
 from pourparler_service.server import running
 from pourparler_service.servicers.record import RecordServicer
 from pourparler_service.writer import FAILED_NEGOTIATIONS, Group, Turn
-from tests.given import joined, opened, said, topic
-from tests.seen import everything
-from tests.served import Service, answered_by, connected, refused
+from tests.support.sample_entries import joined, opened, said, topic
+from tests.support.service_client import Service, answered_by, connected, refused
+from tests.support.visibility_harness import everything
 
 SESSION = "/pourparler.v1.RecordService/RecordSession"
 MOST = 256

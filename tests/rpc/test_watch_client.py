@@ -26,8 +26,8 @@ from pourparler.v1.audit_service_pb2_grpc import (
 )
 from pourparler_service.server import running
 from pourparler_service.settings import Settings
-from tests.apart import command
-from tests.twins import awaited
+from tests.support.client_variants import awaited
+from tests.support.service_process import command
 
 Connect = Callable[..., Any]
 

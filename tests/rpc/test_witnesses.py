@@ -25,12 +25,12 @@ from pourparler.checkpoint import (
 from pourparler_service.keys import write_key
 from pourparler_service.server import ServeError, running
 from pourparler_service.settings import Settings
-from tests.bundled import bundle, sealed
-from tests.bundled import checkpoint as checkpoint_of
-from tests.given import history, joined, opened
-from tests.served import Service, connected, refused
-from tests.signing import KEY, SIGNER, signing_key, witness_key
-from tests.witnessed import Say, cosign, fake, witness_at
+from tests.support.bundles import bundle, sealed
+from tests.support.bundles import checkpoint as checkpoint_of
+from tests.support.sample_entries import history, joined, opened
+from tests.support.service_client import Service, connected, refused
+from tests.support.signing_keys import KEY, SIGNER, signing_key, witness_key
+from tests.support.witness_cases import Say, cosign, fake, witness_at
 
 SERVING = health_pb2.HealthCheckResponse.SERVING
 NOT_SERVING = health_pb2.HealthCheckResponse.NOT_SERVING

@@ -9,13 +9,13 @@ from pourparler_service.negotiations import Negotiations
 from pourparler_service.refusal import Refusal
 from pourparler_service.store import ConflictError, Store, Stored, StoreUnavailableError
 from pourparler_service.writer import Copying, Group, Writer
-from tests import given
-from tests.bundled import checkpoint, sealed
-from tests.given import joined, opened, said
-from tests.signing import SIGNER
+from tests.support import sample_entries
+from tests.support.bundles import checkpoint, sealed
+from tests.support.sample_entries import joined, opened, said
+from tests.support.signing_keys import SIGNER
 
 DRAFTS = (opened(), joined("acme"), joined("bolt"), said("s", "acme"))
-RECORDS = sealed(given.history(*DRAFTS))
+RECORDS = sealed(sample_entries.history(*DRAFTS))
 
 
 class FaultyStore(Store):

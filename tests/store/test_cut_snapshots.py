@@ -18,10 +18,10 @@ from pourparler_service.sights import View
 from pourparler_service.snapshots import FEWEST, Snapshot
 from pourparler_service.store import Stored
 from pourparler_service.views import of_participants, withheld
-from tests import given, histories
-from tests.given import RECORDER_ONLY, granted
-from tests.seen import Readers, readers, stored
 from tests.store.test_cut_reads import NAME, POLICY, VIEWERS, audience_of, peopled, sight
+from tests.support import sample_entries, strategies
+from tests.support.sample_entries import RECORDER_ONLY, granted
+from tests.support.visibility_harness import Readers, readers, stored
 
 ACME = of_participants(["acme"])
 VIEWED = [*((one, "") for one in VIEWERS), (ANONYMOUS, "pa-1"), (ANONYMOUS, "pa-2")]
@@ -44,7 +44,7 @@ def asked(reading: Readers, viewer: str, seen_by: str, version: int) -> pb.Negot
     return answer.negotiation if isinstance(answer, pb.GetNegotiationResponse) else None
 
 
-@having(histories.steps(40), st.integers(0, 2**32 - 1))
+@having(strategies.steps(40), st.integers(0, 2**32 - 1))
 @settings(max_examples=40, deadline=None)
 def test_a_cut_state_is_folded_of_what_is_seen_whatever_was_asked_before(
     seeds: list[int], seed: int
@@ -71,15 +71,15 @@ def test_a_cut_state_is_folded_of_what_is_seen_whatever_was_asked_before(
 def talks(length: int) -> list[pb.Entry]:
     """Talks of which the party of acme sees every other statement."""
     drafts = [
-        given.opened(),
-        given.joined("acme"),
-        given.joined("bolt"),
+        sample_entries.opened(),
+        sample_entries.joined("acme"),
+        sample_entries.joined("bolt"),
         granted("ann", pb.ACCESS_ROLE_PARTY, "acme"),
     ]
     for number in range(5, length + 1):
-        audience = given.restricted("bolt") if number % 2 else given.PARTIES
-        drafts.append(given.said(f"s-{number}", "bolt", visibility=audience))
-    return given.history(*drafts)
+        audience = sample_entries.restricted("bolt") if number % 2 else sample_entries.PARTIES
+        drafts.append(sample_entries.said(f"s-{number}", "bolt", visibility=audience))
+    return sample_entries.history(*drafts)
 
 
 @pytest.fixture(name="reads")
@@ -137,7 +137,7 @@ def test_the_latest_state_is_made_once_for_all_who_see_the_same(
 
 
 def test_who_loses_access_is_given_nothing_that_is_kept() -> None:
-    revoked = given.recorded(21, given.revoked("ann"))
+    revoked = sample_entries.recorded(21, sample_entries.revoked("ann"))
     with readers(stored(talks(20)), POLICY) as reading:
         assert asked(reading, "ann", "", 0) == asked(reading, "ann", "", 0) is not None
 
@@ -149,10 +149,11 @@ def test_who_loses_access_is_given_nothing_that_is_kept() -> None:
 
 def test_what_is_disclosed_unseen_is_not_left_out() -> None:
     entries = talks(20)
-    disclosure = given.draft(
-        pb.EntryDisclosed(target_version=5, disclosed_to=given.PARTIES), visibility=RECORDER_ONLY
+    disclosure = sample_entries.draft(
+        pb.EntryDisclosed(target_version=5, disclosed_to=sample_entries.PARTIES),
+        visibility=RECORDER_ONLY,
     )
-    entries.append(given.recorded(21, disclosure))
+    entries.append(sample_entries.recorded(21, disclosure))
     records = stored(entries)
     with readers(records[:20], POLICY) as reading:
         for version in (0, 10, 20):
@@ -181,7 +182,7 @@ def test_what_was_erased_is_in_no_state_that_was_kept() -> None:
         reading.store.read = lambda id_, **more: [  # type: ignore[method-assign]
             erased[one.version - 1] for one in kept(id_, **more)
         ]
-        reading.cuts.forget(given.NEGOTIATION)
+        reading.cuts.forget(sample_entries.NEGOTIATION)
 
         for version in (0, 6, 20):
             state = asked(reading, "ann", "", version)

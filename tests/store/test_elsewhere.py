@@ -11,9 +11,9 @@ from pourparler.contract import entry_type
 from pourparler_service.negotiations import Negotiations
 from pourparler_service.sealing import seal, unseal
 from pourparler_service.store import Store, Stored, open_store
-from tests.audited import audit
-from tests.given import NEGOTIATION
-from tests.histories import histories
+from tests.support.sample_entries import NEGOTIATION
+from tests.support.store_audit import audit
+from tests.support.strategies import histories
 
 some = settings(max_examples=20)
 

@@ -17,7 +17,8 @@ from pourparler_service.erasure import GROUP
 from pourparler_service.refusal import Refusal, name_of
 from pourparler_service.sealing import is_erased, leaf, unseal
 from pourparler_service.store import Stored, StoreUnavailableError
-from tests.erased import (
+from tests.support.disk_search import traces
+from tests.support.erasure_cases import (
     ASKED,
     AUDIENCE_ALONE,
     HELD,
@@ -34,9 +35,8 @@ from tests.erased import (
     stated,
     talks,
 )
-from tests.given import draft, joined, opened
-from tests.signing import KEY
-from tests.traces import traces
+from tests.support.sample_entries import draft, joined, opened
+from tests.support.signing_keys import KEY
 
 STEPS = ["intended", "destroyed", "rewritten", "purged", "recorded", "done"]
 

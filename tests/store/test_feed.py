@@ -24,7 +24,7 @@ from pourparler_service.store import Store, StoreUnavailableError, open_store
 from pourparler_service.tokens import Tokens
 from pourparler_service.views import Policy
 from pourparler_service.writer import Group, Writer
-from tests.given import joined, opened, said
+from tests.support.sample_entries import joined, opened, said
 
 SIGNER = Signer([make_key("example.org/record")])
 SECONDS = 10

@@ -19,9 +19,9 @@ from pourparler_service.server import running
 from pourparler_service.settings import Settings
 from pourparler_service.store import Store, Stored, open_store
 from pourparler_service.wanted import Wanted
-from tests.given import history, joined, opened
-from tests.seen import stored
-from tests.served import Service, connected, refused
+from tests.support.sample_entries import history, joined, opened
+from tests.support.service_client import Service, connected, refused
+from tests.support.visibility_harness import stored
 
 MANY = 350
 

@@ -17,9 +17,9 @@ from pourparler_service.refusal import Refusal
 from pourparler_service.sealing import seal, unseal
 from pourparler_service.store import Store, Stored, StoreUnavailableError, open_store
 from pourparler_service.writer import Group, Writer
-from tests.given import NEGOTIATION, joined, opened, recorded, said
-from tests.histories import histories
-from tests.signing import SIGNER
+from tests.support.sample_entries import NEGOTIATION, joined, opened, recorded, said
+from tests.support.signing_keys import SIGNER
+from tests.support.strategies import histories
 
 NAME = f"negotiations/{NEGOTIATION}"
 BEGIN = (opened(), joined("a"), joined("b"))

@@ -16,8 +16,8 @@ from pourparler_service.sealing import Sealed, leaf
 from pourparler_service.store import Store, Stored, open_store
 from pourparler_service.writer import Group, Writer
 from tests.bench import talks
-from tests.given import draft, joined, opened, recorded_at, said
-from tests.signing import SIGNER
+from tests.support.sample_entries import draft, joined, opened, recorded_at, said
+from tests.support.signing_keys import SIGNER
 
 DAY = 86_400
 

@@ -32,7 +32,7 @@ from pourparler_service.persons import (
 )
 from pourparler_service.sealing import parted, seal
 from pourparler_service.store import Stored, open_store
-from tests.traces import traces
+from tests.support.disk_search import traces
 
 GOLDEN = json.loads((Path(__file__).parent.parent / "golden" / "sealed.json").read_text())
 ID = "talks"

@@ -19,8 +19,8 @@ from pourparler_service.negotiations import Negotiations
 from pourparler_service.sealing import leaf, seal, unseal
 from pourparler_service.snapshots import Snapshot, Snapshots, open_snapshots
 from pourparler_service.store import Shelf, Store, Stored, StoreUnavailableError, open_store
-from tests.given import NEGOTIATION, joined, opened, recorded, said
-from tests.histories import histories
+from tests.support.sample_entries import NEGOTIATION, joined, opened, recorded, said
+from tests.support.strategies import histories
 
 GOLDEN = Path(__file__).parent.parent / "golden" / "talks.bundle"
 DIGEST = "8d288adad50f3223a6c07129992bb95c767e9135c498f5ab006cca9f1dd48071"

@@ -18,7 +18,7 @@ from pourparler_service.store import (
     StoreUnavailableError,
     open_store,
 )
-from tests.held import Commits
+from tests.support.commit_control import Commits
 
 
 def records(negotiation: str, first: int, last: int) -> list[Stored]:

@@ -26,11 +26,11 @@ from pourparler_service.store import Store, open_store
 from pourparler_service.tokens import Tokens
 from pourparler_service.views import Policy
 from pourparler_service.writer import Group, Writer
-from tests import given
-from tests.given import granted, joined, opened, restricted, said
-from tests.seen import Readers, readers, run, stored
+from tests.support import sample_entries
+from tests.support.sample_entries import granted, joined, opened, restricted, said
+from tests.support.visibility_harness import Readers, readers, run, stored
 
-NAME = f"negotiations/{given.NEGOTIATION}"
+NAME = f"negotiations/{sample_entries.NEGOTIATION}"
 MISSING = "negotiations/missing"
 POLICY = Policy(public=["reader"])
 ERASURE = "erasures/00000000-0000-0000-0000-000000000000"
@@ -72,7 +72,7 @@ class Steps:
 def hidden(number: int) -> list[pb.Entry]:
     """A negotiation of so many entries and two more, of which nothing is public."""
     more = (said(f"s-{one}", "acme", visibility=restricted("acme")) for one in range(number))
-    return given.history(opened(), joined("acme"), *more)
+    return sample_entries.history(opened(), joined("acme"), *more)
 
 
 @pytest.fixture(name="reading")
@@ -222,9 +222,18 @@ def listed(ids: list[str], caller: str, *, public: bool = False) -> tuple[list[s
     store = open_store(None, {})
     for id_, entries in (
         ("hidden", hidden(3)),
-        ("public", [*hidden(1), given.recorded(4, said("loud", "acme", visibility=given.PUBLIC))]),
-        ("granted", [*hidden(0), given.recorded(3, granted("ann", pb.ACCESS_ROLE_AUDITOR))]),
-        ("disclosed", [*hidden(1), given.recorded(4, _disclosure(3))]),
+        (
+            "public",
+            [
+                *hidden(1),
+                sample_entries.recorded(4, said("loud", "acme", visibility=sample_entries.PUBLIC)),
+            ],
+        ),
+        (
+            "granted",
+            [*hidden(0), sample_entries.recorded(3, granted("ann", pb.ACCESS_ROLE_AUDITOR))],
+        ),
+        ("disclosed", [*hidden(1), sample_entries.recorded(4, _disclosure(3))]),
     ):
         for one in entries:
             one.header.negotiation = id_
@@ -244,7 +253,9 @@ def listed(ids: list[str], caller: str, *, public: bool = False) -> tuple[list[s
 
 
 def _disclosure(version: int) -> pb.Draft:
-    return given.draft(pb.EntryDisclosed(target_version=version, disclosed_to=given.PUBLIC))
+    return sample_entries.draft(
+        pb.EntryDisclosed(target_version=version, disclosed_to=sample_entries.PUBLIC)
+    )
 
 
 IDS = ["hidden", "public", "granted", "disclosed", "missing"]
@@ -281,11 +292,11 @@ def test_who_follows_all_hears_as_often_whether_or_not_others_record(reading: Re
             await anext(answers)
         again = asyncio.ensure_future(anext(answers))
         for version in range(LONG + 3, LONG + 300):
-            one = given.recorded(
+            one = sample_entries.recorded(
                 version, said(f"s-{version}", "acme", visibility=restricted("acme"))
             )
             reading.store.append(stored([one]))
-            reading.commits.committed([given.NEGOTIATION])
+            reading.commits.committed([sample_entries.NEGOTIATION])
             await asyncio.sleep(0.005)
             if again.done():
                 break
@@ -300,7 +311,7 @@ def test_who_follows_all_hears_as_often_whether_or_not_others_record(reading: Re
 
 @pytest.mark.parametrize("caller", ["party", "stranger"])
 def test_a_search_takes_a_while_of_its_own_for_who_does_not_see_everything(caller: str) -> None:
-    party = given.recorded(LONG + 3, granted("party", pb.ACCESS_ROLE_PARTY, "acme"))
+    party = sample_entries.recorded(LONG + 3, granted("party", pb.ACCESS_ROLE_PARTY, "acme"))
     records = stored([*hidden(LONG), party])
     with readers(records, search_seconds=0.2) as reading:
         began = time.monotonic()

@@ -20,8 +20,7 @@ from pourparler_service.store import (
     open_store,
 )
 from pourparler_service.writer import Group, Writer
-from tests.audited import audit
-from tests.given import (
+from tests.support.sample_entries import (
     answered,
     draft,
     joined,
@@ -31,7 +30,8 @@ from tests.given import (
     said,
     topic,
 )
-from tests.signing import SIGNER
+from tests.support.signing_keys import SIGNER
+from tests.support.store_audit import audit
 
 
 class FaultyStore(Store):

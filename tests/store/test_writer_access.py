@@ -14,8 +14,7 @@ from pourparler_service.refusal import Refusal, Violation, name_of
 from pourparler_service.store import Store, Stored, open_store
 from pourparler_service.views import Policy
 from pourparler_service.writer import Group, Writer
-from tests.audited import audit
-from tests.given import (
+from tests.support.sample_entries import (
     PARTIES,
     RECORDER_ONLY,
     answered,
@@ -29,7 +28,8 @@ from tests.given import (
     said,
     topic,
 )
-from tests.signing import SIGNER
+from tests.support.signing_keys import SIGNER
+from tests.support.store_audit import audit
 
 PARTY, RECORDER = pb.ACCESS_ROLE_PARTY, pb.ACCESS_ROLE_RECORDER
 ACCEPTED = ""

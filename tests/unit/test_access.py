@@ -10,8 +10,8 @@ from pourparler_service.access import ANONYMOUS, AddressError, Callers, Context,
 from pourparler_service.bearer import Bearers
 from pourparler_service.issuers import Issuer, Keyring
 from pourparler_service.refusal import Refusal, name_of
-from tests.certified import Authority
-from tests.issued import AUDIENCE, ISSUER, Key, key_set
+from tests.support.certificates import Authority
+from tests.support.token_issuer import AUDIENCE, ISSUER, Key, key_set
 
 PLAIN = {"transport_security_type": [b"insecure"]}
 SECURE = {"transport_security_type": [b"ssl"]}

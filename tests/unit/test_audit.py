@@ -15,9 +15,9 @@ from pourparler.fold import fold
 from pourparler.proof import EMPTY_ROOT, Frontier, leaf_hash
 from pourparler_service.keys import Signer
 from pourparler_service.sealing import seal
-from tests import given as g
-from tests.histories import histories
-from tests.signing import KEY, SIGNER, signing_key
+from tests.support import sample_entries as g
+from tests.support.signing_keys import KEY, SIGNER, signing_key
+from tests.support.strategies import histories
 
 KEYS = [KEY.verifier_key]
 PLAIN = g.history(

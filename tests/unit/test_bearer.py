@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from pourparler_service.bearer import LEEWAY_SECONDS, Bearers
 from pourparler_service.issuers import Issuer, Keyring
 from pourparler_service.refusal import Refusal, name_of
-from tests.issued import AUDIENCE, ISSUER, Address, Key
+from tests.support.token_issuer import AUDIENCE, ISSUER, Address, Key
 
 GOOD = Key()
 OTHER = Key("other")

@@ -6,8 +6,18 @@ from pourparler import v1 as pb
 from pourparler.blame import HEAD, Blame, Place, blame
 from pourparler.contract import PARTS
 from pourparler.fold import fold
-from tests.given import answered, draft, granted, history, joined, offered, opened, said, topic
-from tests.histories import histories
+from tests.support.sample_entries import (
+    answered,
+    draft,
+    granted,
+    history,
+    joined,
+    offered,
+    opened,
+    said,
+    topic,
+)
+from tests.support.strategies import histories
 
 BEGINNING = (opened(), joined("acme"), joined("bolt"), topic("price"))
 OFFER = offered("o", ["acme"], ["bolt"], topics=["price"])

@@ -20,8 +20,8 @@ from pourparler.cli.browsing.record import Record
 from pourparler.cli.browsing.rows import Rows
 from pourparler.cli.questions import QUESTIONS
 from pourparler.fold import fold
-from tests import bundled, given, histories, told
-from tests.looked import in_full, lines, reader, rows, seen, under_cursor, until
+from tests.support import bundles, report_samples, sample_entries, strategies
+from tests.support.tui_screen import in_full, lines, reader, rows, seen, under_cursor, until
 from tests.unit import test_docs
 from tests.unit.test_report import seed
 
@@ -29,7 +29,7 @@ SIZES = [(80, 24), (200, 60), (40, 12)]
 
 
 @settings(max_examples=40)
-@whatever(histories.histories(), st.lists(st.integers(0, 40), min_size=1, max_size=8))
+@whatever(strategies.histories(), st.lists(st.integers(0, 40), min_size=1, max_size=8))
 def test_whatever_step_is_taken_the_state_is_the_fold_up_to_there(
     entries: list[pb.Entry], steps: list[int]
 ) -> None:
@@ -43,8 +43,10 @@ def test_whatever_step_is_taken_the_state_is_the_fold_up_to_there(
 
 
 def test_in_a_long_record_each_state_is_the_fold_up_to_there_in_any_order() -> None:
-    entries = told.sized(400)
-    late = given.recorded(401, given.draft(pb.EntryCorrected(target_version=70), pb.Words()))
+    entries = report_samples.sized(400)
+    late = sample_entries.recorded(
+        401, sample_entries.draft(pb.EntryCorrected(target_version=70), pb.Words())
+    )
     late.header.negotiation = "talks"
     late.facts.entry_corrected.mode = pb.CORRECTION_MODE_ANNUL
     entries.append(late)
@@ -84,7 +86,7 @@ def test_an_entry_in_full_says_what_it_says_and_how_that_is_known() -> None:
 
 
 def test_corrections_are_told_from_both_sides() -> None:
-    shown = Record(told.talks()).at()
+    shown = Record(report_samples.talks()).at()
 
     assert "corrected by #16 (Misheard as they say)" in text_of(telling.entry(shown, 15))
     mended = text_of(telling.entry(shown, 16))
@@ -98,12 +100,14 @@ def test_corrections_are_told_from_both_sides() -> None:
 
 
 def test_what_is_withheld_or_erased_is_shown_as_that() -> None:
-    entries = given.history(
-        given.opened(),
-        given.joined("acme"),
-        given.topic(),
-        given.said("s", "acme"),
-        given.draft(pb.EntryRedacted(target_version=4), pb.Words(legal_basis="Article 17")),
+    entries = sample_entries.history(
+        sample_entries.opened(),
+        sample_entries.joined("acme"),
+        sample_entries.topic(),
+        sample_entries.said("s", "acme"),
+        sample_entries.draft(
+            pb.EntryRedacted(target_version=4), pb.Words(legal_basis="Article 17")
+        ),
     )
     entries[2].ClearField("facts")
     entries[2].ClearField("words")
@@ -118,7 +122,7 @@ def test_what_is_withheld_or_erased_is_shown_as_that() -> None:
 
 
 def test_a_part_is_told_with_the_entries_that_made_it_so() -> None:
-    shown = Record(told.talks()).at()
+    shown = Record(report_samples.talks()).at()
 
     said = text_of(telling.part(shown, ("proposals", "offer-1")))
 
@@ -141,10 +145,10 @@ def test_words_are_searched_in_all_that_an_entry_says() -> None:
 
 
 def test_topics_that_go_round_in_circles_are_shown_once() -> None:
-    state = given.history(
-        given.draft(pb.TopicAdded(topic_id="a", parent_id="b"), pb.Words(title="A")),
-        given.draft(pb.TopicAdded(topic_id="b", parent_id="a"), pb.Words(title="B")),
-        given.draft(pb.TopicAdded(topic_id="c"), pb.Words(title="C")),
+    state = sample_entries.history(
+        sample_entries.draft(pb.TopicAdded(topic_id="a", parent_id="b"), pb.Words(title="A")),
+        sample_entries.draft(pb.TopicAdded(topic_id="b", parent_id="a"), pb.Words(title="B")),
+        sample_entries.draft(pb.TopicAdded(topic_id="c"), pb.Words(title="C")),
     )
 
     assert [row.key[1] for row in tree(Record(state).at(), None)] == ["a", "b", "c"]
@@ -276,7 +280,7 @@ async def test_a_search_leaves_what_has_the_words_and_ends_with_the_cursor_in_pl
 
 
 async def test_topics_fold_and_unfold() -> None:
-    app = reader(told.talks())
+    app = reader(report_samples.talks())
     async with app.run_test(size=(120, 40)) as pilot:
         await until(pilot, "at the table")
         await pilot.press("2")
@@ -294,7 +298,7 @@ async def test_topics_fold_and_unfold() -> None:
 
 
 async def test_a_long_record_is_read_whole_and_stays_at_one_line_a_row() -> None:
-    app = reader(told.sized(2_000))
+    app = reader(report_samples.sized(2_000))
     async with app.run_test(size=(100, 30)) as pilot:
         await until(pilot, "now, 2,000 entries")
         await pilot.press("3", "end")
@@ -342,7 +346,7 @@ async def test_it_is_left_by_a_key(key: str) -> None:
 
 
 async def test_hostile_words_stay_words() -> None:
-    app = reader(told.talks(3, told.HOSTILE))
+    app = reader(report_samples.talks(3, report_samples.HOSTILE))
     async with app.run_test(size=(200, 60)) as pilot:
         await until(pilot, "at the table")
         for key in ("1", "2", "3"):
@@ -357,16 +361,16 @@ def test_what_is_no_bundle_is_refused() -> None:
     with pytest.raises(BundleError):
         Bundled(io.BytesIO(b"nothing of the kind"))
     with pytest.raises(BundleError):
-        Bundled(io.BytesIO(bundled.bundle(bundled.sealed(bundled.talks()))[:-20]))
+        Bundled(io.BytesIO(bundles.bundle(bundles.sealed(bundles.talks()))[:-20]))
 
 
 async def test_an_entry_of_a_type_that_is_not_known_is_told_in_a_sentence() -> None:
-    records = bundled.sealed(bundled.talks())
+    records = bundles.sealed(bundles.talks())
     unknown = pb.Entry.FromString(records[-1])
     facts = pb.Facts(request_id="r")
     facts.MergeFromString(b"\xf2\x7f\x00")  # field 2046
     unknown.facts.CopyFrom(facts)
-    data = bundled.bundle([*records[:-1], unknown.SerializeToString()])
+    data = bundles.bundle([*records[:-1], unknown.SerializeToString()])
     app = Browser(Bundled(io.BytesIO(data)), "talks")
     async with app.run_test() as pilot:
         await until(pilot, "does not know")

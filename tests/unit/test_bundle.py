@@ -21,12 +21,13 @@ from pourparler.bundle import LARGEST, MAGIC, Bundle, BundleCut, BundleError, ve
 from pourparler.checkpoint import COSIGNATURE, Checkpoint, Note, Signature
 from pourparler.fold import fold
 from pourparler_service.keys import Signer
-from tests import bundled, given, histories, signing
-from tests.bundled import audited, bundle, changed, checkpoint, root_of, sealed, talks
+from tests.support import bundles, signing_keys, strategies
+from tests.support import sample_entries as samples
+from tests.support.bundles import audited, bundle, changed, checkpoint, root_of, sealed, talks
 
 GOLDEN = Path(__file__).parents[1] / "golden" / "talks.bundle"
 FORMAT = Path(__file__).parents[2] / "docs" / "format.md"
-LATER = signing.signing_key(1, since=datetime(2021, 1, 1, tzinfo=UTC))
+LATER = signing_keys.signing_key(1, since=datetime(2021, 1, 1, tzinfo=UTC))
 RECORDS = sealed(talks())
 SIGNED = checkpoint(RECORDS)
 ROOT = root_of(RECORDS)
@@ -71,15 +72,15 @@ def test_the_file_without_its_first_line_is_a_message() -> None:
     assert read.end.count == 5
 
 
-@having(histories.steps(12))
+@having(strategies.steps(12))
 @settings(max_examples=20)
 def test_any_history_is_sound_in_a_bundle(seeds: list[int]) -> None:
-    entries = histories.history(seeds)
+    entries = strategies.history(seeds)
     if not entries:
         return
-    records = sealed(entries, given.NEGOTIATION)
+    records = sealed(entries, samples.NEGOTIATION)
 
-    audit = audited(bundle(records, negotiation=given.NEGOTIATION))
+    audit = audited(bundle(records, negotiation=samples.NEGOTIATION))
 
     assert audit.verdict is Verdict.SOUND
     assert audit.state == fold(map(pb.Entry.FromString, records))
@@ -152,12 +153,12 @@ FORGERIES = {
     "one comes again at the end": ([*RECORDS, RECORDS[4]], "entry beyond"),
     "one is another's": ([*RECORDS[:2], OTHERS[2], *RECORDS[3:]], "another negotiation"),
     "all are another's": (OTHERS, "another negotiation"),
-    "one is added": (sealed([*talks(), *given.history(*talks(), given.topic("x"))[5:]]),
+    "one is added": (sealed([*talks(), *samples.history(*talks(), samples.topic("x"))[5:]]),
                      "entry beyond"),
     "one is of another history": (
-        sealed(given.history(*talks()[:4], given.said("s-2", "bolt"))), "root differs"),
-    "time runs back": (dated(3, given.BEGAN), "time runs back"),
-    "time is moved": (dated(5, given.BEGAN + 3000), "root differs"),
+        sealed(samples.history(*talks()[:4], samples.said("s-2", "bolt"))), "root differs"),
+    "time runs back": (dated(3, samples.BEGAN), "time runs back"),
+    "time is moved": (dated(5, samples.BEGAN + 3000), "root differs"),
     "a later format": (of_format(2), "format unknown"),
     "no format": (of_format(0), "format unknown"),
     "only the salts are withheld": (with_(2, without_salts), "section changed"),
@@ -197,7 +198,7 @@ def test_what_was_done_to_the_records_is_found_by_name(forgery: str) -> None:
 @pytest.mark.parametrize(
     ("records", "verdict"),
     [
-        (dated(3, given.BEGAN), Verdict.MANIPULATED),
+        (dated(3, samples.BEGAN), Verdict.MANIPULATED),
         (of_format(2), Verdict.CANNOT_TELL),
         (OTHERS, Verdict.MANIPULATED),
         (RECORDS[1:], Verdict.MANIPULATED),
@@ -225,8 +226,9 @@ def test_headers_alone_show_that_nothing_is_missing_but_not_what_was_said(missin
 
 
 def test_words_that_were_destroyed_by_a_redaction_are_not_missing() -> None:
-    entries = given.history(
-        *talks(), given.draft(pb.EntryRedacted(target_version=5), visibility=given.PARTIES)
+    entries = samples.history(
+        *talks(),
+        samples.draft(pb.EntryRedacted(target_version=5), visibility=samples.PARTIES),
     )
     records = sealed(entries)
     gone = [*records[:4], changed(records[4], without_words), records[5]]
@@ -244,7 +246,7 @@ def test_words_that_were_destroyed_by_a_redaction_are_not_missing() -> None:
 
 
 def note(text: str, *signatures: Signature) -> str:
-    return Note(text, signatures or (signing.KEY.sign(text),)).signed()
+    return Note(text, signatures or (signing_keys.KEY.sign(text),)).signed()
 
 
 def said(
@@ -262,15 +264,16 @@ def with_another_last_digit(text: str) -> str:
     return re.sub(r"(.)=\n", lambda found: f"{chr(ord(found[1]) + 1)}=\n", text, count=1)
 
 
-MINE = signing.KEY.sign(said())
-BY_ANOTHER = signing.signing_key(7, "other.example")
+MINE = signing_keys.KEY.sign(said())
+BY_ANOTHER = signing_keys.signing_key(7, "other.example")
+BY_A_NAMESAKE = signing_keys.signing_key(7).sign(said())
 WITNESS = Signature("witness.example", b"wtns", bytes([COSIGNATURE] * 72))
 CHECKPOINTS = {
-    "of another key of the name": (note(said(), signing.signing_key(7).sign(said())), "not signed"),
+    "of another key of the name": (note(said(), BY_A_NAMESAKE), "not signed"),
     "of another name": (note(said(), BY_ANOTHER.sign(said())), "not signed"),
     "of a witness alone": (note(said(), WITNESS), "not signed"),
-    "of another text": (note(said(), signing.KEY.sign(said(4))), "signature invalid"),
-    "of two texts": (note(said(), MINE, signing.KEY.sign(said(4))), "signature invalid"),
+    "of another text": (note(said(), signing_keys.KEY.sign(said(4))), "signature invalid"),
+    "of two texts": (note(said(), MINE, signing_keys.KEY.sign(said(4))), "signature invalid"),
     "a signature that is cut": (note(said(), MINE._replace(data=MINE.data[:-1])),
                                 "signature invalid"),
     "no signature at all": (note(said(), MINE._replace(data=b"")), "checkpoint unreadable"),
@@ -330,8 +333,8 @@ def test_a_checkpoint_may_bear_what_is_not_known() -> None:
 
 @pytest.mark.parametrize("keys", [[0], [1], [0, 1], [1, 0], [0, 7], [7, 0]])
 def test_a_key_that_was_in_use_then_is_enough(keys: Sequence[int]) -> None:
-    signed = checkpoint(RECORDS, signer=Signer([signing.KEY, LATER]))
-    known = [signing.signing_key(number).verifier_key for number in keys]
+    signed = checkpoint(RECORDS, signer=Signer([signing_keys.KEY, LATER]))
+    known = [signing_keys.signing_key(number).verifier_key for number in keys]
 
     audit = audited(bundle(RECORDS, signed=signed), known)
 
@@ -358,21 +361,21 @@ def test_a_bundle_is_of_whom_its_checkpoint_is_whatever_it_says() -> None:
 
 
 def test_who_asks_for_one_negotiation_is_not_given_another() -> None:
-    audit = verify(io.BytesIO(bundle(RECORDS)), bundled.KEYS, negotiation="others")
+    audit = verify(io.BytesIO(bundle(RECORDS)), bundles.KEYS, negotiation="others")
 
     assert audit.verdict is Verdict.MANIPULATED
     assert {one.name for one in audit.findings} == {"another origin", "another negotiation"}
-    asked = verify(io.BytesIO(bundle(RECORDS)), bundled.KEYS, negotiation="talks")
+    asked = verify(io.BytesIO(bundle(RECORDS)), bundles.KEYS, negotiation="talks")
     assert asked.verdict is Verdict.SOUND
 
 
 def test_a_record_that_does_not_begin_as_it_was_has_forked() -> None:
-    grown = sealed(given.history(*talks(), given.topic("x")))
-    other = sealed(given.history(*talks()[:4], given.said("s-2", "bolt"), given.topic("x")))
+    grown = sealed(samples.history(*talks(), samples.topic("x")))
+    other = sealed(samples.history(*talks()[:4], samples.said("s-2", "bolt"), samples.topic("x")))
 
     def found(records: list[bytes]) -> list[str]:
         file = io.BytesIO(bundle(records))
-        return [one.name for one in verify(file, bundled.KEYS, since=SIGNED).findings]
+        return [one.name for one in verify(file, bundles.KEYS, since=SIGNED).findings]
 
     assert found(grown) == []
     assert found(other) == ["forked"]
@@ -558,21 +561,25 @@ class Stream(io.BytesIO):
 
 
 def test_a_stream_is_verified_as_well() -> None:
-    amending = given.draft(
-        pb.EntryDisclosed(target_version=5), pb.Words(legal_basis="Law"), visibility=given.PUBLIC
+    amending = samples.draft(
+        pb.EntryDisclosed(target_version=5),
+        pb.Words(legal_basis="Law"),
+        visibility=samples.PUBLIC,
     )
-    for entries in (talks(), given.history(*talks(), amending)):
-        audit = verify(Stream(bundle(sealed(entries))), bundled.KEYS)
+    for entries in (talks(), samples.history(*talks(), amending)):
+        audit = verify(Stream(bundle(sealed(entries))), bundles.KEYS)
 
         assert audit.verdict is Verdict.SOUND
         assert audit.size == len(entries)
 
 
 def test_what_amends_is_folded_by_reading_twice() -> None:
-    amending = given.draft(
-        pb.EntryDisclosed(target_version=5), pb.Words(legal_basis="Law"), visibility=given.PUBLIC
+    amending = samples.draft(
+        pb.EntryDisclosed(target_version=5),
+        pb.Words(legal_basis="Law"),
+        visibility=samples.PUBLIC,
     )
-    records = sealed(given.history(*talks(), amending))
+    records = sealed(samples.history(*talks(), amending))
 
     assert audited(bundle(records)).state == fold(map(pb.Entry.FromString, records))
 
@@ -595,14 +602,14 @@ def test_every_error_of_a_bundle_is_one() -> None:
 def test_how_far_it_is_is_told_now_and_then() -> None:
     told: list[int] = []
 
-    verify(io.BytesIO(bundle(RECORDS * 120)), bundled.KEYS, progress=told.append)
+    verify(io.BytesIO(bundle(RECORDS * 120)), bundles.KEYS, progress=told.append)
 
     assert told == [256, 512]
 
 
 def test_keys_of_two_services_verify_nothing() -> None:
     with pytest.raises(ValueError, match="go by one name"):
-        verify(io.BytesIO(WHOLE), [signing.KEY.verifier_key, BY_ANOTHER.verifier_key])
+        verify(io.BytesIO(WHOLE), [signing_keys.KEY.verifier_key, BY_ANOTHER.verifier_key])
 
 
 def test_a_bundle_is_written_in_constant_memory() -> None:
@@ -627,12 +634,12 @@ def test_a_bundle_is_written_in_constant_memory() -> None:
 
 
 def run(*arguments: str) -> "subprocess.CompletedProcess[str]":
-    command = [sys.executable, "-I", str(bundled.VERIFIER), *arguments]
+    command = [sys.executable, "-I", str(bundles.VERIFIER), *arguments]
     return subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
 
 
 def test_the_short_verifier_runs_alone(tmp_path: Path) -> None:
-    key = str(bundled.KEYS[0])
+    key = str(bundles.KEYS[0])
     forged = tmp_path / "forged.bundle"
     forged.write_bytes(GOLDEN.read_bytes().replace(b"Talks", b"Walks"))
 
@@ -649,7 +656,7 @@ def test_the_short_verifier_runs_alone(tmp_path: Path) -> None:
 
 
 def test_the_short_verifier_says_what_it_needs(tmp_path: Path) -> None:
-    for arguments in ([], [str(tmp_path / "none"), str(bundled.KEYS[0])], [str(tmp_path), ""]):
+    for arguments in ([], [str(tmp_path / "none"), str(bundles.KEYS[0])], [str(tmp_path), ""]):
         told = run(*arguments)
         assert told.returncode == 1
         assert told.stderr
@@ -657,6 +664,6 @@ def test_the_short_verifier_says_what_it_needs(tmp_path: Path) -> None:
 
 
 def test_the_short_verifier_knows_nothing_of_pourparler() -> None:
-    imports = re.findall(r"^(?:from|import) (\w+)", bundled.VERIFIER.read_text(), re.MULTILINE)
+    imports = re.findall(r"^(?:from|import) (\w+)", bundles.VERIFIER.read_text(), re.MULTILINE)
 
     assert set(imports) - set(sys.stdlib_module_names) == {"cryptography"}

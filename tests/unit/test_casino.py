@@ -10,7 +10,7 @@ from examples.casino import convert
 from examples.casino.points import points
 from examples.casino.verify import turns
 from pourparler import v1 as pb
-from tests.replayed import Replayed, drafts, replayed
+from tests.support.draft_replay import Replayed, drafts, replayed
 
 DATA = Path(__file__).parents[1] / "data" / "casino"
 DIALOGUES = {dialogue["dialogue_id"]: dialogue for dialogue in convert.dialogues(DATA)}

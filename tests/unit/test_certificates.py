@@ -18,7 +18,7 @@ from pourparler_service.certificates import (
     named,
 )
 from pourparler_service.refusal import Refusal, name_of
-from tests.certified import Authority, Files, subject
+from tests.support.certificates import Authority, Files, subject
 
 
 @pytest.fixture

@@ -10,7 +10,7 @@ from pourparler.blame import HEAD, blame
 from pourparler.cli import blame as page
 from pourparler.cli.blame import Wanted, ordered
 from pourparler.fold import fold
-from tests.given import (
+from tests.support.sample_entries import (
     PUBLIC,
     REPORTED,
     answered,
@@ -24,7 +24,7 @@ from tests.given import (
     said,
     topic,
 )
-from tests.pages import in_pipe, in_terminal
+from tests.support.terminal_capture import in_pipe, in_terminal
 
 OFFER = offered("o", ["acme"], ["bolt"], topics=["price"])
 OFFER.words.text = "Half of it. " * 40

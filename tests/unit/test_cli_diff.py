@@ -11,16 +11,21 @@ from pourparler.cli.wording import Names
 from pourparler.contract import PARTS
 from pourparler.diff import diff
 from pourparler.diff import reversals as reversals_of
-from tests import given
-from tests.filled import fill
-from tests.pages import in_pipe, in_terminal
+from tests.support import sample_entries
+from tests.support.filled_messages import fill
+from tests.support.terminal_capture import in_pipe, in_terminal
 
-PARTIES = (given.opened(), given.joined("acme"), given.joined("bolt"), given.topic())
+PARTIES = (
+    sample_entries.opened(),
+    sample_entries.joined("acme"),
+    sample_entries.joined("bolt"),
+    sample_entries.topic(),
+)
 
 
 def shown(before: Sequence[pb.Draft], later: Sequence[pb.Draft]) -> str:
-    state = given.state_of(*before, *later)
-    found = diff(given.state_of(*before), state)
+    state = sample_entries.state_of(*before, *later)
+    found = diff(sample_entries.state_of(*before), state)
     return in_pipe(lambda page: changes(page, found, Names(state.participants)))
 
 
@@ -31,7 +36,10 @@ def rows(page: str) -> list[str]:
 def test_a_change_shows_what_was_and_what_is_and_by_which_entry() -> None:
     dropped = pb.TopicStatusChanged(topic_id="price", status=pb.TOPIC_STATUS_DROPPED)
 
-    page = shown(PARTIES, [given.draft(dropped, pb.Words(reason="No use"), basis=given.REPORTED)])
+    page = shown(
+        PARTIES,
+        [sample_entries.draft(dropped, pb.Words(reason="No use"), basis=sample_entries.REPORTED)],
+    )
 
     assert rows(page) == [
         "price topic #5 changed reported, unconfirmed status: open → dropped; because: No use"
@@ -39,7 +47,10 @@ def test_a_change_shows_what_was_and_what_is_and_by_which_entry() -> None:
 
 
 def test_what_is_new_and_what_is_gone_is_shown_whole() -> None:
-    before, after = given.state_of(*PARTIES), given.state_of(*PARTIES, given.said("s", "acme"))
+    before, after = (
+        sample_entries.state_of(*PARTIES),
+        sample_entries.state_of(*PARTIES, sample_entries.said("s", "acme")),
+    )
 
     def put(one: pb.Negotiation, other: pb.Negotiation) -> str:
         return in_pipe(lambda page: changes(page, diff(one, other), Names(after.participants)))
@@ -51,14 +62,14 @@ def test_what_is_new_and_what_is_gone_is_shown_whole() -> None:
 
 
 def test_the_version_alone_is_no_change() -> None:
-    left = [given.joined("carl")]
+    left = [sample_entries.joined("carl")]
 
     assert not any(line.startswith("negotiation") for line in rows(shown(PARTIES, left)))
     assert shown(PARTIES, []) == "Changes: none.\n"
 
 
 def test_a_negotiation_that_was_not_opened_before_is_shown_as_opened() -> None:
-    assert rows(shown([], [given.opened()])) == [
+    assert rows(shown([], [sample_entries.opened()])) == [
         "negotiation - #1 new direct A title, open",
         "anonymous@loopback principal #1 new - as custodian",
     ]
@@ -66,7 +77,7 @@ def test_a_negotiation_that_was_not_opened_before_is_shown_as_opened() -> None:
 
 def test_who_went_back_on_a_term_is_flagged() -> None:
     offers = [
-        given.draft(
+        sample_entries.draft(
             pb.ProposalMade(
                 proposal_id=f"o{place}",
                 by=["acme"],
@@ -78,7 +89,7 @@ def test_who_went_back_on_a_term_is_flagged() -> None:
         )
         for place, amount in enumerate((100, 80, 95))
     ]
-    state = given.state_of(*PARTIES, *offers)
+    state = sample_entries.state_of(*PARTIES, *offers)
 
     page = in_pipe(lambda page: reversals(page, reversals_of(state), Names(state.participants)))
 
@@ -114,6 +125,6 @@ def _put(found: Sequence[pb.Change], page: Page) -> None:
 
 
 def test_the_bases_of_what_changed_are_explained() -> None:
-    found = diff(pb.Negotiation(), given.state_of(*PARTIES))
+    found = diff(pb.Negotiation(), sample_entries.state_of(*PARTIES))
 
     assert "direct: recorded at the table" in in_pipe(lambda page: legend(page, found))

@@ -6,24 +6,26 @@ from pourparler import v1 as pb
 from pourparler.cli.history import PIECE, describe, history
 from pourparler.cli.wording import Names
 from pourparler.contract import ENTRY_TYPES
-from tests import given
-from tests.filled import fill
-from tests.pages import in_pipe, in_terminal
+from tests.support import sample_entries
+from tests.support.filled_messages import fill
+from tests.support.terminal_capture import in_pipe, in_terminal
 
 NAMES = Names({"acme": pb.Participant(words=pb.Words(name="Acme Limited"))})
 
 
 def shown(*drafts: pb.Draft | pb.Entry) -> str:
-    return in_pipe(lambda page: history(page, given.history(*drafts), NAMES))
+    return in_pipe(lambda page: history(page, sample_entries.history(*drafts), NAMES))
 
 
 def test_each_entry_is_one_line_in_a_pipe() -> None:
     words = pb.Words(text="We agree\nfully.")
     event = pb.StatementRecorded(statement_id="s", speakers=["acme"], act=pb.STATEMENT_ACT_ANNOUNCE)
-    draft = given.draft(event, words, form=pb.FORM_VERBATIM, occurred="2023-41")
+    draft = sample_entries.draft(event, words, form=pb.FORM_VERBATIM, occurred="2023-41")
 
-    assert [line.split("  ") for line in shown(given.opened(), draft).splitlines()][2][0] == "#2"
-    assert " ".join(shown(given.opened(), draft).splitlines()[2].split()) == (
+    assert [line.split("  ") for line in shown(sample_entries.opened(), draft).splitlines()][2][
+        0
+    ] == "#2"
+    assert " ".join(shown(sample_entries.opened(), draft).splitlines()[2].split()) == (
         "#2 second half of 2023 2026-01-01 00:02:00Z direct statement recorded"
         " s, announce: Acme Limited: “We agree\\nfully.” -"
     )
@@ -41,11 +43,11 @@ def test_each_entry_is_one_line_in_a_pipe() -> None:
 def test_one_offers_and_owes_and_several_offer_and_owe(
     event: pb.ProposalMade | pb.CommitmentMade, said: str
 ) -> None:
-    assert said in shown(given.draft(event))
+    assert said in shown(sample_entries.draft(event))
 
 
 def test_a_long_history_has_one_head_and_all_its_lines() -> None:
-    entries = [given.entry(1, pb.NegotiationOpened())] * (2 * PIECE + 1)
+    entries = [sample_entries.entry(1, pb.NegotiationOpened())] * (2 * PIECE + 1)
     for place in (in_pipe, in_terminal):
         said = place(lambda page: history(page, iter(entries), NAMES))
         assert said.lower().count("occurred") == 1
@@ -56,7 +58,9 @@ def test_what_later_entries_say_of_an_entry_stands_beside_it() -> None:
     amendments = {1: pb.Amendment(corrected_by=[3], correction_reason="A slip", annulled=True)}
 
     said = in_pipe(
-        lambda page: history(page, given.history(given.opened()), NAMES, amendments=amendments)
+        lambda page: history(
+            page, sample_entries.history(sample_entries.opened()), NAMES, amendments=amendments
+        )
     )
 
     assert "annulled by #3 (A slip)" in said
@@ -66,7 +70,7 @@ def test_what_is_only_possibly_in_is_marked() -> None:
     said = in_pipe(
         lambda page: history(
             page,
-            given.history(given.opened(), given.joined("acme")),
+            sample_entries.history(sample_entries.opened(), sample_entries.joined("acme")),
             NAMES,
             possible=lambda: frozenset({1}),
         )
@@ -79,8 +83,8 @@ def test_what_is_only_possibly_in_is_marked() -> None:
 
 def test_the_passage_of_a_source_is_shown_with_its_source() -> None:
     source = pb.Source(id="src", kind=pb.SOURCE_KIND_NEWS, excerpt="It is so", locator="page 3")
-    draft = given.draft(
-        pb.NegotiationOpened(), pb.Words(title="T", sources=[source]), basis=given.REPORTED
+    draft = sample_entries.draft(
+        pb.NegotiationOpened(), pb.Words(title="T", sources=[source]), basis=sample_entries.REPORTED
     )
 
     assert "source src (page 3): “It is so”" in shown(draft)
@@ -97,9 +101,9 @@ def test_a_correction_says_what_the_entry_should_have_been() -> None:
         target_version=2,
         mode=pb.CORRECTION_MODE_REPLACE,
         kind=pb.CORRECTION_KIND_IDENTITY,
-        replacement=given.answered("o", "acme", pb.ANSWER_REJECT).facts,
+        replacement=sample_entries.answered("o", "acme", pb.ANSWER_REJECT).facts,
     )
-    draft = given.draft(corrected, pb.Words(correction_reason="it was another"))
+    draft = sample_entries.draft(corrected, pb.Words(correction_reason="it was another"))
 
     assert describe(draft, NAMES) == (
         "#2 is corrected (identity), because it was another."

@@ -5,7 +5,7 @@ from rich.cells import cell_len
 from rich.text import Text
 
 from pourparler.cli.page import LONG, Column, Page, Table
-from tests.pages import in_pipe, in_terminal
+from tests.support.terminal_capture import in_pipe, in_terminal
 
 COLUMNS = [
     Column("id"),

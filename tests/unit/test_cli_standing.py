@@ -5,14 +5,14 @@ from pourparler import v1 as pb
 from pourparler.cli.standing import standing
 from pourparler.cli.wording import Names
 from pourparler.standing import standing as standing_of
-from tests import given
-from tests.pages import in_pipe, in_terminal
+from tests.support import sample_entries
+from tests.support.terminal_capture import in_pipe, in_terminal
 
-PARTIES = (given.opened(), given.joined("acme"), given.joined("bolt"))
+PARTIES = (sample_entries.opened(), sample_entries.joined("acme"), sample_entries.joined("bolt"))
 
 
 def shown(*drafts: pb.Draft, on: str = "2026-03-01") -> str:
-    state = given.state_of(*PARTIES, *drafts)
+    state = sample_entries.state_of(*PARTIES, *drafts)
     answer = standing_of(state, dates.bounds(on), on)
     return in_pipe(lambda page: standing(page, answer, Names(state.participants)))
 
@@ -56,7 +56,8 @@ def test_an_open_proposal_shows_its_lineage_its_age_and_whom_it_waits_for() -> N
     )
 
     page = shown(
-        given.offered("first", ["acme"], ["bolt"]), given.draft(second, occurred="2026-02-01")
+        sample_entries.offered("first", ["acme"], ["bolt"]),
+        sample_entries.draft(second, occurred="2026-02-01"),
     )
 
     assert rows(page, "What is proposed and undecided?") == [
@@ -71,10 +72,13 @@ def test_an_open_proposal_shows_its_lineage_its_age_and_whom_it_waits_for() -> N
 
 def test_what_is_owed_and_overdue_stands_out() -> None:
     owed = pb.CommitmentMade(
-        commitment_id="c", debtors=["acme"], creditors=["bolt"], due=given.date("[..2026-01-31]")
+        commitment_id="c",
+        debtors=["acme"],
+        creditors=["bolt"],
+        due=sample_entries.date("[..2026-01-31]"),
     )
 
-    page = shown(given.draft(owed, pb.Words(text="Pay")))
+    page = shown(sample_entries.draft(owed, pb.Words(text="Pay")))
 
     assert rows(page, "Nothing is expected.") == [
         "Owed (1)",
@@ -88,10 +92,12 @@ def test_what_is_owed_and_overdue_stands_out() -> None:
 
 def test_what_is_only_planned_open_endedly_is_perhaps_due() -> None:
     plan = pb.MilestonePlanned(
-        milestone_id="m", certainty=pb.CERTAINTY_PLANNED, expected=given.date("[2022-10-10..]")
+        milestone_id="m",
+        certainty=pb.CERTAINTY_PLANNED,
+        expected=sample_entries.date("[2022-10-10..]"),
     )
 
-    page = shown(given.draft(plan, pb.Words(title="A word")))
+    page = shown(sample_entries.draft(plan, pb.Words(title="A word")))
 
     assert "m #4 from 2022-10-10, open perhaps due direct planned A word" in " ".join(page.split())
 
@@ -108,7 +114,7 @@ def test_what_is_agreed_is_told_from_what_waits_for_approval() -> None:
         for status in ("in_force", "pending_approval")
     ]
 
-    page = shown(*(given.draft(one) for one in agreed))
+    page = shown(*(sample_entries.draft(one) for one in agreed))
 
     assert rows(page, "What is agreed, and what is not?")[0] == "Agreed (1)"
     assert rows(page, "Agreed (1)")[1].startswith("agreement in_force in force direct #4")
@@ -118,7 +124,9 @@ def test_what_is_agreed_is_told_from_what_waits_for_approval() -> None:
 def test_an_open_question_shows_for_whom_it_is_and_how_it_is_known() -> None:
     question = pb.QuestionRaised(question_id="q", addressed_to=["acme"])
 
-    page = shown(given.draft(question, pb.Words(text="Who pays?"), basis=given.ANALYSIS))
+    page = shown(
+        sample_entries.draft(question, pb.Words(text="Who pays?"), basis=sample_entries.ANALYSIS)
+    )
 
     assert rows(page, "Which questions are open?")[1] == (
         "q #4 analysis, unconfirmed summary: Who pays? for Acme"
@@ -127,7 +135,9 @@ def test_an_open_question_shows_for_whom_it_is_and_how_it_is_known() -> None:
 
 
 def test_it_fits_a_narrow_terminal() -> None:
-    state = given.state_of(*PARTIES, given.offered("o", ["acme"], ["bolt"]), given.topic())
+    state = sample_entries.state_of(
+        *PARTIES, sample_entries.offered("o", ["acme"], ["bolt"]), sample_entries.topic()
+    )
     answer = standing_of(state, dates.bounds("2026-03-01"), "2026-03-01")
 
     page = in_terminal(lambda page: standing(page, answer, Names(state.participants)))

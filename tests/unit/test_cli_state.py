@@ -13,10 +13,10 @@ from pourparler.cli import state as shown_state
 from pourparler.cli.page import Page
 from pourparler.cli.state import KINDS, head, parts, point
 from pourparler.contract import PARTS
-from tests import given
-from tests.pages import in_pipe, in_terminal
+from tests.support import sample_entries
+from tests.support.terminal_capture import in_pipe, in_terminal
 
-ACME, BOLT = given.joined("acme"), given.joined("bolt")
+ACME, BOLT = sample_entries.joined("acme"), sample_entries.joined("bolt")
 
 
 def shown(state: pb.Negotiation, *only: str) -> str:
@@ -30,14 +30,16 @@ def row(state: pb.Negotiation, kind: str) -> str:
 
 def statement(text: str, form: pb.Form.ValueType, **more: object) -> pb.Draft:
     event = pb.StatementRecorded(statement_id="s", act=pb.STATEMENT_ACT_ASSERT, speakers=["acme"])
-    draft = given.draft(event, pb.Words(text=text), form=form)
+    draft = sample_entries.draft(event, pb.Words(text=text), form=form)
     for name, value in more.items():
         setattr(draft.facts.statement_recorded, name, value)
     return draft
 
 
 def test_a_statement_shows_its_speaker_its_basis_and_the_entries_that_made_it_so() -> None:
-    state = given.state_of(given.opened(), ACME, statement("We agree.", pb.FORM_VERBATIM))
+    state = sample_entries.state_of(
+        sample_entries.opened(), ACME, statement("We agree.", pb.FORM_VERBATIM)
+    )
 
     assert shown(state, "statements") == (
         "\nStatements (1)\n"
@@ -50,7 +52,9 @@ def test_a_statement_shows_its_speaker_its_basis_and_the_entries_that_made_it_so
 
 
 def test_a_paraphrase_never_looks_like_a_quotation() -> None:
-    state = given.state_of(given.opened(), ACME, statement("“We agree.”", pb.FORM_PARAPHRASE))
+    state = sample_entries.state_of(
+        sample_entries.opened(), ACME, statement("“We agree.”", pb.FORM_PARAPHRASE)
+    )
 
     assert "Acme, paraphrase: “We agree.”" in shown(state)
 
@@ -58,8 +62,8 @@ def test_a_paraphrase_never_looks_like_a_quotation() -> None:
 def test_how_quotations_are_told_from_the_rest_is_explained_where_there_are_any() -> None:
     exact = statement("We agree.", pb.FORM_VERBATIM)
     loose = statement("They agree.", pb.FORM_PARAPHRASE, statement_id="other")
-    both = given.state_of(given.opened(), ACME, exact, loose)
-    none = given.state_of(given.opened(), ACME, loose)
+    both = sample_entries.state_of(sample_entries.opened(), ACME, exact, loose)
+    none = sample_entries.state_of(sample_entries.opened(), ACME, loose)
 
     told = "“…”: word for word; what is a paraphrase says so."
     assert told in in_terminal(lambda page: parts(page, both))
@@ -67,7 +71,9 @@ def test_how_quotations_are_told_from_the_rest_is_explained_where_there_are_any(
 
 
 def test_each_basis_that_is_shown_is_explained_in_its_colour() -> None:
-    state = given.state_of(given.opened(), ACME, statement("We agree.", pb.FORM_VERBATIM))
+    state = sample_entries.state_of(
+        sample_entries.opened(), ACME, statement("We agree.", pb.FORM_VERBATIM)
+    )
     out = io.StringIO()
     console = Console(file=out, force_terminal=True, color_system="256", width=80)
 
@@ -94,10 +100,10 @@ def test_the_colours_of_bases_are_read_on_black_and_on_white(basis: int) -> None
 
 def test_the_text_of_a_question_or_an_offer_is_a_quotation_only_word_for_word() -> None:
     asked = pb.QuestionRaised(question_id="q")
-    offered = given.offered("o", ["acme"], ["bolt"])
+    offered = sample_entries.offered("o", ["acme"], ["bolt"])
     offered.words.text = "“Half of it”"
-    exact = given.draft(asked, pb.Words(text="Who pays?"), form=pb.FORM_VERBATIM)
-    state = given.state_of(given.opened(), ACME, BOLT, exact, offered)
+    exact = sample_entries.draft(asked, pb.Words(text="Who pays?"), form=pb.FORM_VERBATIM)
+    state = sample_entries.state_of(sample_entries.opened(), ACME, BOLT, exact, offered)
 
     assert "“Who pays?”" in row(state, "questions")
     assert "Acme to Bolt: summary: “Half of it”" in row(state, "proposals")
@@ -112,12 +118,12 @@ def test_what_is_only_reported_is_marked_and_its_status_has_a_basis_of_its_own()
         status=pb.AGREEMENT_STATUS_IN_FORCE,
     )
     doubt = pb.AgreementStatusChanged(agreement_id="old", status=pb.AGREEMENT_STATUS_IN_QUESTION)
-    state = given.state_of(
-        given.opened(),
+    state = sample_entries.state_of(
+        sample_entries.opened(),
         ACME,
         BOLT,
-        given.draft(prior, basis=given.REPORTED, occurred="2020-05"),
-        given.draft(doubt, pb.Words(reason="Times change"), basis=given.ANALYSIS),
+        sample_entries.draft(prior, basis=sample_entries.REPORTED, occurred="2020-05"),
+        sample_entries.draft(doubt, pb.Words(reason="Times change"), basis=sample_entries.ANALYSIS),
     )
 
     assert row(state, "agreements") == (
@@ -135,8 +141,11 @@ def test_a_position_shows_its_stance_and_terms() -> None:
         stance=pb.STANCE_RED_LINE,
         terms=[percent("stake", more_than=50, held_by="acme")],
     )
-    state = given.state_of(
-        given.opened(), ACME, given.topic(), given.draft(taken, pb.Words(text="A majority"))
+    state = sample_entries.state_of(
+        sample_entries.opened(),
+        ACME,
+        sample_entries.topic(),
+        sample_entries.draft(taken, pb.Words(text="A majority")),
     )
 
     assert row(state, "positions") == (
@@ -146,12 +155,12 @@ def test_a_position_shows_its_stance_and_terms() -> None:
 
 
 def test_a_proposal_shows_who_answered_what() -> None:
-    state = given.state_of(
-        given.opened(),
+    state = sample_entries.state_of(
+        sample_entries.opened(),
         ACME,
         BOLT,
-        given.offered("o", ["acme"], ["bolt"]),
-        given.answered("o", "bolt"),
+        sample_entries.offered("o", ["acme"], ["bolt"]),
+        sample_entries.answered("o", "bolt"),
     )
 
     assert row(state, "proposals") == (
@@ -164,11 +173,13 @@ def test_a_fuzzy_plan_shows_as_what_it_is() -> None:
     planned = pb.MilestonePlanned(
         milestone_id="m",
         by=["acme"],
-        expected=given.date("[2022-10-10..]"),
+        expected=sample_entries.date("[2022-10-10..]"),
         certainty=pb.CERTAINTY_POSSIBLE,
     )
     words = pb.Words(title="A word", date_verbatim="in due course")
-    state = given.state_of(given.opened(), ACME, given.draft(planned, words))
+    state = sample_entries.state_of(
+        sample_entries.opened(), ACME, sample_entries.draft(planned, words)
+    )
 
     assert row(state, "milestones") == (
         "m #3 possible direct - A word by Acme; expected from 2022-10-10, open (“in due course”) -"
@@ -176,7 +187,7 @@ def test_a_fuzzy_plan_shows_as_what_it_is() -> None:
 
 
 def test_a_corrected_entry_says_by_which_and_why() -> None:
-    replacement = given.joined("acme").facts
+    replacement = sample_entries.joined("acme").facts
     corrected = pb.EntryCorrected(
         target_version=2,
         mode=pb.CORRECTION_MODE_REPLACE,
@@ -184,7 +195,9 @@ def test_a_corrected_entry_says_by_which_and_why() -> None:
         replacement=replacement,
     )
     words = pb.Words(name="Acme Limited", correction_reason="A slip")
-    state = given.state_of(given.opened(), ACME, given.draft(corrected, words))
+    state = sample_entries.state_of(
+        sample_entries.opened(), ACME, sample_entries.draft(corrected, words)
+    )
 
     assert "Acme Limited" in shown(state)
     assert "party; organization; corrected by #3 (A slip)" in shown(state)
@@ -192,13 +205,15 @@ def test_a_corrected_entry_says_by_which_and_why() -> None:
 
 
 def test_who_alone_may_see_something_is_said() -> None:
-    draft = given.said("s", "acme", visibility=given.restricted("acme"))
+    draft = sample_entries.said("s", "acme", visibility=sample_entries.restricted("acme"))
 
-    assert "seen only by Acme" in shown(given.state_of(given.opened(), ACME, draft))
+    assert "seen only by Acme" in shown(
+        sample_entries.state_of(sample_entries.opened(), ACME, draft)
+    )
 
 
 def test_the_head_says_that_there_is_none_of_something() -> None:
-    state = given.state_of(given.opened(), ACME)
+    state = sample_entries.state_of(sample_entries.opened(), ACME)
 
     assert in_pipe(lambda page: head(page, state)) == (
         "A title\n"
@@ -208,11 +223,11 @@ def test_the_head_says_that_there_is_none_of_something() -> None:
 
 
 def test_the_head_of_a_concluded_negotiation_says_how_it_ended() -> None:
-    ended = given.draft(
+    ended = sample_entries.draft(
         pb.NegotiationConcluded(outcome=pb.OUTCOME_NO_AGREEMENT), pb.Words(reason="No money")
     )
 
-    said = in_pipe(lambda page: head(page, given.state_of(given.opened(), ended)))
+    said = in_pipe(lambda page: head(page, sample_entries.state_of(sample_entries.opened(), ended)))
 
     assert "given: concluded, no agreement (No money); version 2" in said
 
@@ -223,7 +238,7 @@ def test_the_head_of_what_had_not_been_opened_by_then_says_so() -> None:
     assert said.startswith("Talks to come\nBy then nothing of it is certain to have happened")
 
 
-AT = pb.ComputedAt(version=16, record_time=given.recorded_at(16))
+AT = pb.ComputedAt(version=16, record_time=sample_entries.recorded_at(16))
 
 
 @pytest.mark.parametrize(
@@ -235,7 +250,7 @@ AT = pb.ComputedAt(version=16, record_time=given.recorded_at(16))
             "As the record stood at version 16 (recorded 2026-01-01 00:16:00Z).",
         ),
         (
-            pb.AsOf(record_time=given.recorded_at(17)),
+            pb.AsOf(record_time=sample_entries.recorded_at(17)),
             (
                 "As the record stood on 2026-01-01 00:17:00Z, at version 16"
                 " (recorded 2026-01-01 00:16:00Z)."
@@ -267,7 +282,7 @@ def test_sources_stand_in_the_order_of_the_record() -> None:
     keys = [f"source-{number:02}" for number in (3, 1, 4, 15, 9, 2, 6, 5, 35, 8, 97)]
     sources = [pb.Source(id=key, kind=pb.SOURCE_KIND_NEWS, title="A newspaper") for key in keys]
     topics = [
-        given.draft(
+        sample_entries.draft(
             pb.TopicAdded(topic_id=f"topic-of-{source.id}", status=pb.TOPIC_STATUS_OPEN),
             pb.Words(title="A topic", sources=[source]),
             basis=pb.BASIS_ON_RECORD,
@@ -275,7 +290,7 @@ def test_sources_stand_in_the_order_of_the_record() -> None:
         for source in sources
     ]
 
-    said = shown(given.state_of(given.opened(), *topics)).partition("Sources")[2]
+    said = shown(sample_entries.state_of(sample_entries.opened(), *topics)).partition("Sources")[2]
 
     assert [line.split()[0] for line in said.splitlines() if line.startswith("source-")] == keys
 
@@ -287,9 +302,9 @@ def test_every_kind_of_part_is_shown() -> None:
 @pytest.mark.parametrize("width", [80, 200])
 def test_awkward_words_do_nothing_to_a_terminal(width: int) -> None:
     evil = "\x1b]0;x\x07 \u202egnp.exe \x9b2J\r\n" + "日本語" * 40
-    state = given.state_of(
-        given.draft(pb.NegotiationOpened(), pb.Words(title=evil, purpose=evil)),
-        given.draft(
+    state = sample_entries.state_of(
+        sample_entries.draft(pb.NegotiationOpened(), pb.Words(title=evil, purpose=evil)),
+        sample_entries.draft(
             pb.ParticipantJoined(
                 participant_id="acme",
                 kind=pb.PARTICIPANT_KIND_PERSON,

@@ -7,7 +7,7 @@ from pourparler import money, percent, quantity, term
 from pourparler import v1 as pb
 from pourparler.cli import wording
 from pourparler.cli.wording import Names
-from tests import given
+from tests.support import sample_entries
 
 
 @pytest.mark.parametrize(
@@ -36,7 +36,7 @@ from tests import given
     ],
 )
 def test_a_date_is_said_as_what_it_is(edtf: str, said: str) -> None:
-    assert wording.when(given.date(edtf)) == said
+    assert wording.when(sample_entries.date(edtf)) == said
 
 
 def test_an_instant_is_said_in_utc() -> None:
@@ -46,7 +46,7 @@ def test_an_instant_is_said_in_utc() -> None:
 
 
 def test_a_date_comes_with_the_words_in_which_it_was_given() -> None:
-    assert wording.when(given.date("[2022-10-10..]"), "in due course") == (
+    assert wording.when(sample_entries.date("[2022-10-10..]"), "in due course") == (
         "from 2022-10-10, open (“in due course”)"
     )
     assert wording.when(pb.FuzzyDate(), "some day") == "“some day”"

@@ -7,7 +7,17 @@ import pytest
 from pourparler import v1 as pb
 from pourparler.diff import apply, diff, reversals
 from pourparler.fold import fold
-from tests.given import answered, date, draft, history, joined, offered, opened, state_of, topic
+from tests.support.sample_entries import (
+    answered,
+    date,
+    draft,
+    history,
+    joined,
+    offered,
+    opened,
+    state_of,
+    topic,
+)
 
 NOTHING = pb.Negotiation()
 BEGINNING = (opened(), joined("renault"), joined("nissan"), topic("price"), topic("shares"))

@@ -10,7 +10,7 @@ import pytest
 from examples.diplomacy import convert
 from examples.diplomacy.verify import compared, messages
 from pourparler import v1 as pb
-from tests.replayed import Replayed, drafts, replayed
+from tests.support.draft_replay import Replayed, drafts, replayed
 
 DATA = Path(__file__).parents[1] / "data" / "diplomacy"
 GAMES: dict[str, dict[str, Any]] = {convert.name(path): game for path, game in convert.games(DATA)}

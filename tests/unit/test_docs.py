@@ -22,9 +22,9 @@ from pourparler.contract import ENTRY_TYPES
 from pourparler_service.keys import write_key
 from pourparler_service.server import running
 from pourparler_service.settings import Settings
-from tests import transcripts
-from tests.particulars import particulars
-from tests.signing import signing_key
+from tests.support import doc_transcripts
+from tests.support.signing_keys import signing_key
+from tests.support.state_digest import particulars
 
 ROOT = Path(__file__).resolve().parents[2]
 README = ROOT / "README.md"
@@ -131,7 +131,7 @@ def test_what_a_page_shows_does_what_the_page_says(page: Path, desk: Path, addre
 def follow(page: Path, address: str) -> None:
     """Do what a page shows, and compare what comes of it with what the page says."""
     shown = blocks(page)
-    typed = iter(transcripts.typed([one.text for one in shown if one.language == "sh"]))
+    typed = iter(doc_transcripts.typed([one.text for one in shown if one.language == "sh"]))
     known: dict[str, Any] = {}
     said, asked = "", ""
     for place, block in enumerate(shown):
@@ -139,12 +139,12 @@ def follow(page: Path, address: str) -> None:
             asked, said = "python", run_python(block.text, address, known)
         elif block.language == "sh":
             asked = "sh"
-            said, code = transcripts.answered(next(typed))
+            said, code = doc_transcripts.answered(next(typed))
             answers = shown[place + 1 : place + 2]
             is_shown = any(one.language == "text" and one.follows for one in answers)
             assert code == 0 or is_shown, said
         elif block.language == "text" and (block.follows or (asked == "python" and said)) and asked:
-            assert transcripts.plain(said) == transcripts.plain(block.text)
+            assert doc_transcripts.plain(said) == doc_transcripts.plain(block.text)
             asked = ""
         else:
             asked = ""
@@ -160,8 +160,8 @@ def run_python(text: str, address: str, known: dict[str, Any]) -> str:
 
 
 def run_shell(text: str) -> None:
-    for (command,) in transcripts.typed(text.splitlines()):
-        said, code = transcripts.answered([command])
+    for (command,) in doc_transcripts.typed(text.splitlines()):
+        said, code = doc_transcripts.answered([command])
 
         assert code == 0, said
 

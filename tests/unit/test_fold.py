@@ -22,7 +22,7 @@ from pourparler.fold import (
     is_amending,
     tally,
 )
-from tests.given import (
+from tests.support.sample_entries import (
     ANALYSIS,
     DIRECT,
     NEGOTIATION,

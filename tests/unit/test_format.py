@@ -8,7 +8,7 @@ from pathlib import Path
 
 from pourparler import v1 as pb
 from pourparler.bundle import LARGEST, MAGIC
-from tests import bundled
+from tests.support import bundles
 
 ROOT = Path(__file__).parents[2]
 PAGE = (ROOT / "docs" / "format.md").read_text()
@@ -77,7 +77,7 @@ def test_the_leaves_lead_to_the_root_of_the_checkpoint() -> None:
 
 def test_the_checkpoint_and_the_key_are_those_of_the_bundle() -> None:
     assert READ.header.checkpoint == CHECKPOINT
-    assert KEY.strip() == str(bundled.KEYS[0])
+    assert KEY.strip() == str(bundles.KEYS[0])
     assert KEY.strip() in EXAMPLE.split("So this says")[1]
     name, key_id, key = KEY.strip().split("+", 2)
     data = base64.b64decode(key)

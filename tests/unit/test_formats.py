@@ -51,8 +51,8 @@ from pourparler.formats import (
 )
 from pourparler.formats.known import READERS, WRITERS
 from pourparler.formats.reading import LONGEST, BadLineError, Read
-from tests.bundled import sealed, talks
-from tests.histories import histories
+from tests.support.bundles import sealed, talks
+from tests.support.strategies import histories
 
 ORIGIN = "test.example/negotiations/talks"
 ENTRIES: dict[str, Callable[[BinaryIO], Iterator[pb.Entry]]] = {

@@ -19,8 +19,8 @@ from pourparler_service.issuers import (
     checked,
     keys_of,
 )
-from tests.certified import Authority
-from tests.issued import AUDIENCE, ISSUER, Address, Key, key_set
+from tests.support.certificates import Authority
+from tests.support.token_issuer import AUDIENCE, ISSUER, Address, Key, key_set
 
 ONE, TWO = Key("one"), Key("two")
 SOON = 0.3

@@ -27,7 +27,7 @@ from pourparler_service.keys import (
     read_key,
     write_key,
 )
-from tests.signing import SINCE, signing_key
+from tests.support.signing_keys import SINCE, signing_key
 
 ROOT_HASH = bytes(range(32))
 ORIGIN = "test.example/negotiations/talks"

@@ -6,8 +6,8 @@ from hypothesis import settings
 from pourparler import v1 as pb
 from pourparler.fold import fold
 from pourparler_service import pieces
-from tests.given import joined, opened, recorded, said
-from tests.histories import histories
+from tests.support.sample_entries import joined, opened, recorded, said
+from tests.support.strategies import histories
 
 
 def long_state() -> pb.Negotiation:

@@ -14,7 +14,7 @@ from pourparler.diff import apply, diff, reversals
 from pourparler.fold import Counted, Undo, counted, evolve, fold, gather, is_amending, tally
 from pourparler.standing import standing
 from pourparler_service import shape
-from tests.histories import histories, history, propose, refusal, steps
+from tests.support.strategies import histories, history, propose, refusal, steps
 
 ON = dates.bounds("2026-01-31")
 

@@ -11,9 +11,9 @@ from pourparler.dates import Bounds, Occurrence
 from pourparler.fold import counted, fold, gather
 from pourparler_service import rules
 from pourparler_service.refusal import Refusal
-from tests import given
-from tests.particulars import particulars
-from tests.replayed import Replayed, drafts, replayed
+from tests.support import sample_entries
+from tests.support.draft_replay import Replayed, drafts, replayed
+from tests.support.state_digest import particulars
 
 EXAMPLE = Path(__file__).parents[2] / "examples" / "renault-nissan"
 
@@ -103,7 +103,7 @@ def test_no_open_term_looks_as_if_it_had_a_value(record: Replayed) -> None:
     assert {term.qualifier for term in about} == {pb.TERM_QUALIFIER_UNKNOWN}
 
 
-@pytest.mark.parametrize("basis", [given.UNATTRIBUTED, given.ANALYSIS])
+@pytest.mark.parametrize("basis", [sample_entries.UNATTRIBUTED, sample_entries.ANALYSIS])
 def test_a_rumour_of_an_agreement_is_refused(record: Replayed, basis: pb.Basis.ValueType) -> None:
     stake = pb.Term(
         key="stake",
@@ -113,7 +113,7 @@ def test_a_rumour_of_an_agreement_is_refused(record: Replayed, basis: pb.Basis.V
         of="ampere",
         held_by="nissan",
     )
-    rumour = given.draft(
+    rumour = sample_entries.draft(
         pb.AgreementRecorded(
             agreement_id="agr-stake",
             origin=pb.AGREEMENT_ORIGIN_REACHED,
@@ -124,7 +124,7 @@ def test_a_rumour_of_an_agreement_is_refused(record: Replayed, basis: pb.Basis.V
         ),
         pb.Words(title="Nissan gets 15 %"),
         basis=basis,
-        visibility=given.PUBLIC,
+        visibility=sample_entries.PUBLIC,
     )
     before = record.state.SerializeToString(deterministic=True)
 
@@ -132,7 +132,7 @@ def test_a_rumour_of_an_agreement_is_refused(record: Replayed, basis: pb.Basis.V
         rules.check(
             record.state,
             rumour,
-            record_time=given.recorded_at(18),
+            record_time=sample_entries.recorded_at(18),
             history=lambda: record.entries,
         )
 

@@ -21,8 +21,8 @@ from pourparler.cli.report import Checked, charts, page
 from pourparler.cli.report.course import course
 from pourparler.cli.wording import Names
 from pourparler.fold import fold
-from tests import bundled, given, told
-from tests.replayed import drafts, replayed
+from tests.support import bundles, report_samples, sample_entries
+from tests.support.draft_replay import drafts, replayed
 from tests.unit import test_casino, test_diplomacy, test_renault_nissan
 
 ON = "2026-02-01"
@@ -103,13 +103,13 @@ class Shown(HTMLParser):
             self.texts[" ".join(data.split())] += 1
 
 
-RECORDS = {"seed": seed, "casino": casino, "diplomacy": diplomacy, "made": told.talks}
+RECORDS = {"seed": seed, "casino": casino, "diplomacy": diplomacy, "made": report_samples.talks}
 
 
 @pytest.fixture(name="file")
 def _file(tmp_path: Path) -> Path:
     path = tmp_path / "talks.bundle"
-    path.write_bytes(bundled.bundle(bundled.sealed(told.talks())))
+    path.write_bytes(bundles.bundle(bundles.sealed(report_samples.talks())))
     return path
 
 
@@ -141,8 +141,8 @@ def test_at_every_version_each_part_is_told_as_it_was_then(
         (seed, [1, 5, 11, 16]),
         (casino, [20, 42]),
         (diplomacy, [40]),
-        (told.talks, [5, 6, 7, 9, 14, 15, 16, 17, 19, 31]),
-        (told.changed, [4, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15]),
+        (report_samples.talks, [5, 6, 7, 9, 14, 15, 16, 17, 19, 31]),
+        (report_samples.changed, [4, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15]),
     ],
     ids=["seed", "casino", "diplomacy", "made", "changed"],
 )
@@ -164,7 +164,7 @@ def test_a_page_at_an_earlier_version_shows_what_the_page_of_that_version_does(
 
 
 def test_at_every_version_the_questions_are_answered_as_they_were_then() -> None:
-    record = told.talks()
+    record = report_samples.talks()
     through = course(record, ON)
 
     for version in range(1, len(record) + 1):
@@ -180,13 +180,13 @@ def _within(version: int, spans: str) -> bool:
 
 
 def test_what_was_annulled_is_told_until_then_and_stays_in_the_record() -> None:
-    faces = list(course(told.talks(), ON).parts["statements", "denial"])
+    faces = list(course(report_samples.talks(), ON).parts["statements", "denial"])
 
     assert [(spans, now) for _, spans, now in faces] == [("14-17", False)]
 
 
 def test_hostile_words_make_no_element_and_turn_nothing() -> None:
-    text = page(told.talks(3, told.HOSTILE), ON, NOBODY)
+    text = page(report_samples.talks(3, report_samples.HOSTILE), ON, NOBODY)
     read = Read(text)
 
     assert len(read.all("script")) == len(read.all("style")) == 1
@@ -198,7 +198,7 @@ def test_hostile_words_make_no_element_and_turn_nothing() -> None:
 
 
 def test_the_page_asks_for_nothing_and_runs_only_its_own_script() -> None:
-    text = page(told.talks(), ON, NOBODY)
+    text = page(report_samples.talks(), ON, NOBODY)
     read = Read(text)
     (script,) = re.findall(r"<script>(.*?)</script>", text, re.DOTALL)
     digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
@@ -215,7 +215,7 @@ def test_the_page_asks_for_nothing_and_runs_only_its_own_script() -> None:
 
 
 def test_every_link_within_the_page_leads_somewhere() -> None:
-    read = Read(page(told.talks(), ON, NOBODY))
+    read = Read(page(report_samples.talks(), ON, NOBODY))
     ids = [each["id"] for _, each in read.elements if "id" in each]
 
     assert len(ids) == len(set(ids))
@@ -226,17 +226,23 @@ def test_every_link_within_the_page_leads_somewhere() -> None:
 @pytest.mark.parametrize("uri", ["javascript:alert(1)", "data:text/html,x", "//news.example"])
 def test_only_an_address_of_the_web_can_be_followed(uri: str) -> None:
     source = pb.Source(id="src", kind=pb.SOURCE_KIND_NEWS, uri=uri)
-    said = given.said("s", "acme")
+    said = sample_entries.said("s", "acme")
     said.words.sources.append(source)
 
-    read = Read(page(given.history(given.opened(), given.joined("acme"), said), ON, NOBODY))
+    read = Read(
+        page(
+            sample_entries.history(sample_entries.opened(), sample_entries.joined("acme"), said),
+            ON,
+            NOBODY,
+        )
+    )
 
     assert uri in "".join(read.text)
     assert uri not in [one["href"] for one in read.all("a")]
 
 
 def test_a_quotation_is_set_as_one_and_a_paraphrase_says_what_it_is() -> None:
-    text = page(told.talks(), ON, NOBODY)
+    text = page(report_samples.talks(), ON, NOBODY)
 
     assert '<blockquote dir="auto">Never as they say</blockquote>' in text
     assert '<span class="form">paraphrase</span>They would sell as they say</p>' in text
@@ -244,7 +250,7 @@ def test_a_quotation_is_set_as_one_and_a_paraphrase_says_what_it_is() -> None:
 
 
 def test_a_correction_tells_what_was_and_what_counts_both_ways() -> None:
-    text = page(told.talks(), ON, NOBODY)
+    text = page(report_samples.talks(), ON, NOBODY)
 
     assert '<a href="#v16">#16</a> corrects <a href="#v15">#15</a>' in text
     assert "It counts as never made." in text
@@ -253,7 +259,7 @@ def test_a_correction_tells_what_was_and_what_counts_both_ways() -> None:
 
 
 def test_what_is_withheld_is_said_to_be() -> None:
-    record = told.talks()
+    record = report_samples.talks()
     record[11].ClearField("words")
     record[12].ClearField("words")
     record[12].ClearField("facts")
@@ -266,7 +272,7 @@ def test_what_is_withheld_is_said_to_be() -> None:
 
 @pytest.mark.parametrize("kept", [1, 9, 14, 16, 17, 20])
 def test_of_a_record_of_which_one_entry_alone_is_shown_there_is_a_page(kept: int) -> None:
-    record = told.talks()
+    record = report_samples.talks()
     for entry in record:
         if entry.header.version != kept:
             entry.ClearField("facts")
@@ -278,13 +284,15 @@ def test_of_a_record_of_which_one_entry_alone_is_shown_there_is_a_page(kept: int
 
 
 def test_what_was_erased_is_said_to_be_and_by_which_entry() -> None:
-    erased = given.recorded(
+    erased = sample_entries.recorded(
         4,
-        given.draft(
+        sample_entries.draft(
             pb.EntryRedacted(target_version=3), pb.Words(legal_basis="the law", authority="court")
         ),
     )
-    record = given.history(given.opened(), given.joined("acme"), given.said("s", "acme"))
+    record = sample_entries.history(
+        sample_entries.opened(), sample_entries.joined("acme"), sample_entries.said("s", "acme")
+    )
 
     text = page([*record, erased], ON, NOBODY)
 
@@ -293,14 +301,14 @@ def test_what_was_erased_is_said_to_be_and_by_which_entry() -> None:
 
 
 def test_who_goes_back_on_something_is_told() -> None:
-    text = page(told.talks(8), ON, NOBODY)
+    text = page(report_samples.talks(8), ON, NOBODY)
 
     assert "<h4>Gone back on</h4>" in text
     assert '<span class="back">reversal</span>' in text
 
 
 def test_the_same_record_makes_the_same_page() -> None:
-    record = told.talks()
+    record = report_samples.talks()
 
     assert page(record, ON, NOBODY) == page(record, ON, NOBODY)
 
@@ -318,12 +326,12 @@ def test_the_same_record_makes_the_same_page() -> None:
     ],
 )
 def test_a_date_is_drawn_as_what_it_is(edtf: str, form: str) -> None:
-    assert charts.form(given.date(edtf)) == form
+    assert charts.form(sample_entries.date(edtf)) == form
 
 
 def test_a_timeline_draws_open_ends_as_open_and_uncertain_days_as_hollow() -> None:
     def drawn(edtf: str) -> str:
-        row = charts.dated("Signing", "planned", given.date(edtf))
+        row = charts.dated("Signing", "planned", sample_entries.date(edtf))
         return charts.timeline([(row, "1-", True)], ON)
 
     assert "triangle" not in drawn("2026-03-01")
@@ -335,8 +343,8 @@ def test_a_timeline_draws_open_ends_as_open_and_uncertain_days_as_hollow() -> No
 
 
 def test_what_is_no_more_does_not_stretch_the_scale_and_is_drawn_at_its_edge() -> None:
-    meant = charts.dated("Dinner", "planned", given.date("2026-05-02"))
-    typed = charts.dated("Dinner", "planned", given.date("2206-05-02"))
+    meant = charts.dated("Dinner", "planned", sample_entries.date("2026-05-02"))
+    typed = charts.dated("Dinner", "planned", sample_entries.date("2206-05-02"))
 
     alone = charts.timeline([(meant, "7-", True)], ON)
     both = charts.timeline([(typed, "6-7", False), (meant, "7-", True)], ON)
@@ -349,8 +357,12 @@ def test_what_is_no_more_does_not_stretch_the_scale_and_is_drawn_at_its_edge() -
 
 def test_a_narrow_timeline_shows_the_same_with_its_labels_above() -> None:
     rows = [
-        (charts.dated("planned: Signing", "planned", given.date("[2026-03-01..]")), "4-", True),
-        (charts.dated("planned: Dinner", "planned", given.date("2026-05")), "6-7", False),
+        (
+            charts.dated("planned: Signing", "planned", sample_entries.date("[2026-03-01..]")),
+            "4-",
+            True,
+        ),
+        (charts.dated("planned: Dinner", "planned", sample_entries.date("2026-05")), "6-7", False),
     ]
 
     wide, narrow = (charts.timeline(rows, ON, narrow=one) for one in (False, True))
@@ -385,27 +397,27 @@ def test_without_a_key_the_page_says_that_nobody_verified_it(
 
 def test_with_a_key_the_page_tells_checkpoint_key_and_result(file: Path, tmp_path: Path) -> None:
     there = tmp_path / "report.html"
-    key = str(bundled.KEYS[0])
+    key = str(bundles.KEYS[0])
 
     assert run(["report", "--bundle", str(file), "-o", str(there), "--key", key]) == 0
 
     text = there.read_text(encoding="utf-8")
     assert "Verified: sound" in text
     assert f"Key: <code>{key}</code>" in text
-    root = bundled.audited(file.read_bytes()).root.hex()
+    root = bundles.audited(file.read_bytes()).root.hex()
     assert f"32 entries of <code>test.example/negotiations/talks</code>, root <code>{root}" in text
 
 
 def test_a_page_of_a_forged_record_says_so_loudly(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    records = bundled.sealed(told.talks())
-    signed = bundled.checkpoint(records)
-    records[11] = bundled.changed(records[11], lambda one: setattr(one, "words", b""))
+    records = bundles.sealed(report_samples.talks())
+    signed = bundles.checkpoint(records)
+    records[11] = bundles.changed(records[11], lambda one: setattr(one, "words", b""))
     forged = tmp_path / "forged.bundle"
-    forged.write_bytes(bundled.bundle(records, signed=signed))
+    forged.write_bytes(bundles.bundle(records, signed=signed))
     there = tmp_path / "report.html"
-    key = str(bundled.KEYS[0])
+    key = str(bundles.KEYS[0])
 
     code = run(["report", "--bundle", str(forged), "-o", str(there), "--key", key, "--json"])
 
@@ -449,7 +461,7 @@ def test_what_is_no_bundle_or_no_date_is_refused(
 
 
 def test_dues_are_reckoned_on_the_day_given() -> None:
-    early, late = (page(told.talks(), on, NOBODY) for on in ("2025-12-31", ON))
+    early, late = (page(report_samples.talks(), on, NOBODY) for on in ("2025-12-31", ON))
 
     assert "not due yet" in early
     assert "overdue" in late

@@ -5,8 +5,8 @@ from google.protobuf.message import Message
 
 from pourparler import v1 as pb
 from pourparler.contract import ENTRY_TYPES
-from tests.given import PARTIES, draft, granted, joined, left, opened
-from tests.judged import ACCEPTED, DEMAND, REACHED, TALKS, WHISPER, answer, concluded
+from tests.support.draft_checks import ACCEPTED, DEMAND, REACHED, TALKS, WHISPER, answer, concluded
+from tests.support.sample_entries import PARTIES, draft, granted, joined, left, opened
 
 SUSPENDED = draft(pb.NegotiationSuspended())
 REPLACEMENT = pb.Facts(

@@ -5,7 +5,8 @@ from google.protobuf.message import Message
 
 from pourparler import v1 as pb
 from pourparler.fold import Undo, evolve, fold
-from tests.given import (
+from tests.support.draft_checks import ACCEPTED, TALKS, WHISPER, answer, concluded, record
+from tests.support.sample_entries import (
     PUBLIC,
     RECORDER_ONLY,
     draft,
@@ -16,7 +17,6 @@ from tests.given import (
     revoked,
     state_of,
 )
-from tests.judged import ACCEPTED, TALKS, WHISPER, answer, concluded, record
 
 OPENER = "anonymous@loopback"
 CUSTODIAN, RECORDER = pb.ACCESS_ROLE_CUSTODIAN, pb.ACCESS_ROLE_RECORDER

@@ -6,7 +6,8 @@ import pytest
 from google.protobuf.message import Message
 
 from pourparler import v1 as pb
-from tests.given import (
+from tests.support.draft_checks import ACCEPTED, DEMAND, TALKS, WHISPER, answer, record, refusal
+from tests.support.sample_entries import (
     ANALYSIS,
     PARTIES,
     PUBLIC,
@@ -22,7 +23,6 @@ from tests.given import (
     state_of,
     topic,
 )
-from tests.judged import ACCEPTED, DEMAND, TALKS, WHISPER, answer, record, refusal
 
 TARGET = "facts.entry_corrected.target_version"
 REPLACEMENT = "facts.entry_corrected.replacement"

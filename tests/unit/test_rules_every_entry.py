@@ -8,7 +8,8 @@ from pourparler.contract import ENTRY_TYPES
 from pourparler.fold import fold
 from pourparler_service import rules
 from pourparler_service.refusal import Refusal
-from tests.given import (
+from tests.support.draft_checks import ACCEPTED, REACHED, TALKS, answer, concluded, record, refusal
+from tests.support.sample_entries import (
     ANALYSIS,
     BEGAN,
     ON_RECORD,
@@ -27,7 +28,6 @@ from tests.given import (
     state_of,
     topic,
 )
-from tests.judged import ACCEPTED, REACHED, TALKS, answer, concluded, record, refusal
 
 FOLLOW_UPS = {
     "negotiation_resumed",

@@ -5,8 +5,8 @@ from collections.abc import Iterable
 import pytest
 
 from pourparler import v1 as pb
-from tests.given import answered, draft, joined, left, offered, opened, said, topic
-from tests.judged import ACCEPTED, REACHED, TALKS, answer, concluded
+from tests.support.draft_checks import ACCEPTED, REACHED, TALKS, answer, concluded
+from tests.support.sample_entries import answered, draft, joined, left, offered, opened, said, topic
 
 Way = tuple[pb.Draft, ...]
 

@@ -5,7 +5,8 @@ from google.protobuf.message import Message
 
 from pourparler import v1 as pb
 from pourparler.contract import ENTRY_TYPES
-from tests.given import (
+from tests.support.draft_checks import ACCEPTED, REACHED, TALKS, WHISPER, answer, refusal
+from tests.support.sample_entries import (
     PARTIES,
     REPORTED,
     draft,
@@ -15,7 +16,6 @@ from tests.given import (
     restricted,
     said,
 )
-from tests.judged import ACCEPTED, REACHED, TALKS, WHISPER, answer, refusal
 
 NEW_IDS: dict[str, Message] = {
     "session_opened.session_id": pb.SessionOpened(session_id="round", kind=pb.SESSION_KIND_CALL),

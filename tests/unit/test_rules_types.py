@@ -4,7 +4,8 @@ import pytest
 from google.protobuf.message import Message
 
 from pourparler import v1 as pb
-from tests.given import (
+from tests.support.draft_checks import ACCEPTED, REACHED, TALKS, answer, refusal
+from tests.support.sample_entries import (
     PARTIES,
     PUBLIC,
     answered,
@@ -18,7 +19,6 @@ from tests.given import (
     said,
     topic,
 )
-from tests.judged import ACCEPTED, REACHED, TALKS, answer, refusal
 
 PARTY = pb.PARTICIPANT_ROLE_PARTY
 NAMED = (

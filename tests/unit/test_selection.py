@@ -19,9 +19,9 @@ from pourparler.bundle import Bundle, BundleCut, withhold
 from pourparler.cli.commands import run
 from pourparler.fold import fold
 from pourparler.selection import Selection, SelectionError
-from tests import bundled, given, histories
-from tests.bundled import audited, bundle, changed, checkpoint, sealed, talks
-from tests.replayed import drafts, replayed
+from tests.support import bundles, sample_entries, strategies
+from tests.support.bundles import audited, bundle, changed, checkpoint, sealed, talks
+from tests.support.draft_replay import drafts, replayed
 
 ROOT = Path(__file__).parents[2]
 SEED = ROOT / "examples" / "renault-nissan" / "negotiation.jsonl"
@@ -68,7 +68,7 @@ def check(entries: Sequence[pb.Entry], negotiation: str, versions: Sequence[int]
     assert audit.verdict is (Verdict.PARTIAL if hidden else Verdict.SOUND), audit.findings
     assert {one.name for one in audit.findings} <= {"section withheld"}
     assert audit.withheld == tuple(hidden)
-    assert audit.root == bundled.root_of(records)
+    assert audit.root == bundles.root_of(records)
     assert audit.state == fold(map(pb.Entry.FromString, read))
     assert [read[place - 1] for place in versions] == [records[place - 1] for place in versions]
     # What is shown, the headers and the checkpoint may say the same as what is hidden.
@@ -91,18 +91,18 @@ def check(entries: Sequence[pb.Entry], negotiation: str, versions: Sequence[int]
     return audit
 
 
-@having(histories.steps(24), st.data())
+@having(strategies.steps(24), st.data())
 @settings(max_examples=40, deadline=None)
 def test_of_any_history_any_choice_is_shown_and_nothing_else(
     seeds: list[int], data: st.DataObject
 ) -> None:
-    entries = histories.history(seeds)
+    entries = strategies.history(seeds)
     if not entries:
         return
     numbers = st.integers(1, len(entries))
     versions = sorted(data.draw(st.sets(numbers, min_size=1)))
 
-    check(entries, given.NEGOTIATION, versions)
+    check(entries, sample_entries.NEGOTIATION, versions)
 
 
 @pytest.mark.parametrize("version", range(1, 18))
@@ -165,7 +165,9 @@ def test_a_withheld_bundle_that_is_changed_is_manipulated() -> None:
 
 
 def test_more_is_withheld_than_findings_are_kept() -> None:
-    entries = given.history(*talks(), *(given.topic(f"t-{number}") for number in range(95)))
+    entries = sample_entries.history(
+        *talks(), *(sample_entries.topic(f"t-{number}") for number in range(95))
+    )
 
     audit = check(entries, "talks", [5])
 
@@ -197,7 +199,7 @@ def test_what_is_not_the_next_record_is_not_passed_on(bad: bytes) -> None:
 
 # What it is shown without.
 
-CORRECTION = given.draft(
+CORRECTION = sample_entries.draft(
     pb.EntryCorrected(
         target_version=5,
         mode=pb.CORRECTION_MODE_ANNUL,
@@ -212,7 +214,7 @@ def test_a_statement_names_who_made_it() -> None:
 
 
 def test_a_corrected_entry_is_not_shown_without_a_word_about_it() -> None:
-    entries = given.history(*talks(), CORRECTION)
+    entries = sample_entries.history(*talks(), CORRECTION)
 
     assert gaps(entries, 2, 5) == [(5, 6)]
     assert gaps(entries, 6) == [(6, 5)]
@@ -220,11 +222,13 @@ def test_a_corrected_entry_is_not_shown_without_a_word_about_it() -> None:
 
 
 def test_so_are_disclosed_redacted_and_retracted_ones() -> None:
-    entries = given.history(
+    entries = sample_entries.history(
         *talks(),
-        given.draft(pb.EntryDisclosed(target_version=5, disclosed_to=given.PUBLIC)),
-        given.draft(pb.EntryRedacted(target_version=5)),
-        given.draft(pb.StatementRetracted(statement_id="s-1", by=["acme"])),
+        sample_entries.draft(
+            pb.EntryDisclosed(target_version=5, disclosed_to=sample_entries.PUBLIC)
+        ),
+        sample_entries.draft(pb.EntryRedacted(target_version=5)),
+        sample_entries.draft(pb.StatementRetracted(statement_id="s-1", by=["acme"])),
     )
 
     assert gaps(entries, 2, 5) == [(5, 6), (5, 7), (5, 8)]
@@ -232,7 +236,7 @@ def test_so_are_disclosed_redacted_and_retracted_ones() -> None:
 
 def test_what_takes_its_place_is_told_and_what_only_names_it_is_not() -> None:
     def held(key: str, before: str = "") -> pb.Draft:
-        return given.draft(
+        return sample_entries.draft(
             pb.PositionTaken(
                 position_id=key,
                 holders=["acme"],
@@ -242,7 +246,7 @@ def test_what_takes_its_place_is_told_and_what_only_names_it_is_not() -> None:
             )
         )
 
-    entries = given.history(*talks()[:4], held("p-1"), held("p-2", "p-1"))
+    entries = sample_entries.history(*talks()[:4], held("p-1"), held("p-2", "p-1"))
 
     assert gaps(entries, 2, 4, 5) == [(5, 6)]
     assert gaps(entries, 4) == []
@@ -254,7 +258,9 @@ def test_destroyed_words_look_withheld_without_their_redaction() -> None:
         record.salts[1] = b""
         record.words = b""
 
-    entries = given.history(*talks(), given.draft(pb.EntryRedacted(target_version=5)))
+    entries = sample_entries.history(
+        *talks(), sample_entries.draft(pb.EntryRedacted(target_version=5))
+    )
     records = sealed(entries)
     left = [*records[:4], changed(records[4], without_words), records[5]]
 
@@ -270,7 +276,7 @@ def test_destroyed_words_look_withheld_without_their_redaction() -> None:
 
 # The command.
 
-KEY = str(bundled.KEYS[0])
+KEY = str(bundles.KEYS[0])
 
 
 @pytest.fixture(name="whole")

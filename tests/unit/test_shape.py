@@ -12,7 +12,7 @@ from pourparler.contract import ENTRY_TYPES
 from pourparler_service import shape
 from pourparler_service.fields import LONGEST_LIST, LONGEST_TEXT, LONGEST_WORDS, MOST_TERMS
 from pourparler_service.refusal import Refusal, name_of
-from tests.given import (
+from tests.support.sample_entries import (
     ANALYSIS,
     DIRECT,
     ON_RECORD,

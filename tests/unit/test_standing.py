@@ -8,7 +8,17 @@ import pytest
 from pourparler import dates
 from pourparler import v1 as pb
 from pourparler.standing import standing
-from tests.given import answered, date, draft, joined, left, offered, opened, state_of, topic
+from tests.support.sample_entries import (
+    answered,
+    date,
+    draft,
+    joined,
+    left,
+    offered,
+    opened,
+    state_of,
+    topic,
+)
 
 BEGINNING = (opened(), joined("renault"), joined("nissan"), joined("mitsubishi"))
 

@@ -15,8 +15,8 @@ from pourparler.proof import Tree, leaf_hash
 from pourparler.trust import Asked, Check, Seen, Trust, TrustStore, trusting
 from pourparler_service.keys import Signer
 from pourparler_service.sealing import seal
-from tests import given as g
-from tests.signing import KEY, SIGNER, signing_key
+from tests.support import sample_entries as g
+from tests.support.signing_keys import KEY, SIGNER, signing_key
 
 NAME = f"negotiations/{g.NEGOTIATION}"
 ORIGIN = f"test.example/{NAME}"

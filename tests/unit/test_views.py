@@ -28,16 +28,24 @@ from pourparler_service.views import (
     seen_by,
     sight_of,
 )
-from tests import given, histories
-from tests.given import PARTIES, RECORDER_ONLY, draft, granted, offered, revoked, said
-from tests.judged import TALKS, WHISPER
+from tests.support import sample_entries, strategies
+from tests.support.draft_checks import TALKS, WHISPER
+from tests.support.sample_entries import (
+    PARTIES,
+    RECORDER_ONLY,
+    draft,
+    granted,
+    offered,
+    revoked,
+    said,
+)
 
 NOW = Timestamp(seconds=1_800_000_000)
 EVERY_VISIBILITY = {
-    "public": given.PUBLIC,
+    "public": sample_entries.PUBLIC,
     "parties": PARTIES,
-    "acme": given.restricted("acme"),
-    "acme, bolt": given.restricted("acme", "bolt"),
+    "acme": sample_entries.restricted("acme"),
+    "acme, bolt": sample_entries.restricted("acme", "bolt"),
     "recorder": RECORDER_ONLY,
     "none": pb.Visibility(),
     "of another version": pb.Visibility(level=9),  # type: ignore[arg-type]
@@ -50,7 +58,7 @@ def seen(sight: Sight) -> list[str]:
 
 def audience(*drafts: pb.Draft) -> Audience:
     result = Audience()
-    for entry in given.history(*drafts):
+    for entry in sample_entries.history(*drafts):
         result.take(entry.header, entry.facts)
     return result
 
@@ -170,7 +178,7 @@ def disclosed(target: int, to: pb.Visibility) -> pb.Draft:
 def corrected(target: int) -> pb.Draft:
     event = pb.EntryCorrected(target_version=target, mode=pb.CORRECTION_MODE_REPLACE)
     event.replacement.CopyFrom(said("whisper", "acme").facts)
-    return draft(event, visibility=given.restricted("acme", "mia"))
+    return draft(event, visibility=sample_entries.restricted("acme", "mia"))
 
 
 def test_what_is_disclosed_is_seen_from_then_on_whoever_sees_that_it_was() -> None:
@@ -191,7 +199,7 @@ def test_it_is_disclosed_as_it_counts_with_its_corrections() -> None:
 
 
 def test_who_sees_the_joining_of_a_participant_knows_them() -> None:
-    hidden = given.joined("spy")
+    hidden = sample_entries.joined("spy")
     hidden.facts.visibility.CopyFrom(RECORDER_ONLY)
     after = audience(*TALKS, hidden)
 
@@ -203,7 +211,7 @@ def test_who_sees_the_joining_of_a_participant_knows_them() -> None:
 
 
 def test_nothing_public_shows_nothing_to_the_public() -> None:
-    loud = said("loud", "acme", visibility=given.PUBLIC)
+    loud = said("loud", "acme", visibility=sample_entries.PUBLIC)
 
     assert not audience(*TALKS).shows(PUBLIC)
     assert audience(*TALKS, loud).shows(PUBLIC)
@@ -224,7 +232,8 @@ TOPIC = pb.TopicAdded(topic_id="place", status=pb.TOPIC_STATUS_OPEN)
 SESSION = pb.SessionOpened(session_id="second", kind=pb.SESSION_KIND_ROUND)
 JOINT = said("both", "acme", "bolt")
 HEARSAY = draft(
-    pb.StatementRecorded(attributed_to=["acme"], act=pb.STATEMENT_ACT_ASSERT), basis=given.REPORTED
+    pb.StatementRecorded(attributed_to=["acme"], act=pb.STATEMENT_ACT_ASSERT),
+    basis=sample_entries.REPORTED,
 )
 CONSENTED = pb.EntryDisclosed(target_version=WHISPER, disclosed_to=PARTIES, consented_by=["acme"])
 ANNULLED = pb.EntryCorrected(target_version=WHISPER, mode=pb.CORRECTION_MODE_ANNUL)
@@ -235,7 +244,9 @@ EVERY_DRAFT: dict[str, pb.Draft | Message] = {
     "joint": JOINT,
     "offer": offered("mine", ["acme"], ["bolt"]),
     "hearsay": HEARSAY,
-    "published": draft(said("mine", "acme").facts.statement_recorded, basis=given.ON_RECORD),
+    "published": draft(
+        said("mine", "acme").facts.statement_recorded, basis=sample_entries.ON_RECORD
+    ),
     "topic": TOPIC,
     "session": SESSION,
     "disclosure": CONSENTED,
@@ -283,7 +294,7 @@ def test_who_may_record_what(case: str) -> None:
 
 
 def test_nobody_records_what_they_could_not_see() -> None:
-    drafted = said("mine", "acme", visibility=given.restricted("bolt"))
+    drafted = said("mine", "acme", visibility=sample_entries.restricted("bolt"))
 
     with pytest.raises(Refusal) as refused:
         views.check_sees_own(of_participants(["acme"]), drafted.facts)
@@ -313,12 +324,12 @@ def test_a_conflict_with_what_is_hidden_says_nothing_of_it() -> None:
 
 
 @having(
-    histories.steps(40), st.integers(0, 40), st.sampled_from([PUBLIC, of_participants(["pa-1"])])
+    strategies.steps(40), st.integers(0, 40), st.sampled_from([PUBLIC, of_participants(["pa-1"])])
 )
 def test_what_is_taken_out_again_leaves_a_state_as_it_was(
     seeds: list[int], kept: int, sight: Sight
 ) -> None:
-    entries = histories.history(seeds)
+    entries = strategies.history(seeds)
     once, anew = CutState(sight), CutState(sight)
     once.take(entries[:kept], lambda: entries[:kept])
     mark = once.mark()

@@ -15,8 +15,8 @@ from hypothesis import strategies as st
 from pourparler.checkpoint import VerifierKey, parse_checkpoint, parse_note, verified
 from pourparler.proof import EMPTY_ROOT
 from pourparler_service.witness import SIZE_TYPE, Answer, Witness, WitnessError
-from tests.signing import KEY, signing_key, witness_key
-from tests.witnessed import asking, some_log
+from tests.support.signing_keys import KEY, signing_key, witness_key
+from tests.support.witness_cases import asking, some_log
 
 LOG = some_log()
 FORK = some_log(seed="another")

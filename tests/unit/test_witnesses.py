@@ -13,7 +13,7 @@ from pourparler_service.refusal import refuse
 from pourparler_service.store import Stored, StoreUnavailableError
 from pourparler_service.witness_client import witnesses_of
 from pourparler_service.witnesses import Witnesses
-from tests.witnessed import Say, cosign, fake, some_log
+from tests.support.witness_cases import Say, cosign, fake, some_log
 
 
 class FakeLog:

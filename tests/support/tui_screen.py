@@ -13,7 +13,7 @@ from pourparler import v1 as pb
 from pourparler.cli.browsing import Browser, Bundled
 from pourparler.cli.browsing.detail import Detail
 from pourparler.cli.browsing.rows import Key, Rows
-from tests import bundled
+from tests.support import bundles
 
 _CELL = 12.2  # how wide a cell is in a screenshot
 _LINE = re.compile(r'<text[^>]* x="([\d.]+)"[^>]*-line-(\d+)\)">(.*?)</text>')
@@ -35,7 +35,7 @@ def seen(app: App[None]) -> str:
 
 def reader(entries: Sequence[pb.Entry], version: int | None = None) -> Browser:
     """A reader of these entries, in a bundle."""
-    bundle = Bundled(io.BytesIO(bundled.bundle(bundled.sealed(entries))))
+    bundle = Bundled(io.BytesIO(bundles.bundle(bundles.sealed(entries))))
     return Browser(bundle, bundle.name, version)
 
 

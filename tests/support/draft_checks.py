@@ -9,7 +9,7 @@ from pourparler import v1 as pb
 from pourparler.fold import fold
 from pourparler_service import rules, shape
 from pourparler_service.refusal import Refusal, name_of
-from tests.given import (
+from tests.support.sample_entries import (
     draft,
     joined,
     offered,

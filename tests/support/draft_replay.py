@@ -10,7 +10,7 @@ from pourparler import dates
 from pourparler import v1 as pb
 from pourparler.fold import evolve, tally
 from pourparler_service import rules, shape
-from tests import given
+from tests.support import sample_entries
 
 
 class Replayed(NamedTuple):
@@ -44,8 +44,10 @@ def replayed(name: str, negotiation: Iterable[pb.Draft]) -> Replayed:
         shape.settle(draft, dates.bounds)
         shape.check_draft(draft)
         rules.complete(state, draft)
-        rules.check(state, draft, record_time=given.recorded_at(version), history=lambda: entries)
-        entry = given.recorded(version, draft)
+        rules.check(
+            state, draft, record_time=sample_entries.recorded_at(version), history=lambda: entries
+        )
+        entry = sample_entries.recorded(version, draft)
         entry.header.negotiation = name.removeprefix("negotiations/")
         entries.append(entry)
         evolve(state, entry)

@@ -15,9 +15,9 @@ from pourparler.checkpoint import VerifierKey, origin_of
 from pourparler.proof import Frontier, leaf_hash
 from pourparler_service.keys import Signer
 from pourparler_service.sealing import seal
-from tests import given, signing
+from tests.support import sample_entries, signing_keys
 
-KEYS = [signing.KEY.verifier_key]
+KEYS = [signing_keys.KEY.verifier_key]
 EXIT_CODES = {
     Verdict.SOUND: 0,
     Verdict.MANIPULATED: 4,
@@ -25,17 +25,17 @@ EXIT_CODES = {
     Verdict.CANNOT_TELL: 6,
     Verdict.PARTIAL: 7,
 }
-VERIFIER = Path(__file__).parents[1] / "docs" / "verifier.py"
+VERIFIER = Path(__file__).parents[2] / "docs" / "verifier.py"
 
 
 def talks() -> list[pb.Entry]:
     """A few entries of the negotiation `talks`."""
-    return given.history(
-        given.draft(pb.NegotiationOpened(), pb.Words(title="Talks")),
-        given.joined("acme"),
-        given.joined("bolt"),
-        given.topic(),
-        given.said("s-1", "acme"),
+    return sample_entries.history(
+        sample_entries.draft(pb.NegotiationOpened(), pb.Words(title="Talks")),
+        sample_entries.joined("acme"),
+        sample_entries.joined("bolt"),
+        sample_entries.topic(),
+        sample_entries.said("s-1", "acme"),
     )
 
 
@@ -68,7 +68,7 @@ def root_of(records: Sequence[bytes]) -> bytes:
 
 
 def checkpoint(
-    records: Sequence[bytes], negotiation: str = "talks", signer: Signer = signing.SIGNER
+    records: Sequence[bytes], negotiation: str = "talks", signer: Signer = signing_keys.SIGNER
 ) -> str:
     """The checkpoint that a service signs over these records."""
     recorded = pb.Entry.FromString(records[-1]).header.record_time

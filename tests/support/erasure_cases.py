@@ -22,9 +22,9 @@ from pourparler_service.store import Shelf, open_store
 from pourparler_service.tokens import Tokens
 from pourparler_service.wanted import Wanted
 from pourparler_service.writer import Group, Writer
-from tests.bundled import audited, bundle
-from tests.given import draft, joined, opened, restricted, said
-from tests.signing import SIGNER
+from tests.support.bundles import audited, bundle
+from tests.support.sample_entries import draft, joined, opened, restricted, said
+from tests.support.signing_keys import SIGNER
 
 ID = "talks"
 NAME, SAID, HELD = "Zanzibarina", "Quetzalcoatl", "Xylophonist"

@@ -11,9 +11,9 @@ import grpc
 
 from pourparler import v1 as pb
 from pourparler_service.store import open_store
-from tests.audited import audit
-from tests.given import joined, opened, said
-from tests.served import Service, answered_by, connected
+from tests.support.sample_entries import joined, opened, said
+from tests.support.service_client import Service, answered_by, connected
+from tests.support.store_audit import audit
 
 RECORD = "/pourparler.v1.RecordService/Record"
 GROUP = 3

@@ -17,10 +17,14 @@ from pourparler.contract import ENTRY_TYPES, PARTS, is_repeated, rule_of
 from pourparler.fold import AMENDING, evolve, fold, is_amending
 from pourparler_service import rules, shape
 from pourparler_service.refusal import Refusal
-from tests import given
+from tests.support import sample_entries
 
-_PAST = [given.date(one) for one in ("2025", "2025-12-31", "2025-41?", "[..2025-11-30]", "202X")]
-_COMING = [given.date(one) for one in ("2026-06", "2026-41", "[2026-01-01..]", "2027-01-01")]
+_PAST = [
+    sample_entries.date(one) for one in ("2025", "2025-12-31", "2025-41?", "[..2025-11-30]", "202X")
+]
+_COMING = [
+    sample_entries.date(one) for one in ("2026-06", "2026-41", "[2026-01-01..]", "2027-01-01")
+]
 _VALUES: Mapping[pb.TermType.ValueType, Sequence[str]] = {
     pb.TERM_TYPE_MONEY: ["10", "12.50", "15"],
     pb.TERM_TYPE_PERCENT: ["15", "20", "43.4"],
@@ -53,7 +57,7 @@ def history(seeds: Sequence[int]) -> list[pb.Entry]:
         for _ in range(_ATTEMPTS):
             draft = propose(random, state, entries)
             if refusal(state, draft, entries) is None:
-                entry = given.recorded(len(entries) + 1, draft)
+                entry = sample_entries.recorded(len(entries) + 1, draft)
                 entries.append(entry)
                 if is_amending(entry):
                     state = fold(entries)
@@ -71,7 +75,7 @@ def refusal(state: pb.Negotiation, draft: pb.Draft, entries: Sequence[pb.Entry])
         rules.check(
             state,
             draft,
-            record_time=given.recorded_at(len(entries) + 1),
+            record_time=sample_entries.recorded_at(len(entries) + 1),
             history=lambda: entries,
             by_service=True,
         )
@@ -88,11 +92,11 @@ def propose(random: Random, state: pb.Negotiation, entries: Sequence[pb.Entry]) 
 
 
 _BASES = {
-    given.DIRECT: 6,
-    given.ON_RECORD: 3,
-    given.REPORTED: 2,
-    given.UNATTRIBUTED: 1,
-    given.ANALYSIS: 1,
+    sample_entries.DIRECT: 6,
+    sample_entries.ON_RECORD: 3,
+    sample_entries.REPORTED: 2,
+    sample_entries.UNATTRIBUTED: 1,
+    sample_entries.ANALYSIS: 1,
 }
 _OFTEN = {
     "negotiation_opened": 1,
@@ -146,7 +150,7 @@ class _Proposal(NamedTuple):
         visibility = None
         if self.random.random() < 0.15:
             visibility = self._visibility()
-        return given.draft(
+        return sample_entries.draft(
             event,
             self._said(words),
             basis=self.basis,
@@ -225,10 +229,10 @@ class _Proposal(NamedTuple):
 
     def _visibility(self) -> pb.Visibility:
         known = sorted(self.state.participants)
-        choices = [given.PUBLIC, given.PARTIES, given.RECORDER_ONLY]
+        choices = [sample_entries.PUBLIC, sample_entries.PARTIES, sample_entries.RECORDER_ONLY]
         if known:
             some = self.random.sample(known, self.random.randint(1, len(known)))
-            choices += [given.restricted(*some)] * 2
+            choices += [sample_entries.restricted(*some)] * 2
         return self.random.choice(choices)
 
     def _said(self, words: pb.Words) -> pb.Words:
@@ -303,9 +307,9 @@ def _session(one: _Proposal, event: pb.SessionOpened, words: pb.Words) -> None:
 
 def _statement(one: _Proposal, event: pb.StatementRecorded, words: pb.Words) -> None:
     speakers = list(event.speakers) or list(event.attributed_to) or sorted(one.state.participants)
-    heard = one.basis in {given.DIRECT, given.ON_RECORD}
+    heard = one.basis in {sample_entries.DIRECT, sample_entries.ON_RECORD}
     _replace(event.speakers, speakers[:2] if heard else [])
-    _replace(event.attributed_to, speakers[:2] if one.basis == given.REPORTED else [])
+    _replace(event.attributed_to, speakers[:2] if one.basis == sample_entries.REPORTED else [])
     event.joint = len(event.speakers) > 1
     if one.state.statements and one.random.random() < 0.4:
         event.in_reply_to = one.random.choice(sorted(one.state.statements))
@@ -427,7 +431,7 @@ def _corrected(one: _Proposal, event: pb.EntryCorrected, words: pb.Words) -> Non
         said.Clear()
         like = one._replace(kind=kind, basis=target.facts.provenance.basis)
         like.fit(kind, anew, said)
-        said.MergeFrom(given.draft(anew, said, basis=like.basis).words)
+        said.MergeFrom(sample_entries.draft(anew, said, basis=like.basis).words)
         getattr(replacement, kind).CopyFrom(anew)
     if said.reason or kind in {"topic_status_changed", "negotiation_resumed"}:
         said.reason = f"Another reason, {one.random.randint(1, 9)}"

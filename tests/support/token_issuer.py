@@ -13,7 +13,7 @@ import jwt
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 from jwt.algorithms import ECAlgorithm, OKPAlgorithm, RSAAlgorithm
 
-from tests.certified import Files
+from tests.support.certificates import Files
 
 ISSUER = "https://login.example.org"
 AUDIENCE = "pourparler.example.org"

@@ -15,7 +15,7 @@ from pourparler.proof import Tree, leaf_hash
 from pourparler_service.keys import SigningKey
 from pourparler_service.witness import Witness
 from pourparler_service.witness_server import running
-from tests.signing import KEY, witness_key
+from tests.support.signing_keys import KEY, witness_key
 
 
 class SomeLog(NamedTuple):

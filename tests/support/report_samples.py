@@ -19,7 +19,7 @@ from pourparler.build import (
     topic,
 )
 from pourparler.values import percent, source
-from tests.replayed import replayed
+from tests.support.draft_replay import replayed
 
 SCRIPT = "</script><script>document.title='taken'</script><img src=x onerror=alert(1)>"
 TURNED = "abc\u202edef\u2066ghi\x1b[31m"

@@ -15,7 +15,7 @@ import grpc
 import pytest
 from grpc_health.v1 import health_pb2
 
-from tests.served import Service, connected
+from tests.support.service_client import Service, connected
 
 NOBODY = 65_534
 UNMEASURED = {name: value for name, value in os.environ.items() if not name.startswith("COVERAGE_")}
@@ -60,7 +60,7 @@ class Apart:
 
 def command(*arguments: str, user: int | None = None) -> list[str]:
     """The command line that runs `pourparler` with these arguments, as this user."""
-    return [sys.executable, "-m", "tests.as_user", str(user or ""), *arguments]
+    return [sys.executable, "-m", "tests.support.command_as_user", str(user or ""), *arguments]
 
 
 @contextmanager

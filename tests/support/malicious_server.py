@@ -33,9 +33,9 @@ from pourparler_service.keys import Signer, SigningKey, write_key
 from pourparler_service.sealing import seal
 from pourparler_service.server import running
 from pourparler_service.settings import Settings
-from tests.given import draft, joined, offered, opened, said, topic
-from tests.served import Service, connected
-from tests.signing import signing_key
+from tests.support.sample_entries import draft, joined, offered, opened, said, topic
+from tests.support.service_client import Service, connected
+from tests.support.signing_keys import signing_key
 
 NAME = "records.example"
 """The name of the service, in its key and in its origins."""
