@@ -13,8 +13,8 @@ from typing import NamedTuple
 
 from pourparler import v1 as pb
 from pourparler.contract import ENTRY_TYPES
-from pourparler_service import lifecycles
-from pourparler_service.lifecycles import Lifecycle
+from pourparler_service.domain import lifecycles
+from pourparler_service.domain.lifecycles import Lifecycle
 
 _ROOMS = ("rules", "shape", "groundrules", "amendments", "fields", "terms")
 _CASES = ("rules", "shape")

@@ -21,39 +21,53 @@ from grpc_reflection.v1alpha import reflection_pb2
 from grpc_reflection.v1alpha._async import ReflectionServicer
 
 from pourparler import v1 as pb
-from pourparler_service import access, catalogue, indexing, paced
-from pourparler_service.bearer import Bearers
-from pourparler_service.catalogue import Catalogue
-from pourparler_service.certificates import CertificateFilesError, Shown, ShownFiles
-from pourparler_service.copies import Copies
-from pourparler_service.cuts import Cuts
-from pourparler_service.erasure import Erasures
-from pourparler_service.feed import Commits, Feed, Pages
-from pourparler_service.folder import Folder, FolderError
-from pourparler_service.guard import Guard
-from pourparler_service.indexing import Indexing, open_index
-from pourparler_service.issuers import IssuerSettingsError, Keyring
-from pourparler_service.keys import KeyFileError, Signer, make_key, read_key, write_key
-from pourparler_service.latest import Latest
-from pourparler_service.limits import Limit, Rate
-from pourparler_service.log import Log
-from pourparler_service.negotiations import Negotiations
-from pourparler_service.persons import PersonsError
-from pourparler_service.search import Search
-from pourparler_service.servicers.audit import AuditServicer, Following
-from pourparler_service.servicers.copy import CopyServicer
-from pourparler_service.servicers.health import HealthServicer
-from pourparler_service.servicers.negotiation import NegotiationServicer
-from pourparler_service.servicers.privacy import PrivacyServicer
-from pourparler_service.servicers.record import RecordServicer
-from pourparler_service.settings import Settings
-from pourparler_service.sights import Sights
-from pourparler_service.snapshots import open_snapshots
-from pourparler_service.store import Store, StoreSettingsError, StoreUnavailableError, open_store
-from pourparler_service.tokens import Tokens
-from pourparler_service.witness_client import WitnessSettingsError, witnesses_of
-from pourparler_service.witnesses import Witnesses
-from pourparler_service.writer import Writer
+from pourparler_service.aggregate.negotiation import Negotiations
+from pourparler_service.aggregate.snapshots import open_snapshots
+from pourparler_service.api.audit_service import AuditServicer, Following
+from pourparler_service.api.call_handler import Guard
+from pourparler_service.api.health_service import HealthServicer
+from pourparler_service.api.import_service import CopyServicer
+from pourparler_service.api.negotiation_service import NegotiationServicer
+from pourparler_service.api.privacy_service import PrivacyServicer
+from pourparler_service.api.quotas import Limit, Rate
+from pourparler_service.api.record_service import RecordServicer
+from pourparler_service.authentication import callers
+from pourparler_service.authentication.bearer_tokens import Bearers
+from pourparler_service.authentication.certificates import CertificateFilesError, Shown, ShownFiles
+from pourparler_service.authentication.jwks import IssuerSettingsError, Keyring
+from pourparler_service.authorization.viewer_scopes import Sights
+from pourparler_service.config.settings import Settings
+from pourparler_service.reads import negotiation_list
+from pourparler_service.reads.filtered_states import Cuts
+from pourparler_service.reads.negotiation_list import Catalogue
+from pourparler_service.reads.page_tokens import Tokens
+from pourparler_service.reads.replay import Commits, Feed, Pages
+from pourparler_service.reads.response_cache import Latest
+from pourparler_service.runtime import cooperative
+from pourparler_service.search import indexer
+from pourparler_service.search.indexer import Indexing, open_index
+from pourparler_service.search.search import Search
+from pourparler_service.storage.data_directory import Folder, FolderError
+from pourparler_service.storage.event_store import (
+    Store,
+    StoreSettingsError,
+    StoreUnavailableError,
+    open_store,
+)
+from pourparler_service.storage.subject_keys import PersonsError
+from pourparler_service.transparency.cosigning import Witnesses
+from pourparler_service.transparency.log import Log
+from pourparler_service.transparency.signing_keys import (
+    KeyFileError,
+    Signer,
+    make_key,
+    read_key,
+    write_key,
+)
+from pourparler_service.transparency.witness_client import WitnessSettingsError, witnesses_of
+from pourparler_service.writes.bundle_import import Copies
+from pourparler_service.writes.erasure import Erasures
+from pourparler_service.writes.writer import Writer
 
 _LOG = logging.getLogger(__name__)
 
@@ -109,12 +123,12 @@ class Rooms:
             )
             self.catalogue = Catalogue(
                 store,
-                path / catalogue.DATABASE if path else None,
+                path / negotiation_list.DATABASE if path else None,
                 tokens=tokens,
                 log_id=log_id,
             )
             opened.callback(self.catalogue.close)
-            index = open_index(store, path / indexing.DATABASE if path else None, log_id)
+            index = open_index(store, path / indexer.DATABASE if path else None, log_id)
             self.indexing = Indexing(store, index)
             opened.callback(self.indexing.close)
             self.threads = ThreadPoolExecutor(_THREADS, thread_name_prefix="reader")
@@ -174,7 +188,7 @@ class Rooms:
 
     def _committed(self, ids: Collection[str]) -> None:
         """What is read is told first: those who watch ask for it at once."""
-        paced.recorded()
+        cooperative.recorded()
         self.latest.committed(ids)
         self.sights.committed(ids)
         self.commits.committed(ids)
@@ -210,14 +224,14 @@ def _signer(settings: Settings, folder: Folder | None, *, begun: bool) -> Signer
     return Signer([read_key(path)])
 
 
-def _callers(settings: Settings, opened: contextlib.ExitStack) -> access.Callers:
+def _callers(settings: Settings, opened: contextlib.ExitStack) -> callers.Callers:
     """Who tells callers apart. Raises IssuerSettingsError."""
     keyrings = [Keyring(issuer) for issuer in settings.tokens]
     for keyring in keyrings:
         keyring.start()
         opened.callback(keyring.close)
     bearers = Bearers(keyrings) if keyrings else None
-    return access.Callers(bearers, anonymous=not settings.callers_are_told_apart)
+    return callers.Callers(bearers, anonymous=not settings.callers_are_told_apart)
 
 
 def _witnesses(settings: Settings, store: Store, log: Log) -> Witnesses | None:
@@ -239,7 +253,7 @@ async def _serve(
     """Serve until `stop` is set. `started` is told address and keys once calls are taken."""
     with _as_serve_error(settings):
         told_apart = settings.callers_are_told_apart
-        host, _ = access.listening(settings.address, told_apart=told_apart)
+        host, _ = callers.listening(settings.address, told_apart=told_apart)
         rooms = Rooms(settings)
     try:
         witnesses = rooms.witnesses
@@ -303,7 +317,7 @@ def _listen(server: grpc.aio.Server, settings: Settings) -> int:
     shown = ShownFiles(certificate, key, None if apart else clients)
     port = server.add_secure_port(settings.address, _credentials(shown))
     if apart:
-        access.listening(apart, told_apart=True)
+        callers.listening(apart, told_apart=True)
         server.add_secure_port(apart, _credentials(ShownFiles(certificate, key, clients)))
     return port
 
@@ -426,7 +440,7 @@ def _as_serve_error(settings: Settings) -> Iterator[None]:
         PersonsError,
         StoreSettingsError,
         WitnessSettingsError,
-        access.AddressError,
+        callers.AddressError,
     ) as error:
         raise ServeError(str(error)) from error
     except StoreUnavailableError as error:

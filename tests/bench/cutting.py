@@ -7,10 +7,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from pourparler import v1 as pb
-from pourparler_service.folder import Folder
-from pourparler_service.keys import write_key
-from pourparler_service.sealing import seal, unseal
-from pourparler_service.store import Stored, open_store
+from pourparler_service.storage.data_directory import Folder
+from pourparler_service.storage.event_store import Stored, open_store
+from pourparler_service.storage.record_codec import seal, unseal
+from pourparler_service.transparency.signing_keys import write_key
 from tests.bench import talks, wire
 from tests.bench.measure import Aim, Means, Taken, Workload
 from tests.bench.servers import ours

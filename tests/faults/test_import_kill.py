@@ -12,7 +12,7 @@ from examples.casino import convert as casino
 from examples.diplomacy import convert as diplomacy
 from pourparler import Client
 from pourparler import v1 as pb
-from pourparler_service.store import open_store
+from pourparler_service.storage.event_store import open_store
 from tests.support.service_process import apart, command
 from tests.support.store_audit import audit
 

@@ -15,7 +15,7 @@ import pytest
 from pourparler import v1 as pb
 from pourparler.calls import PROVING
 from pourparler.trust import Trust
-from pourparler_service.keys import read_key
+from pourparler_service.transparency.signing_keys import read_key
 from tests.support.load_generator import (
     GROUP,
     RECORD,

@@ -14,19 +14,20 @@ from google.protobuf.message import DecodeError
 from pourparler import bundle, checkpoint, dates, proof, wire
 from pourparler import v1 as pb
 from pourparler.audit import Verdict
-from pourparler_service import passages, shape
-from pourparler_service.access import ANONYMOUS, Callers
-from pourparler_service.bearer import Bearers
-from pourparler_service.guard import Guard
-from pourparler_service.keys import Signer, make_key
-from pourparler_service.limits import Limit
-from pourparler_service.refusal import Refusal
+from pourparler_service.api.call_handler import Guard
+from pourparler_service.api.health_service import HealthServicer
+from pourparler_service.api.quotas import Limit
+from pourparler_service.api.record_service import RecordServicer
+from pourparler_service.authentication.bearer_tokens import Bearers
+from pourparler_service.authentication.callers import ANONYMOUS, Callers
+from pourparler_service.config.settings import Settings
+from pourparler_service.domain.refusal import Refusal
+from pourparler_service.reads.page_tokens import Tokens
+from pourparler_service.search import snippets
+from pourparler_service.search.query import Wanted
 from pourparler_service.server import Rooms, handlers
-from pourparler_service.servicers.health import HealthServicer
-from pourparler_service.servicers.record import RecordServicer
-from pourparler_service.settings import Settings
-from pourparler_service.tokens import Tokens
-from pourparler_service.wanted import Wanted
+from pourparler_service.transparency.signing_keys import Signer, make_key
+from pourparler_service.validation.drafts import check_draft, settle
 from tests.support.sample_entries import joined, opened, said
 
 _LARGE = 1 << 24
@@ -44,8 +45,8 @@ def drafts(data: bytes) -> None:
         return
     for draft in request.drafts:
         try:
-            shape.settle(draft, dates.bounds)
-            shape.check_draft(draft)
+            settle(draft, dates.bounds)
+            check_draft(draft)
         except Refusal:
             continue
 
@@ -301,7 +302,7 @@ def searched(data: bytes) -> None:
         wanted = Wanted.read(query)
     except Refusal:
         return
-    for one in passages.snippets(pb.Words(text=text), wanted):
+    for one in snippets.snippets(pb.Words(text=text), wanted):
         assert "".join(piece.text for piece in one.pieces) in text
         assert any(piece.match for piece in one.pieces) or not wanted.phrases
 

@@ -28,12 +28,12 @@ from pourparler import (
     v1,
 )
 from pourparler.bundle import verify
-from pourparler_service.issuers import Issuer
-from pourparler_service.keys import Signer, write_key
+from pourparler_service.authentication.jwks import Issuer
+from pourparler_service.authorization.roles import Policy
+from pourparler_service.config.settings import Settings, Tls
 from pourparler_service.server import running
-from pourparler_service.settings import Settings, Tls
-from pourparler_service.store import IN_MEMORY
-from pourparler_service.views import Policy
+from pourparler_service.storage.event_store import IN_MEMORY
+from pourparler_service.transparency.signing_keys import Signer, write_key
 from tests.support.bundles import bundle, sealed
 from tests.support.certificates import Authority
 from tests.support.draft_replay import drafts

@@ -21,8 +21,8 @@ import pytest
 from pourparler import Client, aio, participant, statement
 from pourparler.cli.browsing import Browser, Service
 from pourparler.cli.commands import run
+from pourparler_service.config.settings import Settings
 from pourparler_service.server import running
-from pourparler_service.settings import Settings
 from tests.rpc import test_terminal
 from tests.support import service_client
 from tests.support.tui_screen import in_full, seen, under_cursor, until

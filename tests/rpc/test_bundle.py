@@ -21,9 +21,9 @@ from pourparler.checkpoint import VerifierKey
 from pourparler.cli.commands import run
 from pourparler.selection import Selection, SelectionError
 from pourparler.v1 import audit_service_pb2_grpc
-from pourparler_service.keys import write_key
+from pourparler_service.config.settings import Settings
 from pourparler_service.server import running
-from pourparler_service.settings import Settings
+from pourparler_service.transparency.signing_keys import write_key
 from tests.support import bundles, signing_keys
 from tests.support.client_variants import awaited
 from tests.support.service_client import Service, connected

@@ -21,15 +21,15 @@ from pourparler.audit import Auditor, Verdict
 from pourparler.checkpoint import VerifierKey, origin_of, verified
 from pourparler.fold import fold
 from pourparler.proof import check_consistency, check_inclusion, leaf_hash
-from pourparler_service.guard import Call
-from pourparler_service.keys import Signer, write_key
-from pourparler_service.refusal import Refusal
-from pourparler_service.sealing import unseal
+from pourparler_service.api.call_handler import Call
+from pourparler_service.api.import_service import CopyServicer
+from pourparler_service.authorization.roles import Policy
+from pourparler_service.config.settings import Settings
+from pourparler_service.domain.refusal import Refusal
 from pourparler_service.server import running
-from pourparler_service.servicers.copy import CopyServicer
-from pourparler_service.settings import Settings
-from pourparler_service.store import open_store
-from pourparler_service.views import Policy
+from pourparler_service.storage.event_store import open_store
+from pourparler_service.storage.record_codec import unseal
+from pourparler_service.transparency.signing_keys import Signer, write_key
 from tests.support import sample_entries
 from tests.support.bundles import bundle, changed, checkpoint, root_of, sealed
 from tests.support.sample_entries import draft, joined, opened, said, topic

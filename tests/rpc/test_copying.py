@@ -14,9 +14,9 @@ from pourparler import Client, errors
 from pourparler import v1 as pb
 from pourparler.audit import Verdict
 from pourparler.cli.commands import run
-from pourparler_service.keys import write_key
+from pourparler_service.config.settings import Settings
 from pourparler_service.server import running
-from pourparler_service.settings import Settings
+from pourparler_service.transparency.signing_keys import write_key
 from tests.support.bundles import bundle, sealed
 from tests.support.client_variants import awaited
 from tests.support.sample_entries import history, joined, opened, said, topic

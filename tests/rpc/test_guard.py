@@ -13,12 +13,12 @@ import grpc
 import pytest
 
 from pourparler import v1 as pb
-from pourparler_service.access import ANONYMOUS
-from pourparler_service.guard import Call, Guard, status_message
-from pourparler_service.limits import Limit, Rate
-from pourparler_service.refusal import Refusal, Violation
-from pourparler_service.servicers.record import RecordServicer
-from pourparler_service.store import StoreUnavailableError
+from pourparler_service.api.call_handler import Call, Guard, status_message
+from pourparler_service.api.quotas import Limit, Rate
+from pourparler_service.api.record_service import RecordServicer
+from pourparler_service.authentication.callers import ANONYMOUS
+from pourparler_service.domain.refusal import Refusal, Violation
+from pourparler_service.storage.event_store import StoreUnavailableError
 from tests.support.sample_entries import opened, said
 from tests.support.service_client import Answered, Service, answered_by, refused
 from tests.support.visibility_harness import everything
@@ -145,7 +145,7 @@ async def test_a_fault_is_told_by_its_id_alone(caplog: pytest.LogCaptureFixture)
 
     async with guarded() as (guard, server):
         channel = await reads(guard, server, FakeReads(fail))
-        with caplog.at_level(logging.ERROR, "pourparler_service.guard"):
+        with caplog.at_level(logging.ERROR, "pourparler_service.api.call_handler"):
             answers = [
                 await refusal_of(channel.unary_unary(GET)(b"")),
                 await refusal_of(read_all(channel)),

@@ -11,11 +11,11 @@ import grpc
 import pytest
 from grpc_health.v1 import health_pb2
 
-from pourparler_service.guard import Call
-from pourparler_service.refusal import Refusal
+from pourparler_service.api.call_handler import Call
+from pourparler_service.api.health_service import HealthServicer
+from pourparler_service.domain.refusal import Refusal
 from pourparler_service.server import running
-from pourparler_service.servicers.health import HealthServicer
-from pourparler_service.store import StoreUnavailableError
+from pourparler_service.storage.event_store import StoreUnavailableError
 from tests.support.service_client import Service, connected, refused
 
 SERVING = health_pb2.HealthCheckResponse.SERVING

@@ -19,8 +19,8 @@ from grpc_reflection.v1alpha import reflection_pb2
 
 from pourparler import v1 as pb
 from pourparler.wire import framed
+from pourparler_service.config.settings import Settings
 from pourparler_service.server import running
-from pourparler_service.settings import Settings
 from tests.support.http2_frames import BEGIN, PREFACE, begun, frame
 from tests.support.load_generator import RECORD
 from tests.support.sample_entries import (

@@ -13,9 +13,9 @@ from grpc_health.v1 import health_pb2
 from grpc_reflection.v1alpha import reflection_pb2
 
 from pourparler import v1 as pb
+from pourparler_service.config.settings import Settings
 from pourparler_service.server import running
-from pourparler_service.settings import Settings
-from pourparler_service.store import IN_MEMORY
+from pourparler_service.storage.event_store import IN_MEMORY
 from tests.support import http2_frames
 from tests.support.sample_entries import joined, opened, said, topic
 from tests.support.service_client import Answered, Service, answered_by, connected, refused

@@ -23,9 +23,9 @@ from pourparler.proof import (
     leaf_hash,
     node_hash,
 )
-from pourparler_service.keys import SigningKey, make_key, write_key
+from pourparler_service.config.settings import Settings
 from pourparler_service.server import ServeError, running
-from pourparler_service.settings import Settings
+from pourparler_service.transparency.signing_keys import SigningKey, make_key, write_key
 from tests.support.sample_entries import joined, opened, said
 from tests.support.service_client import Service, connected, refused
 from tests.support.signing_keys import signing_key

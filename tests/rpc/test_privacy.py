@@ -18,16 +18,16 @@ from pourparler.bundle import verify
 from pourparler.cli.commands import run
 from pourparler.trust import Trust
 from pourparler.v1.privacy_service_pb2_grpc import PrivacyServiceStub
-from pourparler_service.guard import Call
-from pourparler_service.keys import write_key
-from pourparler_service.refusal import Refusal, name_of
-from pourparler_service.sealing import unseal
+from pourparler_service.aggregate.snapshots import FEWEST
+from pourparler_service.api.call_handler import Call
+from pourparler_service.api.privacy_service import PrivacyServicer
+from pourparler_service.authorization.roles import Policy
+from pourparler_service.authorization.viewer_scopes import Sights
+from pourparler_service.config.settings import Settings
+from pourparler_service.domain.refusal import Refusal, name_of
 from pourparler_service.server import running
-from pourparler_service.servicers.privacy import PrivacyServicer
-from pourparler_service.settings import Settings
-from pourparler_service.sights import Sights
-from pourparler_service.snapshots import FEWEST
-from pourparler_service.views import Policy
+from pourparler_service.storage.record_codec import unseal
+from pourparler_service.transparency.signing_keys import write_key
 from tests.support import signing_keys
 from tests.support.client_variants import awaited
 from tests.support.disk_search import traces

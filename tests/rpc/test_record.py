@@ -7,8 +7,8 @@ import grpc
 import pytest
 
 from pourparler import v1 as pb
+from pourparler_service.config.settings import Settings
 from pourparler_service.server import running
-from pourparler_service.settings import Settings
 from tests.support.sample_entries import joined, opened, said, topic
 from tests.support.service_client import Service, connected, refused
 

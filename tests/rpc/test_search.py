@@ -20,8 +20,8 @@ from pourparler import v1 as pb
 from pourparler.cli import searching
 from pourparler.cli.commands import run
 from pourparler.cli.page import Page
+from pourparler_service.config.settings import Settings
 from pourparler_service.server import running
-from pourparler_service.settings import Settings
 from tests.support.sample_entries import ANALYSIS, REPORTED, draft, joined, offered, opened, topic
 from tests.support.service_client import Service, connected, refused
 

@@ -11,11 +11,11 @@ import grpc
 import pytest
 
 from pourparler import v1 as pb
-from pourparler_service.guard import Call
-from pourparler_service.refusal import Refusal
+from pourparler_service.api.call_handler import Call
+from pourparler_service.api.record_service import RecordServicer
+from pourparler_service.domain.refusal import Refusal
 from pourparler_service.server import running
-from pourparler_service.servicers.record import RecordServicer
-from pourparler_service.writer import FAILED_NEGOTIATIONS, Group, Turn
+from pourparler_service.writes.writer import FAILED_NEGOTIATIONS, Group, Turn
 from tests.support.sample_entries import joined, opened, said, topic
 from tests.support.service_client import Service, answered_by, connected, refused
 from tests.support.visibility_harness import everything

@@ -24,8 +24,8 @@ from pourparler.v1.audit_service_pb2_grpc import (
     AuditServiceServicer,
     add_AuditServiceServicer_to_server,
 )
+from pourparler_service.config.settings import Settings
 from pourparler_service.server import running
-from pourparler_service.settings import Settings
 from tests.support.client_variants import awaited
 from tests.support.service_process import command
 

@@ -22,9 +22,9 @@ from pourparler.checkpoint import (
     parse_note,
     verified,
 )
-from pourparler_service.keys import write_key
+from pourparler_service.config.settings import Settings
 from pourparler_service.server import ServeError, running
-from pourparler_service.settings import Settings
+from pourparler_service.transparency.signing_keys import write_key
 from tests.support.bundles import bundle, sealed
 from tests.support.bundles import checkpoint as checkpoint_of
 from tests.support.sample_entries import history, joined, opened

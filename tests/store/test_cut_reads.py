@@ -23,11 +23,19 @@ from examples.diplomacy.verify import messages, theirs
 from pourparler import v1 as pb
 from pourparler.contract import ENTRY_TYPES
 from pourparler.fold import ACCESS
-from pourparler_service import views
-from pourparler_service.access import ANONYMOUS
-from pourparler_service.refusal import name_of
-from pourparler_service.store import Stored
-from pourparler_service.views import NOTHING, PUBLIC, Audience, Policy, Sight
+from pourparler_service.authentication.callers import ANONYMOUS
+from pourparler_service.authorization.roles import (
+    NOTHING,
+    PUBLIC,
+    Audience,
+    Policy,
+    Sight,
+    of_participants,
+    roles_of,
+    sight_of,
+)
+from pourparler_service.domain.refusal import name_of
+from pourparler_service.storage.event_store import Stored
 from tests.support import sample_entries, strategies
 from tests.support.draft_replay import drafts, replayed
 from tests.support.sample_entries import BEGAN, RECORDER_ONLY, granted
@@ -194,9 +202,9 @@ VIEWERS = ["party of pa-1", "party of pa-2", "mediator", "reader", "stranger", "
 def sight(entries: Sequence[pb.Entry], viewer: str, seen_by: str = "") -> Sight:
     now = Timestamp()
     now.GetCurrentTime()
-    roles = views.roles_of(audience_of(entries).principals, viewer, now)
-    known = views.sight_of(roles, viewer, POLICY)
-    return known.within(views.of_participants([seen_by])) if seen_by else known
+    roles = roles_of(audience_of(entries).principals, viewer, now)
+    known = sight_of(roles, viewer, POLICY)
+    return known.within(of_participants([seen_by])) if seen_by else known
 
 
 def said(answer: Answer) -> str:

@@ -11,13 +11,13 @@ from hypothesis import strategies as st
 
 from pourparler import v1 as pb
 from pourparler.fold import fold
-from pourparler_service.access import ANONYMOUS
-from pourparler_service.cuts import CutSnapshots
-from pourparler_service.sealing import leaf, parted, unseal
-from pourparler_service.sights import View
-from pourparler_service.snapshots import FEWEST, Snapshot
-from pourparler_service.store import Stored
-from pourparler_service.views import of_participants, withheld
+from pourparler_service.aggregate.snapshots import FEWEST, Snapshot
+from pourparler_service.authentication.callers import ANONYMOUS
+from pourparler_service.authorization.roles import of_participants, withheld
+from pourparler_service.authorization.viewer_scopes import View
+from pourparler_service.reads.filtered_states import CutSnapshots
+from pourparler_service.storage.event_store import Stored
+from pourparler_service.storage.record_codec import leaf, parted, unseal
 from tests.store.test_cut_reads import NAME, POLICY, VIEWERS, audience_of, peopled, sight
 from tests.support import sample_entries, strategies
 from tests.support.sample_entries import RECORDER_ONLY, granted

@@ -13,10 +13,10 @@ from pourparler.checkpoint import parse_checkpoint, parse_note
 from pourparler.fold import fold
 from pourparler.proof import check_consistency
 from pourparler.standing import standing
-from pourparler_service.erasure import GROUP
-from pourparler_service.refusal import Refusal, name_of
-from pourparler_service.sealing import is_erased, leaf, unseal
-from pourparler_service.store import Stored, StoreUnavailableError
+from pourparler_service.domain.refusal import Refusal, name_of
+from pourparler_service.storage.event_store import Stored, StoreUnavailableError
+from pourparler_service.storage.record_codec import is_erased, leaf, unseal
+from pourparler_service.writes.erasure import GROUP
 from tests.support.disk_search import traces
 from tests.support.erasure_cases import (
     ASKED,

@@ -11,10 +11,10 @@ from hypothesis import strategies as st
 from pourparler import v1 as pb
 from pourparler.contract import ENTRY_TYPES, PARTS, brought
 from pourparler.fold import AMENDING, fold
-from pourparler_service import errata, rules
-from pourparler_service.refusal import Refusal, name_of
-from pourparler_service.store import open_store
-from pourparler_service.views import of_participants
+from pourparler_service.authorization.roles import of_participants
+from pourparler_service.domain import rules, self_correction_rules
+from pourparler_service.domain.refusal import Refusal, name_of
+from pourparler_service.storage.event_store import open_store
 from tests.store.test_cut_reads import audience_of
 from tests.store.test_writer_access import ACCEPTED, RECORDER, Talks
 from tests.support import sample_entries, strategies
@@ -362,10 +362,10 @@ def test_whatever_is_so_corrected_only_its_own_words_become_others(
         draft.facts.recorded_by = "me"
 
         def judge(state: pb.Negotiation, history: Sequence[pb.Entry]) -> None:
-            errata.check(draft.facts, history)  # noqa: B023 - called within the loop
+            self_correction_rules.check(draft.facts, history)  # noqa: B023 - called within the loop
             rules.check(state, draft, record_time=now, history=lambda: history)  # noqa: B023
 
-        if refusal(lambda: errata.check_not_taken_up(seen, draft.facts, shown)):  # noqa: B023
+        if refusal(lambda: self_correction_rules.check_not_taken_up(seen, draft.facts, shown)):  # noqa: B023
             continue
         if refusal(lambda: judge(seen, shown)):
             continue
@@ -405,6 +405,6 @@ def _but(state: pb.Negotiation, target: pb.Entry) -> pb.Negotiation:
 
 
 def test_every_type_of_which_words_are_corrected_brings_a_part_and_is_no_act() -> None:
-    for name in errata.SAID:
+    for name in self_correction_rules.SAID:
         assert ENTRY_TYPES[name].introduces is not None
         assert not ENTRY_TYPES[name].rule.act

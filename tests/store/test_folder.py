@@ -9,7 +9,12 @@ from pathlib import Path
 
 import pytest
 
-from pourparler_service.folder import Folder, FolderError, FolderInUseError, FolderTooNewError
+from pourparler_service.storage.data_directory import (
+    Folder,
+    FolderError,
+    FolderInUseError,
+    FolderTooNewError,
+)
 
 
 def test_a_new_folder_is_made_and_keeps_its_log_id(tmp_path: Path) -> None:
@@ -48,7 +53,7 @@ def test_a_second_opening_is_refused_and_says_what_to_do(tmp_path: Path) -> None
 
 def test_another_process_is_refused_while_this_one_holds_the_folder(tmp_path: Path) -> None:
     program = (
-        "import sys, pathlib; from pourparler_service.folder import *\n"
+        "import sys, pathlib; from pourparler_service.storage.data_directory import *\n"
         "try: Folder(pathlib.Path(sys.argv[1]))\n"
         "except FolderInUseError as error: print(error); sys.exit(7)\n"
     )

@@ -12,13 +12,13 @@ import pytest
 from pourparler import Client
 from pourparler import v1 as pb
 from pourparler_service import server
-from pourparler_service.index import Asked
-from pourparler_service.indexing import MOST_BEHIND, Indexing, open_index
-from pourparler_service.refusal import Refusal, name_of
+from pourparler_service.config.settings import Settings
+from pourparler_service.domain.refusal import Refusal, name_of
+from pourparler_service.search.index import Asked
+from pourparler_service.search.indexer import MOST_BEHIND, Indexing, open_index
+from pourparler_service.search.query import Wanted
 from pourparler_service.server import running
-from pourparler_service.settings import Settings
-from pourparler_service.store import Store, Stored, open_store
-from pourparler_service.wanted import Wanted
+from pourparler_service.storage.event_store import Store, Stored, open_store
 from tests.support.sample_entries import history, joined, opened
 from tests.support.service_client import Service, connected, refused
 from tests.support.visibility_harness import stored

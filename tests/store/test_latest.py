@@ -11,12 +11,12 @@ from hypothesis import settings
 from pourparler import v1 as pb
 from pourparler.contract import entry_type
 from pourparler.fold import fold
-from pourparler_service.latest import Latest
-from pourparler_service.negotiations import Negotiation, Negotiations
-from pourparler_service.refusal import Refusal
-from pourparler_service.sealing import seal, unseal
-from pourparler_service.store import Store, Stored, StoreUnavailableError, open_store
-from pourparler_service.writer import Group, Writer
+from pourparler_service.aggregate.negotiation import Negotiation, Negotiations
+from pourparler_service.domain.refusal import Refusal
+from pourparler_service.reads.response_cache import Latest
+from pourparler_service.storage.event_store import Store, Stored, StoreUnavailableError, open_store
+from pourparler_service.storage.record_codec import seal, unseal
+from pourparler_service.writes.writer import Group, Writer
 from tests.support.sample_entries import NEGOTIATION, joined, opened, recorded, said
 from tests.support.signing_keys import SIGNER
 from tests.support.strategies import histories

@@ -17,9 +17,11 @@ from hypothesis import strategies as st
 
 from pourparler import v1 as pb
 from pourparler.wire import framed
-from pourparler_service import persons as kept
-from pourparler_service.folder import Folder
-from pourparler_service.persons import (
+from pourparler_service.storage import subject_keys as kept
+from pourparler_service.storage.data_directory import Folder
+from pourparler_service.storage.event_store import Stored, open_store
+from pourparler_service.storage.record_codec import parted, seal
+from pourparler_service.storage.subject_keys import (
     DATABASE,
     MASTER_KEY,
     Intent,
@@ -30,8 +32,6 @@ from pourparler_service.persons import (
     open_persons,
     rotate_master_key,
 )
-from pourparler_service.sealing import parted, seal
-from pourparler_service.store import Stored, open_store
 from tests.support.disk_search import traces
 
 GOLDEN = json.loads((Path(__file__).parent.parent / "golden" / "sealed.json").read_text())

@@ -8,7 +8,7 @@ import pytest
 from google.protobuf.message import Message
 
 from pourparler import v1 as pb
-from pourparler_service.refusal import Refusal, name_of
+from pourparler_service.domain.refusal import Refusal, name_of
 from tests.support import sample_entries
 from tests.support.sample_entries import granted, joined, opened, restricted, revoked, said
 from tests.support.visibility_harness import Answer, Readers, readers, run, stored

@@ -14,11 +14,17 @@ from pourparler.bundle import Bundle
 from pourparler.contract import entry_type
 from pourparler.fold import fold
 from pourparler.proof import Tree
-from pourparler_service import snapshots as kept
-from pourparler_service.negotiations import Negotiations
-from pourparler_service.sealing import leaf, seal, unseal
-from pourparler_service.snapshots import Snapshot, Snapshots, open_snapshots
-from pourparler_service.store import Shelf, Store, Stored, StoreUnavailableError, open_store
+from pourparler_service.aggregate import snapshots as kept
+from pourparler_service.aggregate.negotiation import Negotiations
+from pourparler_service.aggregate.snapshots import Snapshot, Snapshots, open_snapshots
+from pourparler_service.storage.event_store import (
+    Shelf,
+    Store,
+    Stored,
+    StoreUnavailableError,
+    open_store,
+)
+from pourparler_service.storage.record_codec import leaf, seal, unseal
 from tests.support.sample_entries import NEGOTIATION, joined, opened, recorded, said
 from tests.support.strategies import histories
 

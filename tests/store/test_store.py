@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from pourparler_service import store as stores
-from pourparler_service.store import (
+from pourparler_service.storage import event_store as stores
+from pourparler_service.storage.event_store import (
     ConflictError,
     Store,
     Stored,

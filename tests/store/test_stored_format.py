@@ -10,7 +10,7 @@ from google.protobuf.timestamp_pb2 import Timestamp
 from pourparler import v1 as pb
 from pourparler.contract import ENTRY_TYPES
 from pourparler.wire import framed
-from pourparler_service.sealing import Sealed, leaf, seal, sealed, unseal
+from pourparler_service.storage.record_codec import Sealed, leaf, seal, sealed, unseal
 from tests.support.filled_messages import fill
 
 # A line an entry type, every field filled in. A new type adds a line; none may ever change.

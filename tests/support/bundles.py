@@ -13,8 +13,8 @@ from pourparler.audit import Audit, Verdict
 from pourparler.bundle import verify, write
 from pourparler.checkpoint import VerifierKey, origin_of
 from pourparler.proof import Frontier, leaf_hash
-from pourparler_service.keys import Signer
-from pourparler_service.sealing import seal
+from pourparler_service.storage.record_codec import seal
+from pourparler_service.transparency.signing_keys import Signer
 from tests.support import sample_entries, signing_keys
 
 KEYS = [signing_keys.KEY.verifier_key]

@@ -7,8 +7,9 @@ from google.protobuf.message import Message
 from pourparler import dates
 from pourparler import v1 as pb
 from pourparler.fold import fold
-from pourparler_service import rules, shape
-from pourparler_service.refusal import Refusal, name_of
+from pourparler_service.domain import rules
+from pourparler_service.domain.refusal import Refusal, name_of
+from pourparler_service.validation import drafts
 from tests.support.sample_entries import (
     draft,
     joined,
@@ -88,8 +89,8 @@ def _admitted(entries: list[pb.Entry], said: pb.Draft, *, by_service: bool = Fal
     """The next entry; raises the refusal if there is one, and in no case touches the state."""
     one = pb.Draft()
     one.CopyFrom(said)
-    shape.settle(one, dates.bounds)
-    shape.check_draft(one)
+    drafts.settle(one, dates.bounds)
+    drafts.check_draft(one)
     state = fold(entries)
     before = state.SerializeToString(deterministic=True)
     version = len(entries) + 1

@@ -9,7 +9,8 @@ from google.protobuf import json_format
 from pourparler import dates
 from pourparler import v1 as pb
 from pourparler.fold import evolve, tally
-from pourparler_service import rules, shape
+from pourparler_service.domain import rules
+from pourparler_service.validation.drafts import check_draft, settle
 from tests.support import sample_entries
 
 
@@ -41,8 +42,8 @@ def replayed(name: str, negotiation: Iterable[pb.Draft]) -> Replayed:
     entries: list[pb.Entry] = []
     state = pb.Negotiation()
     for version, draft in enumerate(negotiation, start=1):
-        shape.settle(draft, dates.bounds)
-        shape.check_draft(draft)
+        settle(draft, dates.bounds)
+        check_draft(draft)
         rules.complete(state, draft)
         rules.check(
             state, draft, record_time=sample_entries.recorded_at(version), history=lambda: entries

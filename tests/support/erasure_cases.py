@@ -10,18 +10,18 @@ from pathlib import Path
 
 from pourparler import v1 as pb
 from pourparler.audit import Audit
-from pourparler_service import index as index_of
-from pourparler_service.catalogue import Catalogue
-from pourparler_service.erasure import Asked, Erasures
-from pourparler_service.folder import Folder
-from pourparler_service.indexing import Indexing, open_index
-from pourparler_service.log import Log
-from pourparler_service.negotiations import Negotiations
-from pourparler_service.snapshots import Snapshots
-from pourparler_service.store import Shelf, open_store
-from pourparler_service.tokens import Tokens
-from pourparler_service.wanted import Wanted
-from pourparler_service.writer import Group, Writer
+from pourparler_service.aggregate.negotiation import Negotiations
+from pourparler_service.aggregate.snapshots import Snapshots
+from pourparler_service.reads.negotiation_list import Catalogue
+from pourparler_service.reads.page_tokens import Tokens
+from pourparler_service.search import index as index_of
+from pourparler_service.search.indexer import Indexing, open_index
+from pourparler_service.search.query import Wanted
+from pourparler_service.storage.data_directory import Folder
+from pourparler_service.storage.event_store import Shelf, open_store
+from pourparler_service.transparency.log import Log
+from pourparler_service.writes.erasure import Asked, Erasures
+from pourparler_service.writes.writer import Group, Writer
 from tests.support.bundles import audited, bundle
 from tests.support.sample_entries import draft, joined, opened, restricted, said
 from tests.support.signing_keys import SIGNER

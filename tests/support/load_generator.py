@@ -10,7 +10,7 @@ from pathlib import Path
 import grpc
 
 from pourparler import v1 as pb
-from pourparler_service.store import open_store
+from pourparler_service.storage.event_store import open_store
 from tests.support.sample_entries import joined, opened, said
 from tests.support.service_client import Service, answered_by, connected
 from tests.support.store_audit import audit

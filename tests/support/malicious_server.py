@@ -29,10 +29,10 @@ from pourparler.checkpoint import (
 )
 from pourparler.fold import fold
 from pourparler.proof import Frontier, ProofError, Tree, leaf_hash
-from pourparler_service.keys import Signer, SigningKey, write_key
-from pourparler_service.sealing import seal
+from pourparler_service.config.settings import Settings
 from pourparler_service.server import running
-from pourparler_service.settings import Settings
+from pourparler_service.storage.record_codec import seal
+from pourparler_service.transparency.signing_keys import Signer, SigningKey, write_key
 from tests.support.sample_entries import draft, joined, offered, opened, said, topic
 from tests.support.service_client import Service, connected
 from tests.support.signing_keys import signing_key

@@ -5,8 +5,8 @@ from collections.abc import Sequence
 
 from pourparler import v1 as pb
 from pourparler.fold import evolve, fold, is_amending, tally
-from pourparler_service.negotiations import Negotiations
-from pourparler_service.store import Store
+from pourparler_service.aggregate.negotiation import Negotiations
+from pourparler_service.storage.event_store import Store
 
 
 def audit(store: Store, negotiation: str) -> pb.Negotiation:

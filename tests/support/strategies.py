@@ -15,8 +15,9 @@ from hypothesis import strategies as st
 from pourparler import v1 as pb
 from pourparler.contract import ENTRY_TYPES, PARTS, is_repeated, rule_of
 from pourparler.fold import AMENDING, evolve, fold, is_amending
-from pourparler_service import rules, shape
-from pourparler_service.refusal import Refusal
+from pourparler_service.domain import rules
+from pourparler_service.domain.refusal import Refusal
+from pourparler_service.validation import drafts
 from tests.support import sample_entries
 
 _PAST = [
@@ -70,7 +71,7 @@ def history(seeds: Sequence[int]) -> list[pb.Entry]:
 def refusal(state: pb.Negotiation, draft: pb.Draft, entries: Sequence[pb.Entry]) -> Refusal | None:
     """Why a draft cannot be the next entry; None if it can. The draft is completed."""
     try:
-        shape.check_draft(draft)
+        drafts.check_draft(draft)
         rules.complete(state, draft)
         rules.check(
             state,

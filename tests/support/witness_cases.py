@@ -12,9 +12,9 @@ from typing import Any, NamedTuple
 
 from pourparler.checkpoint import Checkpoint, Note, origin_of, parse_note
 from pourparler.proof import Tree, leaf_hash
-from pourparler_service.keys import SigningKey
-from pourparler_service.witness import Witness
-from pourparler_service.witness_server import running
+from pourparler_service.transparency.signing_keys import SigningKey
+from pourparler_service.witness.http_server import running
+from pourparler_service.witness.witness import Witness
 from tests.support.signing_keys import KEY, witness_key
 
 

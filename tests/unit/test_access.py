@@ -6,10 +6,16 @@ from typing import NamedTuple
 
 import pytest
 
-from pourparler_service.access import ANONYMOUS, AddressError, Callers, Context, listening
-from pourparler_service.bearer import Bearers
-from pourparler_service.issuers import Issuer, Keyring
-from pourparler_service.refusal import Refusal, name_of
+from pourparler_service.authentication.bearer_tokens import Bearers
+from pourparler_service.authentication.callers import (
+    ANONYMOUS,
+    AddressError,
+    Callers,
+    Context,
+    listening,
+)
+from pourparler_service.authentication.jwks import Issuer, Keyring
+from pourparler_service.domain.refusal import Refusal, name_of
 from tests.support.certificates import Authority
 from tests.support.token_issuer import AUDIENCE, ISSUER, Key, key_set
 

@@ -13,8 +13,8 @@ from pourparler.audit import FINDINGS, MOST_FINDINGS, Audit, Auditor, Verdict
 from pourparler.checkpoint import Checkpoint, Note, origin_of
 from pourparler.fold import fold
 from pourparler.proof import EMPTY_ROOT, Frontier, leaf_hash
-from pourparler_service.keys import Signer
-from pourparler_service.sealing import seal
+from pourparler_service.storage.record_codec import seal
+from pourparler_service.transparency.signing_keys import Signer
 from tests.support import sample_entries as g
 from tests.support.signing_keys import KEY, SIGNER, signing_key
 from tests.support.strategies import histories

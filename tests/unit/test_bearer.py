@@ -12,9 +12,9 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pourparler_service.bearer import LEEWAY_SECONDS, Bearers
-from pourparler_service.issuers import Issuer, Keyring
-from pourparler_service.refusal import Refusal, name_of
+from pourparler_service.authentication.bearer_tokens import LEEWAY_SECONDS, Bearers
+from pourparler_service.authentication.jwks import Issuer, Keyring
+from pourparler_service.domain.refusal import Refusal, name_of
 from tests.support.token_issuer import AUDIENCE, ISSUER, Address, Key
 
 GOOD = Key()

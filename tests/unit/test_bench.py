@@ -9,8 +9,8 @@ import pytest
 from pourparler import Client
 from pourparler import v1 as pb
 from pourparler.wire import framed
+from pourparler_service.config.settings import Settings
 from pourparler_service.server import running
-from pourparler_service.settings import Settings
 from tests.bench import publishing, talks, wire
 from tests.bench.measure import Aim, Measured, Taken, Workload, measure, taken
 

@@ -1,6 +1,6 @@
 """What is kept for as long as there is room."""
 
-from pourparler_service.bounded import Bounded
+from pourparler_service.runtime.lru_cache import Bounded
 
 
 def test_what_was_used_longest_ago_goes_first() -> None:

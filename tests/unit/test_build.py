@@ -52,7 +52,7 @@ from pourparler import (
 )
 from pourparler import v1 as pb
 from pourparler.contract import ENTRY_TYPES
-from pourparler_service import shape
+from pourparler_service.validation import drafts
 
 OFFER = proposal("Fifteen per cent.", id="offer-1", by="renault", to="nissan")
 
@@ -93,7 +93,7 @@ EVERY_TYPE = {
 
 
 def bounds_of(draft: pb.Draft) -> pb.Draft:
-    shape.settle(draft, dates.bounds)
+    drafts.settle(draft, dates.bounds)
     return draft
 
 
@@ -102,7 +102,7 @@ def test_every_entry_type_has_a_builder_whose_drafts_are_well_formed(entry_type:
     draft = EVERY_TYPE[entry_type]
 
     assert draft.facts.WhichOneof("event") == entry_type
-    shape.check_draft(bounds_of(draft))
+    drafts.check_draft(bounds_of(draft))
 
 
 def test_every_builder_is_tried_here_and_is_public() -> None:
@@ -212,7 +212,7 @@ def test_ids_are_made_when_none_is_given_and_are_never_the_same() -> None:
 
     assert first.facts.topic_added.topic_id != second.facts.topic_added.topic_id
     assert first.facts.topic_added.topic_id.startswith("topic-")
-    shape.check_draft(bounds_of(first))
+    drafts.check_draft(bounds_of(first))
 
 
 def test_a_draft_stands_for_the_part_it_brings() -> None:
@@ -378,7 +378,7 @@ def test_the_words_of_a_term_stand_with_the_words_of_the_entry() -> None:
         key="place", type=pb.TERM_TYPE_TEXT, qualifier=pb.TERM_QUALIFIER_EXACT
     )
     assert draft.words.term_texts == [pb.TermText(key="place", text="At the lake")]
-    shape.check_draft(bounds_of(draft))
+    drafts.check_draft(bounds_of(draft))
 
 
 def test_a_term_that_is_language_may_also_say_whom_it_concerns() -> None:

@@ -20,7 +20,7 @@ from pourparler.audit import FINDINGS, Verdict
 from pourparler.bundle import LARGEST, MAGIC, Bundle, BundleCut, BundleError, verify, write
 from pourparler.checkpoint import COSIGNATURE, Checkpoint, Note, Signature
 from pourparler.fold import fold
-from pourparler_service.keys import Signer
+from pourparler_service.transparency.signing_keys import Signer
 from tests.support import bundles, signing_keys, strategies
 from tests.support import sample_entries as samples
 from tests.support.bundles import audited, bundle, changed, checkpoint, root_of, sealed, talks

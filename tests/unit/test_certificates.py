@@ -10,14 +10,14 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from cryptography.x509.oid import NameOID
 
-from pourparler_service.certificates import (
+from pourparler_service.authentication.certificates import (
     CertificateFilesError,
     Named,
     ShownFiles,
     check_in_date,
     named,
 )
-from pourparler_service.refusal import Refusal, name_of
+from pourparler_service.domain.refusal import Refusal, name_of
 from tests.support.certificates import Authority, Files, subject
 
 

@@ -19,9 +19,9 @@ from pourparler import dates
 from pourparler import v1 as pb
 from pourparler.cli.commands import pourparler as command_line
 from pourparler.contract import ENTRY_TYPES
-from pourparler_service.keys import write_key
+from pourparler_service.config.settings import Settings
 from pourparler_service.server import running
-from pourparler_service.settings import Settings
+from pourparler_service.transparency.signing_keys import write_key
 from tests.support import doc_transcripts
 from tests.support.signing_keys import signing_key
 from tests.support.state_digest import particulars

@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 
 from pourparler import v1 as pb
 from pourparler.contract import is_repeated, rule_of
-from pourparler_service import fields
-from pourparler_service.refusal import MOST_VIOLATIONS, Findings, Refusal, name_of
+from pourparler_service.domain.refusal import MOST_VIOLATIONS, Findings, Refusal, name_of
+from pourparler_service.validation import fields
 
 TEXTS = ["acme", "bolt", "", " ", "No id", "x" * 64, "x" * 65, "ö" * 2_049, "x" * 4_097]
 UNKNOWN = b"\xf8\x3f\x01"  # field 1,023, which no message has

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pourparler_service.issuers import (
+from pourparler_service.authentication.jwks import (
     Issuer,
     IssuerSettingsError,
     Keyring,

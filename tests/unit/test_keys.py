@@ -19,7 +19,7 @@ from pourparler.checkpoint import (
     verified,
 )
 from pourparler.cli.commands import run
-from pourparler_service.keys import (
+from pourparler_service.transparency.signing_keys import (
     KeyFileError,
     Signer,
     SigningKey,

@@ -4,8 +4,8 @@ from collections.abc import Callable
 
 import pytest
 
-from pourparler_service.limits import BURST_SECONDS, Limit, Rate
-from pourparler_service.refusal import Refusal, name_of
+from pourparler_service.api.quotas import BURST_SECONDS, Limit, Rate
+from pourparler_service.domain.refusal import Refusal, name_of
 
 
 def is_refused(call: Callable[[], object]) -> bool:

@@ -6,8 +6,8 @@ from collections.abc import Iterable
 import pytest
 
 from pourparler import v1 as pb
-from pourparler_service.line import BATCH_ENTRIES, Line
-from pourparler_service.refusal import Refusal
+from pourparler_service.domain.refusal import Refusal
+from pourparler_service.writes.write_queue import BATCH_ENTRIES, Line
 
 
 class One:

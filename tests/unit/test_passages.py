@@ -4,8 +4,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pourparler import v1 as pb
-from pourparler_service.passages import BESIDE, HEADING, SAID, Field, fields, snippets
-from pourparler_service.wanted import Wanted
+from pourparler_service.search.query import Wanted
+from pourparler_service.search.snippets import BESIDE, HEADING, SAID, Field, fields, snippets
 
 
 def shown(words: pb.Words, query: str) -> list[tuple[str, str]]:

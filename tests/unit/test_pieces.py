@@ -5,7 +5,7 @@ from hypothesis import settings
 
 from pourparler import v1 as pb
 from pourparler.fold import fold
-from pourparler_service import pieces
+from pourparler_service.aggregate import chunking
 from tests.support.sample_entries import joined, opened, recorded, said
 from tests.support.strategies import histories
 
@@ -26,7 +26,7 @@ def lengthened(state: pb.Negotiation) -> pb.Negotiation:
 def test_a_long_state_is_taken_in_many_small_pieces() -> None:
     state = long_state()
 
-    written = pieces.written(state)
+    written = chunking.written(state)
 
     assert len(written) > 4
     assert max(map(len, written)) < state.ByteSize() / 3
@@ -36,17 +36,17 @@ def test_a_long_state_is_taken_in_many_small_pieces() -> None:
 @given_any(histories())
 def test_the_pieces_of_any_state_come_to_it(entries: list[pb.Entry]) -> None:
     for state in (fold(entries), lengthened(fold(entries))):
-        written = pieces.written(state)
+        written = chunking.written(state)
 
-        assert pieces.read(written) == state
+        assert chunking.read(written) == state
         assert pb.Negotiation.FromString(b"".join(written)) == state
-        assert pieces.copied(state) == state
+        assert chunking.copied(state) == state
 
 
 def test_a_copy_stays_as_it_is() -> None:
     state = long_state()
 
-    copy = pieces.copied(state)
+    copy = chunking.copied(state)
     del state.statements["s1"]
 
     assert len(copy.statements) == 600

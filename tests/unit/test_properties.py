@@ -13,7 +13,7 @@ from pourparler.contract import ENTRY_TYPES, PARTS
 from pourparler.diff import apply, diff, reversals
 from pourparler.fold import Counted, Undo, counted, evolve, fold, gather, is_amending, tally
 from pourparler.standing import standing
-from pourparler_service import shape
+from pourparler_service.validation import drafts
 from tests.support.strategies import histories, history, propose, refusal, steps
 
 ON = dates.bounds("2026-01-31")
@@ -79,7 +79,7 @@ def test_a_draft_changes_nothing_by_being_checked_refused_or_not(
     before = bytes_of(state, *entries)
     for seed in seeds:
         draft = propose(dice(seed), state, entries)
-        shape.settle(draft, dates.bounds)
+        drafts.settle(draft, dates.bounds)
         refused = refusal(state, draft, entries)
 
         assert bytes_of(state, *entries) == before

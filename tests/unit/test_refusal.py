@@ -7,7 +7,7 @@ import pytest
 
 import pourparler_service
 from pourparler import v1 as pb
-from pourparler_service.refusal import (
+from pourparler_service.domain.refusal import (
     MOST_VIOLATIONS,
     Findings,
     Refusal,

@@ -9,8 +9,8 @@ from pourparler import dates
 from pourparler import v1 as pb
 from pourparler.dates import Bounds, Occurrence
 from pourparler.fold import counted, fold, gather
-from pourparler_service import rules
-from pourparler_service.refusal import Refusal
+from pourparler_service.domain import rules
+from pourparler_service.domain.refusal import Refusal
 from tests.support import sample_entries
 from tests.support.draft_replay import Replayed, drafts, replayed
 from tests.support.state_digest import particulars

@@ -6,8 +6,8 @@ from google.protobuf.timestamp_pb2 import Timestamp
 from pourparler import v1 as pb
 from pourparler.contract import ENTRY_TYPES
 from pourparler.fold import fold
-from pourparler_service import rules
-from pourparler_service.refusal import Refusal
+from pourparler_service.domain import rules
+from pourparler_service.domain.refusal import Refusal
 from tests.support.draft_checks import ACCEPTED, REACHED, TALKS, answer, concluded, record, refusal
 from tests.support.sample_entries import (
     ANALYSIS,

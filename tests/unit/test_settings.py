@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from pourparler_service.issuers import Issuer
-from pourparler_service.settings import Settings, Tls
-from pourparler_service.settings_file import SettingsError
+from pourparler_service.authentication.jwks import Issuer
+from pourparler_service.config.settings import Settings, Tls
+from pourparler_service.config.settings_file import SettingsError
 
 WHOLE = """
 [store]

@@ -9,9 +9,14 @@ from hypothesis import strategies as st
 from pourparler import dates
 from pourparler import v1 as pb
 from pourparler.contract import ENTRY_TYPES
-from pourparler_service import shape
-from pourparler_service.fields import LONGEST_LIST, LONGEST_TEXT, LONGEST_WORDS, MOST_TERMS
-from pourparler_service.refusal import Refusal, name_of
+from pourparler_service.domain.refusal import Refusal, name_of
+from pourparler_service.validation import drafts
+from pourparler_service.validation.fields import (
+    LONGEST_LIST,
+    LONGEST_TEXT,
+    LONGEST_WORDS,
+    MOST_TERMS,
+)
 from tests.support.sample_entries import (
     ANALYSIS,
     DIRECT,
@@ -37,7 +42,7 @@ ASSERT = pb.STATEMENT_ACT_ASSERT
 def found(one: pb.Draft | Message) -> list[tuple[str, str]]:
     """What is wrong with a draft: reasons and fields."""
     try:
-        shape.check_draft(one if isinstance(one, pb.Draft) else draft(one))
+        drafts.check_draft(one if isinstance(one, pb.Draft) else draft(one))
     except Refusal as refusal:
         return [(name_of(each.reason), each.field) for each in refusal.violations]
     return []
@@ -139,7 +144,7 @@ def _one_word(name: str) -> pb.Words:
 @pytest.mark.parametrize("name", ENTRY_TYPES)
 def test_a_type_takes_its_own_words_and_no_others(name: str) -> None:
     rule = ENTRY_TYPES[name].rule
-    taken = {*shape.WORDS_OF_ALL, *rule.words, *rule.optional_words}
+    taken = {*drafts.WORDS_OF_ALL, *rule.words, *rule.optional_words}
     refused = set()
     for field in pb.Words.DESCRIPTOR.fields:
         one = pb.Draft(facts=BARE[name].facts, words=_one_word(field.name))
@@ -156,8 +161,8 @@ def test_a_type_takes_its_own_words_and_no_others(name: str) -> None:
 )
 def test_an_id(good: str) -> None:
     assert found(said(good, "acme")) == []
-    shape.check_id(good, "id")
-    assert shape.check_name(f"negotiations/{good}", "name") == good
+    drafts.check_id(good, "id")
+    assert drafts.check_name(f"negotiations/{good}", "name") == good
 
 
 @pytest.mark.parametrize(
@@ -168,10 +173,10 @@ def test_no_id(bad: str) -> None:
     assert found(said(bad, "acme")) == [("ID_INVALID", f"{SPEECH}.statement_id")]
     assert found(said("s", bad)) == [("ID_INVALID", f"{SPEECH}.speakers[0]")]
     with pytest.raises(Refusal) as caught:
-        shape.check_id(bad, "id")
+        drafts.check_id(bad, "id")
     assert (caught.value.reason, caught.value.field) == (pb.ERROR_REASON_ID_INVALID, "id")
     with pytest.raises(Refusal) as caught:
-        shape.check_name(f"negotiations/{bad}", "name")
+        drafts.check_name(f"negotiations/{bad}", "name")
     assert (caught.value.reason, caught.value.field) == (pb.ERROR_REASON_ID_INVALID, "name")
 
 
@@ -180,14 +185,14 @@ def test_no_id(bad: str) -> None:
 )
 def test_no_name_of_a_negotiation(bad: str) -> None:
     with pytest.raises(Refusal) as caught:
-        shape.check_name(bad, "name")
+        drafts.check_name(bad, "name")
 
     assert caught.value.reason == pb.ERROR_REASON_ID_INVALID
 
 
 def test_a_name_has_to_be_given() -> None:
     with pytest.raises(Refusal) as caught:
-        shape.check_name("", "negotiation")
+        drafts.check_name("", "negotiation")
 
     assert (caught.value.reason, caught.value.field) == (
         pb.ERROR_REASON_FIELD_REQUIRED,
@@ -197,13 +202,13 @@ def test_a_name_has_to_be_given() -> None:
 
 @pytest.mark.parametrize("good", ["", "a", "x" * 128, "A b/c:1#~"])
 def test_a_request_id(good: str) -> None:
-    shape.check_request_id(good, "request_id")
+    drafts.check_request_id(good, "request_id")
 
 
 @pytest.mark.parametrize("bad", ["x" * 129, "é", "a\n", "\x7f", "\x00"])
 def test_no_request_id(bad: str) -> None:
     with pytest.raises(Refusal) as caught:
-        shape.check_request_id(bad, "request_id")
+        drafts.check_request_id(bad, "request_id")
 
     assert (caught.value.reason, caught.value.field) == (
         pb.ERROR_REASON_FIELD_INVALID,
@@ -218,7 +223,7 @@ def test_no_request_id(bad: str) -> None:
 )
 def test_what_was_said_is_kept_as_it_was_said(text: str) -> None:
     one = draft(said("s", "acme").facts.statement_recorded, pb.Words(text=text))
-    shape.settle(one, dates.bounds)
+    drafts.settle(one, dates.bounds)
 
     assert found(one) == []
     assert one.words.text == text
@@ -721,7 +726,7 @@ def test_corrections_within_corrections_end_in_a_refusal() -> None:
     one = correction(REPLACE, said("s", "acme"))
     for _ in range(20):
         one = correction(REPLACE, one)
-        shape.settle(one, dates.bounds)
+        drafts.settle(one, dates.bounds)
 
     assert ("FIELD_NOT_ALLOWED", f"{REPLACEMENT}.entry_corrected") in found(one)
 
@@ -729,7 +734,7 @@ def test_corrections_within_corrections_end_in_a_refusal() -> None:
 def settled(one: pb.Draft) -> list[tuple[str, str]]:
     """What is wrong with the dates of a draft."""
     try:
-        shape.settle(one, dates.bounds)
+        drafts.settle(one, dates.bounds)
     except Refusal as refusal:
         return [(name_of(each.reason), each.field) for each in refusal.violations]
     return []

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pourparler_service.spelling import LONGEST_WORD, spelled, texts
+from pourparler_service.search.text_normalization import LONGEST_WORD, spelled, texts
 
 
 @pytest.mark.parametrize(

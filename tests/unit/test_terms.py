@@ -3,8 +3,8 @@
 import pytest
 
 from pourparler import v1 as pb
-from pourparler_service.refusal import Findings, Refusal, name_of
-from pourparler_service.terms import check_terms
+from pourparler_service.domain.refusal import Findings, Refusal, name_of
+from pourparler_service.validation.terms import check_terms
 
 PATH = "facts.proposal_made.terms"
 

@@ -13,8 +13,8 @@ from pourparler import v1 as pb
 from pourparler.checkpoint import parse_checkpoint, parse_note
 from pourparler.proof import Tree, leaf_hash
 from pourparler.trust import Asked, Check, Seen, Trust, TrustStore, trusting
-from pourparler_service.keys import Signer
-from pourparler_service.sealing import seal
+from pourparler_service.storage.record_codec import seal
+from pourparler_service.transparency.signing_keys import Signer
 from tests.support import sample_entries as g
 from tests.support.signing_keys import KEY, SIGNER, signing_key
 

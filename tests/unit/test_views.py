@@ -10,11 +10,8 @@ from hypothesis import strategies as st
 
 from pourparler import fold
 from pourparler import v1 as pb
-from pourparler_service import views
-from pourparler_service.access import ANONYMOUS
-from pourparler_service.refusal import Refusal, name_of
-from pourparler_service.sealing import seal, unseal
-from pourparler_service.views import (
+from pourparler_service.authentication.callers import ANONYMOUS
+from pourparler_service.authorization.roles import (
     EVERYTHING,
     NOTHING,
     PUBLIC,
@@ -23,11 +20,20 @@ from pourparler_service.views import (
     Policy,
     Roles,
     Sight,
+    check_may_list,
+    check_may_open,
+    check_may_record,
+    check_sees_own,
+    conflict,
+    header_alone,
     of_participants,
     roles_of,
     seen_by,
     sight_of,
+    withheld,
 )
+from pourparler_service.domain.refusal import Refusal, name_of
+from pourparler_service.storage.record_codec import seal, unseal
 from tests.support import sample_entries, strategies
 from tests.support.draft_checks import TALKS, WHISPER
 from tests.support.sample_entries import (
@@ -221,9 +227,9 @@ def test_a_header_alone_is_that_of_the_entry() -> None:
     drafted = said("loud", "acme")
     data = seal("talks", 3, NOW, drafted.facts, drafted.words)
 
-    alone = views.header_alone(data)
+    alone = header_alone(data)
 
-    assert unseal(alone) == views.withheld(unseal(data))
+    assert unseal(alone) == withheld(unseal(data))
     assert pb.Record.FromString(alone).header == pb.Record.FromString(data).header
     assert alone == pb.Record(header=pb.Record.FromString(data).header).SerializeToString()
 
@@ -275,7 +281,7 @@ RECORDS: dict[str, tuple[tuple[pb.Draft, ...], set[str]]] = {
 def may_record(known: Roles, one: pb.Draft | Message) -> str:
     drafted = one if isinstance(one, pb.Draft) else draft(one)
     try:
-        views.check_may_record(known, drafted.facts)
+        check_may_record(known, drafted.facts)
     except Refusal as refused:
         return name_of(refused.reason)
     return ""
@@ -297,27 +303,27 @@ def test_nobody_records_what_they_could_not_see() -> None:
     drafted = said("mine", "acme", visibility=sample_entries.restricted("bolt"))
 
     with pytest.raises(Refusal) as refused:
-        views.check_sees_own(of_participants(["acme"]), drafted.facts)
+        check_sees_own(of_participants(["acme"]), drafted.facts)
 
     assert refused.value.field == "facts.visibility"
-    views.check_sees_own(of_participants(["bolt"]), drafted.facts)
-    views.check_sees_own(EVERYTHING, drafted.facts)
+    check_sees_own(of_participants(["bolt"]), drafted.facts)
+    check_sees_own(EVERYTHING, drafted.facts)
 
 
 def test_who_may_open_and_list_is_for_the_policy_to_say() -> None:
     policy = Policy(open=["one"], list=["two"])
 
-    views.check_may_open(policy, "one")
-    views.check_may_list(policy, "two")
-    views.check_may_open(policy, ANONYMOUS)
-    for check, who in ((views.check_may_open, "two"), (views.check_may_list, "one")):
+    check_may_open(policy, "one")
+    check_may_list(policy, "two")
+    check_may_open(policy, ANONYMOUS)
+    for check, who in ((check_may_open, "two"), (check_may_list, "one")):
         with pytest.raises(Refusal) as refused:
             check(policy, who)
         assert name_of(refused.value.reason) == "NOT_ALLOWED_HERE"
 
 
 def test_a_conflict_with_what_is_hidden_says_nothing_of_it() -> None:
-    refused = views.conflict()
+    refused = conflict()
 
     assert name_of(refused.reason) == "WITHHELD_CONFLICT"
     assert (refused.field, dict(refused.metadata)) == ("", {})

@@ -4,8 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pourparler_service.refusal import Refusal, name_of
-from pourparler_service.wanted import LONGEST_QUERY, MOST_PHRASES, Phrase, Wanted
+from pourparler_service.domain.refusal import Refusal, name_of
+from pourparler_service.search.query import LONGEST_QUERY, MOST_PHRASES, Phrase, Wanted
 
 
 def phrase(*words: str, prefix: bool = False) -> Phrase:

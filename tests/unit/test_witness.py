@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from pourparler.checkpoint import VerifierKey, parse_checkpoint, parse_note, verified
 from pourparler.proof import EMPTY_ROOT
-from pourparler_service.witness import SIZE_TYPE, Answer, Witness, WitnessError
+from pourparler_service.witness.witness import SIZE_TYPE, Answer, Witness, WitnessError
 from tests.support.signing_keys import KEY, signing_key, witness_key
 from tests.support.witness_cases import asking, some_log
 

@@ -1,0 +1,604 @@
+"""The keys of natural persons: what their words are sealed with at rest, until one is destroyed.
+
+Each person of each negotiation has a key of their own. They lie in a database of their own, wrapped
+by the master key. What words are sealed with, and how, is storage format: permanent.
+"""
+
+import base64
+import binascii
+import contextlib
+import os
+import secrets
+import sqlite3
+import threading
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from hashlib import sha256
+from pathlib import Path
+from typing import NamedTuple
+
+from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.kdf.hkdf import HKDF
+from google.protobuf.message import DecodeError
+
+from pourparler import v1 as pb
+from pourparler_service.backends.sqlite.transaction import transaction
+from pourparler_service.storage.data_directory import write_whole
+from pourparler_service.storage.record_codec import NO_SALT, SALT_FIELD_BYTES, parted
+
+DATABASE = "persons.sqlite"
+MASTER_KEY = "master.key"
+"""The file of the master key in the data folder, where no other is named."""
+
+FORMAT = 1
+"""The version of the format of the database."""
+
+KEY_BYTES = 32
+
+_NONCE_BYTES = 12
+_INFO = b"pourparler.v1.words"
+_COVERED = b"pourparler.v1.cover"
+_NEXT = ".next"
+_KEPT = 10_000  # how many ciphers are kept, each of the persons of an entry
+_HELD = 100_000  # of how many persons it is kept which key is theirs now
+
+_TABLES = """
+CREATE TABLE about (format INTEGER NOT NULL, master_key_id TEXT NOT NULL);
+CREATE TABLE key (
+    negotiation TEXT NOT NULL,
+    participant TEXT NOT NULL,
+    number INTEGER NOT NULL,
+    wrapped BLOB,          -- NULL once it is destroyed
+    PRIMARY KEY (negotiation, participant, number)
+);
+CREATE TABLE erasure (
+    place INTEGER PRIMARY KEY,  -- the earlier, the lower
+    name TEXT NOT NULL UNIQUE,
+    negotiation TEXT NOT NULL,
+    caller TEXT NOT NULL,
+    request_id TEXT NOT NULL,
+    destroyed INTEGER NOT NULL,
+    done INTEGER NOT NULL,
+    said BLOB NOT NULL     -- an Erasure
+);
+"""
+
+_ERASURES = "SELECT negotiation, caller, request_id, destroyed, said FROM erasure"
+
+
+class PersonsError(Exception):
+    """The keys of persons cannot be had, or not changed. The text says why."""
+
+
+class MasterKeyError(PersonsError):
+    """The master key is not here, or not the one. The text says what is lost without it."""
+
+
+class MasterKey(NamedTuple):
+    """The key that wraps those of persons, and the file in which it lies, if it does."""
+
+    key: bytes
+    file: Path | None = None
+
+    @property
+    def key_id(self) -> str:
+        """By which it is known without being told: eight hexadecimal digits."""
+        return sha256(_INFO + self.key).hexdigest()[:8]
+
+
+class _Keys(NamedTuple):
+    """Some keys taken together: what they open, and whose they are."""
+
+    cipher: AESGCM | None
+    """None if one of them was destroyed."""
+    persons: tuple[str, ...]
+
+
+class Intent(NamedTuple):
+    """An erasure that is begun, and who asked for it by which request."""
+
+    negotiation: str
+    caller: str
+    request_id: str
+    destroyed: bool
+    """Whether the keys are destroyed."""
+    erasure: pb.Erasure
+
+
+def read_master_key(said: str) -> MasterKey:
+    """The master key that is said: 32 bytes in base64, or the file that has them.
+
+    Raises MasterKeyError.
+    """
+    if (key := _decoded(said)) is not None:
+        return MasterKey(key)
+    file = Path(said)
+    try:
+        text = file.read_text(encoding="ascii").strip()
+    except (OSError, ValueError) as error:
+        why = getattr(error, "strerror", None) or "it is not text"
+        raise MasterKeyError(f"The master key cannot be read from {file}: {why}.") from None
+    if (key := _decoded(text)) is None:
+        raise MasterKeyError(f"The file {file} is not a master key: 32 bytes in base64.")
+    return MasterKey(key, file)
+
+
+def _decoded(text: str) -> bytes | None:
+    try:
+        key = base64.b64decode(text, validate=True)
+    except (binascii.Error, ValueError):
+        return None
+    return key if len(key) == KEY_BYTES else None
+
+
+def write_master_key(file: Path) -> MasterKey:
+    """A new master key, in this file, which only its owner can read. Raises FolderError."""
+    key = secrets.token_bytes(KEY_BYTES)
+    write_whole(file, base64.b64encode(key) + b"\n")
+    return MasterKey(key, file)
+
+
+def open_persons(folder: Path | None, environment: Mapping[str, str]) -> "Persons":
+    """The keys of persons in a data folder; in memory, without one.
+
+    The master key is what POURPARLER_MASTER_KEY says, else that of the folder, which is made where
+    there is nothing yet that would need another. Raises PersonsError or FolderError.
+    """
+    said = environment.get("POURPARLER_MASTER_KEY", "")
+    if folder is None:
+        return Persons(None, MasterKey(secrets.token_bytes(KEY_BYTES)))
+    path = folder / DATABASE
+    return Persons(path, _master_key(folder, said, _wrapped_by(path)))
+
+
+def _master_key(folder: Path, said: str, needed: str) -> MasterKey:
+    """The master key of a folder: one that is there if the keys in it need it, else any."""
+    file = folder / MASTER_KEY
+    if not said and not file.exists() and not _next(file).exists():
+        if needed:
+            raise MasterKeyError(_lost(folder, needed, "There is none here"))
+        return write_master_key(file)
+    if said and _decoded(said) is not None:
+        found = read_master_key(said)
+    else:
+        found = _settled(Path(said) if said else file, needed)
+    if needed and found.key_id != needed:
+        raise MasterKeyError(_lost(folder, needed, f"The one that is here is {found.key_id}"))
+    return found
+
+
+def _settled(file: Path, needed: str) -> MasterKey:
+    """The master key in a file, once a rotation that was cut off there is finished or undone."""
+    fresh = _next(file)
+    if fresh.exists():
+        with contextlib.suppress(MasterKeyError):
+            if needed and read_master_key(str(fresh)).key_id == needed:
+                fresh.replace(file)
+                _settle(file.parent)
+        fresh.unlink(missing_ok=True)
+    return read_master_key(str(file))
+
+
+def _next(file: Path) -> Path:
+    return file.with_name(file.name + _NEXT)
+
+
+def _lost(folder: Path, needed: str, here: str) -> str:
+    persons, negotiations = _counted(folder / DATABASE)
+    return (
+        f"The master key {needed} is missing. {here}. Without it the words in {folder} that concern"
+        f" persons (persons: {persons}, negotiations: {negotiations}) cannot be read, by anybody,"
+        " ever; facts and proofs would be left. Put it back where it was, or name its file in"
+        " POURPARLER_MASTER_KEY. Nothing was changed."
+    )
+
+
+def _looked_up(path: Path, statement: str) -> tuple[object, ...] | None:
+    """A row of the database as it lies there; None if there is no database yet."""
+    if not path.exists():
+        return None
+    try:
+        with contextlib.closing(_connected(path)) as database:
+            found: tuple[object, ...] | None = database.execute(statement).fetchone()
+    except sqlite3.OperationalError as error:
+        if "no such table" in str(error):
+            return None  # it was about to be made
+        raise PersonsError(f"{path} cannot be read: {error}.") from error
+    except sqlite3.Error as error:
+        raise PersonsError(f"{path} cannot be read: {error}.") from error
+    return found
+
+
+def _wrapped_by(path: Path) -> str:
+    """The id of the master key by which the keys in a database are wrapped; empty if none are."""
+    found = _looked_up(path, "SELECT format, master_key_id, EXISTS (SELECT 1 FROM key) FROM about")
+    if found is None:
+        return ""
+    written, key_id, any_key = found
+    if written != FORMAT:
+        raise PersonsError(
+            f"{path} has format {written}, written by a newer version of pourparler; this one reads"
+            f" format {FORMAT}. Nothing was changed."
+        )
+    return str(key_id) if any_key else ""
+
+
+def _counted(path: Path) -> tuple[int, int]:
+    found = _looked_up(
+        path,
+        "SELECT count(*), count(DISTINCT negotiation) FROM (SELECT DISTINCT negotiation,"
+        " participant FROM key WHERE wrapped IS NOT NULL)",
+    )
+    persons, negotiations = found or (0, 0)
+    return int(str(persons)), int(str(negotiations))
+
+
+def _connected(path: Path | None) -> sqlite3.Connection:
+    database = sqlite3.connect(path or ":memory:", check_same_thread=False, isolation_level=None)
+    # What is overwritten or deleted is overwritten with zeros, and nothing is left in a second file
+    # once a transaction is over: a write-ahead log would keep keys that were destroyed.
+    database.execute("PRAGMA secure_delete = ON")
+    database.execute("PRAGMA journal_mode = DELETE")
+    database.execute("PRAGMA synchronous = EXTRA")
+    return database
+
+
+class Persons:
+    """The keys of persons, and the erasures that destroy them. For any thread."""
+
+    def __init__(self, path: Path | None, master: MasterKey) -> None:
+        """Open the database at `path`, or one in memory, with its master key.
+
+        Raises PersonsError.
+        """
+        self.lock = threading.RLock()
+        """Guards the database. Held while what is sealed is stored: so no key is destroyed between
+        a sealing and its commit."""
+        self._path = path
+        self._master = AESGCM(master.key)
+        # Changed under the lock, and read without it.
+        self._keys: dict[tuple[str, str], _Keys] = {}
+        self._current: dict[tuple[str, str], str] = {}
+        with _as_error():
+            if path is not None:
+                path.touch(0o600)
+            self._database = _connected(path)
+            if not self._database.execute("SELECT 1 FROM sqlite_master").fetchone():
+                with transaction(self._database):
+                    for statement in _TABLES.split(";"):
+                        self._database.execute(statement)
+                    self._database.execute(
+                        "INSERT INTO about VALUES (?, ?)", (FORMAT, master.key_id)
+                    )
+            elif not self._database.execute("SELECT 1 FROM key").fetchone():
+                with transaction(self._database):
+                    self._database.execute("UPDATE about SET master_key_id = ?", (master.key_id,))
+
+    def close(self) -> None:
+        """Let the database go."""
+        with self.lock:
+            self._database.close()
+
+    # What is sealed and opened.
+
+    def hold(self, wanted: Iterable[tuple[str, str]]) -> None:
+        """See that these persons, each of a negotiation, have a key: on disk when this returns."""
+        with self.lock, _as_error():
+            if len(self._current) >= _HELD:
+                self._current = {}
+            missing = [one for one in wanted if one not in self._current]
+            if missing:
+                with transaction(self._database):
+                    made = {one: self._newest(*one) for one in missing}
+                self._current |= made
+
+    def _newest(self, negotiation: str, participant: str) -> str:
+        """The name of the key with which a person's words are sealed now; made if there is none."""
+        number, there = self._database.execute(
+            "SELECT coalesce(max(number), 0), coalesce(max(number * (wrapped IS NOT NULL)), 0)"
+            " FROM key WHERE negotiation = ? AND participant = ?",
+            (negotiation, participant),
+        ).fetchone()
+        if not there or there < number:
+            number += 1
+            wrapped = self._wrapped(
+                negotiation, participant, number, secrets.token_bytes(KEY_BYTES)
+            )
+            self._database.execute(
+                "INSERT INTO key VALUES (?, ?, ?, ?)", (negotiation, participant, number, wrapped)
+            )
+        return f"{participant}:{number}"
+
+    def sealed(self, negotiation: str, data: bytes, persons: Sequence[str]) -> bytes:
+        """An entry as it is stored: under the keys of these persons, who are held.
+
+        Raises PersonsError.
+        """
+        parts = parted(data)
+        if not parts.words:
+            return data
+        keys = " ".join(sorted(self._current[negotiation, person] for person in persons))
+        cipher = self._taken_together(negotiation, keys).cipher
+        if cipher is None:
+            raise PersonsError("a key was destroyed while it was used")
+        nonce = secrets.token_bytes(_NONCE_BYTES)
+        before = parts.before_salt
+        row = pb.SealedRecord(
+            before_salt=before,
+            after_salt=parts.after_salt,
+            keys=keys,
+            sealed=nonce + cipher.encrypt(nonce, parts.salt + parts.words, before),
+        )
+        return row.SerializeToString(deterministic=True)
+
+    def unsealed(self, negotiation: str, stored: bytes) -> bytes:
+        """A sealed entry as it was before, or without its words if a key of it was destroyed.
+
+        Raises PersonsError.
+        """
+        # In the way of every entry of a replay: nothing is asked for twice.
+        row = pb.SealedRecord.FromString(stored)
+        try:
+            cipher = self._keys[negotiation, row.keys].cipher
+        except KeyError:
+            cipher = self._taken_together(negotiation, row.keys).cipher
+        before, after, sealed = row.before_salt, row.after_salt, row.sealed
+        if cipher is None:
+            return before + NO_SALT + after
+        try:
+            words = cipher.decrypt(sealed[:_NONCE_BYTES], sealed[_NONCE_BYTES:], before)
+        except InvalidTag:
+            raise PersonsError(
+                f"the words of an entry of {negotiation} were changed in the store"
+            ) from None
+        return b"".join((before, words[:SALT_FIELD_BYTES], after, words[SALT_FIELD_BYTES:]))
+
+    def sealed_for(self, negotiation: str, stored: bytes) -> tuple[str, ...]:
+        """The participants with whose keys an entry is sealed."""
+        keys = pb.SealedRecord.FromString(stored).keys
+        return self._taken_together(negotiation, keys).persons
+
+    def _taken_together(self, negotiation: str, names: str) -> _Keys:
+        """The keys of these names."""
+        known = self._keys.get((negotiation, names))
+        if known is not None:
+            return known
+        keys = names.split(" ")
+        with self.lock, _as_error():
+            parts = [self._key(negotiation, key) for key in keys]
+            cipher = None
+            if None not in parts:
+                derived = HKDF(SHA256(), KEY_BYTES, None, _INFO).derive(
+                    b"".join(part for part in parts if part)
+                )
+                cipher = AESGCM(derived)
+            if len(self._keys) >= _KEPT:
+                self._keys = {}
+            taken = _Keys(cipher, tuple(key.partition(":")[0] for key in keys))
+            self._keys[negotiation, names] = taken
+            return taken
+
+    def _key(self, negotiation: str, name: str) -> bytes | None:
+        """A person's key; None if it was destroyed."""
+        participant, _, number = name.partition(":")
+        row = self._database.execute(
+            "SELECT wrapped FROM key WHERE negotiation = ? AND participant = ? AND number = ?",
+            (negotiation, participant, int(number)),
+        ).fetchone()
+        if row is None:
+            raise PersonsError(
+                f"the key {name} of {negotiation} is not in {self._path or 'memory'}, which is"
+                " older than the record, or not the one that belongs to it"
+            )
+        if row[0] is None:
+            return None
+        where = _place(negotiation, participant, int(number))
+        try:
+            return self._master.decrypt(row[0][:_NONCE_BYTES], row[0][_NONCE_BYTES:], where)
+        except InvalidTag:
+            raise PersonsError(f"the key {name} of {negotiation} was changed") from None
+
+    def _wrapped(self, negotiation: str, participant: str, number: int, key: bytes) -> bytes:
+        nonce = secrets.token_bytes(_NONCE_BYTES)
+        return nonce + self._master.encrypt(nonce, key, _place(negotiation, participant, number))
+
+    def covered(self, negotiation: str, data: bytes) -> bytes:
+        """What is made of many entries of a negotiation, as it may lie on disk.
+
+        It is sealed with the keys of all its persons: once one of them is destroyed, it is gone.
+        """
+        with self.lock, _as_error():
+            rows = self._database.execute(
+                "SELECT participant, number FROM key WHERE negotiation = ? AND wrapped IS NOT NULL",
+                (negotiation,),
+            ).fetchall()
+            keys = " ".join(sorted(f"{participant}:{number}" for participant, number in rows))
+            cipher = self._taken_together(negotiation, keys).cipher if keys else None
+        if cipher is None:
+            return pb.SealedRecord(sealed=data).SerializeToString()
+        nonce = secrets.token_bytes(_NONCE_BYTES)
+        sealed = nonce + cipher.encrypt(nonce, data, _COVERED)
+        return pb.SealedRecord(keys=keys, sealed=sealed).SerializeToString()
+
+    def uncovered(self, negotiation: str, data: bytes) -> bytes | None:
+        """What was covered; None if that cannot be had any more."""
+        row = pb.SealedRecord()
+        with contextlib.suppress(DecodeError, InvalidTag, PersonsError):
+            row.ParseFromString(data)
+            if not row.keys:
+                return row.sealed
+            cipher = self._taken_together(negotiation, row.keys).cipher
+            if cipher is not None:
+                sealed = row.sealed
+                return cipher.decrypt(sealed[:_NONCE_BYTES], sealed[_NONCE_BYTES:], _COVERED)
+        return None
+
+    # What is destroyed.
+
+    def has_key(self, negotiation: str, participant: str) -> bool:
+        """Whether a person has a key, or had one that was destroyed."""
+        with self.lock, _as_error():
+            row = self._database.execute(
+                "SELECT 1 FROM key WHERE negotiation = ? AND participant = ?",
+                (negotiation, participant),
+            ).fetchone()
+            return row is not None
+
+    def intend(self, intent: Intent) -> None:
+        """Put down that an erasure is to be made: once this returns there is no way back."""
+        with self.lock, _as_error(), transaction(self._database):
+            self._database.execute(
+                "INSERT INTO erasure (name, negotiation, caller, request_id, destroyed, done, said)"
+                " VALUES (?, ?, ?, ?, 0, 0, ?)",
+                (
+                    intent.erasure.name,
+                    intent.negotiation,
+                    intent.caller,
+                    intent.request_id,
+                    intent.erasure.SerializeToString(),
+                ),
+            )
+
+    def destroy(self, intent: Intent) -> None:
+        """Destroy the keys of a person, and put down with it what the erasure says of that.
+
+        All on disk when this returns, or nothing of it.
+        """
+        negotiation, participant = intent.negotiation, intent.erasure.participant_id
+        with self.lock, _as_error():
+            with transaction(self._database):
+                destroyed = self._database.execute(
+                    "UPDATE key SET wrapped = NULL"
+                    " WHERE negotiation = ? AND participant = ? AND wrapped IS NOT NULL",
+                    (negotiation, participant),
+                ).rowcount
+                intent.erasure.key_count = destroyed
+                self._put_down(intent._replace(destroyed=True), done=False)
+            self._current.pop((negotiation, participant), None)
+            self._keys = {}
+
+    def put_down(self, intent: Intent, *, done: bool) -> None:
+        """Put down what an erasure says now, and whether it is done."""
+        with self.lock, _as_error(), transaction(self._database):
+            self._put_down(intent, done=done)
+
+    def _put_down(self, intent: Intent, *, done: bool) -> None:
+        self._database.execute(
+            "UPDATE erasure SET said = ?, destroyed = ?, done = ? WHERE name = ?",
+            (intent.erasure.SerializeToString(), intent.destroyed, done, intent.erasure.name),
+        )
+
+    def erasure(self, name: str) -> pb.Erasure | None:
+        """The erasure of this name, if there is one."""
+        found = self._erasures(f"{_ERASURES} WHERE name = ?", name)
+        return found[0].erasure if found else None
+
+    def requested(self, caller: str, request_id: str) -> Intent | None:
+        """The erasure that a caller asked for by this request, if there is one."""
+        found = self._erasures(
+            f"{_ERASURES} WHERE caller = ? AND request_id = ?", caller, request_id
+        )
+        return found[0] if found else None
+
+    def unfinished(self) -> list[Intent]:
+        """The erasures that have begun and are not done, the oldest first."""
+        return self._erasures(f"{_ERASURES} WHERE NOT done ORDER BY place")
+
+    def _erasures(self, statement: str, *values: str) -> list[Intent]:
+        with self.lock, _as_error():
+            rows = self._database.execute(statement, values).fetchall()
+        return [
+            Intent(negotiation, caller, request_id, bool(destroyed), pb.Erasure.FromString(said))
+            for negotiation, caller, request_id, destroyed, said in rows
+        ]
+
+    # The master key.
+
+    def wrap_anew(self, master: MasterKey) -> int:
+        """Wrap all keys by another master key, all or none; how many there are."""
+        with self.lock, _as_error():
+            old, fresh = self._master, AESGCM(master.key)
+            with transaction(self._database):
+                rows = self._database.execute(
+                    "SELECT negotiation, participant, number, wrapped FROM key"
+                    " WHERE wrapped IS NOT NULL"
+                ).fetchall()
+                for *place, wrapped in rows:
+                    where = _place(*place)
+                    key = old.decrypt(wrapped[:_NONCE_BYTES], wrapped[_NONCE_BYTES:], where)
+                    nonce = secrets.token_bytes(_NONCE_BYTES)
+                    self._database.execute(
+                        "UPDATE key SET wrapped = ?"
+                        " WHERE negotiation = ? AND participant = ? AND number = ?",
+                        (nonce + fresh.encrypt(nonce, key, where), *place),
+                    )
+                self._database.execute("UPDATE about SET master_key_id = ?", (master.key_id,))
+            self._master = fresh
+            return len(rows)
+
+
+class Rotated(NamedTuple):
+    """What a rotation of the master key came to."""
+
+    key_id: str
+    """Of the new one."""
+    file: Path
+    keys: int
+    """How many keys of persons it wraps."""
+
+
+def rotate_master_key(
+    folder: Path, environment: Mapping[str, str], to: Path | None = None
+) -> Rotated:
+    """Wrap the keys in a data folder, which nobody else holds, by a new master key.
+
+    The new one takes the place of the old one in its file, or goes to a file of its own: it has to
+    where the old one lies in none. Raises PersonsError or FolderError.
+    """
+    said = environment.get("POURPARLER_MASTER_KEY", "")
+    old = _master_key(folder, said, _wrapped_by(folder / DATABASE))
+    if to is not None and to.exists():
+        raise MasterKeyError(f"There is a file {to} already. A new master key needs a new file.")
+    if to is None and old.file is None:
+        raise MasterKeyError(
+            "The master key is given by its value: say to which file the new one is to go."
+        )
+    file = to or old.file or folder
+    persons = Persons(folder / DATABASE, old)
+    try:
+        # A crash before the keys are wrapped anew leaves a file that nobody needs; a crash after
+        # that leaves it to the next start to put the new master key in its place.
+        new = write_master_key(file if to else _next(file))
+        keys = persons.wrap_anew(new)
+    finally:
+        persons.close()
+    if to is None:
+        _next(file).replace(file)
+        _settle(file.parent)
+    elif old.file == folder / MASTER_KEY:
+        old.file.unlink()
+    return Rotated(new.key_id, file, keys)
+
+
+def _settle(folder: Path) -> None:
+    """Wait until the disk has the names in a folder."""
+    opened = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(opened)
+    finally:
+        os.close(opened)
+
+
+def _place(negotiation: str, participant: str, number: int) -> bytes:
+    """What binds a wrapped key to its place: two cannot change places."""
+    return f"{negotiation}\0{participant}\0{number}".encode()
+
+
+@contextlib.contextmanager
+def _as_error() -> Iterator[None]:
+    """Let what the database fails with go on as ours."""
+    try:
+        yield
+    except (sqlite3.Error, OSError) as error:
+        raise PersonsError(f"the keys of persons cannot be read or written: {error}") from error
