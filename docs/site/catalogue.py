@@ -12,7 +12,7 @@ from docs.site import contract, refusals
 from docs.site.contract import Commented, label, linked
 from docs.site.story import Example
 from pourparler import v1 as pb
-from pourparler.contract import ENTRY_TYPES, EntryType
+from pourparler.schema.contract import ENTRY_TYPES, EntryType
 from pourparler_service.domain import lifecycles
 from pourparler_service.domain.lifecycles import Lifecycle
 from pourparler_service.validation.drafts import WORDS_OF_ALL

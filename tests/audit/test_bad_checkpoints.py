@@ -7,9 +7,9 @@ from collections.abc import Callable
 import pytest
 
 from pourparler import v1 as pb
-from pourparler.audit import Auditor, Verdict
-from pourparler.bundle import write
-from pourparler.checkpoint import (
+from pourparler.transparency.auditor import Auditor, Verdict
+from pourparler.transparency.bundle import write
+from pourparler.transparency.checkpoint import (
     Checkpoint,
     CheckpointError,
     Note,

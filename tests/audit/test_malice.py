@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from pourparler.audit import Audit, Auditor, Verdict
+from pourparler.transparency.auditor import Audit, Auditor, Verdict
 from tests.support.bundles import audited as verified
 from tests.support.malicious_server import (
     ABOUT_CHECKPOINT,

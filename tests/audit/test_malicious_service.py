@@ -11,9 +11,9 @@ import pytest
 
 from pourparler import Client, errors, statement, topic_status
 from pourparler import v1 as pb
-from pourparler.audit import Audit, Verdict
-from pourparler.checkpoint import Checkpoint, Note, origin_of
 from pourparler.cli.commands import run
+from pourparler.transparency.auditor import Audit, Verdict
+from pourparler.transparency.checkpoint import Checkpoint, Note, origin_of
 from tests.support.bundles import EXIT_CODES, SHORT
 from tests.support.client_variants import awaited
 from tests.support.malicious_server import (

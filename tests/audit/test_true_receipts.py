@@ -9,7 +9,7 @@ import pytest
 
 from pourparler import Client, errors
 from pourparler import v1 as pb
-from pourparler.fold import fold
+from pourparler.state.fold import fold
 from pourparler_service.config.settings import Settings
 from pourparler_service.server import running
 from pourparler_service.transparency.signing_keys import write_key

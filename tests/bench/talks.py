@@ -7,7 +7,7 @@ from pathlib import Path
 from google.protobuf.timestamp_pb2 import Timestamp
 
 from pourparler import v1 as pb
-from pourparler.contract import entry_type
+from pourparler.schema.contract import entry_type
 from pourparler_service.storage.data_directory import Folder
 from pourparler_service.storage.event_store import Stored, open_store
 from pourparler_service.storage.record_codec import seal

@@ -15,7 +15,7 @@ from pourparler import v1 as pb
 from pourparler.cli.report import Checked, page
 from tests.support import report_samples
 from tests.support.node_programs import installed
-from tests.unit.test_report import casino, diplomacy, seed
+from tests.unit.client.cli.test_report import casino, diplomacy, seed
 
 HERE = Path(__file__).parent / "page"
 CACHE = Path(__file__).parents[2] / "build" / "browser"

@@ -13,8 +13,8 @@ import grpc
 import pytest
 
 from pourparler import v1 as pb
-from pourparler.calls import PROVING
-from pourparler.trust import Trust
+from pourparler.rpc.requests import PROVING
+from pourparler.transparency.trust import Trust
 from pourparler_service.transparency.signing_keys import read_key
 from tests.support.load_generator import (
     GROUP,

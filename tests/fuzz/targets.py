@@ -11,9 +11,10 @@ import grpc
 from google.protobuf import descriptor_pool
 from google.protobuf.message import DecodeError
 
-from pourparler import bundle, checkpoint, dates, proof, wire
 from pourparler import v1 as pb
-from pourparler.audit import Verdict
+from pourparler.schema import edtf, wire
+from pourparler.transparency import bundle, checkpoint, merkle
+from pourparler.transparency.auditor import Verdict
 from pourparler_service.api.call_handler import Guard
 from pourparler_service.api.health_service import HealthServicer
 from pourparler_service.api.quotas import Limit
@@ -45,7 +46,7 @@ def drafts(data: bytes) -> None:
         return
     for draft in request.drafts:
         try:
-            settle(draft, dates.bounds)
+            settle(draft, edtf.bounds)
             check_draft(draft)
         except Refusal:
             continue
@@ -54,7 +55,7 @@ def drafts(data: bytes) -> None:
 def date(data: bytes) -> None:
     """A date; what is one lies between its bounds."""
     try:
-        found = dates.bounds(data.decode(errors="replace"))
+        found = edtf.bounds(data.decode(errors="replace"))
     except ValueError:
         return
     assert found is not None
@@ -125,13 +126,13 @@ def proofs(data: bytes) -> None:
     size, index, old = (int.from_bytes(data[at : at + 8], "big") for at in (0, 8, 16))
     hashes = [data[at : at + 32] for at in range(24, len(data), 32)]
     checks: list[Callable[[], None]] = [
-        lambda: proof.check_inclusion(bytes(32), index, size, hashes, b"r" * 32),
-        lambda: proof.check_consistency(old or 1, b"o" * 32, size, b"r" * 32, hashes),
+        lambda: merkle.check_inclusion(bytes(32), index, size, hashes, b"r" * 32),
+        lambda: merkle.check_consistency(old or 1, b"o" * 32, size, b"r" * 32, hashes),
     ]
     for check in checks:
         try:
             check()
-        except proof.ProofError:
+        except merkle.ProofError:
             continue
         raise AssertionError("it was proved")
 

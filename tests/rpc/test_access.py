@@ -27,7 +27,7 @@ from pourparler import (
     topic,
     v1,
 )
-from pourparler.bundle import verify
+from pourparler.transparency.bundle import verify
 from pourparler_service.authentication.jwks import Issuer
 from pourparler_service.authorization.roles import Policy
 from pourparler_service.config.settings import Settings, Tls

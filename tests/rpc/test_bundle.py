@@ -15,11 +15,11 @@ import pytest
 
 from pourparler import Client, NotFound, ReplayCut, ServiceFault
 from pourparler import v1 as pb
-from pourparler.audit import Verdict
-from pourparler.bundle import MAGIC, Bundle, verify, withhold
-from pourparler.checkpoint import VerifierKey
 from pourparler.cli.commands import run
-from pourparler.selection import Selection, SelectionError
+from pourparler.transparency.auditor import Verdict
+from pourparler.transparency.bundle import MAGIC, Bundle, verify, withhold
+from pourparler.transparency.checkpoint import VerifierKey
+from pourparler.transparency.selection import Selection, SelectionError
 from pourparler.v1 import audit_service_pb2_grpc
 from pourparler_service.config.settings import Settings
 from pourparler_service.server import running

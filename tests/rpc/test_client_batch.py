@@ -11,7 +11,7 @@ import pytest
 
 from pourparler import Client, errors, group, opening, participant, statement
 from pourparler import v1 as pb
-from pourparler.recording import BATCH_BYTES, BATCH_DRAFTS
+from pourparler.rpc.write_sessions import BATCH_BYTES, BATCH_DRAFTS
 from pourparler.v1.record_service_pb2_grpc import add_RecordServiceServicer_to_server
 from pourparler_service.config.settings import Settings
 from pourparler_service.server import running

@@ -17,10 +17,10 @@ from hypothesis import given as given_any
 from hypothesis import settings as settings_of
 
 from pourparler import v1 as pb
-from pourparler.audit import Auditor, Verdict
-from pourparler.checkpoint import VerifierKey, origin_of, verified
-from pourparler.fold import fold
-from pourparler.proof import check_consistency, check_inclusion, leaf_hash
+from pourparler.state.fold import fold
+from pourparler.transparency.auditor import Auditor, Verdict
+from pourparler.transparency.checkpoint import VerifierKey, origin_of, verified
+from pourparler.transparency.merkle import check_consistency, check_inclusion, leaf_hash
 from pourparler_service.api.call_handler import Call
 from pourparler_service.api.import_service import CopyServicer
 from pourparler_service.authorization.roles import Policy

@@ -12,8 +12,8 @@ import pytest
 
 from pourparler import Client, errors
 from pourparler import v1 as pb
-from pourparler.audit import Verdict
 from pourparler.cli.commands import run
+from pourparler.transparency.auditor import Verdict
 from pourparler_service.config.settings import Settings
 from pourparler_service.server import running
 from pourparler_service.transparency.signing_keys import write_key

@@ -11,7 +11,7 @@ from hypothesis import given as given_any
 from hypothesis import strategies as st
 
 from pourparler import v1 as pb
-from pourparler.fold import fold
+from pourparler.state.fold import fold
 from pourparler_service.config.settings import Settings
 from pourparler_service.server import running
 from tests.support.service_client import Service, answered_by, connected

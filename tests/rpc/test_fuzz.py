@@ -14,7 +14,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from pourparler import v1 as pb
-from pourparler.contract import is_repeated
+from pourparler.schema.contract import is_repeated
 from tests.fuzz.targets import PATHS, SEEDS, TARGETS, Answering
 from tests.support.sample_entries import draft as plain
 from tests.support.sample_entries import joined, opened, said

@@ -18,7 +18,7 @@ from grpc_health.v1 import health_pb2
 from grpc_reflection.v1alpha import reflection_pb2
 
 from pourparler import v1 as pb
-from pourparler.wire import framed
+from pourparler.schema.wire import framed
 from pourparler_service.config.settings import Settings
 from pourparler_service.server import running
 from tests.support.http2_frames import BEGIN, PREFACE, begun, frame

@@ -12,10 +12,10 @@ import pytest
 from hypothesis import given as any_of
 from hypothesis import strategies as st
 
-from pourparler import proof
 from pourparler import v1 as pb
-from pourparler.checkpoint import VerifierKey, origin_of, parse_note, verified
-from pourparler.proof import (
+from pourparler.transparency import merkle
+from pourparler.transparency.checkpoint import VerifierKey, origin_of, parse_note, verified
+from pourparler.transparency.merkle import (
     Frontier,
     ProofError,
     check_consistency,
@@ -281,7 +281,7 @@ def test_a_proof_of_a_held_negotiation_costs_the_logarithm_of_its_size(
         name="negotiations/long", from_version=500, to_version=999
     )
     service.audits.GetCheckpoint(checkpoint, timeout=10)  # from now on it is held
-    monkeypatch.setattr(proof, "node_hash", counting)
+    monkeypatch.setattr(merkle, "node_hash", counting)
 
     for call, request in (
         (service.audits.GetCheckpoint, checkpoint),

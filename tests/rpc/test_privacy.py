@@ -13,10 +13,10 @@ import pytest
 
 from pourparler import Client, NotFound, errors
 from pourparler import v1 as pb
-from pourparler.audit import Verdict
-from pourparler.bundle import verify
 from pourparler.cli.commands import run
-from pourparler.trust import Trust
+from pourparler.transparency.auditor import Verdict
+from pourparler.transparency.bundle import verify
+from pourparler.transparency.trust import Trust
 from pourparler.v1.privacy_service_pb2_grpc import PrivacyServiceStub
 from pourparler_service.aggregate.snapshots import FEWEST
 from pourparler_service.api.call_handler import Call

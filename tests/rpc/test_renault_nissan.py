@@ -9,7 +9,7 @@ import pytest
 from examples import importing
 from pourparler import Client, Refused
 from pourparler import v1 as pb
-from pourparler.fold import fold
+from pourparler.state.fold import fold
 from pourparler_service.server import running
 from tests.support import sample_entries
 from tests.support.state_digest import particulars

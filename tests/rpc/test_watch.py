@@ -15,7 +15,7 @@ import grpc
 import pytest
 
 from pourparler import v1 as pb
-from pourparler.checkpoint import parse_checkpoint, parse_note
+from pourparler.transparency.checkpoint import parse_checkpoint, parse_note
 from pourparler_service.config.settings import Settings
 from pourparler_service.server import running
 from tests.support.sample_entries import draft, joined, opened, said

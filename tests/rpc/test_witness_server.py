@@ -15,8 +15,8 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from pourparler.checkpoint import VerifierKey, parse_checkpoint, parse_note
 from pourparler.cli.commands import run
+from pourparler.transparency.checkpoint import VerifierKey, parse_checkpoint, parse_note
 from pourparler_service.transparency.signing_keys import write_key
 from pourparler_service.witness.witness import LONGEST_REQUEST
 from tests.support.signing_keys import KEY, signing_key, witness_key

@@ -14,7 +14,7 @@ import pytest
 from grpc_health.v1 import health_pb2
 
 from pourparler import v1 as pb
-from pourparler.checkpoint import (
+from pourparler.transparency.checkpoint import (
     CheckpointError,
     VerifierKey,
     origin_of,

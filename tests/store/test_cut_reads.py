@@ -21,8 +21,8 @@ from hypothesis import strategies as st
 from examples.diplomacy import convert
 from examples.diplomacy.verify import messages, theirs
 from pourparler import v1 as pb
-from pourparler.contract import ENTRY_TYPES
-from pourparler.fold import ACCESS
+from pourparler.schema.contract import ENTRY_TYPES
+from pourparler.state.fold import ACCESS
 from pourparler_service.authentication.callers import ANONYMOUS
 from pourparler_service.authorization.roles import (
     NOTHING,

@@ -10,7 +10,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 
 from pourparler import v1 as pb
-from pourparler.fold import fold
+from pourparler.state.fold import fold
 from pourparler_service.aggregate.snapshots import FEWEST, Snapshot
 from pourparler_service.authentication.callers import ANONYMOUS
 from pourparler_service.authorization.roles import of_participants, withheld

@@ -7,7 +7,7 @@ from hypothesis import given as given_any
 from hypothesis import settings
 
 from pourparler import v1 as pb
-from pourparler.contract import entry_type
+from pourparler.schema.contract import entry_type
 from pourparler_service.aggregate.negotiation import Negotiations
 from pourparler_service.storage.event_store import Store, Stored, open_store
 from pourparler_service.storage.record_codec import seal, unseal

@@ -6,13 +6,13 @@ from pathlib import Path
 
 import pytest
 
-from pourparler import dates
 from pourparler import v1 as pb
-from pourparler.audit import Verdict
-from pourparler.checkpoint import parse_checkpoint, parse_note
-from pourparler.fold import fold
-from pourparler.proof import check_consistency
-from pourparler.standing import standing
+from pourparler.schema import edtf
+from pourparler.state.fold import fold
+from pourparler.state.status import standing
+from pourparler.transparency.auditor import Verdict
+from pourparler.transparency.checkpoint import parse_checkpoint, parse_note
+from pourparler.transparency.merkle import check_consistency
 from pourparler_service.domain.refusal import Refusal, name_of
 from pourparler_service.storage.event_store import Stored, StoreUnavailableError
 from pourparler_service.storage.record_codec import is_erased, leaf, unseal
@@ -136,7 +136,7 @@ def test_facts_state_and_standing_stay(tmp_path: Path) -> None:
             assert after.statements[id_].facts == part.facts
         assert after.statements["s-0"].words == before.statements["s-0"].words
         assert after.amendments[9].redacted_by
-        on = dates.bounds("2030")
+        on = edtf.bounds("2030")
         assert standing(after, on, "2030").on_date == standing(before, on, "2030").on_date
         for version in range(1, 13):
             assert rooms.state(version).version == version

@@ -9,8 +9,8 @@ from hypothesis import settings
 from hypothesis import strategies as st
 
 from pourparler import v1 as pb
-from pourparler.contract import ENTRY_TYPES, PARTS, brought
-from pourparler.fold import AMENDING, fold
+from pourparler.schema.contract import ENTRY_TYPES, PARTS, brought
+from pourparler.state.fold import AMENDING, fold
 from pourparler_service.authorization.roles import of_participants
 from pourparler_service.domain import rules, self_correction_rules
 from pourparler_service.domain.refusal import Refusal, name_of

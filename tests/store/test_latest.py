@@ -9,8 +9,8 @@ from hypothesis import given as given_any
 from hypothesis import settings
 
 from pourparler import v1 as pb
-from pourparler.contract import entry_type
-from pourparler.fold import fold
+from pourparler.schema.contract import entry_type
+from pourparler.state.fold import fold
 from pourparler_service.aggregate.negotiation import Negotiation, Negotiations
 from pourparler_service.domain.refusal import Refusal
 from pourparler_service.reads.response_cache import Latest

@@ -9,7 +9,7 @@ import pytest
 from google.protobuf.timestamp_pb2 import Timestamp
 
 from pourparler import v1 as pb
-from pourparler.fold import fold
+from pourparler.state.fold import fold
 from pourparler_service.aggregate.negotiation import Negotiation, Negotiations
 from pourparler_service.domain.refusal import Refusal
 from pourparler_service.storage.event_store import Store, Stored, open_store

@@ -16,7 +16,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pourparler import v1 as pb
-from pourparler.wire import framed
+from pourparler.schema.wire import framed
 from pourparler_service.storage import subject_keys as kept
 from pourparler_service.storage.data_directory import Folder
 from pourparler_service.storage.event_store import Stored, open_store

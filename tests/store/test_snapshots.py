@@ -10,10 +10,10 @@ from hypothesis import given as given_any
 from hypothesis import settings
 
 from pourparler import v1 as pb
-from pourparler.bundle import Bundle
-from pourparler.contract import entry_type
-from pourparler.fold import fold
-from pourparler.proof import Tree
+from pourparler.schema.contract import entry_type
+from pourparler.state.fold import fold
+from pourparler.transparency.bundle import Bundle
+from pourparler.transparency.merkle import Tree
 from pourparler_service.aggregate import snapshots as kept
 from pourparler_service.aggregate.negotiation import Negotiations
 from pourparler_service.aggregate.snapshots import Snapshot, Snapshots, open_snapshots

@@ -267,7 +267,7 @@ def test_entries_are_enciphered_where_the_library_is_told_to(tmp_path: Path) -> 
 
 def test_the_client_alone_does_not_bring_in_the_store() -> None:
     program = (
-        "import sys, pourparler, pourparler.fold\n"
+        "import sys, pourparler, pourparler.state.fold\n"
         "sys.exit('eventsourcing' in sys.modules or 'pourparler_service' in sys.modules)"
     )
 

@@ -8,8 +8,8 @@ import pytest
 from google.protobuf.timestamp_pb2 import Timestamp
 
 from pourparler import v1 as pb
-from pourparler.contract import ENTRY_TYPES
-from pourparler.wire import framed
+from pourparler.schema.contract import ENTRY_TYPES
+from pourparler.schema.wire import framed
 from pourparler_service.storage.record_codec import Sealed, leaf, seal, sealed, unseal
 from tests.support.filled_messages import fill
 

@@ -9,10 +9,10 @@ from pathlib import Path
 from types import ModuleType
 
 from pourparler import v1 as pb
-from pourparler.audit import Audit, Verdict
-from pourparler.bundle import verify, write
-from pourparler.checkpoint import VerifierKey, origin_of
-from pourparler.proof import Frontier, leaf_hash
+from pourparler.transparency.auditor import Audit, Verdict
+from pourparler.transparency.bundle import verify, write
+from pourparler.transparency.checkpoint import VerifierKey, origin_of
+from pourparler.transparency.merkle import Frontier, leaf_hash
 from pourparler_service.storage.record_codec import seal
 from pourparler_service.transparency.signing_keys import Signer
 from tests.support import sample_entries, signing_keys

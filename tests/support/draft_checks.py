@@ -4,9 +4,9 @@ from collections.abc import Sequence
 
 from google.protobuf.message import Message
 
-from pourparler import dates
 from pourparler import v1 as pb
-from pourparler.fold import fold
+from pourparler.schema import edtf
+from pourparler.state.fold import fold
 from pourparler_service.domain import rules
 from pourparler_service.domain.refusal import Refusal, name_of
 from pourparler_service.validation import drafts
@@ -89,7 +89,7 @@ def _admitted(entries: list[pb.Entry], said: pb.Draft, *, by_service: bool = Fal
     """The next entry; raises the refusal if there is one, and in no case touches the state."""
     one = pb.Draft()
     one.CopyFrom(said)
-    drafts.settle(one, dates.bounds)
+    drafts.settle(one, edtf.bounds)
     drafts.check_draft(one)
     state = fold(entries)
     before = state.SerializeToString(deterministic=True)

@@ -6,9 +6,9 @@ from typing import NamedTuple
 
 from google.protobuf import json_format
 
-from pourparler import dates
 from pourparler import v1 as pb
-from pourparler.fold import evolve, tally
+from pourparler.schema import edtf
+from pourparler.state.fold import evolve, tally
 from pourparler_service.domain import rules
 from pourparler_service.validation.drafts import check_draft, settle
 from tests.support import sample_entries
@@ -42,7 +42,7 @@ def replayed(name: str, negotiation: Iterable[pb.Draft]) -> Replayed:
     entries: list[pb.Entry] = []
     state = pb.Negotiation()
     for version, draft in enumerate(negotiation, start=1):
-        settle(draft, dates.bounds)
+        settle(draft, edtf.bounds)
         check_draft(draft)
         rules.complete(state, draft)
         rules.check(

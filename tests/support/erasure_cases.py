@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from pourparler import v1 as pb
-from pourparler.audit import Audit
+from pourparler.transparency.auditor import Audit
 from pourparler_service.aggregate.negotiation import Negotiations
 from pourparler_service.aggregate.snapshots import Snapshots
 from pourparler_service.reads.negotiation_list import Catalogue

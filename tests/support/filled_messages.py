@@ -5,7 +5,7 @@ from typing import Any
 from google.protobuf.descriptor import FieldDescriptor
 from google.protobuf.message import Message
 
-from pourparler.contract import is_repeated
+from pourparler.schema.contract import is_repeated
 
 
 def fill(message: Message, depth: int = 4) -> None:

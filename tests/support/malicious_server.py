@@ -16,9 +16,10 @@ import pytest
 from google.protobuf.message import Message
 
 from pourparler import v1 as pb
-from pourparler.audit import Verdict
-from pourparler.bundle import write
-from pourparler.checkpoint import (
+from pourparler.state.fold import fold
+from pourparler.transparency.auditor import Verdict
+from pourparler.transparency.bundle import write
+from pourparler.transparency.checkpoint import (
     Checkpoint,
     Note,
     Signature,
@@ -27,8 +28,7 @@ from pourparler.checkpoint import (
     parse_checkpoint,
     parse_note,
 )
-from pourparler.fold import fold
-from pourparler.proof import Frontier, ProofError, Tree, leaf_hash
+from pourparler.transparency.merkle import Frontier, ProofError, Tree, leaf_hash
 from pourparler_service.config.settings import Settings
 from pourparler_service.server import running
 from pourparler_service.storage.record_codec import seal

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 from pourparler import v1 as pb
-from pourparler.build import (
+from pourparler.drafts.builders import (
     answer,
     commitment,
     correction,
@@ -18,7 +18,7 @@ from pourparler.build import (
     statement,
     topic,
 )
-from pourparler.values import percent, source
+from pourparler.drafts.values import percent, source
 from tests.support.draft_replay import replayed
 
 SCRIPT = "</script><script>document.title='taken'</script><img src=x onerror=alert(1)>"

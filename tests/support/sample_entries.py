@@ -5,10 +5,10 @@ from collections.abc import Iterable, Sequence
 from google.protobuf.message import Message
 from google.protobuf.timestamp_pb2 import Timestamp
 
-from pourparler import dates
 from pourparler import v1 as pb
-from pourparler.contract import ENTRY_TYPES, is_repeated
-from pourparler.fold import fold
+from pourparler.schema import edtf as edtf_dates
+from pourparler.schema.contract import ENTRY_TYPES, is_repeated
+from pourparler.state.fold import fold
 
 NEGOTIATION = "given"
 BEGAN = 1_767_225_600  # 2026-01-01T00:00:00Z: version v is recorded v minutes later
@@ -28,7 +28,7 @@ def restricted(*audience: str) -> pb.Visibility:
 
 def date(edtf: str) -> pb.FuzzyDate:
     """A date with its bounds."""
-    bounds = dates.bounds(edtf)
+    bounds = edtf_dates.bounds(edtf)
     return pb.FuzzyDate(edtf=edtf, earliest=bounds.earliest, latest=bounds.latest)
 
 

@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from pourparler.checkpoint import COSIGNATURE
+from pourparler.transparency.checkpoint import COSIGNATURE
 from pourparler_service.transparency.signing_keys import Signer, SigningKey
 
 SINCE = datetime(2020, 1, 1, tzinfo=UTC)

@@ -4,7 +4,7 @@ import hashlib
 from collections.abc import Sequence
 
 from pourparler import v1 as pb
-from pourparler.fold import evolve, fold, is_amending, tally
+from pourparler.state.fold import evolve, fold, is_amending, tally
 from pourparler_service.aggregate.negotiation import Negotiations
 from pourparler_service.storage.event_store import Store
 

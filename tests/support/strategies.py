@@ -13,8 +13,8 @@ from google.protobuf.message import Message
 from hypothesis import strategies as st
 
 from pourparler import v1 as pb
-from pourparler.contract import ENTRY_TYPES, PARTS, is_repeated, rule_of
-from pourparler.fold import AMENDING, evolve, fold, is_amending
+from pourparler.schema.contract import ENTRY_TYPES, PARTS, is_repeated, rule_of
+from pourparler.state.fold import AMENDING, evolve, fold, is_amending
 from pourparler_service.domain import rules
 from pourparler_service.domain.refusal import Refusal
 from pourparler_service.validation import drafts

@@ -5,7 +5,7 @@ from collections.abc import Callable
 
 from rich.console import Console
 
-from pourparler.cli.page import Page
+from pourparler.cli.output.page import Page
 
 
 def in_pipe(put: Callable[[Page], object]) -> str:

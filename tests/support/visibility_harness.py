@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 from google.protobuf.message import Message
 
 from pourparler import v1 as pb
-from pourparler.contract import is_repeated
+from pourparler.schema.contract import is_repeated
 from pourparler_service.aggregate.negotiation import Negotiations
 from pourparler_service.api.audit_service import AuditServicer, Following
 from pourparler_service.api.call_handler import Call

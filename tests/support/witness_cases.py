@@ -10,8 +10,8 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from pourparler.checkpoint import Checkpoint, Note, origin_of, parse_note
-from pourparler.proof import Tree, leaf_hash
+from pourparler.transparency.checkpoint import Checkpoint, Note, origin_of, parse_note
+from pourparler.transparency.merkle import Tree, leaf_hash
 from pourparler_service.transparency.signing_keys import SigningKey
 from pourparler_service.witness.http_server import running
 from pourparler_service.witness.witness import Witness

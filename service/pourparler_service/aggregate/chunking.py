@@ -7,8 +7,8 @@ would be milliseconds.
 from collections.abc import Iterable, Iterator
 
 from pourparler import v1 as pb
-from pourparler.contract import PARTS
-from pourparler.fold import head
+from pourparler.schema.contract import PARTS
+from pourparler.state.fold import head
 from pourparler_service.runtime.cooperative import paced
 
 _SHORT = 500

@@ -6,7 +6,7 @@ Long records are never in memory as a whole, and other threads get their turn in
 from collections.abc import Iterator
 
 from pourparler import v1 as pb
-from pourparler.fold import Amendments, Fold, evolve, is_amending, tally
+from pourparler.state.fold import Amendments, Fold, evolve, is_amending, tally
 from pourparler_service.aggregate.snapshots import Beginnings, Snapshot
 from pourparler_service.runtime.cooperative import paced
 from pourparler_service.storage.event_store import Entries, Stored

@@ -9,8 +9,8 @@ from typing import NamedTuple
 from google.protobuf.timestamp_pb2 import Timestamp
 
 from pourparler import v1 as pb
-from pourparler.fold import AMENDING, Undo, evolve, fold, is_amending, tally
-from pourparler.proof import Tree
+from pourparler.state.fold import AMENDING, Undo, evolve, fold, is_amending, tally
+from pourparler.transparency.merkle import Tree
 from pourparler_service.aggregate import chunking, loading
 from pourparler_service.aggregate.snapshots import Beginnings, Snapshots
 from pourparler_service.reads.as_of import Past, Reading, Replayed, computed_at, not_found

@@ -15,7 +15,7 @@ from typing import NamedTuple, Protocol
 from google.protobuf.message import DecodeError
 
 from pourparler import v1 as pb
-from pourparler.proof import HASH_BYTES
+from pourparler.transparency.merkle import HASH_BYTES
 from pourparler_service.aggregate import chunking
 from pourparler_service.storage.event_store import Shelf, Stored, StoreUnavailableError
 from pourparler_service.storage.subject_keys import Persons, PersonsError, open_persons

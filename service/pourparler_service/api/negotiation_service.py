@@ -7,12 +7,12 @@ from concurrent.futures import Executor
 from datetime import UTC, datetime
 from typing import TypeVar
 
-from pourparler import dates
 from pourparler import v1 as pb
-from pourparler.diff import diff, reversals
-from pourparler.fold import basic
-from pourparler.standing import standing
-from pourparler.wire import before
+from pourparler.schema import edtf
+from pourparler.schema.wire import before
+from pourparler.state.diff import diff, reversals
+from pourparler.state.fold import basic
+from pourparler.state.status import standing
 from pourparler_service.aggregate import chunking
 from pourparler_service.aggregate.negotiation import Negotiation
 from pourparler_service.api.call_handler import Call
@@ -166,8 +166,8 @@ class NegotiationServicer:
         requests.check_as_of(request.as_of, "as_of")
         on_date = request.on_date or _day(request.as_of)
         try:
-            on = dates.bounds(on_date)
-        except dates.DateRefused as error:
+            on = edtf.bounds(on_date)
+        except edtf.DateRefused as error:
             field = "on_date" if request.on_date else "as_of.occur_date"
             refuse(pb.ERROR_REASON_DATE_INVALID, str(error), field)
 

@@ -9,9 +9,9 @@ from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Sequenc
 from concurrent.futures import Executor, Future
 from typing import NamedTuple
 
-from pourparler import dates
 from pourparler import v1 as pb
-from pourparler.wire import framed
+from pourparler.schema import edtf
+from pourparler.schema.wire import framed
 from pourparler_service.api.call_handler import Call, as_refusal, check_understood, failure_message
 from pourparler_service.api.quotas import Limit
 from pourparler_service.api.receipt_waiter import Answers
@@ -323,7 +323,7 @@ def _settle(drafts: Sequence[pb.Draft]) -> None:
     violations: list[Violation] = []
     for place, draft in enumerate(drafts):
         try:
-            settle(draft, dates.bounds)
+            settle(draft, edtf.bounds)
             check_draft(draft)
         except Refusal as refusal:
             violations.extend(refusal.under(f"drafts[{place}]").violations)

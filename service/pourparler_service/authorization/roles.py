@@ -11,9 +11,9 @@ from typing import NamedTuple, NoReturn
 from google.protobuf.timestamp_pb2 import Timestamp
 
 from pourparler import v1 as pb
-from pourparler.contract import references
-from pourparler.fold import ACCESS, Undo, evolve, fold, is_amending
-from pourparler.wire import first
+from pourparler.schema.contract import references
+from pourparler.schema.wire import first
+from pourparler.state.fold import ACCESS, Undo, evolve, fold, is_amending
 from pourparler_service.authentication.callers import ANONYMOUS
 from pourparler_service.domain.refusal import Refusal, Violation, quoted, refuse
 

@@ -4,8 +4,8 @@ from collections.abc import Callable, Collection, Sequence
 from typing import NamedTuple
 
 from pourparler import v1 as pb
-from pourparler.contract import ENTRY_TYPES, references
-from pourparler.fold import ACCESS, AMENDING, counted, evolve, gather
+from pourparler.schema.contract import ENTRY_TYPES, references
+from pourparler.state.fold import ACCESS, AMENDING, counted, evolve, gather
 from pourparler_service.domain.refusal import Refusal, listed, refuse
 from pourparler_service.domain.visibility_levels import is_wider, shown, widens
 

@@ -5,9 +5,9 @@ from typing import Any, NamedTuple, NoReturn
 
 from google.protobuf.timestamp_pb2 import Timestamp
 
-from pourparler import dates
 from pourparler import v1 as pb
-from pourparler.contract import ENTRY_TYPES, PARTS, EntryType, Reference, references, rule_of
+from pourparler.schema import edtf
+from pourparler.schema.contract import ENTRY_TYPES, PARTS, EntryType, Reference, references, rule_of
 from pourparler_service.domain.lifecycles import Lifecycle
 from pourparler_service.domain.refusal import quoted, refuse
 from pourparler_service.domain.visibility_levels import is_wider, restricted, shown
@@ -127,12 +127,12 @@ def check_occurred(look: Look, date: pb.FuzzyDate, path: str) -> None:
     """Refuse what would have happened only after it is recorded. A plan may be for later."""
     if look.type.name == "milestone_planned":
         return
-    earliest = dates.earliest_instant(dates.Bounds(date.earliest, date.latest))
+    earliest = edtf.earliest_instant(edtf.Bounds(date.earliest, date.latest))
     now = look.record_time
     # A day is nobody's in particular: it begins first where the clocks are furthest ahead.
     ahead = 0 if "T" in date.earliest else _FURTHEST_AHEAD
     if earliest is not None and earliest > (now.seconds + ahead, now.nanos):
-        recorded = dates.instant_bounds(now.seconds, now.nanos).earliest
+        recorded = edtf.instant_bounds(now.seconds, now.nanos).earliest
         text = f"It cannot have happened on {date.earliest}: it is recorded before, on {recorded}."
         refuse(pb.ERROR_REASON_OCCURRED_IN_FUTURE, text, path)
 

@@ -5,10 +5,10 @@ from typing import Any
 
 from google.protobuf.timestamp_pb2 import Timestamp
 
-from pourparler import dates
 from pourparler import v1 as pb
-from pourparler.contract import ENTRY_TYPES
-from pourparler.fold import ACCESS, AMENDING, final_answers, revokes
+from pourparler.schema import edtf
+from pourparler.schema.contract import ENTRY_TYPES
+from pourparler.state.fold import ACCESS, AMENDING, final_answers, revokes
 from pourparler_service.domain import lifecycles
 from pourparler_service.domain.amendment_rules import (
     Judged,
@@ -437,8 +437,8 @@ def _milestone_planned(look: Look, event: pb.MilestonePlanned) -> None:
     if part is not None:
         _check_planned(look, part)
     expected, occurred = event.expected, look.facts.occurred
-    latest = dates.latest_instant(dates.Bounds(expected.earliest, expected.latest))
-    planned = dates.earliest_instant(dates.Bounds(occurred.earliest, occurred.latest))
+    latest = edtf.latest_instant(edtf.Bounds(expected.earliest, expected.latest))
+    planned = edtf.earliest_instant(edtf.Bounds(occurred.earliest, occurred.latest))
     if latest is not None and planned is not None and latest < planned:
         text = (
             f"It was planned on {occurred.earliest}, and cannot be expected by {expected.latest}."

@@ -8,8 +8,8 @@ from collections.abc import Sequence
 from typing import NoReturn
 
 from pourparler import v1 as pb
-from pourparler.contract import brought, references
-from pourparler.fold import AMENDING, counted
+from pourparler.schema.contract import brought, references
+from pourparler.state.fold import AMENDING, counted
 from pourparler_service.domain.refusal import refuse
 from pourparler_service.domain.visibility_levels import is_wider, shown
 

@@ -6,10 +6,10 @@ from typing import NamedTuple, NoReturn
 
 from google.protobuf.timestamp_pb2 import Timestamp
 
-from pourparler import dates
 from pourparler import v1 as pb
-from pourparler.contract import references
-from pourparler.fold import Counted, counted, gather, is_amending, tally
+from pourparler.schema import edtf
+from pourparler.schema.contract import references
+from pourparler.state.fold import Counted, counted, gather, is_amending, tally
 from pourparler_service.aggregate import loading
 from pourparler_service.aggregate.snapshots import Beginnings
 from pourparler_service.domain.refusal import refuse
@@ -134,16 +134,16 @@ def not_found(id_: str) -> NoReturn:
     )
 
 
-def _occurred_by(as_of: pb.AsOf) -> dates.Bounds | None:
+def _occurred_by(as_of: pb.AsOf) -> edtf.Bounds | None:
     if not as_of.occur_date:
         return None
     try:
-        return dates.bounds(as_of.occur_date)
-    except dates.DateRefused as error:
+        return edtf.bounds(as_of.occur_date)
+    except edtf.DateRefused as error:
         refuse(pb.ERROR_REASON_DATE_INVALID, str(error), "occur_date")
 
 
-def _happened(entries: Iterable[Counted], by: dates.Bounds) -> list[tuple[Counted, bool]]:
+def _happened(entries: Iterable[Counted], by: edtf.Bounds) -> list[tuple[Counted, bool]]:
     """The entries that had happened by a date, each with whether only possibly.
 
     What is said of an entry comes with it.
@@ -156,12 +156,12 @@ def _happened(entries: Iterable[Counted], by: dates.Bounds) -> list[tuple[Counte
             event = getattr(facts, facts.WhichOneof("event") or "")
             possible = possible_by_version.get(event.target_version)
         else:
-            bounds = dates.Bounds(facts.occurred.earliest, facts.occurred.latest)
-            found = dates.occurrence(bounds, by, _instant(header.record_time))
+            bounds = edtf.Bounds(facts.occurred.earliest, facts.occurred.latest)
+            found = edtf.occurrence(bounds, by, _instant(header.record_time))
             possible = {
-                dates.Occurrence.DEFINITE: False,
-                dates.Occurrence.POSSIBLE: True,
-                dates.Occurrence.NOT_YET: None,
+                edtf.Occurrence.DEFINITE: False,
+                edtf.Occurrence.POSSIBLE: True,
+                edtf.Occurrence.NOT_YET: None,
             }[found]
         if possible is not None:
             possible_by_version[header.version] = possible

@@ -4,9 +4,9 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 from pourparler import v1 as pb
-from pourparler.contract import ENTRY_TYPES, brought, references
-from pourparler.fold import is_amending
-from pourparler.wire import framed
+from pourparler.schema.contract import ENTRY_TYPES, brought, references
+from pourparler.schema.wire import framed
+from pourparler.state.fold import is_amending
 from pourparler_service.domain.refusal import quoted, refuse
 from pourparler_service.reads.as_of import Replayed
 from pourparler_service.validation import requests

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from pourparler import v1 as pb
-from pourparler.fold import tally
+from pourparler.state.fold import tally
 from pourparler_service.aggregate import chunking
 from pourparler_service.aggregate.negotiation import Negotiation, Negotiations
 from pourparler_service.aggregate.snapshots import FEWEST, Beginnings, Snapshot, is_far

@@ -12,7 +12,7 @@ from typing import NamedTuple
 from google.protobuf.timestamp_pb2 import Timestamp
 
 from pourparler import v1 as pb
-from pourparler.fold import ACCESS, counted, evolve, is_amending
+from pourparler.state.fold import ACCESS, counted, evolve, is_amending
 from pourparler_service.backends.sqlite.transaction import transaction
 from pourparler_service.domain.refusal import refuse
 from pourparler_service.reads import page_tokens

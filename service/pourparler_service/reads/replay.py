@@ -9,7 +9,7 @@ from concurrent.futures import Executor
 from typing import NamedTuple
 
 from pourparler import v1 as pb
-from pourparler.wire import framed
+from pourparler.schema.wire import framed
 from pourparler_service.authorization import roles
 from pourparler_service.authorization.roles import Sight
 from pourparler_service.authorization.viewer_scopes import CutStore, Sights, View

@@ -6,9 +6,9 @@
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import NamedTuple, Protocol
 
-from pourparler import dates
 from pourparler import v1 as pb
-from pourparler.contract import references
+from pourparler.schema import edtf
+from pourparler.schema.contract import references
 from pourparler_service.reads.entry_filters import ON_TOPICS, Part, part_brought, parts_named
 from pourparler_service.search.query import Wanted
 from pourparler_service.search.snippets import BESIDE, HEADING, SAID, fields
@@ -77,8 +77,8 @@ def document(position: int, stored: Stored) -> Document:
         replacement = facts.entry_corrected.replacement
         kinds.append(replacement.WhichOneof("event") or "")
     says = facts if replacement is None else replacement
-    bounds = dates.Bounds(says.occurred.earliest, says.occurred.latest)
-    begin, end = dates.happened(bounds, (recorded.seconds, recorded.nanos))
+    bounds = edtf.Bounds(says.occurred.earliest, says.occurred.latest)
+    begin, end = edtf.happened(bounds, (recorded.seconds, recorded.nanos))
     brought = part_brought(says)
     return Document(
         position=position,

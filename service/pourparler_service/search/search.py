@@ -7,9 +7,9 @@ it says itself and by what the caller sees of what others say of it.
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from typing import NamedTuple
 
-from pourparler import dates
 from pourparler import v1 as pb
-from pourparler.wire import framed
+from pourparler.schema import edtf
+from pourparler.schema.wire import framed
 from pourparler_service.authorization import roles
 from pourparler_service.authorization.viewer_scopes import Sights, View
 from pourparler_service.domain.refusal import Refusal, refuse
@@ -338,7 +338,7 @@ def _asked(request: pb.SearchEntriesRequest) -> Asked:
     entry_filters.check_filters(request)
     requests.check_enum(request, "occurred_match")
     first, last = _bounds(request, "occurred_from"), _bounds(request, "occurred_to")
-    begin, end = dates.earliest_instant(first), dates.latest_instant(last)
+    begin, end = edtf.earliest_instant(first), edtf.latest_instant(last)
     return Asked(
         Wanted.read(request.query),
         speakers=request.speaker_ids[:],
@@ -354,11 +354,11 @@ def _asked(request: pb.SearchEntriesRequest) -> Asked:
     )
 
 
-def _bounds(request: pb.SearchEntriesRequest, name: str) -> dates.Bounds:
+def _bounds(request: pb.SearchEntriesRequest, name: str) -> edtf.Bounds:
     given: str = getattr(request, name)
     if not given:
-        return dates.Bounds("", "")
+        return edtf.Bounds("", "")
     try:
-        return dates.bounds(given)
-    except dates.DateRefused as error:
+        return edtf.bounds(given)
+    except edtf.DateRefused as error:
         refuse(pb.ERROR_REASON_DATE_INVALID, str(error), name)

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 from google.protobuf.message import Message
 
 from pourparler import v1 as pb
-from pourparler.contract import is_repeated, rule_of
+from pourparler.schema.contract import is_repeated, rule_of
 from pourparler_service.search.query import Span, Wanted
 
 HEADING, SAID, BESIDE = range(3)

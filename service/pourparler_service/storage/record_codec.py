@@ -11,9 +11,9 @@ from typing import NamedTuple
 from google.protobuf.timestamp_pb2 import Timestamp
 
 from pourparler import v1 as pb
-from pourparler.contract import ENTRY_TYPES, references
-from pourparler.proof import leaf_hash
-from pourparler.wire import framed, written
+from pourparler.schema.contract import ENTRY_TYPES, references
+from pourparler.schema.wire import framed, written
+from pourparler.transparency.merkle import leaf_hash
 
 FORMAT = 1
 """The version of the stored format that this module writes."""

@@ -13,7 +13,7 @@ from concurrent.futures import Future, ThreadPoolExecutor, wait
 from typing import NamedTuple
 
 from pourparler import v1 as pb
-from pourparler.checkpoint import parse_note
+from pourparler.transparency.checkpoint import parse_note
 from pourparler_service.domain.refusal import Refusal
 from pourparler_service.storage.event_store import Store, StoreUnavailableError
 from pourparler_service.transparency.log import Log

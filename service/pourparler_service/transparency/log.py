@@ -5,7 +5,7 @@ from typing import NamedTuple, NoReturn
 from google.protobuf.timestamp_pb2 import Timestamp
 
 from pourparler import v1 as pb
-from pourparler.checkpoint import tlog_proof
+from pourparler.transparency.checkpoint import tlog_proof
 from pourparler_service.aggregate.negotiation import Negotiation, Negotiations
 from pourparler_service.domain.refusal import refuse
 from pourparler_service.storage.event_store import Store

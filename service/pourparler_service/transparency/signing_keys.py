@@ -13,7 +13,7 @@ from pathlib import Path
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from google.protobuf.timestamp_pb2 import Timestamp
 
-from pourparler.checkpoint import (
+from pourparler.transparency.checkpoint import (
     COSIGNATURE,
     ED25519,
     Checkpoint,

@@ -14,7 +14,7 @@ from http.client import HTTPConnection, HTTPException, HTTPSConnection
 from typing import NamedTuple
 from urllib.parse import SplitResult, urlsplit
 
-from pourparler.checkpoint import (
+from pourparler.transparency.checkpoint import (
     COSIGNATURE,
     Checkpoint,
     CheckpointError,

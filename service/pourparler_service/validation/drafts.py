@@ -8,10 +8,10 @@ from typing import Any, NamedTuple
 from google.protobuf.descriptor import FieldDescriptor
 from google.protobuf.message import Message
 
-from pourparler import dates
 from pourparler import v1 as pb
-from pourparler.contract import ENTRY_TYPES
-from pourparler.fold import AMENDING
+from pourparler.schema import edtf
+from pourparler.schema.contract import ENTRY_TYPES
+from pourparler.state.fold import AMENDING
 from pourparler_service.domain.refusal import Findings, quoted, refuse
 from pourparler_service.validation.fields import (
     ID,
@@ -67,7 +67,7 @@ def _no_name(name: str) -> str:
     return f"The name {quoted(name)} is not 'negotiations/' with an id: {ID_RULE}."
 
 
-def settle(draft: pb.Draft, bounds: Callable[[str], dates.Bounds]) -> None:
+def settle(draft: pb.Draft, bounds: Callable[[str], edtf.Bounds]) -> None:
     """Make a draft ready to be checked: its dates with their bounds, the service's fields cleared.
 
     Refuses dates that cannot be read.
@@ -80,12 +80,12 @@ def settle(draft: pb.Draft, bounds: Callable[[str], dates.Bounds]) -> None:
             _read(found, f"words.sources[{place}].published", bounds, source.published)
         if source.HasField("retrieve_time"):
             when, here = source.retrieve_time, f"words.sources[{place}].retrieve_time"
-            _read(found, here, dates.instant_bounds, when.seconds, when.nanos)
+            _read(found, here, edtf.instant_bounds, when.seconds, when.nanos)
     found.settle()
 
 
 def _settle_facts(
-    found: Findings, facts: pb.Facts, bounds: Callable[[str], dates.Bounds], path: str
+    found: Findings, facts: pb.Facts, bounds: Callable[[str], edtf.Bounds], path: str
 ) -> None:
     facts.ClearField("request_id")
     facts.ClearField("recorded_by")
@@ -100,7 +100,7 @@ def _settle_facts(
             _settle_date(found, getattr(event, field), bounds, f"{path}.{kind}.{field}")
     if kind == "access_granted" and facts.access_granted.HasField("end_time"):
         when, here = facts.access_granted.end_time, f"{path}.{kind}.end_time"
-        _read(found, here, dates.instant_bounds, when.seconds, when.nanos)
+        _read(found, here, edtf.instant_bounds, when.seconds, when.nanos)
     if kind == "entry_corrected" and facts.entry_corrected.HasField("replacement"):
         here = f"{path}.entry_corrected.replacement"
         _settle_facts(found, facts.entry_corrected.replacement, bounds, here)
@@ -118,25 +118,25 @@ _DATES = {
 
 
 def _settle_date(
-    found: Findings, date: pb.FuzzyDate, bounds: Callable[[str], dates.Bounds], path: str
+    found: Findings, date: pb.FuzzyDate, bounds: Callable[[str], edtf.Bounds], path: str
 ) -> None:
     if date.WhichOneof("date") == "instant":
         when = date.instant
-        read = _read(found, path, dates.instant_bounds, when.seconds, when.nanos)
+        read = _read(found, path, edtf.instant_bounds, when.seconds, when.nanos)
     else:
         read = _read(found, path, bounds, date.edtf)
     date.earliest, date.latest = read
 
 
 def _read(
-    found: Findings, path: str, read: Callable[..., dates.Bounds], *date: str | int
-) -> dates.Bounds:
+    found: Findings, path: str, read: Callable[..., edtf.Bounds], *date: str | int
+) -> edtf.Bounds:
     try:
         return read(*date)
-    except dates.DateRefused as refused:
+    except edtf.DateRefused as refused:
         text = str(refused)
         found.add(pb.ERROR_REASON_DATE_INVALID, f"{text[:1].upper()}{text[1:]}.", path)
-        return dates.Bounds("", "")
+        return edtf.Bounds("", "")
 
 
 def check_draft(draft: pb.Draft) -> None:

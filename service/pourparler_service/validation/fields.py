@@ -12,7 +12,7 @@ from google.protobuf.message import Message
 from google.protobuf.unknown_fields import UnknownFieldSet
 
 from pourparler import v1 as pb
-from pourparler.contract import is_repeated, rule_of
+from pourparler.schema.contract import is_repeated, rule_of
 from pourparler_service.domain.refusal import Findings, quoted
 
 LONGEST_TEXT = 65_536

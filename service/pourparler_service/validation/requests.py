@@ -7,7 +7,7 @@ from google.protobuf.message import Message
 from google.protobuf.timestamp_pb2 import Timestamp
 
 from pourparler import v1 as pb
-from pourparler.contract import is_repeated
+from pourparler.schema.contract import is_repeated
 from pourparler_service.domain.refusal import refuse
 from pourparler_service.validation import drafts
 from pourparler_service.validation.fields import LONGEST_LIST

@@ -15,7 +15,7 @@ from http import HTTPStatus
 from pathlib import Path
 from typing import NamedTuple, NoReturn
 
-from pourparler.checkpoint import (
+from pourparler.transparency.checkpoint import (
     COSIGNATURE,
     ED25519,
     Checkpoint,
@@ -29,7 +29,7 @@ from pourparler.checkpoint import (
     parse_note,
     verified,
 )
-from pourparler.proof import EMPTY_ROOT, ProofError, check_consistency
+from pourparler.transparency.merkle import EMPTY_ROOT, ProofError, check_consistency
 from pourparler_service.storage.data_directory import FolderError, hold, write_whole
 from pourparler_service.transparency.signing_keys import SigningKey
 

@@ -6,10 +6,11 @@ The keys come from whoever asks for the copy. Entries and checkpoints stay the b
 from collections.abc import Sequence
 from typing import BinaryIO, NamedTuple, NoReturn
 
-from pourparler import dates
 from pourparler import v1 as pb
-from pourparler.bundle import Bundle, verify
-from pourparler.checkpoint import (
+from pourparler.schema import edtf
+from pourparler.state.fold import is_amending
+from pourparler.transparency.bundle import Bundle, verify
+from pourparler.transparency.checkpoint import (
     Checkpoint,
     CheckpointError,
     VerifierKey,
@@ -17,8 +18,7 @@ from pourparler.checkpoint import (
     parse_note,
     verified,
 )
-from pourparler.fold import is_amending
-from pourparler.proof import Frontier
+from pourparler.transparency.merkle import Frontier
 from pourparler_service.aggregate.negotiation import Negotiations
 from pourparler_service.authorization.viewer_scopes import Sights
 from pourparler_service.domain.refusal import Refusal, quoted, refuse
@@ -193,7 +193,7 @@ def _check_form(id_: str, records: Sequence[bytes]) -> None:
 def _check_shape(entry: pb.Entry) -> None:
     draft = pb.Draft(facts=entry.facts, words=entry.words)
     try:
-        drafts.settle(draft, dates.bounds)
+        drafts.settle(draft, edtf.bounds)
         drafts.check_draft(draft)
     except Refusal as refusal:
         version = entry.header.version

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import NamedTuple
 
 from pourparler import v1 as pb
-from pourparler.fold import counted
+from pourparler.state.fold import counted
 from pourparler_service.aggregate import loading
 from pourparler_service.aggregate.negotiation import Negotiation, Negotiations
 from pourparler_service.domain.refusal import quoted, refuse

@@ -13,8 +13,8 @@ from typing import NamedTuple
 from google.protobuf.timestamp_pb2 import Timestamp
 
 from pourparler import v1 as pb
-from pourparler.fold import Undo
-from pourparler.wire import framed
+from pourparler.schema.wire import framed
+from pourparler.state.fold import Undo
 from pourparler_service.aggregate.negotiation import Mark, Negotiation
 from pourparler_service.authentication.callers import ANONYMOUS
 from pourparler_service.authorization.roles import (
