@@ -3,13 +3,11 @@
 import asyncio
 import contextlib
 import logging
-import secrets
 import signal
 import sys
 import threading
-import uuid
-from collections.abc import Callable, Collection, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future
 from typing import Any
 
 import grpc
@@ -21,9 +19,7 @@ from grpc_reflection.v1alpha import reflection_pb2
 from grpc_reflection.v1alpha._async import ReflectionServicer
 
 from pourparler import v1 as pb
-from pourparler_service.aggregate.negotiation import Negotiations
-from pourparler_service.aggregate.snapshots import open_snapshots
-from pourparler_service.api.audit_service import AuditServicer, Following
+from pourparler_service.api.audit_service import AuditServicer
 from pourparler_service.api.call_handler import Guard
 from pourparler_service.api.health_service import HealthServicer
 from pourparler_service.api.import_service import CopyServicer
@@ -31,47 +27,22 @@ from pourparler_service.api.negotiation_service import NegotiationServicer
 from pourparler_service.api.privacy_service import PrivacyServicer
 from pourparler_service.api.quotas import Limit, Rate
 from pourparler_service.api.record_service import RecordServicer
-from pourparler_service.authentication import callers
-from pourparler_service.authentication.bearer_tokens import Bearers
+from pourparler_service.application import Rooms
 from pourparler_service.authentication.certificates import CertificateFilesError, Shown, ShownFiles
-from pourparler_service.authentication.jwks import IssuerSettingsError, Keyring
-from pourparler_service.authorization.viewer_scopes import Sights
+from pourparler_service.authentication.jwks import IssuerSettingsError
+from pourparler_service.config import addresses
 from pourparler_service.config.settings import Settings
-from pourparler_service.reads import negotiation_list
-from pourparler_service.reads.filtered_states import Cuts
-from pourparler_service.reads.negotiation_list import Catalogue
-from pourparler_service.reads.page_tokens import Tokens
-from pourparler_service.reads.replay import Commits, Feed, Pages
-from pourparler_service.reads.response_cache import Latest
-from pourparler_service.runtime import cooperative
-from pourparler_service.search import indexer
-from pourparler_service.search.indexer import Indexing, open_index
-from pourparler_service.search.search import Search
-from pourparler_service.storage.data_directory import Folder, FolderError
-from pourparler_service.storage.event_store import (
-    Store,
-    StoreSettingsError,
-    StoreUnavailableError,
-    open_store,
-)
-from pourparler_service.storage.subject_keys import PersonsError
-from pourparler_service.transparency.cosigning import Witnesses
-from pourparler_service.transparency.log import Log
+from pourparler_service.storage.data_directory import FolderError
+from pourparler_service.storage.interface import StoreSettingsError, StoreUnavailableError
+from pourparler_service.storage.master_key import PersonsError
 from pourparler_service.transparency.signing_keys import (
     KeyFileError,
     Signer,
-    make_key,
-    read_key,
-    write_key,
 )
-from pourparler_service.transparency.witness_client import WitnessSettingsError, witnesses_of
-from pourparler_service.writes.bundle_import import Copies
-from pourparler_service.writes.erasure import Erasures
-from pourparler_service.writes.writer import Writer
+from pourparler_service.transparency.witness_client import WitnessSettingsError
 
 _LOG = logging.getLogger(__name__)
 
-_THREADS = 4
 _HANDSHAKE_MS = 10_000
 # How long a thread that computes may keep the interpreter from one that waits for it. By default
 # it is ten times as long, and an append waits for it several times.
@@ -104,156 +75,13 @@ class ServeError(Exception):
     """The service cannot start. The text says why, in one sentence for the operator."""
 
 
-class Rooms:
-    """All that a service needs beneath the wire, opened together and closed together."""
-
-    def __init__(self, settings: Settings) -> None:
-        """Open the store, and what reads and writes it, in a running event loop.
-
-        Raises FolderError, PersonsError, StoreSettingsError or StoreUnavailableError.
-        """
-        with contextlib.ExitStack() as opened:
-            folder = opened.enter_context(Folder(settings.data)) if settings.data else None
-            path = folder.path if folder else None
-            store = open_store(path, settings.environment)
-            opened.callback(store.close)
-            log_id = folder.log_id if folder else str(uuid.uuid4())
-            tokens = Tokens(
-                folder.secret("page-tokens") if folder else secrets.token_bytes(32), log_id
-            )
-            self.catalogue = Catalogue(
-                store,
-                path / negotiation_list.DATABASE if path else None,
-                tokens=tokens,
-                log_id=log_id,
-            )
-            opened.callback(self.catalogue.close)
-            index = open_index(store, path / indexer.DATABASE if path else None, log_id)
-            self.indexing = Indexing(store, index)
-            opened.callback(self.indexing.close)
-            self.threads = ThreadPoolExecutor(_THREADS, thread_name_prefix="reader")
-            opened.callback(self.threads.shutdown, cancel_futures=True)
-            # Replays have threads of their own: many of them do not keep a state waiting.
-            replaying = ThreadPoolExecutor(_THREADS, thread_name_prefix="replayer")
-            opened.callback(replaying.shutdown, cancel_futures=True)
-            self.store = store
-            self.signer = _signer(settings, folder, begun=store.position() > 0)
-            shelf = path / "snapshots.sqlite" if path else None
-            snapshots = open_snapshots(shelf, store.persons)
-            opened.callback(snapshots.close)
-            self.negotiations = Negotiations(store, snapshots)
-            self.latest = Latest(store, self.negotiations)
-            self.sights = Sights(store, settings.access, admits=self.catalogue.admits)
-            self.cuts = Cuts(store, self.negotiations, self.sights)
-            self.search = Search(store, self.indexing, self.sights, self.catalogue, tokens)
-            self.searching = ThreadPoolExecutor(_THREADS, thread_name_prefix="searcher")
-            opened.callback(self.searching.shutdown, cancel_futures=True)
-            self.copies = Copies(store, self.negotiations, self.sights)
-            self.log = Log(store, self.negotiations, self.signer)
-            self.witnesses = _witnesses(settings, store, self.log)
-            if self.witnesses is not None:
-                self.witnesses.start()
-                opened.callback(self.witnesses.close)
-            self.commits = Commits()
-            self.callers = _callers(settings, opened)
-            feed = Feed(store, self.log, tokens, self.sights)
-            pages = Pages(feed, self.commits, replaying)
-            self.following = Following(feed, pages, self.commits, replaying, settings.idle_seconds)
-            self.writer = Writer(
-                store, self.signer, policy=settings.access, on_commit=self._committed
-            )
-            self.writer.start()
-            opened.callback(self.writer.close)
-            self.erasures = Erasures(
-                store,
-                self.negotiations,
-                self.writer,
-                purges=[
-                    self._changed,
-                    self.cuts.forget,
-                    snapshots.purge,
-                    self.catalogue.purge,
-                    self.indexing.purge,
-                ],
-            )
-            self.erasures.finish()
-            self.indexing.start()
-            self.erasing = ThreadPoolExecutor(_THREADS, thread_name_prefix="eraser")
-            opened.callback(self.erasing.shutdown, cancel_futures=True)
-            self.close = opened.pop_all().close
-
-    def _changed(self, id_: str) -> None:
-        self.following.pages.forget()
-        self._committed((id_,))
-
-    def _committed(self, ids: Collection[str]) -> None:
-        """What is read is told first: those who watch ask for it at once."""
-        cooperative.recorded()
-        self.latest.committed(ids)
-        self.sights.committed(ids)
-        self.commits.committed(ids)
-        self.indexing.committed()
-
-    def probe(self) -> None:
-        """See that entries can be recorded and read. Raises StoreUnavailableError."""
-        if not self.writer.alive:
-            message = "the writer has stopped"
-            raise StoreUnavailableError(message)
-        self.store.probe()
-
-
-def _signer(settings: Settings, folder: Folder | None, *, begun: bool) -> Signer:
-    """The keys of the service: those it is given, else one of its own, made at the first start.
-
-    For a record that was begun none is made: whoever knows its key would take it for a forgery.
-    """
-    if settings.keys:
-        return Signer(map(read_key, settings.keys))
-    if folder is None:
-        return Signer([make_key(f"pourparler/{uuid.uuid4()}")])
-    path = folder.path / "signing.key"
-    if begun and not path.exists():
-        message = (
-            f"The data folder {folder.path} has a record but no {path.name}: the key that its"
-            " checkpoints were signed with is not here. Put it back, or name its file in"
-            " POURPARLER_KEYS."
-        )
-        raise FolderError(message)
-    if not path.exists():
-        write_key(make_key(f"pourparler/{folder.log_id}"), path)
-    return Signer([read_key(path)])
-
-
-def _callers(settings: Settings, opened: contextlib.ExitStack) -> callers.Callers:
-    """Who tells callers apart. Raises IssuerSettingsError."""
-    keyrings = [Keyring(issuer) for issuer in settings.tokens]
-    for keyring in keyrings:
-        keyring.start()
-        opened.callback(keyring.close)
-    bearers = Bearers(keyrings) if keyrings else None
-    return callers.Callers(bearers, anonymous=not settings.callers_are_told_apart)
-
-
-def _witnesses(settings: Settings, store: Store, log: Log) -> Witnesses | None:
-    """The witnesses that the settings name, if any. Raises WitnessSettingsError."""
-    witnesses, required = witnesses_of(settings.witnesses), settings.witnesses_required
-    try:
-        number = int(required or len(witnesses))
-    except ValueError:
-        message = f"How many cosignatures are required is no number: {required!r}."
-        raise WitnessSettingsError(message) from None
-    if not witnesses and not number:
-        return None
-    return Witnesses(witnesses, number, store, log, settings.witness_seconds)
-
-
 async def _serve(
     settings: Settings, started: Callable[[str, Signer], None], stop: asyncio.Event
 ) -> None:
     """Serve until `stop` is set. `started` is told address and keys once calls are taken."""
     with _as_serve_error(settings):
         told_apart = settings.callers_are_told_apart
-        host, _ = callers.listening(settings.address, told_apart=told_apart)
+        host, _ = addresses.listening(settings.address, told_apart=told_apart)
         rooms = Rooms(settings)
     try:
         witnesses = rooms.witnesses
@@ -317,7 +145,7 @@ def _listen(server: grpc.aio.Server, settings: Settings) -> int:
     shown = ShownFiles(certificate, key, None if apart else clients)
     port = server.add_secure_port(settings.address, _credentials(shown))
     if apart:
-        callers.listening(apart, told_apart=True)
+        addresses.listening(apart, told_apart=True)
         server.add_secure_port(apart, _credentials(ShownFiles(certificate, key, clients)))
     return port
 
@@ -440,7 +268,7 @@ def _as_serve_error(settings: Settings) -> Iterator[None]:
         PersonsError,
         StoreSettingsError,
         WitnessSettingsError,
-        callers.AddressError,
+        addresses.AddressError,
     ) as error:
         raise ServeError(str(error)) from error
     except StoreUnavailableError as error:

@@ -8,7 +8,8 @@ from pathlib import Path
 
 from pourparler import v1 as pb
 from pourparler_service.storage.data_directory import Folder
-from pourparler_service.storage.event_store import Stored, open_store
+from pourparler_service.storage.event_store import open_store
+from pourparler_service.storage.interface import Stored
 from pourparler_service.storage.record_codec import seal, unseal
 from pourparler_service.transparency.signing_keys import write_key
 from tests.bench import talks, wire

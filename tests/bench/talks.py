@@ -9,7 +9,8 @@ from google.protobuf.timestamp_pb2 import Timestamp
 from pourparler import v1 as pb
 from pourparler.schema.contract import entry_type
 from pourparler_service.storage.data_directory import Folder
-from pourparler_service.storage.event_store import Stored, open_store
+from pourparler_service.storage.event_store import open_store
+from pourparler_service.storage.interface import Stored
 from pourparler_service.storage.record_codec import seal
 from pourparler_service.transparency.signing_keys import write_key
 from tests.support.sample_entries import BEGAN, PARTIES, joined, opened, said

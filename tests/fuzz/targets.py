@@ -19,14 +19,16 @@ from pourparler_service.api.call_handler import Guard
 from pourparler_service.api.health_service import HealthServicer
 from pourparler_service.api.quotas import Limit
 from pourparler_service.api.record_service import RecordServicer
+from pourparler_service.application import Rooms
 from pourparler_service.authentication.bearer_tokens import Bearers
-from pourparler_service.authentication.callers import ANONYMOUS, Callers
+from pourparler_service.authentication.callers import Callers
 from pourparler_service.config.settings import Settings
+from pourparler_service.domain.principals import ANONYMOUS
 from pourparler_service.domain.refusal import Refusal
 from pourparler_service.reads.page_tokens import Tokens
 from pourparler_service.search import snippets
 from pourparler_service.search.query import Wanted
-from pourparler_service.server import Rooms, handlers
+from pourparler_service.server import handlers
 from pourparler_service.transparency.signing_keys import Signer, make_key
 from pourparler_service.validation.drafts import check_draft, settle
 from tests.support.sample_entries import joined, opened, said

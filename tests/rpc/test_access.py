@@ -29,7 +29,7 @@ from pourparler import (
 )
 from pourparler.transparency.bundle import verify
 from pourparler_service.authentication.jwks import Issuer
-from pourparler_service.authorization.roles import Policy
+from pourparler_service.authorization.policy import Policy
 from pourparler_service.config.settings import Settings, Tls
 from pourparler_service.server import running
 from pourparler_service.storage.event_store import IN_MEMORY

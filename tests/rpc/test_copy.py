@@ -23,7 +23,7 @@ from pourparler.transparency.checkpoint import VerifierKey, origin_of, verified
 from pourparler.transparency.merkle import check_consistency, check_inclusion, leaf_hash
 from pourparler_service.api.call_handler import Call
 from pourparler_service.api.import_service import CopyServicer
-from pourparler_service.authorization.roles import Policy
+from pourparler_service.authorization.policy import Policy
 from pourparler_service.config.settings import Settings
 from pourparler_service.domain.refusal import Refusal
 from pourparler_service.server import running

@@ -13,12 +13,13 @@ import grpc
 import pytest
 
 from pourparler import v1 as pb
-from pourparler_service.api.call_handler import Call, Guard, status_message
+from pourparler_service.api.call_handler import Call, Guard
+from pourparler_service.api.error_status import status_message
 from pourparler_service.api.quotas import Limit, Rate
 from pourparler_service.api.record_service import RecordServicer
-from pourparler_service.authentication.callers import ANONYMOUS
+from pourparler_service.domain.principals import ANONYMOUS
 from pourparler_service.domain.refusal import Refusal, Violation
-from pourparler_service.storage.event_store import StoreUnavailableError
+from pourparler_service.storage.interface import StoreUnavailableError
 from tests.support.sample_entries import opened, said
 from tests.support.service_client import Answered, Service, answered_by, refused
 from tests.support.visibility_harness import everything

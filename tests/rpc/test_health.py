@@ -15,7 +15,7 @@ from pourparler_service.api.call_handler import Call
 from pourparler_service.api.health_service import HealthServicer
 from pourparler_service.domain.refusal import Refusal
 from pourparler_service.server import running
-from pourparler_service.storage.event_store import StoreUnavailableError
+from pourparler_service.storage.interface import StoreUnavailableError
 from tests.support.service_client import Service, connected, refused
 
 SERVING = health_pb2.HealthCheckResponse.SERVING

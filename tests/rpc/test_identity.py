@@ -16,9 +16,9 @@ from grpc_health.v1 import health_pb2
 from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
 
 from pourparler import v1 as pb
-from pourparler_service.authentication.callers import ANONYMOUS
 from pourparler_service.authentication.jwks import Issuer
 from pourparler_service.config.settings import Settings, Tls
+from pourparler_service.domain.principals import ANONYMOUS
 from pourparler_service.server import ServeError, running
 from pourparler_service.storage.event_store import IN_MEMORY as IN_PROCESS
 from tests.support.certificates import Authority, Files

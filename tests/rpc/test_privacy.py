@@ -21,7 +21,7 @@ from pourparler.v1.privacy_service_pb2_grpc import PrivacyServiceStub
 from pourparler_service.aggregate.snapshots import FEWEST
 from pourparler_service.api.call_handler import Call
 from pourparler_service.api.privacy_service import PrivacyServicer
-from pourparler_service.authorization.roles import Policy
+from pourparler_service.authorization.policy import Policy
 from pourparler_service.authorization.viewer_scopes import Sights
 from pourparler_service.config.settings import Settings
 from pourparler_service.domain.refusal import Refusal, name_of

@@ -15,7 +15,7 @@ from pourparler_service.api.call_handler import Call
 from pourparler_service.api.record_service import RecordServicer
 from pourparler_service.domain.refusal import Refusal
 from pourparler_service.server import running
-from pourparler_service.writes.writer import FAILED_NEGOTIATIONS, Group, Turn
+from pourparler_service.writes.requests import FAILED_NEGOTIATIONS, Group, Turn
 from tests.support.sample_entries import joined, opened, said, topic
 from tests.support.service_client import Service, answered_by, connected, refused
 from tests.support.visibility_harness import everything

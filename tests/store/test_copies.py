@@ -5,15 +5,12 @@ from collections.abc import Iterator, Sequence
 import pytest
 
 from pourparler import v1 as pb
-from pourparler_service.aggregate.negotiation import Negotiations
+from pourparler_service.aggregate.current import Negotiations
 from pourparler_service.domain.refusal import Refusal
-from pourparler_service.storage.event_store import (
-    ConflictError,
-    Store,
-    Stored,
-    StoreUnavailableError,
-)
-from pourparler_service.writes.writer import Copying, Group, Writer
+from pourparler_service.storage.event_store import Store
+from pourparler_service.storage.interface import ConflictError, Stored, StoreUnavailableError
+from pourparler_service.writes.requests import Copying, Group
+from pourparler_service.writes.writer import Writer
 from tests.support import sample_entries
 from tests.support.bundles import checkpoint, sealed
 from tests.support.sample_entries import joined, opened, said

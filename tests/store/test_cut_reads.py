@@ -23,19 +23,19 @@ from examples.diplomacy.verify import messages, theirs
 from pourparler import v1 as pb
 from pourparler.schema.contract import ENTRY_TYPES
 from pourparler.state.fold import ACCESS
-from pourparler_service.authentication.callers import ANONYMOUS
+from pourparler_service.authorization.audience import Audience
+from pourparler_service.authorization.policy import Policy
 from pourparler_service.authorization.roles import (
     NOTHING,
     PUBLIC,
-    Audience,
-    Policy,
     Sight,
     of_participants,
     roles_of,
     sight_of,
 )
+from pourparler_service.domain.principals import ANONYMOUS
 from pourparler_service.domain.refusal import name_of
-from pourparler_service.storage.event_store import Stored
+from pourparler_service.storage.interface import Stored
 from tests.support import sample_entries, strategies
 from tests.support.draft_replay import drafts, replayed
 from tests.support.sample_entries import BEGAN, RECORDER_ONLY, granted

@@ -12,11 +12,12 @@ from hypothesis import strategies as st
 from pourparler import v1 as pb
 from pourparler.state.fold import fold
 from pourparler_service.aggregate.snapshots import FEWEST, Snapshot
-from pourparler_service.authentication.callers import ANONYMOUS
-from pourparler_service.authorization.roles import of_participants, withheld
+from pourparler_service.authorization.filtering import withheld
+from pourparler_service.authorization.roles import of_participants
 from pourparler_service.authorization.viewer_scopes import View
+from pourparler_service.domain.principals import ANONYMOUS
 from pourparler_service.reads.filtered_states import CutSnapshots
-from pourparler_service.storage.event_store import Stored
+from pourparler_service.storage.interface import Stored
 from pourparler_service.storage.record_codec import leaf, parted, unseal
 from tests.store.test_cut_reads import NAME, POLICY, VIEWERS, audience_of, peopled, sight
 from tests.support import sample_entries, strategies

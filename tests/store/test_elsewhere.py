@@ -8,8 +8,9 @@ from hypothesis import settings
 
 from pourparler import v1 as pb
 from pourparler.schema.contract import entry_type
-from pourparler_service.aggregate.negotiation import Negotiations
-from pourparler_service.storage.event_store import Store, Stored, open_store
+from pourparler_service.aggregate.current import Negotiations
+from pourparler_service.storage.event_store import Store, open_store
+from pourparler_service.storage.interface import Stored
 from pourparler_service.storage.record_codec import seal, unseal
 from tests.support.sample_entries import NEGOTIATION
 from tests.support.store_audit import audit

@@ -14,7 +14,7 @@ from pourparler.transparency.auditor import Verdict
 from pourparler.transparency.checkpoint import parse_checkpoint, parse_note
 from pourparler.transparency.merkle import check_consistency
 from pourparler_service.domain.refusal import Refusal, name_of
-from pourparler_service.storage.event_store import Stored, StoreUnavailableError
+from pourparler_service.storage.interface import Stored, StoreUnavailableError
 from pourparler_service.storage.record_codec import is_erased, leaf, unseal
 from pourparler_service.writes.erasure import GROUP
 from tests.support.disk_search import traces

@@ -9,21 +9,24 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from pourparler import v1 as pb
-from pourparler_service.aggregate.negotiation import Negotiations
+from pourparler_service.aggregate.current import Negotiations
 from pourparler_service.api.audit_service import AuditServicer, Following
 from pourparler_service.api.call_handler import Call
 from pourparler_service.api.quotas import Limit
-from pourparler_service.authentication.callers import ANONYMOUS
-from pourparler_service.authorization.roles import Policy
+from pourparler_service.authorization.policy import Policy
 from pourparler_service.authorization.viewer_scopes import Sights
+from pourparler_service.domain.principals import ANONYMOUS
 from pourparler_service.domain.refusal import Refusal
 from pourparler_service.reads.filtered_states import Cuts
 from pourparler_service.reads.page_tokens import Tokens
-from pourparler_service.reads.replay import Asked, Commits, Feed, Page, Pages
-from pourparler_service.storage.event_store import Store, StoreUnavailableError, open_store
+from pourparler_service.reads.replay import Asked, Feed, Page
+from pourparler_service.reads.subscriptions import Commits, Pages
+from pourparler_service.storage.event_store import Store, open_store
+from pourparler_service.storage.interface import StoreUnavailableError
 from pourparler_service.transparency.log import Log
 from pourparler_service.transparency.signing_keys import Signer, make_key
-from pourparler_service.writes.writer import Group, Writer
+from pourparler_service.writes.requests import Group
+from pourparler_service.writes.writer import Writer
 from tests.support.sample_entries import joined, opened, said
 
 SIGNER = Signer([make_key("example.org/record")])

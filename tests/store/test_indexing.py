@@ -12,13 +12,15 @@ import pytest
 from pourparler import Client
 from pourparler import v1 as pb
 from pourparler_service import server
+from pourparler_service.backends.sqlite.search_index import open_index
 from pourparler_service.config.settings import Settings
 from pourparler_service.domain.refusal import Refusal, name_of
 from pourparler_service.search.index import Asked
-from pourparler_service.search.indexer import MOST_BEHIND, Indexing, open_index
+from pourparler_service.search.indexer import MOST_BEHIND, Indexing
 from pourparler_service.search.query import Wanted
 from pourparler_service.server import running
-from pourparler_service.storage.event_store import Store, Stored, open_store
+from pourparler_service.storage.event_store import Store, open_store
+from pourparler_service.storage.interface import Stored
 from tests.support.sample_entries import history, joined, opened
 from tests.support.service_client import Service, connected, refused
 from tests.support.visibility_harness import stored

@@ -11,12 +11,15 @@ from hypothesis import settings
 from pourparler import v1 as pb
 from pourparler.schema.contract import entry_type
 from pourparler.state.fold import fold
-from pourparler_service.aggregate.negotiation import Negotiation, Negotiations
+from pourparler_service.aggregate.current import Negotiations
+from pourparler_service.aggregate.negotiation import Negotiation
 from pourparler_service.domain.refusal import Refusal
 from pourparler_service.reads.response_cache import Latest
-from pourparler_service.storage.event_store import Store, Stored, StoreUnavailableError, open_store
+from pourparler_service.storage.event_store import Store, open_store
+from pourparler_service.storage.interface import Stored, StoreUnavailableError
 from pourparler_service.storage.record_codec import seal, unseal
-from pourparler_service.writes.writer import Group, Writer
+from pourparler_service.writes.requests import Group
+from pourparler_service.writes.writer import Writer
 from tests.support.sample_entries import NEGOTIATION, joined, opened, recorded, said
 from tests.support.signing_keys import SIGNER
 from tests.support.strategies import histories

@@ -10,11 +10,14 @@ from google.protobuf.timestamp_pb2 import Timestamp
 
 from pourparler import v1 as pb
 from pourparler.state.fold import fold
-from pourparler_service.aggregate.negotiation import Negotiation, Negotiations
+from pourparler_service.aggregate.current import Negotiations
+from pourparler_service.aggregate.negotiation import Negotiation
 from pourparler_service.domain.refusal import Refusal
-from pourparler_service.storage.event_store import Store, Stored, open_store
+from pourparler_service.storage.event_store import Store, open_store
+from pourparler_service.storage.interface import Stored
 from pourparler_service.storage.record_codec import Sealed, leaf
-from pourparler_service.writes.writer import Group, Writer
+from pourparler_service.writes.requests import Group
+from pourparler_service.writes.writer import Writer
 from tests.bench import talks
 from tests.support.sample_entries import draft, joined, opened, recorded_at, said
 from tests.support.signing_keys import SIGNER

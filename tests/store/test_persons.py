@@ -19,19 +19,17 @@ from pourparler import v1 as pb
 from pourparler.schema.wire import framed
 from pourparler_service.storage import subject_keys as kept
 from pourparler_service.storage.data_directory import Folder
-from pourparler_service.storage.event_store import Stored, open_store
-from pourparler_service.storage.record_codec import parted, seal
-from pourparler_service.storage.subject_keys import (
-    DATABASE,
+from pourparler_service.storage.event_store import open_store
+from pourparler_service.storage.interface import Stored
+from pourparler_service.storage.key_rotation import open_persons, rotate_master_key
+from pourparler_service.storage.master_key import (
     MASTER_KEY,
-    Intent,
     MasterKey,
     MasterKeyError,
-    Persons,
     PersonsError,
-    open_persons,
-    rotate_master_key,
 )
+from pourparler_service.storage.record_codec import parted, seal
+from pourparler_service.storage.subject_keys import DATABASE, Intent, Persons
 from tests.support.disk_search import traces
 
 GOLDEN = json.loads((Path(__file__).parent.parent / "golden" / "sealed.json").read_text())

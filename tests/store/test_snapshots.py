@@ -15,15 +15,11 @@ from pourparler.state.fold import fold
 from pourparler.transparency.bundle import Bundle
 from pourparler.transparency.merkle import Tree
 from pourparler_service.aggregate import snapshots as kept
-from pourparler_service.aggregate.negotiation import Negotiations
-from pourparler_service.aggregate.snapshots import Snapshot, Snapshots, open_snapshots
-from pourparler_service.storage.event_store import (
-    Shelf,
-    Store,
-    Stored,
-    StoreUnavailableError,
-    open_store,
-)
+from pourparler_service.aggregate.current import Negotiations
+from pourparler_service.aggregate.snapshots import Snapshot, Snapshots
+from pourparler_service.backends.sqlite.snapshot_store import Shelf, open_snapshots
+from pourparler_service.storage.event_store import Store, open_store
+from pourparler_service.storage.interface import Stored, StoreUnavailableError
 from pourparler_service.storage.record_codec import leaf, seal, unseal
 from tests.support.sample_entries import NEGOTIATION, joined, opened, recorded, said
 from tests.support.strategies import histories

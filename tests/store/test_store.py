@@ -10,13 +10,12 @@ from pathlib import Path
 import pytest
 
 from pourparler_service.storage import event_store as stores
-from pourparler_service.storage.event_store import (
+from pourparler_service.storage.event_store import Store, open_store
+from pourparler_service.storage.interface import (
     ConflictError,
-    Store,
     Stored,
     StoreSettingsError,
     StoreUnavailableError,
-    open_store,
 )
 from tests.support.commit_control import Commits
 

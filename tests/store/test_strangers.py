@@ -13,19 +13,20 @@ import pytest
 from google.protobuf.message import Message
 
 from pourparler import v1 as pb
-from pourparler_service.aggregate.negotiation import Negotiations
+from pourparler_service.aggregate.current import Negotiations
 from pourparler_service.api.call_handler import Call
 from pourparler_service.api.privacy_service import PrivacyServicer
 from pourparler_service.api.record_service import RecordServicer
-from pourparler_service.authentication.callers import ANONYMOUS
-from pourparler_service.authorization.roles import Policy
+from pourparler_service.authorization.policy import Policy
 from pourparler_service.authorization.viewer_scopes import Sights
+from pourparler_service.domain.principals import ANONYMOUS
 from pourparler_service.domain.refusal import Refusal, name_of, refuse
 from pourparler_service.reads.negotiation_list import Catalogue
 from pourparler_service.reads.page_tokens import Tokens
 from pourparler_service.storage.event_store import Store, open_store
 from pourparler_service.transparency.signing_keys import Signer, make_key
-from pourparler_service.writes.writer import Group, Writer
+from pourparler_service.writes.requests import Group
+from pourparler_service.writes.writer import Writer
 from tests.support import sample_entries
 from tests.support.sample_entries import granted, joined, opened, restricted, said
 from tests.support.visibility_harness import Readers, readers, run, stored

@@ -9,17 +9,13 @@ from pathlib import Path
 import pytest
 
 from pourparler import v1 as pb
-from pourparler_service.aggregate.negotiation import Negotiations
+from pourparler_service.aggregate.current import Negotiations
 from pourparler_service.domain.refusal import Refusal
-from pourparler_service.storage.event_store import (
-    ConflictError,
-    Store,
-    Stored,
-    StoreUnavailableError,
-    open_store,
-)
+from pourparler_service.storage.event_store import Store, open_store
+from pourparler_service.storage.interface import ConflictError, Stored, StoreUnavailableError
+from pourparler_service.writes.requests import Group
 from pourparler_service.writes.write_queue import Line
-from pourparler_service.writes.writer import Group, Writer
+from pourparler_service.writes.writer import Writer
 from tests.support.sample_entries import (
     answered,
     draft,

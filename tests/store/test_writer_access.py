@@ -9,11 +9,13 @@ from hypothesis import settings
 from hypothesis import strategies as st
 
 from pourparler import v1 as pb
-from pourparler_service.authentication.callers import ANONYMOUS
-from pourparler_service.authorization.roles import Policy
+from pourparler_service.authorization.policy import Policy
+from pourparler_service.domain.principals import ANONYMOUS
 from pourparler_service.domain.refusal import Refusal, Violation, name_of
-from pourparler_service.storage.event_store import Store, Stored, open_store
-from pourparler_service.writes.writer import Group, Writer
+from pourparler_service.storage.event_store import Store, open_store
+from pourparler_service.storage.interface import Stored
+from pourparler_service.writes.requests import Group
+from pourparler_service.writes.writer import Writer
 from tests.support.sample_entries import (
     PARTIES,
     RECORDER_ONLY,

@@ -10,18 +10,21 @@ from pathlib import Path
 
 from pourparler import v1 as pb
 from pourparler.transparency.auditor import Audit
-from pourparler_service.aggregate.negotiation import Negotiations
+from pourparler_service.aggregate.current import Negotiations
 from pourparler_service.aggregate.snapshots import Snapshots
+from pourparler_service.backends.sqlite.search_index import open_index
+from pourparler_service.backends.sqlite.snapshot_store import Shelf
 from pourparler_service.reads.negotiation_list import Catalogue
 from pourparler_service.reads.page_tokens import Tokens
 from pourparler_service.search import index as index_of
-from pourparler_service.search.indexer import Indexing, open_index
+from pourparler_service.search.indexer import Indexing
 from pourparler_service.search.query import Wanted
 from pourparler_service.storage.data_directory import Folder
-from pourparler_service.storage.event_store import Shelf, open_store
+from pourparler_service.storage.event_store import open_store
 from pourparler_service.transparency.log import Log
 from pourparler_service.writes.erasure import Asked, Erasures
-from pourparler_service.writes.writer import Group, Writer
+from pourparler_service.writes.requests import Group
+from pourparler_service.writes.writer import Writer
 from tests.support.bundles import audited, bundle
 from tests.support.sample_entries import draft, joined, opened, restricted, said
 from tests.support.signing_keys import SIGNER

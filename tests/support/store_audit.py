@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 from pourparler import v1 as pb
 from pourparler.state.fold import evolve, fold, is_amending, tally
-from pourparler_service.aggregate.negotiation import Negotiations
+from pourparler_service.aggregate.current import Negotiations
 from pourparler_service.storage.event_store import Store
 
 

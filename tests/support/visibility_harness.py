@@ -10,22 +10,25 @@ from google.protobuf.message import Message
 
 from pourparler import v1 as pb
 from pourparler.schema.contract import is_repeated
-from pourparler_service.aggregate.negotiation import Negotiations
+from pourparler_service.aggregate.current import Negotiations
 from pourparler_service.api.audit_service import AuditServicer, Following
 from pourparler_service.api.call_handler import Call
 from pourparler_service.api.negotiation_service import NegotiationServicer
 from pourparler_service.api.quotas import Limit
-from pourparler_service.authorization.roles import EVERYONE, Policy
+from pourparler_service.authorization.policy import EVERYONE, Policy
 from pourparler_service.authorization.viewer_scopes import Sights
+from pourparler_service.backends.sqlite.search_index import open_index
 from pourparler_service.domain.refusal import Refusal, Violation
 from pourparler_service.reads.filtered_states import Cuts, CutSnapshots
 from pourparler_service.reads.negotiation_list import Catalogue
 from pourparler_service.reads.page_tokens import Tokens
-from pourparler_service.reads.replay import Commits, Feed, Pages
+from pourparler_service.reads.replay import Feed
 from pourparler_service.reads.response_cache import Latest
-from pourparler_service.search.indexer import Indexing, open_index
+from pourparler_service.reads.subscriptions import Commits, Pages
+from pourparler_service.search.indexer import Indexing
 from pourparler_service.search.search import Search
-from pourparler_service.storage.event_store import Store, Stored, open_store
+from pourparler_service.storage.event_store import Store, open_store
+from pourparler_service.storage.interface import Stored
 from pourparler_service.storage.record_codec import seal, topic
 from pourparler_service.transparency.log import Log
 from pourparler_service.transparency.signing_keys import Signer, make_key

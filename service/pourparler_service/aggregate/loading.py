@@ -3,32 +3,12 @@
 Long records are never in memory as a whole, and other threads get their turn in between.
 """
 
-from collections.abc import Iterator
-
 from pourparler import v1 as pb
 from pourparler.state.fold import Amendments, Fold, evolve, is_amending, tally
 from pourparler_service.aggregate.snapshots import Beginnings, Snapshot
-from pourparler_service.runtime.cooperative import paced
-from pourparler_service.storage.event_store import Entries, Stored
+from pourparler_service.storage.interface import Entries
+from pourparler_service.storage.paging import stored
 from pourparler_service.storage.record_codec import leaf, unseal
-
-_STEP = 256
-
-
-def stored(
-    store: Entries, id_: str, *, after: int = 0, upto: int | None = None, in_haste: bool = False
-) -> Iterator[Stored]:
-    """The entries above the version `after`, up to and including `upto`, or to the last one.
-
-    With pauses, unless in haste. What ends at the last one ends with a whole group: the last step
-    reads it as it is then.
-    """
-    while upto is None or after < upto:
-        step = store.read(id_, after=after, upto=upto, limit=_STEP)
-        yield from step if in_haste else paced(step)
-        if len(step) < _STEP:
-            return
-        after = step[-1].version
 
 
 def refolded(store: Entries, id_: str, upto: int, *, in_haste: bool = False) -> pb.Negotiation:

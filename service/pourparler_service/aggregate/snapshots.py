@@ -9,7 +9,6 @@ import logging
 import threading
 import zlib
 from collections.abc import Iterator
-from pathlib import Path
 from typing import NamedTuple, Protocol
 
 from google.protobuf.message import DecodeError
@@ -17,8 +16,11 @@ from google.protobuf.message import DecodeError
 from pourparler import v1 as pb
 from pourparler.transparency.merkle import HASH_BYTES
 from pourparler_service.aggregate import chunking
-from pourparler_service.storage.event_store import Shelf, Stored, StoreUnavailableError
-from pourparler_service.storage.subject_keys import Persons, PersonsError, open_persons
+from pourparler_service.backends.sqlite.snapshot_store import Shelf
+from pourparler_service.storage.interface import Stored, StoreUnavailableError
+from pourparler_service.storage.key_rotation import open_persons
+from pourparler_service.storage.master_key import PersonsError
+from pourparler_service.storage.subject_keys import Persons
 
 FORMAT = 2
 """To be raised whenever the fold makes another state of the same entries. Others are ignored."""
@@ -159,26 +161,6 @@ class Snapshots:
             if not self._failed:
                 self._failed = True
                 _LOG.warning("snapshots fail, long records are read more slowly: %s", error)
-
-
-def open_snapshots(path: Path | None, persons: Persons | None = None) -> Snapshots:
-    """The snapshots in the file at this path, which is made anew if it cannot be read.
-
-    Without a path they are kept in memory. They are sealed with the keys of these persons.
-    """
-    if path is None:
-        return Snapshots(Shelf(None), persons, kept_bytes=HELD_BYTES)
-    try:
-        return Snapshots(Shelf(path), persons)
-    except StoreUnavailableError as error:
-        _LOG.warning("snapshots are begun anew: %s", error)
-    try:
-        for suffix in ("", "-wal", "-shm"):
-            path.with_name(path.name + suffix).unlink(missing_ok=True)
-        return Snapshots(Shelf(path), persons)
-    except (StoreUnavailableError, OSError) as error:
-        _LOG.warning("there are no snapshots: %s", error)
-        return Snapshots(None)
 
 
 def _packed(piece: bytes) -> bytes:

@@ -14,7 +14,8 @@ from pourparler_service.authorization.viewer_scopes import View
 from pourparler_service.domain.refusal import Refusal, refuse
 from pourparler_service.reads import entry_filters
 from pourparler_service.reads.filtered_states import Cuts
-from pourparler_service.reads.replay import Commits, Feed, Pages
+from pourparler_service.reads.replay import Feed
+from pourparler_service.reads.subscriptions import Commits, Pages
 from pourparler_service.transparency.cosigning import Witnesses
 from pourparler_service.transparency.log import Log
 from pourparler_service.validation import drafts

@@ -13,7 +13,7 @@ from grpc_health.v1 import health_pb2
 from pourparler import v1 as pb
 from pourparler_service.api.call_handler import Call
 from pourparler_service.domain.refusal import quoted, refuse
-from pourparler_service.storage.event_store import StoreUnavailableError
+from pourparler_service.storage.interface import StoreUnavailableError
 
 _LOG = logging.getLogger(__name__)
 

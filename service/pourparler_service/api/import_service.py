@@ -11,11 +11,12 @@ from pourparler import v1 as pb
 from pourparler_service.api.call_handler import Call
 from pourparler_service.api.quotas import Limit
 from pourparler_service.api.receipt_waiter import Answers
-from pourparler_service.authorization import roles
-from pourparler_service.authorization.roles import Policy
+from pourparler_service.authorization import policy
+from pourparler_service.authorization.policy import Policy
 from pourparler_service.domain.refusal import refuse
 from pourparler_service.writes.bundle_import import Copies
-from pourparler_service.writes.writer import Copying, Writer
+from pourparler_service.writes.requests import Copying
+from pourparler_service.writes.writer import Writer
 
 COPIES = 2
 """How many copies may be under way at once, one of each caller: each holds its bundle in memory
@@ -53,7 +54,7 @@ class CopyServicer:
 
     async def Copy(self, requests: AsyncIterator[pb.CopyRequest], call: Call) -> pb.CopyResponse:
         """Take a copy, once all of it is here and was checked."""
-        roles.check_may_open(self._policy, call.caller)
+        policy.check_may_open(self._policy, call.caller)
         loop = asyncio.get_running_loop()
         with self._copying.place(call.name), tempfile.TemporaryFile() as opened:
             file = cast("BinaryIO", opened)

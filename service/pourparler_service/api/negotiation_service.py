@@ -15,12 +15,12 @@ from pourparler.state.fold import basic
 from pourparler.state.status import standing
 from pourparler_service.aggregate import chunking
 from pourparler_service.aggregate.negotiation import Negotiation
+from pourparler_service.aggregate.reading import Reading, computed_at
 from pourparler_service.api.call_handler import Call
 from pourparler_service.api.quotas import Limit
-from pourparler_service.authorization import roles
+from pourparler_service.authorization.policy import check_may_list
 from pourparler_service.authorization.viewer_scopes import View
 from pourparler_service.domain.refusal import Refusal, refuse
-from pourparler_service.reads.as_of import Reading, computed_at
 from pourparler_service.reads.filtered_states import Cuts
 from pourparler_service.reads.negotiation_list import Catalogue
 from pourparler_service.reads.response_cache import Latest
@@ -141,7 +141,7 @@ class NegotiationServicer:
         self, request: pb.ListNegotiationsRequest, caller: str
     ) -> pb.ListNegotiationsResponse:
         policy = self._cuts.sights.policy
-        roles.check_may_list(policy, caller)
+        check_may_list(policy, caller)
         seen_by, everything = request.as_seen_by, policy.audits(caller)
         if seen_by:
             drafts.check_id(seen_by, "as_seen_by")

@@ -7,13 +7,12 @@ from concurrent.futures import Executor
 from google.protobuf.timestamp_pb2 import Timestamp
 
 from pourparler import v1 as pb
-from pourparler_service.aggregate.negotiation import Negotiations
+from pourparler_service.aggregate.current import Negotiations
 from pourparler_service.api.call_handler import Call
 from pourparler_service.api.receipt_waiter import Answers
 from pourparler_service.authorization.roles import NOTHING, PUBLIC, roles_of, sight_of
 from pourparler_service.authorization.viewer_scopes import Sights
-from pourparler_service.domain.refusal import Refusal, quoted, refuse
-from pourparler_service.reads.as_of import not_found
+from pourparler_service.domain.refusal import Refusal, not_found, quoted, refuse
 from pourparler_service.validation import drafts
 from pourparler_service.writes.erasure import Asked, Erasures, redaction
 

@@ -12,14 +12,16 @@ from typing import NamedTuple
 from pourparler import v1 as pb
 from pourparler.schema import edtf
 from pourparler.schema.wire import framed
-from pourparler_service.api.call_handler import Call, as_refusal, check_understood, failure_message
+from pourparler_service.api.call_handler import Call, check_understood
+from pourparler_service.api.error_status import as_refusal, failure_message
 from pourparler_service.api.quotas import Limit
 from pourparler_service.api.receipt_waiter import Answers
-from pourparler_service.authorization import roles
+from pourparler_service.authorization import policy
 from pourparler_service.authorization.viewer_scopes import Sights
 from pourparler_service.domain.refusal import Refusal, Violation, refuse
 from pourparler_service.validation.drafts import check_draft, check_name, check_request_id, settle
-from pourparler_service.writes.writer import Group, Turn, Writer
+from pourparler_service.writes.requests import Group, Turn
+from pourparler_service.writes.writer import Writer
 
 DRAFTS = 1_000
 """How many drafts a group may have, and the groups of a batch together: what can be recorded at one
@@ -221,7 +223,7 @@ class RecordServicer:
         Who opens one is none: what follows is handed in before it is known what became of that.
         """
         if first.facts.HasField("negotiation_opened"):
-            roles.check_may_open(self._sights.policy, caller)
+            policy.check_may_open(self._sights.policy, caller)
             self._sights.admit(id_, caller)
         elif not self._sights.surely_admits(id_, caller):
             loop = asyncio.get_running_loop()

@@ -1,6 +1,5 @@
 """Who the caller is, by certificate or token, and where the service may listen."""
 
-import ipaddress
 import time
 from collections import OrderedDict
 from collections.abc import Iterable, Mapping
@@ -9,17 +8,10 @@ from typing import Protocol
 from pourparler import v1 as pb
 from pourparler_service.authentication.bearer_tokens import Bearers
 from pourparler_service.authentication.certificates import Named, check_in_date, named
+from pourparler_service.domain.principals import ANONYMOUS
 from pourparler_service.domain.refusal import refuse
 
-ANONYMOUS = "anonymous@loopback"
-"""How the record names a caller of whom nothing is known but that it is on this machine."""
-
-_LAST_PORT = 65_535
 _REMEMBERED = 1_000
-
-
-class AddressError(ValueError):
-    """The service cannot listen at this address. The text says why."""
 
 
 class Context(Protocol):
@@ -88,45 +80,3 @@ class Callers:
                 self._named.popitem(last=False)
         check_in_date(name, time.time())
         return name.caller
-
-
-def host_and_port(address: str) -> tuple[str, int]:
-    """The host and port of an address such as `127.0.0.1:50710` or `[::1]:0`.
-
-    Raises AddressError.
-    """
-    host, colon, port = address.rpartition(":")
-    host = host.removeprefix("[").removesuffix("]")
-    if not colon or not host or not (port.isascii() and port.isdecimal()):
-        message = f"The address {address!r} is not a host and a port, such as 127.0.0.1:50710."
-        raise AddressError(message)
-    if len(port) > len(str(_LAST_PORT)) or int(port) > _LAST_PORT:
-        message = f"The port of {address!r} is beyond {_LAST_PORT}."
-        raise AddressError(message)
-    return host, int(port)
-
-
-def listening(address: str, *, told_apart: bool) -> tuple[str, int]:
-    """The host and port of an address that the service may listen at.
-
-    Raises AddressError unless it is a loopback address, or callers are told apart.
-    """
-    host, port = host_and_port(address)
-    if not told_apart and not _is_loopback(host):
-        message = (
-            f"The address {address!r} is not a loopback address, such as 127.0.0.1:50710, and"
-            " callers are not told apart: everybody who reached the service could read and record"
-            " everything. It listens elsewhere only with TLS, and with certificates or tokens of"
-            " its callers: see docs/security.md."
-        )
-        raise AddressError(message)
-    return host, port
-
-
-def _is_loopback(host: str) -> bool:
-    if host == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False

@@ -9,23 +9,22 @@ from typing import NamedTuple, Protocol
 from google.protobuf.timestamp_pb2 import Timestamp
 
 from pourparler import v1 as pb
-from pourparler_service.aggregate import loading
+from pourparler_service.authorization.audience import Audience
+from pourparler_service.authorization.policy import Policy
 from pourparler_service.authorization.roles import (
     EVERYTHING,
     NOTHING,
     PUBLIC,
-    Audience,
-    Policy,
     Sight,
-    header_alone,
     roles_of,
     seen_by,
     sight_of,
 )
-from pourparler_service.domain.refusal import quoted, refuse
-from pourparler_service.reads.as_of import not_found
+from pourparler_service.domain.refusal import not_found, quoted, refuse
 from pourparler_service.runtime.lru_cache import Bounded
-from pourparler_service.storage.event_store import COPIES, Entries, Store, Stored
+from pourparler_service.storage import paging
+from pourparler_service.storage.event_store import Store
+from pourparler_service.storage.interface import COPIES
 from pourparler_service.validation import drafts
 
 KEPT_ENTRIES = 4_000_000
@@ -133,7 +132,7 @@ class Sights:
         with kept.lock:
             audience = kept.audience
             before = audience.version
-            for one in loading.stored(self._store, id_, after=before):
+            for one in paging.stored(self._store, id_, after=before):
                 record = pb.Record.FromString(one.data)
                 header = pb.EntryHeader.FromString(record.header)
                 audience.take(header, pb.Facts.FromString(record.facts))
@@ -234,36 +233,3 @@ def _ends(audience: Audience, caller: str) -> bool:
     """Whether access of a caller has an end."""
     known = audience.principals.get(caller)
     return known is not None and any(one.facts.HasField("end_time") for one in known.grants)
-
-
-class CutStore:
-    """The entries of one negotiation as they are seen: of what is not, the header alone."""
-
-    def __init__(self, store: Entries, view: View) -> None:
-        """Cut what is in this store."""
-        self._store = store
-        self._view = view
-        self.version = view.version
-        """Up to which it is known what is seen."""
-
-    def read(
-        self,
-        negotiation: str,
-        *,
-        after: int = 0,
-        upto: int | None = None,
-        reverse: bool = False,
-        limit: int | None = None,
-    ) -> list[Stored]:
-        """As of a store. What was disclosed after `upto` was not disclosed then."""
-        upto = self.version if upto is None else min(upto, self.version)
-        found = self._store.read(negotiation, after=after, upto=upto, reverse=reverse, limit=limit)
-        seen = self._view.audience.seen(self._view.sight, upto)
-        return [
-            one if seen(one.version) else one._replace(data=header_alone(one.data)) for one in found
-        ]
-
-    def last_version(self, negotiation: str) -> int:
-        """As of a store."""
-        beside = negotiation.startswith(COPIES)
-        return self._store.last_version(negotiation) if beside else self.version

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, NamedTuple, Self
 
 from pourparler_service.authentication.jwks import REFRESH_SECONDS, Issuer
-from pourparler_service.authorization.roles import Policy
+from pourparler_service.authorization.policy import Policy
 from pourparler_service.config.settings_file import Section, SettingsError, read
 from pourparler_service.storage.event_store import IN_MEMORY
 

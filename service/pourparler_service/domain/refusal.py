@@ -110,3 +110,12 @@ class Findings:
         """Refuse if anything was found."""
         if self._violations:
             raise Refusal(self._violations)
+
+
+def not_found(id_: str) -> NoReturn:
+    """Refuse a negotiation that is not there."""
+    refuse(
+        pb.ERROR_REASON_NEGOTIATION_NOT_FOUND,
+        f"There is no negotiation '{id_}'.",
+        negotiation=id_,
+    )

@@ -3,11 +3,12 @@
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
+from pourparler_service.backends.sqlite.search_index import open_index
 from pourparler_service.reads import negotiation_list
 from pourparler_service.reads.negotiation_list import Catalogue
 from pourparler_service.reads.page_tokens import Tokens
 from pourparler_service.search import indexer
-from pourparler_service.search.indexer import Indexing, open_index
+from pourparler_service.search.indexer import Indexing
 from pourparler_service.storage.data_directory import Folder
 from pourparler_service.storage.event_store import open_store
 

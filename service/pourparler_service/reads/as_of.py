@@ -2,7 +2,6 @@
 
 import bisect
 from collections.abc import Iterable, Sequence
-from typing import NamedTuple, NoReturn
 
 from google.protobuf.timestamp_pb2 import Timestamp
 
@@ -11,31 +10,13 @@ from pourparler.schema import edtf
 from pourparler.schema.contract import references
 from pourparler.state.fold import Counted, counted, gather, is_amending, tally
 from pourparler_service.aggregate import loading
+from pourparler_service.aggregate.reading import Reading, Replayed, computed_at
 from pourparler_service.aggregate.snapshots import Beginnings
-from pourparler_service.domain.refusal import refuse
+from pourparler_service.domain.refusal import not_found, refuse
 from pourparler_service.runtime.cooperative import paced
-from pourparler_service.storage.event_store import Entries
+from pourparler_service.storage import paging
+from pourparler_service.storage.interface import Entries
 from pourparler_service.storage.record_codec import unseal
-
-
-class Replayed(NamedTuple):
-    """An entry of a replay.
-
-    Its stored bytes, what they say, and whether it had only possibly happened.
-    """
-
-    data: bytes
-    entry: pb.Entry
-    possible: bool
-
-
-class Reading(NamedTuple):
-    """A negotiation at a point on its clocks."""
-
-    state: pb.Negotiation
-    computed_at: pb.ComputedAt
-    possibly: pb.Negotiation | None = None
-    possible_versions: tuple[int, ...] = ()
 
 
 class Past:
@@ -53,7 +34,7 @@ class Past:
         if by is None:
             state = _named(loading.state_at(self._store, self._snapshots, id_, upto), id_)
             return Reading(state, computed_at(state))
-        entries = [unseal(one.data) for one in loading.stored(self._store, id_, upto=upto)]
+        entries = [unseal(one.data) for one in paging.stored(self._store, id_, upto=upto)]
         as_counted = counted(entries)
         state = _named(gather(paced(as_counted)), id_)
         happened = _happened(paced(as_counted), by)
@@ -72,7 +53,7 @@ class Past:
         upto = self._version(id_, as_of)
         recorded = [
             Replayed(one.data, unseal(one.data), possible=False)
-            for one in loading.stored(self._store, id_, upto=upto)
+            for one in paging.stored(self._store, id_, upto=upto)
         ]
         computed_at = pb.ComputedAt(version=upto)
         if recorded:
@@ -116,22 +97,6 @@ class Past:
     def _recorded(self, id_: str, version: int) -> tuple[int, int]:
         (one,) = self._store.read(id_, after=version - 1, upto=version)
         return _instant(unseal(one.data).header.record_time)
-
-
-def computed_at(state: pb.Negotiation) -> pb.ComputedAt:
-    """Of which version and time of recording a state is."""
-    if not state.version:
-        return pb.ComputedAt()
-    return pb.ComputedAt(version=state.version, record_time=state.update_time)
-
-
-def not_found(id_: str) -> NoReturn:
-    """Refuse a negotiation that is not there."""
-    refuse(
-        pb.ERROR_REASON_NEGOTIATION_NOT_FOUND,
-        f"There is no negotiation '{id_}'.",
-        negotiation=id_,
-    )
 
 
 def _occurred_by(as_of: pb.AsOf) -> edtf.Bounds | None:

@@ -4,11 +4,12 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 from pourparler import v1 as pb
-from pourparler.schema.contract import ENTRY_TYPES, brought, references
+from pourparler.schema.contract import ENTRY_TYPES
 from pourparler.schema.wire import framed
 from pourparler.state.fold import is_amending
+from pourparler_service.aggregate.reading import Replayed
+from pourparler_service.domain.references import Part, part_brought, parts_named
 from pourparler_service.domain.refusal import quoted, refuse
-from pourparler_service.reads.as_of import Replayed
 from pourparler_service.validation import requests
 
 BATCH_ENTRIES = 256
@@ -38,13 +39,6 @@ class Selection(NamedTuple):
 
     replayed: Sequence[Replayed]
     limited: bool
-
-
-class Part(NamedTuple):
-    """A part of the negotiation, as entries name it."""
-
-    kind: int
-    id: str
 
 
 def needs_whole(request: pb.ReplayRequest) -> bool:
@@ -160,23 +154,6 @@ def _named_by_version(replayed: Iterable[Replayed]) -> dict[int, set[Part]]:
             parts |= named.get(event.target_version, set())
         named[one.entry.header.version] = parts
     return named
-
-
-def parts_named(facts: pb.Facts) -> set[Part]:
-    """All parts that an entry names, brings or corrects."""
-    parts = {Part(reference.kind, reference.id) for reference in references(facts)}
-    part = part_brought(facts)
-    if part:
-        parts.add(part)
-    if facts.WhichOneof("event") == "entry_corrected":
-        parts |= parts_named(facts.entry_corrected.replacement)
-    return parts
-
-
-def part_brought(facts: pb.Facts) -> Part | None:
-    """The part that an entry brings, if it brings one."""
-    found = brought(facts)
-    return None if found is None else Part(*found)
 
 
 def _on_topics(replayed: Iterable[Replayed], topic_ids: Iterable[str]) -> set[Part]:

@@ -12,10 +12,13 @@ from typing import NamedTuple
 from pourparler import v1 as pb
 from pourparler.state.fold import tally
 from pourparler_service.aggregate import chunking
-from pourparler_service.aggregate.negotiation import Negotiation, Negotiations
+from pourparler_service.aggregate.current import Negotiations
+from pourparler_service.aggregate.negotiation import Negotiation
+from pourparler_service.aggregate.reading import Reading, Replayed, computed_at
 from pourparler_service.aggregate.snapshots import FEWEST, Beginnings, Snapshot, is_far
-from pourparler_service.authorization.viewer_scopes import Cut, CutStore, Noted, Sights, View
-from pourparler_service.reads.as_of import Past, Reading, Replayed, computed_at
+from pourparler_service.authorization.filtered_store import CutStore
+from pourparler_service.authorization.viewer_scopes import Cut, Noted, Sights, View
+from pourparler_service.reads.as_of import Past
 from pourparler_service.runtime.lru_cache import Bounded
 from pourparler_service.storage.event_store import Store
 

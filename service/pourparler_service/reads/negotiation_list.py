@@ -18,7 +18,8 @@ from pourparler_service.domain.refusal import refuse
 from pourparler_service.reads import page_tokens
 from pourparler_service.reads.page_tokens import Tokens
 from pourparler_service.runtime import cooperative
-from pourparler_service.storage.event_store import Store, Stored, StoreUnavailableError
+from pourparler_service.storage.event_store import Store
+from pourparler_service.storage.interface import Stored, StoreUnavailableError
 from pourparler_service.storage.record_codec import unseal
 from pourparler_service.validation import drafts, requests
 

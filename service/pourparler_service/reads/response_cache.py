@@ -4,7 +4,8 @@ import threading
 from collections.abc import Callable, Collection, Hashable
 from dataclasses import dataclass, field
 
-from pourparler_service.aggregate.negotiation import Negotiation, Negotiations
+from pourparler_service.aggregate.current import Negotiations
+from pourparler_service.aggregate.negotiation import Negotiation
 from pourparler_service.runtime.lru_cache import Bounded
 from pourparler_service.storage.event_store import Store
 

@@ -9,11 +9,12 @@ from typing import NamedTuple, Protocol
 from pourparler import v1 as pb
 from pourparler.schema import edtf
 from pourparler.schema.contract import references
-from pourparler_service.reads.entry_filters import ON_TOPICS, Part, part_brought, parts_named
+from pourparler_service.domain.references import Part, part_brought, parts_named
+from pourparler_service.reads.entry_filters import ON_TOPICS
 from pourparler_service.search.query import Wanted
 from pourparler_service.search.snippets import BESIDE, HEADING, SAID, fields
 from pourparler_service.search.text_normalization import texts
-from pourparler_service.storage.event_store import Stored
+from pourparler_service.storage.interface import Stored
 from pourparler_service.storage.record_codec import unseal
 
 PLACES = (HEADING, SAID, BESIDE)

@@ -5,16 +5,15 @@ import logging
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
-from pathlib import Path
 from typing import NoReturn
 
 from pourparler import v1 as pb
-from pourparler_service.aggregate import loading
-from pourparler_service.backends.sqlite.search_index import SqliteIndex
 from pourparler_service.domain.refusal import refuse
 from pourparler_service.runtime import cooperative
 from pourparler_service.search.index import Index, document
-from pourparler_service.storage.event_store import Store, Stored, StoreUnavailableError
+from pourparler_service.storage import paging
+from pourparler_service.storage.event_store import Store
+from pourparler_service.storage.interface import Stored, StoreUnavailableError
 from pourparler_service.storage.record_codec import leaf
 
 _LOG = logging.getLogger(__name__)
@@ -34,17 +33,6 @@ _QUIET_SECONDS = 0.25
 _READING_SECONDS = 0.1  # between two batches, while somebody reads much
 _FIRST_SECONDS = 1.0  # a service that starts has other things to do first
 _AGAIN_SECONDS = 5.0
-
-
-def open_index(store: Store, path: Path | None, log_id: str) -> Index:
-    """The index of the record of this name in a store; without a path, in memory."""
-
-    def digest_at(position: int) -> bytes | None:
-        found = store.scan(position - 1, 1)
-        there = found and found[0][0] == position
-        return leaf(found[0][1].data) if there else None
-
-    return SqliteIndex(path, log_id, digest_at)
 
 
 class Indexing:
@@ -133,7 +121,7 @@ class Indexing:
         with self._lock:
             self._purges += 1  # what was read before may have words that are gone now
             positions = self._index.positions(id_)
-            stored = loading.stored(self._store, id_, in_haste=True)
+            stored = paging.stored(self._store, id_, in_haste=True)
             self._index.purge(
                 [
                     document(positions[one.version], one)

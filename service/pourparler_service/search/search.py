@@ -10,11 +10,10 @@ from typing import NamedTuple
 from pourparler import v1 as pb
 from pourparler.schema import edtf
 from pourparler.schema.wire import framed
-from pourparler_service.authorization import roles
+from pourparler_service.authorization.policy import check_may_list
 from pourparler_service.authorization.viewer_scopes import Sights, View
-from pourparler_service.domain.refusal import Refusal, refuse
+from pourparler_service.domain.refusal import Refusal, not_found, refuse
 from pourparler_service.reads import entry_filters, page_tokens
-from pourparler_service.reads.as_of import not_found
 from pourparler_service.reads.negotiation_list import Catalogue
 from pourparler_service.reads.page_tokens import Tokens
 from pourparler_service.search import snippets
@@ -124,7 +123,7 @@ class Search:
         if named:
             return named
         policy = self._sights.policy
-        roles.check_may_list(policy, caller)
+        check_may_list(policy, caller)
         if policy.audits(caller):
             return None
         return self._catalogue.ids(caller, public=policy.lets(caller, policy.public))

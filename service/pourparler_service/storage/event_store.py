@@ -13,7 +13,7 @@ import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple, Protocol, cast
+from typing import Any, cast
 
 from eventsourcing.application import Application
 from eventsourcing.domain import EventSourcingError
@@ -24,22 +24,27 @@ from eventsourcing.persistence import (
     StoredEvent,
 )
 from eventsourcing.sqlite import (
-    SQLiteAggregateRecorder,
     SQLiteApplicationRecorder,
     SQLiteDatastore,
 )
 from eventsourcing.utils import EnvType, strtobool
 
-from pourparler_service.storage.subject_keys import DATABASE, Persons, PersonsError, open_persons
+from pourparler_service.storage.interface import (
+    COPIES,
+    ConflictError,
+    Row,
+    Rows,
+    Stored,
+    StoreSettingsError,
+    StoreUnavailableError,
+)
+from pourparler_service.storage.key_rotation import open_persons
+from pourparler_service.storage.master_key import PersonsError
+from pourparler_service.storage.subject_keys import DATABASE, Persons
 
 SQLITE = "eventsourcing.sqlite"
 IN_MEMORY = "eventsourcing.popo"
 
-COPIES = "copies:"
-"""Before the id of a negotiation: where it stands, in place of entries, that it is a copy.
-
-Permanent. No id of a negotiation has a colon.
-"""
 
 _FULL = 2
 _SEALED = b"\x12"  # what a SealedRecord begins with, and no Record
@@ -61,69 +66,6 @@ _OF_ALL = (
     "SELECT rowid, originator_id, state FROM stored_events WHERE originator_id NOT GLOB ?"
     " AND rowid > ? AND rowid <= ? ORDER BY rowid"
 )
-
-Row = tuple[int, str, bytes]
-"""A stored entry: its place, the id of its negotiation, and the bytes of its Record.
-
-A place is a version of one negotiation, a position over all of them.
-"""
-
-
-class Stored(NamedTuple):
-    """An entry in the store.
-
-    The id of its negotiation, its version, its type's full name, and the bytes of its Record. Its
-    words lie sealed with the keys of the persons whom they concern, if there are any.
-    """
-
-    negotiation: str
-    version: int
-    topic: str
-    data: bytes
-    persons: tuple[str, ...] = ()
-
-
-class Rows(NamedTuple):
-    """Entries one after the other, and whether there are no more of them."""
-
-    rows: Sequence[Row]
-    last: bool
-
-
-class StoreUnavailableError(Exception):
-    """The store cannot be read or written just now.
-
-    Whether a write got through is to be looked up, not assumed.
-    """
-
-
-class ConflictError(Exception):
-    """Somebody else stored an entry of this negotiation and version first.
-
-    Nothing of the append was stored.
-    """
-
-
-class StoreSettingsError(Exception):
-    """The environment asks for a store that would not keep the record safe."""
-
-
-class Entries(Protocol):
-    """Where the entries of negotiations are read."""
-
-    def read(
-        self,
-        negotiation: str,
-        *,
-        after: int = 0,
-        upto: int | None = None,
-        reverse: bool = False,
-        limit: int | None = None,
-    ) -> list[Stored]:
-        """The entries of a negotiation above the version `after`, up to and including `upto`."""
-
-    def last_version(self, negotiation: str) -> int:
-        """The version of the last entry of a negotiation; 0 if there is none."""
 
 
 class _RecordMapper(Mapper[str]):
@@ -431,72 +373,6 @@ class Store:
             self._reads.close()
             self._writes.close()
         self.persons.close()
-
-
-class Shelf:
-    """Bytes by negotiation and version, beside the record and apart from it: a cache.
-
-    In a file of its own, so that to write to it never keeps an append waiting. For any thread.
-    Every method raises StoreUnavailableError when it fails.
-    """
-
-    def __init__(self, path: Path | None) -> None:
-        """Open the file at this path, or make it; without one, keep them in memory."""
-        with _as_unavailable():
-            self._datastore = SQLiteDatastore(
-                str(path or ":memory:"), pool_size=1, max_overflow=0, originator_id_type="text"
-            )
-            self._recorder = SQLiteAggregateRecorder(self._datastore, "shelf")
-            with self._datastore.get_connection(commit=True) as connection:
-                cursor = connection.cursor()
-                # What a crash loses can be made again: no need to wait for the disk.
-                cursor.execute("PRAGMA synchronous = NORMAL")
-                # What is purged is gone from the file.
-                cursor.execute("PRAGMA secure_delete = ON")
-            self._recorder.create_table()
-
-    def put(self, one: Stored) -> None:
-        """Keep this, unless there is something of its negotiation and version already."""
-        with contextlib.suppress(ConflictError), _as_unavailable():
-            self._recorder.insert_events(
-                [StoredEvent(one.negotiation, one.version, one.topic, one.data)]
-            )
-
-    def nearest(self, negotiation: str, upto: int) -> Stored | None:
-        """What is kept of the highest version up to and including `upto`."""
-        with _as_unavailable():
-            found = self._recorder.select_events(negotiation, lte=upto, desc=True, limit=1)
-        if not found:
-            return None
-        (one,) = found
-        return Stored(negotiation, one.originator_version, one.topic, one.state)
-
-    def size(self) -> int:
-        """How many bytes are kept."""
-        with _as_unavailable(), self._datastore.transaction(commit=False) as cursor:
-            cursor.execute("SELECT COALESCE(SUM(LENGTH(state)), 0) FROM shelf")
-            return int(cursor.fetchone()[0])
-
-    def purge(self, negotiation: str) -> None:
-        """Destroy all that is kept of a negotiation."""
-        self._delete("DELETE FROM shelf WHERE originator_id = ?", negotiation)
-
-    def purge_others(self, topic: str) -> None:
-        """Destroy all that is of another topic."""
-        self._delete("DELETE FROM shelf WHERE topic != ?", topic)
-
-    def _delete(self, statement: str, value: str) -> None:
-        with _as_unavailable():
-            with self._datastore.transaction(commit=True) as cursor:
-                cursor.execute(statement, (value,))
-            with self._datastore.get_connection(commit=True) as connection:
-                # The file's journal has copies of what was deleted.
-                connection.cursor().execute("PRAGMA wal_checkpoint(TRUNCATE)")
-
-    def close(self) -> None:
-        """Let the file go."""
-        with contextlib.suppress(EventSourcingError):
-            self._datastore.close()
 
 
 def open_store(folder: Path | None, env: Mapping[str, str] | None = None) -> Store:

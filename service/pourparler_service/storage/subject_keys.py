@@ -4,15 +4,11 @@ Each person of each negotiation has a key of their own. They lie in a database o
 by the master key. What words are sealed with, and how, is storage format: permanent.
 """
 
-import base64
-import binascii
 import contextlib
-import os
 import secrets
 import sqlite3
 import threading
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from hashlib import sha256
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -24,22 +20,17 @@ from google.protobuf.message import DecodeError
 
 from pourparler import v1 as pb
 from pourparler_service.backends.sqlite.transaction import transaction
-from pourparler_service.storage.data_directory import write_whole
+from pourparler_service.storage.master_key import _INFO, KEY_BYTES, MasterKey, PersonsError
 from pourparler_service.storage.record_codec import NO_SALT, SALT_FIELD_BYTES, parted
 
 DATABASE = "persons.sqlite"
-MASTER_KEY = "master.key"
-"""The file of the master key in the data folder, where no other is named."""
 
 FORMAT = 1
 """The version of the format of the database."""
 
-KEY_BYTES = 32
 
 _NONCE_BYTES = 12
-_INFO = b"pourparler.v1.words"
 _COVERED = b"pourparler.v1.cover"
-_NEXT = ".next"
 _KEPT = 10_000  # how many ciphers are kept, each of the persons of an entry
 _HELD = 100_000  # of how many persons it is kept which key is theirs now
 
@@ -67,26 +58,6 @@ CREATE TABLE erasure (
 _ERASURES = "SELECT negotiation, caller, request_id, destroyed, said FROM erasure"
 
 
-class PersonsError(Exception):
-    """The keys of persons cannot be had, or not changed. The text says why."""
-
-
-class MasterKeyError(PersonsError):
-    """The master key is not here, or not the one. The text says what is lost without it."""
-
-
-class MasterKey(NamedTuple):
-    """The key that wraps those of persons, and the file in which it lies, if it does."""
-
-    key: bytes
-    file: Path | None = None
-
-    @property
-    def key_id(self) -> str:
-        """By which it is known without being told: eight hexadecimal digits."""
-        return sha256(_INFO + self.key).hexdigest()[:8]
-
-
 class _Keys(NamedTuple):
     """Some keys taken together: what they open, and whose they are."""
 
@@ -104,134 +75,6 @@ class Intent(NamedTuple):
     destroyed: bool
     """Whether the keys are destroyed."""
     erasure: pb.Erasure
-
-
-def read_master_key(said: str) -> MasterKey:
-    """The master key that is said: 32 bytes in base64, or the file that has them.
-
-    Raises MasterKeyError.
-    """
-    if (key := _decoded(said)) is not None:
-        return MasterKey(key)
-    file = Path(said)
-    try:
-        text = file.read_text(encoding="ascii").strip()
-    except (OSError, ValueError) as error:
-        why = getattr(error, "strerror", None) or "it is not text"
-        raise MasterKeyError(f"The master key cannot be read from {file}: {why}.") from None
-    if (key := _decoded(text)) is None:
-        raise MasterKeyError(f"The file {file} is not a master key: 32 bytes in base64.")
-    return MasterKey(key, file)
-
-
-def _decoded(text: str) -> bytes | None:
-    try:
-        key = base64.b64decode(text, validate=True)
-    except (binascii.Error, ValueError):
-        return None
-    return key if len(key) == KEY_BYTES else None
-
-
-def write_master_key(file: Path) -> MasterKey:
-    """A new master key, in this file, which only its owner can read. Raises FolderError."""
-    key = secrets.token_bytes(KEY_BYTES)
-    write_whole(file, base64.b64encode(key) + b"\n")
-    return MasterKey(key, file)
-
-
-def open_persons(folder: Path | None, environment: Mapping[str, str]) -> "Persons":
-    """The keys of persons in a data folder; in memory, without one.
-
-    The master key is what POURPARLER_MASTER_KEY says, else that of the folder, which is made where
-    there is nothing yet that would need another. Raises PersonsError or FolderError.
-    """
-    said = environment.get("POURPARLER_MASTER_KEY", "")
-    if folder is None:
-        return Persons(None, MasterKey(secrets.token_bytes(KEY_BYTES)))
-    path = folder / DATABASE
-    return Persons(path, _master_key(folder, said, _wrapped_by(path)))
-
-
-def _master_key(folder: Path, said: str, needed: str) -> MasterKey:
-    """The master key of a folder: one that is there if the keys in it need it, else any."""
-    file = folder / MASTER_KEY
-    if not said and not file.exists() and not _next(file).exists():
-        if needed:
-            raise MasterKeyError(_lost(folder, needed, "There is none here"))
-        return write_master_key(file)
-    if said and _decoded(said) is not None:
-        found = read_master_key(said)
-    else:
-        found = _settled(Path(said) if said else file, needed)
-    if needed and found.key_id != needed:
-        raise MasterKeyError(_lost(folder, needed, f"The one that is here is {found.key_id}"))
-    return found
-
-
-def _settled(file: Path, needed: str) -> MasterKey:
-    """The master key in a file, once a rotation that was cut off there is finished or undone."""
-    fresh = _next(file)
-    if fresh.exists():
-        with contextlib.suppress(MasterKeyError):
-            if needed and read_master_key(str(fresh)).key_id == needed:
-                fresh.replace(file)
-                _settle(file.parent)
-        fresh.unlink(missing_ok=True)
-    return read_master_key(str(file))
-
-
-def _next(file: Path) -> Path:
-    return file.with_name(file.name + _NEXT)
-
-
-def _lost(folder: Path, needed: str, here: str) -> str:
-    persons, negotiations = _counted(folder / DATABASE)
-    return (
-        f"The master key {needed} is missing. {here}. Without it the words in {folder} that concern"
-        f" persons (persons: {persons}, negotiations: {negotiations}) cannot be read, by anybody,"
-        " ever; facts and proofs would be left. Put it back where it was, or name its file in"
-        " POURPARLER_MASTER_KEY. Nothing was changed."
-    )
-
-
-def _looked_up(path: Path, statement: str) -> tuple[object, ...] | None:
-    """A row of the database as it lies there; None if there is no database yet."""
-    if not path.exists():
-        return None
-    try:
-        with contextlib.closing(_connected(path)) as database:
-            found: tuple[object, ...] | None = database.execute(statement).fetchone()
-    except sqlite3.OperationalError as error:
-        if "no such table" in str(error):
-            return None  # it was about to be made
-        raise PersonsError(f"{path} cannot be read: {error}.") from error
-    except sqlite3.Error as error:
-        raise PersonsError(f"{path} cannot be read: {error}.") from error
-    return found
-
-
-def _wrapped_by(path: Path) -> str:
-    """The id of the master key by which the keys in a database are wrapped; empty if none are."""
-    found = _looked_up(path, "SELECT format, master_key_id, EXISTS (SELECT 1 FROM key) FROM about")
-    if found is None:
-        return ""
-    written, key_id, any_key = found
-    if written != FORMAT:
-        raise PersonsError(
-            f"{path} has format {written}, written by a newer version of pourparler; this one reads"
-            f" format {FORMAT}. Nothing was changed."
-        )
-    return str(key_id) if any_key else ""
-
-
-def _counted(path: Path) -> tuple[int, int]:
-    found = _looked_up(
-        path,
-        "SELECT count(*), count(DISTINCT negotiation) FROM (SELECT DISTINCT negotiation,"
-        " participant FROM key WHERE wrapped IS NOT NULL)",
-    )
-    persons, negotiations = found or (0, 0)
-    return int(str(persons)), int(str(negotiations))
 
 
 def _connected(path: Path | None) -> sqlite3.Connection:
@@ -536,58 +379,6 @@ class Persons:
                 self._database.execute("UPDATE about SET master_key_id = ?", (master.key_id,))
             self._master = fresh
             return len(rows)
-
-
-class Rotated(NamedTuple):
-    """What a rotation of the master key came to."""
-
-    key_id: str
-    """Of the new one."""
-    file: Path
-    keys: int
-    """How many keys of persons it wraps."""
-
-
-def rotate_master_key(
-    folder: Path, environment: Mapping[str, str], to: Path | None = None
-) -> Rotated:
-    """Wrap the keys in a data folder, which nobody else holds, by a new master key.
-
-    The new one takes the place of the old one in its file, or goes to a file of its own: it has to
-    where the old one lies in none. Raises PersonsError or FolderError.
-    """
-    said = environment.get("POURPARLER_MASTER_KEY", "")
-    old = _master_key(folder, said, _wrapped_by(folder / DATABASE))
-    if to is not None and to.exists():
-        raise MasterKeyError(f"There is a file {to} already. A new master key needs a new file.")
-    if to is None and old.file is None:
-        raise MasterKeyError(
-            "The master key is given by its value: say to which file the new one is to go."
-        )
-    file = to or old.file or folder
-    persons = Persons(folder / DATABASE, old)
-    try:
-        # A crash before the keys are wrapped anew leaves a file that nobody needs; a crash after
-        # that leaves it to the next start to put the new master key in its place.
-        new = write_master_key(file if to else _next(file))
-        keys = persons.wrap_anew(new)
-    finally:
-        persons.close()
-    if to is None:
-        _next(file).replace(file)
-        _settle(file.parent)
-    elif old.file == folder / MASTER_KEY:
-        old.file.unlink()
-    return Rotated(new.key_id, file, keys)
-
-
-def _settle(folder: Path) -> None:
-    """Wait until the disk has the names in a folder."""
-    opened = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(opened)
-    finally:
-        os.close(opened)
 
 
 def _place(negotiation: str, participant: str, number: int) -> bytes:

@@ -15,7 +15,8 @@ from typing import NamedTuple
 from pourparler import v1 as pb
 from pourparler.transparency.checkpoint import parse_note
 from pourparler_service.domain.refusal import Refusal
-from pourparler_service.storage.event_store import Store, StoreUnavailableError
+from pourparler_service.storage.event_store import Store
+from pourparler_service.storage.interface import StoreUnavailableError
 from pourparler_service.transparency.log import Log
 from pourparler_service.transparency.witness_client import (
     Cosignature,

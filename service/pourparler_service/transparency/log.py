@@ -6,12 +6,13 @@ from google.protobuf.timestamp_pb2 import Timestamp
 
 from pourparler import v1 as pb
 from pourparler.transparency.checkpoint import tlog_proof
-from pourparler_service.aggregate.negotiation import Negotiation, Negotiations
+from pourparler_service.aggregate.current import Negotiations
+from pourparler_service.aggregate.negotiation import Negotiation
 from pourparler_service.domain.refusal import refuse
+from pourparler_service.storage import imported_bundles
 from pourparler_service.storage.event_store import Store
 from pourparler_service.storage.record_codec import unseal
 from pourparler_service.transparency.signing_keys import Signer
-from pourparler_service.writes import bundle_import
 
 _SHOWN = 10
 
@@ -99,7 +100,7 @@ class Log:
         # Read after the entries, it may know of more than they go to by now.
         known = {
             one.version: one
-            for one in bundle_import.kept(self._store, negotiation.id)
+            for one in imported_bundles.kept(self._store, negotiation.id)
             if one.version <= negotiation.version
         }
         size = max(known) if version is None else _version(negotiation, version, field)

@@ -13,7 +13,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from socketserver import TCPServer
 from typing import Any
 
-from pourparler_service.authentication.callers import AddressError, host_and_port
+from pourparler_service.config.addresses import AddressError, host_and_port
 from pourparler_service.witness.witness import LONGEST_REQUEST, Answer, Witness, WitnessError
 
 DEFAULT_ADDRESS = "127.0.0.1:50711"

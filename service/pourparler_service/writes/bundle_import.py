@@ -19,10 +19,12 @@ from pourparler.transparency.checkpoint import (
     verified,
 )
 from pourparler.transparency.merkle import Frontier
-from pourparler_service.aggregate.negotiation import Negotiations
+from pourparler_service.aggregate.current import Negotiations
 from pourparler_service.authorization.viewer_scopes import Sights
 from pourparler_service.domain.refusal import Refusal, quoted, refuse
-from pourparler_service.storage.event_store import COPIES, Store, Stored
+from pourparler_service.storage.event_store import Store
+from pourparler_service.storage.imported_bundles import kept
+from pourparler_service.storage.interface import Stored
 from pourparler_service.storage.record_codec import concerned, leaf, topic, unseal
 from pourparler_service.validation import drafts
 
@@ -98,11 +100,6 @@ class Copies:
                 version=str(both),
             )
         return before
-
-
-def kept(store: Store, id_: str) -> list[pb.Copy]:
-    """What is kept of a copy beside its entries, the oldest first; empty if it is none."""
-    return [pb.Copy.FromString(one.data) for one in store.read(COPIES + id_)]
 
 
 def _sealable(id_: str, records: Sequence[bytes]) -> list[Stored]:

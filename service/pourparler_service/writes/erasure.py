@@ -12,13 +12,17 @@ from typing import NamedTuple
 
 from pourparler import v1 as pb
 from pourparler.state.fold import counted
-from pourparler_service.aggregate import loading
-from pourparler_service.aggregate.negotiation import Negotiation, Negotiations
+from pourparler_service.aggregate.current import Negotiations
+from pourparler_service.aggregate.negotiation import Negotiation
 from pourparler_service.domain.refusal import quoted, refuse
-from pourparler_service.storage.event_store import Store, Stored, StoreUnavailableError
+from pourparler_service.storage import paging
+from pourparler_service.storage.event_store import Store
+from pourparler_service.storage.interface import Stored, StoreUnavailableError
+from pourparler_service.storage.master_key import PersonsError
 from pourparler_service.storage.record_codec import is_erased, parted, unseal
-from pourparler_service.storage.subject_keys import Intent, PersonsError
-from pourparler_service.writes.writer import Group, Writer
+from pourparler_service.storage.subject_keys import Intent
+from pourparler_service.writes.requests import Group
+from pourparler_service.writes.writer import Writer
 
 GROUP = 1_000
 """How many entries at most say at once that words were destroyed."""
@@ -175,14 +179,14 @@ class Erasures:
     def _look_through(self, intent: Intent) -> None:
         """See which entries the keys of a person are about to take the words from."""
         erasure = intent.erasure
-        for one in loading.stored(self._store, intent.negotiation, in_haste=True):
+        for one in paging.stored(self._store, intent.negotiation, in_haste=True):
             if erasure.participant_id in one.persons:
                 gone = is_erased(unseal(one.data))
                 (erasure.erased_before if gone else erasure.versions).append(one.version)
 
     def _in_clear(self, negotiation: Negotiation, participant_id: str) -> Iterator[Stored]:
         """The entries that concern a person and are not sealed, as they are without their words."""
-        for one in loading.stored(self._store, negotiation.id):
+        for one in paging.stored(self._store, negotiation.id):
             if one.persons:
                 continue
             parts = parted(one.data)

@@ -16,117 +16,46 @@ from pourparler import v1 as pb
 from pourparler.schema.wire import framed
 from pourparler.state.fold import Undo
 from pourparler_service.aggregate.negotiation import Mark, Negotiation
-from pourparler_service.authentication.callers import ANONYMOUS
+from pourparler_service.authorization.filtering import CutMark, CutState, header_alone
+from pourparler_service.authorization.policy import Policy, check_may_open
 from pourparler_service.authorization.roles import (
     EVERYTHING,
     KEEPER,
-    CutMark,
-    CutState,
-    Policy,
     Roles,
     Sight,
-    check_may_open,
     check_may_record,
     check_sees_own,
     conflict,
-    header_alone,
     roles_of,
     sight_of,
 )
 from pourparler_service.domain import rules, self_correction_rules
-from pourparler_service.domain.refusal import Refusal, Violation, quoted, refuse
-from pourparler_service.reads.as_of import not_found
+from pourparler_service.domain.principals import ANONYMOUS
+from pourparler_service.domain.refusal import Refusal, Violation, not_found, quoted, refuse
 from pourparler_service.runtime.lru_cache import Bounded
-from pourparler_service.storage.event_store import (
+from pourparler_service.storage.event_store import Store
+from pourparler_service.storage.interface import (
     COPIES,
     ConflictError,
-    Store,
     Stored,
     StoreUnavailableError,
 )
 from pourparler_service.storage.record_codec import NO_SALT, is_erased, sealed, topic, unseal
 from pourparler_service.transparency.signing_keys import Signer
+from pourparler_service.writes.requests import Copying, Group
 from pourparler_service.writes.write_queue import Line
 
 HELD_BYTES = 1 << 28
 """How many bytes the negotiations held by the writer may take together."""
 
-FAILED_NEGOTIATIONS = 10_000
-"""In how many negotiations groups of a session may fail; then all are taken to have failed."""
 
 GROUP_SECONDS = 5.0
 """How long a group may take of the processor: all others wait for it. What is said of earlier
 entries has a whole record folded anew: a thousand corrections of a long one would take minutes."""
 
 _ATTEMPTS = 5
-_ID_LENGTH = 64
 _ANYBODY = Policy()
 _TICK = 1_000  # nanoseconds: what clients' clocks and languages can tell apart
-
-
-class Turn:
-    """The negotiations of which a group of a session has failed, so that others wait in vain.
-
-    Shared by the groups of one session. Whoever fails a group notes it before the next is tried.
-    """
-
-    def __init__(self) -> None:
-        """Begin with none."""
-        self._failed: set[str] = set()
-
-    def fail(self, negotiation: str) -> None:
-        """Note that a group of this negotiation has failed."""
-        # What is longer is no id, and fails by itself whenever it comes.
-        if len(self._failed) < FAILED_NEGOTIATIONS and len(negotiation) <= _ID_LENGTH:
-            self._failed.add(negotiation)
-
-    def check(self, negotiation: str) -> None:
-        """Refuse what was to follow a group that has failed."""
-        if negotiation in self._failed or len(self._failed) >= FAILED_NEGOTIATIONS:
-            refuse(
-                pb.ERROR_REASON_EARLIER_NOT_RECORDED,
-                "A group of this negotiation that came before it was not recorded, so neither is"
-                " this one.",
-                negotiation=negotiation,
-            )
-
-
-class Group(NamedTuple):
-    """Entries to be recorded all together.
-
-    Drafts of the right shape, and what their caller asks for.
-    """
-
-    negotiation: str
-    request_id: str
-    caller: str
-    drafts: Sequence[pb.Draft]
-    expected_version: int | None = None
-    validate_only: bool = False
-    deadline: float | None = None  # on the clock of time.monotonic
-    turn: Turn | None = None
-    """Of a session: where it is noted if the group fails."""
-    in_turn: bool = False
-    """Whether it is refused if an earlier group of its negotiation in the session has failed."""
-    name: str = ""
-    """In which it waits in the line."""
-    by_service: bool = False
-    """Whether the service itself says that words were destroyed, and the group says only that."""
-
-
-class Copying(NamedTuple):
-    """Entries of another service that were checked, to be stored all together as they are."""
-
-    negotiation: str
-    caller: str
-    after: int
-    """The version that the copy has to have before; 0 if there is to be none yet."""
-    records: Sequence[Stored]
-    checkpoint: str
-    verifier_keys: Sequence[str]
-    deadline: float | None = None  # on the clock of time.monotonic
-    name: str = ""
-    """In which it waits in the line."""
 
 
 class _Call(NamedTuple):

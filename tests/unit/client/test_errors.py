@@ -14,7 +14,7 @@ from google.rpc import error_details_pb2, status_pb2
 from pourparler import errors
 from pourparler import v1 as pb
 from pourparler.errors import PourparlerError, Violation, of_call
-from pourparler_service.api.call_handler import status_message
+from pourparler_service.api.error_status import status_message
 from pourparler_service.domain.refusal import Refusal
 from pourparler_service.domain.refusal import Violation as Finding
 

@@ -11,10 +11,19 @@ from typing import Any, NamedTuple
 
 from pourparler import v1 as pb
 from pourparler_service.backends.sqlite.transaction import transaction
-from pourparler_service.search.index import BEST_RANK, Asked, Candidate, Correction, Document
+from pourparler_service.search.index import (
+    BEST_RANK,
+    Asked,
+    Candidate,
+    Correction,
+    Document,
+    Index,
+)
 from pourparler_service.search.query import Phrase
 from pourparler_service.search.snippets import BESIDE, HEADING, SAID
-from pourparler_service.storage.event_store import StoreUnavailableError
+from pourparler_service.storage.event_store import Store
+from pourparler_service.storage.interface import StoreUnavailableError
+from pourparler_service.storage.record_codec import leaf
 
 FORMAT = 1
 """The format of the database. One of another format is made anew."""
@@ -513,3 +522,14 @@ def _as_unavailable() -> Iterator[None]:
     except sqlite3.Error as error:
         message = f"the index failed: {error}"
         raise StoreUnavailableError(message) from error
+
+
+def open_index(store: Store, path: Path | None, log_id: str) -> Index:
+    """The index of the record of this name in a store; without a path, in memory."""
+
+    def digest_at(position: int) -> bytes | None:
+        found = store.scan(position - 1, 1)
+        there = found and found[0][0] == position
+        return leaf(found[0][1].data) if there else None
+
+    return SqliteIndex(path, log_id, digest_at)

@@ -7,14 +7,10 @@ from typing import NamedTuple
 import pytest
 
 from pourparler_service.authentication.bearer_tokens import Bearers
-from pourparler_service.authentication.callers import (
-    ANONYMOUS,
-    AddressError,
-    Callers,
-    Context,
-    listening,
-)
+from pourparler_service.authentication.callers import Callers, Context
 from pourparler_service.authentication.jwks import Issuer, Keyring
+from pourparler_service.config.addresses import AddressError, listening
+from pourparler_service.domain.principals import ANONYMOUS
 from pourparler_service.domain.refusal import Refusal, name_of
 from tests.support.certificates import Authority
 from tests.support.token_issuer import AUDIENCE, ISSUER, Key, key_set

@@ -10,28 +10,24 @@ from hypothesis import strategies as st
 
 from pourparler import v1 as pb
 from pourparler.state import fold
-from pourparler_service.authentication.callers import ANONYMOUS
+from pourparler_service.authorization.audience import Audience
+from pourparler_service.authorization.filtering import CutState, header_alone, withheld
+from pourparler_service.authorization.policy import Policy, check_may_list, check_may_open
 from pourparler_service.authorization.roles import (
     EVERYTHING,
     NOTHING,
     PUBLIC,
-    Audience,
-    CutState,
-    Policy,
     Roles,
     Sight,
-    check_may_list,
-    check_may_open,
     check_may_record,
     check_sees_own,
     conflict,
-    header_alone,
     of_participants,
     roles_of,
     seen_by,
     sight_of,
-    withheld,
 )
+from pourparler_service.domain.principals import ANONYMOUS
 from pourparler_service.domain.refusal import Refusal, name_of
 from pourparler_service.storage.record_codec import seal, unseal
 from tests.support import sample_entries, strategies

@@ -10,7 +10,7 @@ from typing import Any
 from pourparler import v1 as pb
 from pourparler.transparency.checkpoint import parse_note
 from pourparler_service.domain.refusal import refuse
-from pourparler_service.storage.event_store import Stored, StoreUnavailableError
+from pourparler_service.storage.interface import Stored, StoreUnavailableError
 from pourparler_service.transparency.cosigning import Witnesses
 from pourparler_service.transparency.witness_client import witnesses_of
 from tests.support.witness_cases import Say, cosign, fake, some_log
