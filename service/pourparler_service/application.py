@@ -6,30 +6,30 @@ import uuid
 from collections.abc import Collection
 from concurrent.futures import ThreadPoolExecutor
 
-from pourparler_service.aggregate.current import Negotiations
-from pourparler_service.api.audit_service import Following
+from pourparler_service.aggregate.current import CurrentNegotiations
+from pourparler_service.api.audit_service import Subscriptions
 from pourparler_service.authentication import callers
-from pourparler_service.authentication.bearer_tokens import Bearers
-from pourparler_service.authentication.jwks import Keyring
-from pourparler_service.authorization.viewer_scopes import Sights
+from pourparler_service.authentication.bearer_tokens import TokenVerifier
+from pourparler_service.authentication.jwks import IssuerKeys
+from pourparler_service.authorization.viewer_scopes import ScopeResolver
 from pourparler_service.backends.sqlite.search_index import open_index
 from pourparler_service.backends.sqlite.snapshot_store import open_snapshots
 from pourparler_service.config.settings import Settings
 from pourparler_service.reads import negotiation_list
-from pourparler_service.reads.filtered_states import Cuts
-from pourparler_service.reads.negotiation_list import Catalogue
-from pourparler_service.reads.page_tokens import Tokens
-from pourparler_service.reads.replay import Feed
-from pourparler_service.reads.response_cache import Latest
-from pourparler_service.reads.subscriptions import Commits, Pages
+from pourparler_service.reads.filtered_states import FilteredStates
+from pourparler_service.reads.negotiation_list import NegotiationList
+from pourparler_service.reads.page_tokens import PageTokens
+from pourparler_service.reads.replay import ReplayReader
+from pourparler_service.reads.response_cache import ResponseCache
+from pourparler_service.reads.subscriptions import CommitNotifier, SharedPages
 from pourparler_service.runtime import cooperative
 from pourparler_service.search import indexer
-from pourparler_service.search.indexer import Indexing
+from pourparler_service.search.indexer import Indexer
 from pourparler_service.search.search import Search
-from pourparler_service.storage.data_directory import Folder, FolderError
+from pourparler_service.storage.data_directory import DataDirectory, DataDirectoryError
 from pourparler_service.storage.event_store import Store, open_store
 from pourparler_service.storage.interface import StoreUnavailableError
-from pourparler_service.transparency.cosigning import Witnesses
+from pourparler_service.transparency.cosigning import Cosigner
 from pourparler_service.transparency.log import Log
 from pourparler_service.transparency.signing_keys import (
     Signer,
@@ -38,14 +38,14 @@ from pourparler_service.transparency.signing_keys import (
     write_key,
 )
 from pourparler_service.transparency.witness_client import WitnessSettingsError, witnesses_of
-from pourparler_service.writes.bundle_import import Copies
-from pourparler_service.writes.erasure import Erasures
+from pourparler_service.writes.bundle_import import BundleImporter
+from pourparler_service.writes.erasure import Eraser
 from pourparler_service.writes.writer import Writer
 
 _THREADS = 4
 
 
-class Rooms:
+class Application:
     """All that a service needs beneath the wire, opened together and closed together."""
 
     def __init__(self, settings: Settings) -> None:
@@ -54,15 +54,15 @@ class Rooms:
         Raises FolderError, PersonsError, StoreSettingsError or StoreUnavailableError.
         """
         with contextlib.ExitStack() as opened:
-            folder = opened.enter_context(Folder(settings.data)) if settings.data else None
+            folder = opened.enter_context(DataDirectory(settings.data)) if settings.data else None
             path = folder.path if folder else None
             store = open_store(path, settings.environment)
             opened.callback(store.close)
             log_id = folder.log_id if folder else str(uuid.uuid4())
-            tokens = Tokens(
+            tokens = PageTokens(
                 folder.secret("page-tokens") if folder else secrets.token_bytes(32), log_id
             )
-            self.catalogue = Catalogue(
+            self.catalogue = NegotiationList(
                 store,
                 path / negotiation_list.DATABASE if path else None,
                 tokens=tokens,
@@ -70,7 +70,7 @@ class Rooms:
             )
             opened.callback(self.catalogue.close)
             index = open_index(store, path / indexer.DATABASE if path else None, log_id)
-            self.indexing = Indexing(store, index)
+            self.indexing = Indexer(store, index)
             opened.callback(self.indexing.close)
             self.threads = ThreadPoolExecutor(_THREADS, thread_name_prefix="reader")
             opened.callback(self.threads.shutdown, cancel_futures=True)
@@ -82,30 +82,32 @@ class Rooms:
             shelf = path / "snapshots.sqlite" if path else None
             snapshots = open_snapshots(shelf, store.persons)
             opened.callback(snapshots.close)
-            self.negotiations = Negotiations(store, snapshots)
-            self.latest = Latest(store, self.negotiations)
-            self.sights = Sights(store, settings.access, admits=self.catalogue.admits)
-            self.cuts = Cuts(store, self.negotiations, self.sights)
+            self.negotiations = CurrentNegotiations(store, snapshots)
+            self.latest = ResponseCache(store, self.negotiations)
+            self.sights = ScopeResolver(store, settings.access, admits=self.catalogue.admits)
+            self.cuts = FilteredStates(store, self.negotiations, self.sights)
             self.search = Search(store, self.indexing, self.sights, self.catalogue, tokens)
             self.searching = ThreadPoolExecutor(_THREADS, thread_name_prefix="searcher")
             opened.callback(self.searching.shutdown, cancel_futures=True)
-            self.copies = Copies(store, self.negotiations, self.sights)
+            self.copies = BundleImporter(store, self.negotiations, self.sights)
             self.log = Log(store, self.negotiations, self.signer)
             self.witnesses = _witnesses(settings, store, self.log)
             if self.witnesses is not None:
                 self.witnesses.start()
                 opened.callback(self.witnesses.close)
-            self.commits = Commits()
+            self.commits = CommitNotifier()
             self.callers = _callers(settings, opened)
-            feed = Feed(store, self.log, tokens, self.sights)
-            pages = Pages(feed, self.commits, replaying)
-            self.following = Following(feed, pages, self.commits, replaying, settings.idle_seconds)
+            feed = ReplayReader(store, self.log, tokens, self.sights)
+            pages = SharedPages(feed, self.commits, replaying)
+            self.following = Subscriptions(
+                feed, pages, self.commits, replaying, settings.idle_seconds
+            )
             self.writer = Writer(
                 store, self.signer, policy=settings.access, on_commit=self._committed
             )
             self.writer.start()
             opened.callback(self.writer.close)
-            self.erasures = Erasures(
+            self.erasures = Eraser(
                 store,
                 self.negotiations,
                 self.writer,
@@ -143,7 +145,7 @@ class Rooms:
         self.store.probe()
 
 
-def _signer(settings: Settings, folder: Folder | None, *, begun: bool) -> Signer:
+def _signer(settings: Settings, folder: DataDirectory | None, *, begun: bool) -> Signer:
     """The keys of the service: those it is given, else one of its own, made at the first start.
 
     For a record that was begun none is made: whoever knows its key would take it for a forgery.
@@ -159,23 +161,23 @@ def _signer(settings: Settings, folder: Folder | None, *, begun: bool) -> Signer
             " checkpoints were signed with is not here. Put it back, or name its file in"
             " POURPARLER_KEYS."
         )
-        raise FolderError(message)
+        raise DataDirectoryError(message)
     if not path.exists():
         write_key(make_key(f"pourparler/{folder.log_id}"), path)
     return Signer([read_key(path)])
 
 
-def _callers(settings: Settings, opened: contextlib.ExitStack) -> callers.Callers:
+def _callers(settings: Settings, opened: contextlib.ExitStack) -> callers.CallerResolver:
     """Who tells callers apart. Raises IssuerSettingsError."""
-    keyrings = [Keyring(issuer) for issuer in settings.tokens]
+    keyrings = [IssuerKeys(issuer) for issuer in settings.tokens]
     for keyring in keyrings:
         keyring.start()
         opened.callback(keyring.close)
-    bearers = Bearers(keyrings) if keyrings else None
-    return callers.Callers(bearers, anonymous=not settings.callers_are_told_apart)
+    bearers = TokenVerifier(keyrings) if keyrings else None
+    return callers.CallerResolver(bearers, anonymous=not settings.requires_authentication)
 
 
-def _witnesses(settings: Settings, store: Store, log: Log) -> Witnesses | None:
+def _witnesses(settings: Settings, store: Store, log: Log) -> Cosigner | None:
     """The witnesses that the settings name, if any. Raises WitnessSettingsError."""
     witnesses, required = witnesses_of(settings.witnesses), settings.witnesses_required
     try:
@@ -185,4 +187,4 @@ def _witnesses(settings: Settings, store: Store, log: Log) -> Witnesses | None:
         raise WitnessSettingsError(message) from None
     if not witnesses and not number:
         return None
-    return Witnesses(witnesses, number, store, log, settings.witness_seconds)
+    return Cosigner(witnesses, number, store, log, settings.witness_seconds)

@@ -20,21 +20,25 @@ from grpc_reflection.v1alpha._async import ReflectionServicer
 
 from pourparler import v1 as pb
 from pourparler_service.api.audit_service import AuditServicer
-from pourparler_service.api.call_handler import Guard
+from pourparler_service.api.call_handler import CallHandler
 from pourparler_service.api.health_service import HealthServicer
 from pourparler_service.api.import_service import CopyServicer
 from pourparler_service.api.negotiation_service import NegotiationServicer
 from pourparler_service.api.privacy_service import PrivacyServicer
-from pourparler_service.api.quotas import Limit, Rate
+from pourparler_service.api.quotas import Quota, RateLimit
 from pourparler_service.api.record_service import RecordServicer
-from pourparler_service.application import Rooms
-from pourparler_service.authentication.certificates import CertificateFilesError, Shown, ShownFiles
+from pourparler_service.application import Application
+from pourparler_service.authentication.certificates import (
+    CertificateFilesError,
+    ServerCertificate,
+    ServerCertificateFiles,
+)
 from pourparler_service.authentication.jwks import IssuerSettingsError
 from pourparler_service.config import addresses
 from pourparler_service.config.settings import Settings
-from pourparler_service.storage.data_directory import FolderError
+from pourparler_service.storage.data_directory import DataDirectoryError
 from pourparler_service.storage.interface import StoreSettingsError, StoreUnavailableError
-from pourparler_service.storage.master_key import PersonsError
+from pourparler_service.storage.master_key import SubjectKeyError
 from pourparler_service.transparency.signing_keys import (
     KeyFileError,
     Signer,
@@ -80,9 +84,9 @@ async def _serve(
 ) -> None:
     """Serve until `stop` is set. `started` is told address and keys once calls are taken."""
     with _as_serve_error(settings):
-        told_apart = settings.callers_are_told_apart
+        told_apart = settings.requires_authentication
         host, _ = addresses.listening(settings.address, told_apart=told_apart)
-        rooms = Rooms(settings)
+        rooms = Application(settings)
     try:
         witnesses = rooms.witnesses
         health = HealthServicer(
@@ -92,23 +96,23 @@ async def _serve(
             settings.probe_seconds,
             {WITNESSES: lambda: witnesses.met} if witnesses is not None else None,
         )
-        under_way = Limit("bytes", settings.under_way_bytes, settings.under_way_bytes_each)
-        guard = Guard(
-            calls=Limit("calls", settings.unary_calls, settings.unary_calls_each),
-            streams=Limit("streams", settings.streams, settings.streams_each),
+        under_way = Quota("bytes", settings.under_way_bytes, settings.under_way_bytes_each)
+        guard = CallHandler(
+            calls=Quota("calls", settings.unary_calls, settings.unary_calls_each),
+            streams=Quota("streams", settings.streams, settings.streams_each),
             under_way=under_way,
-            rate=None if settings.rate is None else Rate("calls", settings.rate),
+            rate=None if settings.rate is None else RateLimit("calls", settings.rate),
             unary_seconds=settings.unary_seconds,
             request_bytes=settings.request_bytes,
             caller=rooms.callers.caller,
-            on_store_failure=health.look_soon,
+            on_store_failure=health.check_now,
         )
         recording = RecordServicer(
             rooms.writer,
             rooms.threads,
             rooms.sights,
             under_way=under_way,
-            on_store_failure=health.look_soon,
+            on_store_failure=health.check_now,
         )
         server = grpc.aio.server(options=options(settings))
         server.add_generic_rpc_handlers(handlers(settings, rooms, guard, health, recording))
@@ -142,18 +146,20 @@ def _listen(server: grpc.aio.Server, settings: Settings) -> int:
         return server.add_insecure_port(settings.address)
     certificate, key, clients = settings.tls
     apart = settings.certificates_address
-    shown = ShownFiles(certificate, key, None if apart else clients)
+    shown = ServerCertificateFiles(certificate, key, None if apart else clients)
     port = server.add_secure_port(settings.address, _credentials(shown))
     if apart:
         addresses.listening(apart, told_apart=True)
-        server.add_secure_port(apart, _credentials(ShownFiles(certificate, key, clients)))
+        server.add_secure_port(
+            apart, _credentials(ServerCertificateFiles(certificate, key, clients))
+        )
     return port
 
 
-def _credentials(files: ShownFiles) -> grpc.ServerCredentials:
+def _credentials(files: ServerCertificateFiles) -> grpc.ServerCredentials:
     """What a port shows and asks for: TLS 1.2 or 1.3, by the default of gRPC."""
 
-    def configured(shown: Shown) -> grpc.ServerCertificateConfiguration:
+    def configured(shown: ServerCertificate) -> grpc.ServerCertificateConfiguration:
         pair = (shown.key, shown.certificates)
         return grpc.ssl_server_certificate_configuration([pair], shown.clients)
 
@@ -171,8 +177,8 @@ def _credentials(files: ShownFiles) -> grpc.ServerCredentials:
 
 def handlers(
     settings: Settings,
-    rooms: Rooms,
-    guard: Guard,
+    rooms: Application,
+    guard: CallHandler,
     health: HealthServicer,
     recording: RecordServicer,
 ) -> tuple[grpc.GenericRpcHandler, ...]:
@@ -209,7 +215,7 @@ def handlers(
                 rooms.threads,
                 rooms.following,
                 rooms.witnesses,
-                watches=Limit("watches", settings.watches, settings.watches_each),
+                watches=Quota("watches", settings.watches, settings.watches_each),
             ),
         ),
         guard.handlers(
@@ -262,10 +268,10 @@ def _as_serve_error(settings: Settings) -> Iterator[None]:
         yield
     except (
         CertificateFilesError,
-        FolderError,
+        DataDirectoryError,
         IssuerSettingsError,
         KeyFileError,
-        PersonsError,
+        SubjectKeyError,
         StoreSettingsError,
         WitnessSettingsError,
         addresses.AddressError,
@@ -307,7 +313,7 @@ def serve(settings: Settings) -> None:
 
 def _who_calls(settings: Settings) -> str:
     """What it means for callers where and how the service listens, told to the operator."""
-    if not settings.callers_are_told_apart:
+    if not settings.requires_authentication:
         return (
             "Only this machine can reach it, and everybody on this machine can read and record"
             " everything: callers are not told apart."

@@ -16,7 +16,7 @@ import pytest
 from pourparler import v1 as pb
 from pourparler.transparency.auditor import Verdict
 from pourparler.v1.privacy_service_pb2_grpc import PrivacyServiceStub
-from pourparler_service.storage.record_codec import is_erased, unseal
+from pourparler_service.storage.record_codec import decode_record, is_erased
 from tests.support.disk_search import traces
 from tests.support.erasure_cases import (
     ASKED,
@@ -91,7 +91,7 @@ def test_whenever_it_is_killed_what_is_claimed_has_happened(tmp_path: Path) -> N
 
         with serving(data) as (process, service):
             entries = [
-                unseal(record.SerializeToString())
+                decode_record(record.SerializeToString())
                 for part in service.replay(ID)
                 for record in pb.Records.FromString(part.SerializeToString()).records
             ]

@@ -15,19 +15,19 @@ from pourparler import v1 as pb
 from pourparler.schema import edtf, wire
 from pourparler.transparency import bundle, checkpoint, merkle
 from pourparler.transparency.auditor import Verdict
-from pourparler_service.api.call_handler import Guard
+from pourparler_service.api.call_handler import CallHandler
 from pourparler_service.api.health_service import HealthServicer
-from pourparler_service.api.quotas import Limit
+from pourparler_service.api.quotas import Quota
 from pourparler_service.api.record_service import RecordServicer
-from pourparler_service.application import Rooms
-from pourparler_service.authentication.bearer_tokens import Bearers
-from pourparler_service.authentication.callers import Callers
+from pourparler_service.application import Application
+from pourparler_service.authentication.bearer_tokens import TokenVerifier
+from pourparler_service.authentication.callers import CallerResolver
 from pourparler_service.config.settings import Settings
 from pourparler_service.domain.principals import ANONYMOUS
 from pourparler_service.domain.refusal import Refusal
-from pourparler_service.reads.page_tokens import Tokens
+from pourparler_service.reads.page_tokens import PageTokens
 from pourparler_service.search import snippets
-from pourparler_service.search.query import Wanted
+from pourparler_service.search.query import SearchQuery
 from pourparler_service.server import handlers
 from pourparler_service.transparency.signing_keys import Signer, make_key
 from pourparler_service.validation.drafts import check_draft, settle
@@ -65,7 +65,7 @@ def date(data: bytes) -> None:
 
 def token(data: bytes) -> None:
     """A page token, which nobody can guess."""
-    tokens = Tokens(b"a secret of the service", "log")
+    tokens = PageTokens(b"a secret of the service", "log")
     query = b"q" * 32
     assert tokens.read(data.decode(errors="replace"), query) is None
 
@@ -73,7 +73,7 @@ def token(data: bytes) -> None:
 def bearer(data: bytes) -> None:
     """A token of a caller, which nobody can guess, where no issuer is trusted."""
     try:
-        Bearers([]).caller(data.decode(errors="replace"))
+        TokenVerifier([]).caller(data.decode(errors="replace"))
     except Refusal:
         return
     raise AssertionError("it was taken")
@@ -90,7 +90,7 @@ def metadata(data: bytes) -> None:
             return None
 
     try:
-        Callers(Bearers([]), anonymous=False).caller(Context())
+        CallerResolver(TokenVerifier([]), anonymous=False).caller(Context())
     except Refusal:
         return
     raise AssertionError("it was taken")
@@ -186,10 +186,10 @@ class Answering:
 
     async def _open(self) -> dict[str, Any]:
         settings = Settings.in_memory()
-        rooms = self._rooms = Rooms(settings)
-        many = functools.partial(Limit, most=_LARGE)
+        rooms = self._rooms = Application(settings)
+        many = functools.partial(Quota, most=_LARGE)
         health = HealthServicer((), rooms.probe, rooms.threads, 10.0)
-        guard = Guard(
+        guard = CallHandler(
             calls=many("calls"),
             streams=many("streams"),
             under_way=many("bytes"),
@@ -302,7 +302,7 @@ def searched(data: bytes) -> None:
     """A query in the first line, and a text in which it stands; what is shown is of the text."""
     query, _, text = data.decode(errors="replace").partition("\n")
     try:
-        wanted = Wanted.read(query)
+        wanted = SearchQuery.read(query)
     except Refusal:
         return
     for one in snippets.snippets(pb.Words(text=text), wanted):

@@ -28,7 +28,7 @@ from pourparler_service.config.settings import Settings
 from pourparler_service.domain.refusal import Refusal
 from pourparler_service.server import running
 from pourparler_service.storage.event_store import open_store
-from pourparler_service.storage.record_codec import unseal
+from pourparler_service.storage.record_codec import decode_record
 from pourparler_service.transparency.signing_keys import Signer, write_key
 from tests.support import sample_entries
 from tests.support.bundles import bundle, changed, checkpoint, root_of, sealed
@@ -113,9 +113,11 @@ def test_a_copy_is_the_record_byte_for_byte_and_gives_the_same_state(service: Se
     assert answer == pb.CopyResponse(name="negotiations/whole", version=6, entry_count=6)
     assert stored(service, "whole") == records
     state = service.state("whole")
-    assert state.negotiation == fold(map(unseal, records))
+    assert state.negotiation == fold(map(decode_record, records))
     assert state.computed_at.version == 6
-    assert service.state("whole", pb.AsOf(version=3)).negotiation == fold(map(unseal, records[:3]))
+    assert service.state("whole", pb.AsOf(version=3)).negotiation == fold(
+        map(decode_record, records[:3])
+    )
 
 
 def test_a_copy_verifies_with_the_key_of_the_original_and_nothing_else(service: Service) -> None:
@@ -191,7 +193,7 @@ def test_every_type_of_amendment_is_copied_with_what_it_does(service: Service) -
     copied(service, bundled("amended", records))
 
     state = service.state("amended").negotiation
-    assert state == fold(map(unseal, records))
+    assert state == fold(map(decode_record, records))
     assert set(state.statements) == {"s-2", "s-3"}
 
 
@@ -206,7 +208,7 @@ def test_whatever_was_recorded_elsewhere_can_be_copied(service: Service, seeds: 
 
     assert stored(service, id_) == records
     state = service.state(id_).negotiation
-    assert state == fold(map(unseal, records))
+    assert state == fold(map(decode_record, records))
 
 
 def test_words_that_were_destroyed_by_a_redaction_are_missing_in_a_copy_too(
@@ -244,7 +246,7 @@ def test_a_longer_bundle_extends_a_copy(service: Service) -> None:
     assert (first.version, first.entry_count) == (4, 2)
     assert (second.version, second.entry_count) == (6, 2)
     assert stored(service, "grown") == records
-    assert service.state("grown").negotiation == fold(map(unseal, records))
+    assert service.state("grown").negotiation == fold(map(decode_record, records))
     for version in (2, 4, 6):
         given_out = head(service, "grown", version)
         assert given_out.checkpoint == checkpoint(records[:version], "grown")

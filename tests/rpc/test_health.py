@@ -101,12 +101,12 @@ async def test_it_is_not_serving_while_the_store_fails_and_serving_again_after(
     await aclosed(other)  # one watcher less, and the rest still hear
 
     store.works = False
-    health.look_soon()
+    health.check_now()
     assert await next_status(watch) == NOT_SERVING
     assert (await health.Check(asked(), CALL)).status == NOT_SERVING
 
     store.works = True
-    health.look_soon()
+    health.check_now()
     assert await next_status(watch) == SERVING
     looking.cancel()
     await asyncio.wait([looking])

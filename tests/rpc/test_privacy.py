@@ -22,11 +22,11 @@ from pourparler_service.aggregate.snapshots import FEWEST
 from pourparler_service.api.call_handler import Call
 from pourparler_service.api.privacy_service import PrivacyServicer
 from pourparler_service.authorization.policy import Policy
-from pourparler_service.authorization.viewer_scopes import Sights
+from pourparler_service.authorization.viewer_scopes import ScopeResolver
 from pourparler_service.config.settings import Settings
 from pourparler_service.domain.refusal import Refusal, name_of
 from pourparler_service.server import running
-from pourparler_service.storage.record_codec import unseal
+from pourparler_service.storage.record_codec import decode_record
 from pourparler_service.transparency.signing_keys import write_key
 from tests.support import signing_keys
 from tests.support.client_variants import awaited
@@ -348,7 +348,7 @@ def test_only_a_custodian_or_whom_the_service_names_has_words_destroyed() -> Non
         rooms.record(draft(auditor))
 
         async def erase(caller: str, participant: str = "anna") -> Any:
-            sights = Sights(rooms.store, policy, admits=rooms.catalogue.admits)
+            sights = ScopeResolver(rooms.store, policy, admits=rooms.catalogue.admits)
             servicer = PrivacyServicer(rooms.erasures, rooms.negotiations, threads, threads, sights)
             request = pb.EraseSubjectRequest(
                 name="negotiations/talks", participant_id=participant, **BY_LAW
@@ -371,7 +371,7 @@ def test_only_a_custodian_or_whom_the_service_names_has_words_destroyed() -> Non
         assert list(asyncio.run(erase("somebody", "bela")).versions) == [4, 12]
         said = {
             entry.facts.recorded_by
-            for entry in (unseal(one.data) for one in rooms.store.read("talks"))
+            for entry in (decode_record(one.data) for one in rooms.store.read("talks"))
             if entry.facts.HasField("entry_redacted")
         }
         assert said == {"the officer", "somebody"}

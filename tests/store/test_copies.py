@@ -5,11 +5,11 @@ from collections.abc import Iterator, Sequence
 import pytest
 
 from pourparler import v1 as pb
-from pourparler_service.aggregate.current import Negotiations
+from pourparler_service.aggregate.current import CurrentNegotiations
 from pourparler_service.domain.refusal import Refusal
 from pourparler_service.storage.event_store import Store
-from pourparler_service.storage.interface import ConflictError, Stored, StoreUnavailableError
-from pourparler_service.writes.requests import Copying, Group
+from pourparler_service.storage.interface import ConflictError, StoredEntry, StoreUnavailableError
+from pourparler_service.writes.requests import ImportRequest, WriteRequest
 from pourparler_service.writes.writer import Writer
 from tests.support import sample_entries
 from tests.support.bundles import checkpoint, sealed
@@ -29,7 +29,7 @@ class FaultyStore(Store):
         self.after: list[Exception] = []
         self.appended: list[int] = []
 
-    def append(self, records: Sequence[Stored]) -> None:
+    def append(self, records: Sequence[StoredEntry]) -> None:
         if self.before:
             raise self.before.pop()
         super().append(records)
@@ -53,16 +53,16 @@ def _writer(store: FaultyStore) -> Iterator[Writer]:
     writer.close()
 
 
-def copying(after: int = 0, upto: int = 4) -> Copying:
+def copying(after: int = 0, upto: int = 4) -> ImportRequest:
     new = [
-        Stored("talks", version, "pourparler.v1.Any", RECORDS[version - 1])
+        StoredEntry("talks", version, "pourparler.v1.Any", RECORDS[version - 1])
         for version in range(after + 1, upto + 1)
     ]
-    return Copying("talks", "anybody", after, new, checkpoint(RECORDS[:upto]), ["a key"])
+    return ImportRequest("talks", "anybody", after, new, checkpoint(RECORDS[:upto]), ["a key"])
 
 
-def group(*drafts: pb.Draft, id_: str = "talks") -> Group:
-    return Group(id_, "", "anonymous@loopback", drafts)
+def group(*drafts: pb.Draft, id_: str = "talks") -> WriteRequest:
+    return WriteRequest(id_, "", "anonymous@loopback", drafts)
 
 
 def kept(store: Store) -> list[pb.Copy]:
@@ -183,12 +183,12 @@ def test_a_copy_is_tried_again_after_a_conflict_that_is_none_of_its_own(
 
 
 def test_a_copy_that_was_forestalled_is_refused(store: FaultyStore, writer: Writer) -> None:
-    others = [Stored("talks", 1, "pourparler.v1.Any", RECORDS[0])]
+    others = [StoredEntry("talks", 1, "pourparler.v1.Any", RECORDS[0])]
 
     class Forestalled(FaultyStore):
         """A store to which another process appends first."""
 
-        def append(self, records: Sequence[Stored]) -> None:
+        def append(self, records: Sequence[StoredEntry]) -> None:
             if others:
                 super().append([others.pop()])
             super().append(records)
@@ -209,7 +209,7 @@ def test_a_copy_that_was_forestalled_is_refused(store: FaultyStore, writer: Writ
 
 
 def test_readers_see_a_copy_at_once_and_that_it_is_one(store: FaultyStore, writer: Writer) -> None:
-    readers = Negotiations(store)
+    readers = CurrentNegotiations(store)
     with pytest.raises(Refusal):
         readers.read("talks", pb.AsOf())
     writer.start()

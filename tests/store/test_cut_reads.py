@@ -28,14 +28,14 @@ from pourparler_service.authorization.policy import Policy
 from pourparler_service.authorization.roles import (
     NOTHING,
     PUBLIC,
-    Sight,
+    VisibilityScope,
     of_participants,
     roles_of,
     sight_of,
 )
 from pourparler_service.domain.principals import ANONYMOUS
 from pourparler_service.domain.refusal import name_of
-from pourparler_service.storage.interface import Stored
+from pourparler_service.storage.interface import StoredEntry
 from tests.support import sample_entries, strategies
 from tests.support.draft_replay import drafts, replayed
 from tests.support.sample_entries import BEGAN, RECORDER_ONLY, granted
@@ -77,7 +77,7 @@ def audience_of(entries: Iterable[pb.Entry]) -> Audience:
 
 
 def otherwise(
-    entries: Sequence[pb.Entry], sight: Sight, seen_by: str, random: Random
+    entries: Sequence[pb.Entry], sight: VisibilityScope, seen_by: str, random: Random
 ) -> list[pb.Entry]:
     """The same history, but that what this sight does not see says something else.
 
@@ -199,7 +199,7 @@ def searches() -> Iterator[dict[str, Any]]:
 VIEWERS = ["party of pa-1", "party of pa-2", "mediator", "reader", "stranger", "one"]
 
 
-def sight(entries: Sequence[pb.Entry], viewer: str, seen_by: str = "") -> Sight:
+def sight(entries: Sequence[pb.Entry], viewer: str, seen_by: str = "") -> VisibilityScope:
     now = Timestamp()
     now.GetCurrentTime()
     roles = roles_of(audience_of(entries).principals, viewer, now)
@@ -342,7 +342,7 @@ def test_to_be_a_stranger_is_found_out_by_the_same_steps_as_that_there_is_nothin
     steps: list[tuple[object, ...]] = []
     read = reading.store.read
 
-    def noted(id_: str, **more: Any) -> list[Stored]:
+    def noted(id_: str, **more: Any) -> list[StoredEntry]:
         steps.append((id_.replace(sample_entries.NEGOTIATION, "missing"), *more.items()))
         return read(id_, **more)
 

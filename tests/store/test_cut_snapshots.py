@@ -14,11 +14,11 @@ from pourparler.state.fold import fold
 from pourparler_service.aggregate.snapshots import FEWEST, Snapshot
 from pourparler_service.authorization.filtering import withheld
 from pourparler_service.authorization.roles import of_participants
-from pourparler_service.authorization.viewer_scopes import View
+from pourparler_service.authorization.viewer_scopes import ViewerScope
 from pourparler_service.domain.principals import ANONYMOUS
-from pourparler_service.reads.filtered_states import CutSnapshots
-from pourparler_service.storage.interface import Stored
-from pourparler_service.storage.record_codec import leaf, parted, unseal
+from pourparler_service.reads.filtered_states import FilteredSnapshots
+from pourparler_service.storage.interface import StoredEntry
+from pourparler_service.storage.record_codec import decode_record, leaf, record_parts
 from tests.store.test_cut_reads import NAME, POLICY, VIEWERS, audience_of, peopled, sight
 from tests.support import sample_entries, strategies
 from tests.support.sample_entries import RECORDER_ONLY, granted
@@ -31,7 +31,7 @@ VIEWED = [*((one, "") for one in VIEWERS), (ANONYMOUS, "pa-1"), (ANONYMOUS, "pa-
 def shown(entries: Sequence[pb.Entry], viewer: str, seen_by: str, version: int) -> pb.Negotiation:
     """The state at a version of what is seen of a record, folded from its first entry on."""
     sees = audience_of(entries).seen(sight(entries, viewer, seen_by), version)
-    upto = [unseal(one.data) for one in stored(entries[:version])]
+    upto = [decode_record(one.data) for one in stored(entries[:version])]
     state = fold([one if sees(one.header.version) else withheld(one) for one in upto])
     state.name = NAME
     return state
@@ -90,7 +90,7 @@ def _reads(monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[Readers, list[int]
     with readers(stored(talks(FEWEST)), POLICY) as reading:
         read = reading.store.read
 
-        def noted(id_: str, **more: Any) -> list[Stored]:
+        def noted(id_: str, **more: Any) -> list[StoredEntry]:
             found = read(id_, **more)
             given_out.append(len(found))
             return found
@@ -178,7 +178,7 @@ def test_what_was_erased_is_in_no_state_that_was_kept() -> None:
             assert state is not None
             assert state.statements["s-6"].words.text
 
-        erased = [one._replace(data=parted(one.data).left) for one in stored(entries)]
+        erased = [one._replace(data=record_parts(one.data).left) for one in stored(entries)]
         kept = reading.store.read
         reading.store.read = lambda id_, **more: [  # type: ignore[method-assign]
             erased[one.version - 1] for one in kept(id_, **more)
@@ -197,8 +197,8 @@ def snapshot(version: int) -> Snapshot:
 
 
 def test_what_was_read_before_a_purge_is_not_kept_after_it() -> None:
-    kept = CutSnapshots(fewest=3)
-    beginnings = kept.of(View(ACME, 20, audience_of(talks(20))))
+    kept = FilteredSnapshots(fewest=3)
+    beginnings = kept.of(ViewerScope(ACME, 20, audience_of(talks(20))))
     before = beginnings.purged
     beginnings.keep("n", snapshot(10), purged=before)
     assert beginnings.nearest("n", 15) is not None
@@ -213,8 +213,8 @@ def test_what_was_read_before_a_purge_is_not_kept_after_it() -> None:
 
 
 def test_of_several_the_nearest_is_given_and_others_go_for_want_of_room() -> None:
-    kept = CutSnapshots(fewest=3, kept_bytes=9_000)
-    beginnings = kept.of(View(ACME, 20, audience_of(talks(20))))
+    kept = FilteredSnapshots(fewest=3, kept_bytes=9_000)
+    beginnings = kept.of(ViewerScope(ACME, 20, audience_of(talks(20))))
     found = []
     for version in (20, 10, 15):
         beginnings.keep("n", snapshot(version), purged=0)

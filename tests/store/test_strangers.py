@@ -13,19 +13,19 @@ import pytest
 from google.protobuf.message import Message
 
 from pourparler import v1 as pb
-from pourparler_service.aggregate.current import Negotiations
+from pourparler_service.aggregate.current import CurrentNegotiations
 from pourparler_service.api.call_handler import Call
 from pourparler_service.api.privacy_service import PrivacyServicer
 from pourparler_service.api.record_service import RecordServicer
 from pourparler_service.authorization.policy import Policy
-from pourparler_service.authorization.viewer_scopes import Sights
+from pourparler_service.authorization.viewer_scopes import ScopeResolver
 from pourparler_service.domain.principals import ANONYMOUS
 from pourparler_service.domain.refusal import Refusal, name_of, refuse
-from pourparler_service.reads.negotiation_list import Catalogue
-from pourparler_service.reads.page_tokens import Tokens
+from pourparler_service.reads.negotiation_list import NegotiationList
+from pourparler_service.reads.page_tokens import PageTokens
 from pourparler_service.storage.event_store import Store, open_store
 from pourparler_service.transparency.signing_keys import Signer, make_key
-from pourparler_service.writes.requests import Group
+from pourparler_service.writes.requests import WriteRequest
 from pourparler_service.writes.writer import Writer
 from tests.support import sample_entries
 from tests.support.sample_entries import granted, joined, opened, restricted, said
@@ -41,7 +41,7 @@ LONG = 300
 class Unwritten(Writer):
     """A writer to whom nothing may be handed in."""
 
-    def submit(self, group: Group) -> Future[bytes]:
+    def submit(self, group: WriteRequest) -> Future[bytes]:
         raise AssertionError(f"handed in for {group.negotiation}")
 
 
@@ -138,7 +138,7 @@ async def test_to_record_and_to_erase_take_the_same_steps_as_where_there_is_noth
     erasures: Any = None  # to which a stranger does not come
     with ThreadPoolExecutor(1) as threads:
         recording = RecordServicer(writer, threads, sights)
-        privacy = PrivacyServicer(erasures, Negotiations(store), threads, threads, sights)
+        privacy = PrivacyServicer(erasures, CurrentNegotiations(store), threads, threads, sights)
 
         async def batch(name: str) -> None:
             requests = [drafted(name)]
@@ -197,11 +197,11 @@ async def test_strangers_are_not_refused_as_fast_as_they_can_send(reading: Reade
 
 
 async def test_who_opens_one_is_no_stranger_in_what_follows_at_once(reading: Readers) -> None:
-    sights = Sights(reading.store, POLICY, admits=lambda *_, public: False)
+    sights = ScopeResolver(reading.store, POLICY, admits=lambda *_, public: False)
     handed_in: list[str] = []
 
     class Noting(Unwritten):
-        def submit(self, group: Group) -> Future[bytes]:
+        def submit(self, group: WriteRequest) -> Future[bytes]:
             handed_in.append(group.negotiation)
             done: Future[bytes] = Future()
             done.set_result(b"")
@@ -239,7 +239,7 @@ def listed(ids: list[str], caller: str, *, public: bool = False) -> tuple[list[s
         for one in entries:
             one.header.negotiation = id_
         store.append(stored(entries))
-    catalogue = Catalogue(store, None, tokens=Tokens(b"secret", "log"), log_id="log")
+    catalogue = NegotiationList(store, None, tokens=PageTokens(b"secret", "log"), log_id="log")
     looked_at: list[str] = []
 
     def seen(id_: str) -> pb.Negotiation:
@@ -274,13 +274,13 @@ def test_who_is_not_told_apart_is_no_stranger(reading: Readers) -> None:
 
 
 def test_no_two_tokens_tell_that_the_place_is_the_same() -> None:
-    tokens = Tokens(b"secret", "log")
+    tokens = PageTokens(b"secret", "log")
     first, again, further = (tokens.write(after, bytes(16)) for after in (7, 7, 8))
 
     assert len({first, again, further}) == 3
     assert [tokens.read(one, bytes(16)) for one in (first, again, further)] == [7, 7, 8]
     assert tokens.read(first, bytes(15) + b"x") is None
-    assert Tokens(b"secret", "another").read(first, bytes(16)) is None
+    assert PageTokens(b"secret", "another").read(first, bytes(16)) is None
 
 
 def test_who_follows_all_hears_as_often_whether_or_not_others_record(reading: Readers) -> None:

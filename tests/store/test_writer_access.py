@@ -13,8 +13,8 @@ from pourparler_service.authorization.policy import Policy
 from pourparler_service.domain.principals import ANONYMOUS
 from pourparler_service.domain.refusal import Refusal, Violation, name_of
 from pourparler_service.storage.event_store import Store, open_store
-from pourparler_service.storage.interface import Stored
-from pourparler_service.writes.requests import Group
+from pourparler_service.storage.interface import StoredEntry
+from pourparler_service.writes.requests import WriteRequest
 from pourparler_service.writes.writer import Writer
 from tests.support.sample_entries import (
     PARTIES,
@@ -47,7 +47,7 @@ class Talks:
 
     def record(self, caller: str, *drafts: pb.Draft, **more: object) -> pb.Receipt:
         asked = {"negotiation": "n", "request_id": "", **more}
-        group = Group(caller=caller, drafts=drafts, **asked)  # type: ignore[arg-type]
+        group = WriteRequest(caller=caller, drafts=drafts, **asked)  # type: ignore[arg-type]
         return pb.Receipt.FromString(self.writer.submit(group).result(10))
 
     def refused(self, caller: str, *drafts: pb.Draft, **more: object) -> Violation:
@@ -212,7 +212,7 @@ def test_what_is_refused_or_only_tried_is_not_read_up_to_anew(
 ) -> None:
     read, begun = talks.store.read, list[int]()
 
-    def noted(negotiation: str, *, after: int = 0, **more: Any) -> list[Stored]:
+    def noted(negotiation: str, *, after: int = 0, **more: Any) -> list[StoredEntry]:
         begun.append(after)
         return read(negotiation, after=after, **more)
 

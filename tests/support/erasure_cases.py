@@ -10,20 +10,20 @@ from pathlib import Path
 
 from pourparler import v1 as pb
 from pourparler.transparency.auditor import Audit
-from pourparler_service.aggregate.current import Negotiations
+from pourparler_service.aggregate.current import CurrentNegotiations
 from pourparler_service.aggregate.snapshots import Snapshots
 from pourparler_service.backends.sqlite.search_index import open_index
-from pourparler_service.backends.sqlite.snapshot_store import Shelf
-from pourparler_service.reads.negotiation_list import Catalogue
-from pourparler_service.reads.page_tokens import Tokens
+from pourparler_service.backends.sqlite.snapshot_store import SnapshotFile
+from pourparler_service.reads.negotiation_list import NegotiationList
+from pourparler_service.reads.page_tokens import PageTokens
 from pourparler_service.search import index as index_of
-from pourparler_service.search.indexer import Indexing
-from pourparler_service.search.query import Wanted
-from pourparler_service.storage.data_directory import Folder
+from pourparler_service.search.indexer import Indexer
+from pourparler_service.search.query import SearchQuery
+from pourparler_service.storage.data_directory import DataDirectory
 from pourparler_service.storage.event_store import open_store
 from pourparler_service.transparency.log import Log
-from pourparler_service.writes.erasure import Asked, Erasures
-from pourparler_service.writes.requests import Group
+from pourparler_service.writes.erasure import Eraser, ErasureRequest
+from pourparler_service.writes.requests import WriteRequest
 from pourparler_service.writes.writer import Writer
 from tests.support.bundles import audited, bundle
 from tests.support.sample_entries import draft, joined, opened, restricted, said
@@ -37,7 +37,9 @@ OF_ANNA = (NAME, SAID, WROTE, TITLE)
 OF_BELA = (HELD,)
 PERSON = pb.PARTICIPANT_KIND_PERSON
 MISHEARD = pb.CORRECTION_KIND_RECORDER
-ASKED = Asked(ID, "anna", "Art. 17(1)(b) GDPR", "Data protection officer", "the custodian", "e-1")
+ASKED = ErasureRequest(
+    ID, "anna", "Art. 17(1)(b) GDPR", "Data protection officer", "the custodian", "e-1"
+)
 
 
 def person(who: str, name: str) -> pb.Draft:
@@ -97,22 +99,22 @@ class Kept:
 
     def __init__(self, folder: Path | None, reached: Callable[[str], object]) -> None:
         self.store = open_store(folder, {})
-        self.catalogue = Catalogue(
+        self.catalogue = NegotiationList(
             self.store,
             folder / "catalogue.sqlite" if folder else None,
-            tokens=Tokens(bytes(32), "log"),
+            tokens=PageTokens(bytes(32), "log"),
             log_id="log",
         )
         index = open_index(self.store, folder / "search.sqlite" if folder else None, "log")
-        self.indexing = Indexing(self.store, index)
-        shelf = Shelf(folder / "snapshots.sqlite" if folder else None)
+        self.indexing = Indexer(self.store, index)
+        shelf = SnapshotFile(folder / "snapshots.sqlite" if folder else None)
         persons = self.store.persons
         self.snapshots = Snapshots(shelf, persons, fewest=3)
-        self.negotiations = Negotiations(self.store, self.snapshots)
+        self.negotiations = CurrentNegotiations(self.store, self.snapshots)
         self.log = Log(self.store, self.negotiations, SIGNER)
         self.writer = Writer(self.store, SIGNER)
         self.writer.start()
-        self.erasures = Erasures(
+        self.erasures = Eraser(
             self.store,
             self.negotiations,
             self.writer,
@@ -122,7 +124,7 @@ class Kept:
 
     def record(self, *drafts: pb.Draft, request_id: str = "") -> bytes:
         """Record a group; its receipt."""
-        return self.writer.submit(Group(ID, request_id, "somebody", drafts)).result()
+        return self.writer.submit(WriteRequest(ID, request_id, "somebody", drafts)).result()
 
     def state(self, version: int | None = None) -> pb.Negotiation:
         """The state, now or at a version."""
@@ -140,7 +142,7 @@ class Kept:
     def found(self, query: str) -> list[int]:
         """The versions in whose words this is found."""
         with self.indexing.current() as index:
-            asked = index_of.Asked(Wanted.read(query))
+            asked = index_of.IndexQuery(SearchQuery.read(query))
             there = index.listed(asked, index.position, after=None, most=100, newest=False)
         return [one.version for one in there]
 
@@ -161,7 +163,7 @@ class Kept:
 @contextmanager
 def kept(folder: Path | None, reached: Callable[[str], object] = lambda _: None) -> Iterator[Kept]:
     """The rooms on a folder, or in memory; what was cut off before is finished first."""
-    with Folder(folder) if folder else contextlib.nullcontext():
+    with DataDirectory(folder) if folder else contextlib.nullcontext():
         rooms = Kept(folder, reached)
         try:
             rooms.erasures.finish()

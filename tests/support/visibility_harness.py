@@ -10,25 +10,25 @@ from google.protobuf.message import Message
 
 from pourparler import v1 as pb
 from pourparler.schema.contract import is_repeated
-from pourparler_service.aggregate.current import Negotiations
-from pourparler_service.api.audit_service import AuditServicer, Following
+from pourparler_service.aggregate.current import CurrentNegotiations
+from pourparler_service.api.audit_service import AuditServicer, Subscriptions
 from pourparler_service.api.call_handler import Call
 from pourparler_service.api.negotiation_service import NegotiationServicer
-from pourparler_service.api.quotas import Limit
+from pourparler_service.api.quotas import Quota
 from pourparler_service.authorization.policy import EVERYONE, Policy
-from pourparler_service.authorization.viewer_scopes import Sights
+from pourparler_service.authorization.viewer_scopes import ScopeResolver
 from pourparler_service.backends.sqlite.search_index import open_index
 from pourparler_service.domain.refusal import Refusal, Violation
-from pourparler_service.reads.filtered_states import Cuts, CutSnapshots
-from pourparler_service.reads.negotiation_list import Catalogue
-from pourparler_service.reads.page_tokens import Tokens
-from pourparler_service.reads.replay import Feed
-from pourparler_service.reads.response_cache import Latest
-from pourparler_service.reads.subscriptions import Commits, Pages
-from pourparler_service.search.indexer import Indexing
+from pourparler_service.reads.filtered_states import FilteredSnapshots, FilteredStates
+from pourparler_service.reads.negotiation_list import NegotiationList
+from pourparler_service.reads.page_tokens import PageTokens
+from pourparler_service.reads.replay import ReplayReader
+from pourparler_service.reads.response_cache import ResponseCache
+from pourparler_service.reads.subscriptions import CommitNotifier, SharedPages
+from pourparler_service.search.indexer import Indexer
 from pourparler_service.search.search import Search
 from pourparler_service.storage.event_store import Store, open_store
-from pourparler_service.storage.interface import Stored
+from pourparler_service.storage.interface import StoredEntry
 from pourparler_service.storage.record_codec import seal, topic
 from pourparler_service.transparency.log import Log
 from pourparler_service.transparency.signing_keys import Signer, make_key
@@ -41,15 +41,15 @@ Answer = Sequence[Message] | tuple[Violation, ...]
 """The messages of an answer, or what is wrong."""
 
 
-def everything() -> Sights:
+def everything() -> ScopeResolver:
     """The sights of a service in which everybody sees everything."""
-    return Sights(open_store(None, {}), Policy(auditors=[EVERYONE]))
+    return ScopeResolver(open_store(None, {}), Policy(auditors=[EVERYONE]))
 
 
-def stored(entries: Iterable[pb.Entry]) -> list[Stored]:
+def stored(entries: Iterable[pb.Entry]) -> list[StoredEntry]:
     """Entries as they are stored, each with the same salts every time."""
     return [
-        Stored(
+        StoredEntry(
             one.header.negotiation,
             one.header.version,
             topic(one.facts),
@@ -76,18 +76,18 @@ class Readers:
         threads: ThreadPoolExecutor,
         search_seconds: float,
     ) -> None:
-        tokens = Tokens(b"secret", "log", chance=bytes)
-        negotiations = Negotiations(store)
-        catalogue = Catalogue(store, None, tokens=tokens, log_id="log")
-        sights = Sights(store, policy, admits=catalogue.admits)
-        cuts = Cuts(store, negotiations, sights, CutSnapshots(fewest=3))
+        tokens = PageTokens(b"secret", "log", chance=bytes)
+        negotiations = CurrentNegotiations(store)
+        catalogue = NegotiationList(store, None, tokens=tokens, log_id="log")
+        sights = ScopeResolver(store, policy, admits=catalogue.admits)
+        cuts = FilteredStates(store, negotiations, sights, FilteredSnapshots(fewest=3))
         log = Log(store, negotiations, SIGNER)
-        commits = Commits()
-        feed = Feed(store, log, tokens, sights)
-        following = Following(feed, Pages(feed, commits, threads), commits, threads, 0.01)
-        indexing = Indexing(store, open_index(store, None, "log"))
+        commits = CommitNotifier()
+        feed = ReplayReader(store, log, tokens, sights)
+        following = Subscriptions(feed, SharedPages(feed, commits, threads), commits, threads, 0.01)
+        indexing = Indexer(store, open_index(store, None, "log"))
         search = Search(store, indexing, sights, catalogue, tokens)
-        self.latest = Latest(store, negotiations)
+        self.latest = ResponseCache(store, negotiations)
         self.negotiations = NegotiationServicer(
             cuts,
             self.latest,
@@ -97,14 +97,14 @@ class Readers:
             searching=threads,
             search_seconds=search_seconds,
         )
-        watches = Limit("watches", 1)
+        watches = Quota("watches", 1)
         self.audits = AuditServicer(cuts, log, threads, following, watches=watches)
         self.cuts = cuts
         self.sights = sights
         self.store = store
         self.commits = commits
 
-    def record(self, records: Sequence[Stored]) -> None:
+    def record(self, records: Sequence[StoredEntry]) -> None:
         """Store these, and tell those who have to know that there is more."""
         self.store.append(records)
         ids = {one.negotiation for one in records}
@@ -169,7 +169,7 @@ def run(made: Awaitable[_Made]) -> _Made:
 
 @contextmanager
 def readers(
-    records: Sequence[Stored], policy: Policy | None = None, *, search_seconds: float = 0
+    records: Sequence[StoredEntry], policy: Policy | None = None, *, search_seconds: float = 0
 ) -> Iterator[Readers]:
     """Those who read these records, while the block lasts."""
 

@@ -9,11 +9,11 @@ from pourparler import v1 as pb
 from pourparler.state.fold import tally
 from pourparler_service.aggregate import chunking
 from pourparler_service.aggregate.negotiation import Negotiation
-from pourparler_service.aggregate.reading import Reading, Replayed, computed_at
+from pourparler_service.aggregate.reading import ReplayedEntry, StateAt, computed_at
 from pourparler_service.aggregate.snapshots import Snapshots
 from pourparler_service.domain.refusal import not_found
-from pourparler_service.reads.as_of import Past
-from pourparler_service.runtime.lru_cache import Bounded
+from pourparler_service.reads.as_of import PointInTimeReader
+from pourparler_service.runtime.lru_cache import LruCache
 from pourparler_service.storage.event_store import Store
 
 HELD_BYTES = 1 << 28
@@ -21,14 +21,14 @@ HELD_BYTES = 1 << 28
 
 
 @dataclass(slots=True)
-class _Held:
+class _HeldNegotiation:
     """A negotiation that is held for readers."""
 
     negotiation: Negotiation
     lock: threading.Lock = field(default_factory=threading.Lock)  # guards the negotiation
 
 
-class Negotiations:
+class CurrentNegotiations:
     """What readers see: committed entries only, and every read as fresh as the store."""
 
     def __init__(
@@ -37,11 +37,11 @@ class Negotiations:
         """Read from this store, and of long records from these snapshots on."""
         self._store = store
         self._snapshots = snapshots or Snapshots(None)
-        self._past = Past(store, self._snapshots)
-        self._held: Bounded[str, _Held] = Bounded(held_bytes)
+        self._past = PointInTimeReader(store, self._snapshots)
+        self._held: LruCache[str, _HeldNegotiation] = LruCache(held_bytes)
         self._lock = threading.Lock()  # guards _held
 
-    def read(self, id_: str, as_of: pb.AsOf) -> Reading:
+    def read(self, id_: str, as_of: pb.AsOf) -> StateAt:
         """The negotiation at a point.
 
         Blocks on the store; raises Refusal, its paths below `as_of`.
@@ -50,9 +50,9 @@ class Negotiations:
             return self._past.read(id_, as_of)
         with self.current(id_) as negotiation:
             state = chunking.copied(negotiation.state)
-        return Reading(state, computed_at(state))
+        return StateAt(state, computed_at(state))
 
-    def replay(self, id_: str, as_of: pb.AsOf) -> tuple[list[Replayed], pb.ComputedAt]:
+    def replay(self, id_: str, as_of: pb.AsOf) -> tuple[list[ReplayedEntry], pb.ComputedAt]:
         """The entries at a point, in the order of their versions.
 
         Blocks on the store; raises Refusal like `read`.
@@ -68,7 +68,7 @@ class Negotiations:
         with self._lock:
             held = self._held.get(id_)
             if held is None:
-                held = _Held(Negotiation(self._store, id_, self._snapshots))
+                held = _HeldNegotiation(Negotiation(self._store, id_, self._snapshots))
                 self._held.put(id_, held, held.negotiation.size)
         with held.lock:
             negotiation = held.negotiation
@@ -94,7 +94,7 @@ class Negotiations:
         with self._lock:
             self._held.drop(id_)
 
-    def _resize(self, id_: str, held: _Held) -> None:
+    def _resize(self, id_: str, held: _HeldNegotiation) -> None:
         with self._lock:
             if self._held.get(id_) is held:
                 self._held.put(id_, held, held.negotiation.size)

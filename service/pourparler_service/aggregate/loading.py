@@ -5,28 +5,28 @@ Long records are never in memory as a whole, and other threads get their turn in
 
 from pourparler import v1 as pb
 from pourparler.state.fold import Amendments, Fold, evolve, is_amending, tally
-from pourparler_service.aggregate.snapshots import Beginnings, Snapshot
-from pourparler_service.storage.interface import Entries
+from pourparler_service.aggregate.snapshots import Snapshot, SnapshotStore
+from pourparler_service.storage.interface import EventReader
 from pourparler_service.storage.paging import stored
-from pourparler_service.storage.record_codec import leaf, unseal
+from pourparler_service.storage.record_codec import decode_record, leaf
 
 
-def refolded(store: Entries, id_: str, upto: int, *, in_haste: bool = False) -> pb.Negotiation:
+def refolded(store: EventReader, id_: str, upto: int, *, in_haste: bool = False) -> pb.Negotiation:
     """The state at a version, from the first entry on, with all that is said of others in it."""
     amendments = Amendments()
     for one in stored(store, id_, upto=upto, in_haste=in_haste):
-        entry = unseal(one.data)
+        entry = decode_record(one.data)
         if is_amending(entry):
             amendments.add(entry)
     under_way = Fold()
     for one in stored(store, id_, upto=upto, in_haste=in_haste):
-        counted = amendments.apply(unseal(one.data))
+        counted = amendments.apply(decode_record(one.data))
         if counted is not None:
             under_way.take(*counted)
     return under_way.state()
 
 
-def begun(store: Entries, snapshots: Beginnings, id_: str, upto: int) -> Snapshot | None:
+def begun(store: EventReader, snapshots: SnapshotStore, id_: str, upto: int) -> Snapshot | None:
     """The nearest snapshot at or below a version, if it is of this very record."""
     snapshot = snapshots.nearest(id_, upto)
     if snapshot is None:
@@ -36,7 +36,7 @@ def begun(store: Entries, snapshots: Beginnings, id_: str, upto: int) -> Snapsho
     return snapshot if made_by and leaf(made_by[0].data) == snapshot.leaf else None
 
 
-def state_at(store: Entries, snapshots: Beginnings, id_: str, upto: int) -> pb.Negotiation:
+def state_at(store: EventReader, snapshots: SnapshotStore, id_: str, upto: int) -> pb.Negotiation:
     """The state at a version that there is, from the nearest snapshot on.
 
     Where that was far, there is a snapshot of this version now.
@@ -45,7 +45,7 @@ def state_at(store: Entries, snapshots: Beginnings, id_: str, upto: int) -> pb.N
     snapshot = begun(store, snapshots, id_, upto)
     state, after = (snapshot.state, snapshot.version) if snapshot else (pb.Negotiation(), 0)
     for one in stored(store, id_, after=after, upto=upto):
-        entry = unseal(one.data)
+        entry = decode_record(one.data)
         if is_amending(entry):
             state, after = refolded(store, id_, upto), 0
             break
@@ -57,7 +57,7 @@ def state_at(store: Entries, snapshots: Beginnings, id_: str, upto: int) -> pb.N
 
 
 def keep(
-    store: Entries, snapshots: Beginnings, id_: str, state: pb.Negotiation, *, purged: int
+    store: EventReader, snapshots: SnapshotStore, id_: str, state: pb.Negotiation, *, purged: int
 ) -> None:
     """Keep a state as a snapshot of its version. See `Beginnings.keep`."""
     version = state.version

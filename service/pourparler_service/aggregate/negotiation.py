@@ -8,10 +8,10 @@ from pourparler import v1 as pb
 from pourparler.state.fold import AMENDING, Undo, evolve, fold, is_amending
 from pourparler.transparency.merkle import Tree
 from pourparler_service.aggregate import chunking, loading
-from pourparler_service.aggregate.snapshots import Beginnings
+from pourparler_service.aggregate.snapshots import SnapshotStore
 from pourparler_service.storage import paging
-from pourparler_service.storage.interface import COPIES, Entries
-from pourparler_service.storage.record_codec import Sealed, concerned, leaf, unseal
+from pourparler_service.storage.interface import COPIES, EventReader
+from pourparler_service.storage.record_codec import EncodedRecord, concerned, decode_record, leaf
 
 # What a negotiation that is held takes in memory, as it was measured: by itself, for each of its
 # entries, and for each stored byte of them.
@@ -22,7 +22,7 @@ _STORED_BYTES = 1.15
 _LAST = (1 << 63) - 1  # to a database
 
 
-class Mark(NamedTuple):
+class NegotiationMark(NamedTuple):
     """What an aggregate was before a group of entries, so that it can go back."""
 
     state: pb.Negotiation
@@ -40,7 +40,9 @@ class Negotiation:
     through the same `advance`.
     """
 
-    def __init__(self, store: Entries, id_: str, snapshots: Beginnings | None = None) -> None:
+    def __init__(
+        self, store: EventReader, id_: str, snapshots: SnapshotStore | None = None
+    ) -> None:
         """The negotiation before its first entry.
 
         With snapshots it is a reader's: it begins at one, so that it does not know all requests,
@@ -83,7 +85,7 @@ class Negotiation:
         amended = False
         in_haste = self._snapshots is None
         for one in paging.stored(self._store, self.id, after=self.version, in_haste=in_haste):
-            entry = unseal(one.data)
+            entry = decode_record(one.data)
             amended = amended or is_amending(entry)
             if not amended:
                 evolve(self.state, entry)
@@ -96,19 +98,19 @@ class Negotiation:
             # Stored together with the first entries, and never changed.
             self.copied = self._store.last_version(COPIES + self.id) > 0
 
-    def _begin(self, snapshots: Beginnings) -> None:
+    def _begin(self, snapshots: SnapshotStore) -> None:
         snapshot = loading.begun(self._store, snapshots, self.id, _LAST)
         if snapshot is not None:
             self.state, self.version = snapshot.state, snapshot.version
             self.record_time.CopyFrom(snapshot.state.update_time)
             self._taken += snapshot.version * _ENTRY_BYTES + snapshot.size
 
-    def advance(self, made: Sealed, undo: Undo) -> None:
+    def advance(self, made: EncodedRecord, undo: Undo) -> None:
         """Take in an entry that is not in the store yet.
 
         `committed` or `back_to` says what became of it.
         """
-        entry = unseal(made.data)
+        entry = decode_record(made.data)
         if is_amending(entry) and not entry.facts.HasField("entry_redacted"):
             self.state = fold([*self.history(), entry])
         else:
@@ -131,7 +133,9 @@ class Negotiation:
         """The entries up to this version, those that are not in the store yet among them."""
         committed = self.version - len(self._uncommitted)
         stored = self._store.read(self.id, after=after, upto=committed) if after < committed else []
-        return [unseal(one.data) for one in stored] + self._uncommitted[max(after - committed, 0) :]
+        return [decode_record(one.data) for one in stored] + self._uncommitted[
+            max(after - committed, 0) :
+        ]
 
     def entry(self, version: int) -> pb.Entry | None:
         """The entry of a version, if there is one, as `history` has it."""
@@ -140,7 +144,7 @@ class Negotiation:
             place = version - committed - 1
             return self._uncommitted[place] if place < len(self._uncommitted) else None
         stored = self._store.read(self.id, after=version - 1, upto=version)
-        return unseal(stored[0].data) if stored else None
+        return decode_record(stored[0].data) if stored else None
 
     def refold(self) -> None:
         """Fold all entries anew: after those of a group that say which words were destroyed."""
@@ -175,11 +179,11 @@ class Negotiation:
         part = self.state.participants.get(id_)
         return part is not None and part.facts.kind == pb.PARTICIPANT_KIND_PERSON
 
-    def mark(self) -> Mark:
+    def mark(self) -> NegotiationMark:
         """Remember where the aggregate is."""
         record_time = Timestamp()
         record_time.CopyFrom(self.record_time)
-        return Mark(
+        return NegotiationMark(
             self.state,
             Undo(self.state),
             self.version,
@@ -188,7 +192,7 @@ class Negotiation:
             self._taken,
         )
 
-    def back_to(self, mark: Mark) -> None:
+    def back_to(self, mark: NegotiationMark) -> None:
         """Take out all entries since the mark."""
         for entry in self._uncommitted[mark.uncommitted :]:
             self.requests.pop(_request(entry), None)

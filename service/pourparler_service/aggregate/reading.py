@@ -5,7 +5,7 @@ from typing import NamedTuple
 from pourparler import v1 as pb
 
 
-class Replayed(NamedTuple):
+class ReplayedEntry(NamedTuple):
     """An entry of a replay.
 
     Its stored bytes, what they say, and whether it had only possibly happened.
@@ -16,7 +16,7 @@ class Replayed(NamedTuple):
     possible: bool
 
 
-class Reading(NamedTuple):
+class StateAt(NamedTuple):
     """A negotiation at a point on its clocks."""
 
     state: pb.Negotiation

@@ -16,11 +16,11 @@ from google.protobuf.message import DecodeError
 from pourparler import v1 as pb
 from pourparler.transparency.merkle import HASH_BYTES
 from pourparler_service.aggregate import chunking
-from pourparler_service.backends.sqlite.snapshot_store import Shelf
-from pourparler_service.storage.interface import Stored, StoreUnavailableError
-from pourparler_service.storage.key_rotation import open_persons
-from pourparler_service.storage.master_key import PersonsError
-from pourparler_service.storage.subject_keys import Persons
+from pourparler_service.backends.sqlite.snapshot_store import SnapshotFile
+from pourparler_service.storage.interface import StoredEntry, StoreUnavailableError
+from pourparler_service.storage.key_rotation import open_subject_keys
+from pourparler_service.storage.master_key import SubjectKeyError
+from pourparler_service.storage.subject_keys import SubjectKeyStore
 
 FORMAT = 2
 """To be raised whenever the fold makes another state of the same entries. Others are ignored."""
@@ -52,7 +52,7 @@ class Snapshot(NamedTuple):
     """How many bytes the state has."""
 
 
-class Beginnings(Protocol):
+class SnapshotStore(Protocol):
     """Where long folds begin, and leave where others may."""
 
     @property
@@ -79,15 +79,15 @@ class Snapshots:
 
     def __init__(
         self,
-        shelf: Shelf | None,
-        persons: Persons | None = None,
+        shelf: SnapshotFile | None,
+        persons: SubjectKeyStore | None = None,
         *,
         fewest: int = FEWEST,
         kept_bytes: int = KEPT_BYTES,
     ) -> None:
         """Keep them on this shelf, sealed for these persons; without a shelf, there are none."""
         self._shelf = shelf
-        self._persons = open_persons(None, {}) if persons is None else persons
+        self._persons = open_subject_keys(None, {}) if persons is None else persons
         self._fewest = fewest
         self._kept_bytes = kept_bytes
         self._lock = threading.Lock()  # guards all below, and that nothing purged is put back
@@ -107,7 +107,7 @@ class Snapshots:
         with self._tolerating():
             found = self._shelf.nearest(id_, upto)
             if found is not None and found.topic == _TOPIC:
-                data = self._persons.uncovered(id_, found.data)
+                data = self._persons.decrypt_blob(id_, found.data)
                 if data is None:
                     return None
                 written = list(_unpacked(data))
@@ -126,7 +126,7 @@ class Snapshots:
             return
         data = snapshot.leaf + b"".join(map(_packed, chunking.written(snapshot.state)))
         with self._lock, self._tolerating():
-            data = self._persons.covered(id_, data)
+            data = self._persons.encrypt_blob(id_, data)
             if purged != self._purged:
                 return
             if self._size is None:
@@ -136,7 +136,7 @@ class Snapshots:
             if self._size > self._kept_bytes:
                 self._shelf.purge_others("")
                 self._size = len(data)
-            self._shelf.put(Stored(id_, snapshot.version, _TOPIC, data))
+            self._shelf.put(StoredEntry(id_, snapshot.version, _TOPIC, data))
 
     def purge(self, id_: str) -> None:
         """Destroy the snapshots of a negotiation. Raises StoreUnavailableError if they may be left.
@@ -157,7 +157,7 @@ class Snapshots:
     def _tolerating(self) -> Iterator[None]:
         try:
             yield
-        except (StoreUnavailableError, PersonsError, DecodeError, zlib.error) as error:
+        except (StoreUnavailableError, SubjectKeyError, DecodeError, zlib.error) as error:
             if not self._failed:
                 self._failed = True
                 _LOG.warning("snapshots fail, long records are read more slowly: %s", error)

@@ -9,14 +9,14 @@ from typing import Any, NamedTuple, TypeVar
 
 from pourparler import v1 as pb
 from pourparler_service.api.call_handler import Call
-from pourparler_service.api.quotas import Limit
-from pourparler_service.authorization.viewer_scopes import View
+from pourparler_service.api.quotas import Quota
+from pourparler_service.authorization.viewer_scopes import ViewerScope
 from pourparler_service.domain.refusal import Refusal, refuse
 from pourparler_service.reads import entry_filters
-from pourparler_service.reads.filtered_states import Cuts
-from pourparler_service.reads.replay import Feed
-from pourparler_service.reads.subscriptions import Commits, Pages
-from pourparler_service.transparency.cosigning import Witnesses
+from pourparler_service.reads.filtered_states import FilteredStates
+from pourparler_service.reads.replay import ReplayReader
+from pourparler_service.reads.subscriptions import CommitNotifier, SharedPages
+from pourparler_service.transparency.cosigning import Cosigner
 from pourparler_service.transparency.log import Log
 from pourparler_service.validation import drafts
 
@@ -29,12 +29,12 @@ _GIVING_WAY_SECONDS = 0.005
 _LOOK_SECONDS = 1.0  # Access may have an end, and other processes revoke it.
 
 
-class Following(NamedTuple):
+class Subscriptions(NamedTuple):
     """What replays are made of: pages, threads to read them on, and who tells of more."""
 
-    feed: Feed
-    pages: Pages
-    commits: Commits
+    feed: ReplayReader
+    pages: SharedPages
+    commits: CommitNotifier
     threads: Executor
     idle_seconds: float
 
@@ -44,13 +44,13 @@ class AuditServicer:
 
     def __init__(
         self,
-        cuts: Cuts,
+        cuts: FilteredStates,
         log: Log,
         threads: Executor,
-        following: Following,
-        witnesses: Witnesses | None = None,
+        following: Subscriptions,
+        witnesses: Cosigner | None = None,
         *,
-        watches: Limit,
+        watches: Quota,
     ) -> None:
         """Read from these, on these threads; have checkpoints cosigned, if there are witnesses.
 
@@ -62,7 +62,7 @@ class AuditServicer:
         self._cuts = cuts
         self._log = log
         self._threads = threads
-        self._whole = Limit(
+        self._whole = Quota(
             "replays of a point, a topic or in reverse", WHOLE_REPLAYS, WHOLE_REPLAYS // 4
         )
 
@@ -136,8 +136,8 @@ class AuditServicer:
                 behind = more is None  # that all was sent is said again, in case nobody rang
                 page = more or await followed.page(after, anew=True)
 
-    def _look(self) -> "_Look":
-        return _Look(self._following.commits)
+    def _look(self) -> "_ReplayCheck":
+        return _ReplayCheck(self._following.commits)
 
     async def _give_way(self, number: int) -> int:
         """Wait a little between two pages, if there was a commit since this number of them.
@@ -161,7 +161,7 @@ class AuditServicer:
                     await apart(self._check_sees, request, call.caller, view)
                 yield message
 
-    def _check_sees(self, request: pb.ReplayRequest, caller: str, view: View) -> None:
+    def _check_sees(self, request: pb.ReplayRequest, caller: str, view: ViewerScope) -> None:
         """Refuse a caller who does not see any more what was read as they saw it."""
         id_ = drafts.check_name(request.name, "name")
         if self._cuts.sights.of(id_, caller, request.as_seen_by).sight != view.sight:
@@ -213,7 +213,7 @@ class AuditServicer:
 
     def _selection(
         self, request: pb.ReplayRequest, caller: str
-    ) -> tuple[View, entry_filters.Selection, pb.ComputedAt]:
+    ) -> tuple[ViewerScope, entry_filters.Selection, pb.ComputedAt]:
         id_ = drafts.check_name(request.name, "name")
         entry_filters.check(request)
         view = self._cuts.sights.of(id_, caller, request.as_seen_by)
@@ -225,10 +225,10 @@ class AuditServicer:
         return view, entry_filters.select(replayed, request), computed_at
 
 
-class _Look:
+class _ReplayCheck:
     """When it was looked at what a caller sees. Belongs to the event loop's thread."""
 
-    def __init__(self, commits: Commits) -> None:
+    def __init__(self, commits: CommitNotifier) -> None:
         self._commits = commits
         self._number = commits.number
         self._until = time.monotonic() + _LOOK_SECONDS

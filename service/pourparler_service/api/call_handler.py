@@ -18,7 +18,7 @@ from google.protobuf.unknown_fields import UnknownFieldSet
 
 from pourparler import v1 as pb
 from pourparler_service.api.error_status import DOMAIN, as_refusal, status_message
-from pourparler_service.api.quotas import Limit, Rate
+from pourparler_service.api.quotas import Quota, RateLimit
 from pourparler_service.domain.principals import ANONYMOUS
 from pourparler_service.domain.refusal import Refusal, refuse, status_of
 
@@ -46,7 +46,7 @@ class Call(NamedTuple):
     connection's where it is anonymous."""
 
 
-class Guard:
+class CallHandler:
     """Wraps methods of servicers into handlers of raw bytes. Belongs to the event loop's thread.
 
     A servicer's method takes the parsed request, or the stream of them, and the Call. One that
@@ -57,10 +57,10 @@ class Guard:
     def __init__(
         self,
         *,
-        calls: Limit,
-        streams: Limit,
-        under_way: Limit,
-        rate: Rate | None,
+        calls: Quota,
+        streams: Quota,
+        under_way: Quota,
+        rate: RateLimit | None,
         unary_seconds: float,
         request_bytes: int,
         caller: Callable[[_Context], str],

@@ -86,7 +86,7 @@ class HealthServicer:
                 refuse(pb.ERROR_REASON_SHUTTING_DOWN, "The service is shutting down. Try again.")
             await changed.wait()
 
-    def look_soon(self) -> None:
+    def check_now(self) -> None:
         """Something failed: do not wait for the next look."""
         self._looked = float("-inf")
         self._wanted.set()

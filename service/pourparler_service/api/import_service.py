@@ -9,13 +9,13 @@ from typing import BinaryIO, cast
 
 from pourparler import v1 as pb
 from pourparler_service.api.call_handler import Call
-from pourparler_service.api.quotas import Limit
-from pourparler_service.api.receipt_waiter import Answers
+from pourparler_service.api.quotas import Quota
+from pourparler_service.api.receipt_waiter import ReceiptWaiter
 from pourparler_service.authorization import policy
 from pourparler_service.authorization.policy import Policy
 from pourparler_service.domain.refusal import refuse
-from pourparler_service.writes.bundle_import import Copies
-from pourparler_service.writes.requests import Copying
+from pourparler_service.writes.bundle_import import BundleImporter
+from pourparler_service.writes.requests import ImportRequest
 from pourparler_service.writes.writer import Writer
 
 COPIES = 2
@@ -32,7 +32,7 @@ class CopyServicer:
     def __init__(
         self,
         writer: Writer,
-        copies: Copies,
+        copies: BundleImporter,
         threads: Executor,
         *,
         policy: Policy,
@@ -49,8 +49,8 @@ class CopyServicer:
         self._threads = threads
         self._copy_bytes = copy_bytes
         self._part_seconds = part_seconds
-        self._answers = Answers()
-        self._copying = Limit("copies", COPIES, 1)
+        self._answers = ReceiptWaiter()
+        self._copying = Quota("copies", COPIES, 1)
 
     async def Copy(self, requests: AsyncIterator[pb.CopyRequest], call: Call) -> pb.CopyResponse:
         """Take a copy, once all of it is here and was checked."""
@@ -64,7 +64,7 @@ class CopyServicer:
                 self._threads, self._copies.check, file, keys, call.caller
             )
             if sound.new:
-                copying = Copying(
+                copying = ImportRequest(
                     negotiation=sound.negotiation,
                     caller=call.caller,
                     after=sound.before,

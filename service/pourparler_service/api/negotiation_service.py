@@ -15,15 +15,15 @@ from pourparler.state.fold import basic
 from pourparler.state.status import standing
 from pourparler_service.aggregate import chunking
 from pourparler_service.aggregate.negotiation import Negotiation
-from pourparler_service.aggregate.reading import Reading, computed_at
+from pourparler_service.aggregate.reading import StateAt, computed_at
 from pourparler_service.api.call_handler import Call
-from pourparler_service.api.quotas import Limit
+from pourparler_service.api.quotas import Quota
 from pourparler_service.authorization.policy import check_may_list
-from pourparler_service.authorization.viewer_scopes import View
+from pourparler_service.authorization.viewer_scopes import ViewerScope
 from pourparler_service.domain.refusal import Refusal, refuse
-from pourparler_service.reads.filtered_states import Cuts
-from pourparler_service.reads.negotiation_list import Catalogue
-from pourparler_service.reads.response_cache import Latest
+from pourparler_service.reads.filtered_states import FilteredStates
+from pourparler_service.reads.negotiation_list import NegotiationList
+from pourparler_service.reads.response_cache import ResponseCache
 from pourparler_service.search.search import Search
 from pourparler_service.validation import drafts, requests
 
@@ -49,9 +49,9 @@ class NegotiationServicer:
 
     def __init__(
         self,
-        cuts: Cuts,
-        latest: Latest,
-        catalogue: Catalogue,
+        cuts: FilteredStates,
+        latest: ResponseCache,
+        catalogue: NegotiationList,
         threads: Executor,
         search: Search,
         *,
@@ -66,7 +66,7 @@ class NegotiationServicer:
         self._threads = threads
         self._search = search
         self._searching = searching
-        self._searches = Limit("searches", SEARCHES, SEARCHES // 4)
+        self._searches = Quota("searches", SEARCHES, SEARCHES // 4)
 
     async def GetNegotiation(self, request: pb.GetNegotiationRequest, call: Call) -> bytes:
         """The state of a negotiation at a point."""
@@ -130,7 +130,7 @@ class NegotiationServicer:
         is_basic = _IS_BASIC[request.view]
         answer = functools.partial(_state_bytes, is_basic=is_basic)
 
-        def read(id_: str, view: View) -> bytes:
+        def read(id_: str, view: ViewerScope) -> bytes:
             if request.as_of != _NOW:
                 return answer(self._read(id_, request.as_of, "as_of", view))
             return self._answered(id_, is_basic, view, answer)
@@ -148,7 +148,7 @@ class NegotiationServicer:
         elif everything:
             return self._catalogue.page(request)
 
-        def read(id_: str, view: View) -> pb.Negotiation:
+        def read(id_: str, view: ViewerScope) -> pb.Negotiation:
             return self._cuts.read(id_, _NOW, view).state
 
         def seen(id_: str) -> pb.Negotiation | None:
@@ -171,13 +171,13 @@ class NegotiationServicer:
             field = "on_date" if request.on_date else "as_of.occur_date"
             refuse(pb.ERROR_REASON_DATE_INVALID, str(error), field)
 
-        def answer(reading: Reading) -> bytes:
+        def answer(reading: StateAt) -> bytes:
             response = pb.GetStandingResponse(
                 standing=standing(reading.state, on, on_date), computed_at=reading.computed_at
             )
             return response.SerializeToString()
 
-        def read(id_: str, view: View) -> bytes:
+        def read(id_: str, view: ViewerScope) -> bytes:
             if request.as_of != _NOW:
                 return answer(self._read(id_, request.as_of, "as_of", view))
             return self._answered(id_, on_date, view, answer)
@@ -187,7 +187,7 @@ class NegotiationServicer:
     def _diff(self, request: pb.DiffNegotiationRequest, caller: str) -> bytes:
         begin = getattr(request, "from") if request.HasField("from") else pb.AsOf(version=0)
 
-        def read(id_: str, view: View) -> tuple[Reading, Reading]:
+        def read(id_: str, view: ViewerScope) -> tuple[StateAt, StateAt]:
             before = self._read(id_, begin, "from", view)
             return before, self._read(id_, request.to, "to", view)
 
@@ -203,14 +203,16 @@ class NegotiationServicer:
         return response.SerializeToString()
 
     def _answered(
-        self, id_: str, asked: Hashable, view: View, make: Callable[[Reading], bytes]
+        self, id_: str, asked: Hashable, view: ViewerScope, make: Callable[[StateAt], bytes]
     ) -> bytes:
         """What is made of the latest state as it is seen."""
         if view.sight.whole:
             return self._latest.answer(id_, asked, lambda held: make(_reading(held)))
         return self._cuts.answer(id_, asked, view, make)
 
-    def _seen(self, request: _Read, caller: str, read: Callable[[str, View], _Answer]) -> _Answer:
+    def _seen(
+        self, request: _Read, caller: str, read: Callable[[str, ViewerScope], _Answer]
+    ) -> _Answer:
         """What is read of a negotiation, by its id, as the caller sees it.
 
         Read anew if they see more or less by then: what was recorded in between is not theirs.
@@ -224,7 +226,7 @@ class NegotiationServicer:
             if view.sight == before.sight:
                 return answer
 
-    def _read(self, id_: str, as_of: pb.AsOf, field: str, view: View) -> Reading:
+    def _read(self, id_: str, as_of: pb.AsOf, field: str, view: ViewerScope) -> StateAt:
         requests.check_as_of(as_of, field)
         try:
             return self._cuts.read(id_, as_of, view)
@@ -232,12 +234,12 @@ class NegotiationServicer:
             raise refusal.under(field) if refusal.field else refusal from None
 
 
-def _reading(negotiation: Negotiation) -> Reading:
+def _reading(negotiation: Negotiation) -> StateAt:
     """The latest state, for as long as the negotiation stays as it is."""
-    return Reading(negotiation.state, computed_at(negotiation.state))
+    return StateAt(negotiation.state, computed_at(negotiation.state))
 
 
-def _state_bytes(reading: Reading, *, is_basic: bool) -> bytes:
+def _state_bytes(reading: StateAt, *, is_basic: bool) -> bytes:
     """The bytes of a GetNegotiationResponse."""
     rest = pb.GetNegotiationResponse(
         computed_at=reading.computed_at, possible_versions=reading.possible_versions

@@ -7,14 +7,14 @@ from concurrent.futures import Executor
 from google.protobuf.timestamp_pb2 import Timestamp
 
 from pourparler import v1 as pb
-from pourparler_service.aggregate.current import Negotiations
+from pourparler_service.aggregate.current import CurrentNegotiations
 from pourparler_service.api.call_handler import Call
-from pourparler_service.api.receipt_waiter import Answers
+from pourparler_service.api.receipt_waiter import ReceiptWaiter
 from pourparler_service.authorization.roles import NOTHING, PUBLIC, roles_of, sight_of
-from pourparler_service.authorization.viewer_scopes import Sights
+from pourparler_service.authorization.viewer_scopes import ScopeResolver
 from pourparler_service.domain.refusal import Refusal, not_found, quoted, refuse
 from pourparler_service.validation import drafts
-from pourparler_service.writes.erasure import Asked, Erasures, redaction
+from pourparler_service.writes.erasure import Eraser, ErasureRequest, redaction
 
 _NAME = re.compile(r"(negotiations/[^/]{1,64})/erasures/[0-9a-f-]{36}")
 
@@ -24,11 +24,11 @@ class PrivacyServicer:
 
     def __init__(
         self,
-        erasures: Erasures,
-        negotiations: Negotiations,
+        erasures: Eraser,
+        negotiations: CurrentNegotiations,
         threads: Executor,
         reading: Executor,
-        sights: Sights,
+        sights: ScopeResolver,
     ) -> None:
         """Make erasures on threads of their own, as one waits for another; read on others.
 
@@ -39,11 +39,11 @@ class PrivacyServicer:
         self._threads = threads
         self._reading = reading
         self._sights = sights
-        self._answers = Answers()
+        self._answers = ReceiptWaiter()
 
     async def EraseSubject(self, request: pb.EraseSubjectRequest, call: Call) -> bytes:
         """Destroy a person's words. What has begun goes on, whatever becomes of the caller."""
-        asked = Asked(
+        asked = ErasureRequest(
             drafts.check_name(request.name, "name"),
             request.participant_id,
             request.legal_basis,
@@ -60,7 +60,7 @@ class PrivacyServicer:
         loop = asyncio.get_running_loop()
         return await loop.run_in_executor(self._reading, self._got, request.name, call.caller)
 
-    def _erased(self, asked: Asked) -> bytes:
+    def _erased(self, asked: ErasureRequest) -> bytes:
         self._check_allowed(asked.negotiation, asked.caller)
         erasure = self._erasures.erase(asked)
         return pb.EraseSubjectResponse(erasure=erasure).SerializeToString()
@@ -94,7 +94,7 @@ class PrivacyServicer:
         )
 
 
-def _check(asked: Asked) -> None:
+def _check(asked: ErasureRequest) -> None:
     """Refuse what cannot be put on the record of an erasure."""
     drafts.check_request_id(asked.request_id, "request_id")
     if not asked.participant_id:

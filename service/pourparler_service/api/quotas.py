@@ -18,7 +18,7 @@ BURST_SECONDS = 2.0
 """A caller who was quiet may call as often at once as it may in so many seconds."""
 
 
-class Limit:
+class Quota:
     """How much of something may be under way at once. Names with nothing under way take no room."""
 
     def __init__(self, kind: str, most: int, each: int | None = None) -> None:
@@ -65,7 +65,7 @@ class Limit:
             self.give(name, amount)
 
 
-class Rate:
+class RateLimit:
     """How many times a second each name may do something; in bursts, as often as in two seconds."""
 
     def __init__(

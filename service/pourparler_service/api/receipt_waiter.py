@@ -11,7 +11,7 @@ from pourparler import v1 as pb
 from pourparler_service.domain.refusal import refuse
 
 
-class Answers:
+class ReceiptWaiter:
     """Waits for what the writer answers. Belongs to the event loop's thread.
 
     To wake an event loop from another thread costs as much as to record an entry: those who are

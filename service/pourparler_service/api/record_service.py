@@ -14,13 +14,13 @@ from pourparler.schema import edtf
 from pourparler.schema.wire import framed
 from pourparler_service.api.call_handler import Call, check_understood
 from pourparler_service.api.error_status import as_refusal, failure_message
-from pourparler_service.api.quotas import Limit
-from pourparler_service.api.receipt_waiter import Answers
+from pourparler_service.api.quotas import Quota
+from pourparler_service.api.receipt_waiter import ReceiptWaiter
 from pourparler_service.authorization import policy
-from pourparler_service.authorization.viewer_scopes import Sights
+from pourparler_service.authorization.viewer_scopes import ScopeResolver
 from pourparler_service.domain.refusal import Refusal, Violation, refuse
 from pourparler_service.validation.drafts import check_draft, check_name, check_request_id, settle
-from pourparler_service.writes.requests import Group, Turn
+from pourparler_service.writes.requests import FailedNegotiations, WriteRequest
 from pourparler_service.writes.writer import Writer
 
 DRAFTS = 1_000
@@ -57,9 +57,9 @@ class RecordServicer:
         self,
         writer: Writer,
         threads: Executor,
-        sights: Sights,
+        sights: ScopeResolver,
         *,
-        under_way: Limit | None = None,
+        under_way: Quota | None = None,
         on_store_failure: Callable[[], None] = lambda: None,
     ) -> None:
         """Hand groups to this writer; check what takes long on these threads.
@@ -72,9 +72,9 @@ class RecordServicer:
         self._threads = threads
         self._sights = sights
         self._on_store_failure = on_store_failure
-        self._answers = Answers()
-        self._batches = Limit("batches", BATCHES, BATCHES_EACH)
-        self._under_way = under_way or Limit("bytes", UNDER_WAY_BYTES)
+        self._answers = ReceiptWaiter()
+        self._batches = Quota("batches", BATCHES, BATCHES_EACH)
+        self._under_way = under_way or Quota("bytes", UNDER_WAY_BYTES)
         self._readers: set[asyncio.Task[None]] = set()
         self._closing = False
 
@@ -104,7 +104,7 @@ class RecordServicer:
                 limit=str(DRAFTS),
                 count=str(drafts),
             )
-        under_way: list[_UnderWay] = []
+        under_way: list[_PendingRecord] = []
         with self._batches.place(call.name):
             try:
                 for one in request.requests:
@@ -126,7 +126,7 @@ class RecordServicer:
         self._readers.add(reader)
         if self._closing:
             reader.cancel()
-        one: _UnderWay | None = None
+        one: _PendingRecord | None = None
         try:
             while (one := await session.under_way.get()) is not None:
                 outcome = await self._outcome(one, None)
@@ -165,7 +165,7 @@ class RecordServicer:
         call: Call,
         session: "_Session | None" = None,
         in_turn: bool = False,  # noqa: FBT001, FBT002 - of a session alone
-    ) -> "_UnderWay":
+    ) -> "_PendingRecord":
         """One group of several, handed in when there is room in the line; or what is wrong."""
         size = request.ByteSize()
         id_ = request.negotiation.removeprefix("negotiations/")
@@ -178,15 +178,15 @@ class RecordServicer:
                 group = group._replace(turn=session.turn, in_turn=in_turn)
             while self._writer.crowded(group.name):  # noqa: ASYNC110 - the line is another thread's
                 await asyncio.sleep(_LOOK_SECONDS)
-            return _UnderWay(size, self._writer.submit(group))
+            return _PendingRecord(size, self._writer.submit(group))
         except Exception as error:  # noqa: BLE001 - it fails this group alone
             if session:
                 session.unfit.fail(id_)
             failed: Future[bytes] = Future()
             failed.set_exception(error)
-            return _UnderWay(size, failed)
+            return _PendingRecord(size, failed)
 
-    async def _outcome(self, one: "_UnderWay", deadline: float | None) -> bytes:
+    async def _outcome(self, one: "_PendingRecord", deadline: float | None) -> bytes:
         """The bytes of the RecordOutcome of a group."""
         try:
             receipt = await self._answers.of(one.receipt, deadline)
@@ -198,13 +198,13 @@ class RecordServicer:
             return framed(pb.RecordOutcome.FAILURE_FIELD_NUMBER, failure)
         return framed(pb.RecordOutcome.RECEIPT_FIELD_NUMBER, receipt)
 
-    async def _group(self, request: pb.RecordRequest, call: Call) -> Group:
+    async def _group(self, request: pb.RecordRequest, call: Call) -> WriteRequest:
         """A request as a group, settled and of the right shape."""
         check_request_id(request.request_id, "request_id")
         negotiation = _negotiation(request, call.caller)
         drafts = await self._settled(request.drafts, request.ByteSize())
         await self._admit(negotiation, drafts[0], call.caller)
-        return Group(
+        return WriteRequest(
             negotiation=negotiation,
             request_id=request.request_id,
             caller=call.caller,
@@ -252,7 +252,7 @@ class RecordServicer:
         return drafts
 
 
-class _UnderWay(NamedTuple):
+class _PendingRecord(NamedTuple):
     """A group of several: how many bytes it has, and what its receipt will come to."""
 
     size: int
@@ -262,16 +262,16 @@ class _UnderWay(NamedTuple):
 class _Session:
     """The groups of a session that are under way. Belongs to the event loop's thread."""
 
-    def __init__(self, limit: Limit, name: str) -> None:
+    def __init__(self, limit: Quota, name: str) -> None:
         self._limit = limit
         self._name = name
         self._reserved = 0
-        self.under_way: asyncio.Queue[_UnderWay | None] = asyncio.Queue()
+        self.under_way: asyncio.Queue[_PendingRecord | None] = asyncio.Queue()
         """In their order; None after the last."""
-        self.unfit = Turn()
+        self.unfit = FailedNegotiations()
         """Of the groups that fail before they are handed in. The writer notes those that fail later
         elsewhere: what it still has to take up came before these."""
-        self.turn = Turn()
+        self.turn = FailedNegotiations()
         """Of the groups that the writer fails."""
         self._groups = self._bytes = 0
         self._freed = asyncio.Event()
@@ -289,13 +289,13 @@ class _Session:
         self._limit.take(self._name, size)
         self._reserved += size
 
-    def take(self, one: _UnderWay) -> None:
+    def take(self, one: _PendingRecord) -> None:
         """One more is under way, for which there is room."""
         self._groups += 1
         self._bytes += one.size
         self.under_way.put_nowait(one)
 
-    def sent(self, one: _UnderWay) -> None:
+    def sent(self, one: _PendingRecord) -> None:
         """Its outcome is sent. Of a caller who does not take the outcomes no more is read."""
         self._groups -= 1
         self._bytes -= one.size
@@ -307,14 +307,14 @@ class _Session:
         """It has ended: there is room for others."""
         self._limit.give(self._name, self._reserved)
 
-    def left(self) -> Iterator[_UnderWay]:
+    def left(self) -> Iterator[_PendingRecord]:
         """What is still under way when the session ends."""
         while not self.under_way.empty():
             if (one := self.under_way.get_nowait()) is not None:
                 yield one
 
 
-def _give_up(under_way: Iterable[_UnderWay]) -> None:
+def _give_up(under_way: Iterable[_PendingRecord]) -> None:
     """Take what still waits out of the line."""
     for one in under_way:
         one.receipt.cancel()

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple, Never
 import jwt
 
 from pourparler import v1 as pb
-from pourparler_service.authentication.jwks import ALGORITHMS, Keyring, Keys, PublicKey
+from pourparler_service.authentication.jwks import ALGORITHMS, IssuerKeys, Keys, PublicKey
 from pourparler_service.domain.refusal import refuse
 
 LEEWAY_SECONDS = 30
@@ -29,26 +29,26 @@ _REQUIRED = ("iss", "sub", "aud", "exp")
 _UNREAD = {"verify_signature": False}
 
 
-class _Known(NamedTuple):
+class _VerifiedToken(NamedTuple):
     """A token that was found good: whom it names, until when, and by which keys."""
 
     caller: str
     until: float
-    keyring: Keyring
+    keyring: IssuerKeys
     keys: Keys
 
 
-class Bearers:
+class TokenVerifier:
     """Tells who bears a token. Belongs to one thread.
 
     A token that was found good is remembered by its hash until it expires or the keys of its issuer
     change: to verify one takes as long as a whole call.
     """
 
-    def __init__(self, keyrings: Iterable[Keyring]) -> None:
+    def __init__(self, keyrings: Iterable[IssuerKeys]) -> None:
         """Take tokens that are signed with these keys."""
         self._keyrings = {keyring.issuer.name: keyring for keyring in keyrings}
-        self._known: OrderedDict[bytes, _Known] = OrderedDict()
+        self._known: OrderedDict[bytes, _VerifiedToken] = OrderedDict()
 
     def caller(self, authorization: str) -> str:
         """The name of who calls with this: the issuer, `#`, and the subject.
@@ -70,7 +70,7 @@ class Bearers:
             _expired()
         return known.caller
 
-    def _verified(self, token: str) -> _Known:
+    def _verified(self, token: str) -> _VerifiedToken:
         if len(token) > _LONGEST:
             _malformed(f"It has more than {_LONGEST} characters.")
         try:
@@ -90,9 +90,9 @@ class Bearers:
         if "cnf" in claims:
             _malformed("It is bound to a key (RFC 7800), which a bearer does not show.")
         until = int(claims["exp"]) + LEEWAY_SECONDS
-        return _Known(f"{keyring.issuer.name}#{subject}", until, keyring, keys)
+        return _VerifiedToken(f"{keyring.issuer.name}#{subject}", until, keyring, keys)
 
-    def _keyring(self, issuer: object) -> Keyring:
+    def _keyring(self, issuer: object) -> IssuerKeys:
         found = self._keyrings.get(issuer) if isinstance(issuer, str) else None
         if found is None:
             refuse(
@@ -119,7 +119,7 @@ def _check_header(header: Mapping[str, Any]) -> None:
         _malformed("It is of a type that is not for calling services.")
 
 
-def _key(keyring: Keyring, keys: Keys, header: Mapping[str, Any]) -> PublicKey:
+def _key(keyring: IssuerKeys, keys: Keys, header: Mapping[str, Any]) -> PublicKey:
     """The key that a token names, or that it must be signed with if it names none."""
     kid, algorithm = header.get("kid"), header["alg"]
     if kid is None:
@@ -140,7 +140,7 @@ def _key(keyring: Keyring, keys: Keys, header: Mapping[str, Any]) -> PublicKey:
     return found
 
 
-def _claims(token: str, key: PublicKey, algorithm: str, keyring: Keyring) -> Mapping[str, Any]:
+def _claims(token: str, key: PublicKey, algorithm: str, keyring: IssuerKeys) -> Mapping[str, Any]:
     """What a token claims, once its signature, its times and its audience are found good."""
     try:
         # The algorithm is that of the key, which was chosen among those for this algorithm alone.

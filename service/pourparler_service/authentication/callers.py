@@ -6,8 +6,8 @@ from collections.abc import Iterable, Mapping
 from typing import Protocol
 
 from pourparler import v1 as pb
-from pourparler_service.authentication.bearer_tokens import Bearers
-from pourparler_service.authentication.certificates import Named, check_in_date, named
+from pourparler_service.authentication.bearer_tokens import TokenVerifier
+from pourparler_service.authentication.certificates import CertificateNames, check_in_date, named
 from pourparler_service.domain.principals import ANONYMOUS
 from pourparler_service.domain.refusal import refuse
 
@@ -24,18 +24,18 @@ class Context(Protocol):
         """What came with the call."""
 
 
-class Callers:
+class CallerResolver:
     """Tells who calls, as entries name them in `recorded_by`. Belongs to one thread.
 
     Whoever gives a token is who it names, whatever certificate the connection has. A service that
     lets in anonymous callers asks for no certificates: who gives no token there is one of them.
     """
 
-    def __init__(self, bearers: Bearers | None, *, anonymous: bool) -> None:
+    def __init__(self, bearers: TokenVerifier | None, *, anonymous: bool) -> None:
         """Tell them apart by these tokens, and by the certificates of their connections."""
         self._bearers = bearers
         self._anonymous = anonymous
-        self._named: OrderedDict[bytes, Named] = OrderedDict()
+        self._named: OrderedDict[bytes, CertificateNames] = OrderedDict()
 
     def caller(self, context: Context) -> str:
         """The name of the caller. Refuses one who is not known."""

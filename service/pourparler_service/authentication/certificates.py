@@ -30,7 +30,7 @@ class CertificateFilesError(Exception):
     """The files of a certificate cannot be used. The text says why."""
 
 
-class Shown(NamedTuple):
+class ServerCertificate(NamedTuple):
     """What the service shows to those who connect, and what their certificates must come from."""
 
     key: bytes
@@ -38,7 +38,7 @@ class Shown(NamedTuple):
     clients: bytes | None
 
 
-class ShownFiles:
+class ServerCertificateFiles:
     """A certificate with its key and, if callers have to show theirs, the authorities of those.
 
     The files may be replaced at any time, one after the other: as long as they do not belong
@@ -52,7 +52,7 @@ class ShownFiles:
         self._seen = self._look()
         self.first = self._read()
 
-    def changed(self) -> Shown | None:
+    def changed(self) -> ServerCertificate | None:
         """What is to be shown from now on; None if it is what was shown before."""
         with self._lock:
             seen = self._look()
@@ -70,9 +70,11 @@ class ShownFiles:
     def _look(self) -> Sequence[tuple[int, int, int] | None]:
         return [_state(path) for path in self._paths if path is not None]
 
-    def _read(self) -> Shown:
+    def _read(self) -> ServerCertificate:
         certificate, key, clients = self._paths
-        shown = Shown(_bytes(key), _bytes(certificate), _bytes(clients) if clients else None)
+        shown = ServerCertificate(
+            _bytes(key), _bytes(certificate), _bytes(clients) if clients else None
+        )
         if key.stat().st_mode & _OF_OTHERS:
             raise CertificateFilesError(
                 f"The key {key} can be read by everybody on this machine. Make it yours alone"
@@ -119,14 +121,14 @@ def _certificates(data: bytes, path: Path) -> Sequence[x509.Certificate]:
         raise CertificateFilesError(f"The file {path} has no certificate in PEM.") from None
 
 
-class Named(NamedTuple):
+class CertificateNames(NamedTuple):
     """Whom a certificate names, and until when, in seconds since 1970."""
 
     caller: str
     until: float
 
 
-def named(pem: bytes) -> Named:
+def named(pem: bytes) -> CertificateNames:
     """Whom a certificate names that TLS has verified. Refuses one that does not name one caller.
 
     It is the SPIFFE id, where there is one, as it stands in the certificate; else `x509:` and the
@@ -139,7 +141,7 @@ def named(pem: bytes) -> Named:
         _unacceptable("It cannot be read.")
     if not caller.isprintable() or len(caller) > _LONGEST_NAME:
         _unacceptable(f"Its name is not one of up to {_LONGEST_NAME} printable characters.")
-    return Named(caller, certificate.not_valid_after_utc.timestamp())
+    return CertificateNames(caller, certificate.not_valid_after_utc.timestamp())
 
 
 def _spiffe(certificate: x509.Certificate) -> str | None:
@@ -163,7 +165,7 @@ def _subject(certificate: x509.Certificate) -> str:
     return f"x509:{subject}"
 
 
-def check_in_date(name: Named, now: float) -> None:
+def check_in_date(name: CertificateNames, now: float) -> None:
     """Refuse a certificate that has expired since the connection was made."""
     if now >= name.until:
         _unacceptable("It has expired.")

@@ -116,7 +116,7 @@ def _is_loopback(host: str) -> bool:
         return False
 
 
-class Keyring:
+class IssuerKeys:
     """The keys of one issuer. A thread of its own reads them anew; any thread may look at them."""
 
     def __init__(self, issuer: Issuer) -> None:

@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 from pourparler import v1 as pb
 from pourparler.state.fold import ACCESS, evolve
-from pourparler_service.authorization.roles import Sight
+from pourparler_service.authorization.roles import VisibilityScope
 
 
 class AudienceMark(NamedTuple):
@@ -91,7 +91,7 @@ class Audience:
             self._kinds[written] = len(self._kinds)
         return self._kinds[written]
 
-    def seen(self, sight: Sight, upto: int | None = None) -> Callable[[int], bool]:
+    def seen(self, sight: VisibilityScope, upto: int | None = None) -> Callable[[int], bool]:
         """Whether a version is seen, for each version so far, as the record was up to one of them.
 
         What was disclosed after that was not disclosed then.
@@ -114,11 +114,11 @@ class Audience:
         """
         return bisect.bisect_right(self._disclosing, upto)
 
-    def shows(self, sight: Sight) -> bool:
+    def shows(self, sight: VisibilityScope) -> bool:
         """Whether anything is seen."""
         return any(map(self.seen(sight), range(1, self.version + 1)))
 
-    def knows(self, participant_id: str, sight: Sight) -> bool:
+    def knows(self, participant_id: str, sight: VisibilityScope) -> bool:
         """Whether it is seen that this participant joined."""
         version = self._joined.get(participant_id)
         return version is not None and self.seen(sight)(version)

@@ -1,14 +1,14 @@
 """A reader of entries that returns only the header of each hidden entry."""
 
 from pourparler_service.authorization.filtering import header_alone
-from pourparler_service.authorization.viewer_scopes import View
-from pourparler_service.storage.interface import COPIES, Entries, Stored
+from pourparler_service.authorization.viewer_scopes import ViewerScope
+from pourparler_service.storage.interface import COPIES, EventReader, StoredEntry
 
 
-class CutStore:
+class FilteredEventReader:
     """The entries of one negotiation as they are seen: of what is not, the header alone."""
 
-    def __init__(self, store: Entries, view: View) -> None:
+    def __init__(self, store: EventReader, view: ViewerScope) -> None:
         """Cut what is in this store."""
         self._store = store
         self._view = view
@@ -23,7 +23,7 @@ class CutStore:
         upto: int | None = None,
         reverse: bool = False,
         limit: int | None = None,
-    ) -> list[Stored]:
+    ) -> list[StoredEntry]:
         """As of a store. What was disclosed after `upto` was not disclosed then."""
         upto = self.version if upto is None else min(upto, self.version)
         found = self._store.read(negotiation, after=after, upto=upto, reverse=reverse, limit=limit)

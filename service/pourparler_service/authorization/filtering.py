@@ -7,10 +7,10 @@ from pourparler import v1 as pb
 from pourparler.schema.wire import first
 from pourparler.state.fold import Undo, evolve, fold, is_amending
 from pourparler_service.authorization.audience import Audience, AudienceMark
-from pourparler_service.authorization.roles import Sight
+from pourparler_service.authorization.roles import VisibilityScope
 
 
-class CutMark(NamedTuple):
+class FilteredStateMark(NamedTuple):
     """What a state as one sight has it was before some entries, so that it can go back."""
 
     state: pb.Negotiation
@@ -19,13 +19,13 @@ class CutMark(NamedTuple):
     taken: int
 
 
-class CutState:
+class FilteredState:
     """The state as one sight has it, brought up to date with entries as they come.
 
     Belongs to one thread.
     """
 
-    def __init__(self, sight: Sight) -> None:
+    def __init__(self, sight: VisibilityScope) -> None:
         """Of a negotiation before its first entry."""
         self.state = pb.Negotiation()
         self._sight = sight
@@ -38,11 +38,11 @@ class CutState:
         """The version that it is at."""
         return self._audience.version
 
-    def mark(self) -> CutMark:
+    def mark(self) -> FilteredStateMark:
         """Remember the state: `take` has to be given its undo from now on."""
-        return CutMark(self.state, Undo(self.state), self._audience.mark(), self._taken)
+        return FilteredStateMark(self.state, Undo(self.state), self._audience.mark(), self._taken)
 
-    def back_to(self, mark: CutMark) -> bool:
+    def back_to(self, mark: FilteredStateMark) -> bool:
         """Take out the entries since; whether that can be done. If not, it is of no use any more.
 
         What is refused costs those who wait behind it no more than what is accepted.

@@ -17,7 +17,7 @@ from pourparler_service.domain.principals import ANONYMOUS
 from pourparler_service.domain.refusal import Refusal, Violation, quoted, refuse
 
 
-class Sight(NamedTuple):
+class VisibilityScope(NamedTuple):
     """How much of a negotiation somebody sees. Equal sights see the same."""
 
     whole: bool = False
@@ -36,25 +36,27 @@ class Sight(NamedTuple):
             return all(not group.isdisjoint(audience) for group in self.named)
         return 0 < level <= self.level
 
-    def within(self, other: "Sight") -> "Sight":
+    def within(self, other: "VisibilityScope") -> "VisibilityScope":
         """What is seen by both."""
         if self.whole or other.whole:
             return other if self.whole else self
         level = min(self.level, other.level)
-        return Sight(level=level, named=self.named | other.named if level == _TOGETHER else _NONE)
+        return VisibilityScope(
+            level=level, named=self.named | other.named if level == _TOGETHER else _NONE
+        )
 
 
 _NONE: frozenset[frozenset[str]] = frozenset()
 _TOGETHER = pb.VISIBILITY_LEVEL_PARTIES
 
-EVERYTHING = Sight(whole=True)
-NOTHING = Sight()
-PUBLIC = Sight(level=pb.VISIBILITY_LEVEL_PUBLIC)
+EVERYTHING = VisibilityScope(whole=True)
+NOTHING = VisibilityScope()
+PUBLIC = VisibilityScope(level=pb.VISIBILITY_LEVEL_PUBLIC)
 
 
-def of_participants(participants: Iterable[str]) -> Sight:
+def of_participants(participants: Iterable[str]) -> VisibilityScope:
     """What those see who take part, as these participants."""
-    return Sight(level=_TOGETHER, named=frozenset({frozenset(participants)}))
+    return VisibilityScope(level=_TOGETHER, named=frozenset({frozenset(participants)}))
 
 
 class Roles(NamedTuple):
@@ -73,7 +75,7 @@ class Roles(NamedTuple):
         return self.custodian or self.recorder
 
     @property
-    def sight(self) -> Sight:
+    def sight(self) -> VisibilityScope:
         """What they see."""
         if self.keeps or self.auditor:
             return EVERYTHING
@@ -112,7 +114,7 @@ def _holds(granted: pb.AccessGranted, now: Timestamp) -> bool:
     return not granted.HasField("end_time") or (now.seconds, now.nanos) < (end.seconds, end.nanos)
 
 
-def sight_of(roles: Roles, principal: str, policy: Policy) -> Sight:
+def sight_of(roles: Roles, principal: str, policy: Policy) -> VisibilityScope:
     """What a principal of these roles sees. NOTHING: not even that there is a negotiation."""
     if policy.audits(principal):
         return EVERYTHING
@@ -122,7 +124,7 @@ def sight_of(roles: Roles, principal: str, policy: Policy) -> Sight:
     return sight
 
 
-def seen_by(participant_id: str, roles: Roles, sight: Sight) -> Sight:
+def seen_by(participant_id: str, roles: Roles, sight: VisibilityScope) -> VisibilityScope:
     """What somebody of these roles and this sight sees as a participant would. Raises Refusal."""
     if not (sight.whole or roles.mediator):
         refuse(
@@ -175,7 +177,7 @@ def check_may_record(roles: Roles, facts: pb.Facts) -> None:
             _not_for(text, f"facts.{one.path}")
 
 
-def check_sees_own(sight: Sight, facts: pb.Facts) -> None:
+def check_sees_own(sight: VisibilityScope, facts: pb.Facts) -> None:
     """Refuse a draft that its caller could not see once it is recorded."""
     if not sight.sees(facts.visibility):
         text = "You could not see the entry yourself: let its visibility name who you act for."

@@ -15,13 +15,13 @@ from pourparler_service.authorization.roles import (
     EVERYTHING,
     NOTHING,
     PUBLIC,
-    Sight,
+    VisibilityScope,
     roles_of,
     seen_by,
     sight_of,
 )
 from pourparler_service.domain.refusal import not_found, quoted, refuse
-from pourparler_service.runtime.lru_cache import Bounded
+from pourparler_service.runtime.lru_cache import LruCache
 from pourparler_service.storage import paging
 from pourparler_service.storage.event_store import Store
 from pourparler_service.storage.interface import COPIES
@@ -35,43 +35,43 @@ _MOST_NOTED = 100_000
 _MOST_ADMITTED = 100_000
 
 
-class View(NamedTuple):
+class ViewerScope(NamedTuple):
     """What somebody sees of a negotiation, as its entries have it up to a version."""
 
-    sight: Sight
+    sight: VisibilityScope
     version: int = 0
     audience: Audience = Audience()
     """Not for who sees everything: nothing has to be looked up then."""
 
-    def cut(self, upto: int) -> "Cut":
+    def cut(self, upto: int) -> "ScopeKey":
         """What the entries up to a version are cut to."""
-        return Cut(self.sight, self.audience.disclosures(min(upto, self.version)))
+        return ScopeKey(self.sight, self.audience.disclosures(min(upto, self.version)))
 
 
-class Cut(NamedTuple):
+class ScopeKey(NamedTuple):
     """What entries are cut to.
 
     Where it is equal at two versions, what is seen of an entry is the same at both.
     """
 
-    sight: Sight
+    sight: VisibilityScope
     disclosures: int
     """How often more was disclosed: then earlier entries are seen that were not."""
 
 
-class Noted(NamedTuple):
+class CachedScope(NamedTuple):
     """What somebody surely sees of a negotiation, and its version."""
 
-    cut: Cut
+    cut: ScopeKey
     version: int = 0
     """Not for who sees everything."""
 
 
-WHOLE = View(EVERYTHING)
-_EVERYTHING = Noted(Cut(EVERYTHING, 0))
+WHOLE = ViewerScope(EVERYTHING)
+_EVERYTHING = CachedScope(ScopeKey(EVERYTHING, 0))
 
 
-class Admits(Protocol):
+class AccessLookup(Protocol):
     """Says quickly who may see anything, or could: where there is no such negotiation, nobody."""
 
     def __call__(self, id_: str, principal: str, /, *, public: bool) -> bool:
@@ -83,12 +83,12 @@ def _everybody(_id: str, _principal: str, *, public: bool) -> bool:  # noqa: ARG
 
 
 @dataclass(slots=True, eq=False)
-class _Kept:
+class _AudienceEntry:
     audience: Audience = field(default_factory=Audience)
     lock: threading.Lock = field(default_factory=threading.Lock)  # guards the audience
 
 
-class Sights:
+class ScopeResolver:
     """Looks up what callers see. For any thread."""
 
     def __init__(
@@ -96,7 +96,7 @@ class Sights:
         store: Store,
         policy: Policy,
         *,
-        admits: Admits = _everybody,
+        admits: AccessLookup = _everybody,
         kept_entries: int = KEPT_ENTRIES,
         clock: Callable[[], int] = time.time_ns,
     ) -> None:
@@ -110,12 +110,12 @@ class Sights:
         self._clock = clock
         self._is_told = store.exclusive
         self._lock = threading.Lock()  # guards all below
-        self._kept: Bounded[str, _Kept] = Bounded(kept_entries)
-        self._noted: Bounded[str, dict[tuple[str, str], Noted]] = Bounded(_MOST_NOTED)
-        self._admitted: Bounded[tuple[str, str], bool] = Bounded(_MOST_ADMITTED)
+        self._kept: LruCache[str, _AudienceEntry] = LruCache(kept_entries)
+        self._noted: LruCache[str, dict[tuple[str, str], CachedScope]] = LruCache(_MOST_NOTED)
+        self._admitted: LruCache[tuple[str, str], bool] = LruCache(_MOST_ADMITTED)
         self._commits = 0
 
-    def of(self, id_: str, caller: str, as_seen_by: str = "") -> View:
+    def of(self, id_: str, caller: str, as_seen_by: str = "") -> ViewerScope:
         """What a caller sees of a negotiation, perhaps as a participant would.
 
         Blocks on the store. Refuses in the same words a negotiation that is not there, and one of
@@ -128,7 +128,7 @@ class Sights:
         self.check_admitted(id_, caller)
         with self._lock:
             commits = self._commits  # before the store is read
-            kept = self._kept.get(id_) or _Kept()
+            kept = self._kept.get(id_) or _AudienceEntry()
         with kept.lock:
             audience = kept.audience
             before = audience.version
@@ -156,7 +156,7 @@ class Sights:
                         "as_seen_by",
                         id=as_seen_by,
                     )
-            view = View(sight, audience.version, audience)
+            view = ViewerScope(sight, audience.version, audience)
             if self._is_told and not _ends(audience, caller):
                 self._note(id_, (caller, as_seen_by), view, commits)
             return view
@@ -189,7 +189,7 @@ class Sights:
         with self._lock:
             self._admitted.put((id_, caller), value=True, size=1)
 
-    def surely(self, name: str, caller: str, as_seen_by: str = "") -> Noted | None:
+    def surely(self, name: str, caller: str, as_seen_by: str = "") -> CachedScope | None:
         """What a caller sees of a negotiation, by its name, if that is known without the store.
 
         Never blocks.
@@ -207,23 +207,23 @@ class Sights:
             for id_ in ids:
                 self._noted.drop(f"negotiations/{id_}")
 
-    def _note(self, id_: str, who: tuple[str, str], view: View, commits: int) -> None:
+    def _note(self, id_: str, who: tuple[str, str], view: ViewerScope, commits: int) -> None:
         name = f"negotiations/{id_}"
-        noted = Noted(view.cut(view.version), view.version)
+        noted = CachedScope(view.cut(view.version), view.version)
         with self._lock:
             if commits == self._commits:
                 known = self._noted.get(name) or {}
                 known[who] = noted
                 self._noted.put(name, known, len(known))
 
-    def _brought(self, id_: str, caller: str, sight: Sight) -> bool:
+    def _brought(self, id_: str, caller: str, sight: VisibilityScope) -> bool:
         """Whether it is a copy that this caller brought, who has all of it."""
         if sight.whole:
             return False
         first = self._store.read(COPIES + id_, limit=1)
         return any(pb.Copy.FromString(one.data).copied_by == caller for one in first)
 
-    def _resize(self, id_: str, kept: _Kept) -> None:
+    def _resize(self, id_: str, kept: _AudienceEntry) -> None:
         with self._lock:
             if self._kept.get(id_) in {None, kept}:
                 self._kept.put(id_, kept, kept.audience.version)

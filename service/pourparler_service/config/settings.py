@@ -106,14 +106,14 @@ class Settings:
     """How often the store is tried out when nobody asks for its health."""
 
     @property
-    def callers_are_told_apart(self) -> bool:
+    def requires_authentication(self) -> bool:
         """Whether every caller has to show who it is, by a certificate or a token."""
         return self.tls is not None and (self.tls.clients is not None or bool(self.tokens))
 
     @property
     def rate(self) -> int | None:
         """How many calls a second one caller may begin. None: this is not limited."""
-        if self.requests_per_second is None and self.callers_are_told_apart:
+        if self.requests_per_second is None and self.requires_authentication:
             return _REQUESTS_PER_SECOND
         return self.requests_per_second
 

@@ -10,7 +10,7 @@ from pourparler_service.domain.refusal import Refusal, listed, refuse
 from pourparler_service.domain.visibility_levels import is_wider, shown, widens
 
 
-class Judged(NamedTuple):
+class JudgedEntry(NamedTuple):
     """An entry to be judged as if it were recorded now."""
 
     entry: pb.Entry
@@ -21,7 +21,7 @@ class Judged(NamedTuple):
     """Whether its words are gone, so that nothing can be said of them."""
 
 
-Judge = Callable[[pb.Negotiation, Judged], None]
+Judge = Callable[[pb.Negotiation, JudgedEntry], None]
 """Refuses an entry that could not stand after a state."""
 
 
@@ -78,7 +78,7 @@ def check_disclosure(
     before = gather(one for one in counts if one.entry.header.version < event.target_version)
     as_counts = next(one for one in counts if one.entry.header.version == event.target_version)
     try:
-        judge(before, Judged(as_counts.entry, target.facts.visibility, redacted))
+        judge(before, JudgedEntry(as_counts.entry, target.facts.visibility, redacted))
     except Refusal as refusal:
         first = refusal.reason == pb.ERROR_REASON_VISIBILITY_TOO_WIDE
         text = f"{refusal.text} Disclose that first." if first else refusal.text
@@ -185,7 +185,7 @@ def _check_rest(
             redacted = _is_redacted(state, version)
             confided = recorded[version].facts.visibility
             try:
-                judge(before, Judged(entry, confided, redacted))
+                judge(before, JudgedEntry(entry, confided, redacted))
             except Refusal as refusal:
                 if version == target:
                     raise _in_replacement(refusal) from None

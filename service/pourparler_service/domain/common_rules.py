@@ -16,7 +16,7 @@ History = Callable[[], Sequence[pb.Entry]]
 """Gives the entries of the record so far. Asked for only where an entry speaks of another one."""
 
 
-class Look(NamedTuple):
+class RuleContext(NamedTuple):
     """A look at one entry to be, after a state."""
 
     state: pb.Negotiation
@@ -61,7 +61,7 @@ class Look(NamedTuple):
             refuse(pb.ERROR_REASON_FIELD_REQUIRED, text, "words.reason")
 
 
-def check_all(look: Look) -> None:
+def check_all(look: RuleContext) -> None:
     """Refuse what no entry of any type can be after this state."""
     _check_course(look)
     check_basis(look, act=look.type.rule.act)
@@ -85,7 +85,7 @@ class _Named(NamedTuple):
 _REPLACEMENT = "entry_corrected.replacement."
 
 
-def _named(look: Look) -> list[Reference]:
+def _named(look: RuleContext) -> list[Reference]:
     named = references(look.facts)
     if look.type.name == "entry_corrected":
         named = [one for one in named if not one.path.startswith(_REPLACEMENT)]
@@ -95,7 +95,7 @@ def _named(look: Look) -> list[Reference]:
     return named
 
 
-def _check_course(look: Look) -> None:
+def _check_course(look: RuleContext) -> None:
     """Refuse what cannot come now: before the opening, or after the end."""
     status, opening = look.state.status, look.type.name == "negotiation_opened"
     if not status and not opening:
@@ -111,7 +111,7 @@ def _check_course(look: Look) -> None:
 _HEARSAY = frozenset({pb.BASIS_UNATTRIBUTED, pb.BASIS_ANALYSIS})
 
 
-def check_basis(look: Look, *, act: bool) -> None:
+def check_basis(look: RuleContext, *, act: bool) -> None:
     """Refuse the act of a party that the record has from nobody who is named."""
     basis = look.facts.provenance.basis
     if act and basis in _HEARSAY:
@@ -123,7 +123,7 @@ def check_basis(look: Look, *, act: bool) -> None:
 _FURTHEST_AHEAD = 14 * 3_600  # seconds, at UTC+14
 
 
-def check_occurred(look: Look, date: pb.FuzzyDate, path: str) -> None:
+def check_occurred(look: RuleContext, date: pb.FuzzyDate, path: str) -> None:
     """Refuse what would have happened only after it is recorded. A plan may be for later."""
     if look.type.name == "milestone_planned":
         return
@@ -153,7 +153,7 @@ _BRINGING = {
 }
 
 
-def _check_new(look: Look) -> list[_Named]:
+def _check_new(look: RuleContext) -> list[_Named]:
     """Refuse an id that was used before; if it may come again, give what it stands for so far."""
     brings = _BRINGING.get(look.type.name)
     if brings is None:
@@ -176,7 +176,7 @@ def _kind(kind: int) -> str:
     return pb.PartKind.Name(pb.PartKind.ValueType(kind)).removeprefix("PART_KIND_").lower()
 
 
-def _known(look: Look, named: Reference) -> _Named:
+def _known(look: RuleContext, named: Reference) -> _Named:
     """Refuse an id that is not on the record, and a participant without the standing to act so."""
     part = look.part(named.kind, named.id)
     if part is None:
@@ -210,7 +210,7 @@ def check_active(who: pb.Participant, path: str) -> None:
         refuse(pb.ERROR_REASON_PARTICIPANT_NOT_ACTIVE, text, path)
 
 
-def _check_visibility(look: Look, named: Iterable[_Named]) -> None:
+def _check_visibility(look: RuleContext, named: Iterable[_Named]) -> None:
     """Refuse an entry that more people would see than what it refers to."""
     visibility = look.facts.visibility
     for path, key, part in named:
@@ -229,7 +229,7 @@ def session_of(facts: pb.Facts) -> str:
     return facts.session_closed.closed_session_id
 
 
-def _check_confided(look: Look) -> None:
+def _check_confided(look: RuleContext) -> None:
     """Refuse what would take out of a caucus what is said there."""
     key = session_of(look.facts)
     session = look.part(pb.PART_KIND_SESSION, key) if key else None

@@ -93,7 +93,7 @@ def _escaped(character: str) -> str:
     return character.encode("unicode_escape").decode("ascii")
 
 
-class Findings:
+class ViolationList:
     """What is found wrong with a request, gathered to be told all at once."""
 
     def __init__(self) -> None:

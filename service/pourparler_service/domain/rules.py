@@ -11,14 +11,14 @@ from pourparler.schema.contract import ENTRY_TYPES
 from pourparler.state.fold import ACCESS, AMENDING, final_answers, revokes
 from pourparler_service.domain import lifecycles
 from pourparler_service.domain.amendment_rules import (
-    Judged,
+    JudgedEntry,
     check_correction,
     check_disclosure,
     check_redaction,
 )
 from pourparler_service.domain.common_rules import (
     History,
-    Look,
+    RuleContext,
     check_acting,
     check_active,
     check_all,
@@ -92,7 +92,7 @@ def check(
     if kind == "entry_redacted" and not by_service:
         text = "That words were destroyed is recorded by the service when it destroys them."
         refuse(pb.ERROR_REASON_RESERVED_TO_SERVICE, text, f"facts.{kind}")
-    look = Look(
+    look = RuleContext(
         state=state,
         type=ENTRY_TYPES[kind],
         facts=facts,
@@ -107,11 +107,11 @@ def check(
     _CASES[kind](look, look.event)
 
 
-def _judge(state: pb.Negotiation, judged: Judged) -> None:
+def _judge(state: pb.Negotiation, judged: JudgedEntry) -> None:
     """Check an entry of the record once more. What it says of another entry is not asked again."""
     entry = judged.entry
     kind = entry.facts.WhichOneof("event") or ""
-    look = Look(
+    look = RuleContext(
         state=state,
         type=ENTRY_TYPES[kind],
         facts=entry.facts,
@@ -127,22 +127,22 @@ def _judge(state: pb.Negotiation, judged: Judged) -> None:
         _CASES[kind](look, look.event)
 
 
-def _negotiation_opened(look: Look, event: pb.NegotiationOpened) -> None:
+def _negotiation_opened(look: RuleContext, event: pb.NegotiationOpened) -> None:
     """All that is asked of an opening is asked of every entry."""
 
 
-def _negotiation_suspended(look: Look, event: pb.NegotiationSuspended) -> None:
+def _negotiation_suspended(look: RuleContext, event: pb.NegotiationSuspended) -> None:
     del event
     _check_open(look)
 
 
-def _check_open(look: Look) -> None:
+def _check_open(look: RuleContext) -> None:
     if look.state.status != pb.NEGOTIATION_STATUS_OPEN:
         text = "The negotiation is not open: it has to be resumed first."
         look.refuse(pb.ERROR_REASON_NEGOTIATION_NOT_OPEN, text)
 
 
-def _negotiation_resumed(look: Look, event: pb.NegotiationResumed) -> None:
+def _negotiation_resumed(look: RuleContext, event: pb.NegotiationResumed) -> None:
     del event
     if look.state.status == pb.NEGOTIATION_STATUS_OPEN:
         text = "The negotiation is open: there is nothing to resume."
@@ -152,7 +152,7 @@ def _negotiation_resumed(look: Look, event: pb.NegotiationResumed) -> None:
 _AGREED = frozenset({pb.OUTCOME_AGREEMENT, pb.OUTCOME_PARTIAL_AGREEMENT})
 
 
-def _negotiation_concluded(look: Look, event: pb.NegotiationConcluded) -> None:
+def _negotiation_concluded(look: RuleContext, event: pb.NegotiationConcluded) -> None:
     agreements = [look.part(pb.PART_KIND_AGREEMENT, one) for one in event.agreement_ids]
     reached = any(
         one.facts.origin == pb.AGREEMENT_ORIGIN_REACHED
@@ -169,14 +169,14 @@ def _negotiation_concluded(look: Look, event: pb.NegotiationConcluded) -> None:
         look.refuse(pb.ERROR_REASON_OUTCOME_HAS_NO_AGREEMENT, text, "agreement_ids")
 
 
-def _participant_joined(look: Look, event: pb.ParticipantJoined) -> None:
+def _participant_joined(look: RuleContext, event: pb.ParticipantJoined) -> None:
     part = look.part(pb.PART_KIND_PARTICIPANT, event.participant_id)
     if part is not None and part.status == pb.PARTICIPANT_STATUS_ACTIVE:
         text = f"{quoted(event.participant_id)} takes part already."
         look.refuse(pb.ERROR_REASON_PARTICIPANT_ACTIVE, text, "participant_id")
 
 
-def _participant_changed(look: Look, event: pb.ParticipantChanged) -> None:
+def _participant_changed(look: RuleContext, event: pb.ParticipantChanged) -> None:
     part = look.part(pb.PART_KIND_PARTICIPANT, event.participant_id)
     check_active(part, "facts.participant_changed.participant_id")
     facts, role = part.facts, event.role or part.facts.role
@@ -230,12 +230,12 @@ def _changes(part: pb.Participant, event: pb.ParticipantChanged, words: pb.Words
     )
 
 
-def _participant_left(look: Look, event: pb.ParticipantLeft) -> None:
+def _participant_left(look: RuleContext, event: pb.ParticipantLeft) -> None:
     part = look.part(pb.PART_KIND_PARTICIPANT, event.participant_id)
     check_active(part, "facts.participant_left.participant_id")
 
 
-def _session_opened(look: Look, event: pb.SessionOpened) -> None:
+def _session_opened(look: RuleContext, event: pb.SessionOpened) -> None:
     default = event.default_visibility
     if event.kind == pb.SESSION_KIND_CAUCUS:
         check_caucus(default, event, "facts.session_opened.default_visibility")
@@ -244,18 +244,18 @@ def _session_opened(look: Look, event: pb.SessionOpened) -> None:
         look.refuse(pb.ERROR_REASON_VISIBILITY_TOO_WIDE, text, "default_visibility")
 
 
-def _session_closed(look: Look, event: pb.SessionClosed) -> None:
+def _session_closed(look: RuleContext, event: pb.SessionClosed) -> None:
     part = look.part(pb.PART_KIND_SESSION, event.closed_session_id)
     if part.status != pb.SESSION_STATUS_OPEN:
         text = f"The session {quoted(event.closed_session_id)} is over."
         look.refuse(pb.ERROR_REASON_SESSION_NOT_OPEN, text, "closed_session_id")
 
 
-def _topic_added(look: Look, event: pb.TopicAdded) -> None:
+def _topic_added(look: RuleContext, event: pb.TopicAdded) -> None:
     look.step(lifecycles.TOPIC, 0, event.status)
 
 
-def _topic_status_changed(look: Look, event: pb.TopicStatusChanged) -> None:
+def _topic_status_changed(look: RuleContext, event: pb.TopicStatusChanged) -> None:
     was = look.part(pb.PART_KIND_TOPIC, event.topic_id).status
     look.step(lifecycles.TOPIC, was, event.status)
     if was in lifecycles.REOPENED_FROM and event.status == pb.TOPIC_STATUS_UNDER_DISCUSSION:
@@ -268,11 +268,11 @@ def _topic_status_changed(look: Look, event: pb.TopicStatusChanged) -> None:
                 look.refuse(pb.ERROR_REASON_TOPIC_HAS_PROPOSAL, text, "status", id=key)
 
 
-def _statement_recorded(look: Look, event: pb.StatementRecorded) -> None:
+def _statement_recorded(look: RuleContext, event: pb.StatementRecorded) -> None:
     """All that is asked of a statement is asked of every entry, or of its shape."""
 
 
-def _statement_retracted(look: Look, event: pb.StatementRetracted) -> None:
+def _statement_retracted(look: RuleContext, event: pb.StatementRetracted) -> None:
     part = look.part(pb.PART_KIND_STATEMENT, event.statement_id)
     if part.status != pb.STATEMENT_STATUS_STANDS or not set(part.retracted_by).isdisjoint(event.by):
         text = "It was taken back before."
@@ -286,7 +286,7 @@ def _statement_retracted(look: Look, event: pb.StatementRetracted) -> None:
 _HOLDERS = frozenset({pb.PARTICIPANT_ROLE_PARTY, pb.PARTICIPANT_ROLE_GROUP})
 
 
-def _position_taken(look: Look, event: pb.PositionTaken) -> None:
+def _position_taken(look: RuleContext, event: pb.PositionTaken) -> None:
     for place, who in enumerate(event.holders):
         role = look.part(pb.PART_KIND_PARTICIPANT, who).facts.role
         if role not in _HOLDERS:
@@ -301,11 +301,11 @@ def _position_taken(look: Look, event: pb.PositionTaken) -> None:
         _check_held(look, event.supersedes, event.holders, "supersedes", "supersedes")
 
 
-def _position_withdrawn(look: Look, event: pb.PositionWithdrawn) -> None:
+def _position_withdrawn(look: RuleContext, event: pb.PositionWithdrawn) -> None:
     _check_held(look, event.position_id, event.by, "position_id", "by")
 
 
-def _check_held(look: Look, key: str, by: Iterable[str], field: str, holders: str) -> None:
+def _check_held(look: RuleContext, key: str, by: Iterable[str], field: str, holders: str) -> None:
     part = look.part(pb.PART_KIND_POSITION, key)
     if part.status != pb.POSITION_STATUS_HELD:
         text = f"The position {quoted(key)} is not held."
@@ -315,7 +315,7 @@ def _check_held(look: Look, key: str, by: Iterable[str], field: str, holders: st
         look.refuse(pb.ERROR_REASON_NOT_THE_HOLDERS, text, holders)
 
 
-def _question_raised(look: Look, event: pb.QuestionRaised) -> None:
+def _question_raised(look: RuleContext, event: pb.QuestionRaised) -> None:
     if event.reopens:
         part = look.part(pb.PART_KIND_QUESTION, event.reopens)
         if part.status == pb.QUESTION_STATUS_OPEN:
@@ -323,14 +323,14 @@ def _question_raised(look: Look, event: pb.QuestionRaised) -> None:
             look.refuse(pb.ERROR_REASON_QUESTION_OPEN, text, "reopens")
 
 
-def _question_resolved(look: Look, event: pb.QuestionResolved) -> None:
+def _question_resolved(look: RuleContext, event: pb.QuestionResolved) -> None:
     part = look.part(pb.PART_KIND_QUESTION, event.question_id)
     if part.status != pb.QUESTION_STATUS_OPEN:
         text = f"The question {quoted(event.question_id)} is closed: to ask it again is a new one."
         look.refuse(pb.ERROR_REASON_QUESTION_NOT_OPEN, text, "question_id")
 
 
-def _proposal_made(look: Look, event: pb.ProposalMade) -> None:
+def _proposal_made(look: RuleContext, event: pb.ProposalMade) -> None:
     _check_open(look)
     for place, who in enumerate(event.to):
         if who in event.by:
@@ -352,7 +352,7 @@ def _proposal_made(look: Look, event: pb.ProposalMade) -> None:
             look.refuse(pb.ERROR_REASON_NOT_AN_ADDRESSEE, text, f"decided_by[{place}]")
 
 
-def _check_offer(look: Look, key: str, field: str) -> None:
+def _check_offer(look: RuleContext, key: str, field: str) -> None:
     status = look.part(pb.PART_KIND_PROPOSAL, key).status
     if status != pb.PROPOSAL_STATUS_OPEN:
         name = pb.ProposalStatus.Name(status).removeprefix("PROPOSAL_STATUS_")
@@ -360,14 +360,14 @@ def _check_offer(look: Look, key: str, field: str) -> None:
         look.refuse(pb.ERROR_REASON_PROPOSAL_NOT_OPEN, text, field, status=name)
 
 
-def _check_proposers(look: Look, key: str, by: Iterable[str], field: str) -> None:
+def _check_proposers(look: RuleContext, key: str, by: Iterable[str], field: str) -> None:
     proposers = look.part(pb.PART_KIND_PROPOSAL, key).facts.by
     if set(by) != set(proposers):
         text = f"The proposal {quoted(key)} is one of {listed(proposers)}: it is for them to do."
         look.refuse(pb.ERROR_REASON_NOT_THE_PROPOSERS, text, field)
 
 
-def _proposal_answered(look: Look, event: pb.ProposalAnswered) -> None:
+def _proposal_answered(look: RuleContext, event: pb.ProposalAnswered) -> None:
     _check_offer(look, event.proposal_id, "proposal_id")
     part = look.part(pb.PART_KIND_PROPOSAL, event.proposal_id)
     if event.by not in part.facts.to:
@@ -378,7 +378,7 @@ def _proposal_answered(look: Look, event: pb.ProposalAnswered) -> None:
         look.refuse(pb.ERROR_REASON_ANSWERED_FINALLY, text, "by")
 
 
-def _proposal_closed(look: Look, event: pb.ProposalClosed) -> None:
+def _proposal_closed(look: RuleContext, event: pb.ProposalClosed) -> None:
     _check_offer(look, event.proposal_id, "proposal_id")
     if event.how == pb.PROPOSAL_CLOSING_WITHDRAWN:
         _check_proposers(look, event.proposal_id, event.by, "by")
@@ -386,7 +386,7 @@ def _proposal_closed(look: Look, event: pb.ProposalClosed) -> None:
         look.explain("the offer had no end, so why it LAPSED is to be said")
 
 
-def _agreement_recorded(look: Look, event: pb.AgreementRecorded) -> None:
+def _agreement_recorded(look: RuleContext, event: pb.AgreementRecorded) -> None:
     if event.origin == pb.AGREEMENT_ORIGIN_REACHED:
         check_basis(look, act=True)
         for place, who in enumerate(event.between):
@@ -406,12 +406,12 @@ def _agreement_recorded(look: Look, event: pb.AgreementRecorded) -> None:
         look.step(lifecycles.AGREEMENT, was, superseded, field)
 
 
-def _agreement_status_changed(look: Look, event: pb.AgreementStatusChanged) -> None:
+def _agreement_status_changed(look: RuleContext, event: pb.AgreementStatusChanged) -> None:
     was = look.part(pb.PART_KIND_AGREEMENT, event.agreement_id).status
     look.step(lifecycles.AGREEMENT, was, event.status)
 
 
-def _commitment_made(look: Look, event: pb.CommitmentMade) -> None:
+def _commitment_made(look: RuleContext, event: pb.CommitmentMade) -> None:
     for place, who in enumerate(event.creditors):
         if who in event.debtors:
             text = f"{quoted(who)} cannot owe itself."
@@ -421,7 +421,7 @@ def _commitment_made(look: Look, event: pb.CommitmentMade) -> None:
         check_acting(part, pb.ACTING_SPEAKER, path)
 
 
-def _commitment_status_changed(look: Look, event: pb.CommitmentStatusChanged) -> None:
+def _commitment_status_changed(look: RuleContext, event: pb.CommitmentStatusChanged) -> None:
     part = look.part(pb.PART_KIND_COMMITMENT, event.commitment_id)
     look.step(lifecycles.COMMITMENT, part.status, event.status)
     if event.status == pb.COMMITMENT_STATUS_RELEASED:
@@ -432,7 +432,7 @@ def _commitment_status_changed(look: Look, event: pb.CommitmentStatusChanged) ->
             look.refuse(pb.ERROR_REASON_CREDITOR_REQUIRED, text, "by")
 
 
-def _milestone_planned(look: Look, event: pb.MilestonePlanned) -> None:
+def _milestone_planned(look: RuleContext, event: pb.MilestonePlanned) -> None:
     part = look.part(pb.PART_KIND_MILESTONE, event.milestone_id)
     if part is not None:
         _check_planned(look, part)
@@ -446,45 +446,45 @@ def _milestone_planned(look: Look, event: pb.MilestonePlanned) -> None:
         look.refuse(pb.ERROR_REASON_EXPECTED_BEFORE_PLAN, text, "expected")
 
 
-def _milestone_closed(look: Look, event: pb.MilestoneClosed) -> None:
+def _milestone_closed(look: RuleContext, event: pb.MilestoneClosed) -> None:
     _check_planned(look, look.part(pb.PART_KIND_MILESTONE, event.milestone_id))
     check_occurred(look, event.actual, "facts.milestone_closed.actual")
 
 
-def _check_planned(look: Look, part: pb.Milestone) -> None:
+def _check_planned(look: RuleContext, part: pb.Milestone) -> None:
     if part.status != pb.MILESTONE_STATUS_PLANNED:
         name = pb.MilestoneStatus.Name(part.status).removeprefix("MILESTONE_STATUS_")
         text = f"The milestone {quoted(part.facts.milestone_id)} is {name}, not PLANNED."
         look.refuse(pb.ERROR_REASON_MILESTONE_NOT_PLANNED, text, "milestone_id", status=name)
 
 
-def _document_attached(look: Look, event: pb.DocumentAttached) -> None:
+def _document_attached(look: RuleContext, event: pb.DocumentAttached) -> None:
     """All that is asked of a document is asked of every entry, or of its shape."""
 
 
-def _entry_corrected(look: Look, event: pb.EntryCorrected) -> None:
+def _entry_corrected(look: RuleContext, event: pb.EntryCorrected) -> None:
     del event
     check_correction(look.state, look.entry, look.history(), _judge)
 
 
-def _entry_disclosed(look: Look, event: pb.EntryDisclosed) -> None:
+def _entry_disclosed(look: RuleContext, event: pb.EntryDisclosed) -> None:
     del event
     check_disclosure(look.state, look.entry, look.history(), _judge)
 
 
-def _entry_redacted(look: Look, event: pb.EntryRedacted) -> None:
+def _entry_redacted(look: RuleContext, event: pb.EntryRedacted) -> None:
     del event
     check_redaction(look.state, look.entry, look.history())
 
 
-def _access_granted(look: Look, event: pb.AccessGranted) -> None:
+def _access_granted(look: RuleContext, event: pb.AccessGranted) -> None:
     known = look.state.principals.get(event.principal)
     if known is not None and any(one.facts == event for one in known.grants):
         text = f"{quoted(event.principal)} has this access already: nothing changes."
         look.refuse(pb.ERROR_REASON_NOTHING_CHANGES, text)
 
 
-def _access_revoked(look: Look, event: pb.AccessRevoked) -> None:
+def _access_revoked(look: RuleContext, event: pb.AccessRevoked) -> None:
     principals = look.state.principals
     known = principals.get(event.principal)
     if known is None or not any(revokes(event, one) for one in known.grants):
@@ -501,6 +501,6 @@ def _access_revoked(look: Look, event: pb.AccessRevoked) -> None:
         look.refuse(pb.ERROR_REASON_ACCESS_LAST_CUSTODIAN, text)
 
 
-_CASES: Mapping[str, Callable[[Look, Any], None]] = {
+_CASES: Mapping[str, Callable[[RuleContext, Any], None]] = {
     name: globals()[f"_{name}"] for name in ENTRY_TYPES
 }

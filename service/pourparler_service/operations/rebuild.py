@@ -5,11 +5,11 @@ from pathlib import Path
 
 from pourparler_service.backends.sqlite.search_index import open_index
 from pourparler_service.reads import negotiation_list
-from pourparler_service.reads.negotiation_list import Catalogue
-from pourparler_service.reads.page_tokens import Tokens
+from pourparler_service.reads.negotiation_list import NegotiationList
+from pourparler_service.reads.page_tokens import PageTokens
 from pourparler_service.search import indexer
-from pourparler_service.search.indexer import Indexing
-from pourparler_service.storage.data_directory import Folder
+from pourparler_service.search.indexer import Indexer
+from pourparler_service.storage.data_directory import DataDirectory
 from pourparler_service.storage.event_store import open_store
 
 
@@ -23,22 +23,22 @@ def rebuild(
     FolderError, also while a service uses the folder, PersonsError, StoreSettingsError or
     StoreUnavailableError.
     """
-    with Folder(path) as folder:
+    with DataDirectory(path) as folder:
         store = open_store(path, environment)
         try:
             for name in (negotiation_list.DATABASE, indexer.DATABASE):
                 for suffix in ("", "-wal", "-shm"):
                     (path / f"{name}{suffix}").unlink(missing_ok=True)
             last = store.position()
-            tokens = Tokens(folder.secret("page-tokens"), folder.log_id)
-            lists = Catalogue(
+            tokens = PageTokens(folder.secret("page-tokens"), folder.log_id)
+            lists = NegotiationList(
                 store, path / negotiation_list.DATABASE, tokens=tokens, log_id=folder.log_id
             )
             try:
                 lists.catch_up()
             finally:
                 lists.close()
-            index = Indexing(store, open_index(store, path / indexer.DATABASE, folder.log_id))
+            index = Indexer(store, open_index(store, path / indexer.DATABASE, folder.log_id))
             try:
                 count = index.catch_up(lambda position: progress(position, last))
             finally:

@@ -10,35 +10,35 @@ from pourparler.schema import edtf
 from pourparler.schema.contract import references
 from pourparler.state.fold import Counted, counted, gather, is_amending, tally
 from pourparler_service.aggregate import loading
-from pourparler_service.aggregate.reading import Reading, Replayed, computed_at
-from pourparler_service.aggregate.snapshots import Beginnings
+from pourparler_service.aggregate.reading import ReplayedEntry, StateAt, computed_at
+from pourparler_service.aggregate.snapshots import SnapshotStore
 from pourparler_service.domain.refusal import not_found, refuse
 from pourparler_service.runtime.cooperative import paced
 from pourparler_service.storage import paging
-from pourparler_service.storage.interface import Entries
-from pourparler_service.storage.record_codec import unseal
+from pourparler_service.storage.interface import EventReader
+from pourparler_service.storage.record_codec import decode_record
 
 
-class Past:
+class PointInTimeReader:
     """Reads negotiations at points. Every method blocks on the store and raises Refusal."""
 
-    def __init__(self, store: Entries, snapshots: Beginnings) -> None:
+    def __init__(self, store: EventReader, snapshots: SnapshotStore) -> None:
         """Read from this store, and begin at these snapshots."""
         self._store = store
         self._snapshots = snapshots
 
-    def read(self, id_: str, as_of: pb.AsOf) -> Reading:
+    def read(self, id_: str, as_of: pb.AsOf) -> StateAt:
         """The negotiation at a point. The paths of its refusals are below `as_of`."""
         by = _occurred_by(as_of)
         upto = self._version(id_, as_of)
         if by is None:
             state = _named(loading.state_at(self._store, self._snapshots, id_, upto), id_)
-            return Reading(state, computed_at(state))
-        entries = [unseal(one.data) for one in paging.stored(self._store, id_, upto=upto)]
+            return StateAt(state, computed_at(state))
+        entries = [decode_record(one.data) for one in paging.stored(self._store, id_, upto=upto)]
         as_counted = counted(entries)
         state = _named(gather(paced(as_counted)), id_)
         happened = _happened(paced(as_counted), by)
-        return Reading(
+        return StateAt(
             state=_partial(id_, [one for one, possible in happened if not possible], state),
             computed_at=computed_at(state),
             possibly=_partial(id_, [one for one, _ in happened], state),
@@ -47,12 +47,12 @@ class Past:
             ),
         )
 
-    def replay(self, id_: str, as_of: pb.AsOf) -> tuple[list[Replayed], pb.ComputedAt]:
+    def replay(self, id_: str, as_of: pb.AsOf) -> tuple[list[ReplayedEntry], pb.ComputedAt]:
         """The entries at a point, in the order of their versions; refused like `read`."""
         by = _occurred_by(as_of)
         upto = self._version(id_, as_of)
         recorded = [
-            Replayed(one.data, unseal(one.data), possible=False)
+            ReplayedEntry(one.data, decode_record(one.data), possible=False)
             for one in paging.stored(self._store, id_, upto=upto)
         ]
         computed_at = pb.ComputedAt(version=upto)
@@ -96,7 +96,7 @@ class Past:
 
     def _recorded(self, id_: str, version: int) -> tuple[int, int]:
         (one,) = self._store.read(id_, after=version - 1, upto=version)
-        return _instant(unseal(one.data).header.record_time)
+        return _instant(decode_record(one.data).header.record_time)
 
 
 def _occurred_by(as_of: pb.AsOf) -> edtf.Bounds | None:

@@ -7,7 +7,7 @@ from pourparler import v1 as pb
 from pourparler.schema.contract import ENTRY_TYPES
 from pourparler.schema.wire import framed
 from pourparler.state.fold import is_amending
-from pourparler_service.aggregate.reading import Replayed
+from pourparler_service.aggregate.reading import ReplayedEntry
 from pourparler_service.domain.references import Part, part_brought, parts_named
 from pourparler_service.domain.refusal import quoted, refuse
 from pourparler_service.validation import requests
@@ -37,7 +37,7 @@ ON_TOPICS = frozenset(
 class Selection(NamedTuple):
     """The entries that are sent, in their order, and whether the limit cut them short."""
 
-    replayed: Sequence[Replayed]
+    replayed: Sequence[ReplayedEntry]
     limited: bool
 
 
@@ -111,9 +111,9 @@ def meets(
     return not parts.isdisjoint(who)
 
 
-def select(replayed: Sequence[Replayed], request: pb.ReplayRequest) -> Selection:
+def select(replayed: Sequence[ReplayedEntry], request: pb.ReplayRequest) -> Selection:
     """Those of all entries at a point that a request asks for."""
-    found: Iterable[Replayed] = replayed
+    found: Iterable[ReplayedEntry] = replayed
     if request.after_version:
         found = (one for one in found if one.entry.header.version > request.after_version)
     if request.entry_types:
@@ -138,12 +138,12 @@ def select(replayed: Sequence[Replayed], request: pb.ReplayRequest) -> Selection
 
 
 def _naming(
-    found: Iterable[Replayed], named: Mapping[int, set[Part]], parts: set[Part]
-) -> Iterator[Replayed]:
+    found: Iterable[ReplayedEntry], named: Mapping[int, set[Part]], parts: set[Part]
+) -> Iterator[ReplayedEntry]:
     return (one for one in found if not parts.isdisjoint(named[one.entry.header.version]))
 
 
-def _named_by_version(replayed: Iterable[Replayed]) -> dict[int, set[Part]]:
+def _named_by_version(replayed: Iterable[ReplayedEntry]) -> dict[int, set[Part]]:
     """What each entry names. What is said of an entry names all that the entry does."""
     named: dict[int, set[Part]] = {}
     for one in replayed:
@@ -156,7 +156,7 @@ def _named_by_version(replayed: Iterable[Replayed]) -> dict[int, set[Part]]:
     return named
 
 
-def _on_topics(replayed: Iterable[Replayed], topic_ids: Iterable[str]) -> set[Part]:
+def _on_topics(replayed: Iterable[ReplayedEntry], topic_ids: Iterable[str]) -> set[Part]:
     """These topics, and all parts on them, as the entries that brought or corrected them say."""
     topics = {Part(pb.PART_KIND_TOPIC, id_) for id_ in topic_ids}
     found = set(topics)

@@ -16,11 +16,11 @@ from pourparler.state.fold import ACCESS, counted, evolve, is_amending
 from pourparler_service.backends.sqlite.transaction import transaction
 from pourparler_service.domain.refusal import refuse
 from pourparler_service.reads import page_tokens
-from pourparler_service.reads.page_tokens import Tokens
+from pourparler_service.reads.page_tokens import PageTokens
 from pourparler_service.runtime import cooperative
 from pourparler_service.storage.event_store import Store
-from pourparler_service.storage.interface import Stored, StoreUnavailableError
-from pourparler_service.storage.record_codec import unseal
+from pourparler_service.storage.interface import StoredEntry, StoreUnavailableError
+from pourparler_service.storage.record_codec import decode_record
 from pourparler_service.validation import drafts, requests
 
 FORMAT = 3
@@ -109,7 +109,7 @@ SELECT 1 FROM negotiation WHERE id = :id AND (public AND :public OR EXISTS (
 _Asked = dict[str, str | int | None]
 
 
-class _Head(NamedTuple):
+class _ListedNegotiation(NamedTuple):
     """A negotiation as a list knows it."""
 
     opened: int
@@ -118,13 +118,13 @@ class _Head(NamedTuple):
     public: bool = False
 
 
-class Catalogue:
+class NegotiationList:
     """The negotiations on the record, in the order of their opening.
 
     Every page is as fresh as the store. For any thread.
     """
 
-    def __init__(self, store: Store, path: Path | None, *, tokens: Tokens, log_id: str) -> None:
+    def __init__(self, store: Store, path: Path | None, *, tokens: PageTokens, log_id: str) -> None:
         """Follow this store, whose record has this name, in a database at `path`, or in memory.
 
         Raises StoreUnavailableError.
@@ -289,7 +289,7 @@ class Catalogue:
             if row is not None:
                 with transaction(self._database):
                     state = self._refolded(id_, self._store.last_version(id_))
-                    self._write(id_, _Head(row[0], row[1], state, row[2]))
+                    self._write(id_, _ListedNegotiation(row[0], row[1], state, row[2]))
             busy, *_ = self._database.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
         if busy:
             raise StoreUnavailableError("the catalogue is in use by another process")
@@ -303,7 +303,7 @@ class Catalogue:
         """Take in what the store has beyond the position, rows and position together."""
         while batch := self._store.scan(self._position, _BATCH):
             cooperative.reading()
-            heads: dict[str, _Head] = {}
+            heads: dict[str, _ListedNegotiation] = {}
             amended: dict[str, int] = {}
             for position, stored in batch:
                 head = heads.get(stored.negotiation) or self._head(stored, position)
@@ -323,15 +323,15 @@ class Catalogue:
                 )
             self._position = position
 
-    def _head(self, stored: Stored, position: int) -> _Head:
+    def _head(self, stored: StoredEntry, position: int) -> _ListedNegotiation:
         row = self._database.execute(
             "SELECT opened, open_time, head, public FROM negotiation WHERE id = ?",
             (stored.negotiation,),
         ).fetchone()
         if row:
-            return _Head(row[0], row[1], pb.Negotiation.FromString(row[2]), row[3])
-        record_time = unseal(stored.data).header.record_time
-        return _Head(position, record_time.ToNanoseconds(), pb.Negotiation())
+            return _ListedNegotiation(row[0], row[1], pb.Negotiation.FromString(row[2]), row[3])
+        record_time = decode_record(stored.data).header.record_time
+        return _ListedNegotiation(position, record_time.ToNanoseconds(), pb.Negotiation())
 
     def _refolded(self, id_: str, version: int) -> pb.Negotiation:
         """The head after an entry that speaks of earlier ones."""
@@ -342,7 +342,7 @@ class Catalogue:
         _move_on(state, entries[-1])
         return state
 
-    def _write(self, id_: str, head: _Head) -> None:
+    def _write(self, id_: str, head: _ListedNegotiation) -> None:
         state = head.state
         self._database.execute(
             "INSERT OR REPLACE INTO negotiation VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
@@ -372,9 +372,9 @@ def _connected(path: Path | None) -> sqlite3.Connection:
     return sqlite3.connect(path or ":memory:", check_same_thread=False, isolation_level=None)
 
 
-def _told(stored: Stored) -> pb.Entry:
+def _told(stored: StoredEntry) -> pb.Entry:
     """An entry as a list may know it: words that concern a person lie nowhere in clear."""
-    entry = unseal(stored.data)
+    entry = decode_record(stored.data)
     if stored.persons:
         entry.ClearField("words")
     return entry
@@ -460,7 +460,7 @@ def _query(request: pb.ListNegotiationsRequest) -> bytes:
     return page_tokens.query(request, "page_token", "page_size")
 
 
-def _digest(stored: Stored) -> bytes:
+def _digest(stored: StoredEntry) -> bytes:
     return hashlib.sha256(stored.data).digest()
 
 

@@ -21,7 +21,7 @@ _PAYLOADS = {
 }
 
 
-class Tokens:
+class PageTokens:
     """Places in a record as texts that cannot be made up, or used for another query.
 
     They hold good for one query, however far it goes, over one record, and grant nothing. A place

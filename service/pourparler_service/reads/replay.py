@@ -7,16 +7,16 @@ from typing import NamedTuple
 from pourparler import v1 as pb
 from pourparler.schema.wire import framed
 from pourparler_service.authorization import filtering
-from pourparler_service.authorization.filtered_store import CutStore
-from pourparler_service.authorization.roles import Sight
-from pourparler_service.authorization.viewer_scopes import Sights, View
+from pourparler_service.authorization.filtered_store import FilteredEventReader
+from pourparler_service.authorization.roles import VisibilityScope
+from pourparler_service.authorization.viewer_scopes import ScopeResolver, ViewerScope
 from pourparler_service.domain.refusal import Refusal, refuse
 from pourparler_service.reads import entry_filters, page_tokens
-from pourparler_service.reads.page_tokens import Tokens
+from pourparler_service.reads.page_tokens import PageTokens
 from pourparler_service.runtime import cooperative
 from pourparler_service.storage.event_store import Store
-from pourparler_service.storage.interface import Entries
-from pourparler_service.storage.record_codec import unseal
+from pourparler_service.storage.interface import EventReader
+from pourparler_service.storage.record_codec import decode_record
 from pourparler_service.transparency.log import Log
 from pourparler_service.validation import drafts
 
@@ -26,7 +26,7 @@ _WOKEN = 64  # how many who wait are woken in one turn of the loop: others have 
 _HIGHEST = (1 << 63) - 1  # to a database
 
 
-class Asked(NamedTuple):
+class ReplayRequest(NamedTuple):
     """What is to be read: of which negotiation, after which place and up to which.
 
     A place is a version of one negotiation, a position over all of them.
@@ -47,7 +47,7 @@ class Asked(NamedTuple):
         return self.query, self.caller
 
 
-class Page(NamedTuple):
+class ReplayPage(NamedTuple):
     """What was read: a message, if any entry met the filters, and where to go on."""
 
     message: bytes
@@ -57,25 +57,25 @@ class Page(NamedTuple):
     """Whether there was nothing more to read."""
     limited: bool = False
     """Whether there was, but not within the limit."""
-    sight: Sight | None = None
+    sight: VisibilityScope | None = None
     """As whose it was cut, if it is of one negotiation and of a caller whose access counts."""
 
 
-class Feed:
+class ReplayReader:
     """Reads pages of stored entries, as they are.
 
     It keeps nothing between them: who reads slowly holds a place, and no entries. Every method
     blocks on the store.
     """
 
-    def __init__(self, store: Store, log: Log, tokens: Tokens, sights: Sights) -> None:
+    def __init__(self, store: Store, log: Log, tokens: PageTokens, sights: ScopeResolver) -> None:
         """Read from this store as these sights say, sign by this log, make cursors with tokens."""
         self._store = store
         self._sights = sights
         self._log = log
         self._tokens = tokens
 
-    def begin(self, request: pb.ReplayRequest, caller: str) -> Asked:
+    def begin(self, request: pb.ReplayRequest, caller: str) -> ReplayRequest:
         """See that a replay can be made, and where it begins. Raises Refusal."""
         id_ = "" if request.name == entry_filters.ALL else drafts.check_name(request.name, "name")
         entry_filters.check(request)
@@ -104,9 +104,11 @@ class Feed:
                     " without one.",
                     "cursor",
                 )
-        return Asked(request, id_, after or 0, _HIGHEST if request.follow else last, query, caller)
+        return ReplayRequest(
+            request, id_, after or 0, _HIGHEST if request.follow else last, query, caller
+        )
 
-    def page(self, asked: Asked, after: int, most: int | None) -> Page:
+    def page(self, asked: ReplayRequest, after: int, most: int | None) -> ReplayPage:
         """The next entries that meet the filters, as many as a page has and at most so many."""
         cooperative.reading()
         if not asked.caller:
@@ -119,13 +121,15 @@ class Feed:
         read = self._whole(known, after, most) if view.sight.whole else None
         return (read or self._cut(known, view, after, most))._replace(sight=view.sight)
 
-    def renewed(self, asked: Asked, page: Page, after: int, most: int | None) -> Page:
+    def renewed(
+        self, asked: ReplayRequest, page: ReplayPage, after: int, most: int | None
+    ) -> ReplayPage:
         """A page that was read a while ago as it is now: its caller may see less than then."""
         if asked.id and self._view(asked, asked.id).sight == page.sight:
             return page
         return self.page(asked, after, most)
 
-    def _whole(self, asked: Asked, after: int, most: int | None) -> Page:
+    def _whole(self, asked: ReplayRequest, after: int, most: int | None) -> ReplayPage:
         """As `page`, for who sees everything."""
         batch: list[bytes] = []
         entries = size = looked_at = 0
@@ -158,10 +162,12 @@ class Feed:
             if looked_at >= _MOST_LOOKED_AT or entries == entry_filters.BATCH_ENTRIES != most:
                 return self._page(asked, batch, after, last=False)
 
-    def _view(self, asked: Asked, id_: str) -> View:
+    def _view(self, asked: ReplayRequest, id_: str) -> ViewerScope:
         return self._sights.of(id_, asked.caller, asked.request.as_seen_by)
 
-    def _cut(self, asked: Asked, view: View | None, after: int, most: int | None) -> Page:
+    def _cut(
+        self, asked: ReplayRequest, view: ViewerScope | None, after: int, most: int | None
+    ) -> ReplayPage:
         """As `page`, for who does not see everything: of what is not seen, the header alone.
 
         Where it ends is told by what is sent, and by how many were looked at: what is not seen
@@ -180,11 +186,12 @@ class Feed:
             )
             # Over all, it is looked at who sees what when they are read, so that no access has
             # ended before any of them was recorded.
-            seeing = _Seeing(self._store, self._sights, asked, view)
+            seeing = _ScopedReader(self._store, self._sights, asked, view)
             for place, id_, data in rows:
                 shown = seeing.shown(place, id_, data)
                 if shown is not None and (
-                    plain or entry_filters.meets(unseal(shown), asked.request, seeing.targets(id_))
+                    plain
+                    or entry_filters.meets(decode_record(shown), asked.request, seeing.targets(id_))
                 ):
                     if entries == most:
                         return self._page(asked, batch, after, last=True, limited=True)
@@ -206,11 +213,11 @@ class Feed:
             if last:
                 return self._page(asked, batch, after, last=True)
 
-    def started(self, asked: Asked) -> bytes:
+    def started(self, asked: ReplayRequest) -> bytes:
         """The first message of a follow: its cursor, before anything has come."""
         return pb.ReplayResponse(cursor=self._cursor(asked, asked.after)).SerializeToString()
 
-    def caught_up(self, asked: Asked, after: int) -> bytes:
+    def caught_up(self, asked: ReplayRequest, after: int) -> bytes:
         """The message that all there was has been sent."""
         message = pb.ReplayResponse(cursor=self._cursor(asked, after))
         message.caught_up.time.GetCurrentTime()
@@ -223,43 +230,51 @@ class Feed:
             message.caught_up.position = after
         return message.SerializeToString()
 
-    def complete(self, asked: Asked, page: Page, count: int) -> bytes:
+    def complete(self, asked: ReplayRequest, page: ReplayPage, count: int) -> bytes:
         """The last message of a replay, which says that it is complete."""
         complete = pb.ReplayComplete(entry_count=count, limited=page.limited)
         if asked.id:
             (last,) = self._store.read(asked.id, after=asked.upto - 1, upto=asked.upto)
             complete.computed_at.version = asked.upto
-            complete.computed_at.record_time.CopyFrom(unseal(last.data).header.record_time)
+            complete.computed_at.record_time.CopyFrom(decode_record(last.data).header.record_time)
         message = pb.ReplayResponse(complete=complete, cursor=self._cursor(asked, page.after))
         return message.SerializeToString()
 
     def _meets(self, request: pb.ReplayRequest, id_: str, data: bytes) -> bool:
         def target(version: int) -> pb.Entry | None:
             found = self._store.read(id_, after=version - 1, upto=version)
-            return unseal(found[0].data) if found else None
+            return decode_record(found[0].data) if found else None
 
-        return entry_filters.meets(unseal(data), request, target)
+        return entry_filters.meets(decode_record(data), request, target)
 
     def _page(
-        self, asked: Asked, batch: list[bytes], after: int, *, last: bool, limited: bool = False
-    ) -> Page:
+        self,
+        asked: ReplayRequest,
+        batch: list[bytes],
+        after: int,
+        *,
+        last: bool,
+        limited: bool = False,
+    ) -> ReplayPage:
         rest = pb.ReplayResponse(cursor=self._cursor(asked, after)).SerializeToString()
         message = b"".join((*batch, rest)) if batch else b""
-        return Page(message, len(batch) // 2, after, last, limited)
+        return ReplayPage(message, len(batch) // 2, after, last, limited)
 
-    def _cursor(self, asked: Asked, after: int) -> str:
+    def _cursor(self, asked: ReplayRequest, after: int) -> str:
         return self._tokens.write(after, asked.query)
 
 
-class _Seeing:
+class _ScopedReader:
     """What one caller sees of the entries on a page."""
 
-    def __init__(self, store: Store, sights: Sights, asked: Asked, view: View | None) -> None:
+    def __init__(
+        self, store: Store, sights: ScopeResolver, asked: ReplayRequest, view: ViewerScope | None
+    ) -> None:
         """Of one negotiation by this view; of all, by what is seen of each."""
         self._store = store
         self._sights = sights
         self._asked = asked
-        self._views: dict[str, View | None] = {asked.id: view} if view is not None else {}
+        self._views: dict[str, ViewerScope | None] = {asked.id: view} if view is not None else {}
         self._seen: dict[str, Callable[[int], bool]] = {}
 
     def shown(self, place: int, id_: str, data: bytes) -> bytes | None:
@@ -276,17 +291,17 @@ class _Seeing:
     def targets(self, id_: str) -> Callable[[int], pb.Entry | None]:
         """Gives the entries of which others speak, as far as they are seen."""
         view = self._view(id_)
-        store: Entries = self._store
+        store: EventReader = self._store
         if view is not None and not view.sight.whole:
-            store = CutStore(store, view)
+            store = FilteredEventReader(store, view)
 
         def target(version: int) -> pb.Entry | None:
             found = store.read(id_, after=version - 1, upto=version)
-            return unseal(found[0].data) if found else None
+            return decode_record(found[0].data) if found else None
 
         return target
 
-    def _view(self, id_: str) -> View | None:
+    def _view(self, id_: str) -> ViewerScope | None:
         if id_ not in self._views:
             try:
                 seen_by = self._asked.request.as_seen_by
@@ -298,7 +313,7 @@ class _Seeing:
 
 def _version(data: bytes) -> int:
     """The version of a stored entry."""
-    return unseal(filtering.header_alone(data)).header.version
+    return decode_record(filtering.header_alone(data)).header.version
 
 
 def _is_filtered(request: pb.ReplayRequest) -> bool:

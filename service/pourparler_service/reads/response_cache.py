@@ -4,9 +4,9 @@ import threading
 from collections.abc import Callable, Collection, Hashable
 from dataclasses import dataclass, field
 
-from pourparler_service.aggregate.current import Negotiations
+from pourparler_service.aggregate.current import CurrentNegotiations
 from pourparler_service.aggregate.negotiation import Negotiation
-from pourparler_service.runtime.lru_cache import Bounded
+from pourparler_service.runtime.lru_cache import LruCache
 from pourparler_service.storage.event_store import Store
 
 KEPT_BYTES = 1 << 26
@@ -17,7 +17,7 @@ _MOST = 16  # answers about one negotiation
 
 
 @dataclass(slots=True)
-class _Kept:
+class _CachedResponse:
     """The answers about one negotiation, all of one version."""
 
     version: int = 0
@@ -28,7 +28,7 @@ class _Kept:
         return _ITS_BYTES + sum(map(len, self.answers.values()))
 
 
-class Latest:
+class ResponseCache:
     """Keeps answers until there is more in the store.
 
     Whoever commits says so before any caller is told, so that nobody who has a receipt is given an
@@ -36,13 +36,15 @@ class Latest:
     """
 
     def __init__(
-        self, store: Store, negotiations: Negotiations, kept_bytes: int = KEPT_BYTES
+        self, store: Store, negotiations: CurrentNegotiations, kept_bytes: int = KEPT_BYTES
     ) -> None:
         """Answer about these negotiations, which are read from this store."""
         self._is_told = store.exclusive
         self._negotiations = negotiations
         self._lock = threading.Lock()  # guards _kept and all in it
-        self._kept: Bounded[str, _Kept] = Bounded(kept_bytes)  # by the negotiation's name
+        self._kept: LruCache[str, _CachedResponse] = LruCache(
+            kept_bytes
+        )  # by the negotiation's name
 
     def known(self, name: str, asked: Hashable) -> bytes | None:
         """The answer that is kept, if it is sure to be that of the latest state. Never blocks."""
@@ -79,24 +81,26 @@ class Latest:
             for id_ in ids:
                 self._kept.drop(_name(id_))
 
-    def _begin(self, name: str) -> _Kept:
+    def _begin(self, name: str) -> _CachedResponse:
         with self._lock:
             kept = self._kept.get(name)
             if kept is None:
-                kept = _Kept()
+                kept = _CachedResponse()
                 self._kept.put(name, kept, kept.size)
             return kept
 
-    def _give_up(self, name: str, kept: _Kept) -> None:
+    def _give_up(self, name: str, kept: _CachedResponse) -> None:
         with self._lock:
             if self._kept.get(name) is kept and not kept.answers:
                 self._kept.drop(name)
 
-    def _known_of(self, kept: _Kept, version: int, asked: Hashable) -> bytes | None:
+    def _known_of(self, kept: _CachedResponse, version: int, asked: Hashable) -> bytes | None:
         with self._lock:
             return kept.answers.get(asked) if kept.version == version else None
 
-    def _keep(self, name: str, kept: _Kept, version: int, asked: Hashable, answer: bytes) -> None:
+    def _keep(
+        self, name: str, kept: _CachedResponse, version: int, asked: Hashable, answer: bytes
+    ) -> None:
         with self._lock:
             if self._kept.get(name) is not kept or version < kept.version:
                 return

@@ -8,10 +8,16 @@ from collections.abc import Callable, Collection, Iterator, Sequence
 from concurrent.futures import Executor
 from typing import NamedTuple
 
-from pourparler_service.reads.replay import _KEPT_PAGES, _WOKEN, Asked, Feed, Page
+from pourparler_service.reads.replay import (
+    _KEPT_PAGES,
+    _WOKEN,
+    ReplayPage,
+    ReplayReader,
+    ReplayRequest,
+)
 
 
-class Commits:
+class CommitNotifier:
     """Tells those who wait that there is more to read. Belongs to the thread of its event loop."""
 
     def __init__(self) -> None:
@@ -50,37 +56,37 @@ class Commits:
                 listener()
 
 
-_Waits = asyncio.Future[asyncio.Future[Page] | None]
+_Waiters = asyncio.Future[asyncio.Future[ReplayPage] | None]
 
 
-class _Read(NamedTuple):
+class _PageRead(NamedTuple):
     """A page that is being read or was, and how many commits had been told of before."""
 
-    page: asyncio.Future[Page]
+    page: asyncio.Future[ReplayPage]
     commits: int
 
 
-class Pages:
+class SharedPages:
     """What is followed, and the pages of it that were read: once for all who want them.
 
     Belongs to the thread of its event loop.
     """
 
-    def __init__(self, feed: Feed, commits: Commits, threads: Executor) -> None:
+    def __init__(self, feed: ReplayReader, commits: CommitNotifier, threads: Executor) -> None:
         """Read from this feed on these threads."""
         self._loop = asyncio.get_running_loop()
         self.feed = feed
         self.commits = commits
         self.threads = threads
-        self._followed: dict[tuple[bytes, str], Followed] = {}
-        self._kept: OrderedDict[tuple[Followed, int], _Read] = OrderedDict()
+        self._followed: dict[tuple[bytes, str], Subscription] = {}
+        self._kept: OrderedDict[tuple[Subscription, int], _PageRead] = OrderedDict()
 
     @contextlib.contextmanager
-    def followed(self, asked: Asked) -> "Iterator[Followed]":
+    def followed(self, asked: ReplayRequest) -> "Iterator[Subscription]":
         """What is asked for, as all share it who follow the same."""
         followed = self._followed.get(asked.followed)
         if followed is None:
-            followed = self._followed[asked.followed] = Followed(asked, self)
+            followed = self._followed[asked.followed] = Subscription(asked, self)
             self.commits.listen(asked.id, followed.tell)
         followed.followers += 1
         try:
@@ -96,11 +102,11 @@ class Pages:
         with contextlib.suppress(RuntimeError):  # the loop has ended, and they with it
             self._loop.call_soon_threadsafe(self._kept.clear)
 
-    def read(self, followed: "Followed", after: int) -> _Read | None:
+    def read(self, followed: "Subscription", after: int) -> _PageRead | None:
         """What was read last at a place, if it is still kept."""
         return self._kept.get((followed, after))
 
-    def keep(self, followed: "Followed", after: int, read: _Read) -> None:
+    def keep(self, followed: "Subscription", after: int, read: _PageRead) -> None:
         """Keep what is being read at a place, and let go of what was read longest ago."""
         self._kept[followed, after] = read
         self._kept.move_to_end((followed, after))
@@ -108,26 +114,26 @@ class Pages:
             self._kept.popitem(last=False)
 
 
-class Followed:
+class Subscription:
     """What is followed by the same filters, and who of those that follow it wait for more.
 
     Whoever waits at the end of the record wants the same next page at the same moment: it is read
     once and handed to all of them. Belongs to the thread of its event loop.
     """
 
-    def __init__(self, asked: Asked, pages: Pages) -> None:
+    def __init__(self, asked: ReplayRequest, pages: SharedPages) -> None:
         """Begin with nobody following."""
         self._asked = asked
         self._pages = pages
         self._loop = asyncio.get_running_loop()
         self._commits = 0
         self._end: tuple[int, int] | None = None  # where it ended, after how many commits
-        self._waiting: dict[int, dict[_Waits, None]] = {}  # by their places, in their order
+        self._waiting: dict[int, dict[_Waiters, None]] = {}  # by their places, in their order
         self._looking: set[int] = set()
         self._saying: dict[int, asyncio.Future[bytes]] = {}
         self.followers = 0
 
-    async def page(self, after: int, *, anew: bool = False) -> Page:
+    async def page(self, after: int, *, anew: bool = False) -> ReplayPage:
         """The next page, whatever there is.
 
         What was read holds until the next commit, but not if it is wanted `anew`.
@@ -135,14 +141,14 @@ class Followed:
         # One who leaves must not take it from the others.
         return await asyncio.shield(self._read(after, anew=anew))
 
-    async def more(self, after: int, seconds: float) -> Page | None:
+    async def more(self, after: int, seconds: float) -> ReplayPage | None:
         """The next page as soon as there is more; None if there is not for so many seconds.
 
         None as well once the last commit was told of.
         """
         if self._pages.commits.closed:
             return None
-        waits: _Waits = self._loop.create_future()
+        waits: _Waiters = self._loop.create_future()
         waiting = self._waiting.setdefault(after, {})
         waiting[waits] = None
         patience = self._loop.call_later(seconds, _hand, None, [waits])
@@ -176,7 +182,7 @@ class Followed:
             else:
                 self._look(after)
 
-    def _read(self, after: int, *, anew: bool = False) -> asyncio.Future[Page]:
+    def _read(self, after: int, *, anew: bool = False) -> asyncio.Future[ReplayPage]:
         known = self._pages.read(self, after)
         if known is not None and known.commits == self._commits:
             page = known.page
@@ -185,10 +191,10 @@ class Followed:
         feed, threads = self._pages.feed, self._pages.threads
         page = self._loop.run_in_executor(threads, feed.page, self._asked, after, None)
         page.add_done_callback(functools.partial(self._note_end, self._commits))
-        self._pages.keep(self, after, _Read(page, self._commits))
+        self._pages.keep(self, after, _PageRead(page, self._commits))
         return page
 
-    def _note_end(self, commits: int, page: asyncio.Future[Page]) -> None:
+    def _note_end(self, commits: int, page: asyncio.Future[ReplayPage]) -> None:
         if not page.cancelled() and not page.exception() and page.result().last:
             self._end = (page.result().after, commits)
 
@@ -199,7 +205,7 @@ class Followed:
             found = functools.partial(self._found, after, self._commits)
             self._read(after).add_done_callback(found)
 
-    def _found(self, after: int, commits: int, page: asyncio.Future[Page]) -> None:
+    def _found(self, after: int, commits: int, page: asyncio.Future[ReplayPage]) -> None:
         """Hand on what was read; where it is nothing, they wait on."""
         self._looking.discard(after)
         if after not in self._waiting or page.cancelled():
@@ -210,7 +216,7 @@ class Followed:
             self._look(after)
 
 
-def _hand(found: asyncio.Future[Page] | None, waiting: Sequence[_Waits]) -> None:
+def _hand(found: asyncio.Future[ReplayPage] | None, waiting: Sequence[_Waiters]) -> None:
     """Wake those who wait, so many at a time."""
     for waits in waiting[:_WOKEN]:
         if not waits.done():

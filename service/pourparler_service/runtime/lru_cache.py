@@ -7,7 +7,7 @@ _Key = TypeVar("_Key")
 _Value = TypeVar("_Value")
 
 
-class Bounded(Generic[_Key, _Value]):
+class LruCache(Generic[_Key, _Value]):
     """Values by key, of so many bytes together at most: those used longest ago go first.
 
     The one put in last stays, whatever its size. Belongs to one thread, or is guarded by its owner.

@@ -11,11 +11,11 @@ from pourparler.schema import edtf
 from pourparler.schema.contract import references
 from pourparler_service.domain.references import Part, part_brought, parts_named
 from pourparler_service.reads.entry_filters import ON_TOPICS
-from pourparler_service.search.query import Wanted
+from pourparler_service.search.query import SearchQuery
 from pourparler_service.search.snippets import BESIDE, HEADING, SAID, fields
 from pourparler_service.search.text_normalization import texts
-from pourparler_service.storage.interface import Stored
-from pourparler_service.storage.record_codec import unseal
+from pourparler_service.storage.interface import StoredEntry
+from pourparler_service.storage.record_codec import decode_record
 
 PLACES = (HEADING, SAID, BESIDE)
 
@@ -67,9 +67,9 @@ class Document(NamedTuple):
         return sum(len(one.split()) for one in self.words)
 
 
-def document(position: int, stored: Stored) -> Document:
+def document(position: int, stored: StoredEntry) -> Document:
     """What is kept of an entry."""
-    entry = unseal(stored.data)
+    entry = decode_record(stored.data)
     facts = entry.facts
     recorded = entry.header.record_time
     replacement: pb.Facts | None = None
@@ -115,10 +115,10 @@ def _words(words: pb.Words) -> tuple[str, ...]:
     return tuple(f" {BETWEEN} ".join(each) for each in found)
 
 
-class Asked(NamedTuple):
+class IndexQuery(NamedTuple):
     """Which entries are wanted: those that meet all of this."""
 
-    wanted: Wanted
+    wanted: SearchQuery
     negotiations: Collection[str] | None = None
     """None: all."""
     speakers: Sequence[str] = ()
@@ -158,7 +158,7 @@ class Correction(NamedTuple):
     annuls: bool
 
 
-class Index(Protocol):
+class SearchIndex(Protocol):
     """Keeps documents. Belongs to whoever holds its lock; every method may wait for the disk.
 
     It holds the documents of all entries up to `position`, and of none after it. What it says never
@@ -190,7 +190,7 @@ class Index(Protocol):
         """Have no other words of these entries than these, in the files and in memory."""
 
     def ranked(
-        self, asked: Asked, upto: int, *, after: tuple[int, int] | None, most: int
+        self, asked: IndexQuery, upto: int, *, after: tuple[int, int] | None, most: int
     ) -> Sequence[Candidate]:
         """The next entries that meet what is asked: the best first, of equal ones the newest.
 
@@ -199,7 +199,7 @@ class Index(Protocol):
         """
 
     def listed(
-        self, asked: Asked, upto: int, *, after: int | None, most: int, newest: bool
+        self, asked: IndexQuery, upto: int, *, after: int | None, most: int, newest: bool
     ) -> Sequence[Candidate]:
         """The next entries that meet what is asked, in the order of their positions or against it.
 

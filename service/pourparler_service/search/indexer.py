@@ -10,10 +10,10 @@ from typing import NoReturn
 from pourparler import v1 as pb
 from pourparler_service.domain.refusal import refuse
 from pourparler_service.runtime import cooperative
-from pourparler_service.search.index import Index, document
+from pourparler_service.search.index import SearchIndex, document
 from pourparler_service.storage import paging
 from pourparler_service.storage.event_store import Store
-from pourparler_service.storage.interface import Stored, StoreUnavailableError
+from pourparler_service.storage.interface import StoredEntry, StoreUnavailableError
 from pourparler_service.storage.record_codec import leaf
 
 _LOG = logging.getLogger(__name__)
@@ -35,7 +35,7 @@ _FIRST_SECONDS = 1.0  # a service that starts has other things to do first
 _AGAIN_SECONDS = 5.0
 
 
-class Indexing:
+class Indexer:
     """Keeps an index up with the record in a store. For any thread.
 
     Whoever asks has it brought up to the record first, so that every answer is as fresh as the
@@ -43,7 +43,7 @@ class Indexing:
     """
 
     def __init__(
-        self, store: Store, index: Index, *, patience_seconds: float = PATIENCE_SECONDS
+        self, store: Store, index: SearchIndex, *, patience_seconds: float = PATIENCE_SECONDS
     ) -> None:
         """Keep this index, which nobody else uses, up with this store."""
         self._store = store
@@ -76,7 +76,7 @@ class Indexing:
             self._index.close()
 
     @contextlib.contextmanager
-    def current(self) -> Iterator[Index]:
+    def current(self) -> Iterator[SearchIndex]:
         """The index for the length of a `with` block, with all that is on the record now.
 
         Refuses if that takes too long: then it is made in the background, without pauses. Blocks on
@@ -97,7 +97,7 @@ class Indexing:
             self._lock.release()
 
     @contextlib.contextmanager
-    def held(self) -> Iterator[Index]:
+    def held(self) -> Iterator[SearchIndex]:
         """The index as it is, for the length of a `with` block."""
         with self._lock:
             yield self._index
@@ -176,7 +176,7 @@ class Indexing:
                 self._index.restore(documents)
         return len(found)
 
-    def _read(self, positions: Sequence[int]) -> list[tuple[int, Stored]]:
+    def _read(self, positions: Sequence[int]) -> list[tuple[int, StoredEntry]]:
         """The entries at these positions, or the first of them."""
         first, last = positions[0], positions[-1]
         if last - first < _SPARSE * len(positions):

@@ -32,7 +32,7 @@ class Span(NamedTuple):
     phrase: int
 
 
-class Wanted(NamedTuple):
+class SearchQuery(NamedTuple):
     """All of these phrases, and none of the excluded."""
 
     phrases: tuple[Phrase, ...] = ()

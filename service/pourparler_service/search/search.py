@@ -11,17 +11,17 @@ from pourparler import v1 as pb
 from pourparler.schema import edtf
 from pourparler.schema.wire import framed
 from pourparler_service.authorization.policy import check_may_list
-from pourparler_service.authorization.viewer_scopes import Sights, View
+from pourparler_service.authorization.viewer_scopes import ScopeResolver, ViewerScope
 from pourparler_service.domain.refusal import Refusal, not_found, refuse
 from pourparler_service.reads import entry_filters, page_tokens
-from pourparler_service.reads.negotiation_list import Catalogue
-from pourparler_service.reads.page_tokens import Tokens
+from pourparler_service.reads.negotiation_list import NegotiationList
+from pourparler_service.reads.page_tokens import PageTokens
 from pourparler_service.search import snippets
-from pourparler_service.search.index import BEST_RANK, TYPES, Asked, Candidate, Correction
-from pourparler_service.search.indexer import Indexing
-from pourparler_service.search.query import Wanted
+from pourparler_service.search.index import BEST_RANK, TYPES, Candidate, Correction, IndexQuery
+from pourparler_service.search.indexer import Indexer
+from pourparler_service.search.query import SearchQuery
 from pourparler_service.storage.event_store import Store
-from pourparler_service.storage.record_codec import unseal
+from pourparler_service.storage.record_codec import decode_record
 from pourparler_service.validation import drafts, requests
 
 PAGE_BYTES = 1 << 22
@@ -50,7 +50,7 @@ class _Hit(NamedTuple):
 class _Page(NamedTuple):
     """Which page is asked for: of the record up to a position, what comes after a place in it."""
 
-    wanted: Wanted
+    wanted: SearchQuery
     size: int
     ranked: bool
     oldest: bool
@@ -66,10 +66,10 @@ class Search:
     def __init__(
         self,
         store: Store,
-        indexing: Indexing,
-        sights: Sights,
-        catalogue: Catalogue,
-        tokens: Tokens,
+        indexing: Indexer,
+        sights: ScopeResolver,
+        catalogue: NegotiationList,
+        tokens: PageTokens,
     ) -> None:
         """Find in this index, show of this store what these sights say."""
         self._store = store
@@ -99,7 +99,7 @@ class Search:
         ]
         if request.as_seen_by:
             drafts.check_id(request.as_seen_by, "as_seen_by")
-        seeing = _Seeing(self._indexing, self._sights, caller, request.as_seen_by)
+        seeing = _ScopedSearch(self._indexing, self._sights, caller, request.as_seen_by)
         asked = _asked(request)._replace(negotiations=self._among(named, caller), until=until)
         page = self._begun(request, asked.wanted)
         if asked.negotiations is not None and not asked.negotiations:
@@ -128,7 +128,7 @@ class Search:
             return None
         return self._catalogue.ids(caller, public=policy.lets(caller, policy.public))
 
-    def _begun(self, request: pb.SearchEntriesRequest, wanted: Wanted) -> _Page:
+    def _begun(self, request: pb.SearchEntriesRequest, wanted: SearchQuery) -> _Page:
         """Which page is asked for."""
         requests.check_enum(request, "order")
         order = request.order or pb.SEARCH_ORDER_RANK
@@ -152,7 +152,7 @@ class Search:
         upto, late, position = place
         return page._replace(upto=upto, after=(late, position))
 
-    def _found(self, asked: Asked, page: _Page, seeing: "_Seeing") -> list[_Hit]:
+    def _found(self, asked: IndexQuery, page: _Page, seeing: "_ScopedSearch") -> list[_Hit]:
         """The hits of a page in their order, and one more if there is one."""
         most = _LOOKED_AT * (page.size + 1)
         while True:
@@ -168,7 +168,7 @@ class Search:
                 return hits[: page.size + 1]
             most *= _FURTHER
 
-    def _candidates(self, asked: Asked, page: _Page, most: int) -> Sequence[Candidate]:
+    def _candidates(self, asked: IndexQuery, page: _Page, most: int) -> Sequence[Candidate]:
         """The first that may be hits of a page."""
         late, position = page.after or (0, None)
         with self._indexing.held() as index:
@@ -185,7 +185,7 @@ class Search:
         request: pb.SearchEntriesRequest,
         page: _Page,
         hits: Sequence[_Hit],
-        seeing: "_Seeing",
+        seeing: "_ScopedSearch",
     ) -> bytes:
         """The bytes of a page: entries as they are stored, and the rest beside them."""
         parts: list[bytes] = []
@@ -197,7 +197,7 @@ class Search:
                 status=pb.HitStatus.ValueType(hit.status),
                 counts_at=one.target or one.version,
                 amended_by=hit.amended_by,
-                snippets=snippets.snippets(unseal(data).words, page.wanted),
+                snippets=snippets.snippets(decode_record(data).words, page.wanted),
             )
             parts.append(
                 framed(
@@ -219,7 +219,9 @@ class Search:
             )
         return b"".join((*parts, answer.SerializeToString()))
 
-    def _about(self, ids: Iterable[str], seeing: "_Seeing") -> Collection[pb.SearchedNegotiation]:
+    def _about(
+        self, ids: Iterable[str], seeing: "_ScopedSearch"
+    ) -> Collection[pb.SearchedNegotiation]:
         """Negotiations as they are seen, at the point at which they are searched, each once."""
         titled: list[tuple[str, int]] = []
         about: dict[str, pb.SearchedNegotiation] = {}
@@ -232,7 +234,7 @@ class Search:
                 last = seeing.corrected(id_, 1)
                 titled.append((id_, last.version if last is not None else 1))
         for (id_, _), data in zip(titled, self._stored(titled), strict=True):
-            about[id_].title = unseal(data).words.title
+            about[id_].title = decode_record(data).words.title
         return about.values()
 
     def _stored(self, places: Sequence[tuple[str, int]]) -> Iterator[bytes]:
@@ -246,21 +248,23 @@ class Search:
         return page_tokens.query(request, "page_token", "page_size")
 
 
-class _Seeing:
+class _ScopedSearch:
     """What one caller sees of what is searched, at the position up to which it is searched."""
 
-    def __init__(self, indexing: Indexing, sights: Sights, caller: str, as_seen_by: str) -> None:
+    def __init__(
+        self, indexing: Indexer, sights: ScopeResolver, caller: str, as_seen_by: str
+    ) -> None:
         self.caller = caller
         self.upto = 0
         self._indexing = indexing
         self._sights = sights
         self._as_seen_by = as_seen_by
-        self._views: dict[str, View | None] = {}
+        self._views: dict[str, ViewerScope | None] = {}
         self._versions: dict[str, tuple[int, int]] = {}
         self._seen: dict[str, Callable[[int], bool]] = {}
         self._corrections: dict[tuple[str, int], Sequence[Correction]] = {}
 
-    def view(self, id_: str) -> View:
+    def view(self, id_: str) -> ViewerScope:
         """What is seen of a negotiation. Refuses one of which nothing is."""
         view = self._views[id_] = self._sights.of(id_, self.caller, self._as_seen_by)
         return view
@@ -306,7 +310,7 @@ class _Seeing:
         return next((one for one in reversed(said) if self.sees(id_, one.version)), None)
 
 
-def _hits(candidates: Sequence[Candidate], page: _Page, seeing: _Seeing) -> Iterator[_Hit]:
+def _hits(candidates: Sequence[Candidate], page: _Page, seeing: _ScopedSearch) -> Iterator[_Hit]:
     """Those that are seen and come after the place where the page begins."""
     seeing.look_at(candidates)
     for one in candidates:
@@ -330,7 +334,7 @@ def _rank(hit: _Hit) -> _Rank:
     return hit.late, -hit.candidate.position
 
 
-def _asked(request: pb.SearchEntriesRequest) -> Asked:
+def _asked(request: pb.SearchEntriesRequest) -> IndexQuery:
     """What a request looks for. Raises Refusal."""
     requests.check_length(request.names, "names")
     requests.check_ids(request.speaker_ids, "speaker_ids")
@@ -338,8 +342,8 @@ def _asked(request: pb.SearchEntriesRequest) -> Asked:
     requests.check_enum(request, "occurred_match")
     first, last = _bounds(request, "occurred_from"), _bounds(request, "occurred_to")
     begin, end = edtf.earliest_instant(first), edtf.latest_instant(last)
-    return Asked(
-        Wanted.read(request.query),
+    return IndexQuery(
+        SearchQuery.read(request.query),
         speakers=request.speaker_ids[:],
         participants=request.participant_ids[:],
         topics=request.topic_ids[:],

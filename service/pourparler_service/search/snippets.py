@@ -8,7 +8,7 @@ from google.protobuf.message import Message
 
 from pourparler import v1 as pb
 from pourparler.schema.contract import is_repeated, rule_of
-from pourparler_service.search.query import Span, Wanted
+from pourparler_service.search.query import SearchQuery, Span
 
 HEADING, SAID, BESIDE = range(3)
 """What stands in a field: what something is called; what was said; what stands beside it."""
@@ -24,7 +24,7 @@ _PLACES = {
 }
 
 
-class Field(NamedTuple):
+class SearchedField(NamedTuple):
     """A field of an entry's words: its path below `words`, what stands in it, and its text."""
 
     path: str
@@ -32,12 +32,12 @@ class Field(NamedTuple):
     text: str
 
 
-def fields(words: pb.Words) -> list[Field]:
+def fields(words: pb.Words) -> list[SearchedField]:
     """The fields that have something in them, as they are searched."""
     return list(_fields(words, "", None))
 
 
-def _fields(message: Message, before: str, place: int | None) -> Iterator[Field]:
+def _fields(message: Message, before: str, place: int | None) -> Iterator[SearchedField]:
     for field, value in message.ListFields():
         here = _PLACES.get(field.name, BESIDE) if place is None else place
         if rule_of(field).id:
@@ -46,12 +46,12 @@ def _fields(message: Message, before: str, place: int | None) -> Iterator[Field]
         for number, one in enumerate(several):
             path = f"{before}{field.name}" + (f"[{number}]" if is_repeated(field) else "")
             if isinstance(one, str):
-                yield Field(path, here, one)
+                yield SearchedField(path, here, one)
             elif isinstance(one, pb.TermText | pb.Source):
                 yield from _fields(one, f"{path}.", here)
 
 
-def snippets(words: pb.Words, wanted: Wanted) -> list[pb.Snippet]:
+def snippets(words: pb.Words, wanted: SearchQuery) -> list[pb.Snippet]:
     """The passages in which most of what is looked for stands; without that, the beginning."""
     all_fields = sorted(fields(words), key=lambda one: one.place)  # stable: else in their order
     if not wanted.phrases:
@@ -61,7 +61,7 @@ def snippets(words: pb.Words, wanted: Wanted) -> list[pb.Snippet]:
     return [_best(one, spans) for one, spans in found[:MOST_SNIPPETS]]
 
 
-def _best(field: Field, spans: Sequence[Span]) -> pb.Snippet:
+def _best(field: SearchedField, spans: Sequence[Span]) -> pb.Snippet:
     """The passage of a field that has most of what is looked for, the first of several."""
 
     def worth(begin: int) -> tuple[int, int]:
@@ -74,7 +74,7 @@ def _best(field: Field, spans: Sequence[Span]) -> pb.Snippet:
     return _snippet(field, spans, begin - _BEFORE, begin - _BEFORE + _LONGEST)
 
 
-def _snippet(field: Field, spans: Sequence[Span], begin: int, end: int) -> pb.Snippet:
+def _snippet(field: SearchedField, spans: Sequence[Span], begin: int, end: int) -> pb.Snippet:
     text = field.text
     if end > len(text):
         begin, end = begin - (end - len(text)), len(text)

@@ -20,15 +20,15 @@ _LOCK = "lock"
 _SECRET_BYTES = 32
 
 
-class FolderError(Exception):
+class DataDirectoryError(Exception):
     """The data folder cannot be used. The text says why, and what would help."""
 
 
-class FolderInUseError(FolderError):
+class DataDirectoryInUseError(DataDirectoryError):
     """Another process is using the folder."""
 
 
-class FolderTooNewError(FolderError):
+class DataDirectoryTooNewError(DataDirectoryError):
     """The folder was written by a newer version of the program."""
 
 
@@ -44,7 +44,7 @@ def hold(path: Path) -> int:
         lock = os.open(path / _LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     except OSError as error:
         message = f"The data folder {path} cannot be written: {error.strerror}."
-        raise FolderError(message) from error
+        raise DataDirectoryError(message) from error
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
@@ -53,11 +53,11 @@ def hold(path: Path) -> int:
             f"The data folder {path} is in use by another process."
             " Stop that one first, or give this one a folder of its own."
         )
-        raise FolderInUseError(message) from None
+        raise DataDirectoryInUseError(message) from None
     except OSError as error:
         os.close(lock)
         message = f"The data folder {path} cannot be locked: {error.strerror}."
-        raise FolderError(message) from error
+        raise DataDirectoryError(message) from error
     return lock
 
 
@@ -77,10 +77,10 @@ def write_whole(path: Path, data: bytes) -> None:
             os.close(folder)
     except OSError as error:
         message = f"The data folder {path.parent} cannot be written: {error.strerror}."
-        raise FolderError(message) from error
+        raise DataDirectoryError(message) from error
 
 
-class Folder:
+class DataDirectory:
     """An open data folder: held by this process until it is closed.
 
     `log_id` names the record in it: a folder restored from a backup keeps its name, another record
@@ -108,7 +108,7 @@ class Folder:
                     f"The data folder {self.path} has a database but no {_ABOUT}:"
                     " it is not a data folder of pourparler, or a part of it is lost."
                 )
-                raise FolderError(message)
+                raise DataDirectoryError(message)
             write_whole(
                 about, json.dumps({"format": FORMAT, "log_id": str(uuid.uuid4())}).encode() + b"\n"
             )
@@ -117,13 +117,13 @@ class Folder:
             written, log_id = int(said["format"]), str(said["log_id"])
         except (OSError, ValueError, KeyError, TypeError) as error:
             message = f"{about} cannot be read: {error}."
-            raise FolderError(message) from error
+            raise DataDirectoryError(message) from error
         if written > FORMAT:
             message = (
                 f"The data folder {self.path} has format {written}, written by a newer version of"
                 f" pourparler; this one reads up to format {FORMAT}. Nothing was changed."
             )
-            raise FolderTooNewError(message)
+            raise DataDirectoryTooNewError(message)
         return log_id
 
     def secret(self, name: str) -> bytes:
@@ -135,13 +135,13 @@ class Folder:
             secret = path.read_bytes()
         except OSError as error:
             message = f"The file {path} cannot be read: {error.strerror}."
-            raise FolderError(message) from error
+            raise DataDirectoryError(message) from error
         if len(secret) != _SECRET_BYTES:
             message = (
                 f"The file {path} is not a secret of {_SECRET_BYTES} bytes."
                 " Remove it, and another one is made."
             )
-            raise FolderError(message)
+            raise DataDirectoryError(message)
         return secret
 
     def close(self) -> None:

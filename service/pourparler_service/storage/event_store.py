@@ -34,13 +34,13 @@ from pourparler_service.storage.interface import (
     ConflictError,
     Row,
     Rows,
-    Stored,
+    StoredEntry,
     StoreSettingsError,
     StoreUnavailableError,
 )
-from pourparler_service.storage.key_rotation import open_persons
-from pourparler_service.storage.master_key import PersonsError
-from pourparler_service.storage.subject_keys import DATABASE, Persons
+from pourparler_service.storage.key_rotation import open_subject_keys
+from pourparler_service.storage.master_key import SubjectKeyError
+from pourparler_service.storage.subject_keys import DATABASE, SubjectKeyStore
 
 SQLITE = "eventsourcing.sqlite"
 IN_MEMORY = "eventsourcing.popo"
@@ -75,15 +75,15 @@ class _RecordMapper(Mapper[str]):
     and for a compressor or cipher if one is set.
     """
 
-    def __init__(self, persons: Persons, **given: Any) -> None:
+    def __init__(self, persons: SubjectKeyStore, **given: Any) -> None:
         super().__init__(**given)
         self._persons = persons
 
     def to_stored_event(self, domain_event: Any) -> StoredEvent:
-        stored: Stored = domain_event
+        stored: StoredEntry = domain_event
         data = stored.data
         if stored.persons:
-            data = self._persons.sealed(stored.negotiation, data, stored.persons)
+            data = self._persons.encrypt(stored.negotiation, data, stored.persons)
         if self.compressor:
             data = self.compressor.compress(data)
         if self.cipher:
@@ -99,9 +99,9 @@ class _RecordMapper(Mapper[str]):
         persons: tuple[str, ...] = ()
         if data[:1] == _SEALED:
             id_ = str(stored_event.originator_id)
-            persons = self._persons.sealed_for(id_, data)
-            data = self._persons.unsealed(id_, data)
-        return Stored(
+            persons = self._persons.subjects_of(id_, data)
+            data = self._persons.decrypt(id_, data)
+        return StoredEntry(
             str(stored_event.originator_id),
             stored_event.originator_version,
             stored_event.topic,
@@ -115,7 +115,7 @@ class _Record(Application[str]):
 
     name = "pourparler"
 
-    def __init__(self, env: EnvType, persons: Persons) -> None:
+    def __init__(self, env: EnvType, persons: SubjectKeyStore) -> None:
         self._persons = persons
         super().__init__(env)
 
@@ -139,7 +139,7 @@ class Store:
         self,
         env: Mapping[str, str],
         folder: Path | None = None,
-        persons: Persons | None = None,
+        persons: SubjectKeyStore | None = None,
     ) -> None:
         """Open the store that the environment of the `eventsourcing` library asks for.
 
@@ -147,7 +147,7 @@ class Store:
         sealed with the keys of these; without any, with keys in memory. Raises StoreSettingsError.
         """
         self._env = dict(env)
-        self.persons = open_persons(None, {}) if persons is None else persons
+        self.persons = open_subject_keys(None, {}) if persons is None else persons
         _refuse_unsafe(self._env)
         self._writing = threading.Lock()  # held by whoever writes, or opens the store anew
         with _as_unavailable():
@@ -182,7 +182,7 @@ class Store:
             return True
         return folder is not None and Path(datastore.pool.db_name).resolve().parent == folder
 
-    def append(self, records: Sequence[Stored]) -> None:
+    def append(self, records: Sequence[StoredEntry]) -> None:
         """Store entries of any negotiations: when this returns they are on disk, all of them.
 
         Raises ConflictError, and then stored none. After StoreUnavailableError they may be stored
@@ -191,7 +191,7 @@ class Store:
         sealed = {(one.negotiation, who) for one in records for who in one.persons}
         with self.persons.lock if sealed else contextlib.nullcontext(), self._alone():
             # A crash after this leaves keys that nothing is sealed with; never the reverse.
-            self.persons.hold(sealed)
+            self.persons.ensure_keys(sealed)
             self._writes.events.put(cast("Any", records))
 
     @contextlib.contextmanager
@@ -226,20 +226,20 @@ class Store:
         upto: int | None = None,
         reverse: bool = False,
         limit: int | None = None,
-    ) -> list[Stored]:
+    ) -> list[StoredEntry]:
         """The entries of a negotiation above the version `after`, up to and including `upto`."""
         with _as_unavailable():
             found = self._reads.events.get(
                 negotiation, gt=after, lte=upto, desc=reverse, limit=limit
             )
-            return cast("list[Stored]", list(found))
+            return cast("list[StoredEntry]", list(found))
 
     def last_version(self, negotiation: str) -> int:
         """The version of the last entry of a negotiation; 0 if there is none."""
         last = self.read(negotiation, reverse=True, limit=1)
         return last[0].version if last else 0
 
-    def scan(self, after: int, limit: int) -> list[tuple[int, Stored]]:
+    def scan(self, after: int, limit: int) -> list[tuple[int, StoredEntry]]:
         """Entries of all negotiations above the position `after`, each with its position.
 
         Positions may have gaps. What stands beside the entries is left out, so that fewer may come
@@ -251,7 +251,7 @@ class Store:
                 start=after, limit=limit, inclusive_of_start=False
             ):
                 entries = [
-                    (one.id, cast("Stored", reads.mapper.to_domain_event(one)))
+                    (one.id, cast("StoredEntry", reads.mapper.to_domain_event(one)))
                     for one in found
                     if not str(one.originator_id).startswith(COPIES)
                 ]
@@ -271,7 +271,7 @@ class Store:
             return self._mapped(negotiation, after, upto, min(limit, _MAPPED))
         statement, whose = (_OF_ONE, negotiation) if negotiation else (_OF_ALL, f"{COPIES}*")
         rows: list[Row] = []
-        unsealed = self.persons.unsealed
+        unsealed = self.persons.decrypt
         with _as_unavailable(), recorder.datastore.transaction(commit=False) as connected:
             cursor = connected.sqlite_cursor
             cursor.row_factory = None
@@ -294,7 +294,7 @@ class Store:
             read = (self.read(id_, after=one - 1, upto=one) for id_, one in places[:_MAPPED])
             return [one.data for (one,) in read]
         found: list[bytes] = []
-        unsealed = self.persons.unsealed
+        unsealed = self.persons.decrypt
         with _as_unavailable(), recorder.datastore.transaction(commit=False) as connected:
             cursor = connected.sqlite_cursor
             cursor.row_factory = None
@@ -324,7 +324,7 @@ class Store:
         rows = [(place, one.negotiation, one.data) for place, one in found if place <= upto]
         return Rows(rows, last=not found or len(rows) < len(found))
 
-    def rewrite(self, records: Sequence[Stored]) -> bool:
+    def rewrite(self, records: Sequence[StoredEntry]) -> bool:
         """Put these in the place of what is stored of their versions; whether this store can.
 
         Only for words that are destroyed. What stood there before is overwritten, but may still be
@@ -386,7 +386,7 @@ def open_store(folder: Path | None, env: Mapping[str, str] | None = None) -> Sto
     if folder is not None and env["PERSISTENCE_MODULE"] == SQLITE:
         env.setdefault("SQLITE_DBNAME", str(folder / "record.sqlite"))
         _check_keys(folder, Path(env["SQLITE_DBNAME"]))
-    persons = open_persons(folder, env)
+    persons = open_subject_keys(folder, env)
     try:
         return Store(env, folder.resolve() if folder else None, persons)
     except BaseException:
@@ -404,7 +404,7 @@ def _check_keys(folder: Path, record: Path) -> None:
     except sqlite3.Error:
         return  # What is wrong with it is said when it is opened.
     if sealed:
-        raise PersonsError(
+        raise SubjectKeyError(
             f"The data folder {folder} has words that are sealed with keys of persons, but no"
             f" {DATABASE}. Without it they cannot be read, by anybody, ever; facts and proofs would"
             " be left. Put it back. Nothing was changed."
@@ -446,5 +446,5 @@ def _as_unavailable() -> Iterator[None]:
         yield
     except IntegrityError as error:
         raise ConflictError(str(error)) from error
-    except (EventSourcingError, PersonsError, sqlite3.Error, OSError) as error:
+    except (EventSourcingError, SubjectKeyError, sqlite3.Error, OSError) as error:
         raise StoreUnavailableError(str(error)) from error

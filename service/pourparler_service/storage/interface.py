@@ -17,7 +17,7 @@ A place is a version of one negotiation, a position over all of them.
 """
 
 
-class Stored(NamedTuple):
+class StoredEntry(NamedTuple):
     """An entry in the store.
 
     The id of its negotiation, its version, its type's full name, and the bytes of its Record. Its
@@ -56,7 +56,7 @@ class StoreSettingsError(Exception):
     """The environment asks for a store that would not keep the record safe."""
 
 
-class Entries(Protocol):
+class EventReader(Protocol):
     """Where the entries of negotiations are read."""
 
     def read(
@@ -67,7 +67,7 @@ class Entries(Protocol):
         upto: int | None = None,
         reverse: bool = False,
         limit: int | None = None,
-    ) -> list[Stored]:
+    ) -> list[StoredEntry]:
         """The entries of a negotiation above the version `after`, up to and including `upto`."""
 
     def last_version(self, negotiation: str) -> int:

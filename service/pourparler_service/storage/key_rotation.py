@@ -13,17 +13,17 @@ from pourparler_service.storage.master_key import (
     MASTER_KEY,
     MasterKey,
     MasterKeyError,
-    PersonsError,
+    SubjectKeyError,
     _decoded,
     read_master_key,
     write_master_key,
 )
-from pourparler_service.storage.subject_keys import DATABASE, FORMAT, Persons, _connected
+from pourparler_service.storage.subject_keys import DATABASE, FORMAT, SubjectKeyStore, _connected
 
 _NEXT = ".next"
 
 
-def open_persons(folder: Path | None, environment: Mapping[str, str]) -> "Persons":
+def open_subject_keys(folder: Path | None, environment: Mapping[str, str]) -> "SubjectKeyStore":
     """The keys of persons in a data folder; in memory, without one.
 
     The master key is what POURPARLER_MASTER_KEY says, else that of the folder, which is made where
@@ -31,9 +31,9 @@ def open_persons(folder: Path | None, environment: Mapping[str, str]) -> "Person
     """
     said = environment.get("POURPARLER_MASTER_KEY", "")
     if folder is None:
-        return Persons(None, MasterKey(secrets.token_bytes(KEY_BYTES)))
+        return SubjectKeyStore(None, MasterKey(secrets.token_bytes(KEY_BYTES)))
     path = folder / DATABASE
-    return Persons(path, _master_key(folder, said, _wrapped_by(path)))
+    return SubjectKeyStore(path, _master_key(folder, said, _wrapped_by(path)))
 
 
 def _master_key(folder: Path, said: str, needed: str) -> MasterKey:
@@ -88,9 +88,9 @@ def _looked_up(path: Path, statement: str) -> tuple[object, ...] | None:
     except sqlite3.OperationalError as error:
         if "no such table" in str(error):
             return None  # it was about to be made
-        raise PersonsError(f"{path} cannot be read: {error}.") from error
+        raise SubjectKeyError(f"{path} cannot be read: {error}.") from error
     except sqlite3.Error as error:
-        raise PersonsError(f"{path} cannot be read: {error}.") from error
+        raise SubjectKeyError(f"{path} cannot be read: {error}.") from error
     return found
 
 
@@ -101,7 +101,7 @@ def _wrapped_by(path: Path) -> str:
         return ""
     written, key_id, any_key = found
     if written != FORMAT:
-        raise PersonsError(
+        raise SubjectKeyError(
             f"{path} has format {written}, written by a newer version of pourparler; this one reads"
             f" format {FORMAT}. Nothing was changed."
         )
@@ -118,7 +118,7 @@ def _counted(path: Path) -> tuple[int, int]:
     return int(str(persons)), int(str(negotiations))
 
 
-class Rotated(NamedTuple):
+class Rotation(NamedTuple):
     """What a rotation of the master key came to."""
 
     key_id: str
@@ -130,7 +130,7 @@ class Rotated(NamedTuple):
 
 def rotate_master_key(
     folder: Path, environment: Mapping[str, str], to: Path | None = None
-) -> Rotated:
+) -> Rotation:
     """Wrap the keys in a data folder, which nobody else holds, by a new master key.
 
     The new one takes the place of the old one in its file, or goes to a file of its own: it has to
@@ -145,12 +145,12 @@ def rotate_master_key(
             "The master key is given by its value: say to which file the new one is to go."
         )
     file = to or old.file or folder
-    persons = Persons(folder / DATABASE, old)
+    persons = SubjectKeyStore(folder / DATABASE, old)
     try:
         # A crash before the keys are wrapped anew leaves a file that nobody needs; a crash after
         # that leaves it to the next start to put the new master key in its place.
         new = write_master_key(file if to else _next(file))
-        keys = persons.wrap_anew(new)
+        keys = persons.rewrap(new)
     finally:
         persons.close()
     if to is None:
@@ -158,7 +158,7 @@ def rotate_master_key(
         _settle(file.parent)
     elif old.file == folder / MASTER_KEY:
         old.file.unlink()
-    return Rotated(new.key_id, file, keys)
+    return Rotation(new.key_id, file, keys)
 
 
 def _settle(folder: Path) -> None:

@@ -19,11 +19,11 @@ KEY_BYTES = 32
 _INFO = b"pourparler.v1.words"
 
 
-class PersonsError(Exception):
+class SubjectKeyError(Exception):
     """The keys of persons cannot be had, or not changed. The text says why."""
 
 
-class MasterKeyError(PersonsError):
+class MasterKeyError(SubjectKeyError):
     """The master key is not here, or not the one. The text says what is lost without it."""
 
 

@@ -3,14 +3,14 @@
 from collections.abc import Iterator
 
 from pourparler_service.runtime.cooperative import paced
-from pourparler_service.storage.interface import Entries, Stored
+from pourparler_service.storage.interface import EventReader, StoredEntry
 
 _STEP = 256
 
 
 def stored(
-    store: Entries, id_: str, *, after: int = 0, upto: int | None = None, in_haste: bool = False
-) -> Iterator[Stored]:
+    store: EventReader, id_: str, *, after: int = 0, upto: int | None = None, in_haste: bool = False
+) -> Iterator[StoredEntry]:
     """The entries above the version `after`, up to and including `upto`, or to the last one.
 
     With pauses, unless in haste. What ends at the last one ends with a whole group: the last step

@@ -21,14 +21,14 @@ FORMAT = 1
 SALT_BYTES = 32
 
 
-class Sealed(NamedTuple):
+class EncodedRecord(NamedTuple):
     """An entry as it is stored, and the hash of its leaf in the log of its negotiation."""
 
     data: bytes
     leaf: bytes
 
 
-def sealed(
+def encode_record(
     negotiation: str,
     version: int,
     record_time: Timestamp,
@@ -36,7 +36,7 @@ def sealed(
     words: pb.Words,
     *,
     salt: Callable[[int], bytes] = secrets.token_bytes,
-) -> Sealed:
+) -> EncodedRecord:
     """An entry as a Record, whose bytes are to be stored, hashed and delivered just so.
 
     Each section has a salt of its own, so that nobody who holds the header can find out a section
@@ -62,7 +62,7 @@ def sealed(
     record.salts.extend((facts_salt, words_salt))
     record.facts = facts_written
     record.words = words_written
-    return Sealed(written(record), leaf_hash(header_written))
+    return EncodedRecord(written(record), leaf_hash(header_written))
 
 
 def seal(
@@ -75,10 +75,10 @@ def seal(
     salt: Callable[[int], bytes] = secrets.token_bytes,
 ) -> bytes:
     """The stored bytes of an entry alone."""
-    return sealed(negotiation, version, record_time, facts, words, salt=salt).data
+    return encode_record(negotiation, version, record_time, facts, words, salt=salt).data
 
 
-def unseal(stored: bytes) -> pb.Entry:
+def decode_record(stored: bytes) -> pb.Entry:
     """The entry that stored bytes are."""
     return pb.Entry.FromString(stored)
 
@@ -97,7 +97,7 @@ def topic(facts: pb.Facts) -> str:
     return _TOPICS[kind] if kind else ""
 
 
-class Parted(NamedTuple):
+class RecordParts(NamedTuple):
     """An entry in parts: those that stay when its words are destroyed, and what is destroyed."""
 
     before_salt: bytes
@@ -120,15 +120,15 @@ NO_SALT = b"\x12\x00"
 SALT_FIELD_BYTES = 2 + SALT_BYTES
 
 
-def parted(stored: bytes) -> Parted:
+def record_parts(stored: bytes) -> RecordParts:
     """An entry in parts. It is canonical, as all that is stored."""
     record = pb.Record.FromString(stored)
     if not record.words or len(record.salts) != _SALTS:
-        return Parted(stored, b"", b"", b"")
+        return RecordParts(stored, b"", b"", b"")
     words = framed(pb.Record.WORDS_FIELD_NUMBER, record.words)
     facts = framed(pb.Record.FACTS_FIELD_NUMBER, record.facts) if record.facts else b""
     place = len(stored) - len(words) - len(facts)
-    return Parted(
+    return RecordParts(
         stored[: place - SALT_FIELD_BYTES], facts, stored[place - SALT_FIELD_BYTES : place], words
     )
 

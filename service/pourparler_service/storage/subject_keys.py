@@ -20,8 +20,8 @@ from google.protobuf.message import DecodeError
 
 from pourparler import v1 as pb
 from pourparler_service.backends.sqlite.transaction import transaction
-from pourparler_service.storage.master_key import _INFO, KEY_BYTES, MasterKey, PersonsError
-from pourparler_service.storage.record_codec import NO_SALT, SALT_FIELD_BYTES, parted
+from pourparler_service.storage.master_key import _INFO, KEY_BYTES, MasterKey, SubjectKeyError
+from pourparler_service.storage.record_codec import NO_SALT, SALT_FIELD_BYTES, record_parts
 
 DATABASE = "persons.sqlite"
 
@@ -58,7 +58,7 @@ CREATE TABLE erasure (
 _ERASURES = "SELECT negotiation, caller, request_id, destroyed, said FROM erasure"
 
 
-class _Keys(NamedTuple):
+class _KeySet(NamedTuple):
     """Some keys taken together: what they open, and whose they are."""
 
     cipher: AESGCM | None
@@ -66,7 +66,7 @@ class _Keys(NamedTuple):
     persons: tuple[str, ...]
 
 
-class Intent(NamedTuple):
+class ErasureIntent(NamedTuple):
     """An erasure that is begun, and who asked for it by which request."""
 
     negotiation: str
@@ -87,7 +87,7 @@ def _connected(path: Path | None) -> sqlite3.Connection:
     return database
 
 
-class Persons:
+class SubjectKeyStore:
     """The keys of persons, and the erasures that destroy them. For any thread."""
 
     def __init__(self, path: Path | None, master: MasterKey) -> None:
@@ -101,7 +101,7 @@ class Persons:
         self._path = path
         self._master = AESGCM(master.key)
         # Changed under the lock, and read without it.
-        self._keys: dict[tuple[str, str], _Keys] = {}
+        self._keys: dict[tuple[str, str], _KeySet] = {}
         self._current: dict[tuple[str, str], str] = {}
         with _as_error():
             if path is not None:
@@ -125,7 +125,7 @@ class Persons:
 
     # What is sealed and opened.
 
-    def hold(self, wanted: Iterable[tuple[str, str]]) -> None:
+    def ensure_keys(self, wanted: Iterable[tuple[str, str]]) -> None:
         """See that these persons, each of a negotiation, have a key: on disk when this returns."""
         with self.lock, _as_error():
             if len(self._current) >= _HELD:
@@ -153,18 +153,18 @@ class Persons:
             )
         return f"{participant}:{number}"
 
-    def sealed(self, negotiation: str, data: bytes, persons: Sequence[str]) -> bytes:
+    def encrypt(self, negotiation: str, data: bytes, persons: Sequence[str]) -> bytes:
         """An entry as it is stored: under the keys of these persons, who are held.
 
         Raises PersonsError.
         """
-        parts = parted(data)
+        parts = record_parts(data)
         if not parts.words:
             return data
         keys = " ".join(sorted(self._current[negotiation, person] for person in persons))
-        cipher = self._taken_together(negotiation, keys).cipher
+        cipher = self._key_set(negotiation, keys).cipher
         if cipher is None:
-            raise PersonsError("a key was destroyed while it was used")
+            raise SubjectKeyError("a key was destroyed while it was used")
         nonce = secrets.token_bytes(_NONCE_BYTES)
         before = parts.before_salt
         row = pb.SealedRecord(
@@ -175,7 +175,7 @@ class Persons:
         )
         return row.SerializeToString(deterministic=True)
 
-    def unsealed(self, negotiation: str, stored: bytes) -> bytes:
+    def decrypt(self, negotiation: str, stored: bytes) -> bytes:
         """A sealed entry as it was before, or without its words if a key of it was destroyed.
 
         Raises PersonsError.
@@ -185,24 +185,24 @@ class Persons:
         try:
             cipher = self._keys[negotiation, row.keys].cipher
         except KeyError:
-            cipher = self._taken_together(negotiation, row.keys).cipher
+            cipher = self._key_set(negotiation, row.keys).cipher
         before, after, sealed = row.before_salt, row.after_salt, row.sealed
         if cipher is None:
             return before + NO_SALT + after
         try:
             words = cipher.decrypt(sealed[:_NONCE_BYTES], sealed[_NONCE_BYTES:], before)
         except InvalidTag:
-            raise PersonsError(
+            raise SubjectKeyError(
                 f"the words of an entry of {negotiation} were changed in the store"
             ) from None
         return b"".join((before, words[:SALT_FIELD_BYTES], after, words[SALT_FIELD_BYTES:]))
 
-    def sealed_for(self, negotiation: str, stored: bytes) -> tuple[str, ...]:
+    def subjects_of(self, negotiation: str, stored: bytes) -> tuple[str, ...]:
         """The participants with whose keys an entry is sealed."""
         keys = pb.SealedRecord.FromString(stored).keys
-        return self._taken_together(negotiation, keys).persons
+        return self._key_set(negotiation, keys).persons
 
-    def _taken_together(self, negotiation: str, names: str) -> _Keys:
+    def _key_set(self, negotiation: str, names: str) -> _KeySet:
         """The keys of these names."""
         known = self._keys.get((negotiation, names))
         if known is not None:
@@ -218,7 +218,7 @@ class Persons:
                 cipher = AESGCM(derived)
             if len(self._keys) >= _KEPT:
                 self._keys = {}
-            taken = _Keys(cipher, tuple(key.partition(":")[0] for key in keys))
+            taken = _KeySet(cipher, tuple(key.partition(":")[0] for key in keys))
             self._keys[negotiation, names] = taken
             return taken
 
@@ -230,7 +230,7 @@ class Persons:
             (negotiation, participant, int(number)),
         ).fetchone()
         if row is None:
-            raise PersonsError(
+            raise SubjectKeyError(
                 f"the key {name} of {negotiation} is not in {self._path or 'memory'}, which is"
                 " older than the record, or not the one that belongs to it"
             )
@@ -240,13 +240,13 @@ class Persons:
         try:
             return self._master.decrypt(row[0][:_NONCE_BYTES], row[0][_NONCE_BYTES:], where)
         except InvalidTag:
-            raise PersonsError(f"the key {name} of {negotiation} was changed") from None
+            raise SubjectKeyError(f"the key {name} of {negotiation} was changed") from None
 
     def _wrapped(self, negotiation: str, participant: str, number: int, key: bytes) -> bytes:
         nonce = secrets.token_bytes(_NONCE_BYTES)
         return nonce + self._master.encrypt(nonce, key, _place(negotiation, participant, number))
 
-    def covered(self, negotiation: str, data: bytes) -> bytes:
+    def encrypt_blob(self, negotiation: str, data: bytes) -> bytes:
         """What is made of many entries of a negotiation, as it may lie on disk.
 
         It is sealed with the keys of all its persons: once one of them is destroyed, it is gone.
@@ -257,21 +257,21 @@ class Persons:
                 (negotiation,),
             ).fetchall()
             keys = " ".join(sorted(f"{participant}:{number}" for participant, number in rows))
-            cipher = self._taken_together(negotiation, keys).cipher if keys else None
+            cipher = self._key_set(negotiation, keys).cipher if keys else None
         if cipher is None:
             return pb.SealedRecord(sealed=data).SerializeToString()
         nonce = secrets.token_bytes(_NONCE_BYTES)
         sealed = nonce + cipher.encrypt(nonce, data, _COVERED)
         return pb.SealedRecord(keys=keys, sealed=sealed).SerializeToString()
 
-    def uncovered(self, negotiation: str, data: bytes) -> bytes | None:
+    def decrypt_blob(self, negotiation: str, data: bytes) -> bytes | None:
         """What was covered; None if that cannot be had any more."""
         row = pb.SealedRecord()
-        with contextlib.suppress(DecodeError, InvalidTag, PersonsError):
+        with contextlib.suppress(DecodeError, InvalidTag, SubjectKeyError):
             row.ParseFromString(data)
             if not row.keys:
                 return row.sealed
-            cipher = self._taken_together(negotiation, row.keys).cipher
+            cipher = self._key_set(negotiation, row.keys).cipher
             if cipher is not None:
                 sealed = row.sealed
                 return cipher.decrypt(sealed[:_NONCE_BYTES], sealed[_NONCE_BYTES:], _COVERED)
@@ -288,7 +288,7 @@ class Persons:
             ).fetchone()
             return row is not None
 
-    def intend(self, intent: Intent) -> None:
+    def begin_erasure(self, intent: ErasureIntent) -> None:
         """Put down that an erasure is to be made: once this returns there is no way back."""
         with self.lock, _as_error(), transaction(self._database):
             self._database.execute(
@@ -303,7 +303,7 @@ class Persons:
                 ),
             )
 
-    def destroy(self, intent: Intent) -> None:
+    def destroy(self, intent: ErasureIntent) -> None:
         """Destroy the keys of a person, and put down with it what the erasure says of that.
 
         All on disk when this returns, or nothing of it.
@@ -317,16 +317,16 @@ class Persons:
                     (negotiation, participant),
                 ).rowcount
                 intent.erasure.key_count = destroyed
-                self._put_down(intent._replace(destroyed=True), done=False)
+                self._save(intent._replace(destroyed=True), done=False)
             self._current.pop((negotiation, participant), None)
             self._keys = {}
 
-    def put_down(self, intent: Intent, *, done: bool) -> None:
+    def save(self, intent: ErasureIntent, *, done: bool) -> None:
         """Put down what an erasure says now, and whether it is done."""
         with self.lock, _as_error(), transaction(self._database):
-            self._put_down(intent, done=done)
+            self._save(intent, done=done)
 
-    def _put_down(self, intent: Intent, *, done: bool) -> None:
+    def _save(self, intent: ErasureIntent, *, done: bool) -> None:
         self._database.execute(
             "UPDATE erasure SET said = ?, destroyed = ?, done = ? WHERE name = ?",
             (intent.erasure.SerializeToString(), intent.destroyed, done, intent.erasure.name),
@@ -337,28 +337,30 @@ class Persons:
         found = self._erasures(f"{_ERASURES} WHERE name = ?", name)
         return found[0].erasure if found else None
 
-    def requested(self, caller: str, request_id: str) -> Intent | None:
+    def requested(self, caller: str, request_id: str) -> ErasureIntent | None:
         """The erasure that a caller asked for by this request, if there is one."""
         found = self._erasures(
             f"{_ERASURES} WHERE caller = ? AND request_id = ?", caller, request_id
         )
         return found[0] if found else None
 
-    def unfinished(self) -> list[Intent]:
+    def unfinished(self) -> list[ErasureIntent]:
         """The erasures that have begun and are not done, the oldest first."""
         return self._erasures(f"{_ERASURES} WHERE NOT done ORDER BY place")
 
-    def _erasures(self, statement: str, *values: str) -> list[Intent]:
+    def _erasures(self, statement: str, *values: str) -> list[ErasureIntent]:
         with self.lock, _as_error():
             rows = self._database.execute(statement, values).fetchall()
         return [
-            Intent(negotiation, caller, request_id, bool(destroyed), pb.Erasure.FromString(said))
+            ErasureIntent(
+                negotiation, caller, request_id, bool(destroyed), pb.Erasure.FromString(said)
+            )
             for negotiation, caller, request_id, destroyed, said in rows
         ]
 
     # The master key.
 
-    def wrap_anew(self, master: MasterKey) -> int:
+    def rewrap(self, master: MasterKey) -> int:
         """Wrap all keys by another master key, all or none; how many there are."""
         with self.lock, _as_error():
             old, fresh = self._master, AESGCM(master.key)
@@ -392,4 +394,4 @@ def _as_error() -> Iterator[None]:
     try:
         yield
     except (sqlite3.Error, OSError) as error:
-        raise PersonsError(f"the keys of persons cannot be read or written: {error}") from error
+        raise SubjectKeyError(f"the keys of persons cannot be read or written: {error}") from error

@@ -41,7 +41,7 @@ _UNREADABLE = "The record could not be read."
 _BUSY = "Too many are waiting for cosignatures. Try again later."
 
 
-class _Held(NamedTuple):
+class _Cosigned(NamedTuple):
     """A checkpoint as the service signed it, and the cosignatures that it has so far."""
 
     signed: str
@@ -58,7 +58,7 @@ class _Waiting(NamedTuple):
     cosigned: Future[pb.GetCheckpointResponse]
 
 
-class _Line:
+class _CheckpointQueue:
     """A witness in the eyes of the one who asks: what came of it last, and when to ask again."""
 
     def __init__(self, client: WitnessClient) -> None:
@@ -68,7 +68,7 @@ class _Line:
         self.failure = ""
 
 
-class Witnesses:
+class Cosigner:
     """One thread that has the last checkpoint of every negotiation cosigned as it grows.
 
     Those who ask for a checkpoint come first; then what was recorded since; then what lacks
@@ -95,13 +95,13 @@ class Witnesses:
         self._store = store
         self._log = log
         self._again_seconds = again_seconds
-        self._lines = [_Line(WitnessClient(at, self._proof)) for at in witnesses]
+        self._lines = [_CheckpointQueue(WitnessClient(at, self._proof)) for at in witnesses]
         self._askers = ThreadPoolExecutor(max(1, len(witnesses)), thread_name_prefix="asker")
         self._thread = threading.Thread(target=self._run, name="witnesses")
         # Guarded by _changed: those who wait, what is held, what lacks; and the end.
         self._changed = threading.Condition()
         self._waiting: OrderedDict[str, list[_Waiting]] = OrderedDict()
-        self._held: OrderedDict[str, _Held] = OrderedDict()
+        self._held: OrderedDict[str, _Cosigned] = OrderedDict()
         self._lacking: OrderedDict[str, float] = OrderedDict()
         self._closed = False
         # Owned by the thread.
@@ -240,14 +240,14 @@ class Witnesses:
                 failures[line.client.at] = str(failure)
         cosigned = self._told(answer, has, failures)
         with self._changed:
-            self._held[id_] = _Held(answer.checkpoint, has, cosigned)
+            self._held[id_] = _Cosigned(answer.checkpoint, has, cosigned)
             self._held.move_to_end(id_)
             if len(self._held) > _HELD:
                 self._held.popitem(last=False)
         self._note(id_, met=cosigned.witnessing.met)
         return cosigned
 
-    def _ask(self, line: _Line, id_: str, signed: str) -> Future[Cosignature] | None:
+    def _ask(self, line: _CheckpointQueue, id_: str, signed: str) -> Future[Cosignature] | None:
         """Ask a witness, unless it is still busy with an earlier question or rests."""
         if (line.asked and not line.asked.done()) or time.monotonic() < line.rests_until:
             return None
@@ -269,7 +269,7 @@ class Witnesses:
         if before and not after:
             _LOG.info("checkpoints bear the %d required cosignatures again", self._required)
 
-    def _is_complete(self, held: _Held) -> bool:
+    def _is_complete(self, held: _Cosigned) -> bool:
         return len(held.cosignatures) == len(self._lines)
 
     def _told(
@@ -304,7 +304,9 @@ class Witnesses:
         return self._told(answer, {}, {line.client.at: failure for line in self._lines})
 
 
-def _answered(line: _Line, future: Future[Cosignature] | None, again_seconds: float) -> Cosignature:
+def _answered(
+    line: _CheckpointQueue, future: Future[Cosignature] | None, again_seconds: float
+) -> Cosignature:
     """What came of asking a witness. Raises WitnessFailedError, also where it was not asked."""
     if future is None:
         raise WitnessFailedError(line.failure)

@@ -6,12 +6,12 @@ from google.protobuf.timestamp_pb2 import Timestamp
 
 from pourparler import v1 as pb
 from pourparler.transparency.checkpoint import tlog_proof
-from pourparler_service.aggregate.current import Negotiations
+from pourparler_service.aggregate.current import CurrentNegotiations
 from pourparler_service.aggregate.negotiation import Negotiation
 from pourparler_service.domain.refusal import refuse
 from pourparler_service.storage import imported_bundles
 from pourparler_service.storage.event_store import Store
-from pourparler_service.storage.record_codec import unseal
+from pourparler_service.storage.record_codec import decode_record
 from pourparler_service.transparency.signing_keys import Signer
 
 _SHOWN = 10
@@ -24,7 +24,7 @@ class Proof(NamedTuple):
     checkpoint: str
 
 
-class _Head(NamedTuple):
+class _CachedHead(NamedTuple):
     """A version with a signed checkpoint; and what makes it a copy, if it is one."""
 
     size: int
@@ -40,7 +40,7 @@ class Log:
     Every method blocks on the store and raises Refusal.
     """
 
-    def __init__(self, store: Store, negotiations: Negotiations, signer: Signer) -> None:
+    def __init__(self, store: Store, negotiations: CurrentNegotiations, signer: Signer) -> None:
         """Prove the entries of this store, held by these, and sign."""
         self._store = store
         self._negotiations = negotiations
@@ -87,16 +87,16 @@ class Log:
                 checkpoint=checkpoint,
             )
 
-    def _head(self, negotiation: Negotiation, version: int | None, field: str) -> _Head:
+    def _head(self, negotiation: Negotiation, version: int | None, field: str) -> _CachedHead:
         """The version that is asked for, or the last one, with its checkpoint."""
         if negotiation.copied:
             return self._copied(negotiation, version, field)
         size = _version(negotiation, version, field)
         root = negotiation.tree.root(size)
         recorded = self._recorded(negotiation, size)
-        return _Head(size, self._signer.checkpoint(negotiation.id, size, root, recorded))
+        return _CachedHead(size, self._signer.checkpoint(negotiation.id, size, root, recorded))
 
-    def _copied(self, negotiation: Negotiation, version: int | None, field: str) -> _Head:
+    def _copied(self, negotiation: Negotiation, version: int | None, field: str) -> _CachedHead:
         # Read after the entries, it may know of more than they go to by now.
         known = {
             one.version: one
@@ -114,13 +114,13 @@ class Log:
                 version=str(size),
                 versions=versions,
             )
-        return _Head(size, known[size].checkpoint, known[size])
+        return _CachedHead(size, known[size].checkpoint, known[size])
 
     def _recorded(self, negotiation: Negotiation, version: int) -> Timestamp:
         if version == negotiation.version:
             return negotiation.record_time
         stored = self._store.read(negotiation.id, after=version - 1, upto=version)[0]
-        return unseal(stored.data).header.record_time
+        return decode_record(stored.data).header.record_time
 
 
 def _version(negotiation: Negotiation, version: int | None, field: str) -> int:

@@ -12,7 +12,7 @@ from pourparler import v1 as pb
 from pourparler.schema import edtf
 from pourparler.schema.contract import ENTRY_TYPES
 from pourparler.state.fold import AMENDING
-from pourparler_service.domain.refusal import Findings, quoted, refuse
+from pourparler_service.domain.refusal import ViolationList, quoted, refuse
 from pourparler_service.validation.fields import (
     ID,
     ID_RULE,
@@ -72,7 +72,7 @@ def settle(draft: pb.Draft, bounds: Callable[[str], edtf.Bounds]) -> None:
 
     Refuses dates that cannot be read.
     """
-    found = Findings()
+    found = ViolationList()
     if draft.HasField("facts"):
         _settle_facts(found, draft.facts, bounds, "facts")
     for place, source in enumerate(draft.words.sources[:LONGEST_LIST]):
@@ -85,7 +85,7 @@ def settle(draft: pb.Draft, bounds: Callable[[str], edtf.Bounds]) -> None:
 
 
 def _settle_facts(
-    found: Findings, facts: pb.Facts, bounds: Callable[[str], edtf.Bounds], path: str
+    found: ViolationList, facts: pb.Facts, bounds: Callable[[str], edtf.Bounds], path: str
 ) -> None:
     facts.ClearField("request_id")
     facts.ClearField("recorded_by")
@@ -118,7 +118,7 @@ _DATES = {
 
 
 def _settle_date(
-    found: Findings, date: pb.FuzzyDate, bounds: Callable[[str], edtf.Bounds], path: str
+    found: ViolationList, date: pb.FuzzyDate, bounds: Callable[[str], edtf.Bounds], path: str
 ) -> None:
     if date.WhichOneof("date") == "instant":
         when = date.instant
@@ -129,7 +129,7 @@ def _settle_date(
 
 
 def _read(
-    found: Findings, path: str, read: Callable[..., edtf.Bounds], *date: str | int
+    found: ViolationList, path: str, read: Callable[..., edtf.Bounds], *date: str | int
 ) -> edtf.Bounds:
     try:
         return read(*date)
@@ -141,7 +141,7 @@ def _read(
 
 def check_draft(draft: pb.Draft) -> None:
     """Refuse a draft that can be no entry of any negotiation, for all that is wrong with it."""
-    found = Findings()
+    found = ViolationList()
     check_fields(found, draft, "")
     if draft.HasField("facts"):
         _check_facts(found, draft.facts, draft.words, "facts")
@@ -149,7 +149,7 @@ def check_draft(draft: pb.Draft) -> None:
     found.settle()
 
 
-class _Taken(NamedTuple):
+class _AllowedWords(NamedTuple):
     """The words of an entry by its type; of a correction, also by the type of its replacement."""
 
     title: str
@@ -158,15 +158,15 @@ class _Taken(NamedTuple):
 
 
 @cache
-def _taken(*kinds: str) -> _Taken:
+def _taken(*kinds: str) -> _AllowedWords:
     types = [ENTRY_TYPES[kind] for kind in kinds]
     needed = [name for one in types for name in one.rule.words]
     allowed = WORDS_OF_ALL.union(needed, *(one.rule.optional_words for one in types))
     fields = pb.Words.DESCRIPTOR.fields_by_name
-    return _Taken(types[-1].title, needed, frozenset(fields[name] for name in allowed))
+    return _AllowedWords(types[-1].title, needed, frozenset(fields[name] for name in allowed))
 
 
-def _check_words(found: Findings, draft: pb.Draft) -> None:
+def _check_words(found: ViolationList, draft: pb.Draft) -> None:
     """Find words that the type of the entry does not take, and those that it lacks."""
     kind, words = draft.facts.WhichOneof("event"), draft.words
     if kind is None:
@@ -185,19 +185,21 @@ def _check_words(found: Findings, draft: pb.Draft) -> None:
         _match(found, _DIGEST, source.digest, f"words.sources[{place}].digest", _DIGEST_RULE)
 
 
-def _match(found: Findings, pattern: re.Pattern[str], value: str, path: str, wanted: str) -> None:
+def _match(
+    found: ViolationList, pattern: re.Pattern[str], value: str, path: str, wanted: str
+) -> None:
     if value and not pattern.fullmatch(value):
         text = f"{quoted(value)} is not {wanted}."
         found.add(pb.ERROR_REASON_FIELD_INVALID, text, path)
 
 
-def _check_facts(found: Findings, facts: pb.Facts, words: pb.Words, path: str) -> None:
+def _check_facts(found: ViolationList, facts: pb.Facts, words: pb.Words, path: str) -> None:
     """Find what is wrong with the facts of an entry taken together, or of one that replaces it."""
     kind = facts.WhichOneof("event")
     if kind is None:
         require(found, f"{path}.event", "an entry says what happened, in one of the entry types")
         return
-    look = _Look(found, facts.provenance.basis, words, f"{path}.{kind}")
+    look = _DraftCheck(found, facts.provenance.basis, words, f"{path}.{kind}")
     look.provenance()
     if facts.HasField("visibility"):
         look.visibility(facts.visibility, f"{path}.visibility")
@@ -221,10 +223,10 @@ _HEARSAY = frozenset({pb.BASIS_REPORTED, pb.BASIS_UNATTRIBUTED, pb.BASIS_ANALYSI
 _NOT_REPORTED = _HEARD | {pb.BASIS_UNATTRIBUTED, pb.BASIS_ANALYSIS}
 
 
-class _Look(NamedTuple):
+class _DraftCheck(NamedTuple):
     """A look at one entry: what is found goes below the path of its event."""
 
-    found: Findings
+    found: ViolationList
     basis: int
     """How the record knows it."""
     words: pb.Words
@@ -270,13 +272,13 @@ class _Look(NamedTuple):
             forbid(self.found, f"{path}.audience", "only what is RESTRICTED has an audience")
 
 
-def _negotiation_opened(look: _Look, event: pb.NegotiationOpened) -> None:
+def _negotiation_opened(look: _DraftCheck, event: pb.NegotiationOpened) -> None:
     if event.predecessor and not _is_name(event.predecessor):
         path = f"{look.path}.predecessor"
         look.found.add(pb.ERROR_REASON_ID_INVALID, _no_name(event.predecessor), path)
 
 
-def _participant_joined(look: _Look, event: pb.ParticipantJoined) -> None:
+def _participant_joined(look: _DraftCheck, event: pb.ParticipantJoined) -> None:
     if event.role == pb.PARTICIPANT_ROLE_REPRESENTATIVE and not event.represents:
         look.require("represents", "a REPRESENTATIVE acts for somebody")
     if event.kind == pb.PARTICIPANT_KIND_COHORT and not event.count:
@@ -285,7 +287,7 @@ def _participant_joined(look: _Look, event: pb.ParticipantJoined) -> None:
         _not_oneself(look, event.participant_id, getattr(event, field), field)
 
 
-def _participant_changed(look: _Look, event: pb.ParticipantChanged) -> None:
+def _participant_changed(look: _DraftCheck, event: pb.ParticipantChanged) -> None:
     said = [field.name for field, _ in event.ListFields()]
     said += [name for name in ("name", "aliases", "mandate") if getattr(look.words, name)]
     if said == ["participant_id"]:
@@ -295,7 +297,7 @@ def _participant_changed(look: _Look, event: pb.ParticipantChanged) -> None:
         _not_oneself(look, event.participant_id, ids, f"{field}.participant_ids")
 
 
-def _not_oneself(look: _Look, who: str, named: Iterator[str], field: str) -> None:
+def _not_oneself(look: _DraftCheck, who: str, named: Iterator[str], field: str) -> None:
     for place, one in enumerate(named):
         if one == who:
             text = f"{quoted(who)} cannot be named as its own principal, member or owner."
@@ -303,12 +305,12 @@ def _not_oneself(look: _Look, who: str, named: Iterator[str], field: str) -> Non
             look.found.add(pb.ERROR_REASON_FIELD_INVALID, text, path)
 
 
-def _participant_left(look: _Look, event: pb.ParticipantLeft) -> None:
+def _participant_left(look: _DraftCheck, event: pb.ParticipantLeft) -> None:
     if event.leaving_reason == pb.LEAVING_REASON_EXCLUDED and not event.by:
         look.require("by", "who is EXCLUDED is so by somebody")
 
 
-def _session_opened(look: _Look, event: pb.SessionOpened) -> None:
+def _session_opened(look: _DraftCheck, event: pb.SessionOpened) -> None:
     if event.kind == pb.SESSION_KIND_CAUCUS and not event.attendees:
         look.require("attendees", "a CAUCUS is of those who attend it")
     look.visibility(event.default_visibility, f"{look.path}.default_visibility")
@@ -317,7 +319,7 @@ def _session_opened(look: _Look, event: pb.SessionOpened) -> None:
 _REPLIES = frozenset({pb.STATEMENT_ACT_CONFIRM, pb.STATEMENT_ACT_DENY})
 
 
-def _statement_recorded(look: _Look, event: pb.StatementRecorded) -> None:
+def _statement_recorded(look: _DraftCheck, event: pb.StatementRecorded) -> None:
     basis, found = look.basis, look.found
     speakers, attributed = len(event.speakers), bool(event.attributed_to)
     if basis in _HEARD and not speakers:
@@ -342,7 +344,7 @@ def _statement_recorded(look: _Look, event: pb.StatementRecorded) -> None:
         look.match(_LANGUAGE, event.language, "language", "a language tag such as en or fr-CA")
 
 
-def _question_resolved(look: _Look, event: pb.QuestionResolved) -> None:
+def _question_resolved(look: _DraftCheck, event: pb.QuestionResolved) -> None:
     answered = event.resolution == pb.QUESTION_RESOLUTION_ANSWERED
     if answered and is_missing(look.words, "answer"):
         require(look.found, "words.answer", "the question is ANSWERED")
@@ -350,43 +352,43 @@ def _question_resolved(look: _Look, event: pb.QuestionResolved) -> None:
         forbid(look.found, "words.answer", "the question is not ANSWERED")
 
 
-def _proposal_made(look: _Look, event: pb.ProposalMade) -> None:
+def _proposal_made(look: _DraftCheck, event: pb.ProposalMade) -> None:
     conditional = event.binding == pb.PROPOSAL_BINDING_CONDITIONAL
     look.conditions(wanted=conditional, why="the offer is CONDITIONAL")
 
 
-def _proposal_answered(look: _Look, event: pb.ProposalAnswered) -> None:
+def _proposal_answered(look: _DraftCheck, event: pb.ProposalAnswered) -> None:
     if event.answer == pb.ANSWER_ACCEPT and look.words.conditions:
         why = "an acceptance on conditions is ACCEPT_IN_PRINCIPLE"
         forbid(look.found, "words.conditions", why)
 
 
-def _proposal_closed(look: _Look, event: pb.ProposalClosed) -> None:
+def _proposal_closed(look: _DraftCheck, event: pb.ProposalClosed) -> None:
     if event.how == pb.PROPOSAL_CLOSING_WITHDRAWN and not event.by:
         look.require("by", "an offer is WITHDRAWN by those who made it")
     if event.how == pb.PROPOSAL_CLOSING_LAPSED and event.by:
         look.forbid("by", "an offer that LAPSED was taken back by nobody")
 
 
-def _agreement_recorded(look: _Look, event: pb.AgreementRecorded) -> None:
+def _agreement_recorded(look: _DraftCheck, event: pb.AgreementRecorded) -> None:
     if len(event.between) == 1:
         text = "An agreement is between two at least."
         look.found.add(pb.ERROR_REASON_FIELD_INVALID, text, f"{look.path}.between")
 
 
-def _commitment_made(look: _Look, event: pb.CommitmentMade) -> None:
+def _commitment_made(look: _DraftCheck, event: pb.CommitmentMade) -> None:
     look.conditions(wanted=event.conditional, why="the commitment is conditional")
     if look.words.conditions and not event.conditional:
         text = "A commitment that has conditions is conditional."
         look.found.add(pb.ERROR_REASON_FIELD_INVALID, text, f"{look.path}.conditional")
 
 
-def _milestone_planned(look: _Look, event: pb.MilestonePlanned) -> None:
+def _milestone_planned(look: _DraftCheck, event: pb.MilestonePlanned) -> None:
     conditional = event.certainty == pb.CERTAINTY_CONDITIONAL
     look.conditions(wanted=conditional, why="the step is CONDITIONAL")
 
 
-def _milestone_closed(look: _Look, event: pb.MilestoneClosed) -> None:
+def _milestone_closed(look: _DraftCheck, event: pb.MilestoneClosed) -> None:
     reached = event.outcome == pb.MILESTONE_OUTCOME_REACHED
     if reached and not event.HasField("actual"):
         look.require("actual", "a step that was REACHED was so at some time")
@@ -394,11 +396,11 @@ def _milestone_closed(look: _Look, event: pb.MilestoneClosed) -> None:
         look.forbid("actual", "a step that was not REACHED has no time at which it was")
 
 
-def _document_attached(look: _Look, event: pb.DocumentAttached) -> None:
+def _document_attached(look: _DraftCheck, event: pb.DocumentAttached) -> None:
     look.match(_MEDIA_TYPE, event.media_type, "media_type", "a type such as application/pdf")
 
 
-def _entry_corrected(look: _Look, event: pb.EntryCorrected) -> None:
+def _entry_corrected(look: _DraftCheck, event: pb.EntryCorrected) -> None:
     replaces, path = event.mode == pb.CORRECTION_MODE_REPLACE, f"{look.path}.replacement"
     if not event.HasField("replacement"):
         if replaces:
@@ -416,7 +418,7 @@ def _entry_corrected(look: _Look, event: pb.EntryCorrected) -> None:
     _check_facts(look.found, event.replacement, look.words, path)
 
 
-def _entry_disclosed(look: _Look, event: pb.EntryDisclosed) -> None:
+def _entry_disclosed(look: _DraftCheck, event: pb.EntryDisclosed) -> None:
     path = f"{look.path}.disclosed_to"
     if event.HasField("disclosed_to") and not event.disclosed_to.level:
         require(look.found, f"{path}.level")
@@ -426,7 +428,7 @@ def _entry_disclosed(look: _Look, event: pb.EntryDisclosed) -> None:
 _OF_A_PARTICIPANT = frozenset({pb.ACCESS_ROLE_PARTY, pb.ACCESS_ROLE_MEDIATOR})
 
 
-def _access_granted(look: _Look, event: pb.AccessGranted) -> None:
+def _access_granted(look: _DraftCheck, event: pb.AccessGranted) -> None:
     if event.role == pb.ACCESS_ROLE_PARTY and not event.participant_id:
         look.require("participant_id", "who is PARTY acts for a participant")
     if event.role and event.role not in _OF_A_PARTICIPANT and event.participant_id:
@@ -435,6 +437,6 @@ def _access_granted(look: _Look, event: pb.AccessGranted) -> None:
         look.forbid("end_time", "only the access of an AUDITOR has an end")
 
 
-_CASES: Mapping[str, Callable[[_Look, Any], None]] = {
+_CASES: Mapping[str, Callable[[_DraftCheck, Any], None]] = {
     name: globals()[f"_{name}"] for name in ENTRY_TYPES if f"_{name}" in globals()
 }

@@ -13,7 +13,7 @@ from google.protobuf.unknown_fields import UnknownFieldSet
 
 from pourparler import v1 as pb
 from pourparler.schema.contract import is_repeated, rule_of
-from pourparler_service.domain.refusal import Findings, quoted
+from pourparler_service.domain.refusal import ViolationList, quoted
 
 LONGEST_TEXT = 65_536
 """Bytes of `text`: a long speech, or a short treaty."""
@@ -31,7 +31,7 @@ ID = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}")
 ID_RULE = "1 to 64 lower-case letters, digits, '.', '_' or '-', beginning with a letter or a digit"
 
 
-def check_fields(found: Findings, message: Message, path: str) -> None:
+def check_fields(found: ViolationList, message: Message, path: str) -> None:
     """Find what is wrong with the fields of a message, and of the messages in it."""
     _check_message(found, message, f"{path}." if path else "")
 
@@ -41,13 +41,13 @@ def is_missing(message: Message, name: str) -> bool:
     return not _plan(message.DESCRIPTOR).by_name[name].says(message)
 
 
-def require(found: Findings, path: str, why: str = "") -> None:
+def require(found: ViolationList, path: str, why: str = "") -> None:
     """Find a field missing."""
     text = f"{_name(path)} is missing{why and f': {why}'}."
     found.add(pb.ERROR_REASON_FIELD_REQUIRED, text, path)
 
 
-def forbid(found: Findings, path: str, why: str) -> None:
+def forbid(found: ViolationList, path: str, why: str) -> None:
     """Find a field where it does not belong."""
     text = f"{_name(path)} has no place here: {why}."
     found.add(pb.ERROR_REASON_FIELD_NOT_ALLOWED, text, path)
@@ -71,7 +71,7 @@ class _Field:
     """Whether a message says anything in this field."""
     fits: Callable[[Any], object]
     """Whether a value may stand in this field, by itself. Of a message its own fields say so."""
-    tell: Callable[[Findings, Any, str], None]
+    tell: Callable[[ViolationList, Any, str], None]
     """Finds a value that does not fit, at its path."""
 
 
@@ -124,7 +124,7 @@ def _saying(field: FieldDescriptor) -> Callable[[Any], object]:
 
 def _check_of(
     field: FieldDescriptor, *, is_id: bool
-) -> tuple[Callable[[Any], object], Callable[[Findings, Any, str], None]]:
+) -> tuple[Callable[[Any], object], Callable[[ViolationList, Any, str], None]]:
     """How to see that one value of a field fits, and how to tell that it does not."""
     if is_id:
         return ID.fullmatch, _tell_id
@@ -140,7 +140,7 @@ def _check_of(
     return lambda _: True, lambda _found, _value, _path: None
 
 
-def _check_message(found: Findings, message: Message, before: str) -> None:
+def _check_message(found: ViolationList, message: Message, before: str) -> None:
     """As `check_fields`; paths are put together where something is wrong, `before` coming first."""
     unknown = UnknownFieldSet(message)
     if len(unknown):
@@ -159,7 +159,7 @@ def _check_message(found: Findings, message: Message, before: str) -> None:
             require(found, f"{before}{field.name}")
 
 
-def _check_list(found: Findings, field: _Field, values: Sequence[Any], before: str) -> None:
+def _check_list(found: ViolationList, field: _Field, values: Sequence[Any], before: str) -> None:
     path = f"{before}{field.name}"
     if len(values) > field.most_items:
         _exceed(found, path, f"{len(values):,} items, where {field.most_items:,} are the most")
@@ -176,20 +176,20 @@ def _check_list(found: Findings, field: _Field, values: Sequence[Any], before: s
         found.add(pb.ERROR_REASON_DUPLICATE, text, f"{path}[{place}]")
 
 
-def _tell_unknown(found: Findings, unknown: UnknownFieldSet, path: str) -> None:
+def _tell_unknown(found: ViolationList, unknown: UnknownFieldSet, path: str) -> None:
     for place in range(len(unknown)):
         text = f"The field number {unknown[place].field_number} is not known to this version."
         found.add(pb.ERROR_REASON_FIELD_NOT_ALLOWED, text, path)
 
 
-def _tell_id(found: Findings, value: str, path: str) -> None:
+def _tell_id(found: ViolationList, value: str, path: str) -> None:
     found.add(pb.ERROR_REASON_ID_INVALID, f"The id {quoted(value)} is not {ID_RULE}.", path)
 
 
-def _tell_choice(found: Findings, value: int, path: str) -> None:
+def _tell_choice(found: ViolationList, value: int, path: str) -> None:
     text = f"The value {value} is not known to this version."
     found.add(pb.ERROR_REASON_ENUM_UNKNOWN, text, path, value=str(value))
 
 
-def _exceed(found: Findings, path: str, what: str) -> None:
+def _exceed(found: ViolationList, path: str, what: str) -> None:
     found.add(pb.ERROR_REASON_LIMIT_EXCEEDED, f"{_name(path)} has {what}.", path)

@@ -7,7 +7,7 @@ from decimal import Decimal
 from typing import NamedTuple
 
 from pourparler import v1 as pb
-from pourparler_service.domain.refusal import Findings, quoted
+from pourparler_service.domain.refusal import ViolationList, quoted
 
 LONGEST_NUMBER = 40
 """In characters: beyond any sum of money, and short enough to compute with."""
@@ -33,7 +33,7 @@ class _Problem(NamedTuple):
 
 
 def check_terms(
-    found: Findings, terms: Sequence[pb.Term], texts: Sequence[pb.TermText], path: str
+    found: ViolationList, terms: Sequence[pb.Term], texts: Sequence[pb.TermText], path: str
 ) -> None:
     """Find what is wrong with the terms of an entry, and with the texts that go with them."""
     if not terms and not texts:

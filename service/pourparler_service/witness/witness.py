@@ -30,7 +30,7 @@ from pourparler.transparency.checkpoint import (
     verified,
 )
 from pourparler.transparency.merkle import EMPTY_ROOT, ProofError, check_consistency
-from pourparler_service.storage.data_directory import FolderError, hold, write_whole
+from pourparler_service.storage.data_directory import DataDirectoryError, hold, write_whole
 from pourparler_service.transparency.signing_keys import SigningKey
 
 _LOG = logging.getLogger(__name__)
@@ -101,7 +101,7 @@ class Witness:
         self._refuse_keys()
         try:
             self._lock = hold(data)
-        except FolderError as error:
+        except DataDirectoryError as error:
             raise WitnessError(str(error)) from error
         self._views = data / _VIEWS
         self._forks = data / _FORKS
@@ -138,7 +138,7 @@ class Witness:
             theirs = path.read_text(encoding="utf-8")
             for folder in (self._views, self._forks):
                 folder.mkdir(exist_ok=True)
-        except (OSError, UnicodeDecodeError, FolderError) as error:
+        except (OSError, UnicodeDecodeError, DataDirectoryError) as error:
             raise WitnessError(f"The folder {data} cannot be used: {error}.") from error
         if theirs != mine:
             raise WitnessError(
@@ -208,7 +208,7 @@ class Witness:
             # A crash before this is done leaves the old view, and nobody has the cosignature; a
             # crash after it leaves the new one, and whoever asks again is told its size.
             write_whole(self._views / name, cosigned.encode())
-        except FolderError as error:
+        except DataDirectoryError as error:
             _LOG.error("nothing is cosigned: %s", error)
             raise _out_of_order() from error
         return cosignature
@@ -233,7 +233,7 @@ class Witness:
         try:
             cosigned = (self._views / name).read_text(encoding="utf-8")
             write_whole(path, f"{cosigned}\n{signed.signed()}".encode())
-        except (OSError, FolderError) as error:
+        except (OSError, DataDirectoryError) as error:
             _LOG.error("the proof of it cannot be kept: %s", error)
 
 

@@ -19,40 +19,42 @@ from pourparler.transparency.checkpoint import (
     verified,
 )
 from pourparler.transparency.merkle import Frontier
-from pourparler_service.aggregate.current import Negotiations
-from pourparler_service.authorization.viewer_scopes import Sights
+from pourparler_service.aggregate.current import CurrentNegotiations
+from pourparler_service.authorization.viewer_scopes import ScopeResolver
 from pourparler_service.domain.refusal import Refusal, quoted, refuse
 from pourparler_service.storage.event_store import Store
 from pourparler_service.storage.imported_bundles import kept
-from pourparler_service.storage.interface import Stored
-from pourparler_service.storage.record_codec import concerned, leaf, topic, unseal
+from pourparler_service.storage.interface import StoredEntry
+from pourparler_service.storage.record_codec import concerned, decode_record, leaf, topic
 from pourparler_service.validation import drafts
 
 KEYS = 16
 """How many verifier keys may be given."""
 
 
-class Sound(NamedTuple):
+class VerifiedBundle(NamedTuple):
     """A bundle that was found sound: whose record it is, and what is new of it."""
 
     negotiation: str
     before: int
     """The version of the copy that there is; 0 if there is none."""
-    new: Sequence[Stored]
+    new: Sequence[StoredEntry]
     """The entries after that version."""
     checkpoint: str
 
 
-class Copies:
+class BundleImporter:
     """What is known of the copies in a store. Every method blocks on it and raises Refusal."""
 
-    def __init__(self, store: Store, negotiations: Negotiations, sights: Sights) -> None:
+    def __init__(
+        self, store: Store, negotiations: CurrentNegotiations, sights: ScopeResolver
+    ) -> None:
         """Know the copies in this store, held by these, and who sees what of them."""
         self._store = store
         self._negotiations = negotiations
         self._sights = sights
 
-    def check(self, file: BinaryIO, keys: Sequence[str], caller: str) -> Sound:
+    def check(self, file: BinaryIO, keys: Sequence[str], caller: str) -> VerifiedBundle:
         """Read a bundle to its end; refuse what does not verify, or not as more of what is here.
 
         Of what is here nothing is told to a caller who does not see all of it.
@@ -66,7 +68,7 @@ class Copies:
         if self._store.last_version(id_) and not self._sees_all(id_, caller):
             _exists(id_)
         before = self._before(id_, origin, checkpoint, records)
-        return Sound(id_, before, _sealable(id_, records)[before:], checkpoint)
+        return VerifiedBundle(id_, before, _sealable(id_, records)[before:], checkpoint)
 
     def _sees_all(self, id_: str, caller: str) -> bool:
         try:
@@ -102,12 +104,12 @@ class Copies:
         return before
 
 
-def _sealable(id_: str, records: Sequence[bytes]) -> list[Stored]:
+def _sealable(id_: str, records: Sequence[bytes]) -> list[StoredEntry]:
     """The entries of a bundle as they are stored, with the persons whom their words concern.
 
     Who is a person by any of them is one in all of them.
     """
-    entries = [unseal(data) for data in records]
+    entries = [decode_record(data) for data in records]
     people = {
         said.participant_joined.participant_id
         for entry in entries
@@ -123,7 +125,7 @@ def _sealable(id_: str, records: Sequence[bytes]) -> list[Stored]:
             if 0 < target <= len(entries):
                 found |= concerning[target - 1]
         persons = tuple(sorted(found)) if entry.HasField("words") else ()
-        stored.append(Stored(id_, entry.header.version, topic(facts), data, persons))
+        stored.append(StoredEntry(id_, entry.header.version, topic(facts), data, persons))
     return stored
 
 
@@ -182,7 +184,7 @@ def _check_form(id_: str, records: Sequence[bytes]) -> None:
     except Refusal as refusal:
         _invalid(f"The bundle names no negotiation: {refusal}")
     for data in records:
-        entry = unseal(data)
+        entry = decode_record(data)
         if entry.salts[1]:
             _check_shape(entry)
 

@@ -12,16 +12,16 @@ from typing import NamedTuple
 
 from pourparler import v1 as pb
 from pourparler.state.fold import counted
-from pourparler_service.aggregate.current import Negotiations
+from pourparler_service.aggregate.current import CurrentNegotiations
 from pourparler_service.aggregate.negotiation import Negotiation
 from pourparler_service.domain.refusal import quoted, refuse
 from pourparler_service.storage import paging
 from pourparler_service.storage.event_store import Store
-from pourparler_service.storage.interface import Stored, StoreUnavailableError
-from pourparler_service.storage.master_key import PersonsError
-from pourparler_service.storage.record_codec import is_erased, parted, unseal
-from pourparler_service.storage.subject_keys import Intent
-from pourparler_service.writes.requests import Group
+from pourparler_service.storage.interface import StoredEntry, StoreUnavailableError
+from pourparler_service.storage.master_key import SubjectKeyError
+from pourparler_service.storage.record_codec import decode_record, is_erased, record_parts
+from pourparler_service.storage.subject_keys import ErasureIntent
+from pourparler_service.writes.requests import WriteRequest
 from pourparler_service.writes.writer import Writer
 
 GROUP = 1_000
@@ -30,7 +30,7 @@ GROUP = 1_000
 _ALWAYS_BEYOND = (pb.BEYOND_GIVEN_OUT, pb.BEYOND_COPIES_ELSEWHERE, pb.BEYOND_BACKUPS)
 
 
-class Asked(NamedTuple):
+class ErasureRequest(NamedTuple):
     """Whose words are to be destroyed, by what right, and who asks for it."""
 
     negotiation: str
@@ -41,7 +41,7 @@ class Asked(NamedTuple):
     request_id: str = ""
 
 
-class Erasures:
+class Eraser:
     """Makes erasures, one at a time. For any thread; every method blocks on the store.
 
     Raises Refusal or StoreUnavailableError. What had begun then is finished with the next erasure,
@@ -51,7 +51,7 @@ class Erasures:
     def __init__(
         self,
         store: Store,
-        negotiations: Negotiations,
+        negotiations: CurrentNegotiations,
         writer: Writer,
         *,
         purges: Sequence[Callable[[str], object]] = (),
@@ -85,7 +85,7 @@ class Erasures:
         with self._lock, _as_unavailable():
             self._finish()
 
-    def erase(self, asked: Asked) -> pb.Erasure:
+    def erase(self, asked: ErasureRequest) -> pb.Erasure:
         """Destroy a person's words; what was destroyed, and what could not be reached."""
         with self._lock, _as_unavailable():
             self._finish()
@@ -106,11 +106,11 @@ class Erasures:
                 status=pb.ERASURE_STATUS_UNDER_WAY,
             )
             erasure.begin_time.GetCurrentTime()
-            intent = Intent(
+            intent = ErasureIntent(
                 asked.negotiation, asked.caller, asked.request_id, destroyed=False, erasure=erasure
             )
             # A crash before this returns leaves all as it was.
-            self._persons.intend(intent)
+            self._persons.begin_erasure(intent)
             self._reached("intended")
             return self._make(intent)
 
@@ -118,7 +118,7 @@ class Erasures:
         for intent in self._persons.unfinished():
             self._make(intent)
 
-    def _check(self, asked: Asked) -> None:
+    def _check(self, asked: ErasureRequest) -> None:
         id_, who = asked.negotiation, asked.participant_id
         with self._negotiations.current(id_) as negotiation:
             part = negotiation.state.participants.get(who)
@@ -131,7 +131,7 @@ class Erasures:
         text = f"{quoted(who)} is no PERSON, and no entry names it in `concerns`."
         refuse(pb.ERROR_REASON_NOT_A_PERSON, text, "participant_id")
 
-    def _make(self, intent: Intent) -> pb.Erasure:
+    def _make(self, intent: ErasureIntent) -> pb.Erasure:
         """Make an erasure that is begun, from where it stopped. Every step can be taken twice."""
         id_, erasure = intent.negotiation, intent.erasure
 
@@ -172,40 +172,42 @@ class Erasures:
             erasure.beyond.append(pb.BEYOND_ORIGINAL)
         if erasure.remaining_versions:
             erasure.beyond.append(pb.BEYOND_ENTRIES_IN_CLEAR)
-        self._persons.put_down(intent, done=True)
+        self._persons.save(intent, done=True)
         self._reached("done")
         return erasure
 
-    def _look_through(self, intent: Intent) -> None:
+    def _look_through(self, intent: ErasureIntent) -> None:
         """See which entries the keys of a person are about to take the words from."""
         erasure = intent.erasure
         for one in paging.stored(self._store, intent.negotiation, in_haste=True):
             if erasure.participant_id in one.persons:
-                gone = is_erased(unseal(one.data))
+                gone = is_erased(decode_record(one.data))
                 (erasure.erased_before if gone else erasure.versions).append(one.version)
 
-    def _in_clear(self, negotiation: Negotiation, participant_id: str) -> Iterator[Stored]:
+    def _in_clear(self, negotiation: Negotiation, participant_id: str) -> Iterator[StoredEntry]:
         """The entries that concern a person and are not sealed, as they are without their words."""
         for one in paging.stored(self._store, negotiation.id):
             if one.persons:
                 continue
-            parts = parted(one.data)
-            if parts.words and participant_id in negotiation.concerned(unseal(one.data).facts):
+            parts = record_parts(one.data)
+            if parts.words and participant_id in negotiation.concerned(
+                decode_record(one.data).facts
+            ):
                 yield one._replace(data=parts.left)
 
-    def _rewrite(self, intent: Intent, clear: Sequence[Stored]) -> None:
+    def _rewrite(self, intent: ErasureIntent, clear: Sequence[StoredEntry]) -> None:
         erasure, versions = intent.erasure, {one.version for one in clear}
         before = pb.Erasure()
         before.CopyFrom(erasure)
         erasure.versions[:] = sorted(versions.union(erasure.versions))
         erasure.rewritten_versions[:] = sorted(versions.union(erasure.rewritten_versions))
-        self._persons.put_down(intent, done=False)
+        self._persons.save(intent, done=False)
         if not self._store.rewrite(clear):
             erasure.CopyFrom(before)
             erasure.remaining_versions[:] = sorted(versions)
-            self._persons.put_down(intent, done=False)
+            self._persons.save(intent, done=False)
 
-    def _record(self, intent: Intent) -> None:
+    def _record(self, intent: ErasureIntent) -> None:
         """Record of each entry that has lost its words that it has, unless that was said before."""
         erasure = intent.erasure
         with self._negotiations.current(intent.negotiation) as negotiation:
@@ -216,7 +218,7 @@ class Erasures:
                 if not (version in amendments and amendments[version].redacted_by)
             ]
         for begin in range(0, len(drafts), GROUP):
-            group = Group(
+            group = WriteRequest(
                 intent.negotiation,
                 "",
                 intent.caller,
@@ -230,11 +232,11 @@ class Erasures:
 def _as_unavailable() -> Iterator[None]:
     try:
         yield
-    except PersonsError as error:
+    except SubjectKeyError as error:
         raise StoreUnavailableError(str(error)) from error
 
 
-def _same(known: Intent, asked: Asked) -> pb.Erasure:
+def _same(known: ErasureIntent, asked: ErasureRequest) -> pb.Erasure:
     """The erasure that this request had made before."""
     was = known.erasure
     before = (known.negotiation, was.participant_id, was.legal_basis, was.authority)

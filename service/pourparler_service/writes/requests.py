@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 from pourparler import v1 as pb
 from pourparler_service.domain.refusal import refuse
-from pourparler_service.storage.interface import Stored
+from pourparler_service.storage.interface import StoredEntry
 
 FAILED_NEGOTIATIONS = 10_000
 """In how many negotiations groups of a session may fail; then all are taken to have failed."""
@@ -14,7 +14,7 @@ FAILED_NEGOTIATIONS = 10_000
 _ID_LENGTH = 64
 
 
-class Turn:
+class FailedNegotiations:
     """The negotiations of which a group of a session has failed, so that others wait in vain.
 
     Shared by the groups of one session. Whoever fails a group notes it before the next is tried.
@@ -41,7 +41,7 @@ class Turn:
             )
 
 
-class Group(NamedTuple):
+class WriteRequest(NamedTuple):
     """Entries to be recorded all together.
 
     Drafts of the right shape, and what their caller asks for.
@@ -54,7 +54,7 @@ class Group(NamedTuple):
     expected_version: int | None = None
     validate_only: bool = False
     deadline: float | None = None  # on the clock of time.monotonic
-    turn: Turn | None = None
+    turn: FailedNegotiations | None = None
     """Of a session: where it is noted if the group fails."""
     in_turn: bool = False
     """Whether it is refused if an earlier group of its negotiation in the session has failed."""
@@ -64,14 +64,14 @@ class Group(NamedTuple):
     """Whether the service itself says that words were destroyed, and the group says only that."""
 
 
-class Copying(NamedTuple):
+class ImportRequest(NamedTuple):
     """Entries of another service that were checked, to be stored all together as they are."""
 
     negotiation: str
     caller: str
     after: int
     """The version that the copy has to have before; 0 if there is to be none yet."""
-    records: Sequence[Stored]
+    records: Sequence[StoredEntry]
     checkpoint: str
     verifier_keys: Sequence[str]
     deadline: float | None = None  # on the clock of time.monotonic

@@ -33,7 +33,7 @@ class Waits(Protocol):
 _Waiting = TypeVar("_Waiting", bound=Waits)
 
 
-class Line(Generic[_Waiting]):
+class WriteQueue(Generic[_Waiting]):
     """Those who wait, taken in turn from each name: who hands in much waits behind himself alone.
 
     What waits in one name is taken in its order. Joined from any thread, taken from by one.
@@ -64,7 +64,7 @@ class Line(Generic[_Waiting]):
         others = self._by_name.get(name, ())
         return 2 * self._waiting >= self._most or 2 * len(others) >= self._share
 
-    def join(self, name: str, one: _Waiting) -> None:
+    def put(self, name: str, one: _Waiting) -> None:
         """Wait behind the others of this name. Refuses if there is no room."""
         with self._changed:
             if self._closed:
@@ -84,7 +84,7 @@ class Line(Generic[_Waiting]):
             self._closed = True
             self._changed.notify()
 
-    def take(self) -> list[_Waiting]:
+    def take_batch(self) -> list[_Waiting]:
         """Wait for somebody, and take up as many as a batch has.
 
         Nothing once the line is closed and empty.

@@ -15,14 +15,18 @@ from google.protobuf.timestamp_pb2 import Timestamp
 from pourparler import v1 as pb
 from pourparler.schema.wire import framed
 from pourparler.state.fold import Undo
-from pourparler_service.aggregate.negotiation import Mark, Negotiation
-from pourparler_service.authorization.filtering import CutMark, CutState, header_alone
+from pourparler_service.aggregate.negotiation import Negotiation, NegotiationMark
+from pourparler_service.authorization.filtering import (
+    FilteredState,
+    FilteredStateMark,
+    header_alone,
+)
 from pourparler_service.authorization.policy import Policy, check_may_open
 from pourparler_service.authorization.roles import (
     EVERYTHING,
     KEEPER,
     Roles,
-    Sight,
+    VisibilityScope,
     check_may_record,
     check_sees_own,
     conflict,
@@ -32,18 +36,24 @@ from pourparler_service.authorization.roles import (
 from pourparler_service.domain import rules, self_correction_rules
 from pourparler_service.domain.principals import ANONYMOUS
 from pourparler_service.domain.refusal import Refusal, Violation, not_found, quoted, refuse
-from pourparler_service.runtime.lru_cache import Bounded
+from pourparler_service.runtime.lru_cache import LruCache
 from pourparler_service.storage.event_store import Store
 from pourparler_service.storage.interface import (
     COPIES,
     ConflictError,
-    Stored,
+    StoredEntry,
     StoreUnavailableError,
 )
-from pourparler_service.storage.record_codec import NO_SALT, is_erased, sealed, topic, unseal
+from pourparler_service.storage.record_codec import (
+    NO_SALT,
+    decode_record,
+    encode_record,
+    is_erased,
+    topic,
+)
 from pourparler_service.transparency.signing_keys import Signer
-from pourparler_service.writes.requests import Copying, Group
-from pourparler_service.writes.write_queue import Line
+from pourparler_service.writes.requests import ImportRequest, WriteRequest
+from pourparler_service.writes.write_queue import WriteQueue
 
 HELD_BYTES = 1 << 28
 """How many bytes the negotiations held by the writer may take together."""
@@ -61,13 +71,13 @@ _TICK = 1_000  # nanoseconds: what clients' clocks and languages can tell apart
 class _Call(NamedTuple):
     """What waits for the writer, and where its caller waits for the receipt."""
 
-    asked: Group | Copying
+    asked: WriteRequest | ImportRequest
     receipt: Future[bytes]
 
     def entries(self) -> int:
         """How many entries it is about."""
         asked = self.asked
-        return len(asked.drafts if isinstance(asked, Group) else asked.records)
+        return len(asked.drafts if isinstance(asked, WriteRequest) else asked.records)
 
     def taken_up(self) -> bool:
         """Take it up; it is not to be had if its caller gave up."""
@@ -76,7 +86,7 @@ class _Call(NamedTuple):
     def fail(self, error: Exception) -> None:
         """Tell the caller what it has failed with."""
         asked = self.asked
-        if isinstance(asked, Group) and asked.turn is not None:
+        if isinstance(asked, WriteRequest) and asked.turn is not None:
             asked.turn.fail(asked.negotiation)
         self.receipt.set_exception(error)
 
@@ -85,7 +95,7 @@ class _Unsigned(NamedTuple):
     """A receipt but for its checkpoint: the entries, and the root of the log after them."""
 
     negotiation: str
-    records: Sequence[Stored]
+    records: Sequence[StoredEntry]
     root: bytes
     recorded: Timestamp
 
@@ -94,21 +104,21 @@ class _Recorder(NamedTuple):
     """Who records: as what, and what they see; cut, where that is not everything."""
 
     roles: Roles
-    sight: Sight
-    cut: CutState | None = None
+    sight: VisibilityScope
+    cut: FilteredState | None = None
 
 
 _KEEPER = _Recorder(KEEPER, EVERYTHING)
 
 
-class _UnderWay(NamedTuple):
+class _Decision(NamedTuple):
     """A group that is being recorded: by whom, at what time, and how to take it back."""
 
-    group: Group
+    group: WriteRequest
     recorder: _Recorder
     record_time: Timestamp
     undo: Undo
-    cut: CutMark | None
+    cut: FilteredStateMark | None
     """What the caller saw before."""
 
 
@@ -131,7 +141,7 @@ class Writer:
         signer: Signer,
         *,
         clock: Callable[[], int] = time.time_ns,
-        line: "Line[_Call] | None" = None,
+        line: "WriteQueue[_Call] | None" = None,
         held_bytes: int = HELD_BYTES,
         policy: Policy = _ANYBODY,
         group_seconds: float = GROUP_SECONDS,
@@ -149,10 +159,10 @@ class Writer:
         self._group_seconds = group_seconds
         self._on_commit = on_commit
         self._thread = threading.Thread(target=self._run, name="writer", daemon=True)
-        self._line: Line[_Call] = Line() if line is None else line
+        self._line: WriteQueue[_Call] = WriteQueue() if line is None else line
         # Owned by the thread.
-        self._held: Bounded[str, Negotiation] = Bounded(held_bytes)
-        self._cuts: Bounded[str, dict[Sight, CutState]] = Bounded(held_bytes // 4)
+        self._held: LruCache[str, Negotiation] = LruCache(held_bytes)
+        self._cuts: LruCache[str, dict[VisibilityScope, FilteredState]] = LruCache(held_bytes // 4)
         self._at_hand: dict[str, Negotiation] = {}  # of this batch: none of them is let go
         self._now = 0
 
@@ -169,19 +179,19 @@ class Writer:
         """Whether who hands in many groups in this name should wait: others need room as well."""
         return self._line.crowded(name)
 
-    def submit(self, group: Group) -> Future[bytes]:
+    def submit(self, group: WriteRequest) -> Future[bytes]:
         """Hand in a group. The future gives the bytes of its Receipt, or fails with a Refusal.
 
         A future that is cancelled before its group is taken up leaves nothing behind.
         """
         return self._wait(_Call(group, Future()))
 
-    def copy(self, copying: Copying) -> Future[bytes]:
+    def copy(self, copying: ImportRequest) -> Future[bytes]:
         """Hand in what is to be copied. As with `submit`, but the future gives no bytes."""
         return self._wait(_Call(copying, Future()))
 
     def _wait(self, call: _Call) -> Future[bytes]:
-        self._line.join(call.asked.name, call)
+        self._line.put(call.asked.name, call)
         return call.receipt
 
     def close(self) -> None:
@@ -191,7 +201,7 @@ class Writer:
             self._thread.join()
 
     def _run(self) -> None:
-        while batch := self._line.take():
+        while batch := self._line.take_batch():
             try:
                 self._write(batch)
             except Exception as fault:  # noqa: BLE001 - the thread lives on; callers are told
@@ -206,7 +216,7 @@ class Writer:
 
         # 1. Decide, group after group, each on the state that those before it leave. A crash here
         # leaves nothing.
-        records: list[Stored] = []
+        records: list[StoredEntry] = []
         accepted: list[_Accepted] = []
         for call in batch:
             try:
@@ -254,7 +264,7 @@ class Writer:
             for call in calls:
                 call.fail(_unavailable(ConflictError("others keep writing"), _NOTHING_RECORDED))
 
-    def _is_stored(self, records: Sequence[Stored]) -> bool:
+    def _is_stored(self, records: Sequence[StoredEntry]) -> bool:
         """Whether these records are in the store, where a failed append left it open."""
         try:
             return all(
@@ -264,21 +274,23 @@ class Writer:
         except StoreUnavailableError:
             return False
 
-    def _taken_up(self, asked: Group | Copying, records: list[Stored]) -> _Unsigned | None:
+    def _taken_up(
+        self, asked: WriteRequest | ImportRequest, records: list[StoredEntry]
+    ) -> _Unsigned | None:
         """The receipt of what was handed in, its entries added to the records.
 
         Or a Refusal, and all is as it was.
         """
         if asked.deadline is not None and time.monotonic() > asked.deadline:
             refuse(pb.ERROR_REASON_DEADLINE, "The deadline had passed before anything was done.")
-        if isinstance(asked, Group):
+        if isinstance(asked, WriteRequest):
             if asked.in_turn and asked.turn is not None:
                 asked.turn.check(asked.negotiation)
             return self._decide(asked, records)
         self._copy(asked, records)
         return None
 
-    def _copy(self, copying: Copying, records: list[Stored]) -> None:
+    def _copy(self, copying: ImportRequest, records: list[StoredEntry]) -> None:
         """Add the entries of a copy to the records, and beside them that it is one."""
         id_ = copying.negotiation
         if self._last_version(id_, records) != copying.after:
@@ -299,7 +311,7 @@ class Writer:
         times = self._last_version(beside, records)
         records.extend(copying.records)
         records.append(
-            Stored(
+            StoredEntry(
                 beside,
                 times + 1,
                 str(pb.Copy.DESCRIPTOR.full_name),
@@ -309,12 +321,12 @@ class Writer:
         self._held.drop(id_)  # read anew from the store, if ever
         self._at_hand.pop(id_, None)
 
-    def _last_version(self, id_: str, records: Sequence[Stored]) -> int:
+    def _last_version(self, id_: str, records: Sequence[StoredEntry]) -> int:
         """The last version of an id, in this batch or in the store."""
         waiting = [one.version for one in records if one.negotiation == id_]
         return waiting[-1] if waiting else self._store.last_version(id_)
 
-    def _decide(self, group: Group, records: list[Stored]) -> _Unsigned:
+    def _decide(self, group: WriteRequest, records: list[StoredEntry]) -> _Unsigned:
         """The receipt of a group, its entries added to the records."""
         opens = group.drafts[0].facts.WhichOneof("event") == "negotiation_opened"
         if opens:
@@ -340,8 +352,8 @@ class Writer:
         record_time = self._record_time(negotiation)
         mark = negotiation.mark()
         cut = None if recorder.cut is None else recorder.cut.mark()
-        under_way = _UnderWay(group, recorder, record_time, mark.undo, cut)
-        stored: list[Stored] = []
+        under_way = _Decision(group, recorder, record_time, mark.undo, cut)
+        stored: list[StoredEntry] = []
         try:
             began = time.thread_time()
             for place, draft in enumerate(group.drafts):
@@ -374,7 +386,9 @@ class Writer:
                 limit=str(drafts),
             )
 
-    def _recorder(self, negotiation: Negotiation, group: Group, *, opens: bool) -> _Recorder | None:
+    def _recorder(
+        self, negotiation: Negotiation, group: WriteRequest, *, opens: bool
+    ) -> _Recorder | None:
         """The caller as one who records; None who is nobody in a negotiation that there is."""
         caller = group.caller
         if caller == ANONYMOUS or group.by_service or (opens and not negotiation.version):
@@ -388,20 +402,24 @@ class Writer:
         if sight.whole or not negotiation.version or negotiation.copied:
             return _Recorder(roles, EVERYTHING)
         cuts = self._cuts.get(negotiation.id) or {}
-        cut = cuts.setdefault(sight, CutState(sight))
+        cut = cuts.setdefault(sight, FilteredState(sight))
         if cut.version < negotiation.version:
             cut.take(negotiation.history(cut.version), negotiation.history)
         self._cuts.put(negotiation.id, cuts, len(cuts) * negotiation.size)
         return _Recorder(roles, sight, cut)
 
-    def _back_to(self, negotiation: Negotiation, mark: Mark, under_way: _UnderWay) -> None:
+    def _back_to(
+        self, negotiation: Negotiation, mark: NegotiationMark, under_way: _Decision
+    ) -> None:
         """Take out what was recorded since."""
         seen, cut = under_way.recorder.cut, under_way.cut
         if seen is not None and cut is not None and not seen.back_to(cut):
             self._cuts.drop(negotiation.id)
         negotiation.back_to(mark)
 
-    def _record(self, negotiation: Negotiation, under_way: _UnderWay, draft: pb.Draft) -> Stored:
+    def _record(
+        self, negotiation: Negotiation, under_way: _Decision, draft: pb.Draft
+    ) -> StoredEntry:
         """Check one draft, seal it, and take it into the state as it will be read back."""
         group, (roles, sight, cut), record_time, undo, before = under_way
         draft = _completed(draft, group, negotiation.state if cut is None else cut.state)
@@ -436,12 +454,12 @@ class Writer:
         except Refusal as refusal:
             raise (refusal if cut is None else conflict()) from None
         version = negotiation.version + 1
-        made = sealed(group.negotiation, version, record_time, draft.facts, draft.words)
+        made = encode_record(group.negotiation, version, record_time, draft.facts, draft.words)
         persons = negotiation.concerned(draft.facts) if draft.words.ByteSize() else ()
         negotiation.advance(made, undo)
         if cut is not None and before is not None:
-            cut.take([unseal(made.data)], negotiation.history, before.undo)
-        return Stored(group.negotiation, version, topic(draft.facts), made.data, persons)
+            cut.take([decode_record(made.data)], negotiation.history, before.undo)
+        return StoredEntry(group.negotiation, version, topic(draft.facts), made.data, persons)
 
     def _record_time(self, negotiation: Negotiation) -> Timestamp:
         """Now, by a clock that never runs back within a negotiation.
@@ -456,9 +474,9 @@ class Writer:
     def _first_receipt(
         self,
         negotiation: Negotiation,
-        group: Group,
+        group: WriteRequest,
         recorder: _Recorder,
-        records: Sequence[Stored],
+        records: Sequence[StoredEntry],
     ) -> _Unsigned:
         """The receipt that this request had before.
 
@@ -472,7 +490,7 @@ class Writer:
             for one in records
             if one.negotiation == negotiation.id and first <= one.version <= last
         ] or self._store.read(negotiation.id, after=first - 1, upto=last)
-        entries = [unseal(one.data) for one in was]
+        entries = [decode_record(one.data) for one in was]
         # Of words that were destroyed nobody can say whether they were the same.
         same = len(entries) == len(group.drafts) and all(
             draft.facts == entry.facts and (draft.words == entry.words or is_erased(entry))
@@ -533,7 +551,7 @@ class Writer:
         self._at_hand.clear()
 
 
-def _check_place(negotiation: Negotiation, group: Group) -> None:
+def _check_place(negotiation: Negotiation, group: WriteRequest) -> None:
     """Refuse a group that is for another negotiation, or another version of it, than there is."""
     name = f"negotiations/{group.negotiation}"
     opens = group.drafts[0].facts.WhichOneof("event") == "negotiation_opened"
@@ -562,7 +580,7 @@ def _check_place(negotiation: Negotiation, group: Group) -> None:
         )
 
 
-def _completed(draft: pb.Draft, group: Group, state: pb.Negotiation) -> pb.Draft:
+def _completed(draft: pb.Draft, group: WriteRequest, state: pb.Negotiation) -> pb.Draft:
     """A draft with all that the service adds to it."""
     result = pb.Draft()
     result.CopyFrom(draft)
@@ -572,23 +590,23 @@ def _completed(draft: pb.Draft, group: Group, state: pb.Negotiation) -> pb.Draft
     return result
 
 
-def _unsigned(negotiation: Negotiation, records: Sequence[Stored]) -> _Unsigned:
+def _unsigned(negotiation: Negotiation, records: Sequence[StoredEntry]) -> _Unsigned:
     last, recorded = records[-1], Timestamp()
     if last.version == negotiation.version:
         recorded.CopyFrom(negotiation.record_time)
     else:
-        recorded.CopyFrom(unseal(last.data).header.record_time)
+        recorded.CopyFrom(decode_record(last.data).header.record_time)
     return _Unsigned(negotiation.id, records, negotiation.tree.root(last.version), recorded)
 
 
-def _lost_words(stored: Stored) -> bool:
+def _lost_words(stored: StoredEntry) -> bool:
     # Only what was read back can have lost them, and only what may have is parsed.
-    return bool(NO_SALT in stored.data) and is_erased(unseal(stored.data))
+    return bool(NO_SALT in stored.data) and is_erased(decode_record(stored.data))
 
 
-def _unsealed(stored: Stored) -> Stored:
+def _unsealed(stored: StoredEntry) -> StoredEntry:
     """A record that was not kept: without the salts and digests that only a stored one has."""
-    entry = unseal(stored.data)
+    entry = decode_record(stored.data)
     entry.ClearField("salts")
     entry.header.ClearField("section_digests")
     return stored._replace(data=entry.SerializeToString(deterministic=True))

@@ -13,11 +13,11 @@ from pourparler import v1 as pb
 from pourparler_service.backends.sqlite.transaction import transaction
 from pourparler_service.search.index import (
     BEST_RANK,
-    Asked,
     Candidate,
     Correction,
     Document,
-    Index,
+    IndexQuery,
+    SearchIndex,
 )
 from pourparler_service.search.query import Phrase
 from pourparler_service.search.snippets import BESIDE, HEADING, SAID
@@ -122,7 +122,7 @@ class _Statement(NamedTuple):
     given: dict[str, Any]
 
 
-class SqliteIndex:
+class SqliteSearchIndex:
     """An Index in a file, or in memory.
 
     What concerns natural persons is in memory only, words and all that is made of them; so it is
@@ -186,7 +186,7 @@ class SqliteIndex:
         return int(self._until is not None and time.monotonic() > self._until)
 
     @contextlib.contextmanager
-    def _answering(self, asked: Asked) -> Iterator[None]:
+    def _answering(self, asked: IndexQuery) -> Iterator[None]:
         self._until = asked.until
         try:
             with _as_unavailable():
@@ -353,7 +353,7 @@ class SqliteIndex:
             raise StoreUnavailableError("the index is in use by another process")
 
     def ranked(
-        self, asked: Asked, upto: int, *, after: tuple[int, int] | None, most: int
+        self, asked: IndexQuery, upto: int, *, after: tuple[int, int] | None, most: int
     ) -> Sequence[Candidate]:
         """As of every Index."""
         told, told_given = _told(asked.wanted.phrases)
@@ -384,7 +384,7 @@ class SqliteIndex:
             return [_candidate(row) for row in self._database.execute(statement, given)]
 
     def listed(
-        self, asked: Asked, upto: int, *, after: int | None, most: int, newest: bool
+        self, asked: IndexQuery, upto: int, *, after: int | None, most: int, newest: bool
     ) -> Sequence[Candidate]:
         """As of every Index."""
         where, given = _where(asked, upto)
@@ -442,7 +442,7 @@ def _candidate(row: Sequence[Any]) -> Candidate:
     return Candidate(position, negotiation, version, rank, replaces, versions)
 
 
-def _where(asked: Asked, upto: int) -> _Statement:
+def _where(asked: IndexQuery, upto: int) -> _Statement:
     """Which entries meet what is asked, apart from the phrases that they are to have."""
     given: dict[str, Any] = {"upto": upto}
     terms = ["entry.position <= :upto"]
@@ -524,7 +524,7 @@ def _as_unavailable() -> Iterator[None]:
         raise StoreUnavailableError(message) from error
 
 
-def open_index(store: Store, path: Path | None, log_id: str) -> Index:
+def open_index(store: Store, path: Path | None, log_id: str) -> SearchIndex:
     """The index of the record of this name in a store; without a path, in memory."""
 
     def digest_at(position: int) -> bytes | None:
@@ -532,4 +532,4 @@ def open_index(store: Store, path: Path | None, log_id: str) -> Index:
         there = found and found[0][0] == position
         return leaf(found[0][1].data) if there else None
 
-    return SqliteIndex(path, log_id, digest_at)
+    return SqliteSearchIndex(path, log_id, digest_at)

@@ -16,13 +16,13 @@ from pourparler_service.aggregate.snapshots import _LOG, HELD_BYTES, Snapshots
 from pourparler_service.storage.event_store import _as_unavailable
 from pourparler_service.storage.interface import (
     ConflictError,
-    Stored,
+    StoredEntry,
     StoreUnavailableError,
 )
-from pourparler_service.storage.subject_keys import Persons
+from pourparler_service.storage.subject_keys import SubjectKeyStore
 
 
-class Shelf:
+class SnapshotFile:
     """Bytes by negotiation and version, beside the record and apart from it: a cache.
 
     In a file of its own, so that to write to it never keeps an append waiting. For any thread.
@@ -44,21 +44,21 @@ class Shelf:
                 cursor.execute("PRAGMA secure_delete = ON")
             self._recorder.create_table()
 
-    def put(self, one: Stored) -> None:
+    def put(self, one: StoredEntry) -> None:
         """Keep this, unless there is something of its negotiation and version already."""
         with contextlib.suppress(ConflictError), _as_unavailable():
             self._recorder.insert_events(
                 [StoredEvent(one.negotiation, one.version, one.topic, one.data)]
             )
 
-    def nearest(self, negotiation: str, upto: int) -> Stored | None:
+    def nearest(self, negotiation: str, upto: int) -> StoredEntry | None:
         """What is kept of the highest version up to and including `upto`."""
         with _as_unavailable():
             found = self._recorder.select_events(negotiation, lte=upto, desc=True, limit=1)
         if not found:
             return None
         (one,) = found
-        return Stored(negotiation, one.originator_version, one.topic, one.state)
+        return StoredEntry(negotiation, one.originator_version, one.topic, one.state)
 
     def size(self) -> int:
         """How many bytes are kept."""
@@ -88,21 +88,21 @@ class Shelf:
             self._datastore.close()
 
 
-def open_snapshots(path: Path | None, persons: Persons | None = None) -> Snapshots:
+def open_snapshots(path: Path | None, persons: SubjectKeyStore | None = None) -> Snapshots:
     """The snapshots in the file at this path, which is made anew if it cannot be read.
 
     Without a path they are kept in memory. They are sealed with the keys of these persons.
     """
     if path is None:
-        return Snapshots(Shelf(None), persons, kept_bytes=HELD_BYTES)
+        return Snapshots(SnapshotFile(None), persons, kept_bytes=HELD_BYTES)
     try:
-        return Snapshots(Shelf(path), persons)
+        return Snapshots(SnapshotFile(path), persons)
     except StoreUnavailableError as error:
         _LOG.warning("snapshots are begun anew: %s", error)
     try:
         for suffix in ("", "-wal", "-shm"):
             path.with_name(path.name + suffix).unlink(missing_ok=True)
-        return Snapshots(Shelf(path), persons)
+        return Snapshots(SnapshotFile(path), persons)
     except (StoreUnavailableError, OSError) as error:
         _LOG.warning("there are no snapshots: %s", error)
         return Snapshots(None)

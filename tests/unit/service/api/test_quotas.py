@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 import pytest
 
-from pourparler_service.api.quotas import BURST_SECONDS, Limit, Rate
+from pourparler_service.api.quotas import BURST_SECONDS, Quota, RateLimit
 from pourparler_service.domain.refusal import Refusal, name_of
 
 
@@ -17,7 +17,7 @@ def is_refused(call: Callable[[], object]) -> bool:
 
 
 def test_who_has_as_much_as_one_may_is_refused_and_others_are_not() -> None:
-    limit = Limit("calls", 5, 2)
+    limit = Quota("calls", 5, 2)
     limit.take("a")
     limit.take("a")
 
@@ -31,7 +31,7 @@ def test_who_has_as_much_as_one_may_is_refused_and_others_are_not() -> None:
 
 
 def test_all_together_have_no_more_than_there_is_room_for() -> None:
-    limit = Limit("calls", 3, 2)
+    limit = Quota("calls", 3, 2)
     for name in "aab":
         limit.take(name)
 
@@ -44,7 +44,7 @@ def test_all_together_have_no_more_than_there_is_room_for() -> None:
 
 
 def test_what_is_too_large_gets_in_alone() -> None:
-    limit = Limit("bytes", 100, 10)
+    limit = Quota("bytes", 100, 10)
 
     with limit.place("a", 1_000):
         assert is_refused(lambda: limit.take("a", 1))
@@ -56,7 +56,7 @@ def test_what_is_too_large_gets_in_alone() -> None:
 
 
 def test_what_is_empty_takes_no_room_and_is_given_back_as_well() -> None:
-    limit = Limit("bytes", 10, 10)
+    limit = Quota("bytes", 10, 10)
     for _ in range(2):
         limit.take("a", 0)
     for _ in range(2):
@@ -67,7 +67,7 @@ def test_what_is_empty_takes_no_room_and_is_given_back_as_well() -> None:
 
 
 def test_a_place_is_given_back_whatever_happens_in_it() -> None:
-    limit = Limit("streams", 1)
+    limit = Quota("streams", 1)
 
     def fail() -> None:
         with limit.place("a"):
@@ -86,7 +86,7 @@ class Clock:
         return self.now
 
 
-def done(rate: Rate, name: str) -> int:
+def done(rate: RateLimit, name: str) -> int:
     """How often in a row it may be done."""
     count = 0
     while not is_refused(lambda: rate.take(name)):
@@ -96,7 +96,7 @@ def done(rate: Rate, name: str) -> int:
 
 def test_who_was_quiet_may_call_without_a_pause_for_a_while_and_then_at_the_rate() -> None:
     clock = Clock()
-    rate = Rate("calls", 10, clock=clock)
+    rate = RateLimit("calls", 10, clock=clock)
 
     first = done(rate, "a")
     clock.now += 1
@@ -111,7 +111,7 @@ def test_who_was_quiet_may_call_without_a_pause_for_a_while_and_then_at_the_rate
 
 def test_who_is_refused_does_not_wait_longer_for_having_asked() -> None:
     clock = Clock()
-    rate = Rate("calls", 10, clock=clock)
+    rate = RateLimit("calls", 10, clock=clock)
     done(rate, "a")
     for _ in range(1_000):
         assert is_refused(lambda: rate.take("a"))
@@ -122,7 +122,7 @@ def test_who_is_refused_does_not_wait_longer_for_having_asked() -> None:
 
 
 def test_of_many_callers_the_last_ones_are_remembered() -> None:
-    rate = Rate("calls", 1, remembered=10, clock=Clock())
+    rate = RateLimit("calls", 1, remembered=10, clock=Clock())
     done(rate, "often")
     for number in range(100):
         rate.take(str(number))

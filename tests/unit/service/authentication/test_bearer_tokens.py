@@ -12,8 +12,8 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pourparler_service.authentication.bearer_tokens import LEEWAY_SECONDS, Bearers
-from pourparler_service.authentication.jwks import Issuer, Keyring
+from pourparler_service.authentication.bearer_tokens import LEEWAY_SECONDS, TokenVerifier
+from pourparler_service.authentication.jwks import Issuer, IssuerKeys
 from pourparler_service.domain.refusal import Refusal, name_of
 from tests.support.token_issuer import AUDIENCE, ISSUER, Address, Key
 
@@ -22,18 +22,18 @@ OTHER = Key("other")
 KEYS = {algorithm: Key(algorithm, algorithm) for algorithm in ("ES256", "EdDSA", "RS256")}
 
 
-def keyring(*keys: Key, name: str = ISSUER) -> Keyring:
+def keyring(*keys: Key, name: str = ISSUER) -> IssuerKeys:
     """Keys that were just read, and will not be read anew for a while."""
     with Address(*keys).served() as address:
-        return Keyring(Issuer(name, AUDIENCE, address.url, refresh_seconds=100_000))
+        return IssuerKeys(Issuer(name, AUDIENCE, address.url, refresh_seconds=100_000))
 
 
 @pytest.fixture(scope="module")
-def bearers() -> Bearers:
-    return Bearers([keyring(GOOD, OTHER, *KEYS.values())])
+def bearers() -> TokenVerifier:
+    return TokenVerifier([keyring(GOOD, OTHER, *KEYS.values())])
 
 
-def refused(bearers: Bearers, token: str) -> str:
+def refused(bearers: TokenVerifier, token: str) -> str:
     with pytest.raises(Refusal) as refusal:
         bearers.caller(BEARER + token)
     for secret in token.split("."):
@@ -51,23 +51,23 @@ def by_hand(header: dict[str, Any], claims: object, signature: str = "c2ln") -> 
 
 @pytest.mark.parametrize("key", KEYS.values(), ids=KEYS)
 def test_who_bears_a_token_is_named_by_its_issuer_and_its_subject(
-    bearers: Bearers, key: Key
+    bearers: TokenVerifier, key: Key
 ) -> None:
     token = key.token()
 
     assert bearers.caller(BEARER + token) == bearers.caller(BEARER + token) == f"{ISSUER}#ann"
 
 
-def test_a_token_for_others_too_is_taken(bearers: Bearers) -> None:
+def test_a_token_for_others_too_is_taken(bearers: TokenVerifier) -> None:
     assert bearers.caller(BEARER + GOOD.token(aud=["elsewhere", AUDIENCE])) == f"{ISSUER}#ann"
 
 
 @pytest.mark.parametrize("kind", ["JWT", "at+jwt", "application/at+jwt"])
-def test_an_access_token_is_taken(bearers: Bearers, kind: str) -> None:
+def test_an_access_token_is_taken(bearers: TokenVerifier, kind: str) -> None:
     assert bearers.caller(BEARER + GOOD.token({"typ": kind})) == f"{ISSUER}#ann"
 
 
-def test_clocks_may_differ_a_little(bearers: Bearers) -> None:
+def test_clocks_may_differ_a_little(bearers: TokenVerifier) -> None:
     now = int(time.time())
     late, early = now - LEEWAY_SECONDS // 2, now + LEEWAY_SECONDS // 2
 
@@ -102,7 +102,7 @@ REFUSED = {
 
 @pytest.mark.parametrize(("claims", "reason"), REFUSED.values(), ids=REFUSED)
 def test_what_a_token_claims_has_to_hold(
-    bearers: Bearers, claims: dict[str, Any], reason: str
+    bearers: TokenVerifier, claims: dict[str, Any], reason: str
 ) -> None:
     now = int(time.time())
     said = {key: value(now) if callable(value) else value for key, value in claims.items()}
@@ -110,7 +110,7 @@ def test_what_a_token_claims_has_to_hold(
     assert refused(bearers, GOOD.token(**said)) == reason
 
 
-def test_a_token_that_expires_is_refused_though_it_was_good(bearers: Bearers) -> None:
+def test_a_token_that_expires_is_refused_though_it_was_good(bearers: TokenVerifier) -> None:
     token = GOOD.token(exp=time.time() + 2 - LEEWAY_SECONDS)
     bearers.caller(BEARER + token)
     time.sleep(2)
@@ -118,7 +118,7 @@ def test_a_token_that_expires_is_refused_though_it_was_good(bearers: Bearers) ->
     assert refused(bearers, token) == "TOKEN_EXPIRED"
 
 
-def test_a_token_is_signed(bearers: Bearers) -> None:
+def test_a_token_is_signed(bearers: TokenVerifier) -> None:
     claims = jwt.decode(GOOD.token(), options={"verify_signature": False})
 
     for algorithm in ("none", "None", "nOnE"):
@@ -128,7 +128,7 @@ def test_a_token_is_signed(bearers: Bearers) -> None:
             assert refused(bearers, unsigned) == "TOKEN_UNSIGNED"
 
 
-def test_a_public_key_is_no_shared_secret(bearers: Bearers) -> None:
+def test_a_public_key_is_no_shared_secret(bearers: TokenVerifier) -> None:
     claims = jwt.decode(GOOD.token(), options={"verify_signature": False})
     public = GOOD.private.public_key().public_bytes(Encoding.PEM, FORM)
     signed = f"{part({'alg': 'HS256', 'kid': 'one'})}.{part(claims)}"
@@ -139,23 +139,23 @@ def test_a_public_key_is_no_shared_secret(bearers: Bearers) -> None:
 
 
 @pytest.mark.parametrize("algorithm", ["HS512", "PS256", "RS512", "ES256K", "", "X" * 200])
-def test_only_three_algorithms_are_taken(bearers: Bearers, algorithm: str) -> None:
+def test_only_three_algorithms_are_taken(bearers: TokenVerifier, algorithm: str) -> None:
     token = by_hand({"alg": algorithm, "kid": "one"}, {"iss": ISSUER})
 
     assert refused(bearers, token) == "TOKEN_ALGORITHM_NOT_ALLOWED"
 
 
-def test_a_key_is_for_one_algorithm(bearers: Bearers) -> None:
+def test_a_key_is_for_one_algorithm(bearers: TokenVerifier) -> None:
     token = by_hand({"alg": "RS256", "kid": "one"}, {"iss": ISSUER})
 
     assert refused(bearers, token) == "TOKEN_KEY_UNKNOWN"
 
 
-def test_a_token_signed_with_another_key_is_refused(bearers: Bearers) -> None:
+def test_a_token_signed_with_another_key_is_refused(bearers: TokenVerifier) -> None:
     assert refused(bearers, Key("one").token()) == "TOKEN_SIGNATURE_INVALID"
 
 
-def test_a_token_is_refused_that_was_changed(bearers: Bearers) -> None:
+def test_a_token_is_refused_that_was_changed(bearers: TokenVerifier) -> None:
     header, _, signature = GOOD.token().split(".")
     claims = jwt.decode(GOOD.token(), options={"verify_signature": False})
 
@@ -164,22 +164,22 @@ def test_a_token_is_refused_that_was_changed(bearers: Bearers) -> None:
     assert refused(bearers, changed) == "TOKEN_SIGNATURE_INVALID"
 
 
-def test_a_key_that_the_issuer_does_not_have_is_refused(bearers: Bearers) -> None:
+def test_a_key_that_the_issuer_does_not_have_is_refused(bearers: TokenVerifier) -> None:
     assert refused(bearers, Key("unheard of").token()) == "TOKEN_KEY_UNKNOWN"
 
 
 def test_a_token_without_a_key_id_needs_an_issuer_with_one_key(
-    bearers: Bearers,
+    bearers: TokenVerifier,
 ) -> None:
     alone = Key(None)
 
-    assert Bearers([keyring(alone)]).caller(BEARER + alone.token()) == f"{ISSUER}#ann"
+    assert TokenVerifier([keyring(alone)]).caller(BEARER + alone.token()) == f"{ISSUER}#ann"
     assert refused(bearers, alone.token()) == "TOKEN_KEY_UNKNOWN"
 
 
 def test_an_issuer_does_not_speak_for_another() -> None:
     here, there = Key(), Key()
-    bearers = Bearers([keyring(here), keyring(there, name="https://other.example")])
+    bearers = TokenVerifier([keyring(here), keyring(there, name="https://other.example")])
 
     assert (
         bearers.caller(BEARER + there.token(iss="https://other.example"))
@@ -207,7 +207,7 @@ MALFORMED = {
 
 
 @pytest.mark.parametrize("token", MALFORMED.values(), ids=MALFORMED)
-def test_what_is_no_token_is_refused(bearers: Bearers, token: str) -> None:
+def test_what_is_no_token_is_refused(bearers: TokenVerifier, token: str) -> None:
     assert refused(bearers, token) == "TOKEN_MALFORMED"
 
 
@@ -225,14 +225,16 @@ names = st.sampled_from(["alg", "kid", "typ", "crit", "b64", "jwk", "jku", "x5c"
     st.text("abcXYZ-_=.", max_size=90),
 )
 def test_whatever_is_made_up_is_refused(
-    bearers: Bearers, header: dict[str, Any], claims: dict[str, Any], signature: str
+    bearers: TokenVerifier, header: dict[str, Any], claims: dict[str, Any], signature: str
 ) -> None:
     with pytest.raises(Refusal):
         bearers.caller(BEARER + by_hand(header, {"iss": ISSUER, **claims}, signature))
 
 
 @given(st.dictionaries(st.sampled_from(["sub", "aud", "exp", "nbf", "iat", "cnf"]), json_values))
-def test_whatever_is_signed_is_taken_or_refused(bearers: Bearers, claims: dict[str, Any]) -> None:
+def test_whatever_is_signed_is_taken_or_refused(
+    bearers: TokenVerifier, claims: dict[str, Any]
+) -> None:
     said = {"iss": ISSUER, "aud": AUDIENCE, "exp": time.time() + FAR, **claims}
     token = jwt.PyJWS().encode(
         json.dumps(said).encode(), GOOD.private, "ES256", headers={"kid": "one"}

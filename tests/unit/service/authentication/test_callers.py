@@ -6,9 +6,9 @@ from typing import NamedTuple
 
 import pytest
 
-from pourparler_service.authentication.bearer_tokens import Bearers
-from pourparler_service.authentication.callers import Callers, Context
-from pourparler_service.authentication.jwks import Issuer, Keyring
+from pourparler_service.authentication.bearer_tokens import TokenVerifier
+from pourparler_service.authentication.callers import CallerResolver, Context
+from pourparler_service.authentication.jwks import Issuer, IssuerKeys
 from pourparler_service.config.addresses import AddressError, listening
 from pourparler_service.domain.principals import ANONYMOUS
 from pourparler_service.domain.refusal import Refusal, name_of
@@ -40,13 +40,15 @@ def key() -> Key:
 
 
 @pytest.fixture
-def callers(tmp_path: Path, key: Key) -> Callers:
+def callers(tmp_path: Path, key: Key) -> CallerResolver:
     path = tmp_path / "keys.json"
     path.write_text(key_set(key))
-    return Callers(Bearers([Keyring(Issuer(ISSUER, AUDIENCE, str(path)))]), anonymous=False)
+    return CallerResolver(
+        TokenVerifier([IssuerKeys(Issuer(ISSUER, AUDIENCE, str(path)))]), anonymous=False
+    )
 
 
-def refused(callers: Callers, context: Context) -> str:
+def refused(callers: CallerResolver, context: Context) -> str:
     with pytest.raises(Refusal) as refusal:
         callers.caller(context)
     return name_of(refusal.value.reason)
@@ -55,30 +57,32 @@ def refused(callers: Callers, context: Context) -> str:
 def test_on_this_machine_callers_may_be_anonymous() -> None:
     for connection in ({}, PLAIN, SECURE):
         for metadata in ((), None):
-            assert Callers(None, anonymous=True).caller(Made(connection, metadata)) == ANONYMOUS
+            assert (
+                CallerResolver(None, anonymous=True).caller(Made(connection, metadata)) == ANONYMOUS
+            )
 
 
-def test_elsewhere_nobody_is(callers: Callers) -> None:
+def test_elsewhere_nobody_is(callers: CallerResolver) -> None:
     assert refused(callers, Made(SECURE)) == "CREDENTIALS_REQUIRED"
 
 
 @pytest.mark.parametrize("word", ["Bearer ", "bearer ", "BEARER   "])
-def test_a_token_names_its_bearer(callers: Callers, key: Key, word: str) -> None:
+def test_a_token_names_its_bearer(callers: CallerResolver, key: Key, word: str) -> None:
     assert callers.caller(bearing(word + key.token())) == f"{ISSUER}#ann"
 
 
 @pytest.mark.parametrize("connection", [{}, PLAIN], ids=["unknown", "plain"])
 def test_what_came_in_plain_is_not_taken(
-    callers: Callers, key: Key, connection: Mapping[str, list[bytes]]
+    callers: CallerResolver, key: Key, connection: Mapping[str, list[bytes]]
 ) -> None:
     token = f"Bearer {key.token()}"
 
-    for some in (callers, Callers(None, anonymous=True)):
+    for some in (callers, CallerResolver(None, anonymous=True)):
         assert refused(some, bearing(token, connection)) == "TOKEN_EXPOSED"
 
 
 def test_a_token_is_not_passed_over_in_silence(key: Key) -> None:
-    callers = Callers(None, anonymous=True)
+    callers = CallerResolver(None, anonymous=True)
 
     assert refused(callers, bearing(f"Bearer {key.token()}")) == "TOKEN_ISSUER_NOT_TRUSTED"
 
@@ -86,18 +90,18 @@ def test_a_token_is_not_passed_over_in_silence(key: Key) -> None:
 @pytest.mark.parametrize(
     "value", ["", "Bearer", "Bearer ", "Basic YTpi", "Bearer a b", "Bearer a,b", "a.b.c", b"bytes"]
 )
-def test_an_authorization_is_one_token(callers: Callers, value: str | bytes) -> None:
+def test_an_authorization_is_one_token(callers: CallerResolver, value: str | bytes) -> None:
     assert refused(callers, bearing(value)) == "TOKEN_MALFORMED"
 
 
-def test_two_tokens_are_none(callers: Callers, key: Key) -> None:
+def test_two_tokens_are_none(callers: CallerResolver, key: Key) -> None:
     token = ("authorization", f"Bearer {key.token()}")
 
     assert refused(callers, Made(SECURE, (token, token))) == "TOKEN_MALFORMED"
 
 
 def test_a_certificate_names_its_owner_but_a_token_says_more(
-    callers: Callers, key: Key, tmp_path: Path
+    callers: CallerResolver, key: Key, tmp_path: Path
 ) -> None:
     pem = Authority(tmp_path).signs("proxy").certificate.read_bytes()
     connection = {**SECURE, "x509_pem_cert": [pem]}

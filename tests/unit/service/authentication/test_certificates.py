@@ -12,8 +12,8 @@ from cryptography.x509.oid import NameOID
 
 from pourparler_service.authentication.certificates import (
     CertificateFilesError,
-    Named,
-    ShownFiles,
+    CertificateNames,
+    ServerCertificateFiles,
     check_in_date,
     named,
 )
@@ -92,11 +92,11 @@ def test_a_certificate_expires_on_a_connection_too(authority: Authority) -> None
     check_in_date(known, known.until - 1)
 
     with pytest.raises(Refusal):
-        check_in_date(Named("x509:CN=a", known.until), known.until)
+        check_in_date(CertificateNames("x509:CN=a", known.until), known.until)
 
 
 def test_files_that_do_not_change_are_not_read_again(authority: Authority) -> None:
-    files = ShownFiles(*authority.signs("a"), authority.file)
+    files = ServerCertificateFiles(*authority.signs("a"), authority.file)
 
     assert files.changed() is None
     assert files.first.clients == authority.file.read_bytes()
@@ -106,7 +106,7 @@ def test_what_is_replaced_is_shown_once_it_belongs_together(
     authority: Authority, caplog: pytest.LogCaptureFixture
 ) -> None:
     own = authority.signs("a")
-    files = ShownFiles(*own)
+    files = ServerCertificateFiles(*own)
     old_key = own.key.read_bytes()
 
     authority.signs("a")
@@ -128,7 +128,7 @@ def test_what_is_replaced_is_shown_once_it_belongs_together(
 
 def test_files_that_go_away_are_shown_as_they_were(authority: Authority) -> None:
     own = authority.signs("a")
-    files = ShownFiles(*own)
+    files = ServerCertificateFiles(*own)
 
     own.certificate.unlink()
 
@@ -171,4 +171,4 @@ def test_files_that_cannot_be_used_are_told_at_once(authority: Authority, what: 
     spoilt(own, what, authority)
 
     with pytest.raises(CertificateFilesError):
-        ShownFiles(*own, authority.file)
+        ServerCertificateFiles(*own, authority.file)

@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 
 from pourparler_service.authentication.jwks import (
     Issuer,
+    IssuerKeys,
     IssuerSettingsError,
-    Keyring,
     KeysUnusableError,
     checked,
     keys_of,
@@ -32,8 +32,8 @@ def issuer(keys: str, seconds: float = SOON) -> Issuer:
 
 
 @contextmanager
-def fresh(keys: str, seconds: float = SOON) -> Iterator[Keyring]:
-    keyring = Keyring(issuer(keys, seconds))
+def fresh(keys: str, seconds: float = SOON) -> Iterator[IssuerKeys]:
+    keyring = IssuerKeys(issuer(keys, seconds))
     keyring.start()
     try:
         yield keyring
@@ -49,7 +49,7 @@ def waited_for(what: Callable[[], bool]) -> None:
     pytest.fail("it did not come")
 
 
-def ids(keyring: Keyring) -> set[str | None]:
+def ids(keyring: IssuerKeys) -> set[str | None]:
     return {kid for kid, _ in keyring.keys}
 
 
@@ -130,7 +130,7 @@ def test_a_file_that_has_no_keys_is_told_at_once(tmp_path: Path) -> None:
 
     for name in ("keys.json", "absent.json", "."):
         with pytest.raises(IssuerSettingsError):
-            Keyring(issuer(str(tmp_path / name)))
+            IssuerKeys(issuer(str(tmp_path / name)))
 
 
 def test_a_file_is_read_anew(tmp_path: Path) -> None:
@@ -217,8 +217,8 @@ def test_an_unknown_key_has_the_address_asked_but_not_again_and_again() -> None:
 def test_an_address_is_who_it_says_it_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     authority = Authority(tmp_path)
     with Address(ONE).served(authority.signs("login")) as address:
-        assert not Keyring(issuer(address.url)).keys
+        assert not IssuerKeys(issuer(address.url)).keys
 
         monkeypatch.setenv("SSL_CERT_FILE", str(authority.file))
 
-        assert ids(Keyring(issuer(address.url))) == {"one"}
+        assert ids(IssuerKeys(issuer(address.url))) == {"one"}

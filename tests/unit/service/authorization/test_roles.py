@@ -11,14 +11,14 @@ from hypothesis import strategies as st
 from pourparler import v1 as pb
 from pourparler.state import fold
 from pourparler_service.authorization.audience import Audience
-from pourparler_service.authorization.filtering import CutState, header_alone, withheld
+from pourparler_service.authorization.filtering import FilteredState, header_alone, withheld
 from pourparler_service.authorization.policy import Policy, check_may_list, check_may_open
 from pourparler_service.authorization.roles import (
     EVERYTHING,
     NOTHING,
     PUBLIC,
     Roles,
-    Sight,
+    VisibilityScope,
     check_may_record,
     check_sees_own,
     conflict,
@@ -29,7 +29,7 @@ from pourparler_service.authorization.roles import (
 )
 from pourparler_service.domain.principals import ANONYMOUS
 from pourparler_service.domain.refusal import Refusal, name_of
-from pourparler_service.storage.record_codec import seal, unseal
+from pourparler_service.storage.record_codec import decode_record, seal
 from tests.support import sample_entries, strategies
 from tests.support.draft_checks import TALKS, WHISPER
 from tests.support.sample_entries import (
@@ -54,7 +54,7 @@ EVERY_VISIBILITY = {
 }
 
 
-def seen(sight: Sight) -> list[str]:
+def seen(sight: VisibilityScope) -> list[str]:
     return [name for name, visibility in EVERY_VISIBILITY.items() if sight.sees(visibility)]
 
 
@@ -72,7 +72,7 @@ def roles(*drafts: pb.Draft, principal: str = "one") -> Roles:
 CUSTODIAN, RECORDER = pb.ACCESS_ROLE_CUSTODIAN, pb.ACCESS_ROLE_RECORDER
 PARTY, MEDIATOR, AUDITOR = pb.ACCESS_ROLE_PARTY, pb.ACCESS_ROLE_MEDIATOR, pb.ACCESS_ROLE_AUDITOR
 OF_ACME, OF_BOLT = granted("one", PARTY, "acme"), granted("one", PARTY, "bolt")
-SEES: dict[str, tuple[tuple[pb.Draft, ...], Sight, Sequence[str]]] = {
+SEES: dict[str, tuple[tuple[pb.Draft, ...], VisibilityScope, Sequence[str]]] = {
     "a stranger": ((), NOTHING, ()),
     "a custodian": ((granted("one", CUSTODIAN),), EVERYTHING, list(EVERY_VISIBILITY)),
     "a recorder": ((granted("one", RECORDER),), EVERYTHING, list(EVERY_VISIBILITY)),
@@ -225,7 +225,7 @@ def test_a_header_alone_is_that_of_the_entry() -> None:
 
     alone = header_alone(data)
 
-    assert unseal(alone) == withheld(unseal(data))
+    assert decode_record(alone) == withheld(decode_record(data))
     assert pb.Record.FromString(alone).header == pb.Record.FromString(data).header
     assert alone == pb.Record(header=pb.Record.FromString(data).header).SerializeToString()
 
@@ -329,10 +329,10 @@ def test_a_conflict_with_what_is_hidden_says_nothing_of_it() -> None:
     strategies.steps(40), st.integers(0, 40), st.sampled_from([PUBLIC, of_participants(["pa-1"])])
 )
 def test_what_is_taken_out_again_leaves_a_state_as_it_was(
-    seeds: list[int], kept: int, sight: Sight
+    seeds: list[int], kept: int, sight: VisibilityScope
 ) -> None:
     entries = strategies.history(seeds)
-    once, anew = CutState(sight), CutState(sight)
+    once, anew = FilteredState(sight), FilteredState(sight)
     once.take(entries[:kept], lambda: entries[:kept])
     mark = once.mark()
     for end in range(kept + 1, len(entries) + 1):

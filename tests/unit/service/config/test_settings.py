@@ -187,7 +187,7 @@ def test_a_file_that_is_not_there_is_named(tmp_path: Path) -> None:
 def test_callers_are_told_apart_by_certificates_or_tokens(
     tls: Tls | None, tokens: tuple[Issuer, ...], *, apart: bool
 ) -> None:
-    assert Settings(tls=tls, tokens=tokens).callers_are_told_apart == apart
+    assert Settings(tls=tls, tokens=tokens).requires_authentication == apart
 
 
 def test_callers_who_are_told_apart_have_a_rate() -> None:

@@ -9,9 +9,9 @@ import pourparler_service
 from pourparler import v1 as pb
 from pourparler_service.domain.refusal import (
     MOST_VIOLATIONS,
-    Findings,
     Refusal,
     Violation,
+    ViolationList,
     listed,
     name_of,
     quoted,
@@ -67,11 +67,11 @@ def test_the_fields_of_a_refusal_go_below_a_prefix() -> None:
 
 
 def test_nothing_found_is_no_refusal() -> None:
-    Findings().settle()
+    ViolationList().settle()
 
 
 def test_all_that_is_found_is_refused_at_once() -> None:
-    found = Findings()
+    found = ViolationList()
     found.add(MISSING.reason, MISSING.text, MISSING.field)
     found.add(TWICE.reason, TWICE.text, "", id="acme")
 
@@ -82,7 +82,7 @@ def test_all_that_is_found_is_refused_at_once() -> None:
 
 
 def test_what_nobody_would_read_is_not_gathered() -> None:
-    found = Findings()
+    found = ViolationList()
 
     for place in range(1, MOST_VIOLATIONS):
         found.add(MISSING.reason, MISSING.text, f"field[{place}]")

@@ -1,10 +1,10 @@
 """What is kept for as long as there is room."""
 
-from pourparler_service.runtime.lru_cache import Bounded
+from pourparler_service.runtime.lru_cache import LruCache
 
 
 def test_what_was_used_longest_ago_goes_first() -> None:
-    held: Bounded[str, int] = Bounded(30)
+    held: LruCache[str, int] = LruCache(30)
     for place, key in enumerate("abc"):
         held.put(key, place, 10)
     assert held.get("a") == 0
@@ -16,7 +16,7 @@ def test_what_was_used_longest_ago_goes_first() -> None:
 
 
 def test_what_grows_makes_others_go() -> None:
-    held: Bounded[str, int] = Bounded(30)
+    held: LruCache[str, int] = LruCache(30)
     held.put("a", 1, 10)
     held.put("b", 2, 10)
 
@@ -28,7 +28,7 @@ def test_what_grows_makes_others_go() -> None:
 
 
 def test_the_last_one_stays_whatever_its_size() -> None:
-    held: Bounded[str, int] = Bounded(30)
+    held: LruCache[str, int] = LruCache(30)
     held.put("a", 1, 10)
 
     held.put("b", 2, 1_000)
@@ -39,7 +39,7 @@ def test_the_last_one_stays_whatever_its_size() -> None:
 
 
 def test_what_is_let_go_takes_no_room() -> None:
-    held: Bounded[str, int] = Bounded(30)
+    held: LruCache[str, int] = LruCache(30)
     held.put("a", 1, 10)
     held.put("b", 2, 10)
 

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pourparler_service.domain.refusal import Refusal, name_of
-from pourparler_service.search.query import LONGEST_QUERY, MOST_PHRASES, Phrase, Wanted
+from pourparler_service.search.query import LONGEST_QUERY, MOST_PHRASES, Phrase, SearchQuery
 
 
 def phrase(*words: str, prefix: bool = False) -> Phrase:
@@ -15,34 +15,34 @@ def phrase(*words: str, prefix: bool = False) -> Phrase:
 @pytest.mark.parametrize(
     ("query", "wanted"),
     [
-        ("", Wanted()),
-        ("  ", Wanted()),
-        ("crane Rent crane", Wanted((phrase("crane"), phrase("rent")))),
-        ('"crane rent"', Wanted((phrase("crane", "rent"),))),
-        ("„crane rent” «x y»", Wanted((phrase("crane", "rent"), phrase("x", "y")))),
-        ('"crane rent', Wanted((phrase("crane", "rent"),))),
-        ("rent*", Wanted((phrase("rent", prefix=True),))),
-        ('"crane re"*', Wanted((phrase("crane", "re", prefix=True),))),
-        ("rent -lease", Wanted((phrase("rent"),), (phrase("lease"),))),
-        ('-"to let"', Wanted((), (phrase("to", "let"),))),
-        ("l'accord 9,500", Wanted((phrase("l", "accord"), phrase("9", "500")))),
-        ("a-b - c", Wanted((phrase("a", "b"), phrase("c")))),
-        ("東京都", Wanted((phrase("東京", "京都"),))),
-        ("東", Wanted((phrase("東", prefix=True),))),
-        ('"東京 office"', Wanted((phrase("東京", "京", "office"),))),
-        ("협상", Wanted((phrase("협상"),))),
-        ("👍", Wanted((phrase("👍"),))),
+        ("", SearchQuery()),
+        ("  ", SearchQuery()),
+        ("crane Rent crane", SearchQuery((phrase("crane"), phrase("rent")))),
+        ('"crane rent"', SearchQuery((phrase("crane", "rent"),))),
+        ("„crane rent” «x y»", SearchQuery((phrase("crane", "rent"), phrase("x", "y")))),
+        ('"crane rent', SearchQuery((phrase("crane", "rent"),))),
+        ("rent*", SearchQuery((phrase("rent", prefix=True),))),
+        ('"crane re"*', SearchQuery((phrase("crane", "re", prefix=True),))),
+        ("rent -lease", SearchQuery((phrase("rent"),), (phrase("lease"),))),
+        ('-"to let"', SearchQuery((), (phrase("to", "let"),))),
+        ("l'accord 9,500", SearchQuery((phrase("l", "accord"), phrase("9", "500")))),
+        ("a-b - c", SearchQuery((phrase("a", "b"), phrase("c")))),
+        ("東京都", SearchQuery((phrase("東京", "京都"),))),
+        ("東", SearchQuery((phrase("東", prefix=True),))),
+        ('"東京 office"', SearchQuery((phrase("東京", "京", "office"),))),
+        ("협상", SearchQuery((phrase("협상"),))),
+        ("👍", SearchQuery((phrase("👍"),))),
         (
             "AND OR NOT NEAR(a)",
-            Wanted((phrase("and"), phrase("or"), phrase("not"), phrase("near", "a"))),
+            SearchQuery((phrase("and"), phrase("or"), phrase("not"), phrase("near", "a"))),
         ),
-        ("text:x ^y", Wanted((phrase("text", "x"), phrase("y")))),
+        ("text:x ^y", SearchQuery((phrase("text", "x"), phrase("y")))),
     ],
 )
 def test_a_query_is_words_phrases_beginnings_and_what_is_left_out(
-    query: str, wanted: Wanted
+    query: str, wanted: SearchQuery
 ) -> None:
-    assert Wanted.read(query) == wanted
+    assert SearchQuery.read(query) == wanted
 
 
 @pytest.mark.parametrize(
@@ -57,7 +57,7 @@ def test_a_query_is_words_phrases_beginnings_and_what_is_left_out(
 )
 def test_what_cannot_be_looked_for_is_refused_with_the_field(query: str, reason: str) -> None:
     with pytest.raises(Refusal) as refused:
-        Wanted.read(query)
+        SearchQuery.read(query)
 
     assert (name_of(refused.value.reason), refused.value.field) == (reason, "query")
 
@@ -66,11 +66,11 @@ def test_what_cannot_be_looked_for_is_refused_with_the_field(query: str, reason:
     st.text(st.sampled_from('ab京*"- \0') | st.characters(exclude_categories=["Cs"]), max_size=40)
 )
 def test_anything_typed_is_taken_or_refused_with_the_field(query: str) -> None:
-    def read() -> tuple[Wanted, str]:
+    def read() -> tuple[SearchQuery, str]:
         try:
-            return Wanted.read(query), ""
+            return SearchQuery.read(query), ""
         except Refusal as refusal:
-            return Wanted(), refusal.field
+            return SearchQuery(), refusal.field
 
     wanted, field = read()
     assert field in {"", "query"}
@@ -99,6 +99,6 @@ def test_anything_typed_is_taken_or_refused_with_the_field(query: str) -> None:
 def test_what_is_looked_for_is_found_in_the_text_as_it_was_written(
     query: str, text: str, marked: list[str]
 ) -> None:
-    spans = Wanted.read(query).spans(text)
+    spans = SearchQuery.read(query).spans(text)
 
     assert [text[one.begin : one.end] for one in spans] == marked

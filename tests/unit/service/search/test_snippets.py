@@ -4,15 +4,22 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pourparler import v1 as pb
-from pourparler_service.search.query import Wanted
-from pourparler_service.search.snippets import BESIDE, HEADING, SAID, Field, fields, snippets
+from pourparler_service.search.query import SearchQuery
+from pourparler_service.search.snippets import (
+    BESIDE,
+    HEADING,
+    SAID,
+    SearchedField,
+    fields,
+    snippets,
+)
 
 
 def shown(words: pb.Words, query: str) -> list[tuple[str, str]]:
     """Each passage: its field, and its text with what was found in brackets."""
     return [
         (one.field, "".join(f"[{part.text}]" if part.match else part.text for part in one.pieces))
-        for one in snippets(words, Wanted.read(query))
+        for one in snippets(words, SearchQuery.read(query))
     ]
 
 
@@ -27,14 +34,14 @@ def test_all_that_is_language_is_searched_and_no_id() -> None:
     )
 
     assert fields(words) == [
-        Field("title", HEADING, "b"),
-        Field("text", SAID, "a"),
-        Field("reason", BESIDE, "e"),
-        Field("conditions[0]", SAID, "c"),
-        Field("conditions[1]", SAID, "d"),
-        Field("term_texts[0].text", SAID, "f"),
-        Field("sources[0].title", BESIDE, "g"),
-        Field("sources[0].excerpt", BESIDE, "h"),
+        SearchedField("title", HEADING, "b"),
+        SearchedField("text", SAID, "a"),
+        SearchedField("reason", BESIDE, "e"),
+        SearchedField("conditions[0]", SAID, "c"),
+        SearchedField("conditions[1]", SAID, "d"),
+        SearchedField("term_texts[0].text", SAID, "f"),
+        SearchedField("sources[0].title", BESIDE, "g"),
+        SearchedField("sources[0].excerpt", BESIDE, "h"),
     ]
 
 
@@ -64,7 +71,7 @@ def test_a_long_text_is_cut_between_words_where_most_is_found() -> None:
         "A crane is here. " + "Nothing to see. " * 40 + "The rent of the crane. " + "So on. " * 50
     )
 
-    (snippet,) = snippets(pb.Words(text=text), Wanted.read("crane rent"))
+    (snippet,) = snippets(pb.Words(text=text), SearchQuery.read("crane rent"))
     passage = "".join(one.text for one in snippet.pieces)
 
     assert [one.text for one in snippet.pieces if one.match] == ["rent", "crane"]
@@ -95,7 +102,7 @@ def test_passages_are_of_the_text_and_their_pieces_follow_each_other(
     some: str, times: int, query: str
 ) -> None:
     text = some * times
-    for one in snippets(pb.Words(text=text), Wanted.read(query)):
+    for one in snippets(pb.Words(text=text), SearchQuery.read(query)):
         passage = "".join(part.text for part in one.pieces)
         assert passage in text
         assert all(part.text for part in one.pieces)

@@ -10,8 +10,8 @@ from typing import Any
 from pourparler import v1 as pb
 from pourparler.transparency.checkpoint import parse_note
 from pourparler_service.domain.refusal import refuse
-from pourparler_service.storage.interface import Stored, StoreUnavailableError
-from pourparler_service.transparency.cosigning import Witnesses
+from pourparler_service.storage.interface import StoredEntry, StoreUnavailableError
+from pourparler_service.transparency.cosigning import Cosigner
 from pourparler_service.transparency.witness_client import witnesses_of
 from tests.support.witness_cases import Say, cosign, fake, some_log
 
@@ -42,12 +42,12 @@ class FakeStore:
 
     def __init__(self, *negotiations: str) -> None:
         self.scans = True
-        self.entries = [Stored(id_, 1, "", b"") for id_ in negotiations]
+        self.entries = [StoredEntry(id_, 1, "", b"") for id_ in negotiations]
 
     def position(self) -> int:
         return 0
 
-    def scan(self, after: int, limit: int) -> list[tuple[int, Stored]]:
+    def scan(self, after: int, limit: int) -> list[tuple[int, StoredEntry]]:
         if not self.scans:
             raise StoreUnavailableError("away")
         return list(enumerate(self.entries, start=1))[after : after + limit]
@@ -56,12 +56,12 @@ class FakeStore:
 @contextmanager
 def asking(
     say: Say, log: FakeLog, store: FakeStore | None = None, again_seconds: float = 0.2
-) -> Iterator[Witnesses]:
+) -> Iterator[Cosigner]:
     """Witnesses, of whom there is one, and it says what a test has it say."""
     with fake(say) as (url, key):
         at = witnesses_of([url, key])
         chosen: Any = store or FakeStore()
-        witnesses = Witnesses(at, 1, chosen, log, again_seconds)  # type: ignore[arg-type]
+        witnesses = Cosigner(at, 1, chosen, log, again_seconds)  # type: ignore[arg-type]
         witnesses.start()
         try:
             yield witnesses
@@ -74,7 +74,7 @@ def good(body: bytes) -> tuple[int, bytes]:
 
 
 def asked(
-    witnesses: Witnesses, log: FakeLog, id_: str = "talks", version: int | None = None
+    witnesses: Cosigner, log: FakeLog, id_: str = "talks", version: int | None = None
 ) -> Future[pb.GetCheckpointResponse]:
     log_read, log.reads = log.reads, True
     answer = log.checkpoint(id_, version)
@@ -213,7 +213,7 @@ def test_at_the_end_all_who_wait_are_answered_with_what_there_is() -> None:
 
 
 def test_it_can_be_closed_without_having_begun() -> None:
-    witnesses = Witnesses([], 0, FakeStore(), FakeLog())  # type: ignore[arg-type]
+    witnesses = Cosigner([], 0, FakeStore(), FakeLog())  # type: ignore[arg-type]
 
     witnesses.close()
 

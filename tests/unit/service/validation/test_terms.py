@@ -3,7 +3,7 @@
 import pytest
 
 from pourparler import v1 as pb
-from pourparler_service.domain.refusal import Findings, Refusal, name_of
+from pourparler_service.domain.refusal import Refusal, ViolationList, name_of
 from pourparler_service.validation.terms import check_terms
 
 PATH = "facts.proposal_made.terms"
@@ -31,7 +31,7 @@ def term(
 
 def found(*terms: pb.Term, **texts: str) -> list[tuple[str, str]]:
     """What is wrong with these terms: reasons and fields."""
-    findings = Findings()
+    findings = ViolationList()
     given = [pb.TermText(key=key, text=text) for key, text in texts.items()]
     check_terms(findings, terms, given, PATH)
     try:
@@ -138,7 +138,7 @@ def test_the_language_of_a_term_stands_in_the_words() -> None:
 
 
 def test_a_term_has_one_text() -> None:
-    findings = Findings()
+    findings = ViolationList()
     texts = [pb.TermText(key="scope", text="All"), pb.TermText(key="scope", text="None")]
     check_terms(findings, [term("TEXT", key="scope")], texts, PATH)
 
