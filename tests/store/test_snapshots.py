@@ -17,7 +17,7 @@ from pourparler.transparency.merkle import Tree
 from pourparler_service.aggregate import snapshots as kept
 from pourparler_service.aggregate.current import CurrentNegotiations
 from pourparler_service.aggregate.snapshots import Snapshot, Snapshots
-from pourparler_service.backends.sqlite.snapshot_store import SnapshotFile, open_snapshots
+from pourparler_service.backends.sqlite.snapshot_store import SqliteSnapshotFile, open_snapshots
 from pourparler_service.storage.event_store import Store, open_store
 from pourparler_service.storage.interface import StoredEntry, StoreUnavailableError
 from pourparler_service.storage.record_codec import decode_record, leaf, seal
@@ -28,7 +28,7 @@ GOLDEN = Path(__file__).parent.parent / "golden" / "talks.bundle"
 DIGEST = "8d288adad50f3223a6c07129992bb95c767e9135c498f5ab006cca9f1dd48071"
 
 
-class FaultyShelf(SnapshotFile):
+class FaultyShelf(SqliteSnapshotFile):
     """A shelf that can be made to fail, and remembers what was put on it."""
 
     def __init__(self) -> None:
@@ -94,7 +94,7 @@ def folded(entries: Sequence[pb.Entry], version: int) -> bytes:
 def test_at_every_version_a_fold_from_a_snapshot_is_the_fold_of_all(
     history: list[pb.Entry],
 ) -> None:
-    store, shelf = open_store(None, {}), SnapshotFile(None)
+    store, shelf = open_store(None, {}), SqliteSnapshotFile(None)
     store.append([stored(one) for one in history])
     entries = [decode_record(one.data) for one in store.read(NEGOTIATION)]
     negotiations = CurrentNegotiations(store, Snapshots(shelf, fewest=3))

@@ -13,7 +13,7 @@ from pourparler.transparency.auditor import Audit
 from pourparler_service.aggregate.current import CurrentNegotiations
 from pourparler_service.aggregate.snapshots import Snapshots
 from pourparler_service.backends.sqlite.search_index import open_index
-from pourparler_service.backends.sqlite.snapshot_store import SnapshotFile
+from pourparler_service.backends.sqlite.snapshot_store import SqliteSnapshotFile
 from pourparler_service.reads.negotiation_list import NegotiationList
 from pourparler_service.reads.page_tokens import PageTokens
 from pourparler_service.search import index as index_of
@@ -107,7 +107,7 @@ class Kept:
         )
         index = open_index(self.store, folder / "search.sqlite" if folder else None, "log")
         self.indexing = Indexer(self.store, index)
-        shelf = SnapshotFile(folder / "snapshots.sqlite" if folder else None)
+        shelf = SqliteSnapshotFile(folder / "snapshots.sqlite" if folder else None)
         persons = self.store.persons
         self.snapshots = Snapshots(shelf, persons, fewest=3)
         self.negotiations = CurrentNegotiations(self.store, self.snapshots)

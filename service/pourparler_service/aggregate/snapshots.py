@@ -16,7 +16,6 @@ from google.protobuf.message import DecodeError
 from pourparler import v1 as pb
 from pourparler.transparency.merkle import HASH_BYTES
 from pourparler_service.aggregate import chunking
-from pourparler_service.backends.sqlite.snapshot_store import SnapshotFile
 from pourparler_service.storage.interface import StoredEntry, StoreUnavailableError
 from pourparler_service.storage.key_rotation import open_subject_keys
 from pourparler_service.storage.master_key import SubjectKeyError
@@ -50,6 +49,28 @@ class Snapshot(NamedTuple):
     state: pb.Negotiation
     size: int = 0
     """How many bytes the state has."""
+
+
+class SnapshotFile(Protocol):
+    """Where encoded snapshots are kept: a cache. Every method raises StoreUnavailableError."""
+
+    def put(self, one: StoredEntry) -> None:
+        """Keep this, unless there is something of its negotiation and version already."""
+
+    def nearest(self, negotiation: str, upto: int) -> StoredEntry | None:
+        """Return what is kept of the highest version up to and including `upto`."""
+
+    def size(self) -> int:
+        """Return how many bytes are kept."""
+
+    def purge(self, negotiation: str) -> None:
+        """Destroy all that is kept of a negotiation."""
+
+    def purge_others(self, topic: str) -> None:
+        """Destroy all that is of another topic."""
+
+    def close(self) -> None:
+        """Close the file."""
 
 
 class SnapshotStore(Protocol):

@@ -416,8 +416,10 @@ def test_decisions_are_numbered_in_turn_and_all_are_listed() -> None:
     numbers = sorted(int(page.name[:4]) for page in DECISIONS)
     assert numbers == list(range(1, len(DECISIONS) + 1))
     for page in DECISIONS:
-        title = page.read_text().partition("\n")[0].removeprefix("# ")
-        assert f"[{title}]({page.name})" in index
+        number, _, title = page.read_text().partition("\n")[0].removeprefix("# ").partition(" ")
+        row = rf"^\| {page.name[:4]} \| \[{re.escape(title)}\]\({page.name}\) \| \S.*\.\s\|$"
+        assert number == page.name[:4]
+        assert re.search(row, index, re.MULTILINE), page.name
 
 
 @pytest.mark.parametrize("page", DECISIONS, ids=names_of(DECISIONS))
@@ -425,5 +427,8 @@ def test_a_decision_is_short_and_says_what_would_change_it(page: Path) -> None:
     text = page.read_text()
 
     assert len(text.splitlines()) < 40
-    assert "**Chosen.**" in text
-    assert "**What would change it.**" in text
+    assert re.findall(r"^\*\*(Decision\.|Alternatives\.|Revisit if)\*\*", text, re.MULTILINE) == [
+        "Decision.",
+        "Alternatives.",
+        "Revisit if",
+    ]

@@ -1,6 +1,7 @@
 """Snapshots in a SQLite file of their own."""
 
 import contextlib
+import logging
 from pathlib import Path
 
 from eventsourcing.domain import EventSourcingError
@@ -12,7 +13,7 @@ from eventsourcing.sqlite import (
     SQLiteDatastore,
 )
 
-from pourparler_service.aggregate.snapshots import _LOG, HELD_BYTES, Snapshots
+from pourparler_service.aggregate.snapshots import HELD_BYTES, Snapshots
 from pourparler_service.storage.event_store import _as_unavailable
 from pourparler_service.storage.interface import (
     ConflictError,
@@ -21,8 +22,10 @@ from pourparler_service.storage.interface import (
 )
 from pourparler_service.storage.subject_keys import SubjectKeyStore
 
+_LOG = logging.getLogger(__name__)
 
-class SnapshotFile:
+
+class SqliteSnapshotFile:
     """Bytes by negotiation and version, beside the record and apart from it: a cache.
 
     In a file of its own, so that to write to it never keeps an append waiting. For any thread.
@@ -94,15 +97,15 @@ def open_snapshots(path: Path | None, persons: SubjectKeyStore | None = None) ->
     Without a path they are kept in memory. They are sealed with the keys of these persons.
     """
     if path is None:
-        return Snapshots(SnapshotFile(None), persons, kept_bytes=HELD_BYTES)
+        return Snapshots(SqliteSnapshotFile(None), persons, kept_bytes=HELD_BYTES)
     try:
-        return Snapshots(SnapshotFile(path), persons)
+        return Snapshots(SqliteSnapshotFile(path), persons)
     except StoreUnavailableError as error:
         _LOG.warning("snapshots are begun anew: %s", error)
     try:
         for suffix in ("", "-wal", "-shm"):
             path.with_name(path.name + suffix).unlink(missing_ok=True)
-        return Snapshots(SnapshotFile(path), persons)
+        return Snapshots(SqliteSnapshotFile(path), persons)
     except (StoreUnavailableError, OSError) as error:
         _LOG.warning("there are no snapshots: %s", error)
         return Snapshots(None)
