@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 from google.protobuf.message import Message
 
 from pourparler import v1 as pb
-from pourparler.schema.contract import ENTRY_TYPES, PARTS, entry_type, rule_of
+from pourparler.schema.contract import PARTS, entry_type, rule_of
 
 AMENDING = frozenset({"entry_corrected", "entry_disclosed", "entry_redacted"})
 """The entry types that speak of other entries.
@@ -844,5 +844,36 @@ def revokes(event: pb.AccessRevoked, grant: pb.Grant) -> bool:
 
 
 _CASES: dict[str, Callable[[_Turn, Any], None]] = {
-    name: globals()[f"_{name}"] for name in ENTRY_TYPES
+    "negotiation_opened": _negotiation_opened,
+    "negotiation_suspended": _negotiation_suspended,
+    "negotiation_resumed": _negotiation_resumed,
+    "negotiation_concluded": _negotiation_concluded,
+    "participant_joined": _participant_joined,
+    "participant_changed": _participant_changed,
+    "participant_left": _participant_left,
+    "session_opened": _session_opened,
+    "session_closed": _session_closed,
+    "topic_added": _topic_added,
+    "topic_status_changed": _topic_status_changed,
+    "statement_recorded": _statement_recorded,
+    "statement_retracted": _statement_retracted,
+    "position_taken": _position_taken,
+    "position_withdrawn": _position_withdrawn,
+    "question_raised": _question_raised,
+    "question_resolved": _question_resolved,
+    "proposal_made": _proposal_made,
+    "proposal_answered": _proposal_answered,
+    "proposal_closed": _proposal_closed,
+    "agreement_recorded": _agreement_recorded,
+    "agreement_status_changed": _agreement_status_changed,
+    "commitment_made": _commitment_made,
+    "commitment_status_changed": _commitment_status_changed,
+    "milestone_planned": _milestone_planned,
+    "milestone_closed": _milestone_closed,
+    "document_attached": _document_attached,
+    "entry_corrected": _entry_corrected,
+    "entry_disclosed": _entry_disclosed,
+    "entry_redacted": _entry_redacted,
+    "access_granted": _access_granted,
+    "access_revoked": _access_revoked,
 }

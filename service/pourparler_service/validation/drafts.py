@@ -438,5 +438,22 @@ def _access_granted(look: _DraftCheck, event: pb.AccessGranted) -> None:
 
 
 _CASES: Mapping[str, Callable[[_DraftCheck, Any], None]] = {
-    name: globals()[f"_{name}"] for name in ENTRY_TYPES if f"_{name}" in globals()
+    "negotiation_opened": _negotiation_opened,
+    "participant_joined": _participant_joined,
+    "participant_changed": _participant_changed,
+    "participant_left": _participant_left,
+    "session_opened": _session_opened,
+    "statement_recorded": _statement_recorded,
+    "question_resolved": _question_resolved,
+    "proposal_made": _proposal_made,
+    "proposal_answered": _proposal_answered,
+    "proposal_closed": _proposal_closed,
+    "agreement_recorded": _agreement_recorded,
+    "commitment_made": _commitment_made,
+    "milestone_planned": _milestone_planned,
+    "milestone_closed": _milestone_closed,
+    "document_attached": _document_attached,
+    "entry_corrected": _entry_corrected,
+    "entry_disclosed": _entry_disclosed,
+    "access_granted": _access_granted,
 }
