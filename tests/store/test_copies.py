@@ -215,9 +215,9 @@ def test_readers_see_a_copy_at_once_and_that_it_is_one(store: FaultyStore, write
     writer.start()
     writer.copy(copying(upto=2)).result(10)
     with readers.current("talks") as negotiation:
-        assert (negotiation.version, negotiation.copied) == (2, True)
+        assert (negotiation.version, negotiation.is_import) == (2, True)
     writer.copy(copying(after=2)).result(10)
 
     with readers.current("talks") as negotiation:
-        assert (negotiation.version, negotiation.copied) == (4, True)
+        assert (negotiation.version, negotiation.is_import) == (4, True)
     assert readers.read("talks", pb.AsOf()).state.version == 4

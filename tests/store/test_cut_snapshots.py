@@ -13,7 +13,7 @@ from pourparler import v1 as pb
 from pourparler.state.fold import fold
 from pourparler_service.aggregate.snapshots import FEWEST, Snapshot
 from pourparler_service.authorization.filtering import withheld
-from pourparler_service.authorization.roles import of_participants
+from pourparler_service.authorization.roles import participants_scope
 from pourparler_service.authorization.viewer_scopes import ViewerScope
 from pourparler_service.domain.principals import ANONYMOUS
 from pourparler_service.reads.filtered_states import FilteredSnapshots
@@ -24,13 +24,13 @@ from tests.support import sample_entries, strategies
 from tests.support.sample_entries import RECORDER_ONLY, granted
 from tests.support.visibility_harness import Readers, readers, stored
 
-ACME = of_participants(["acme"])
+ACME = participants_scope(["acme"])
 VIEWED = [*((one, "") for one in VIEWERS), (ANONYMOUS, "pa-1"), (ANONYMOUS, "pa-2")]
 
 
 def shown(entries: Sequence[pb.Entry], viewer: str, seen_by: str, version: int) -> pb.Negotiation:
     """The state at a version of what is seen of a record, folded from its first entry on."""
-    sees = audience_of(entries).seen(sight(entries, viewer, seen_by), version)
+    sees = audience_of(entries).visible(sight(entries, viewer, seen_by), version)
     upto = [decode_record(one.data) for one in stored(entries[:version])]
     state = fold([one if sees(one.header.version) else withheld(one) for one in upto])
     state.name = NAME

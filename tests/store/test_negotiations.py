@@ -287,7 +287,7 @@ def test_what_is_refused_does_not_make_a_negotiation_grow(store: Store) -> None:
     for _ in range(500):
         mark = negotiation.mark()
         negotiation.advance(refused, mark.undo)
-        negotiation.back_to(mark)
+        negotiation.rollback(mark)
 
         assert negotiation.size < 2.2 * before
     assert negotiation.version == 50

@@ -17,7 +17,7 @@ _SHORT = 500
 _STEP = 128  # parts
 
 
-def pieces(state: pb.Negotiation) -> Iterator[pb.Negotiation]:
+def chunks(state: pb.Negotiation) -> Iterator[pb.Negotiation]:
     """A state in parts, which come to it when they are merged, as do their bytes when joined."""
     if state.version <= _SHORT:
         yield state
@@ -37,12 +37,12 @@ def pieces(state: pb.Negotiation) -> Iterator[pb.Negotiation]:
             yield piece
 
 
-def written(state: pb.Negotiation) -> list[bytes]:
+def encode(state: pb.Negotiation) -> list[bytes]:
     """The bytes of the pieces of a state: joined, they are those of the state."""
-    return [piece.SerializeToString() for piece in paced(pieces(state))]
+    return [piece.SerializeToString() for piece in paced(chunks(state))]
 
 
-def read(written_pieces: Iterable[bytes]) -> pb.Negotiation:
+def decode(written_pieces: Iterable[bytes]) -> pb.Negotiation:
     """The state that the bytes of its pieces make."""
     state = pb.Negotiation()
     for piece in paced(written_pieces):
@@ -50,9 +50,9 @@ def read(written_pieces: Iterable[bytes]) -> pb.Negotiation:
     return state
 
 
-def copied(state: pb.Negotiation) -> pb.Negotiation:
+def copy(state: pb.Negotiation) -> pb.Negotiation:
     """A copy of a state."""
     copy = pb.Negotiation()
-    for piece in pieces(state):
+    for piece in chunks(state):
         copy.MergeFrom(piece)
     return copy

@@ -49,7 +49,7 @@ class CurrentNegotiations:
         if as_of != pb.AsOf():
             return self._past.read(id_, as_of)
         with self.current(id_) as negotiation:
-            state = chunking.copied(negotiation.state)
+            state = chunking.copy(negotiation.state)
         return StateAt(state, computed_at(state))
 
     def replay(self, id_: str, as_of: pb.AsOf) -> tuple[list[ReplayedEntry], pb.ComputedAt]:

@@ -11,7 +11,7 @@ from pourparler_service.storage.paging import stored
 from pourparler_service.storage.record_codec import decode_record, leaf
 
 
-def refolded(store: EventReader, id_: str, upto: int, *, in_haste: bool = False) -> pb.Negotiation:
+def refold(store: EventReader, id_: str, upto: int, *, in_haste: bool = False) -> pb.Negotiation:
     """The state at a version, from the first entry on, with all that is said of others in it."""
     amendments = Amendments()
     for one in stored(store, id_, upto=upto, in_haste=in_haste):
@@ -26,7 +26,7 @@ def refolded(store: EventReader, id_: str, upto: int, *, in_haste: bool = False)
     return under_way.state()
 
 
-def begun(store: EventReader, snapshots: SnapshotStore, id_: str, upto: int) -> Snapshot | None:
+def nearest_snapshot(store: EventReader, snapshots: SnapshotStore, id_: str, upto: int) -> Snapshot | None:
     """The nearest snapshot at or below a version, if it is of this very record."""
     snapshot = snapshots.nearest(id_, upto)
     if snapshot is None:
@@ -42,21 +42,21 @@ def state_at(store: EventReader, snapshots: SnapshotStore, id_: str, upto: int) 
     Where that was far, there is a snapshot of this version now.
     """
     purged = snapshots.purged
-    snapshot = begun(store, snapshots, id_, upto)
+    snapshot = nearest_snapshot(store, snapshots, id_, upto)
     state, after = (snapshot.state, snapshot.version) if snapshot else (pb.Negotiation(), 0)
     for one in stored(store, id_, after=after, upto=upto):
         entry = decode_record(one.data)
         if is_amending(entry):
-            state, after = refolded(store, id_, upto), 0
+            state, after = refold(store, id_, upto), 0
             break
         evolve(state, entry)
     tally(state)
     if snapshots.is_wanted(after, upto):
-        keep(store, snapshots, id_, state, purged=purged)
+        keep_snapshot(store, snapshots, id_, state, purged=purged)
     return state
 
 
-def keep(
+def keep_snapshot(
     store: EventReader, snapshots: SnapshotStore, id_: str, state: pb.Negotiation, *, purged: int
 ) -> None:
     """Keep a state as a snapshot of its version. See `Beginnings.keep`."""

@@ -54,7 +54,7 @@ class Negotiation:
         self.record_time = Timestamp()
         self.requests: dict[tuple[str, str], tuple[int, int]] = {}
         """By who called and with which request id, the first and the last version."""
-        self.copied = False
+        self.is_import = False
         self._store = store
         self._snapshots = snapshots
         self._tree = Tree()
@@ -93,13 +93,13 @@ class Negotiation:
                 self._tree.append(leaf(one.data))
             self._note(len(one.data), entry)
         if amended:
-            self.state = loading.refolded(self._store, self.id, self.version, in_haste=in_haste)
+            self.state = loading.refold(self._store, self.id, self.version, in_haste=in_haste)
         if is_new and self.version:
             # Stored together with the first entries, and never changed.
-            self.copied = self._store.last_version(COPIES + self.id) > 0
+            self.is_import = self._store.last_version(COPIES + self.id) > 0
 
     def _begin(self, snapshots: SnapshotStore) -> None:
-        snapshot = loading.begun(self._store, snapshots, self.id, _LAST)
+        snapshot = loading.nearest_snapshot(self._store, snapshots, self.id, _LAST)
         if snapshot is not None:
             self.state, self.version = snapshot.state, snapshot.version
             self.record_time.CopyFrom(snapshot.state.update_time)
@@ -150,7 +150,7 @@ class Negotiation:
         """Fold all entries anew: after those of a group that say which words were destroyed."""
         self.state = fold(self.history())
 
-    def about(self, version: int) -> list[pb.Entry]:
+    def entry_and_amendments(self, version: int) -> list[pb.Entry]:
         """The entry of a version, and those so far that speak of it: enough to know how it counts.
 
         Empty if there is none.
@@ -162,7 +162,7 @@ class Negotiation:
         found = map(self.entry, versions)
         return [one for one in found if one is not None]
 
-    def concerned(self, facts: pb.Facts) -> tuple[str, ...]:
+    def persons_concerned(self, facts: pb.Facts) -> tuple[str, ...]:
         """The natural persons whom the words of an entry to come concern.
 
         What is said of another entry concerns those whom that entry concerns.
@@ -192,7 +192,7 @@ class Negotiation:
             self._taken,
         )
 
-    def back_to(self, mark: NegotiationMark) -> None:
+    def rollback(self, mark: NegotiationMark) -> None:
         """Take out all entries since the mark."""
         for entry in self._uncommitted[mark.uncommitted :]:
             self.requests.pop(_request(entry), None)
@@ -203,10 +203,10 @@ class Negotiation:
         # A message gives no memory back before it goes as a whole.
         self._wasted += self._taken - mark.taken
         if self._wasted > self._taken // 2:
-            self.state = chunking.copied(self.state)
+            self.state = chunking.copy(self.state)
             self._taken, self._wasted = self._taken - self._wasted, 0
 
-    def committed(self) -> None:
+    def mark_committed(self) -> None:
         """All entries are in the store now."""
         self._uncommitted.clear()
 

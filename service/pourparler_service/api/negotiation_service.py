@@ -100,7 +100,7 @@ class NegotiationServicer:
                     self._searching, self._search.page, request, call.caller, call.deadline
                 )
         finally:
-            if self._search_seconds and not self._cuts.sights.policy.audits(call.caller):
+            if self._search_seconds and not self._cuts.sights.policy.sees_everything(call.caller):
                 # It takes the longer, the more often the words stand in what is not seen.
                 step = self._search_seconds
                 await asyncio.sleep(step - (loop.time() - began) % step)
@@ -142,7 +142,7 @@ class NegotiationServicer:
     ) -> pb.ListNegotiationsResponse:
         policy = self._cuts.sights.policy
         check_may_list(policy, caller)
-        seen_by, everything = request.as_seen_by, policy.audits(caller)
+        seen_by, everything = request.as_seen_by, policy.sees_everything(caller)
         if seen_by:
             drafts.check_id(seen_by, "as_seen_by")
         elif everything:
@@ -159,7 +159,7 @@ class NegotiationServicer:
                 return None
 
         who = None if everything else caller
-        public = policy.lets(caller, policy.public)
+        public = policy.allows(caller, policy.public)
         return self._catalogue.page_of(request, who, seen, public=public)
 
     def _standing(self, request: pb.GetStandingRequest, caller: str) -> bytes:
@@ -253,7 +253,7 @@ def _state_bytes(reading: StateAt, *, is_basic: bool) -> bytes:
 def _framed_state(field: str, state: pb.Negotiation, *, is_basic: bool) -> list[bytes]:
     """The bytes of a field that has a state, in pieces: a long one is not copied again."""
     number = pb.GetNegotiationResponse.DESCRIPTOR.fields_by_name[field].number
-    written = chunking.written(basic(state) if is_basic else state)
+    written = chunking.encode(basic(state) if is_basic else state)
     return [before(number, sum(map(len, written))), *written]
 
 

@@ -10,7 +10,7 @@ from pourparler import v1 as pb
 from pourparler_service.aggregate.current import CurrentNegotiations
 from pourparler_service.api.call_handler import Call
 from pourparler_service.api.receipt_waiter import ReceiptWaiter
-from pourparler_service.authorization.roles import NOTHING, PUBLIC, roles_of, sight_of
+from pourparler_service.authorization.roles import NOTHING, PUBLIC, roles_of, scope_of
 from pourparler_service.authorization.viewer_scopes import ScopeResolver
 from pourparler_service.domain.refusal import Refusal, not_found, quoted, refuse
 from pourparler_service.validation import drafts
@@ -77,7 +77,7 @@ class PrivacyServicer:
     def _check_allowed(self, id_: str, caller: str) -> None:
         """Refuse all but custodians, and those whom the policy of the service names for it."""
         policy = self._sights.policy
-        named = policy.lets(caller, policy.privacy)
+        named = policy.allows(caller, policy.privacy)
         if not named:
             self._sights.check_admitted(id_, caller)
         now = Timestamp()
@@ -86,7 +86,7 @@ class PrivacyServicer:
             roles = roles_of(negotiation.state.principals, caller, now)
         if roles.custodian or named:
             return
-        if sight_of(roles, caller, policy) in {NOTHING, PUBLIC}:
+        if scope_of(roles, caller, policy) in {NOTHING, PUBLIC}:
             not_found(id_)
         refuse(
             pb.ERROR_REASON_ROLE_NOT_SUFFICIENT,

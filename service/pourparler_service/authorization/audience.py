@@ -13,8 +13,8 @@ class AudienceMark(NamedTuple):
     """What was known of who may see a negotiation before some entries."""
 
     version: int
-    kinds: int
-    disclosing: int
+    visibilities: int
+    disclosures: int
     accesses: int
 
 
@@ -42,7 +42,7 @@ class Audience:
         """Who has access now."""
         return self._access.principals
 
-    def take(self, header: pb.EntryHeader, facts: pb.Facts) -> None:
+    def add(self, header: pb.EntryHeader, facts: pb.Facts) -> None:
         """Take in the next entry. One without facts is withheld from everybody here."""
         version, kind = header.version, facts.WhichOneof("event")
         self._of.append(self._number(facts.visibility))
@@ -67,15 +67,15 @@ class Audience:
         kinds, disclosing = len(self._visibilities), len(self._disclosing)
         return AudienceMark(self.version, kinds, disclosing, self._accesses)
 
-    def back_to(self, mark: AudienceMark) -> bool:
+    def rollback(self, mark: AudienceMark) -> bool:
         """Take out the entries since; whether that can be done: not if they changed access."""
         if self._accesses != mark.accesses:
             return False
         version = mark.version
-        del self._of[version:], self._disclosing[mark.disclosing :]
-        for visibility in self._visibilities[mark.kinds :]:
+        del self._of[version:], self._disclosing[mark.disclosures :]
+        for visibility in self._visibilities[mark.visibilities :]:
             del self._kinds[visibility.SerializeToString(deterministic=True)]
-        del self._visibilities[mark.kinds :]
+        del self._visibilities[mark.visibilities :]
         for versions in self._corrected.values():
             versions[:] = [one for one in versions if one <= version]
         for disclosures in self._disclosed.values():
@@ -91,13 +91,13 @@ class Audience:
             self._kinds[written] = len(self._kinds)
         return self._kinds[written]
 
-    def seen(self, sight: VisibilityScope, upto: int | None = None) -> Callable[[int], bool]:
+    def visible(self, sight: VisibilityScope, upto: int | None = None) -> Callable[[int], bool]:
         """Whether a version is seen, for each version so far, as the record was up to one of them.
 
         What was disclosed after that was not disclosed then.
         """
         upto = self.version if upto is None else upto
-        kinds, disclosed = list(map(sight.sees, self._visibilities)), self._disclosed
+        kinds, disclosed = list(map(sight.allows, self._visibilities)), self._disclosed
         of = self._of
 
         def sees(version: int) -> bool:
@@ -114,14 +114,14 @@ class Audience:
         """
         return bisect.bisect_right(self._disclosing, upto)
 
-    def shows(self, sight: VisibilityScope) -> bool:
+    def shows_any(self, sight: VisibilityScope) -> bool:
         """Whether anything is seen."""
-        return any(map(self.seen(sight), range(1, self.version + 1)))
+        return any(map(self.visible(sight), range(1, self.version + 1)))
 
-    def knows(self, participant_id: str, sight: VisibilityScope) -> bool:
+    def shows_participant(self, participant_id: str, sight: VisibilityScope) -> bool:
         """Whether it is seen that this participant joined."""
         version = self._joined.get(participant_id)
-        return version is not None and self.seen(sight)(version)
+        return version is not None and self.visible(sight)(version)
 
 
 _TELLING = ACCESS | {"negotiation_opened"}

@@ -1,6 +1,6 @@
 """A reader of entries that returns only the header of each hidden entry."""
 
-from pourparler_service.authorization.filtering import header_alone
+from pourparler_service.authorization.filtering import header_only
 from pourparler_service.authorization.viewer_scopes import ViewerScope
 from pourparler_service.storage.interface import COPIES, EventReader, StoredEntry
 
@@ -27,9 +27,9 @@ class FilteredEventReader:
         """As of a store. What was disclosed after `upto` was not disclosed then."""
         upto = self.version if upto is None else min(upto, self.version)
         found = self._store.read(negotiation, after=after, upto=upto, reverse=reverse, limit=limit)
-        seen = self._view.audience.seen(self._view.sight, upto)
+        seen = self._view.audience.visible(self._view.sight, upto)
         return [
-            one if seen(one.version) else one._replace(data=header_alone(one.data)) for one in found
+            one if seen(one.version) else one._replace(data=header_only(one.data)) for one in found
         ]
 
     def last_version(self, negotiation: str) -> int:

@@ -56,7 +56,7 @@ class FilteredState:
             self.state = pb.Negotiation()
             self.state.CopyFrom(mark.state)
             self._wasted = 0
-        return self._audience.back_to(mark.audience)
+        return self._audience.rollback(mark.audience)
 
     def take(
         self,
@@ -67,8 +67,8 @@ class FilteredState:
         """Take in the next entries, whole; `history` gives all, those among them."""
         entries = list(entries)
         for entry in entries:
-            self._audience.take(entry.header, entry.facts)
-        seen = self._audience.seen(self._sight)
+            self._audience.add(entry.header, entry.facts)
+        seen = self._audience.visible(self._sight)
         # What speaks of earlier entries changes how they count, or that they are seen at all.
         anew = any(map(is_amending, entries))
         cut = [
@@ -84,7 +84,7 @@ class FilteredState:
 
     def seen(self, entries: Iterable[pb.Entry]) -> list[pb.Entry]:
         """Those of these entries that are seen."""
-        seen = self._audience.seen(self._sight)
+        seen = self._audience.visible(self._sight)
         return [one for one in entries if seen(one.header.version)]
 
 
@@ -93,6 +93,6 @@ def withheld(entry: pb.Entry) -> pb.Entry:
     return pb.Entry(header=entry.header)
 
 
-def header_alone(data: bytes) -> bytes:
+def header_only(data: bytes) -> bytes:
     """The bytes of a Record of which nothing is shown but its header, which still verifies."""
     return first(data, pb.Record.HEADER_FIELD_NUMBER)

@@ -25,24 +25,24 @@ class Policy(NamedTuple):
     privacy: Collection[str] = ()
     """Who may have words destroyed."""
 
-    def lets(self, principal: str, named: Collection[str]) -> bool:
+    def allows(self, principal: str, named: Collection[str]) -> bool:
         """Whether a principal is among those whom one of these lists names."""
         return principal == ANONYMOUS or principal in named or EVERYONE in named
 
-    def audits(self, principal: str) -> bool:
+    def sees_everything(self, principal: str) -> bool:
         """Whether a principal sees everything there is, in every negotiation."""
-        return self.lets(principal, self.auditors)
+        return self.allows(principal, self.auditors)
 
 
 def check_may_open(policy: Policy, principal: str) -> None:
     """Refuse who may not open negotiations or bring copies, before anything is looked at."""
-    if not policy.lets(principal, policy.open):
+    if not policy.allows(principal, policy.open):
         text = "This service does not let you open a negotiation, or bring a copy of one."
         refuse(pb.ERROR_REASON_NOT_ALLOWED_HERE, text)
 
 
 def check_may_list(policy: Policy, principal: str) -> None:
     """Refuse who may not ask for lists."""
-    if not policy.lets(principal, policy.list):
+    if not policy.allows(principal, policy.list):
         text = "This service does not let you ask which negotiations there are."
         refuse(pb.ERROR_REASON_NOT_ALLOWED_HERE, text)

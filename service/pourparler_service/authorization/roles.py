@@ -23,26 +23,26 @@ class VisibilityScope(NamedTuple):
     whole: bool = False
     level: int = 0
     """The narrowest level seen by all in it: PARTIES, PUBLIC, or none."""
-    named: frozenset[frozenset[str]] = frozenset()
+    groups: frozenset[frozenset[str]] = frozenset()
     """Of each of these groups one participant at least is in the audience of what is RESTRICTED."""
 
-    def sees(self, visibility: pb.Visibility) -> bool:
+    def allows(self, visibility: pb.Visibility) -> bool:
         """Whether what has this visibility is seen."""
         if self.whole:
             return True
         level = visibility.level
-        if level == pb.VISIBILITY_LEVEL_RESTRICTED and self.named:
+        if level == pb.VISIBILITY_LEVEL_RESTRICTED and self.groups:
             audience = visibility.audience
-            return all(not group.isdisjoint(audience) for group in self.named)
+            return all(not group.isdisjoint(audience) for group in self.groups)
         return 0 < level <= self.level
 
-    def within(self, other: "VisibilityScope") -> "VisibilityScope":
+    def intersection(self, other: "VisibilityScope") -> "VisibilityScope":
         """What is seen by both."""
         if self.whole or other.whole:
             return other if self.whole else self
         level = min(self.level, other.level)
         return VisibilityScope(
-            level=level, named=self.named | other.named if level == _TOGETHER else _NONE
+            level=level, groups=self.groups | other.groups if level == _TOGETHER else _NONE
         )
 
 
@@ -54,9 +54,9 @@ NOTHING = VisibilityScope()
 PUBLIC = VisibilityScope(level=pb.VISIBILITY_LEVEL_PUBLIC)
 
 
-def of_participants(participants: Iterable[str]) -> VisibilityScope:
+def participants_scope(participants: Iterable[str]) -> VisibilityScope:
     """What those see who take part, as these participants."""
-    return VisibilityScope(level=_TOGETHER, named=frozenset({frozenset(participants)}))
+    return VisibilityScope(level=_TOGETHER, groups=frozenset({frozenset(participants)}))
 
 
 class Roles(NamedTuple):
@@ -70,31 +70,31 @@ class Roles(NamedTuple):
     """As whom they act, as a party or as a mediator."""
 
     @property
-    def keeps(self) -> bool:
+    def records_everything(self) -> bool:
         """Whether they keep the record."""
         return self.custodian or self.recorder
 
     @property
-    def sight(self) -> VisibilityScope:
+    def scope(self) -> VisibilityScope:
         """What they see."""
-        if self.keeps or self.auditor:
+        if self.records_everything or self.auditor:
             return EVERYTHING
         if self.mediator or self.participants:
-            return of_participants(self.participants)
+            return participants_scope(self.participants)
         return NOTHING
 
 
-KEEPER = Roles(custodian=True)
+CUSTODIAN = Roles(custodian=True)
 _OF_PARTICIPANTS = frozenset({pb.ACCESS_ROLE_PARTY, pb.ACCESS_ROLE_MEDIATOR})
 
 
 def roles_of(principals: Mapping[str, pb.Principal], principal: str, now: Timestamp) -> Roles:
     """What a principal is, as a state has it, at a time."""
     if principal == ANONYMOUS:
-        return KEEPER  # Only on the machine of the operator, who has the files besides.
+        return CUSTODIAN  # Only on the machine of the operator, who has the files besides.
     if principal not in principals:
         return Roles()
-    granted = [one.facts for one in principals[principal].grants if _holds(one.facts, now)]
+    granted = [one.facts for one in principals[principal].grants if _is_in_force(one.facts, now)]
     roles = {one.role for one in granted}
     return Roles(
         custodian=pb.ACCESS_ROLE_CUSTODIAN in roles,
@@ -109,22 +109,22 @@ def roles_of(principals: Mapping[str, pb.Principal], principal: str, now: Timest
     )
 
 
-def _holds(granted: pb.AccessGranted, now: Timestamp) -> bool:
+def _is_in_force(granted: pb.AccessGranted, now: Timestamp) -> bool:
     end = granted.end_time
     return not granted.HasField("end_time") or (now.seconds, now.nanos) < (end.seconds, end.nanos)
 
 
-def sight_of(roles: Roles, principal: str, policy: Policy) -> VisibilityScope:
+def scope_of(roles: Roles, principal: str, policy: Policy) -> VisibilityScope:
     """What a principal of these roles sees. NOTHING: not even that there is a negotiation."""
-    if policy.audits(principal):
+    if policy.sees_everything(principal):
         return EVERYTHING
-    sight = roles.sight
-    if sight == NOTHING and policy.lets(principal, policy.public):
+    sight = roles.scope
+    if sight == NOTHING and policy.allows(principal, policy.public):
         return PUBLIC
     return sight
 
 
-def seen_by(participant_id: str, roles: Roles, sight: VisibilityScope) -> VisibilityScope:
+def scope_as_participant(participant_id: str, roles: Roles, sight: VisibilityScope) -> VisibilityScope:
     """What somebody of these roles and this sight sees as a participant would. Raises Refusal."""
     if not (sight.whole or roles.mediator):
         refuse(
@@ -132,7 +132,7 @@ def seen_by(participant_id: str, roles: Roles, sight: VisibilityScope) -> Visibi
             "Only who sees everything, or mediates, may ask for what another one sees.",
             "as_seen_by",
         )
-    return sight.within(of_participants([participant_id]))
+    return sight.intersection(participants_scope([participant_id]))
 
 
 _BASES = frozenset({pb.BASIS_DIRECT, pb.BASIS_ON_RECORD})
@@ -153,14 +153,14 @@ def check_may_record(roles: Roles, facts: pb.Facts) -> None:
     if roles.custodian or (roles.recorder and kind not in ACCESS):
         return
     if roles.recorder or kind in ACCESS:
-        _not_for("Who has access is for a custodian to say.", f"facts.{kind}")
+        _refuse_role("Who has access is for a custodian to say.", f"facts.{kind}")
     if not roles.mediator and not roles.participants:
-        _not_for("Who only reads a record cannot add to it.", "")
+        _refuse_role("Who only reads a record cannot add to it.", "")
     if facts.provenance.basis not in _BASES:
         text = (
             "What others say or do is for those who keep the record: yours is DIRECT or ON_RECORD."
         )
-        _not_for(text, "facts.provenance.basis")
+        _refuse_role(text, "facts.provenance.basis")
     if roles.mediator and kind in _MEDIATING:
         return
     acting = [
@@ -170,21 +170,21 @@ def check_may_record(roles: Roles, facts: pb.Facts) -> None:
     ]
     if not acting:
         text = "In such an entry nobody acts: it is for those who keep the record."
-        _not_for(text, f"facts.{kind}")
+        _refuse_role(text, f"facts.{kind}")
     for one in acting:
         if one.id not in roles.participants:
             text = f"You do not act for {quoted(one.id)} here."
-            _not_for(text, f"facts.{one.path}")
+            _refuse_role(text, f"facts.{one.path}")
 
 
 def check_sees_own(sight: VisibilityScope, facts: pb.Facts) -> None:
     """Refuse a draft that its caller could not see once it is recorded."""
-    if not sight.sees(facts.visibility):
+    if not sight.allows(facts.visibility):
         text = "You could not see the entry yourself: let its visibility name who you act for."
-        _not_for(text, "facts.visibility")
+        _refuse_role(text, "facts.visibility")
 
 
-def conflict() -> Refusal:
+def withheld_conflict() -> Refusal:
     """The refusal of what only those would know to be impossible who see everything.
 
     In all cases the same, so that it tells no more than that there is something.
@@ -193,5 +193,5 @@ def conflict() -> Refusal:
     return Refusal([Violation(pb.ERROR_REASON_WITHHELD_CONFLICT, "", text, {})])
 
 
-def _not_for(text: str, field: str) -> NoReturn:
+def _refuse_role(text: str, field: str) -> NoReturn:
     refuse(pb.ERROR_REASON_ROLE_NOT_SUFFICIENT, text, field)

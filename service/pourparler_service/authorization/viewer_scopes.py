@@ -17,8 +17,8 @@ from pourparler_service.authorization.roles import (
     PUBLIC,
     VisibilityScope,
     roles_of,
-    seen_by,
-    sight_of,
+    scope_as_participant,
+    scope_of,
 )
 from pourparler_service.domain.refusal import not_found, quoted, refuse
 from pourparler_service.runtime.lru_cache import LruCache
@@ -121,7 +121,7 @@ class ScopeResolver:
         Blocks on the store. Refuses in the same words a negotiation that is not there, and one of
         which the caller sees nothing.
         """
-        if not as_seen_by and self.policy.audits(caller):
+        if not as_seen_by and self.policy.sees_everything(caller):
             return WHOLE
         if as_seen_by:
             drafts.check_id(as_seen_by, "as_seen_by")
@@ -135,21 +135,21 @@ class ScopeResolver:
             for one in paging.stored(self._store, id_, after=before):
                 record = pb.Record.FromString(one.data)
                 header = pb.EntryHeader.FromString(record.header)
-                audience.take(header, pb.Facts.FromString(record.facts))
+                audience.add(header, pb.Facts.FromString(record.facts))
             now = Timestamp()
             now.FromNanoseconds(self._clock())
             roles = roles_of(audience.principals, caller, now)
-            sight = sight_of(roles, caller, self.policy)
+            sight = scope_of(roles, caller, self.policy)
             if self._brought(id_, caller, sight):
                 sight = EVERYTHING
             if audience.version != before:
                 self._resize(id_, kept)
-            nothing = sight == NOTHING or (sight == PUBLIC and not audience.shows(sight))
+            nothing = sight == NOTHING or (sight == PUBLIC and not audience.shows_any(sight))
             if nothing or not audience.version:
                 not_found(id_)
             if as_seen_by:
-                whole, sight = sight, seen_by(as_seen_by, roles, sight)
-                if not audience.knows(as_seen_by, whole):
+                whole, sight = sight, scope_as_participant(as_seen_by, roles, sight)
+                if not audience.shows_participant(as_seen_by, whole):
                     refuse(
                         pb.ERROR_REASON_PART_NOT_FOUND,
                         f"There is no participant {quoted(as_seen_by)} in this negotiation.",
@@ -168,7 +168,7 @@ class ScopeResolver:
         """
         if self.surely_admits(id_, caller):
             return
-        public = self.policy.lets(caller, self.policy.public)
+        public = self.policy.allows(caller, self.policy.public)
         admitted = self._admits(id_, caller, public=public)
         if not admitted and not self._brought(id_, caller, NOTHING):
             not_found(id_)
@@ -179,7 +179,7 @@ class ScopeResolver:
 
         Never blocks.
         """
-        if self.policy.audits(caller):
+        if self.policy.sees_everything(caller):
             return True
         with self._lock:
             return self._admitted.get((id_, caller)) is not None
@@ -194,7 +194,7 @@ class ScopeResolver:
 
         Never blocks.
         """
-        if not as_seen_by and self.policy.audits(caller):
+        if not as_seen_by and self.policy.sees_everything(caller):
             return _EVERYTHING
         with self._lock:
             noted = self._noted.get(name)

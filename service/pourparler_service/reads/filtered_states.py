@@ -83,12 +83,12 @@ class FilteredSnapshots:
             kept = self._kept.get((key, before[-1])) if before else None
         if kept is None:
             return None
-        state = chunking.read(kept.written)
+        state = chunking.decode(kept.written)
         return Snapshot(before[-1], kept.leaf, state, sum(map(len, kept.written)))
 
     def keep(self, key: _StateKey, snapshot: Snapshot, *, purged: int) -> None:
         """Keep a snapshot whose entries were read when so many purges had been."""
-        kept = _EncodedSnapshot(snapshot.leaf, chunking.written(snapshot.state))
+        kept = _EncodedSnapshot(snapshot.leaf, chunking.encode(snapshot.state))
         size = _ITS_BYTES + sum(map(len, kept.written))
         with self._lock:
             if purged != self._purged:
@@ -200,7 +200,7 @@ class FilteredStates:
                     self._held.drop(key)  # It may have taken in a part.
                 raise
             tally(held.negotiation.state)
-            state = chunking.copied(held.negotiation.state)
+            state = chunking.copy(held.negotiation.state)
             with self._lock:
                 if self._held.get(key) is held:
                     self._held.put(key, held, held.negotiation.size)

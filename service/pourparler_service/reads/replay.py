@@ -81,7 +81,7 @@ class ReplayReader:
         entry_filters.check(request)
         if request.as_seen_by:
             drafts.check_id(request.as_seen_by, "as_seen_by")
-        if not request.as_seen_by and self._sights.policy.audits(caller):
+        if not request.as_seen_by and self._sights.policy.sees_everything(caller):
             caller = ""
         if caller and id_:
             self._sights.of(id_, caller, request.as_seen_by)
@@ -285,8 +285,8 @@ class _ScopedReader:
         version = place if self._asked.id else _version(data)
         seen = self._seen.get(id_)
         if seen is None:
-            seen = self._seen[id_] = view.audience.seen(view.sight, view.version)
-        return data if seen(version) else filtering.header_alone(data)
+            seen = self._seen[id_] = view.audience.visible(view.sight, view.version)
+        return data if seen(version) else filtering.header_only(data)
 
     def targets(self, id_: str) -> Callable[[int], pb.Entry | None]:
         """Gives the entries of which others speak, as far as they are seen."""
@@ -313,7 +313,7 @@ class _ScopedReader:
 
 def _version(data: bytes) -> int:
     """The version of a stored entry."""
-    return decode_record(filtering.header_alone(data)).header.version
+    return decode_record(filtering.header_only(data)).header.version
 
 
 def _is_filtered(request: pb.ReplayRequest) -> bool:

@@ -124,9 +124,9 @@ class Search:
             return named
         policy = self._sights.policy
         check_may_list(policy, caller)
-        if policy.audits(caller):
+        if policy.sees_everything(caller):
             return None
-        return self._catalogue.ids(caller, public=policy.lets(caller, policy.public))
+        return self._catalogue.ids(caller, public=policy.allows(caller, policy.public))
 
     def _begun(self, request: pb.SearchEntriesRequest, wanted: SearchQuery) -> _Page:
         """Which page is asked for."""
@@ -296,7 +296,7 @@ class _ScopedSearch:
         upto, _ = self.version(id_)
         if view.version < upto:
             view = self.view(id_)  # there is more by now than when it was looked at
-        return view.audience.seen(view.sight, upto)
+        return view.audience.visible(view.sight, upto)
 
     def look_at(self, candidates: Iterable[Candidate]) -> None:
         """Read what corrections there are where these stand."""

@@ -89,7 +89,7 @@ class Log:
 
     def _head(self, negotiation: Negotiation, version: int | None, field: str) -> _CachedHead:
         """The version that is asked for, or the last one, with its checkpoint."""
-        if negotiation.copied:
+        if negotiation.is_import:
             return self._copied(negotiation, version, field)
         size = _version(negotiation, version, field)
         root = negotiation.tree.root(size)

@@ -81,7 +81,7 @@ class BundleImporter:
         if not self._store.last_version(id_):
             return 0
         with self._negotiations.current(id_) as negotiation:
-            copied, before = negotiation.copied, negotiation.version
+            copied, before = negotiation.is_import, negotiation.version
             both = min(before, len(records))
             root = negotiation.tree.root(both)
         first = kept(self._store, id_)[0] if copied else None

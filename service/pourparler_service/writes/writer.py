@@ -19,19 +19,19 @@ from pourparler_service.aggregate.negotiation import Negotiation, NegotiationMar
 from pourparler_service.authorization.filtering import (
     FilteredState,
     FilteredStateMark,
-    header_alone,
+    header_only,
 )
 from pourparler_service.authorization.policy import Policy, check_may_open
 from pourparler_service.authorization.roles import (
     EVERYTHING,
-    KEEPER,
+    CUSTODIAN,
     Roles,
     VisibilityScope,
     check_may_record,
     check_sees_own,
-    conflict,
+    withheld_conflict,
     roles_of,
-    sight_of,
+    scope_of,
 )
 from pourparler_service.domain import rules, self_correction_rules
 from pourparler_service.domain.principals import ANONYMOUS
@@ -108,7 +108,7 @@ class _Recorder(NamedTuple):
     cut: FilteredState | None = None
 
 
-_KEEPER = _Recorder(KEEPER, EVERYTHING)
+_KEEPER = _Recorder(CUSTODIAN, EVERYTHING)
 
 
 class _Decision(NamedTuple):
@@ -337,7 +337,7 @@ class Writer:
             if opens:
                 _check_place(negotiation, group)
             not_found(group.negotiation)
-        if negotiation.copied:
+        if negotiation.is_import:
             refuse(
                 pb.ERROR_REASON_NEGOTIATION_IS_COPY,
                 f"The negotiation '{group.negotiation}' is a copy of a record that another service"
@@ -396,10 +396,10 @@ class Writer:
         now = Timestamp()
         now.FromNanoseconds(self._now)
         roles = roles_of(negotiation.state.principals, caller, now)
-        if negotiation.version and roles == Roles() and not self._policy.audits(caller):
+        if negotiation.version and roles == Roles() and not self._policy.sees_everything(caller):
             return None
-        sight = sight_of(roles, caller, self._policy)
-        if sight.whole or not negotiation.version or negotiation.copied:
+        sight = scope_of(roles, caller, self._policy)
+        if sight.whole or not negotiation.version or negotiation.is_import:
             return _Recorder(roles, EVERYTHING)
         cuts = self._cuts.get(negotiation.id) or {}
         cut = cuts.setdefault(sight, FilteredState(sight))
@@ -415,7 +415,7 @@ class Writer:
         seen, cut = under_way.recorder.cut, under_way.cut
         if seen is not None and cut is not None and not seen.back_to(cut):
             self._cuts.drop(negotiation.id)
-        negotiation.back_to(mark)
+        negotiation.rollback(mark)
 
     def _record(
         self, negotiation: Negotiation, under_way: _Decision, draft: pb.Draft
@@ -427,7 +427,7 @@ class Writer:
             check_may_record(roles, draft.facts)
         whole: Callable[[], Sequence[pb.Entry]] = functools.cache(negotiation.history)
         seen = whole if cut is None else functools.cache(lambda: cut.seen(whole()))
-        corrects = draft.facts.HasField("entry_corrected") and not roles.keeps
+        corrects = draft.facts.HasField("entry_corrected") and not roles.records_everything
         if corrects:
             self_correction_rules.check(draft.facts, seen())
             known = negotiation.state if cut is None else cut.state
@@ -440,7 +440,7 @@ class Writer:
         if group.by_service:
             # There may be many: to read all the record for each would take too long.
             target = draft.facts.entry_redacted.target_version
-            history = functools.partial(negotiation.about, target)
+            history = functools.partial(negotiation.entry_and_amendments, target)
         try:
             if corrects:
                 self_correction_rules.check(draft.facts, whole())
@@ -452,10 +452,10 @@ class Writer:
                 by_service=group.by_service,
             )
         except Refusal as refusal:
-            raise (refusal if cut is None else conflict()) from None
+            raise (refusal if cut is None else withheld_conflict()) from None
         version = negotiation.version + 1
         made = encode_record(group.negotiation, version, record_time, draft.facts, draft.words)
-        persons = negotiation.concerned(draft.facts) if draft.words.ByteSize() else ()
+        persons = negotiation.persons_concerned(draft.facts) if draft.words.ByteSize() else ()
         negotiation.advance(made, undo)
         if cut is not None and before is not None:
             cut.take([decode_record(made.data)], negotiation.history, before.undo)
@@ -513,7 +513,7 @@ class Writer:
             # Who has lost access to what they recorded themselves is shown no more than others.
             seen = {one.header.version for one in cut.seen(entries)}
             was = [
-                one if one.version in seen else one._replace(data=header_alone(one.data))
+                one if one.version in seen else one._replace(data=header_only(one.data))
                 for one in was
             ]
         return _unsigned(negotiation, was)
@@ -540,7 +540,7 @@ class Writer:
     def _hold(self) -> None:
         """What is at hand is in the store now: hold it for the next batch, if there is room."""
         for id_, negotiation in self._at_hand.items():
-            negotiation.committed()
+            negotiation.mark_committed()
             self._held.put(id_, negotiation, negotiation.size)
         self._at_hand.clear()
 
