@@ -26,7 +26,9 @@ def refold(store: EventReader, id_: str, upto: int, *, in_haste: bool = False) -
     return under_way.state()
 
 
-def nearest_snapshot(store: EventReader, snapshots: SnapshotStore, id_: str, upto: int) -> Snapshot | None:
+def nearest_snapshot(
+    store: EventReader, snapshots: SnapshotStore, id_: str, upto: int
+) -> Snapshot | None:
     """The nearest snapshot at or below a version, if it is of this very record."""
     snapshot = snapshots.nearest(id_, upto)
     if snapshot is None:

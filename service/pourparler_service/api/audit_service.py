@@ -50,9 +50,9 @@ class AuditServicer:
         log: Log,
         threads: Executor,
         subscriptions: Subscriptions,
-        witnesses: Cosigner | None = None,
         *,
         watches: Quota,
+        witnesses: Cosigner | None = None,
     ) -> None:
         """Read on these threads, and have checkpoints cosigned if there are witnesses.
 

@@ -59,7 +59,7 @@ class CallHandler:
         *,
         calls: Quota,
         streams: Quota,
-        under_way: Quota,
+        in_flight_bytes: Quota,
         rate: RateLimit | None,
         unary_seconds: float,
         request_bytes: int,
@@ -74,7 +74,7 @@ class CallHandler:
         """
         self._calls = calls
         self._streams = streams
-        self._under_way = under_way
+        self._under_way = in_flight_bytes
         self._rate = rate
         self._unary_seconds = unary_seconds
         self._request_bytes = request_bytes
@@ -100,7 +100,7 @@ class CallHandler:
         servicer: object,
         name: str | None = None,
         *,
-        for_all: Collection[str] = (),
+        unauthenticated: Collection[str] = (),
     ) -> grpc.GenericRpcHandler:
         """The handlers of a service, under its own name or another.
 
@@ -111,7 +111,7 @@ class CallHandler:
             name or service.full_name,
             {
                 method.name: self._handler(
-                    method, getattr(servicer, method.name), for_all=method.name in for_all
+                    method, getattr(servicer, method.name), for_all=method.name in unauthenticated
                 )
                 for method in service.methods
                 if hasattr(servicer, method.name)

@@ -97,7 +97,7 @@ class HealthServicer:
         self._turn(serving=False, well={})
         self._changed.set()
 
-    async def keep_looking(self) -> None:
+    async def keep_checking(self) -> None:
         """Look again and again, until cancelled."""
         while True:
             await self._look()

@@ -9,7 +9,7 @@ from typing import NamedTuple, final
 
 from pourparler import v1 as pb
 from pourparler_service.authorization.audience import Audience
-from pourparler_service.authorization.filtering import header_only
+from pourparler_service.authorization.filtering import filtered, header_only
 from pourparler_service.authorization.roles import EVERYTHING, VisibilityScope
 from pourparler_service.domain.refusal import Refusal
 from pourparler_service.storage.event_store import Store
@@ -66,7 +66,7 @@ class FilteredEventReader:
         Only a scope that allows everything may come without a version and an audience.
         """
         self._store = store
-        self._audience = audience or Audience()
+        self.audience = audience or Audience()
         self.id = id_
         self.scope = scope
         self.version = version
@@ -76,7 +76,7 @@ class FilteredEventReader:
         """Return the key of the state at a version, by default the last one."""
         if self.scope.whole:
             return WHOLE
-        return ScopeKey(self.scope, self._audience.disclosures(self._limit(upto) or 0))
+        return ScopeKey(self.scope, self.audience.disclosures(self._limit(upto) or 0))
 
     def shows(self, upto: int | None = None) -> Callable[[int], bool]:
         """Return a function that tells if a version was visible as of another, the last one.
@@ -85,7 +85,7 @@ class FilteredEventReader:
         """
         if self.scope.whole:
             return _always
-        return self._audience.visible(self.scope, self._limit(upto))
+        return self.audience.visible(self.scope, self._limit(upto))
 
     def read(
         self,
@@ -102,11 +102,7 @@ class FilteredEventReader:
         found = self._store.read(negotiation, after=after, upto=upto, reverse=reverse, limit=limit)
         if self.scope.whole:
             return found
-        shows = self.shows(upto)
-        return [
-            one if shows(one.version) else one._replace(data=header_only(one.data))
-            for one in found
-        ]
+        return filtered(found, self.shows(upto))
 
     def last_version(self, negotiation: str) -> int:
         """Return the last version as an event store does."""
@@ -140,7 +136,7 @@ class FilteredEventReader:
     def advance(self, newer: "FilteredEventReader") -> None:
         """Read up to the version of a newer reader with an equal key."""
         if (newer.version or 0) > (self.version or 0):
-            self._audience, self.version = newer._audience, newer.version
+            self.audience, self.version = newer.audience, newer.version
 
     def _limit(self, upto: int | None) -> int | None:
         if self.version is None or upto is None:

@@ -91,7 +91,9 @@ _OF_PARTICIPANTS = frozenset({pb.ACCESS_ROLE_PARTY, pb.ACCESS_ROLE_MEDIATOR})
 def roles_of(principals: Mapping[str, pb.Principal], principal: str, now: Timestamp) -> Roles:
     """Return the roles of a principal at a time, from the principals of a state."""
     if principal == ANONYMOUS:
-        return CUSTODIAN  # Only on the operator's machine, where the caller can read the files anyway.
+        return (
+            CUSTODIAN  # Only on the operator's machine, where the caller can read the files anyway.
+        )
     if principal not in principals:
         return Roles()
     granted = [one.facts for one in principals[principal].grants if _is_in_force(one.facts, now)]
@@ -127,7 +129,9 @@ def scope_of(roles: Roles, principal: str, policy: Policy) -> VisibilityScope:
     return scope
 
 
-def scope_as_participant(participant_id: str, roles: Roles, scope: VisibilityScope) -> VisibilityScope:
+def scope_as_participant(
+    participant_id: str, roles: Roles, scope: VisibilityScope
+) -> VisibilityScope:
     """Return the part of a scope that a participant sees too.
 
     Raise Refusal if these roles may not ask for the view of another participant.
@@ -160,9 +164,14 @@ def check_may_record(roles: Roles, facts: pb.Facts) -> None:
     if roles.custodian or (roles.recorder and kind not in ACCESS):
         return
     if roles.recorder or kind in ACCESS:
-        _refuse_role("Only a custodian can grant or revoke access. Ask a custodian of the negotiation.", f"facts.{kind}")
+        _refuse_role(
+            "Only a custodian can grant or revoke access. Ask a custodian of the negotiation.",
+            f"facts.{kind}",
+        )
     if not roles.mediator and not roles.participants:
-        _refuse_role("You have read access only, and cannot record entries. Ask a custodian for a role.", "")
+        _refuse_role(
+            "You have read access only, and cannot record entries. Ask a custodian for a role.", ""
+        )
     if facts.provenance.basis not in _BASES:
         text = (
             "Only a custodian or a recorder can record the words or acts of others. Use the basis"

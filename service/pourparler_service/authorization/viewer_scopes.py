@@ -29,7 +29,7 @@ from pourparler_service.authorization.roles import (
     scope_as_participant,
     scope_of,
 )
-from pourparler_service.domain.refusal import not_found, quoted, refuse
+from pourparler_service.domain.refusal import Refusal, not_found, quoted, refuse
 from pourparler_service.runtime.lru_cache import LruCache
 from pourparler_service.storage import paging
 from pourparler_service.storage.event_store import Store
@@ -176,6 +176,13 @@ class ScopeResolver:
         with self._lock:
             self._admitted.put((id_, caller), value=True, size=1)
 
+    def sees_all(self, id_: str, caller: str) -> bool:
+        """Return True if a caller sees every entry of a negotiation. Block on the store."""
+        try:
+            return self.events(id_, caller).scope.whole
+        except Refusal:
+            return False
+
     def check_may_erase(self, id_: str, caller: str) -> None:
         """Raise Refusal unless a caller is custodian, or the policy names it for erasures.
 
@@ -196,9 +203,7 @@ class ScopeResolver:
             "Only a custodian, or a principal that the service names, can request an erasure.",
         )
 
-    def cached_scope(
-        self, name: str, caller: str, participant_id: str = ""
-    ) -> CachedScope | None:
+    def cached_scope(self, name: str, caller: str, participant_id: str = "") -> CachedScope | None:
         """Return the scope of a caller by the name of a negotiation; None if the store decides.
 
         Never blocks.

@@ -97,7 +97,7 @@ class FilteredSnapshots:
         """Drop the snapshots of a negotiation whose stored entries have changed."""
         with self._lock:
             self._purged += 1
-            for key, version in self._cached.held():
+            for key, version in self._cached.keys_by_age():
                 if key.id == id_:
                     self._cached.drop((key, version))
                     self._forget(key, version)
@@ -182,7 +182,7 @@ class FilteredStates:
     def replay(
         self, events: FilteredEventReader, as_of: pb.AsOf
     ) -> tuple[list[ReplayedEntry], pb.ComputedAt]:
-        """Return the entries at a point in time, in the order of their versions. Raise as `read`."""
+        """Return the entries at a point in time, by ascending version. Raise as `read`."""
         return PointInTimeReader(events, self._source(events).snapshots).replay(as_of)
 
     def respond(
@@ -203,7 +203,7 @@ class FilteredStates:
         """Drop everything about a negotiation whose stored entries have changed."""
         self._snapshots.purge(id_)  # first: an unfinished read caches nothing after that
         with self._lock:
-            for key in self._cached.held():
+            for key in self._cached.keys_by_age():
                 if key.id == id_:
                     self._cached.drop(key)
         self._responses.committed((id_,))  # last: made of the states above

@@ -26,8 +26,8 @@ class LruCache(Generic[_Key, _Value]):
     def __contains__(self, key: _Key) -> bool:
         return key in self._values
 
-    def held(self) -> list[_Key]:
-        """What is held now, what was used longest ago first."""
+    def keys_by_age(self) -> list[_Key]:
+        """Return the keys, the least recently used first."""
         return list(self._values)
 
     def get(self, key: _Key) -> _Value | None:

@@ -291,9 +291,7 @@ def _never(_version: int) -> bool:
     return False
 
 
-def _visible(
-    candidates: Sequence[Candidate], page: _Page, scoped: _ScopedSearch
-) -> Iterator[_Hit]:
+def _visible(candidates: Sequence[Candidate], page: _Page, scoped: _ScopedSearch) -> Iterator[_Hit]:
     """Yield the hits that are visible and come after the begin of the page."""
     scoped.load_corrections(candidates)
     for one in candidates:

@@ -23,12 +23,12 @@ from pourparler_service.aggregate.current import CurrentNegotiations
 from pourparler_service.authorization.viewer_scopes import ScopeResolver
 from pourparler_service.domain.refusal import Refusal, quoted, refuse
 from pourparler_service.storage.event_store import Store
-from pourparler_service.storage.imported_bundles import kept
+from pourparler_service.storage.imported_bundles import imports_of
 from pourparler_service.storage.interface import StoredEntry
 from pourparler_service.storage.record_codec import concerned, decode_record, leaf, topic
 from pourparler_service.validation import drafts
 
-KEYS = 16
+MOST_KEYS = 16
 """How many verifier keys may be given."""
 
 
@@ -47,12 +47,12 @@ class BundleImporter:
     """What is known of the copies in a store. Every method blocks on it and raises Refusal."""
 
     def __init__(
-        self, store: Store, negotiations: CurrentNegotiations, sights: ScopeResolver
+        self, store: Store, negotiations: CurrentNegotiations, scopes: ScopeResolver
     ) -> None:
         """Know the copies in this store, held by these, and who sees what of them."""
         self._store = store
         self._negotiations = negotiations
-        self._sights = sights
+        self._scopes = scopes
 
     def check(self, file: BinaryIO, keys: Sequence[str], caller: str) -> VerifiedBundle:
         """Read a bundle to its end; refuse what does not verify, or not as more of what is here.
@@ -65,16 +65,10 @@ class BundleImporter:
         id_, checkpoint = bundle.header.negotiation, bundle.header.checkpoint
         records = list(bundle.records())
         _check_form(id_, records)
-        if self._store.last_version(id_) and not self._sees_all(id_, caller):
+        if self._store.last_version(id_) and not self._scopes.sees_all(id_, caller):
             _exists(id_)
         before = self._before(id_, origin, checkpoint, records)
         return VerifiedBundle(id_, before, _sealable(id_, records)[before:], checkpoint)
-
-    def _sees_all(self, id_: str, caller: str) -> bool:
-        try:
-            return self._sights.of(id_, caller).sight.whole
-        except Refusal:
-            return False
 
     def _before(self, id_: str, origin: str, checkpoint: str, records: Sequence[bytes]) -> int:
         """The version of the copy that there is, if a sound bundle is of the same log."""
@@ -84,7 +78,7 @@ class BundleImporter:
             copied, before = negotiation.is_import, negotiation.version
             both = min(before, len(records))
             root = negotiation.tree.root(both)
-        first = kept(self._store, id_)[0] if copied else None
+        first = imports_of(self._store, id_)[0] if copied else None
         if first is None or _origin(first.checkpoint) != origin:
             origin = f"a copy from {quoted(_origin(first.checkpoint))}" if first else "of its own"
             _exists(id_, f", {origin}")
@@ -138,12 +132,12 @@ def _keys(texts: Sequence[str]) -> list[VerifierKey]:
             " the bundle, in the first message.",
             field,
         )
-    if len(texts) > KEYS:
+    if len(texts) > MOST_KEYS:
         refuse(
             pb.ERROR_REASON_LIMIT_EXCEEDED,
-            f"At most {KEYS} verifier keys can be given; these are {len(texts)}.",
+            f"At most {MOST_KEYS} verifier keys can be given; these are {len(texts)}.",
             field,
-            limit=str(KEYS),
+            limit=str(MOST_KEYS),
             count=str(len(texts)),
         )
     keys = []

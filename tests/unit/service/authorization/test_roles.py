@@ -5,13 +5,10 @@ from collections.abc import Sequence
 import pytest
 from google.protobuf.message import Message
 from google.protobuf.timestamp_pb2 import Timestamp
-from hypothesis import given as having
-from hypothesis import strategies as st
 
 from pourparler import v1 as pb
-from pourparler.state import fold
 from pourparler_service.authorization.audience import Audience
-from pourparler_service.authorization.filtering import FilteredState, header_only, withheld
+from pourparler_service.authorization.filtering import header_only
 from pourparler_service.authorization.policy import Policy, check_may_list, check_may_open
 from pourparler_service.authorization.roles import (
     EVERYTHING,
@@ -21,16 +18,16 @@ from pourparler_service.authorization.roles import (
     VisibilityScope,
     check_may_record,
     check_sees_own,
-    withheld_conflict,
     participants_scope,
     roles_of,
     scope_as_participant,
     scope_of,
+    withheld_conflict,
 )
 from pourparler_service.domain.principals import ANONYMOUS
 from pourparler_service.domain.refusal import Refusal, name_of
 from pourparler_service.storage.record_codec import decode_record, seal
-from tests.support import sample_entries, strategies
+from tests.support import sample_entries
 from tests.support.draft_checks import TALKS, WHISPER
 from tests.support.sample_entries import (
     PARTIES,
@@ -150,7 +147,11 @@ def test_who_asks_for_the_view_of_another_one_sees_what_both_may_see() -> None:
         "acme",
         "acme, bolt",
     ]
-    assert seen(scope_as_participant("acme", mediator, mediator.scope)) == ["public", "parties", "acme, bolt"]
+    assert seen(scope_as_participant("acme", mediator, mediator.scope)) == [
+        "public",
+        "parties",
+        "acme, bolt",
+    ]
     assert seen(scope_as_participant("acme", bystander, bystander.scope)) == ["public", "parties"]
 
 
@@ -323,31 +324,3 @@ def test_a_conflict_with_what_is_hidden_says_nothing_of_it() -> None:
 
     assert name_of(refused.reason) == "WITHHELD_CONFLICT"
     assert (refused.field, dict(refused.metadata)) == ("", {})
-
-
-@having(
-    strategies.steps(40), st.integers(0, 40), st.sampled_from([PUBLIC, participants_scope(["pa-1"])])
-)
-def test_what_is_taken_out_again_leaves_a_state_as_it_was(
-    seeds: list[int], kept: int, sight: VisibilityScope
-) -> None:
-    entries = strategies.history(seeds)
-    once, anew = FilteredState(sight), FilteredState(sight)
-    once.take(entries[:kept], lambda: entries[:kept])
-    mark = once.mark()
-    for end in range(kept + 1, len(entries) + 1):
-        once.take(entries[end - 1 : end], lambda end=end: entries[:end], mark.undo)  # type: ignore[misc]
-
-    could = once.back_to(mark)
-
-    telling = {*fold.ACCESS, "negotiation_opened"}
-    changed = telling.intersection(one.facts.WhichOneof("event") for one in entries[kept:])
-    assert could is not bool(changed)
-    if not could:
-        return
-    anew.take(entries[:kept], lambda: entries[:kept])
-    assert once.state == anew.state
-    for cut in (once, anew):
-        cut.take(entries[kept:], lambda: entries)
-    assert once.state == anew.state
-    assert once.seen(entries) == anew.seen(entries)
