@@ -226,7 +226,7 @@ def test_a_header_alone_is_that_of_the_entry() -> None:
 
     alone = header_only(data)
 
-    assert decode_record(alone) == withheld(decode_record(data))
+    assert decode_record(alone) == pb.Entry(header=decode_record(data).header)
     assert pb.Record.FromString(alone).header == pb.Record.FromString(data).header
     assert alone == pb.Record(header=pb.Record.FromString(data).header).SerializeToString()
 

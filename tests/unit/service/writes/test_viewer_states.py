@@ -50,10 +50,16 @@ def test_what_is_taken_out_again_leaves_a_state_as_it_was(
     assert could is not bool(changed)
     if not could:
         return
-    anew = state_of(loaded(entries[:kept]), scope)
+    other = loaded(entries[:kept])
+    anew = state_of(other, scope)
     assert once.state == anew.state
     for one in stored(entries[kept:]):
-        whole.advance(EncodedRecord(one.data, leaf(one.data)), whole.mark().undo)
-        once.advance()
-    assert once.state == state_of(loaded(entries), scope).state
-    assert once.visible(entries) == state_of(loaded(entries), scope).visible(entries)
+        for negotiation, viewed in ((whole, once), (other, anew)):
+            negotiation.advance(EncodedRecord(one.data, leaf(one.data)), negotiation.mark().undo)
+            viewed.advance()
+    assert once.state == anew.state
+    assert once.visible(entries) == anew.visible(entries)
+    advanced, folded = once.state, state_of(loaded(entries), scope).state
+    for state in (advanced, folded):
+        fold.tally(state)
+    assert advanced == folded
