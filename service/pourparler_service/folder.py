@@ -3,7 +3,6 @@
 One process at a time, one format, and the secrets that belong to the record in it.
 """
 
-import fcntl
 import json
 import os
 import secrets
@@ -11,6 +10,11 @@ import uuid
 from pathlib import Path
 from types import TracebackType
 from typing import Self
+
+try:
+    import fcntl
+except ModuleNotFoundError:  # as on Windows
+    fcntl = None  # type: ignore[assignment]
 
 FORMAT = 1
 """The version of the folder's format that this program reads and writes."""
@@ -37,6 +41,12 @@ def hold(path: Path) -> int:
 
     Raises FolderError if it cannot be written, FolderInUseError while another process holds it.
     """
+    if fcntl is None:
+        message = (
+            f"The data folder {path} cannot be locked: this system has no POSIX file locks."
+            " Run the service on Linux, macOS or another POSIX system."
+        )
+        raise FolderError(message)
     try:
         # What is said in confidence is in it, so a new one is its owner's alone.
         path.mkdir(mode=0o700, parents=True, exist_ok=True)
