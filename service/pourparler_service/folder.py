@@ -21,6 +21,7 @@ FORMAT = 1
 
 _ABOUT = "pourparler.json"
 _LOCK = "lock"
+_CAN_LOCK = fcntl is not None
 _SECRET_BYTES = 32
 
 
@@ -41,7 +42,7 @@ def hold(path: Path) -> int:
 
     Raises FolderError if it cannot be written, FolderInUseError while another process holds it.
     """
-    if fcntl is None:
+    if not _CAN_LOCK:
         message = (
             f"The data folder {path} cannot be locked: this system has no POSIX file locks."
             " Run the service on Linux, macOS or another POSIX system."
