@@ -1,8 +1,8 @@
 """Pourparler: the record of a negotiation, kept, asked and replayed."""
 
 from pourparler import aio, v1
-from pourparler.audit import Audit, Finding, Verdict
-from pourparler.build import (
+from pourparler.client import Client, History, Search, Watch
+from pourparler.drafts.builders import (
     agreement,
     agreement_status,
     answer,
@@ -36,8 +36,7 @@ from pourparler.build import (
     topic,
     topic_status,
 )
-from pourparler.calls import group
-from pourparler.client import Client, History, Search, Watch
+from pourparler.drafts.values import as_of, money, percent, quantity, ref, source, term, wording
 from pourparler.errors import (
     AlreadyExists,
     AnotherReceipt,
@@ -62,7 +61,8 @@ from pourparler.errors import (
     VersionMismatch,
     Violation,
 )
-from pourparler.values import as_of, money, percent, quantity, ref, source, term, wording
+from pourparler.rpc.requests import group
+from pourparler.transparency.auditor import Audit, Finding, Verdict
 
 __all__ = [
     "AlreadyExists",

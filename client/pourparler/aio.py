@@ -18,24 +18,54 @@ from typing import TYPE_CHECKING, Any, BinaryIO, NamedTuple, Self, TypeVar, Unpa
 
 import grpc.aio
 
-from pourparler import calls, errors, recording
+from pourparler import errors
 from pourparler import v1 as pb
-from pourparler.audit import Audit
-from pourparler.auditing import Auditing
-from pourparler.build import Common, opening
-from pourparler.calls import Budget, Progress, Watching
-from pourparler.checkpoint import VerifierKey
-from pourparler.credentials import Credentials, Metadata
-from pourparler.exporting import Exporting
-from pourparler.formats.data import frame
-from pourparler.recording import Asked, Batch, Unanswered
-from pourparler.selection import Selection
-from pourparler.trust import Check, trusting, version_of
+from pourparler.drafts.builders import Common, opening
+from pourparler.drafts.values import Choice, Point, Ref, Refs, negotiation_name
+from pourparler.formats.dataframe import frame
+from pourparler.rpc import write_sessions
+from pourparler.rpc.credentials import Credentials, Metadata
+from pourparler.rpc.requests import (
+    BATCH,
+    CHANNEL_OPTIONS,
+    PART_BYTES,
+    PROVING,
+    RECORD,
+    REPLAY,
+    SESSION,
+    STALL,
+    TARGET,
+    TIMEOUT,
+    Budget,
+    Computed,
+    Pointed,
+    Progress,
+    Watching,
+    copy_requests,
+    diff_request,
+    erase_request,
+    get_request,
+    group,
+    list_request,
+    open_request,
+    replay_request,
+    search_request,
+    standing_request,
+    watch_ended,
+    watch_request,
+    watch_silent,
+)
+from pourparler.rpc.write_sessions import Asked, Batch, Unanswered
+from pourparler.transparency.audit_exchange import Auditing
+from pourparler.transparency.auditor import Audit
+from pourparler.transparency.checkpoint import VerifierKey
+from pourparler.transparency.export_exchange import Exporting
+from pourparler.transparency.selection import Selection
+from pourparler.transparency.trust import Check, trusting, version_of
 from pourparler.v1.audit_service_pb2_grpc import AuditServiceStub
 from pourparler.v1.negotiation_service_pb2_grpc import NegotiationServiceStub
 from pourparler.v1.privacy_service_pb2_grpc import PrivacyServiceStub
 from pourparler.v1.record_service_pb2_grpc import RecordServiceStub
-from pourparler.values import Choice, Point, Ref, Refs, negotiation_name
 
 if TYPE_CHECKING:
     from pourparler.v1.audit_service_pb2_grpc import AuditServiceAsyncStub
@@ -88,9 +118,9 @@ class Client:
 
     def __init__(
         self,
-        target: str = calls.TARGET,
+        target: str = TARGET,
         *,
-        timeout: float = calls.TIMEOUT,
+        timeout: float = TIMEOUT,
         keys: Iterable[VerifierKey | str] = (),
         trust_store: Path | str | None = None,
         root_certificates: Path | str | None = None,
@@ -149,7 +179,7 @@ class Client:
             **common,
         )
         return await self._record(
-            calls.open_request(id, [first, *drafts], request_id, validate_only=validate_only)
+            open_request(id, [first, *drafts], request_id, validate_only=validate_only)
         )
 
     async def record(
@@ -161,7 +191,7 @@ class Client:
         validate_only: bool = False,
     ) -> pb.Receipt:
         """Record a group of entries: all of them or, when any is refused, none."""
-        request = calls.group(
+        request = group(
             name,
             *drafts,
             request_id=request_id,
@@ -224,7 +254,7 @@ class Client:
 
         In all reads, `as_seen_by` gives what the one who acts for a participant would be given.
         """
-        request = calls.get_request(name, as_of, occurred, view, as_seen_by)
+        request = get_request(name, as_of, occurred, view, as_seen_by)
         before = self._seen(request)
         answer = await self._call(self._stubs().negotiations.GetNegotiation, request)
         await self._check_latest(request, answer, before)
@@ -247,7 +277,7 @@ class Client:
     ) -> "History":
         """Replay the entries of a negotiation, or of all (`"-"`), that meet every filter given."""
         progress = Progress()
-        request = calls.replay_request(
+        request = replay_request(
             name,
             after=after,
             as_of=as_of,
@@ -281,7 +311,7 @@ class Client:
         earlier watch of the same, which this one continues, in the place of `after`: nothing is
         left out, and nothing comes twice.
         """
-        request = calls.watch_request(
+        request = watch_request(
             name,
             after=after,
             cursor=cursor,
@@ -303,7 +333,7 @@ class Client:
         as_seen_by: Ref = "",
     ) -> pb.GetStandingResponse:
         """Get what is agreed, what is proposed, who must answer, and who owes what `on` a date."""
-        request = calls.standing_request(name, as_of, occurred, on, as_seen_by)
+        request = standing_request(name, as_of, occurred, on, as_seen_by)
         before = self._seen(request)
         answer = await self._call(self._stubs().negotiations.GetStanding, request)
         await self._check_latest(request, answer, before)
@@ -318,7 +348,7 @@ class Client:
         as_seen_by: Ref = "",
     ) -> pb.DiffNegotiationResponse:
         """Get what changed between two points, and what goes back on something earlier."""
-        request = calls.diff_request(name, from_, to, as_seen_by)
+        request = diff_request(name, from_, to, as_seen_by)
         return await self._call(self._stubs().negotiations.DiffNegotiation, request)
 
     def list(
@@ -334,7 +364,7 @@ class Client:
         as_seen_by: Ref = "",
     ) -> AsyncIterator[pb.NegotiationSummary]:
         """List the negotiations that meet every filter given, in the order of their opening."""
-        request = calls.list_request(
+        request = list_request(
             statuses=statuses,
             outcomes=outcomes,
             participant=participant,
@@ -382,7 +412,7 @@ class Client:
         `search('"fixed rent" crane* -lease', types="statement_recorded")`: SearchEntriesRequest in
         the contract says what can be looked for. Pages are asked for as their hits are wanted.
         """
-        request = calls.search_request(
+        request = search_request(
             query,
             names=names,
             speakers=speakers,
@@ -531,7 +561,7 @@ class Client:
         name nobody. It goes on if it takes longer than the timeout: to repeat it with the same
         `request_id` is to wait for it again.
         """
-        request = calls.erase_request(name, participant, legal_basis, authority, request_id)
+        request = erase_request(name, participant, legal_basis, authority, request_id)
         return (await self._call(self._stubs().privacy.EraseSubject, request)).erasure
 
     async def get_erasure(self, name: str) -> pb.Erasure:
@@ -575,12 +605,10 @@ class Client:
     def _keys(self) -> Iterable[VerifierKey]:
         return self._trust.keys if self._trust is not None else ()
 
-    def _seen(self, request: calls.Pointed) -> int:
+    def _seen(self, request: Pointed) -> int:
         return self._trust.seen(request.name) if self._trust is not None else 0
 
-    async def _check_latest(
-        self, request: calls.Pointed, answer: calls.Computed, before: int
-    ) -> None:
+    async def _check_latest(self, request: Pointed, answer: Computed, before: int) -> None:
         if self._trust is not None and request.as_of == pb.AsOf():
             check = self._trust.check_latest(request.name, version_of(answer), before)
             await self._checked(check)
@@ -594,7 +622,7 @@ class Client:
             except StopIteration as done:
                 found: _Answer = done.value
                 return found
-            method: Any = getattr(self._stubs().audits, calls.PROVING[type(asked)])
+            method: Any = getattr(self._stubs().audits, PROVING[type(asked)])
             answer = await self._call(method, asked)
 
     async def _record(self, request: pb.RecordRequest) -> pb.Receipt:
@@ -608,9 +636,9 @@ class Client:
             raise
 
     async def _take_outcomes(self, batch: Batch, data: bytes) -> None:
-        for group, response, receipt in batch.answered(data):
+        for sent, response, receipt in batch.answered(data):
             try:
-                batch.succeed(await self._backed(group, response) or receipt)
+                batch.succeed(await self._backed(sent, response) or receipt)
             except errors.PourparlerError as error:
                 batch.fail(error)
 
@@ -687,10 +715,10 @@ class Client:
                     begun = True
                     for entry in place.take(message):
                         yield entry
-                    message = await _heard(call, calls.STALL)
-                error = calls.watch_ended()
+                    message = await _heard(call, STALL)
+                error = watch_ended()
             except TimeoutError:
-                error = calls.watch_silent()
+                error = watch_silent()
             except grpc.aio.AioRpcError as failure:
                 error = errors.of_call(failure)
             except asyncio.CancelledError:
@@ -725,9 +753,9 @@ class Client:
 
     def _connection(self) -> grpc.aio.Channel:
         if not self._credentials.secure:
-            return grpc.aio.insecure_channel(self._target, options=calls.CHANNEL_OPTIONS)
+            return grpc.aio.insecure_channel(self._target, options=CHANNEL_OPTIONS)
         credentials = grpc.ssl_channel_credentials(*self._credentials.files)
-        return grpc.aio.secure_channel(self._target, credentials, options=calls.CHANNEL_OPTIONS)
+        return grpc.aio.secure_channel(self._target, credentials, options=CHANNEL_OPTIONS)
 
     def _stubs(self) -> "_Stubs":
         if self._closed:
@@ -741,19 +769,17 @@ class Client:
                 NegotiationServiceStub(channel),
                 AuditServiceStub(channel),
                 PrivacyServiceStub(channel),
-                channel.unary_unary(
-                    calls.RECORD, request_serializer=pb.RecordRequest.SerializeToString
-                ),
+                channel.unary_unary(RECORD, request_serializer=pb.RecordRequest.SerializeToString),
                 channel.unary_stream(
-                    calls.REPLAY,
+                    REPLAY,
                     request_serializer=pb.ReplayRequest.SerializeToString,
                     response_deserializer=pb.Records.FromString,
                 ),
                 channel.stream_stream(
-                    calls.SESSION, request_serializer=pb.RecordSessionRequest.SerializeToString
+                    SESSION, request_serializer=pb.RecordSessionRequest.SerializeToString
                 ),
                 channel.unary_unary(
-                    calls.BATCH, request_serializer=pb.RecordBatchRequest.SerializeToString
+                    BATCH, request_serializer=pb.RecordBatchRequest.SerializeToString
                 ),
             )
         return self._connected
@@ -762,8 +788,8 @@ class Client:
 async def _copying(
     bundle: BinaryIO, keys: Iterable[VerifierKey | str]
 ) -> AsyncIterator[pb.CopyRequest]:
-    parts = iter(lambda: bundle.read(calls.PART_BYTES), b"")
-    requests = calls.copy_requests(parts, keys)
+    parts = iter(lambda: bundle.read(PART_BYTES), b"")
+    requests = copy_requests(parts, keys)
     while (request := await asyncio.to_thread(next, requests, None)) is not None:
         yield request
 
@@ -837,7 +863,7 @@ class Session:
 
         It waits for room only: the receipt, or the error, will be in the future that it gives.
         """
-        request = calls.group(
+        request = group(
             name,
             *drafts,
             request_id=request_id,
@@ -876,7 +902,7 @@ class Session:
             left = self._unanswered.clear()
             self._changed.notify_all()
         for asked in left:
-            asked.fail(fault or recording.given_up())
+            asked.fail(fault or write_sessions.given_up())
 
     async def _wait_for_groups(self) -> bool:
         async with self._changed:
@@ -890,7 +916,7 @@ class Session:
             self._stream = stream
             in_vain = self._unanswered.begin()
         for asked in in_vain:
-            asked.fail(recording.in_vain())
+            asked.fail(write_sessions.in_vain())
         self._call = None
         try:
             self._call = await self._send(self._groups(stream))
@@ -904,21 +930,21 @@ class Session:
             self._hesitates = failure.details() == _NOT_SENT
             if self._hesitates:
                 self._unanswered.one_by_one()
-                return recording.cut()
-            return recording.late() if is_late else ended
+                return write_sessions.cut()
+            return write_sessions.late() if is_late else ended
         except asyncio.CancelledError:
             task = asyncio.current_task()
             if task is None or task.cancelling():
                 raise
             # Not with its task: the call was, here or with its channel.
-            return recording.late() if self._unanswered.late else recording.given_up()
+            return write_sessions.late() if self._unanswered.late else write_sessions.given_up()
         finally:
             if self._call is not None:
                 self._call.cancel()
             async with self._changed:
                 self._stream = None
                 self._changed.notify_all()
-        return recording.cut() if len(self._unanswered) else None
+        return write_sessions.cut() if len(self._unanswered) else None
 
     async def _groups(self, stream: object) -> AsyncIterator[pb.RecordSessionRequest]:
         """What is sent on a stream, for as long as it is the one."""
@@ -932,7 +958,7 @@ class Session:
                     if self._unanswered.late and self._call is not None:
                         self._call.cancel()
                     with contextlib.suppress(TimeoutError):
-                        async with asyncio.timeout(recording.LOOK_SECONDS):
+                        async with asyncio.timeout(write_sessions.LOOK_SECONDS):
                             await self._changed.wait()
             yield request
 
@@ -945,10 +971,10 @@ class Session:
         receipt: pb.Receipt | None = None
         error: errors.PourparlerError | None = None
         try:
-            response, receipt = recording.receipt(data)
+            response, receipt = write_sessions.receipt(data)
             receipt = await self._receipt(asked.request, response) or receipt
         except errors.PourparlerError as failure:
-            if recording.is_passing(failure):
+            if write_sessions.is_passing(failure):
                 raise
             error = failure
         async with self._changed:

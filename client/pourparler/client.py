@@ -14,25 +14,26 @@ from typing import Any, BinaryIO, Self, TypeVar, Unpack
 
 import grpc
 
-from pourparler import calls, errors, recording
+from pourparler import errors
 from pourparler import v1 as pb
-from pourparler.audit import Audit
-from pourparler.auditing import Auditing
-from pourparler.build import Common, opening
-from pourparler.calls import Budget, Progress, Watching
-from pourparler.checkpoint import VerifierKey
-from pourparler.credentials import Credentials
-from pourparler.exporting import Exporting
+from pourparler.drafts.builders import Common, opening
+from pourparler.drafts.values import Choice, Point, Ref, Refs, negotiation_name
 from pourparler.formats import notebook
-from pourparler.formats.data import frame
-from pourparler.recording import Asked, Batch, Unanswered
-from pourparler.selection import Selection
-from pourparler.trust import Check, trusting, version_of
+from pourparler.formats.dataframe import frame
+from pourparler.rpc import requests, write_sessions
+from pourparler.rpc.credentials import Credentials
+from pourparler.rpc.requests import Budget, Progress, Watching
+from pourparler.rpc.write_sessions import Asked, Batch, Unanswered
+from pourparler.transparency.audit_exchange import Auditing
+from pourparler.transparency.auditor import Audit
+from pourparler.transparency.checkpoint import VerifierKey
+from pourparler.transparency.export_exchange import Exporting
+from pourparler.transparency.selection import Selection
+from pourparler.transparency.trust import Check, trusting, version_of
 from pourparler.v1.audit_service_pb2_grpc import AuditServiceStub
 from pourparler.v1.negotiation_service_pb2_grpc import NegotiationServiceStub
 from pourparler.v1.privacy_service_pb2_grpc import PrivacyServiceStub
 from pourparler.v1.record_service_pb2_grpc import RecordServiceStub
-from pourparler.values import Choice, Point, Ref, Refs, negotiation_name
 
 _Request = TypeVar("_Request")
 _Answer = TypeVar("_Answer")
@@ -64,9 +65,9 @@ class Client:
 
     def __init__(
         self,
-        target: str = calls.TARGET,
+        target: str = requests.TARGET,
         *,
-        timeout: float = calls.TIMEOUT,
+        timeout: float = requests.TIMEOUT,
         keys: Iterable[VerifierKey | str] = (),
         trust_store: Path | str | None = None,
         root_certificates: Path | str | None = None,
@@ -85,19 +86,19 @@ class Client:
         self._privacy = PrivacyServiceStub(self._channel)
         self._receipts: grpc.UnaryUnaryMultiCallable[pb.RecordRequest, bytes] = (
             self._channel.unary_unary(
-                calls.RECORD, request_serializer=pb.RecordRequest.SerializeToString
+                requests.RECORD, request_serializer=pb.RecordRequest.SerializeToString
             )
         )
         self._sessions: Any = self._channel.stream_stream(
-            calls.SESSION, request_serializer=pb.RecordSessionRequest.SerializeToString
+            requests.SESSION, request_serializer=pb.RecordSessionRequest.SerializeToString
         )
         self._batches: grpc.UnaryUnaryMultiCallable[pb.RecordBatchRequest, bytes] = (
             self._channel.unary_unary(
-                calls.BATCH, request_serializer=pb.RecordBatchRequest.SerializeToString
+                requests.BATCH, request_serializer=pb.RecordBatchRequest.SerializeToString
             )
         )
         self._replays = self._channel.unary_stream(
-            calls.REPLAY,
+            requests.REPLAY,
             request_serializer=pb.ReplayRequest.SerializeToString,
             response_deserializer=pb.Records.FromString,
         )
@@ -142,7 +143,7 @@ class Client:
             **common,
         )
         return self._record(
-            calls.open_request(id, [first, *drafts], request_id, validate_only=validate_only)
+            requests.open_request(id, [first, *drafts], request_id, validate_only=validate_only)
         )
 
     def record(
@@ -154,7 +155,7 @@ class Client:
         validate_only: bool = False,
     ) -> pb.Receipt:
         """Record a group of entries: all of them or, when any is refused, none."""
-        request = calls.group(
+        request = requests.group(
             name,
             *drafts,
             request_id=request_id,
@@ -213,7 +214,7 @@ class Client:
 
         In all reads, `as_seen_by` gives what the one who acts for a participant would be given.
         """
-        request = calls.get_request(name, as_of, occurred, view, as_seen_by)
+        request = requests.get_request(name, as_of, occurred, view, as_seen_by)
         before = self._seen(request)
         answer = self._call(self._negotiations.GetNegotiation, request)
         self._check_latest(request, answer, before)
@@ -236,7 +237,7 @@ class Client:
     ) -> "History":
         """Replay the entries of a negotiation, or of all (`"-"`), that meet every filter given."""
         progress = Progress()
-        request = calls.replay_request(
+        request = requests.replay_request(
             name,
             after=after,
             as_of=as_of,
@@ -270,7 +271,7 @@ class Client:
         earlier watch of the same, which this one continues, in the place of `after`: nothing is
         left out, and nothing comes twice.
         """
-        request = calls.watch_request(
+        request = requests.watch_request(
             name,
             after=after,
             cursor=cursor,
@@ -292,7 +293,7 @@ class Client:
         as_seen_by: Ref = "",
     ) -> pb.GetStandingResponse:
         """Get what is agreed, what is proposed, who must answer, and who owes what `on` a date."""
-        request = calls.standing_request(name, as_of, occurred, on, as_seen_by)
+        request = requests.standing_request(name, as_of, occurred, on, as_seen_by)
         before = self._seen(request)
         answer = self._call(self._negotiations.GetStanding, request)
         self._check_latest(request, answer, before)
@@ -307,7 +308,7 @@ class Client:
         as_seen_by: Ref = "",
     ) -> pb.DiffNegotiationResponse:
         """Get what changed between two points, and what goes back on something earlier."""
-        request = calls.diff_request(name, from_, to, as_seen_by)
+        request = requests.diff_request(name, from_, to, as_seen_by)
         return self._call(self._negotiations.DiffNegotiation, request)
 
     def list(
@@ -323,7 +324,7 @@ class Client:
         as_seen_by: Ref = "",
     ) -> Iterator[pb.NegotiationSummary]:
         """List the negotiations that meet every filter given, in the order of their opening."""
-        request = calls.list_request(
+        request = requests.list_request(
             statuses=statuses,
             outcomes=outcomes,
             participant=participant,
@@ -368,7 +369,7 @@ class Client:
         `search('"fixed rent" crane* -lease', types="statement_recorded")`: SearchEntriesRequest in
         the contract says what can be looked for. Pages are asked for as their hits are wanted.
         """
-        request = calls.search_request(
+        request = requests.search_request(
             query,
             names=names,
             speakers=speakers,
@@ -486,10 +487,10 @@ class Client:
         long as it takes, whatever the timeout.
         """
         self._check_open()
-        parts = iter(lambda: bundle.read(calls.PART_BYTES), b"")
+        parts = iter(lambda: bundle.read(requests.PART_BYTES), b"")
         try:
             shown = self._credentials.shown()
-            return self._records.Copy(calls.copy_requests(parts, keys), metadata=shown)
+            return self._records.Copy(requests.copy_requests(parts, keys), metadata=shown)
         except grpc.RpcError as failure:
             error = errors.of_call(failure)
             self._credentials.renews(error)  # for the next time: what was read is gone
@@ -510,7 +511,7 @@ class Client:
         name nobody. It goes on if it takes longer than the timeout: to repeat it with the same
         `request_id` is to wait for it again.
         """
-        request = calls.erase_request(name, participant, legal_basis, authority, request_id)
+        request = requests.erase_request(name, participant, legal_basis, authority, request_id)
         return self._call(self._privacy.EraseSubject, request).erasure
 
     def get_erasure(self, name: str) -> pb.Erasure:
@@ -542,10 +543,12 @@ class Client:
     def _keys(self) -> Iterable[VerifierKey]:
         return self._trust.keys if self._trust is not None else ()
 
-    def _seen(self, request: calls.Pointed) -> int:
+    def _seen(self, request: requests.Pointed) -> int:
         return self._trust.seen(request.name) if self._trust is not None else 0
 
-    def _check_latest(self, request: calls.Pointed, answer: calls.Computed, before: int) -> None:
+    def _check_latest(
+        self, request: requests.Pointed, answer: requests.Computed, before: int
+    ) -> None:
         if self._trust is not None and request.as_of == pb.AsOf():
             check = self._trust.check_latest(request.name, version_of(answer), before)
             self._checked(check)
@@ -559,7 +562,7 @@ class Client:
             except StopIteration as done:
                 found: _Answer = done.value
                 return found
-            method: Any = getattr(self._audits, calls.PROVING[type(asked)])
+            method: Any = getattr(self._audits, requests.PROVING[type(asked)])
             answer = self._call(method, asked)
 
     def _record(self, request: pb.RecordRequest) -> pb.Receipt:
@@ -636,9 +639,9 @@ class Client:
                 while (message := stall.heard(call, budget, begun=begun)) is not None:
                     begun = True
                     yield from place.take(message)
-                error = calls.watch_ended()
+                error = requests.watch_ended()
             except grpc.RpcError as failure:
-                error = calls.watch_silent() if stall.rang else errors.of_call(failure)
+                error = requests.watch_silent() if stall.rang else errors.of_call(failure)
             finally:
                 stall.stop()
                 call.cancel()  # the reader may have left
@@ -661,9 +664,9 @@ class Client:
 
     def _connection(self, target: str) -> grpc.Channel:
         if not self._credentials.secure:
-            return grpc.insecure_channel(target, options=calls.CHANNEL_OPTIONS)
+            return grpc.insecure_channel(target, options=requests.CHANNEL_OPTIONS)
         credentials = grpc.ssl_channel_credentials(*self._credentials.files)
-        return grpc.secure_channel(target, credentials, options=calls.CHANNEL_OPTIONS)
+        return grpc.secure_channel(target, credentials, options=requests.CHANNEL_OPTIONS)
 
     def _check_open(self) -> None:
         if self._closed:
@@ -794,7 +797,7 @@ class _Stall:
         self, call: Iterator[pb.ReplayResponse], budget: Budget, *, begun: bool
     ) -> pb.ReplayResponse | None:
         """The next message; None at the end."""
-        self._due = time.monotonic() + (calls.STALL if begun else budget.left())
+        self._due = time.monotonic() + (requests.STALL if begun else budget.left())
         message = next(call, None)
         self._due = None
         return message
@@ -866,7 +869,7 @@ class Session:
 
         It waits for room only: the receipt, or the error, will be in the future that it gives.
         """
-        request = calls.group(
+        request = requests.group(
             name,
             *drafts,
             request_id=request_id,
@@ -904,7 +907,7 @@ class Session:
             left = self._unanswered.clear()
             self._changed.notify_all()
         for asked in left:
-            asked.fail(fault or recording.given_up())
+            asked.fail(fault or write_sessions.given_up())
 
     def _wait_for_groups(self) -> bool:
         with self._changed:
@@ -918,7 +921,7 @@ class Session:
             self._stream = stream
             in_vain = self._unanswered.begin()
         for asked in in_vain:
-            asked.fail(recording.in_vain())
+            asked.fail(write_sessions.in_vain())
         self._call = None
         try:
             self._call = self._send(self._groups(stream))
@@ -929,14 +932,14 @@ class Session:
         except grpc.RpcError as failure:
             ended = errors.of_call(failure)
             is_late = isinstance(ended, errors.Cancelled) and self._unanswered.late
-            return recording.late() if is_late else ended
+            return write_sessions.late() if is_late else ended
         finally:
             if self._call is not None:
                 self._call.cancel()
             with self._changed:
                 self._stream = None
                 self._changed.notify_all()
-        return recording.cut() if len(self._unanswered) else None
+        return write_sessions.cut() if len(self._unanswered) else None
 
     def _groups(self, stream: object) -> Iterator[pb.RecordSessionRequest]:
         """What is sent on a stream, for as long as it is the one."""
@@ -947,7 +950,7 @@ class Session:
                         return
                     if self._unanswered.late and self._call is not None:
                         self._call.cancel()
-                    self._changed.wait(recording.LOOK_SECONDS)
+                    self._changed.wait(write_sessions.LOOK_SECONDS)
             yield request
 
     def _to_send(self, stream: object) -> pb.RecordSessionRequest | None:
@@ -959,10 +962,10 @@ class Session:
         receipt: pb.Receipt | None = None
         error: errors.PourparlerError | None = None
         try:
-            response, receipt = recording.receipt(data)
+            response, receipt = write_sessions.receipt(data)
             receipt = self._receipt(asked.request, response) or receipt
         except errors.PourparlerError as failure:
-            if recording.is_passing(failure):
+            if write_sessions.is_passing(failure):
                 raise
             error = failure
         with self._changed:

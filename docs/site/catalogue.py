@@ -12,10 +12,10 @@ from docs.site import contract, refusals
 from docs.site.contract import Commented, label, linked
 from docs.site.story import Example
 from pourparler import v1 as pb
-from pourparler.contract import ENTRY_TYPES, EntryType
-from pourparler_service import lifecycles
-from pourparler_service.lifecycles import Lifecycle
-from pourparler_service.shape import WORDS_OF_ALL
+from pourparler.schema.contract import ENTRY_TYPES, EntryType
+from pourparler_service.domain import lifecycles
+from pourparler_service.domain.lifecycles import Lifecycle
+from pourparler_service.validation.drafts import WORDS_OF_ALL
 
 _REASONS = "ERROR_REASON_"
 _LIFECYCLES = [one for one in vars(lifecycles).values() if isinstance(one, Lifecycle)]

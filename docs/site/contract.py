@@ -22,7 +22,7 @@ from google.protobuf.descriptor_pb2 import (
 )
 
 from pourparler import v1 as pb
-from pourparler.contract import ENTRY_TYPES
+from pourparler.schema.contract import ENTRY_TYPES
 
 PACKAGE = "pourparler.v1"
 ENTRY_MESSAGES = frozenset(one.title for one in ENTRY_TYPES.values())

@@ -4,7 +4,8 @@ import inspect
 from collections.abc import Iterator, Mapping
 
 import pourparler
-from pourparler import build, client, errors, values
+from pourparler import client, errors
+from pourparler.drafts import builders, values
 
 
 def pages() -> Mapping[str, str]:
@@ -36,12 +37,12 @@ def _clients() -> Iterator[str]:
 
 def _entries() -> Iterator[str]:
     yield _title("Entries and values")
-    yield (inspect.getdoc(build) or "").partition("\n\n")[2] + "\n"
-    yield ".. autoclass:: pourparler.build.Common\n   :members:\n   :undoc-members:\n"
+    yield (inspect.getdoc(builders) or "").partition("\n\n")[2] + "\n"
+    yield ".. autoclass:: pourparler.drafts.builders.Common\n   :members:\n   :undoc-members:\n"
     public = [name for name in pourparler.__all__ if inspect.isfunction(vars(pourparler)[name])]
     yield "For each type of entry\n----------------------\n"
     for name in sorted(public):
-        if getattr(pourparler, name).__module__ == build.__name__:
+        if getattr(pourparler, name).__module__ == builders.__name__:
             yield f".. autofunction:: pourparler.{name}\n"
     yield "Terms, sources and points in time\n---------------------------------\n"
     for name in sorted(public):

@@ -12,14 +12,21 @@ from pathlib import Path
 from typing import NamedTuple
 
 from pourparler import v1 as pb
-from pourparler.contract import ENTRY_TYPES
-from pourparler_service import lifecycles
-from pourparler_service.lifecycles import Lifecycle
+from pourparler.schema.contract import ENTRY_TYPES
+from pourparler_service.domain import lifecycles
+from pourparler_service.domain.lifecycles import Lifecycle
 
-_ROOMS = ("rules", "shape", "groundrules", "amendments", "fields", "terms")
-_CASES = ("rules", "shape")
-_METHODS = "groundrules"  # where what a look can do is defined
-_OF_ALL = (("groundrules", "check_all"), ("shape", "check_draft"), ("shape", "settle"))
+_ROOMS = {
+    "rules": "domain",
+    "drafts": "validation",
+    "common_rules": "domain",
+    "amendment_rules": "domain",
+    "fields": "validation",
+    "terms": "validation",
+}
+_CASES = ("rules", "drafts")
+_METHODS = "common_rules"  # where what a look can do is defined
+_OF_ALL = (("common_rules", "check_all"), ("drafts", "check_draft"), ("drafts", "settle"))
 _REASON = "ERROR_REASON_"
 
 
@@ -63,8 +70,8 @@ def _reasons(start: tuple[str, str], but: frozenset[tuple[str, str]]) -> frozens
 @cache
 def _functions() -> Mapping[tuple[str, str], _Function]:
     found = {}
-    for room in _ROOMS:
-        spec = find_spec(f"pourparler_service.{room}")
+    for room, wing in _ROOMS.items():
+        spec = find_spec(f"pourparler_service.{wing}.{room}")
         if spec is None or spec.origin is None:
             raise ImportError(f"There is no room {room}: the rules have moved.")
         tree = ast.parse(Path(spec.origin).read_text())

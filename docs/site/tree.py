@@ -21,7 +21,7 @@ MADE: Mapping[str, str] = {
     "proto/pourparler/v1/errors.proto": "contract/errors",
     "client/pourparler/cli/commands": "commands",
     "client/pourparler/client.py": "python/clients",
-    "client/pourparler/build.py": "python/entries",
+    "client/pourparler/drafts/builders.py": "python/entries",
     "client/pourparler/errors.py": "python/errors",
     "README.md#what-it-promises": "promises",
 }

@@ -18,7 +18,7 @@ from examples.casino import convert
 from examples.casino.points import points
 from pourparler import Client
 from pourparler import v1 as pb
-from pourparler.fold import fold
+from pourparler.state.fold import fold
 
 _ANSWERS = {
     pb.ANSWER_ACCEPT: ("Accept-Deal", "accept_deal"),

@@ -3,13 +3,11 @@
 import asyncio
 import contextlib
 import logging
-import secrets
 import signal
 import sys
 import threading
-import uuid
-from collections.abc import Callable, Collection, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future
 from typing import Any
 
 import grpc
@@ -21,43 +19,34 @@ from grpc_reflection.v1alpha import reflection_pb2
 from grpc_reflection.v1alpha._async import ReflectionServicer
 
 from pourparler import v1 as pb
-from pourparler_service import access, catalogue, indexing, paced
-from pourparler_service.bearer import Bearers
-from pourparler_service.catalogue import Catalogue
-from pourparler_service.certificates import CertificateFilesError, Shown, ShownFiles
-from pourparler_service.copies import Copies
-from pourparler_service.cuts import Cuts
-from pourparler_service.erasure import Erasures
-from pourparler_service.feed import Commits, Feed, Pages
-from pourparler_service.folder import Folder, FolderError
-from pourparler_service.guard import Guard
-from pourparler_service.indexing import Indexing, open_index
-from pourparler_service.issuers import IssuerSettingsError, Keyring
-from pourparler_service.keys import KeyFileError, Signer, make_key, read_key, write_key
-from pourparler_service.latest import Latest
-from pourparler_service.limits import Limit, Rate
-from pourparler_service.log import Log
-from pourparler_service.negotiations import Negotiations
-from pourparler_service.persons import PersonsError
-from pourparler_service.search import Search
-from pourparler_service.servicers.audit import AuditServicer, Following
-from pourparler_service.servicers.copy import CopyServicer
-from pourparler_service.servicers.health import HealthServicer
-from pourparler_service.servicers.negotiation import NegotiationServicer
-from pourparler_service.servicers.privacy import PrivacyServicer
-from pourparler_service.servicers.record import RecordServicer
-from pourparler_service.settings import Settings
-from pourparler_service.sights import Sights
-from pourparler_service.snapshots import open_snapshots
-from pourparler_service.store import Store, StoreSettingsError, StoreUnavailableError, open_store
-from pourparler_service.tokens import Tokens
-from pourparler_service.witness_client import WitnessSettingsError, witnesses_of
-from pourparler_service.witnesses import Witnesses
-from pourparler_service.writer import Writer
+from pourparler_service.api.audit_service import AuditServicer
+from pourparler_service.api.call_handler import CallHandler
+from pourparler_service.api.health_service import HealthServicer
+from pourparler_service.api.import_service import CopyServicer
+from pourparler_service.api.negotiation_service import NegotiationServicer
+from pourparler_service.api.privacy_service import PrivacyServicer
+from pourparler_service.api.quotas import Quota, RateLimit
+from pourparler_service.api.record_service import RecordServicer
+from pourparler_service.application import Application
+from pourparler_service.authentication.certificates import (
+    CertificateFilesError,
+    ServerCertificate,
+    ServerCertificateFiles,
+)
+from pourparler_service.authentication.jwks import IssuerSettingsError
+from pourparler_service.config import addresses
+from pourparler_service.config.settings import Settings
+from pourparler_service.storage.data_directory import DataDirectoryError
+from pourparler_service.storage.interface import StoreSettingsError, StoreUnavailableError
+from pourparler_service.storage.master_key import SubjectKeyError
+from pourparler_service.transparency.signing_keys import (
+    KeyFileError,
+    Signer,
+)
+from pourparler_service.transparency.witness_client import WitnessSettingsError
 
 _LOG = logging.getLogger(__name__)
 
-_THREADS = 4
 _HANDSHAKE_MS = 10_000
 # How long a thread that computes may keep the interpreter from one that waits for it. By default
 # it is ten times as long, and an append waits for it several times.
@@ -90,157 +79,14 @@ class ServeError(Exception):
     """The service cannot start. The text says why, in one sentence for the operator."""
 
 
-class Rooms:
-    """All that a service needs beneath the wire, opened together and closed together."""
-
-    def __init__(self, settings: Settings) -> None:
-        """Open the store, and what reads and writes it, in a running event loop.
-
-        Raises FolderError, PersonsError, StoreSettingsError or StoreUnavailableError.
-        """
-        with contextlib.ExitStack() as opened:
-            folder = opened.enter_context(Folder(settings.data)) if settings.data else None
-            path = folder.path if folder else None
-            store = open_store(path, settings.environment)
-            opened.callback(store.close)
-            log_id = folder.log_id if folder else str(uuid.uuid4())
-            tokens = Tokens(
-                folder.secret("page-tokens") if folder else secrets.token_bytes(32), log_id
-            )
-            self.catalogue = Catalogue(
-                store,
-                path / catalogue.DATABASE if path else None,
-                tokens=tokens,
-                log_id=log_id,
-            )
-            opened.callback(self.catalogue.close)
-            index = open_index(store, path / indexing.DATABASE if path else None, log_id)
-            self.indexing = Indexing(store, index)
-            opened.callback(self.indexing.close)
-            self.threads = ThreadPoolExecutor(_THREADS, thread_name_prefix="reader")
-            opened.callback(self.threads.shutdown, cancel_futures=True)
-            # Replays have threads of their own: many of them do not keep a state waiting.
-            replaying = ThreadPoolExecutor(_THREADS, thread_name_prefix="replayer")
-            opened.callback(replaying.shutdown, cancel_futures=True)
-            self.store = store
-            self.signer = _signer(settings, folder, begun=store.position() > 0)
-            shelf = path / "snapshots.sqlite" if path else None
-            snapshots = open_snapshots(shelf, store.persons)
-            opened.callback(snapshots.close)
-            self.negotiations = Negotiations(store, snapshots)
-            self.latest = Latest(store, self.negotiations)
-            self.sights = Sights(store, settings.access, admits=self.catalogue.admits)
-            self.cuts = Cuts(store, self.negotiations, self.sights)
-            self.search = Search(store, self.indexing, self.sights, self.catalogue, tokens)
-            self.searching = ThreadPoolExecutor(_THREADS, thread_name_prefix="searcher")
-            opened.callback(self.searching.shutdown, cancel_futures=True)
-            self.copies = Copies(store, self.negotiations, self.sights)
-            self.log = Log(store, self.negotiations, self.signer)
-            self.witnesses = _witnesses(settings, store, self.log)
-            if self.witnesses is not None:
-                self.witnesses.start()
-                opened.callback(self.witnesses.close)
-            self.commits = Commits()
-            self.callers = _callers(settings, opened)
-            feed = Feed(store, self.log, tokens, self.sights)
-            pages = Pages(feed, self.commits, replaying)
-            self.following = Following(feed, pages, self.commits, replaying, settings.idle_seconds)
-            self.writer = Writer(
-                store, self.signer, policy=settings.access, on_commit=self._committed
-            )
-            self.writer.start()
-            opened.callback(self.writer.close)
-            self.erasures = Erasures(
-                store,
-                self.negotiations,
-                self.writer,
-                purges=[
-                    self._changed,
-                    self.cuts.forget,
-                    snapshots.purge,
-                    self.catalogue.purge,
-                    self.indexing.purge,
-                ],
-            )
-            self.erasures.finish()
-            self.indexing.start()
-            self.erasing = ThreadPoolExecutor(_THREADS, thread_name_prefix="eraser")
-            opened.callback(self.erasing.shutdown, cancel_futures=True)
-            self.close = opened.pop_all().close
-
-    def _changed(self, id_: str) -> None:
-        self.following.pages.forget()
-        self._committed((id_,))
-
-    def _committed(self, ids: Collection[str]) -> None:
-        """What is read is told first: those who watch ask for it at once."""
-        paced.recorded()
-        self.latest.committed(ids)
-        self.sights.committed(ids)
-        self.commits.committed(ids)
-        self.indexing.committed()
-
-    def probe(self) -> None:
-        """See that entries can be recorded and read. Raises StoreUnavailableError."""
-        if not self.writer.alive:
-            message = "the writer has stopped"
-            raise StoreUnavailableError(message)
-        self.store.probe()
-
-
-def _signer(settings: Settings, folder: Folder | None, *, begun: bool) -> Signer:
-    """The keys of the service: those it is given, else one of its own, made at the first start.
-
-    For a record that was begun none is made: whoever knows its key would take it for a forgery.
-    """
-    if settings.keys:
-        return Signer(map(read_key, settings.keys))
-    if folder is None:
-        return Signer([make_key(f"pourparler/{uuid.uuid4()}")])
-    path = folder.path / "signing.key"
-    if begun and not path.exists():
-        message = (
-            f"The data folder {folder.path} has a record but no {path.name}: the key that its"
-            " checkpoints were signed with is not here. Put it back, or name its file in"
-            " POURPARLER_KEYS."
-        )
-        raise FolderError(message)
-    if not path.exists():
-        write_key(make_key(f"pourparler/{folder.log_id}"), path)
-    return Signer([read_key(path)])
-
-
-def _callers(settings: Settings, opened: contextlib.ExitStack) -> access.Callers:
-    """Who tells callers apart. Raises IssuerSettingsError."""
-    keyrings = [Keyring(issuer) for issuer in settings.tokens]
-    for keyring in keyrings:
-        keyring.start()
-        opened.callback(keyring.close)
-    bearers = Bearers(keyrings) if keyrings else None
-    return access.Callers(bearers, anonymous=not settings.callers_are_told_apart)
-
-
-def _witnesses(settings: Settings, store: Store, log: Log) -> Witnesses | None:
-    """The witnesses that the settings name, if any. Raises WitnessSettingsError."""
-    witnesses, required = witnesses_of(settings.witnesses), settings.witnesses_required
-    try:
-        number = int(required or len(witnesses))
-    except ValueError:
-        message = f"How many cosignatures are required is no number: {required!r}."
-        raise WitnessSettingsError(message) from None
-    if not witnesses and not number:
-        return None
-    return Witnesses(witnesses, number, store, log, settings.witness_seconds)
-
-
 async def _serve(
     settings: Settings, started: Callable[[str, Signer], None], stop: asyncio.Event
 ) -> None:
     """Serve until `stop` is set. `started` is told address and keys once calls are taken."""
     with _as_serve_error(settings):
-        told_apart = settings.callers_are_told_apart
-        host, _ = access.listening(settings.address, told_apart=told_apart)
-        rooms = Rooms(settings)
+        told_apart = settings.requires_authentication
+        host, _ = addresses.listening(settings.address, told_apart=told_apart)
+        rooms = Application(settings)
     try:
         witnesses = rooms.witnesses
         health = HealthServicer(
@@ -250,23 +96,23 @@ async def _serve(
             settings.probe_seconds,
             {WITNESSES: lambda: witnesses.met} if witnesses is not None else None,
         )
-        under_way = Limit("bytes", settings.under_way_bytes, settings.under_way_bytes_each)
-        guard = Guard(
-            calls=Limit("calls", settings.unary_calls, settings.unary_calls_each),
-            streams=Limit("streams", settings.streams, settings.streams_each),
+        under_way = Quota("bytes", settings.under_way_bytes, settings.under_way_bytes_each)
+        guard = CallHandler(
+            calls=Quota("calls", settings.unary_calls, settings.unary_calls_each),
+            streams=Quota("streams", settings.streams, settings.streams_each),
             under_way=under_way,
-            rate=None if settings.rate is None else Rate("calls", settings.rate),
+            rate=None if settings.rate is None else RateLimit("calls", settings.rate),
             unary_seconds=settings.unary_seconds,
             request_bytes=settings.request_bytes,
             caller=rooms.callers.caller,
-            on_store_failure=health.look_soon,
+            on_store_failure=health.check_now,
         )
         recording = RecordServicer(
             rooms.writer,
             rooms.threads,
             rooms.sights,
             under_way=under_way,
-            on_store_failure=health.look_soon,
+            on_store_failure=health.check_now,
         )
         server = grpc.aio.server(options=options(settings))
         server.add_generic_rpc_handlers(handlers(settings, rooms, guard, health, recording))
@@ -300,18 +146,20 @@ def _listen(server: grpc.aio.Server, settings: Settings) -> int:
         return server.add_insecure_port(settings.address)
     certificate, key, clients = settings.tls
     apart = settings.certificates_address
-    shown = ShownFiles(certificate, key, None if apart else clients)
+    shown = ServerCertificateFiles(certificate, key, None if apart else clients)
     port = server.add_secure_port(settings.address, _credentials(shown))
     if apart:
-        access.listening(apart, told_apart=True)
-        server.add_secure_port(apart, _credentials(ShownFiles(certificate, key, clients)))
+        addresses.listening(apart, told_apart=True)
+        server.add_secure_port(
+            apart, _credentials(ServerCertificateFiles(certificate, key, clients))
+        )
     return port
 
 
-def _credentials(files: ShownFiles) -> grpc.ServerCredentials:
+def _credentials(files: ServerCertificateFiles) -> grpc.ServerCredentials:
     """What a port shows and asks for: TLS 1.2 or 1.3, by the default of gRPC."""
 
-    def configured(shown: Shown) -> grpc.ServerCertificateConfiguration:
+    def configured(shown: ServerCertificate) -> grpc.ServerCertificateConfiguration:
         pair = (shown.key, shown.certificates)
         return grpc.ssl_server_certificate_configuration([pair], shown.clients)
 
@@ -329,8 +177,8 @@ def _credentials(files: ShownFiles) -> grpc.ServerCredentials:
 
 def handlers(
     settings: Settings,
-    rooms: Rooms,
-    guard: Guard,
+    rooms: Application,
+    guard: CallHandler,
     health: HealthServicer,
     recording: RecordServicer,
 ) -> tuple[grpc.GenericRpcHandler, ...]:
@@ -367,7 +215,7 @@ def handlers(
                 rooms.threads,
                 rooms.following,
                 rooms.witnesses,
-                watches=Limit("watches", settings.watches, settings.watches_each),
+                watches=Quota("watches", settings.watches, settings.watches_each),
             ),
         ),
         guard.handlers(
@@ -420,13 +268,13 @@ def _as_serve_error(settings: Settings) -> Iterator[None]:
         yield
     except (
         CertificateFilesError,
-        FolderError,
+        DataDirectoryError,
         IssuerSettingsError,
         KeyFileError,
-        PersonsError,
+        SubjectKeyError,
         StoreSettingsError,
         WitnessSettingsError,
-        access.AddressError,
+        addresses.AddressError,
     ) as error:
         raise ServeError(str(error)) from error
     except StoreUnavailableError as error:
@@ -465,7 +313,7 @@ def serve(settings: Settings) -> None:
 
 def _who_calls(settings: Settings) -> str:
     """What it means for callers where and how the service listens, told to the operator."""
-    if not settings.callers_are_told_apart:
+    if not settings.requires_authentication:
         return (
             "Only this machine can reach it, and everybody on this machine can read and record"
             " everything: callers are not told apart."

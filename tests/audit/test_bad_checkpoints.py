@@ -7,9 +7,9 @@ from collections.abc import Callable
 import pytest
 
 from pourparler import v1 as pb
-from pourparler.audit import Auditor, Verdict
-from pourparler.bundle import write
-from pourparler.checkpoint import (
+from pourparler.transparency.auditor import Auditor, Verdict
+from pourparler.transparency.bundle import write
+from pourparler.transparency.checkpoint import (
     Checkpoint,
     CheckpointError,
     Note,
@@ -20,8 +20,8 @@ from pourparler.checkpoint import (
     parse_note,
     verified,
 )
-from tests.bundled import audited, checkpoint, root_of, sealed, talks
-from tests.signing import KEY, signing_key
+from tests.support.bundles import audited, checkpoint, root_of, sealed, talks
+from tests.support.signing_keys import KEY, signing_key
 
 RECORDS = sealed(talks())
 SIZE = len(RECORDS)

@@ -4,9 +4,9 @@ from collections.abc import Iterator
 
 import pytest
 
-from pourparler.audit import Audit, Auditor, Verdict
-from tests.bundled import audited as verified
-from tests.malice import (
+from pourparler.transparency.auditor import Audit, Auditor, Verdict
+from tests.support.bundles import audited as verified
+from tests.support.malicious_server import (
     ABOUT_CHECKPOINT,
     ABOUT_RECORDS,
     ABOUT_STATE,
@@ -26,7 +26,7 @@ from tests.malice import (
     bundled,
     malicious,
 )
-from tests.malice import each_of as each
+from tests.support.malicious_server import each_of as each
 
 IN_A_FILE = {**ABOUT_RECORDS, **ABOUT_CHECKPOINT, **SIGNED_FOR}
 AT_ONCE = {**IN_A_FILE, **ABOUT_STATE}

@@ -11,11 +11,12 @@ import pytest
 
 from pourparler import Client, errors, statement, topic_status
 from pourparler import v1 as pb
-from pourparler.audit import Audit, Verdict
-from pourparler.checkpoint import Checkpoint, Note, origin_of
 from pourparler.cli.commands import run
-from tests.bundled import EXIT_CODES, SHORT
-from tests.malice import (
+from pourparler.transparency.auditor import Audit, Verdict
+from pourparler.transparency.checkpoint import Checkpoint, Note, origin_of
+from tests.support.bundles import EXIT_CODES, SHORT
+from tests.support.client_variants import awaited
+from tests.support.malicious_server import (
     ABOUT_A_CUT,
     ABOUT_CHECKPOINT,
     ABOUT_RECORDS,
@@ -55,8 +56,7 @@ from tests.malice import (
     the_signature_is_missing,
     words_are_withheld,
 )
-from tests.malice import each_of as each
-from tests.twins import awaited
+from tests.support.malicious_server import each_of as each
 
 ALL = {
     **ABOUT_RECORDS,

@@ -9,13 +9,13 @@ import pytest
 
 from pourparler import Client, errors
 from pourparler import v1 as pb
-from pourparler.fold import fold
-from pourparler_service.keys import write_key
+from pourparler.state.fold import fold
+from pourparler_service.config.settings import Settings
 from pourparler_service.server import running
-from pourparler_service.settings import Settings
-from tests.histories import propose
-from tests.replayed import read
-from tests.signing import KEY
+from pourparler_service.transparency.signing_keys import write_key
+from tests.support.draft_replay import read
+from tests.support.signing_keys import KEY
+from tests.support.strategies import propose
 
 EXAMPLE = Path(__file__).parents[2] / "examples" / "renault-nissan" / "negotiation.jsonl"
 

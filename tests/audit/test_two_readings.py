@@ -10,16 +10,17 @@ from hypothesis import settings
 from hypothesis import strategies as st
 
 from pourparler import v1 as pb
-from pourparler.audit import Audit, Verdict
-from pourparler.contract import is_repeated
-from tests import given
-from tests.bundled import SHORT, audited, bundle, changed, root_of, sealed, talks
-from tests.signing import SIGNER
+from pourparler.schema.contract import is_repeated
+from pourparler.transparency.auditor import Audit, Verdict
+from tests.support import sample_entries
+from tests.support.bundles import SHORT, audited, bundle, changed, root_of, sealed, talks
+from tests.support.signing_keys import SIGNER
 
 RECORDS = sealed(talks())
 REDACTED = sealed(
-    given.history(
-        *talks(), given.draft(pb.EntryRedacted(target_version=5), visibility=given.PARTIES)
+    sample_entries.history(
+        *talks(),
+        sample_entries.draft(pb.EntryRedacted(target_version=5), visibility=sample_entries.PARTIES),
     )
 )
 REDACTION = pb.Record.FromString(REDACTED[5]).facts

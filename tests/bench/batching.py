@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from pourparler import v1 as pb
-from pourparler.wire import framed
+from pourparler.schema.wire import framed
 from tests.bench import talks, wire
 from tests.bench.appending import open_all, several
 from tests.bench.measure import Aim, Means, Taken, Workload

@@ -7,15 +7,16 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from pourparler import v1 as pb
-from pourparler_service.folder import Folder
-from pourparler_service.keys import write_key
-from pourparler_service.sealing import seal, unseal
-from pourparler_service.store import Stored, open_store
+from pourparler_service.storage.data_directory import DataDirectory
+from pourparler_service.storage.event_store import open_store
+from pourparler_service.storage.interface import StoredEntry
+from pourparler_service.storage.record_codec import decode_record, seal
+from pourparler_service.transparency.signing_keys import write_key
 from tests.bench import talks, wire
 from tests.bench.measure import Aim, Means, Taken, Workload
 from tests.bench.servers import ours
-from tests.given import restricted
-from tests.signing import KEY
+from tests.support.sample_entries import restricted
+from tests.support.signing_keys import KEY
 
 LENGTHS = (1_000, 100_000)
 WHOLE, ALL_OF_IT, HALF = "whole", "cut, all of it seen", "cut, every other entry withheld"
@@ -63,7 +64,7 @@ def workloads(means: Means) -> Iterator[Workload]:
 
 def _fill(data: Path) -> None:
     """Make records of which one of two parties sees but half."""
-    with Folder(data) as folder:
+    with DataDirectory(data) as folder:
         write_key(KEY, folder.path / "signing.key")
         store = open_store(folder.path, {})
         try:
@@ -75,11 +76,11 @@ def _fill(data: Path) -> None:
             store.close()
 
 
-def _confided(stored: Stored) -> Stored:
+def _confided(stored: StoredEntry) -> StoredEntry:
     """Every other entry of a record, for acme alone."""
     if stored.version <= len(talks.OPENING) or stored.version % 2:
         return stored
-    entry = unseal(stored.data)
+    entry = decode_record(stored.data)
     entry.facts.visibility.CopyFrom(restricted("acme"))
     header = entry.header
     data = seal(header.negotiation, header.version, header.record_time, entry.facts, entry.words)

@@ -14,8 +14,8 @@ from typing import Any
 import grpc
 import uvloop
 
+from pourparler_service.config.settings import Settings
 from pourparler_service.server import options
-from pourparler_service.settings import Settings
 
 WATCHING = b"watching"
 """What a watcher is sent at first."""

@@ -10,8 +10,8 @@ from pathlib import Path
 
 from examples.casino import convert
 from pourparler import v1 as pb
-from pourparler.cli.importing import draft, request_id
-from pourparler.wire import framed
+from pourparler.cli.input.importer import draft, request_id
+from pourparler.schema.wire import framed
 from tests.bench import talks, wire
 from tests.bench.batching import SESSION, UNDER_WAY
 from tests.bench.measure import Means, Taken, Workload

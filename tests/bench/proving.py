@@ -8,12 +8,12 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 
 from pourparler import v1 as pb
-from pourparler.audit import Auditor, Verdict
-from pourparler.proof import Tree, check_consistency, check_inclusion, leaf_hash
+from pourparler.transparency.auditor import Auditor, Verdict
+from pourparler.transparency.merkle import Tree, check_consistency, check_inclusion, leaf_hash
 from tests.bench import talks, wire
 from tests.bench.measure import Aim, Means, Taken, Workload
 from tests.bench.servers import EMPTY, OURS, servers
-from tests.signing import KEY, SIGNER
+from tests.support.signing_keys import KEY, SIGNER
 
 AUDITED = 100_000
 LENGTHS = (10, 1_000, 100_000)

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from pourparler import v1 as pb
-from pourparler_service.replay import ALL, BATCH_ENTRIES
+from pourparler_service.reads.entry_filters import ALL, BATCH_ENTRIES
 from tests.bench import rival, talks, wire
 from tests.bench.appending import BY_ITS_CLIENT, several
 from tests.bench.measure import Aim, Means, Taken, Workload

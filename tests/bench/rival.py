@@ -10,7 +10,7 @@ import subprocess
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from pourparler.wire import framed
+from pourparler.schema.wire import framed
 from tests.bench import wire
 from tests.bench.measure import Taken, taken
 

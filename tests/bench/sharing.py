@@ -11,7 +11,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
 
-from pourparler.wire import framed
+from pourparler.schema.wire import framed
 from tests.bench import talks, wire
 from tests.bench.appending import open_all
 from tests.bench.measure import Aim, Means, Taken, Workload

@@ -7,13 +7,14 @@ from pathlib import Path
 from google.protobuf.timestamp_pb2 import Timestamp
 
 from pourparler import v1 as pb
-from pourparler.contract import entry_type
-from pourparler_service.folder import Folder
-from pourparler_service.keys import write_key
-from pourparler_service.sealing import seal
-from pourparler_service.store import Stored, open_store
-from tests.given import BEGAN, PARTIES, joined, opened, said
-from tests.signing import KEY
+from pourparler.schema.contract import entry_type
+from pourparler_service.storage.data_directory import DataDirectory
+from pourparler_service.storage.event_store import open_store
+from pourparler_service.storage.interface import StoredEntry
+from pourparler_service.storage.record_codec import seal
+from pourparler_service.transparency.signing_keys import write_key
+from tests.support.sample_entries import BEGAN, PARTIES, joined, opened, said
+from tests.support.signing_keys import KEY
 
 OPENING = (opened(), joined("acme"), joined("bolt"))
 
@@ -81,7 +82,7 @@ def appends(id_: str, negotiations: int = 1, *, first: int = 0, drafts: int = 1)
         number += 1
 
 
-def records(id_: str, length: int) -> Iterator[Stored]:
+def records(id_: str, length: int) -> Iterator[StoredEntry]:
     """The records of a negotiation of so many entries, a millisecond apart."""
     drafts = [pb.Draft.FromString(one.SerializeToString()) for one in (*OPENING, statement(0))]
     recorded = Timestamp()
@@ -97,7 +98,7 @@ def records(id_: str, length: int) -> Iterator[Stored]:
         kind = entry_type(facts)
         assert kind is not None
         data = seal(id_, version, recorded, facts, draft.words)
-        yield Stored(id_, version, str(kind.descriptor.full_name), data)
+        yield StoredEntry(id_, version, str(kind.descriptor.full_name), data)
 
 
 STORED_BYTES = max(len(one.data) for one in records("of-some", 4))
@@ -111,7 +112,7 @@ def fill(folder: Path, histories: Mapping[str, int], *, in_turn: bool = False) -
     """
     each = [records(id_, length) for id_, length in histories.items()]
     stored = chain.from_iterable(zip_longest(*each) if in_turn else each)
-    with Folder(folder) as opened_folder:
+    with DataDirectory(folder) as opened_folder:
         write_key(KEY, opened_folder.path / "signing.key")
         store = open_store(opened_folder.path, {})
         try:

@@ -13,9 +13,9 @@ import pytest
 
 from pourparler import v1 as pb
 from pourparler.cli.report import Checked, page
-from tests import told
-from tests.node import installed
-from tests.unit.test_report import casino, diplomacy, seed
+from tests.support import report_samples
+from tests.support.node_programs import installed
+from tests.unit.client.cli.test_report import casino, diplomacy, seed
 
 HERE = Path(__file__).parent / "page"
 CACHE = Path(__file__).parents[2] / "build" / "browser"
@@ -26,7 +26,7 @@ RECORDS: dict[str, Callable[[], list[pb.Entry]]] = {
     "seed": seed,
     "casino": casino,
     "diplomacy": diplomacy,
-    "hostile": lambda: told.talks(3, told.HOSTILE),
+    "hostile": lambda: report_samples.talks(3, report_samples.HOSTILE),
 }
 
 pytestmark = pytest.mark.tools
@@ -90,7 +90,7 @@ def test_a_page_is_for_every_reader(walk: Walk, tmp_path: Path, name: str) -> No
 def test_a_page_of_2000_entries_opens_and_steps(walk: Walk, tmp_path: Path) -> None:
     """How long it takes stands in the decision; axe would take minutes over it."""
     path = tmp_path / "report.html"
-    path.write_text(page(told.sized(2_000), "2026-02-01", NOBODY), encoding="utf-8")
+    path.write_text(page(report_samples.sized(2_000), "2026-02-01", NOBODY), encoding="utf-8")
 
     found = walk(path, "long", "none")
 

@@ -10,13 +10,13 @@ from typing import Any
 import pytest
 
 from pourparler import v1 as pb
-from pourparler_service.line import BATCH_ENTRIES, SHARE, WAITING
+from pourparler_service.config.settings import Settings
 from pourparler_service.server import running
-from pourparler_service.settings import Settings
-from tests.apart import serving
-from tests.given import joined, opened, said
-from tests.held import Commits
-from tests.served import Service, answered_by, connected, refused
+from pourparler_service.writes.write_queue import BATCH_ENTRIES, SHARE, WAITING
+from tests.support.commit_control import Commits
+from tests.support.sample_entries import joined, opened, said
+from tests.support.service_client import Service, answered_by, connected, refused
+from tests.support.service_process import serving
 
 SECONDS = 60
 ALONE = [("grpc.use_local_subchannel_pool", 1)]

@@ -9,7 +9,16 @@ import grpc
 import pytest
 
 from pourparler import v1 as pb
-from tests.apart import (
+from tests.support.load_generator import (
+    RECORD,
+    Load,
+    audit_folder,
+    every_receipt_is_given_again,
+    group,
+    opening,
+)
+from tests.support.service_client import Answered, Service, answered_by, connected, refused
+from tests.support.service_process import (
     NOT_SERVING,
     SERVING,
     UNMEASURED,
@@ -20,9 +29,7 @@ from tests.apart import (
     serving,
     wait_for_health,
 )
-from tests.audited import audit_records
-from tests.load import RECORD, Load, audit_folder, every_receipt_is_given_again, group, opening
-from tests.served import Answered, Service, answered_by, connected, refused
+from tests.support.store_audit import audit_records
 
 pytestmark = needs_prlimit
 

@@ -14,11 +14,11 @@ import grpc
 import pytest
 
 from pourparler import v1 as pb
-from pourparler.audit import Verdict
+from pourparler.transparency.auditor import Verdict
 from pourparler.v1.privacy_service_pb2_grpc import PrivacyServiceStub
-from pourparler_service.sealing import is_erased, unseal
-from tests.apart import UNMEASURED, apart, serving
-from tests.erased import (
+from pourparler_service.storage.record_codec import decode_record, is_erased
+from tests.support.disk_search import traces
+from tests.support.erasure_cases import (
     ASKED,
     ID,
     NAME,
@@ -30,9 +30,9 @@ from tests.erased import (
     stated,
     talks,
 )
-from tests.given import opened
-from tests.served import connected
-from tests.traces import traces
+from tests.support.sample_entries import opened
+from tests.support.service_client import connected
+from tests.support.service_process import UNMEASURED, apart, serving
 
 ROOT = Path(__file__).parents[2]
 ENTRIES = 600
@@ -49,7 +49,7 @@ def test_killed_at_any_step_the_next_start_finishes_it(tmp_path: Path, step: str
         rooms.record(*drafts)
         rooms.look_at_everything()
 
-    line = [sys.executable, "-m", "tests.erased", str(tmp_path), step]
+    line = [sys.executable, "-m", "tests.support.erasure_cases", str(tmp_path), step]
     ended = subprocess.run(line, check=False, cwd=ROOT, env=UNMEASURED, timeout=60)
 
     assert ended.returncode == -signal.SIGKILL
@@ -91,7 +91,7 @@ def test_whenever_it_is_killed_what_is_claimed_has_happened(tmp_path: Path) -> N
 
         with serving(data) as (process, service):
             entries = [
-                unseal(record.SerializeToString())
+                decode_record(record.SerializeToString())
                 for part in service.replay(ID)
                 for record in pb.Records.FromString(part.SerializeToString()).records
             ]

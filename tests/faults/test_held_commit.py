@@ -10,14 +10,14 @@ import grpc
 import pytest
 
 from pourparler import v1 as pb
-from pourparler.checkpoint import parse_checkpoint, parse_note
+from pourparler.transparency.checkpoint import parse_checkpoint, parse_note
+from pourparler_service.config.settings import Settings
 from pourparler_service.server import running
-from pourparler_service.settings import Settings
-from pourparler_service.store import open_store
-from tests.audited import audit
-from tests.given import joined, opened, said
-from tests.held import Commits
-from tests.served import Service, connected, refused
+from pourparler_service.storage.event_store import open_store
+from tests.support.commit_control import Commits
+from tests.support.sample_entries import joined, opened, said
+from tests.support.service_client import Service, connected, refused
+from tests.support.store_audit import audit
 
 SECONDS = 20
 LOOKS = 10

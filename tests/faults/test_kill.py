@@ -13,12 +13,10 @@ import grpc
 import pytest
 
 from pourparler import v1 as pb
-from pourparler.calls import PROVING
-from pourparler.trust import Trust
-from pourparler_service.keys import read_key
-from tests.apart import apart, serving
-from tests.given import said
-from tests.load import (
+from pourparler.rpc.requests import PROVING
+from pourparler.transparency.trust import Trust
+from pourparler_service.transparency.signing_keys import read_key
+from tests.support.load_generator import (
     GROUP,
     RECORD,
     audit_folder,
@@ -26,7 +24,9 @@ from tests.load import (
     opening,
     under_load,
 )
-from tests.served import Service, answered_by, connected
+from tests.support.sample_entries import said
+from tests.support.service_client import Service, answered_by, connected
+from tests.support.service_process import apart, serving
 
 KILLS = int(os.environ.get("KILLS", "10"))
 """How many deaths the record goes through; `make kills` makes it a hundred."""

@@ -9,7 +9,16 @@ from pathlib import Path
 import pytest
 
 from pourparler import v1 as pb
-from tests.apart import (
+from tests.support.load_generator import (
+    RECORD,
+    Load,
+    audit_folder,
+    every_receipt_is_given_again,
+    group,
+    opening,
+)
+from tests.support.service_client import refused
+from tests.support.service_process import (
     NOT_SERVING,
     SERVING,
     UNMEASURED,
@@ -20,8 +29,6 @@ from tests.apart import (
     serving,
     wait_for_health,
 )
-from tests.load import RECORD, Load, audit_folder, every_receipt_is_given_again, group, opening
-from tests.served import refused
 
 ID = "locked"
 

@@ -11,23 +11,27 @@ import grpc
 from google.protobuf import descriptor_pool
 from google.protobuf.message import DecodeError
 
-from pourparler import bundle, checkpoint, dates, proof, wire
 from pourparler import v1 as pb
-from pourparler.audit import Verdict
-from pourparler_service import passages, shape
-from pourparler_service.access import ANONYMOUS, Callers
-from pourparler_service.bearer import Bearers
-from pourparler_service.guard import Guard
-from pourparler_service.keys import Signer, make_key
-from pourparler_service.limits import Limit
-from pourparler_service.refusal import Refusal
-from pourparler_service.server import Rooms, handlers
-from pourparler_service.servicers.health import HealthServicer
-from pourparler_service.servicers.record import RecordServicer
-from pourparler_service.settings import Settings
-from pourparler_service.tokens import Tokens
-from pourparler_service.wanted import Wanted
-from tests.given import joined, opened, said
+from pourparler.schema import edtf, wire
+from pourparler.transparency import bundle, checkpoint, merkle
+from pourparler.transparency.auditor import Verdict
+from pourparler_service.api.call_handler import CallHandler
+from pourparler_service.api.health_service import HealthServicer
+from pourparler_service.api.quotas import Quota
+from pourparler_service.api.record_service import RecordServicer
+from pourparler_service.application import Application
+from pourparler_service.authentication.bearer_tokens import TokenVerifier
+from pourparler_service.authentication.callers import CallerResolver
+from pourparler_service.config.settings import Settings
+from pourparler_service.domain.principals import ANONYMOUS
+from pourparler_service.domain.refusal import Refusal
+from pourparler_service.reads.page_tokens import PageTokens
+from pourparler_service.search import snippets
+from pourparler_service.search.query import SearchQuery
+from pourparler_service.server import handlers
+from pourparler_service.transparency.signing_keys import Signer, make_key
+from pourparler_service.validation.drafts import check_draft, settle
+from tests.support.sample_entries import joined, opened, said
 
 _LARGE = 1 << 24
 _HEAD = 2
@@ -44,8 +48,8 @@ def drafts(data: bytes) -> None:
         return
     for draft in request.drafts:
         try:
-            shape.settle(draft, dates.bounds)
-            shape.check_draft(draft)
+            settle(draft, edtf.bounds)
+            check_draft(draft)
         except Refusal:
             continue
 
@@ -53,7 +57,7 @@ def drafts(data: bytes) -> None:
 def date(data: bytes) -> None:
     """A date; what is one lies between its bounds."""
     try:
-        found = dates.bounds(data.decode(errors="replace"))
+        found = edtf.bounds(data.decode(errors="replace"))
     except ValueError:
         return
     assert found is not None
@@ -61,7 +65,7 @@ def date(data: bytes) -> None:
 
 def token(data: bytes) -> None:
     """A page token, which nobody can guess."""
-    tokens = Tokens(b"a secret of the service", "log")
+    tokens = PageTokens(b"a secret of the service", "log")
     query = b"q" * 32
     assert tokens.read(data.decode(errors="replace"), query) is None
 
@@ -69,7 +73,7 @@ def token(data: bytes) -> None:
 def bearer(data: bytes) -> None:
     """A token of a caller, which nobody can guess, where no issuer is trusted."""
     try:
-        Bearers([]).caller(data.decode(errors="replace"))
+        TokenVerifier([]).caller(data.decode(errors="replace"))
     except Refusal:
         return
     raise AssertionError("it was taken")
@@ -86,7 +90,7 @@ def metadata(data: bytes) -> None:
             return None
 
     try:
-        Callers(Bearers([]), anonymous=False).caller(Context())
+        CallerResolver(TokenVerifier([]), anonymous=False).caller(Context())
     except Refusal:
         return
     raise AssertionError("it was taken")
@@ -124,13 +128,13 @@ def proofs(data: bytes) -> None:
     size, index, old = (int.from_bytes(data[at : at + 8], "big") for at in (0, 8, 16))
     hashes = [data[at : at + 32] for at in range(24, len(data), 32)]
     checks: list[Callable[[], None]] = [
-        lambda: proof.check_inclusion(bytes(32), index, size, hashes, b"r" * 32),
-        lambda: proof.check_consistency(old or 1, b"o" * 32, size, b"r" * 32, hashes),
+        lambda: merkle.check_inclusion(bytes(32), index, size, hashes, b"r" * 32),
+        lambda: merkle.check_consistency(old or 1, b"o" * 32, size, b"r" * 32, hashes),
     ]
     for check in checks:
         try:
             check()
-        except proof.ProofError:
+        except merkle.ProofError:
             continue
         raise AssertionError("it was proved")
 
@@ -182,10 +186,10 @@ class Answering:
 
     async def _open(self) -> dict[str, Any]:
         settings = Settings.in_memory()
-        rooms = self._rooms = Rooms(settings)
-        many = functools.partial(Limit, most=_LARGE)
+        rooms = self._rooms = Application(settings)
+        many = functools.partial(Quota, most=_LARGE)
         health = HealthServicer((), rooms.probe, rooms.threads, 10.0)
-        guard = Guard(
+        guard = CallHandler(
             calls=many("calls"),
             streams=many("streams"),
             under_way=many("bytes"),
@@ -298,10 +302,10 @@ def searched(data: bytes) -> None:
     """A query in the first line, and a text in which it stands; what is shown is of the text."""
     query, _, text = data.decode(errors="replace").partition("\n")
     try:
-        wanted = Wanted.read(query)
+        wanted = SearchQuery.read(query)
     except Refusal:
         return
-    for one in passages.snippets(pb.Words(text=text), wanted):
+    for one in snippets.snippets(pb.Words(text=text), wanted):
         assert "".join(piece.text for piece in one.pieces) in text
         assert any(piece.match for piece in one.pieces) or not wanted.phrases
 

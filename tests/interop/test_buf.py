@@ -14,7 +14,7 @@ from google.rpc import error_details_pb2
 
 from pourparler import v1 as pb
 from pourparler_service.server import running
-from tests.given import joined, opened, said
+from tests.support.sample_entries import joined, opened, said
 
 pytestmark = pytest.mark.tools
 

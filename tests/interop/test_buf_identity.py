@@ -9,13 +9,13 @@ from pathlib import Path
 import pytest
 from google.protobuf import json_format
 
-from pourparler_service.issuers import Issuer
+from pourparler_service.authentication.jwks import Issuer
+from pourparler_service.config.settings import Settings, Tls
 from pourparler_service.server import running
-from pourparler_service.settings import Settings, Tls
-from pourparler_service.store import IN_MEMORY
-from tests.certified import Authority
-from tests.given import opened
-from tests.issued import AUDIENCE, ISSUER, Address, Key
+from pourparler_service.storage.event_store import IN_MEMORY
+from tests.support.certificates import Authority
+from tests.support.sample_entries import opened
+from tests.support.token_issuer import AUDIENCE, ISSUER, Address, Key
 
 pytestmark = pytest.mark.tools
 

@@ -10,8 +10,8 @@ from google.protobuf import json_format
 
 from pourparler import v1 as pb
 from pourparler_service.server import running
-from tests.given import joined, opened, said
-from tests.node import installed
+from tests.support.node_programs import installed
+from tests.support.sample_entries import joined, opened, said
 
 HERE = Path(__file__).parent / "node"
 CACHE = Path(__file__).parents[2] / "build" / "interop-node"

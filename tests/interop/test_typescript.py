@@ -13,11 +13,11 @@ import grpc
 import pytest
 
 from pourparler import v1 as pb
-from tests.apart import Apart, apart
-from tests.given import joined, opened, said
-from tests.node import alone, installed
-from tests.relayed import relayed
-from tests.served import Service, answered_by, connected
+from tests.support.node_programs import alone, installed
+from tests.support.sample_entries import joined, opened, said
+from tests.support.service_client import Service, answered_by, connected
+from tests.support.service_process import Apart, apart
+from tests.support.tcp_relay import relayed
 
 HERE = Path(__file__).parents[2] / "examples" / "typescript"
 BUILD = (

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import pytest
 
 from pourparler_service.server import running
-from tests.served import Service, connected
+from tests.support.service_client import Service, connected
 
 
 @pytest.fixture(scope="module")

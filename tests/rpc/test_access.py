@@ -27,20 +27,20 @@ from pourparler import (
     topic,
     v1,
 )
-from pourparler.bundle import verify
-from pourparler_service.issuers import Issuer
-from pourparler_service.keys import Signer, write_key
+from pourparler.transparency.bundle import verify
+from pourparler_service.authentication.jwks import Issuer
+from pourparler_service.authorization.policy import Policy
+from pourparler_service.config.settings import Settings, Tls
 from pourparler_service.server import running
-from pourparler_service.settings import Settings, Tls
-from pourparler_service.store import IN_MEMORY
-from pourparler_service.views import Policy
-from tests.bundled import bundle, sealed
-from tests.certified import Authority
-from tests.given import history, joined, opened
-from tests.given import said as stated
-from tests.issued import AUDIENCE, ISSUER, Address, Key
-from tests.replayed import drafts
-from tests.signing import KEY as SIGNING
+from pourparler_service.storage.event_store import IN_MEMORY
+from pourparler_service.transparency.signing_keys import Signer, write_key
+from tests.support.bundles import bundle, sealed
+from tests.support.certificates import Authority
+from tests.support.draft_replay import drafts
+from tests.support.sample_entries import history, joined, opened
+from tests.support.sample_entries import said as stated
+from tests.support.signing_keys import KEY as SIGNING
+from tests.support.token_issuer import AUDIENCE, ISSUER, Address, Key
 
 KEY = Key()
 GAMES = Path(__file__).parents[1] / "data" / "diplomacy"

@@ -12,11 +12,11 @@ import pytest
 
 from pourparler import Audit, Client, Verdict, correction, errors, participant, statement, topic
 from pourparler.cli.commands import run
-from pourparler_service.keys import write_key
+from pourparler_service.config.settings import Settings
 from pourparler_service.server import running
-from pourparler_service.settings import Settings
-from tests.signing import KEY, signing_key
-from tests.twins import awaited
+from pourparler_service.transparency.signing_keys import write_key
+from tests.support.client_variants import awaited
+from tests.support.signing_keys import KEY, signing_key
 
 Connect = Callable[..., Any]
 VKEY = str(KEY.verifier_key)

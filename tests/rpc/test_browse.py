@@ -19,14 +19,14 @@ from typing import NamedTuple
 import pytest
 
 from pourparler import Client, aio, participant, statement
-from pourparler.cli.browsing import Browser, Service
+from pourparler.cli.browse import Browser, Service
 from pourparler.cli.commands import run
+from pourparler_service.config.settings import Settings
 from pourparler_service.server import running
-from pourparler_service.settings import Settings
-from tests import served
-from tests.looked import in_full, seen, under_cursor, until
 from tests.rpc import test_terminal
-from tests.unit.test_docs import ROOT
+from tests.support import service_client
+from tests.support.tui_screen import in_full, seen, under_cursor, until
+from tests.unit.docs.test_docs import ROOT
 
 EXAMPLE = ROOT / "examples" / "renault-nissan" / "negotiation.jsonl"
 # All that the reader may do to a terminal: colours, places, modes; and nothing that words could ask
@@ -172,7 +172,7 @@ async def test_a_service_that_goes_away_and_comes_back_costs_nothing(tmp_path: P
 def test_without_its_extra_it_says_what_to_install(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    for name in [name for name in sys.modules if name.startswith("pourparler.cli.browsing")]:
+    for name in [name for name in sys.modules if name.startswith("pourparler.cli.browse")]:
         monkeypatch.delitem(sys.modules, name)
     monkeypatch.setitem(sys.modules, "textual.app", None)
 
@@ -284,7 +284,7 @@ def test_without_colours_there_are_none(address: str) -> None:
 
 
 def test_hostile_words_do_nothing_to_a_terminal(
-    evil: served.Service,
+    evil: service_client.Service,
 ) -> None:
     with terminal(evil.address, width=200, height=60) as screen:
         screen.until("the latest first")
@@ -308,7 +308,7 @@ def test_hostile_words_do_nothing_to_a_terminal(
 
 
 @pytest.fixture(name="evil", scope="module")
-def _evil(service: served.Service) -> served.Service:
+def _evil(service: service_client.Service) -> service_client.Service:
     return test_terminal.evil(service)
 
 

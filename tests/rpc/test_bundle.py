@@ -15,19 +15,19 @@ import pytest
 
 from pourparler import Client, NotFound, ReplayCut, ServiceFault
 from pourparler import v1 as pb
-from pourparler.audit import Verdict
-from pourparler.bundle import MAGIC, Bundle, verify, withhold
-from pourparler.checkpoint import VerifierKey
 from pourparler.cli.commands import run
-from pourparler.selection import Selection, SelectionError
+from pourparler.transparency.auditor import Verdict
+from pourparler.transparency.bundle import MAGIC, Bundle, verify, withhold
+from pourparler.transparency.checkpoint import VerifierKey
+from pourparler.transparency.selection import Selection, SelectionError
 from pourparler.v1 import audit_service_pb2_grpc
-from pourparler_service.keys import write_key
+from pourparler_service.config.settings import Settings
 from pourparler_service.server import running
-from pourparler_service.settings import Settings
-from tests import bundled, signing
-from tests.apart import UNMEASURED
-from tests.served import Service, connected
-from tests.twins import awaited
+from pourparler_service.transparency.signing_keys import write_key
+from tests.support import bundles, signing_keys
+from tests.support.client_variants import awaited
+from tests.support.service_client import Service, connected
+from tests.support.service_process import UNMEASURED
 
 ROOT = Path(__file__).parents[2]
 EXAMPLE = ROOT / "examples" / "renault-nissan" / "negotiation.jsonl"
@@ -56,11 +56,11 @@ Command = Callable[..., Answer]
 @pytest.fixture(name="kept", scope="module")
 def _kept(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Kept]:
     path = tmp_path_factory.mktemp("keys") / "signing.key"
-    write_key(signing.KEY, path)
+    write_key(signing_keys.KEY, path)
     settings = Settings(address="127.0.0.1:0", keys=(path,))
     with running(settings) as address, connected(address) as stubs:
         assert run(["--server", address, "import", str(EXAMPLE)]) == 0
-        yield Kept(address, stubs, signing.KEY.verifier_key)
+        yield Kept(address, stubs, signing_keys.KEY.verifier_key)
 
 
 @pytest.fixture(name="command")
@@ -115,7 +115,7 @@ def test_what_is_exported_is_sound_and_folds_to_the_state_of_the_service(
     file = io.BytesIO()
     client.export(f"negotiations/{NAME}", file)
 
-    audit = bundled.audited(file.getvalue(), [kept.key])
+    audit = bundles.audited(file.getvalue(), [kept.key])
 
     assert audit.verdict is Verdict.SOUND
     assert audit.state == client.get(NAME).negotiation
@@ -225,7 +225,7 @@ def test_an_export_that_gets_too_little_fails_and_leaves_no_whole_bundle(kept: K
 
     server.stop(None).wait()
     assert cut.value.last_version == 7
-    assert bundled.audited(file.getvalue(), [kept.key]).verdict is Verdict.INCOMPLETE
+    assert bundles.audited(file.getvalue(), [kept.key]).verdict is Verdict.INCOMPLETE
 
 
 def test_a_checkpoint_that_is_none_begins_no_bundle(kept: Kept) -> None:
@@ -258,7 +258,7 @@ def test_a_file_is_exported_and_verified_without_the_service(
     assert code == 0
     assert said[0].startswith(f"Sound: 17 entries of test.example/negotiations/{NAME}, ")
     assert said[1].startswith("checkpoint 17 ")
-    assert bundled.briefly(file.read_bytes(), [kept.key]) == 0
+    assert bundles.briefly(file.read_bytes(), [kept.key]) == 0
 
 
 def test_what_was_exported_is_told(command: Command, tmp_path: Path) -> None:
@@ -290,19 +290,19 @@ def test_what_was_done_to_a_file_is_said_by_name_and_by_exit_code(
     said = command("verify", str(file), "--key", str(kept.key))
     told = json.loads(command("verify", str(file), "--key", str(kept.key), "--json").out)
 
-    assert said.code == bundled.EXIT_CODES[verdict]
+    assert said.code == bundles.EXIT_CODES[verdict]
     assert said.out.lower().startswith(f"{verdict.value}: ")
     assert finding in said.out
     assert told["verdict"] == verdict.value
     assert finding in {one["name"] for one in told["findings"]}
-    assert bundled.briefly(file.read_bytes(), [kept.key]) == said.code
+    assert bundles.briefly(file.read_bytes(), [kept.key]) == said.code
 
 
 def test_it_has_to_be_of_the_negotiation_and_the_service_that_is_asked_for(
     kept: Kept, command: Command, file: Path
 ) -> None:
     key = str(kept.key)
-    other = str(signing.signing_key(9, "other.example").verifier_key)
+    other = str(signing_keys.signing_key(9, "other.example").verifier_key)
 
     assert command("verify", str(file), "--key", key, "--negotiation", NAME).code == 0
     assert (
@@ -336,11 +336,11 @@ def test_a_checkpoint_that_was_kept_is_held_against_a_later_bundle(
     [
         ("export", NAME),
         ("export", "-o", "x"),
-        ("verify", "nowhere.bundle", "--key", str(signing.KEY.verifier_key)),
+        ("verify", "nowhere.bundle", "--key", str(signing_keys.KEY.verifier_key)),
         ("verify", str(EXAMPLE)),
         ("verify", str(EXAMPLE), "--key", "no key"),
-        ("verify", str(EXAMPLE), "--key", str(signing.KEY.verifier_key),
-         "--key", str(signing.signing_key(9, "other.example").verifier_key)),
+        ("verify", str(EXAMPLE), "--key", str(signing_keys.KEY.verifier_key),
+         "--key", str(signing_keys.signing_key(9, "other.example").verifier_key)),
     ],
 )  # fmt: skip
 def test_what_is_not_understood_is_said(command: Command, arguments: tuple[str, ...]) -> None:
@@ -424,7 +424,7 @@ def test_a_client_exports_some_entries_and_says_what_they_are_shown_without(
     client.export(NAME, whole)
     whole.seek(0)
     withhold(whole, offline, Selection([9]))
-    audit = bundled.audited(file.getvalue(), [kept.key])
+    audit = bundles.audited(file.getvalue(), [kept.key])
     assert count == 17
     assert file.getvalue() == offline.getvalue()
     assert audit.verdict is Verdict.PARTIAL

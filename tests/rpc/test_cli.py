@@ -19,7 +19,7 @@ from google.protobuf import json_format
 from pourparler import Client, errors
 from pourparler import v1 as pb
 from pourparler.cli.commands import run
-from pourparler.contract import ENTRY_TYPES
+from pourparler.schema.contract import ENTRY_TYPES
 from pourparler_service.server import running
 
 ROOT = Path(__file__).parents[2]

@@ -47,7 +47,7 @@ from pourparler.v1.record_service_pb2_grpc import (
     add_RecordServiceServicer_to_server,
 )
 from pourparler_service.server import running
-from tests.twins import awaited
+from tests.support.client_variants import awaited
 
 Connect = Callable[..., Any]
 

@@ -11,13 +11,13 @@ import pytest
 
 from pourparler import Client, errors, group, opening, participant, statement
 from pourparler import v1 as pb
-from pourparler.recording import BATCH_BYTES, BATCH_DRAFTS
+from pourparler.rpc.write_sessions import BATCH_BYTES, BATCH_DRAFTS
 from pourparler.v1.record_service_pb2_grpc import add_RecordServiceServicer_to_server
-from pourparler_service.keys import write_key
+from pourparler_service.config.settings import Settings
 from pourparler_service.server import running
-from pourparler_service.settings import Settings
-from tests.signing import signing_key
-from tests.twins import awaited
+from pourparler_service.transparency.signing_keys import write_key
+from tests.support.client_variants import awaited
+from tests.support.signing_keys import signing_key
 
 Connect = Callable[..., Any]
 

@@ -14,12 +14,12 @@ import pytest
 from pourparler import Client, errors, participant, statement
 from pourparler import v1 as pb
 from pourparler.v1.record_service_pb2_grpc import add_RecordServiceServicer_to_server
-from pourparler_service.keys import write_key
+from pourparler_service.config.settings import Settings
 from pourparler_service.server import running
-from pourparler_service.settings import Settings
-from tests.apart import apart
-from tests.signing import signing_key
-from tests.twins import awaited
+from pourparler_service.transparency.signing_keys import write_key
+from tests.support.client_variants import awaited
+from tests.support.service_process import apart
+from tests.support.signing_keys import signing_key
 
 Connect = Callable[..., Any]
 

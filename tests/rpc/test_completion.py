@@ -11,9 +11,9 @@ import pytest
 
 from pourparler import v1 as pb
 from pourparler.cli.commands import run
-from pourparler.cli.completing import VARIABLE
-from tests.given import granted, joined, offered, opened, topic
-from tests.served import Service
+from pourparler.cli.options.completion import VARIABLE
+from tests.support.sample_entries import granted, joined, offered, opened, topic
+from tests.support.service_client import Service
 
 AWAY = "127.0.0.1:1"
 

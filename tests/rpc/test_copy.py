@@ -17,27 +17,27 @@ from hypothesis import given as given_any
 from hypothesis import settings as settings_of
 
 from pourparler import v1 as pb
-from pourparler.audit import Auditor, Verdict
-from pourparler.checkpoint import VerifierKey, origin_of, verified
-from pourparler.fold import fold
-from pourparler.proof import check_consistency, check_inclusion, leaf_hash
-from pourparler_service.guard import Call
-from pourparler_service.keys import Signer, write_key
-from pourparler_service.refusal import Refusal
-from pourparler_service.sealing import unseal
+from pourparler.state.fold import fold
+from pourparler.transparency.auditor import Auditor, Verdict
+from pourparler.transparency.checkpoint import VerifierKey, origin_of, verified
+from pourparler.transparency.merkle import check_consistency, check_inclusion, leaf_hash
+from pourparler_service.api.call_handler import Call
+from pourparler_service.api.import_service import CopyServicer
+from pourparler_service.authorization.policy import Policy
+from pourparler_service.config.settings import Settings
+from pourparler_service.domain.refusal import Refusal
 from pourparler_service.server import running
-from pourparler_service.servicers.copy import CopyServicer
-from pourparler_service.settings import Settings
-from pourparler_service.store import open_store
-from pourparler_service.views import Policy
-from tests import given
-from tests.apart import apart
-from tests.audited import audit
-from tests.bundled import bundle, changed, checkpoint, root_of, sealed
-from tests.given import draft, joined, opened, said, topic
-from tests.histories import history, steps
-from tests.served import Answered, Service, answered_by, connected, refused
-from tests.signing import SIGNER, signing_key
+from pourparler_service.storage.event_store import open_store
+from pourparler_service.storage.record_codec import decode_record
+from pourparler_service.transparency.signing_keys import Signer, write_key
+from tests.support import sample_entries
+from tests.support.bundles import bundle, changed, checkpoint, root_of, sealed
+from tests.support.sample_entries import draft, joined, opened, said, topic
+from tests.support.service_client import Answered, Service, answered_by, connected, refused
+from tests.support.service_process import apart
+from tests.support.signing_keys import SIGNER, signing_key
+from tests.support.store_audit import audit
+from tests.support.strategies import history, steps
 
 KEY = str(signing_key().verifier_key)
 TALKS = (
@@ -52,7 +52,7 @@ TALKS = (
 
 def talks(id_: str, drafts: Sequence[pb.Draft] = TALKS) -> list[bytes]:
     """The entries of a negotiation elsewhere, as they are stored there."""
-    return sealed(given.history(*drafts), id_)
+    return sealed(sample_entries.history(*drafts), id_)
 
 
 def bundled(id_: str, records: Sequence[bytes], signer: Signer = SIGNER) -> bytes:
@@ -113,9 +113,11 @@ def test_a_copy_is_the_record_byte_for_byte_and_gives_the_same_state(service: Se
     assert answer == pb.CopyResponse(name="negotiations/whole", version=6, entry_count=6)
     assert stored(service, "whole") == records
     state = service.state("whole")
-    assert state.negotiation == fold(map(unseal, records))
+    assert state.negotiation == fold(map(decode_record, records))
     assert state.computed_at.version == 6
-    assert service.state("whole", pb.AsOf(version=3)).negotiation == fold(map(unseal, records[:3]))
+    assert service.state("whole", pb.AsOf(version=3)).negotiation == fold(
+        map(decode_record, records[:3])
+    )
 
 
 def test_a_copy_verifies_with_the_key_of_the_original_and_nothing_else(service: Service) -> None:
@@ -191,7 +193,7 @@ def test_every_type_of_amendment_is_copied_with_what_it_does(service: Service) -
     copied(service, bundled("amended", records))
 
     state = service.state("amended").negotiation
-    assert state == fold(map(unseal, records))
+    assert state == fold(map(decode_record, records))
     assert set(state.statements) == {"s-2", "s-3"}
 
 
@@ -206,7 +208,7 @@ def test_whatever_was_recorded_elsewhere_can_be_copied(service: Service, seeds: 
 
     assert stored(service, id_) == records
     state = service.state(id_).negotiation
-    assert state == fold(map(unseal, records))
+    assert state == fold(map(decode_record, records))
 
 
 def test_words_that_were_destroyed_by_a_redaction_are_missing_in_a_copy_too(
@@ -244,7 +246,7 @@ def test_a_longer_bundle_extends_a_copy(service: Service) -> None:
     assert (first.version, first.entry_count) == (4, 2)
     assert (second.version, second.entry_count) == (6, 2)
     assert stored(service, "grown") == records
-    assert service.state("grown").negotiation == fold(map(unseal, records))
+    assert service.state("grown").negotiation == fold(map(decode_record, records))
     for version in (2, 4, 6):
         given_out = head(service, "grown", version)
         assert given_out.checkpoint == checkpoint(records[:version], "grown")
@@ -313,7 +315,7 @@ def test_a_copy_has_only_the_checkpoints_that_came_with_it(service: Service) -> 
 )
 def test_nothing_can_be_recorded_into_a_copy(service: Service, more: dict[str, Any]) -> None:
     id_ = f"closed-{len(str(more))}"
-    entries = given.history(*TALKS)
+    entries = sample_entries.history(*TALKS)
     for entry in entries:
         entry.facts.request_id = "r-1"
     records = sealed(entries, id_)

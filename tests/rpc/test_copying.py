@@ -12,15 +12,15 @@ import pytest
 
 from pourparler import Client, errors
 from pourparler import v1 as pb
-from pourparler.audit import Verdict
 from pourparler.cli.commands import run
-from pourparler_service.keys import write_key
+from pourparler.transparency.auditor import Verdict
+from pourparler_service.config.settings import Settings
 from pourparler_service.server import running
-from pourparler_service.settings import Settings
-from tests.bundled import bundle, sealed
-from tests.given import history, joined, opened, said, topic
-from tests.signing import signing_key
-from tests.twins import awaited
+from pourparler_service.transparency.signing_keys import write_key
+from tests.support.bundles import bundle, sealed
+from tests.support.client_variants import awaited
+from tests.support.sample_entries import history, joined, opened, said, topic
+from tests.support.signing_keys import signing_key
 
 KEY = str(signing_key().verifier_key)
 TALKS = (opened(), joined("acme"), joined("bolt"), topic(), said("s-1", "acme"))

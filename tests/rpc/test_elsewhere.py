@@ -11,12 +11,12 @@ from hypothesis import given as given_any
 from hypothesis import strategies as st
 
 from pourparler import v1 as pb
-from pourparler.fold import fold
+from pourparler.state.fold import fold
+from pourparler_service.config.settings import Settings
 from pourparler_service.server import running
-from pourparler_service.settings import Settings
-from tests.audited import audit_records
-from tests.histories import histories
-from tests.served import Service, answered_by, connected
+from tests.support.service_client import Service, answered_by, connected
+from tests.support.store_audit import audit_records
+from tests.support.strategies import histories
 
 _NUMBERS = itertools.count()
 

@@ -10,12 +10,12 @@ from pathlib import Path
 import pytest
 
 from pourparler import v1 as pb
-from tests import frames
-from tests.apart import Apart, serving
-from tests.frames import BEGIN, begun, called, frame, is_closed, message, reset
-from tests.given import joined, opened, said
-from tests.load import RECORD
-from tests.served import Service
+from tests.support import http2_frames
+from tests.support.http2_frames import BEGIN, begun, called, frame, is_closed, message, reset
+from tests.support.load_generator import RECORD
+from tests.support.sample_entries import joined, opened, said
+from tests.support.service_client import Service
+from tests.support.service_process import Apart, serving
 
 GET = "/pourparler.v1.NegotiationService/GetNegotiation"
 SESSION = "/pourparler.v1.RecordService/RecordSession"
@@ -50,7 +50,7 @@ def serves(service: Service, number: int) -> None:
     assert f"s{number}" in service.state("n").negotiation.statements
 
 
-ACKNOWLEDGED = frame(frames.SETTINGS, frames.ACK, 0, b"")
+ACKNOWLEDGED = frame(http2_frames.SETTINGS, http2_frames.ACK, 0, b"")
 
 numbers = itertools.count()
 
@@ -59,13 +59,13 @@ numbers = itertools.count()
 
 SLOW: dict[str, bytes] = {
     "nothing": b"",
-    "half a preface": frames.PREFACE[:12],
-    "a preface": frames.PREFACE,
+    "half a preface": http2_frames.PREFACE[:12],
+    "a preface": http2_frames.PREFACE,
     "settings that it does not answer": BEGIN,
     "half of the header fields": BEGIN + begun(RECORD, 1)[:30],
     "header fields without an end": BEGIN
-    + frame(frames.HEADERS, 0, 1, frames.fields(RECORD))
-    + frame(frames.CONTINUATION, 0, 1, b""),
+    + frame(http2_frames.HEADERS, 0, 1, http2_frames.fields(RECORD))
+    + frame(http2_frames.CONTINUATION, 0, 1, b""),
 }
 
 
@@ -77,7 +77,7 @@ def test_who_connects_and_does_not_go_on_is_cut_and_others_are_served(
     with contextlib.ExitStack() as opened_:
         slow = {}
         for what, data in SLOW.items():
-            slow[what] = opened_.enter_context(frames.dialled(service.address))
+            slow[what] = opened_.enter_context(http2_frames.dialled(service.address))
             slow[what].sendall(data)
         serves(service, next(numbers))
 
@@ -89,10 +89,10 @@ def test_who_connects_and_does_not_go_on_is_cut_and_others_are_served(
 
 SLOW_CALLS: dict[str, bytes] = {
     "a call without a body": begun(RECORD, 1),
-    "half a message": begun(RECORD, 1) + frame(frames.DATA, 0, 1, message(b"x" * 100)[:50]),
+    "half a message": begun(RECORD, 1) + frame(http2_frames.DATA, 0, 1, message(b"x" * 100)[:50]),
     "a session that sends nothing": begun(SESSION, 1),
     "a session that sends half a group": begun(SESSION, 1)
-    + frame(frames.DATA, 0, 1, message(b"x" * 100)[:50]),
+    + frame(http2_frames.DATA, 0, 1, message(b"x" * 100)[:50]),
 }
 
 
@@ -101,7 +101,7 @@ def test_calls_that_do_not_go_on_keep_nobody_out(served: tuple[Apart, Service], 
     _, service = served
     with contextlib.ExitStack() as opened_:
         for _ in range(50):
-            one = opened_.enter_context(frames.dialled(service.address))
+            one = opened_.enter_context(http2_frames.dialled(service.address))
             one.sendall(BEGIN + ACKNOWLEDGED + SLOW_CALLS[slow])
 
         for _ in range(5):
@@ -113,15 +113,15 @@ def test_a_body_byte_by_byte_is_read_and_others_do_not_wait(
 ) -> None:
     _, service = served
     body = message(pb.RecordRequest(negotiation="negotiations/n").SerializeToString())
-    with frames.dialled(service.address) as slow:
+    with http2_frames.dialled(service.address) as slow:
         slow.sendall(BEGIN + ACKNOWLEDGED + begun(RECORD, 1))
         for place, byte in enumerate(body):
-            last = frames.END_STREAM if place == len(body) - 1 else 0
-            slow.sendall(frame(frames.DATA, last, 1, bytes([byte])))
+            last = http2_frames.END_STREAM if place == len(body) - 1 else 0
+            slow.sendall(frame(http2_frames.DATA, last, 1, bytes([byte])))
             if place % 10 == 0:
                 serves(service, next(numbers))
 
-        assert b"one draft at least" in frames.heard(slow, 1)
+        assert b"one draft at least" in http2_frames.heard(slow, 1)
 
 
 # Without end.
@@ -141,10 +141,10 @@ def resets(path: str, data: bytes) -> Iterator[bytes]:
 
 def fields_without_end() -> Iterator[bytes]:
     """Header fields that go on and on (CVE-2024-27316)."""
-    yield frame(frames.HEADERS, 0, 1, frames.fields(RECORD))
+    yield frame(http2_frames.HEADERS, 0, 1, http2_frames.fields(RECORD))
     filler = b"\0\x01x\x7f" + b"y" * 127
     while True:
-        yield frame(frames.CONTINUATION, 0, 1, filler * 100)
+        yield frame(http2_frames.CONTINUATION, 0, 1, filler * 100)
 
 
 def long_fields() -> Iterator[bytes]:
@@ -153,8 +153,10 @@ def long_fields() -> Iterator[bytes]:
         filler = b"".join(
             b"\0\x04" + f"x{number:03}".encode() + b"\x7f" + b"y" * 127 for number in range(100)
         )
-        block = frames.fields(RECORD) + filler
-        yield frame(frames.HEADERS, frames.END_HEADERS | frames.END_STREAM, stream, block)
+        block = http2_frames.fields(RECORD) + filler
+        yield frame(
+            http2_frames.HEADERS, http2_frames.END_HEADERS | http2_frames.END_STREAM, stream, block
+        )
 
 
 FLOODS: dict[str, Callable[[], Iterator[bytes]]] = {
@@ -164,11 +166,11 @@ FLOODS: dict[str, Callable[[], Iterator[bytes]]] = {
     "resets of reads": lambda: resets(GET, ASKED),
     "resets of watches": lambda: resets(REPLAY, WATCH),
     "resets of records": lambda: resets(RECORD, b""),
-    "pings": lambda: itertools.repeat(frame(frames.PING, 0, 0, b"pingpong")),
-    "settings": lambda: itertools.repeat(frame(frames.SETTINGS, 0, 0, b"\0\3\0\0\0\1")),
-    "windows": lambda: itertools.repeat(frame(frames.WINDOW_UPDATE, 0, 0, b"\0\0\0\1")),
+    "pings": lambda: itertools.repeat(frame(http2_frames.PING, 0, 0, b"pingpong")),
+    "settings": lambda: itertools.repeat(frame(http2_frames.SETTINGS, 0, 0, b"\0\3\0\0\0\1")),
+    "windows": lambda: itertools.repeat(frame(http2_frames.WINDOW_UPDATE, 0, 0, b"\0\0\0\1")),
     "empty frames": lambda: itertools.chain(
-        [begun(RECORD, 1)], itertools.repeat(frame(frames.DATA, 0, 1, b""))
+        [begun(RECORD, 1)], itertools.repeat(frame(http2_frames.DATA, 0, 1, b""))
     ),
     "header fields": fields_without_end,
     "large header fields": long_fields,
@@ -182,7 +184,7 @@ def flood(address: str, pieces: Iterator[bytes], enough: threading.Event, *, rea
     How many bytes were sent. Who is not `reading` does not take the answers.
     """
     sent = 0
-    with frames.dialled(address) as connection:
+    with http2_frames.dialled(address) as connection:
         connection.settimeout(0.2)
         with contextlib.suppress(OSError):
             connection.sendall(BEGIN + ACKNOWLEDGED)

@@ -12,15 +12,15 @@ from collections.abc import Callable, Iterator
 import grpc
 import pytest
 
-from tests import frames
-from tests.apart import Apart, apart
-from tests.certified import Authority
-from tests.frames import BEGIN, is_closed
-from tests.given import joined, opened, said
-from tests.issued import AUDIENCE, ISSUER, Key, key_set
-from tests.load import RECORD
 from tests.rpc.test_floods import GET, MEBIBYTE, SETTLED_SECONDS, memory, resets, streams
-from tests.served import Service, refused
+from tests.support import http2_frames
+from tests.support.certificates import Authority
+from tests.support.http2_frames import BEGIN, is_closed
+from tests.support.load_generator import RECORD
+from tests.support.sample_entries import joined, opened, said
+from tests.support.service_client import Service, refused
+from tests.support.service_process import Apart, apart
+from tests.support.token_issuer import AUDIENCE, ISSUER, Key, key_set
 
 KEY = Key()
 FLOOD_SECONDS = 0.7
@@ -114,7 +114,7 @@ def test_handshakes_that_do_not_go_on_keep_nobody_out(served: Served, ann: Servi
     first = hello(served)
     with contextlib.ExitStack() as opened_:
         for begin in itertools.islice(itertools.cycle(HALF.values()), HANDSHAKES):
-            one = opened_.enter_context(frames.dialled(served.address))
+            one = opened_.enter_context(http2_frames.dialled(served.address))
             with contextlib.suppress(OSError):
                 one.sendall(begin(first))
 
@@ -129,7 +129,10 @@ def test_a_handshake_byte_by_byte_is_cut_and_others_are_served(
     served: Served, ann: Service
 ) -> None:
     first = hello(served)
-    with frames.dialled(served.address) as slow, frames.dialled(served.address) as silent:
+    with (
+        http2_frames.dialled(served.address) as slow,
+        http2_frames.dialled(served.address) as silent,
+    ):
         until = time.monotonic() + 12
         for byte in first:
             with contextlib.suppress(OSError):
@@ -232,11 +235,13 @@ def test_frames_without_end_over_tls_do_no_harm(served: Served, ann: Service, wh
         while not enough.is_set():
             with (
                 contextlib.suppress(OSError),
-                frames.dialled(served.address) as plain,
+                http2_frames.dialled(served.address) as plain,
                 served.tls.wrap_socket(plain, server_hostname="localhost") as connection,
             ):
                 connection.settimeout(0.2)
-                connection.sendall(BEGIN + frames.frame(frames.SETTINGS, frames.ACK, 0, b""))
+                connection.sendall(
+                    BEGIN + http2_frames.frame(http2_frames.SETTINGS, http2_frames.ACK, 0, b"")
+                )
                 for piece in iter_parts(FLOODS[what]()):
                     connection.sendall(piece)
                     if enough.is_set():
@@ -257,7 +262,7 @@ def test_handshakes_by_the_hundred_are_made_and_given_up_and_others_served(
         while not enough.is_set():
             with (
                 contextlib.suppress(OSError),
-                frames.dialled(served.address) as plain,
+                http2_frames.dialled(served.address) as plain,
                 served.tls.wrap_socket(plain, server_hostname="localhost"),
             ):
                 pass

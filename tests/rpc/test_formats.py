@@ -16,8 +16,9 @@ from examples.casino import convert as dialogues
 from examples.diplomacy import convert as games
 from pourparler import Client, aio, participant, statement
 from pourparler.cli.commands import run
-from pourparler.fold import fold
-from pourparler.formats import cloudevents, lines, parquet, rows
+from pourparler.formats import cloudevents, jsonl, parquet
+from pourparler.formats import csv as csv_format
+from pourparler.state.fold import fold
 from pourparler_service.server import running
 
 ROOT = Path(__file__).parents[2]
@@ -27,8 +28,8 @@ TIMES = {"recordTime", "updateTime"}
 WHOLE = ("jsonl", "csv", "parquet", "cloudevents")
 PARTLY = ("prov", "akn")
 ENTRIES = {
-    "jsonl": lines.entries,
-    "csv": rows.entries,
+    "jsonl": jsonl.entries,
+    "csv": csv_format.entries,
     "parquet": parquet.entries,
     "cloudevents": cloudevents.entries,
 }

@@ -14,12 +14,12 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from pourparler import v1 as pb
-from pourparler.contract import is_repeated
-from tests.apart import UNMEASURED
+from pourparler.schema.contract import is_repeated
 from tests.fuzz.targets import PATHS, SEEDS, TARGETS, Answering
-from tests.given import draft as plain
-from tests.given import joined, opened, said
-from tests.served import Service, answered_by
+from tests.support.sample_entries import draft as plain
+from tests.support.sample_entries import joined, opened, said
+from tests.support.service_client import Service, answered_by
+from tests.support.service_process import UNMEASURED
 
 REFLECTION = "/grpc.reflection.v1.ServerReflection/ServerReflectionInfo"
 SESSION = "/pourparler.v1.RecordService/RecordSession"

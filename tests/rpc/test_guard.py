@@ -13,15 +13,16 @@ import grpc
 import pytest
 
 from pourparler import v1 as pb
-from pourparler_service.access import ANONYMOUS
-from pourparler_service.guard import Call, Guard, status_message
-from pourparler_service.limits import Limit, Rate
-from pourparler_service.refusal import Refusal, Violation
-from pourparler_service.servicers.record import RecordServicer
-from pourparler_service.store import StoreUnavailableError
-from tests.given import opened, said
-from tests.seen import everything
-from tests.served import Answered, Service, answered_by, refused
+from pourparler_service.api.call_handler import Call, CallHandler
+from pourparler_service.api.error_status import status_message
+from pourparler_service.api.quotas import Quota, RateLimit
+from pourparler_service.api.record_service import RecordServicer
+from pourparler_service.domain.principals import ANONYMOUS
+from pourparler_service.domain.refusal import Refusal, Violation
+from pourparler_service.storage.interface import StoreUnavailableError
+from tests.support.sample_entries import opened, said
+from tests.support.service_client import Answered, Service, answered_by, refused
+from tests.support.visibility_harness import everything
 
 UNARY = {
     "/pourparler.v1.RecordService/Record": pb.RecordRequest,
@@ -70,12 +71,12 @@ def test_after_a_deadline_that_has_passed_nothing_is_done(service: Service) -> N
 
 
 @asynccontextmanager
-async def guarded(**more: Any) -> AsyncIterator[tuple[Guard, grpc.aio.Server]]:
+async def guarded(**more: Any) -> AsyncIterator[tuple[CallHandler, grpc.aio.Server]]:
     """A guard with narrow limits, and the server it stands before."""
     limits: dict[str, Any] = {
-        "calls": Limit("calls", 2),
-        "streams": Limit("streams", 1),
-        "under_way": Limit("bytes", 1 << 20),
+        "calls": Quota("calls", 2),
+        "streams": Quota("streams", 1),
+        "under_way": Quota("bytes", 1 << 20),
         "rate": None,
         "unary_seconds": 30.0,
         "request_bytes": 1 << 20,
@@ -84,7 +85,7 @@ async def guarded(**more: Any) -> AsyncIterator[tuple[Guard, grpc.aio.Server]]:
     }
     server = grpc.aio.server()
     try:
-        yield Guard(**{**limits, **more}), server
+        yield CallHandler(**{**limits, **more}), server
     finally:
         await server.stop(0)
 
@@ -127,7 +128,7 @@ GET = "/pourparler.v1.NegotiationService/GetNegotiation"
 RECORD = "/pourparler.v1.RecordService/Record"
 
 
-async def reads(guard: Guard, server: grpc.aio.Server, fake: FakeReads) -> Any:
+async def reads(guard: CallHandler, server: grpc.aio.Server, fake: FakeReads) -> Any:
     return await start(
         server,
         guard.handlers(NEGOTIATIONS.services_by_name["NegotiationService"], fake),
@@ -145,7 +146,7 @@ async def test_a_fault_is_told_by_its_id_alone(caplog: pytest.LogCaptureFixture)
 
     async with guarded() as (guard, server):
         channel = await reads(guard, server, FakeReads(fail))
-        with caplog.at_level(logging.ERROR, "pourparler_service.guard"):
+        with caplog.at_level(logging.ERROR, "pourparler_service.api.call_handler"):
             answers = [
                 await refusal_of(channel.unary_unary(GET)(b"")),
                 await refusal_of(read_all(channel)),
@@ -235,7 +236,7 @@ async def test_a_call_that_is_given_up_is_given_up_within_and_its_place_is_free(
         return pb.GetNegotiationResponse()
 
     fake = FakeReads(wait)
-    async with guarded(calls=Limit("calls", 1)) as (guard, server):
+    async with guarded(calls=Quota("calls", 1)) as (guard, server):
         channel = await reads(guard, server, fake)
         for method in (channel.unary_unary(GET), channel.unary_stream(REPLAY)):
             begun.clear()
@@ -277,7 +278,7 @@ async def test_callers_have_each_their_own_share_of_one_connection() -> None:
     def caller(context: Any) -> str:
         return str(dict(context.invocation_metadata())["who"])
 
-    async with guarded(rate=Rate("calls", 1), caller=caller) as (guard, server):
+    async with guarded(rate=RateLimit("calls", 1), caller=caller) as (guard, server):
         channel = await reads(guard, server, FakeReads(answer))
         get = channel.unary_unary(GET)
         for _ in range(3):

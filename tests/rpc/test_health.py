@@ -11,12 +11,12 @@ import grpc
 import pytest
 from grpc_health.v1 import health_pb2
 
-from pourparler_service.guard import Call
-from pourparler_service.refusal import Refusal
+from pourparler_service.api.call_handler import Call
+from pourparler_service.api.health_service import HealthServicer
+from pourparler_service.domain.refusal import Refusal
 from pourparler_service.server import running
-from pourparler_service.servicers.health import HealthServicer
-from pourparler_service.store import StoreUnavailableError
-from tests.served import Service, connected, refused
+from pourparler_service.storage.interface import StoreUnavailableError
+from tests.support.service_client import Service, connected, refused
 
 SERVING = health_pb2.HealthCheckResponse.SERVING
 NOT_SERVING = health_pb2.HealthCheckResponse.NOT_SERVING
@@ -101,12 +101,12 @@ async def test_it_is_not_serving_while_the_store_fails_and_serving_again_after(
     await aclosed(other)  # one watcher less, and the rest still hear
 
     store.works = False
-    health.look_soon()
+    health.check_now()
     assert await next_status(watch) == NOT_SERVING
     assert (await health.Check(asked(), CALL)).status == NOT_SERVING
 
     store.works = True
-    health.look_soon()
+    health.check_now()
     assert await next_status(watch) == SERVING
     looking.cancel()
     await asyncio.wait([looking])

@@ -18,14 +18,23 @@ from grpc_health.v1 import health_pb2
 from grpc_reflection.v1alpha import reflection_pb2
 
 from pourparler import v1 as pb
-from pourparler.wire import framed
+from pourparler.schema.wire import framed
+from pourparler_service.config.settings import Settings
 from pourparler_service.server import running
-from pourparler_service.settings import Settings
-from tests.audited import audit_records
-from tests.frames import BEGIN, PREFACE, begun, frame
-from tests.given import SOURCE, draft, joined, offered, opened, restricted, said, topic
-from tests.load import RECORD
-from tests.served import Answered, Service, answered_by, connected, refused
+from tests.support.http2_frames import BEGIN, PREFACE, begun, frame
+from tests.support.load_generator import RECORD
+from tests.support.sample_entries import (
+    SOURCE,
+    draft,
+    joined,
+    offered,
+    opened,
+    restricted,
+    said,
+    topic,
+)
+from tests.support.service_client import Answered, Service, answered_by, connected, refused
+from tests.support.store_audit import audit_records
 
 FAULTS = {grpc.StatusCode.UNKNOWN, grpc.StatusCode.INTERNAL}
 U64 = (1 << 64) - 1

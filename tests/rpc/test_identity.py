@@ -16,15 +16,15 @@ from grpc_health.v1 import health_pb2
 from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
 
 from pourparler import v1 as pb
-from pourparler_service.access import ANONYMOUS
-from pourparler_service.issuers import Issuer
+from pourparler_service.authentication.jwks import Issuer
+from pourparler_service.config.settings import Settings, Tls
+from pourparler_service.domain.principals import ANONYMOUS
 from pourparler_service.server import ServeError, running
-from pourparler_service.settings import Settings, Tls
-from pourparler_service.store import IN_MEMORY as IN_PROCESS
-from tests.certified import Authority, Files
-from tests.given import opened
-from tests.issued import AUDIENCE, ISSUER, Address, Key, key_set
-from tests.served import Answered, Service, answered_by, refused
+from pourparler_service.storage.event_store import IN_MEMORY as IN_PROCESS
+from tests.support.certificates import Authority, Files
+from tests.support.sample_entries import opened
+from tests.support.service_client import Answered, Service, answered_by, refused
+from tests.support.token_issuer import AUDIENCE, ISSUER, Address, Key, key_set
 
 IN_MEMORY = {"PERSISTENCE_MODULE": IN_PROCESS}
 ANYWHERE = "0.0.0.0:0"

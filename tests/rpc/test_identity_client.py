@@ -14,13 +14,13 @@ import pytest
 
 from pourparler import Client, Unauthenticated, Unavailable, group, participant, v1
 from pourparler.cli.commands import run
-from pourparler_service.issuers import Issuer
+from pourparler_service.authentication.jwks import Issuer
+from pourparler_service.config.settings import Settings, Tls
 from pourparler_service.server import running
-from pourparler_service.settings import Settings, Tls
-from pourparler_service.store import IN_MEMORY
-from tests.certified import Authority, Files
-from tests.issued import AUDIENCE, ISSUER, Address, Key, key_set
-from tests.twins import awaited
+from pourparler_service.storage.event_store import IN_MEMORY
+from tests.support.certificates import Authority, Files
+from tests.support.client_variants import awaited
+from tests.support.token_issuer import AUDIENCE, ISSUER, Address, Key, key_set
 
 KEY = Key()
 

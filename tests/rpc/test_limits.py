@@ -13,12 +13,12 @@ from grpc_health.v1 import health_pb2
 from grpc_reflection.v1alpha import reflection_pb2
 
 from pourparler import v1 as pb
+from pourparler_service.config.settings import Settings
 from pourparler_service.server import running
-from pourparler_service.settings import Settings
-from pourparler_service.store import IN_MEMORY
-from tests import frames
-from tests.given import joined, opened, said, topic
-from tests.served import Answered, Service, answered_by, connected, refused
+from pourparler_service.storage.event_store import IN_MEMORY
+from tests.support import http2_frames
+from tests.support.sample_entries import joined, opened, said, topic
+from tests.support.service_client import Answered, Service, answered_by, connected, refused
 
 GET = "/pourparler.v1.NegotiationService/GetNegotiation"
 SESSION = "/pourparler.v1.RecordService/RecordSession"
@@ -122,18 +122,18 @@ def test_answers_that_nobody_takes_count_until_they_are_given_up() -> None:
             long.facts.statement_recorded.statement_id = f"s{number}"
             service.record("n", long)
         asked = pb.GetNegotiationRequest(name="negotiations/n").SerializeToString()
-        with frames.dialled(service.address) as idle:
+        with http2_frames.dialled(service.address) as idle:
             # Who says nothing of a window is sent 64 KiB, of answers of 240.
-            idle.sendall(frames.BEGIN + frames.called(GET, 1, asked))
-            assert b"grpc-status" not in frames.heard(idle, 1)
-            idle.sendall(frames.called(GET, 3, asked))
-            assert b"of your bytes" in frames.heard(idle, 1)
+            idle.sendall(http2_frames.BEGIN + http2_frames.called(GET, 1, asked))
+            assert b"grpc-status" not in http2_frames.heard(idle, 1)
+            idle.sendall(http2_frames.called(GET, 3, asked))
+            assert b"of your bytes" in http2_frames.heard(idle, 1)
             for _ in range(20):
                 assert service.state("n").computed_at.version == 6
 
-            idle.sendall(frames.reset(1))
-            idle.sendall(frames.called(GET, 5, asked))
-            assert b"of your bytes" not in frames.heard(idle, 1)
+            idle.sendall(http2_frames.reset(1))
+            idle.sendall(http2_frames.called(GET, 5, asked))
+            assert b"of your bytes" not in http2_frames.heard(idle, 1)
 
 
 def test_a_session_whose_outcomes_nobody_takes_holds_no_more_than_its_share() -> None:

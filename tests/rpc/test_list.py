@@ -11,10 +11,10 @@ import pytest
 from google.protobuf.timestamp_pb2 import Timestamp
 
 from pourparler import v1 as pb
+from pourparler_service.config.settings import Settings
 from pourparler_service.server import running
-from pourparler_service.settings import Settings
-from tests.given import draft, joined, opened
-from tests.served import Service, connected, refused
+from tests.support.sample_entries import draft, joined, opened
+from tests.support.service_client import Service, connected, refused
 
 
 def titled(title: str) -> pb.Draft:

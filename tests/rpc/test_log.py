@@ -12,10 +12,10 @@ import pytest
 from hypothesis import given as any_of
 from hypothesis import strategies as st
 
-from pourparler import proof
 from pourparler import v1 as pb
-from pourparler.checkpoint import VerifierKey, origin_of, parse_note, verified
-from pourparler.proof import (
+from pourparler.transparency import merkle
+from pourparler.transparency.checkpoint import VerifierKey, origin_of, parse_note, verified
+from pourparler.transparency.merkle import (
     Frontier,
     ProofError,
     check_consistency,
@@ -23,12 +23,12 @@ from pourparler.proof import (
     leaf_hash,
     node_hash,
 )
-from pourparler_service.keys import SigningKey, make_key, write_key
+from pourparler_service.config.settings import Settings
 from pourparler_service.server import ServeError, running
-from pourparler_service.settings import Settings
-from tests.given import joined, opened, said
-from tests.served import Service, connected, refused
-from tests.signing import signing_key
+from pourparler_service.transparency.signing_keys import SigningKey, make_key, write_key
+from tests.support.sample_entries import joined, opened, said
+from tests.support.service_client import Service, connected, refused
+from tests.support.signing_keys import signing_key
 
 NAME = "test.example"
 SIZE = 23
@@ -281,7 +281,7 @@ def test_a_proof_of_a_held_negotiation_costs_the_logarithm_of_its_size(
         name="negotiations/long", from_version=500, to_version=999
     )
     service.audits.GetCheckpoint(checkpoint, timeout=10)  # from now on it is held
-    monkeypatch.setattr(proof, "node_hash", counting)
+    monkeypatch.setattr(merkle, "node_hash", counting)
 
     for call, request in (
         (service.audits.GetCheckpoint, checkpoint),

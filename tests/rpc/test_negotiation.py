@@ -8,8 +8,8 @@ import pytest
 from google.protobuf.timestamp_pb2 import Timestamp
 
 from pourparler import v1 as pb
-from tests.given import draft, joined, offered, opened, said, topic
-from tests.served import Service, refused
+from tests.support.sample_entries import draft, joined, offered, opened, said, topic
+from tests.support.service_client import Service, refused
 
 
 @pytest.fixture(scope="module")

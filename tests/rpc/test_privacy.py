@@ -13,23 +13,25 @@ import pytest
 
 from pourparler import Client, NotFound, errors
 from pourparler import v1 as pb
-from pourparler.audit import Verdict
-from pourparler.bundle import verify
 from pourparler.cli.commands import run
-from pourparler.trust import Trust
+from pourparler.transparency.auditor import Verdict
+from pourparler.transparency.bundle import verify
+from pourparler.transparency.trust import Trust
 from pourparler.v1.privacy_service_pb2_grpc import PrivacyServiceStub
-from pourparler_service.guard import Call
-from pourparler_service.keys import write_key
-from pourparler_service.refusal import Refusal, name_of
-from pourparler_service.sealing import unseal
+from pourparler_service.aggregate.snapshots import FEWEST
+from pourparler_service.api.call_handler import Call
+from pourparler_service.api.privacy_service import PrivacyServicer
+from pourparler_service.authorization.policy import Policy
+from pourparler_service.authorization.viewer_scopes import ScopeResolver
+from pourparler_service.config.settings import Settings
+from pourparler_service.domain.refusal import Refusal, name_of
 from pourparler_service.server import running
-from pourparler_service.servicers.privacy import PrivacyServicer
-from pourparler_service.settings import Settings
-from pourparler_service.sights import Sights
-from pourparler_service.snapshots import FEWEST
-from pourparler_service.views import Policy
-from tests import signing
-from tests.erased import (
+from pourparler_service.storage.record_codec import decode_record
+from pourparler_service.transparency.signing_keys import write_key
+from tests.support import signing_keys
+from tests.support.client_variants import awaited
+from tests.support.disk_search import traces
+from tests.support.erasure_cases import (
     HELD,
     NAME,
     OF_ANNA,
@@ -41,10 +43,8 @@ from tests.erased import (
     stated,
     talks,
 )
-from tests.given import draft, joined, opened
-from tests.served import Service, connected, refused
-from tests.traces import traces
-from tests.twins import awaited
+from tests.support.sample_entries import draft, joined, opened
+from tests.support.service_client import Service, connected, refused
 
 BY_LAW = {"legal_basis": "Art. 17(1)(b) GDPR", "authority": "Data protection officer"}
 
@@ -56,7 +56,7 @@ def _data(tmp_path: Path) -> Path:
 
 @pytest.fixture(name="service")
 def _service(tmp_path: Path, data: Path) -> Iterator[Service]:
-    write_key(signing.KEY, tmp_path / "key")
+    write_key(signing_keys.KEY, tmp_path / "key")
     settings = Settings(data=data, address="127.0.0.1:0", keys=(tmp_path / "key",))
     with running(settings) as address, connected(address) as service:
         yield service
@@ -100,7 +100,7 @@ def test_both_clients_have_words_destroyed(
 def test_what_was_given_out_before_verifies_as_before(
     service: Service, connect: Callable[..., Any], tmp_path: Path
 ) -> None:
-    key = signing.KEY.verifier_key
+    key = signing_keys.KEY.verifier_key
     with connect(keys=[key], trust_store=tmp_path / "trust") as client:
         service.records.Record(group(), timeout=10)
         older = client.checkpoint("talks")
@@ -159,7 +159,7 @@ def believed(service: Service, trust: Trust, request: pb.RecordRequest, data: by
 
 
 def test_a_receipt_may_lack_the_words_that_were_destroyed_and_no_others(service: Service) -> None:
-    trust, request = Trust([signing.KEY.verifier_key]), group()
+    trust, request = Trust([signing_keys.KEY.verifier_key]), group()
     first = service.records.Record(request, timeout=10)
     believed(service, trust, request, first.SerializeToString())
     with Client(service.address) as client:
@@ -178,7 +178,7 @@ def test_a_receipt_may_lack_the_words_that_were_destroyed_and_no_others(service:
 
 
 def test_the_first_receipt_cannot_lack_words(service: Service) -> None:
-    trust, request = Trust([signing.KEY.verifier_key]), group()
+    trust, request = Trust([signing_keys.KEY.verifier_key]), group()
     first: pb.RecordResponse = service.records.Record(request, timeout=10)
     first.receipt.erased_versions.append(3)
     first.receipt.entries[2].ClearField("words")
@@ -236,7 +236,7 @@ def test_what_cannot_be_erased_is_refused_with_its_reason(service: Service) -> N
 def test_a_copy_lies_sealed_and_loses_its_words_where_it_is(
     service: Service, tmp_path: Path
 ) -> None:
-    key, bundle = signing.KEY.verifier_key, io.BytesIO()
+    key, bundle = signing_keys.KEY.verifier_key, io.BytesIO()
     service.records.Record(group(), timeout=10)
     with Client(service.address) as client:
         client.export("talks", bundle)
@@ -348,7 +348,7 @@ def test_only_a_custodian_or_whom_the_service_names_has_words_destroyed() -> Non
         rooms.record(draft(auditor))
 
         async def erase(caller: str, participant: str = "anna") -> Any:
-            sights = Sights(rooms.store, policy, admits=rooms.catalogue.admits)
+            sights = ScopeResolver(rooms.store, policy, admits=rooms.catalogue.admits)
             servicer = PrivacyServicer(rooms.erasures, rooms.negotiations, threads, threads, sights)
             request = pb.EraseSubjectRequest(
                 name="negotiations/talks", participant_id=participant, **BY_LAW
@@ -371,7 +371,7 @@ def test_only_a_custodian_or_whom_the_service_names_has_words_destroyed() -> Non
         assert list(asyncio.run(erase("somebody", "bela")).versions) == [4, 12]
         said = {
             entry.facts.recorded_by
-            for entry in (unseal(one.data) for one in rooms.store.read("talks"))
+            for entry in (decode_record(one.data) for one in rooms.store.read("talks"))
             if entry.facts.HasField("entry_redacted")
         }
         assert said == {"the officer", "somebody"}

@@ -7,10 +7,10 @@ import grpc
 import pytest
 
 from pourparler import v1 as pb
+from pourparler_service.config.settings import Settings
 from pourparler_service.server import running
-from pourparler_service.settings import Settings
-from tests.given import joined, opened, said, topic
-from tests.served import Service, connected, refused
+from tests.support.sample_entries import joined, opened, said, topic
+from tests.support.service_client import Service, connected, refused
 
 GROUP = [opened(), joined("renault"), joined("nissan"), topic("ev"), said("s", "renault", "nissan")]
 

@@ -7,7 +7,7 @@ import pytest
 from google.protobuf.descriptor_pb2 import FileDescriptorProto
 from grpc_reflection.v1alpha import reflection_pb2
 
-from tests.served import Service, refused
+from tests.support.service_client import Service, refused
 
 VERSIONS = ("v1", "v1alpha")
 Asked = reflection_pb2.ServerReflectionRequest

@@ -9,10 +9,10 @@ import pytest
 from examples import importing
 from pourparler import Client, Refused
 from pourparler import v1 as pb
-from pourparler.fold import fold
+from pourparler.state.fold import fold
 from pourparler_service.server import running
-from tests import given
-from tests.particulars import particulars
+from tests.support import sample_entries
+from tests.support.state_digest import particulars
 
 EXAMPLE = Path(__file__).parents[2] / "examples" / "renault-nissan"
 NAME = "negotiations/renault-nissan"
@@ -98,7 +98,7 @@ def test_the_names_of_those_who_agreed_resolve_before_they_joined(client: Client
 
 
 def test_a_rumour_of_an_agreement_is_refused_and_leaves_nothing(client: Client) -> None:
-    rumour = given.draft(
+    rumour = sample_entries.draft(
         pb.AgreementRecorded(
             agreement_id="agr-stake",
             origin=pb.AGREEMENT_ORIGIN_REACHED,
@@ -108,7 +108,7 @@ def test_a_rumour_of_an_agreement_is_refused_and_leaves_nothing(client: Client) 
         ),
         pb.Words(title="Nissan gets 15 %"),
         basis=pb.BASIS_UNATTRIBUTED,
-        visibility=given.PUBLIC,
+        visibility=sample_entries.PUBLIC,
     )
 
     with pytest.raises(Refused) as refused:

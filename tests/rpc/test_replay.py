@@ -5,8 +5,17 @@ from typing import Any
 import pytest
 
 from pourparler import v1 as pb
-from tests.given import ANALYSIS, answered, draft, joined, offered, opened, said, topic
-from tests.served import Service, refused
+from tests.support.sample_entries import (
+    ANALYSIS,
+    answered,
+    draft,
+    joined,
+    offered,
+    opened,
+    said,
+    topic,
+)
+from tests.support.service_client import Service, refused
 
 REPLAY = "/pourparler.v1.AuditService/Replay"
 

@@ -17,13 +17,13 @@ from rich.console import Console
 from examples.casino import convert as casino
 from pourparler import Client
 from pourparler import v1 as pb
-from pourparler.cli import searching
 from pourparler.cli.commands import run
-from pourparler.cli.page import Page
+from pourparler.cli.output import search_hits
+from pourparler.cli.output.page import Page
+from pourparler_service.config.settings import Settings
 from pourparler_service.server import running
-from pourparler_service.settings import Settings
-from tests.given import ANALYSIS, REPORTED, draft, joined, offered, opened, topic
-from tests.served import Service, connected, refused
+from tests.support.sample_entries import ANALYSIS, REPORTED, draft, joined, offered, opened, topic
+from tests.support.service_client import Service, connected, refused
 
 DATA = Path(__file__).parents[1] / "data"
 SEED = Path(__file__).parents[2] / "examples" / "renault-nissan" / "negotiation.jsonl"
@@ -485,10 +485,12 @@ def test_in_a_terminal_hits_are_together_by_negotiation_and_what_was_found_stand
     console = Console(file=io.StringIO(), force_terminal=True, width=100, color_system="256")
     with Client(crane.address) as client:
         hits = client.search('"our limit"', names="crane", order="oldest")
-        searching.results(Page(console), list(hits), hits.negotiations)
+        search_hits.results(Page(console), list(hits), hits.negotiations)
         nothing = client.search("no such words", names="crane")
         assert list(nothing) == []
-    searching.nothing(Page(console), {"query": "no such words", "names": ("crane",), "topics": ()})
+    search_hits.nothing(
+        Page(console), {"query": "no such words", "names": ("crane",), "topics": ()}
+    )
 
     told = console.file.getvalue()  # type: ignore[attr-defined]
     assert "Lease of a crane (crane)" in told

@@ -11,10 +11,10 @@ from pathlib import Path
 import pytest
 
 from pourparler import v1 as pb
+from pourparler_service.config.settings import Settings
 from pourparler_service.server import ServeError, running
-from pourparler_service.settings import Settings
-from tests.given import joined, opened
-from tests.served import connected
+from tests.support.sample_entries import joined, opened
+from tests.support.service_client import connected
 
 SERVE = """
 import sys

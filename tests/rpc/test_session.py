@@ -11,14 +11,14 @@ import grpc
 import pytest
 
 from pourparler import v1 as pb
-from pourparler_service.guard import Call
-from pourparler_service.refusal import Refusal
+from pourparler_service.api.call_handler import Call
+from pourparler_service.api.record_service import RecordServicer
+from pourparler_service.domain.refusal import Refusal
 from pourparler_service.server import running
-from pourparler_service.servicers.record import RecordServicer
-from pourparler_service.writer import FAILED_NEGOTIATIONS, Group, Turn
-from tests.given import joined, opened, said, topic
-from tests.seen import everything
-from tests.served import Service, answered_by, connected, refused
+from pourparler_service.writes.requests import FAILED_NEGOTIATIONS, FailedNegotiations, WriteRequest
+from tests.support.sample_entries import joined, opened, said, topic
+from tests.support.service_client import Service, answered_by, connected, refused
+from tests.support.visibility_harness import everything
 
 SESSION = "/pourparler.v1.RecordService/RecordSession"
 MOST = 256
@@ -166,7 +166,7 @@ def test_in_turn_nothing_is_recorded_after_a_failure_in_the_same_negotiation(
 
 
 def test_a_session_in_which_nearly_all_fails_holds_no_more_names_than_a_bound() -> None:
-    turn = Turn()
+    turn = FailedNegotiations()
     turn.fail("x" * 1_000_000)
     for number in range(FAILED_NEGOTIATIONS - 1):
         turn.fail(f"failed-{number}")
@@ -283,13 +283,13 @@ class FakeWriter:
     """A writer that takes up nothing by itself."""
 
     def __init__(self) -> None:
-        self.handed_in: list[tuple[Group, Future[bytes]]] = []
+        self.handed_in: list[tuple[WriteRequest, Future[bytes]]] = []
         self.is_crowded = False
 
     def crowded(self, name: str) -> bool:
         return self.is_crowded
 
-    def submit(self, given: Group) -> Future[bytes]:
+    def submit(self, given: WriteRequest) -> Future[bytes]:
         self.handed_in.append((given, Future()))
         return self.handed_in[-1][1]
 

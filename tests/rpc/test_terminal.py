@@ -12,8 +12,8 @@ from collections.abc import Sequence
 import pytest
 
 from pourparler import v1 as pb
-from tests.given import draft, joined, offered, opened, said, topic
-from tests.served import Service
+from tests.support.sample_entries import draft, joined, offered, opened, said, topic
+from tests.support.service_client import Service
 
 EVIL = (
     "clear \x1b[2J title \x1b]0;owned\a bell \a C1 \x9b31m back \b\b\b over \r return NUL \0"

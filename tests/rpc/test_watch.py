@@ -15,12 +15,12 @@ import grpc
 import pytest
 
 from pourparler import v1 as pb
-from pourparler.checkpoint import parse_checkpoint, parse_note
+from pourparler.transparency.checkpoint import parse_checkpoint, parse_note
+from pourparler_service.config.settings import Settings
 from pourparler_service.server import running
-from pourparler_service.settings import Settings
-from tests.apart import apart
-from tests.given import draft, joined, opened, said
-from tests.served import Service, answered_by, connected, refused
+from tests.support.sample_entries import draft, joined, opened, said
+from tests.support.service_client import Service, answered_by, connected, refused
+from tests.support.service_process import apart
 
 REPLAY = "/pourparler.v1.AuditService/Replay"
 SECONDS = 30

@@ -17,17 +17,18 @@ from typing import Any
 import grpc
 import pytest
 
-from pourparler import Client, aio, calls, errors, participant, statement
+from pourparler import Client, aio, errors, participant, statement
 from pourparler import v1 as pb
 from pourparler.cli.commands import run
+from pourparler.rpc import requests
 from pourparler.v1.audit_service_pb2_grpc import (
     AuditServiceServicer,
     add_AuditServiceServicer_to_server,
 )
+from pourparler_service.config.settings import Settings
 from pourparler_service.server import running
-from pourparler_service.settings import Settings
-from tests.apart import command
-from tests.twins import awaited
+from tests.support.client_variants import awaited
+from tests.support.service_process import command
 
 Connect = Callable[..., Any]
 
@@ -185,7 +186,7 @@ def test_what_was_given_of_a_message_does_not_come_again(connect: Connect) -> No
 def test_a_silence_that_is_too_long_is_a_break(
     connect: Connect, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(calls, "STALL", 0.5)
+    monkeypatch.setattr(requests, "STALL", 0.5)
     scripted = Scripted(
         [message("c0"), message("c1", 1), SILENCE], [message("c1"), message("c2", 2), SILENCE]
     )
@@ -198,7 +199,7 @@ def test_a_silence_that_is_too_long_is_a_break(
 def test_who_takes_long_over_an_entry_is_not_silent(
     connect: Connect, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(calls, "STALL", 0.5)
+    monkeypatch.setattr(requests, "STALL", 0.5)
     scripted = Scripted([message("c0"), message("c1", 1), message("c2", 2), SILENCE])
     with serving(scripted) as target, connect(target) as client, client.watch("a") as watch:
         assert versions(watch, 1) == [1]

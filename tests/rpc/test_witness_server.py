@@ -15,12 +15,12 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from pourparler.checkpoint import VerifierKey, parse_checkpoint, parse_note
 from pourparler.cli.commands import run
-from pourparler_service.keys import write_key
-from pourparler_service.witness import LONGEST_REQUEST
-from tests.signing import KEY, signing_key, witness_key
-from tests.witnessed import SomeLog, some_log, witness_at
+from pourparler.transparency.checkpoint import VerifierKey, parse_checkpoint, parse_note
+from pourparler_service.transparency.signing_keys import write_key
+from pourparler_service.witness.witness import LONGEST_REQUEST
+from tests.support.signing_keys import KEY, signing_key, witness_key
+from tests.support.witness_cases import SomeLog, some_log, witness_at
 
 LOG = some_log()
 

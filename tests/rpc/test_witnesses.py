@@ -14,7 +14,7 @@ import pytest
 from grpc_health.v1 import health_pb2
 
 from pourparler import v1 as pb
-from pourparler.checkpoint import (
+from pourparler.transparency.checkpoint import (
     CheckpointError,
     VerifierKey,
     origin_of,
@@ -22,15 +22,15 @@ from pourparler.checkpoint import (
     parse_note,
     verified,
 )
-from pourparler_service.keys import write_key
+from pourparler_service.config.settings import Settings
 from pourparler_service.server import ServeError, running
-from pourparler_service.settings import Settings
-from tests.bundled import bundle, sealed
-from tests.bundled import checkpoint as checkpoint_of
-from tests.given import history, joined, opened
-from tests.served import Service, connected, refused
-from tests.signing import KEY, SIGNER, signing_key, witness_key
-from tests.witnessed import Say, cosign, fake, witness_at
+from pourparler_service.transparency.signing_keys import write_key
+from tests.support.bundles import bundle, sealed
+from tests.support.bundles import checkpoint as checkpoint_of
+from tests.support.sample_entries import history, joined, opened
+from tests.support.service_client import Service, connected, refused
+from tests.support.signing_keys import KEY, SIGNER, signing_key, witness_key
+from tests.support.witness_cases import Say, cosign, fake, witness_at
 
 SERVING = health_pb2.HealthCheckResponse.SERVING
 NOT_SERVING = health_pb2.HealthCheckResponse.NOT_SERVING

@@ -5,17 +5,19 @@ from collections.abc import Iterator, Sequence
 import pytest
 
 from pourparler import v1 as pb
-from pourparler_service.negotiations import Negotiations
-from pourparler_service.refusal import Refusal
-from pourparler_service.store import ConflictError, Store, Stored, StoreUnavailableError
-from pourparler_service.writer import Copying, Group, Writer
-from tests import given
-from tests.bundled import checkpoint, sealed
-from tests.given import joined, opened, said
-from tests.signing import SIGNER
+from pourparler_service.aggregate.current import CurrentNegotiations
+from pourparler_service.domain.refusal import Refusal
+from pourparler_service.storage.event_store import Store
+from pourparler_service.storage.interface import ConflictError, StoredEntry, StoreUnavailableError
+from pourparler_service.writes.requests import ImportRequest, WriteRequest
+from pourparler_service.writes.writer import Writer
+from tests.support import sample_entries
+from tests.support.bundles import checkpoint, sealed
+from tests.support.sample_entries import joined, opened, said
+from tests.support.signing_keys import SIGNER
 
 DRAFTS = (opened(), joined("acme"), joined("bolt"), said("s", "acme"))
-RECORDS = sealed(given.history(*DRAFTS))
+RECORDS = sealed(sample_entries.history(*DRAFTS))
 
 
 class FaultyStore(Store):
@@ -27,7 +29,7 @@ class FaultyStore(Store):
         self.after: list[Exception] = []
         self.appended: list[int] = []
 
-    def append(self, records: Sequence[Stored]) -> None:
+    def append(self, records: Sequence[StoredEntry]) -> None:
         if self.before:
             raise self.before.pop()
         super().append(records)
@@ -51,16 +53,16 @@ def _writer(store: FaultyStore) -> Iterator[Writer]:
     writer.close()
 
 
-def copying(after: int = 0, upto: int = 4) -> Copying:
+def copying(after: int = 0, upto: int = 4) -> ImportRequest:
     new = [
-        Stored("talks", version, "pourparler.v1.Any", RECORDS[version - 1])
+        StoredEntry("talks", version, "pourparler.v1.Any", RECORDS[version - 1])
         for version in range(after + 1, upto + 1)
     ]
-    return Copying("talks", "anybody", after, new, checkpoint(RECORDS[:upto]), ["a key"])
+    return ImportRequest("talks", "anybody", after, new, checkpoint(RECORDS[:upto]), ["a key"])
 
 
-def group(*drafts: pb.Draft, id_: str = "talks") -> Group:
-    return Group(id_, "", "anonymous@loopback", drafts)
+def group(*drafts: pb.Draft, id_: str = "talks") -> WriteRequest:
+    return WriteRequest(id_, "", "anonymous@loopback", drafts)
 
 
 def kept(store: Store) -> list[pb.Copy]:
@@ -181,12 +183,12 @@ def test_a_copy_is_tried_again_after_a_conflict_that_is_none_of_its_own(
 
 
 def test_a_copy_that_was_forestalled_is_refused(store: FaultyStore, writer: Writer) -> None:
-    others = [Stored("talks", 1, "pourparler.v1.Any", RECORDS[0])]
+    others = [StoredEntry("talks", 1, "pourparler.v1.Any", RECORDS[0])]
 
     class Forestalled(FaultyStore):
         """A store to which another process appends first."""
 
-        def append(self, records: Sequence[Stored]) -> None:
+        def append(self, records: Sequence[StoredEntry]) -> None:
             if others:
                 super().append([others.pop()])
             super().append(records)
@@ -207,7 +209,7 @@ def test_a_copy_that_was_forestalled_is_refused(store: FaultyStore, writer: Writ
 
 
 def test_readers_see_a_copy_at_once_and_that_it_is_one(store: FaultyStore, writer: Writer) -> None:
-    readers = Negotiations(store)
+    readers = CurrentNegotiations(store)
     with pytest.raises(Refusal):
         readers.read("talks", pb.AsOf())
     writer.start()

@@ -21,19 +21,27 @@ from hypothesis import strategies as st
 from examples.diplomacy import convert
 from examples.diplomacy.verify import messages, theirs
 from pourparler import v1 as pb
-from pourparler.contract import ENTRY_TYPES
-from pourparler.fold import ACCESS
-from pourparler_service import views
-from pourparler_service.access import ANONYMOUS
-from pourparler_service.refusal import name_of
-from pourparler_service.store import Stored
-from pourparler_service.views import NOTHING, PUBLIC, Audience, Policy, Sight
-from tests import given, histories
-from tests.given import BEGAN, RECORDER_ONLY, granted
-from tests.replayed import drafts, replayed
-from tests.seen import Answer, Readers, readers, stored, told
+from pourparler.schema.contract import ENTRY_TYPES
+from pourparler.state.fold import ACCESS
+from pourparler_service.authorization.audience import Audience
+from pourparler_service.authorization.policy import Policy
+from pourparler_service.authorization.roles import (
+    NOTHING,
+    PUBLIC,
+    VisibilityScope,
+    of_participants,
+    roles_of,
+    sight_of,
+)
+from pourparler_service.domain.principals import ANONYMOUS
+from pourparler_service.domain.refusal import name_of
+from pourparler_service.storage.interface import StoredEntry
+from tests.support import sample_entries, strategies
+from tests.support.draft_replay import drafts, replayed
+from tests.support.sample_entries import BEGAN, RECORDER_ONLY, granted
+from tests.support.visibility_harness import Answer, Readers, readers, stored, told
 
-NAME = f"negotiations/{given.NEGOTIATION}"
+NAME = f"negotiations/{sample_entries.NEGOTIATION}"
 ALL = "negotiations/-"
 MARK = "xyzzy"
 POLICY = Policy(public=["reader"])
@@ -43,19 +51,21 @@ TELLING = ACCESS | {"negotiation_opened", "entry_disclosed", "entry_corrected"}
 
 def peopled(seeds: list[int], random: Random) -> list[pb.Entry]:
     """A history of which more is hidden, and to which some have access; none if nobody joined."""
-    entries = histories.history(seeds)
+    entries = strategies.history(seeds)
     known = sorted({one.facts.participant_joined.participant_id for one in entries} - {""})
     if not known:
         return []
     for one in entries:
         if one.facts.WhichOneof("event") not in TELLING and random.random() < 0.5:
             audience = random.sample(known, random.randint(1, len(known)))
-            hidden = random.choice([RECORDER_ONLY, given.restricted(*audience), given.PUBLIC])
+            hidden = random.choice(
+                [RECORDER_ONLY, sample_entries.restricted(*audience), sample_entries.PUBLIC]
+            )
             one.facts.visibility.CopyFrom(hidden)
     grants = [granted(f"party of {who}", pb.ACCESS_ROLE_PARTY, who) for who in known[:2]]
     grants.append(granted("mediator", pb.ACCESS_ROLE_MEDIATOR, known[0]))
     for grant in grants:
-        entries.append(given.recorded(len(entries) + 1, grant))
+        entries.append(sample_entries.recorded(len(entries) + 1, grant))
     return entries
 
 
@@ -67,7 +77,7 @@ def audience_of(entries: Iterable[pb.Entry]) -> Audience:
 
 
 def otherwise(
-    entries: Sequence[pb.Entry], sight: Sight, seen_by: str, random: Random
+    entries: Sequence[pb.Entry], sight: VisibilityScope, seen_by: str, random: Random
 ) -> list[pb.Entry]:
     """The same history, but that what this sight does not see says something else.
 
@@ -86,7 +96,7 @@ def otherwise(
                     pb.Facts(
                         request_id=MARK,
                         recorded_by=MARK,
-                        occurred=given.date(random.choice(["2024", "2026-01-01"])),
+                        occurred=sample_entries.date(random.choice(["2024", "2026-01-01"])),
                         provenance=pb.Provenance(basis=pb.BASIS_REPORTED),
                         visibility=one.facts.visibility,
                         session_id=MARK,
@@ -189,12 +199,12 @@ def searches() -> Iterator[dict[str, Any]]:
 VIEWERS = ["party of pa-1", "party of pa-2", "mediator", "reader", "stranger", "one"]
 
 
-def sight(entries: Sequence[pb.Entry], viewer: str, seen_by: str = "") -> Sight:
+def sight(entries: Sequence[pb.Entry], viewer: str, seen_by: str = "") -> VisibilityScope:
     now = Timestamp()
     now.GetCurrentTime()
-    roles = views.roles_of(audience_of(entries).principals, viewer, now)
-    known = views.sight_of(roles, viewer, POLICY)
-    return known.within(views.of_participants([seen_by])) if seen_by else known
+    roles = roles_of(audience_of(entries).principals, viewer, now)
+    known = sight_of(roles, viewer, POLICY)
+    return known.within(of_participants([seen_by])) if seen_by else known
 
 
 def said(answer: Answer) -> str:
@@ -202,7 +212,7 @@ def said(answer: Answer) -> str:
     return "".join(map(str, answer))
 
 
-@having(histories.steps(40), st.integers(0, 2**32 - 1))
+@having(strategies.steps(40), st.integers(0, 2**32 - 1))
 @settings(
     max_examples=25,
     deadline=None,
@@ -234,14 +244,14 @@ def test_the_answers_are_the_same_whatever_is_hidden(
 
 
 def talks() -> list[pb.Entry]:
-    return given.history(
-        given.opened(),
-        given.joined("acme"),
-        given.joined("bolt"),
-        given.said("loud", "acme", visibility=given.PUBLIC),
-        given.said("open", "acme"),
-        given.said("aside", "acme", visibility=given.restricted("acme")),
-        given.said("note", "acme", visibility=RECORDER_ONLY),
+    return sample_entries.history(
+        sample_entries.opened(),
+        sample_entries.joined("acme"),
+        sample_entries.joined("bolt"),
+        sample_entries.said("loud", "acme", visibility=sample_entries.PUBLIC),
+        sample_entries.said("open", "acme"),
+        sample_entries.said("aside", "acme", visibility=sample_entries.restricted("acme")),
+        sample_entries.said("note", "acme", visibility=RECORDER_ONLY),
         granted("ann", pb.ACCESS_ROLE_PARTY, "acme"),
         granted("bob", pb.ACCESS_ROLE_PARTY, "bolt"),
         granted("mia", pb.ACCESS_ROLE_MEDIATOR),
@@ -309,7 +319,7 @@ def test_what_is_not_seen_at_all_is_as_what_is_not_there(reading: Readers, viewe
 
         (denied,), (absent,) = reading.ask(viewer, request), reading.ask(viewer, missing)
 
-        assert str(denied).replace(given.NEGOTIATION, "missing") == str(absent)
+        assert str(denied).replace(sample_entries.NEGOTIATION, "missing") == str(absent)
 
 
 @pytest.mark.parametrize("viewer", ["stranger", "two"])
@@ -322,7 +332,7 @@ def test_a_search_of_what_is_not_seen_is_as_one_of_what_is_not_there(
 
     assert not isinstance(denied, Message)
     assert name_of(denied.reason) == "NEGOTIATION_NOT_FOUND"
-    assert str(denied).replace(given.NEGOTIATION, "b") == str(absent)
+    assert str(denied).replace(sample_entries.NEGOTIATION, "b") == str(absent)
     assert nothing == pb.SearchEntriesResponse()
 
 
@@ -332,8 +342,8 @@ def test_to_be_a_stranger_is_found_out_by_the_same_steps_as_that_there_is_nothin
     steps: list[tuple[object, ...]] = []
     read = reading.store.read
 
-    def noted(id_: str, **more: Any) -> list[Stored]:
-        steps.append((id_.replace(given.NEGOTIATION, "missing"), *more.items()))
+    def noted(id_: str, **more: Any) -> list[StoredEntry]:
+        steps.append((id_.replace(sample_entries.NEGOTIATION, "missing"), *more.items()))
         return read(id_, **more)
 
     reading.ask("stranger", pb.ListNegotiationsRequest())
@@ -395,7 +405,7 @@ def test_over_all_it_is_left_out_where_such_a_view_is_not_to_be_had(
     for request in over_all(seen_by):
         answer = said(reading.ask(viewer, request))
 
-        assert given.NEGOTIATION not in answer
+        assert sample_entries.NEGOTIATION not in answer
         assert "entries" not in answer
 
 
@@ -428,11 +438,11 @@ def test_over_all_a_view_is_that_of_each(
 
 
 def test_a_list_is_of_those_in_which_another_one_takes_part_as_they_see_them() -> None:
-    bolt = given.joined("bolt")
-    bolt.facts.visibility.CopyFrom(given.restricted("bolt"))
-    entries = given.history(
-        given.opened(),
-        given.joined("acme"),
+    bolt = sample_entries.joined("bolt")
+    bolt.facts.visibility.CopyFrom(sample_entries.restricted("bolt"))
+    entries = sample_entries.history(
+        sample_entries.opened(),
+        sample_entries.joined("acme"),
         bolt,
         granted("ann", pb.ACCESS_ROLE_PARTY, "acme"),
         granted("mia", pb.ACCESS_ROLE_MEDIATOR),
@@ -464,7 +474,7 @@ def test_proofs_are_the_same_for_all_who_see_anything(reading: Readers) -> None:
 
 
 def test_who_loses_access_sees_nothing_from_then_on() -> None:
-    entries = given.history(*map(_drafted, talks()), given.revoked("bob"))
+    entries = sample_entries.history(*map(_drafted, talks()), sample_entries.revoked("bob"))
 
     with readers(stored(entries), POLICY) as reading:
         (violation,) = reading.ask("bob", pb.GetNegotiationRequest(name=NAME))
@@ -478,10 +488,11 @@ def _drafted(entry: pb.Entry) -> pb.Draft:
 
 
 def test_what_is_disclosed_is_seen_in_the_latest_and_not_before() -> None:
-    disclosure = given.draft(
-        pb.EntryDisclosed(target_version=6, disclosed_to=given.PARTIES), visibility=RECORDER_ONLY
+    disclosure = sample_entries.draft(
+        pb.EntryDisclosed(target_version=6, disclosed_to=sample_entries.PARTIES),
+        visibility=RECORDER_ONLY,
     )
-    entries = given.history(*map(_drafted, talks()), disclosure)
+    entries = sample_entries.history(*map(_drafted, talks()), disclosure)
 
     with readers(stored(entries), POLICY) as reading:
         assert statements(reading, "bob") == ["aside", "loud", "open"]
@@ -509,7 +520,9 @@ def test_each_power_is_shown_its_own_messages_and_those_to_all(power: str) -> No
     for path, game in convert.games(GAMES):
         name = convert.name(path)
         record = replayed(name, drafts(convert.lines(GAMES))[name]).entries
-        grant = given.recorded(len(record) + 1, granted("me", pb.ACCESS_ROLE_PARTY, power.lower()))
+        grant = sample_entries.recorded(
+            len(record) + 1, granted("me", pb.ACCESS_ROLE_PARTY, power.lower())
+        )
         grant.header.negotiation = record[0].header.negotiation
         with readers(stored([*record, grant])) as reading:
             answer = reading.ask("me", pb.ReplayRequest(name=name))
@@ -532,7 +545,7 @@ def test_each_power_is_shown_its_own_messages_and_those_to_all(power: str) -> No
         assert len(state.negotiation.statements) == len(wanted)
 
 
-@having(histories.steps(40), st.integers(0, 2**32 - 1), st.integers(1, 3))
+@having(strategies.steps(40), st.integers(0, 2**32 - 1), st.integers(1, 3))
 @settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 def test_small_pages_are_one_after_the_other_what_a_large_one_is(
     seeds: list[int], seed: int, size: int

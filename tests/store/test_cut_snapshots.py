@@ -10,18 +10,19 @@ from hypothesis import settings
 from hypothesis import strategies as st
 
 from pourparler import v1 as pb
-from pourparler.fold import fold
-from pourparler_service.access import ANONYMOUS
-from pourparler_service.cuts import CutSnapshots
-from pourparler_service.sealing import leaf, parted, unseal
-from pourparler_service.sights import View
-from pourparler_service.snapshots import FEWEST, Snapshot
-from pourparler_service.store import Stored
-from pourparler_service.views import of_participants, withheld
-from tests import given, histories
-from tests.given import RECORDER_ONLY, granted
-from tests.seen import Readers, readers, stored
+from pourparler.state.fold import fold
+from pourparler_service.aggregate.snapshots import FEWEST, Snapshot
+from pourparler_service.authorization.filtering import withheld
+from pourparler_service.authorization.roles import of_participants
+from pourparler_service.authorization.viewer_scopes import ViewerScope
+from pourparler_service.domain.principals import ANONYMOUS
+from pourparler_service.reads.filtered_states import FilteredSnapshots
+from pourparler_service.storage.interface import StoredEntry
+from pourparler_service.storage.record_codec import decode_record, leaf, record_parts
 from tests.store.test_cut_reads import NAME, POLICY, VIEWERS, audience_of, peopled, sight
+from tests.support import sample_entries, strategies
+from tests.support.sample_entries import RECORDER_ONLY, granted
+from tests.support.visibility_harness import Readers, readers, stored
 
 ACME = of_participants(["acme"])
 VIEWED = [*((one, "") for one in VIEWERS), (ANONYMOUS, "pa-1"), (ANONYMOUS, "pa-2")]
@@ -30,7 +31,7 @@ VIEWED = [*((one, "") for one in VIEWERS), (ANONYMOUS, "pa-1"), (ANONYMOUS, "pa-
 def shown(entries: Sequence[pb.Entry], viewer: str, seen_by: str, version: int) -> pb.Negotiation:
     """The state at a version of what is seen of a record, folded from its first entry on."""
     sees = audience_of(entries).seen(sight(entries, viewer, seen_by), version)
-    upto = [unseal(one.data) for one in stored(entries[:version])]
+    upto = [decode_record(one.data) for one in stored(entries[:version])]
     state = fold([one if sees(one.header.version) else withheld(one) for one in upto])
     state.name = NAME
     return state
@@ -44,7 +45,7 @@ def asked(reading: Readers, viewer: str, seen_by: str, version: int) -> pb.Negot
     return answer.negotiation if isinstance(answer, pb.GetNegotiationResponse) else None
 
 
-@having(histories.steps(40), st.integers(0, 2**32 - 1))
+@having(strategies.steps(40), st.integers(0, 2**32 - 1))
 @settings(max_examples=40, deadline=None)
 def test_a_cut_state_is_folded_of_what_is_seen_whatever_was_asked_before(
     seeds: list[int], seed: int
@@ -71,15 +72,15 @@ def test_a_cut_state_is_folded_of_what_is_seen_whatever_was_asked_before(
 def talks(length: int) -> list[pb.Entry]:
     """Talks of which the party of acme sees every other statement."""
     drafts = [
-        given.opened(),
-        given.joined("acme"),
-        given.joined("bolt"),
+        sample_entries.opened(),
+        sample_entries.joined("acme"),
+        sample_entries.joined("bolt"),
         granted("ann", pb.ACCESS_ROLE_PARTY, "acme"),
     ]
     for number in range(5, length + 1):
-        audience = given.restricted("bolt") if number % 2 else given.PARTIES
-        drafts.append(given.said(f"s-{number}", "bolt", visibility=audience))
-    return given.history(*drafts)
+        audience = sample_entries.restricted("bolt") if number % 2 else sample_entries.PARTIES
+        drafts.append(sample_entries.said(f"s-{number}", "bolt", visibility=audience))
+    return sample_entries.history(*drafts)
 
 
 @pytest.fixture(name="reads")
@@ -89,7 +90,7 @@ def _reads(monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[Readers, list[int]
     with readers(stored(talks(FEWEST)), POLICY) as reading:
         read = reading.store.read
 
-        def noted(id_: str, **more: Any) -> list[Stored]:
+        def noted(id_: str, **more: Any) -> list[StoredEntry]:
             found = read(id_, **more)
             given_out.append(len(found))
             return found
@@ -137,7 +138,7 @@ def test_the_latest_state_is_made_once_for_all_who_see_the_same(
 
 
 def test_who_loses_access_is_given_nothing_that_is_kept() -> None:
-    revoked = given.recorded(21, given.revoked("ann"))
+    revoked = sample_entries.recorded(21, sample_entries.revoked("ann"))
     with readers(stored(talks(20)), POLICY) as reading:
         assert asked(reading, "ann", "", 0) == asked(reading, "ann", "", 0) is not None
 
@@ -149,10 +150,11 @@ def test_who_loses_access_is_given_nothing_that_is_kept() -> None:
 
 def test_what_is_disclosed_unseen_is_not_left_out() -> None:
     entries = talks(20)
-    disclosure = given.draft(
-        pb.EntryDisclosed(target_version=5, disclosed_to=given.PARTIES), visibility=RECORDER_ONLY
+    disclosure = sample_entries.draft(
+        pb.EntryDisclosed(target_version=5, disclosed_to=sample_entries.PARTIES),
+        visibility=RECORDER_ONLY,
     )
-    entries.append(given.recorded(21, disclosure))
+    entries.append(sample_entries.recorded(21, disclosure))
     records = stored(entries)
     with readers(records[:20], POLICY) as reading:
         for version in (0, 10, 20):
@@ -176,12 +178,12 @@ def test_what_was_erased_is_in_no_state_that_was_kept() -> None:
             assert state is not None
             assert state.statements["s-6"].words.text
 
-        erased = [one._replace(data=parted(one.data).left) for one in stored(entries)]
+        erased = [one._replace(data=record_parts(one.data).left) for one in stored(entries)]
         kept = reading.store.read
         reading.store.read = lambda id_, **more: [  # type: ignore[method-assign]
             erased[one.version - 1] for one in kept(id_, **more)
         ]
-        reading.cuts.forget(given.NEGOTIATION)
+        reading.cuts.forget(sample_entries.NEGOTIATION)
 
         for version in (0, 6, 20):
             state = asked(reading, "ann", "", version)
@@ -195,8 +197,8 @@ def snapshot(version: int) -> Snapshot:
 
 
 def test_what_was_read_before_a_purge_is_not_kept_after_it() -> None:
-    kept = CutSnapshots(fewest=3)
-    beginnings = kept.of(View(ACME, 20, audience_of(talks(20))))
+    kept = FilteredSnapshots(fewest=3)
+    beginnings = kept.of(ViewerScope(ACME, 20, audience_of(talks(20))))
     before = beginnings.purged
     beginnings.keep("n", snapshot(10), purged=before)
     assert beginnings.nearest("n", 15) is not None
@@ -211,8 +213,8 @@ def test_what_was_read_before_a_purge_is_not_kept_after_it() -> None:
 
 
 def test_of_several_the_nearest_is_given_and_others_go_for_want_of_room() -> None:
-    kept = CutSnapshots(fewest=3, kept_bytes=9_000)
-    beginnings = kept.of(View(ACME, 20, audience_of(talks(20))))
+    kept = FilteredSnapshots(fewest=3, kept_bytes=9_000)
+    beginnings = kept.of(ViewerScope(ACME, 20, audience_of(talks(20))))
     found = []
     for version in (20, 10, 15):
         beginnings.keep("n", snapshot(version), purged=0)

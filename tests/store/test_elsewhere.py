@@ -7,28 +7,29 @@ from hypothesis import given as given_any
 from hypothesis import settings
 
 from pourparler import v1 as pb
-from pourparler.contract import entry_type
-from pourparler_service.negotiations import Negotiations
-from pourparler_service.sealing import seal, unseal
-from pourparler_service.store import Store, Stored, open_store
-from tests.audited import audit
-from tests.given import NEGOTIATION
-from tests.histories import histories
+from pourparler.schema.contract import entry_type
+from pourparler_service.aggregate.current import CurrentNegotiations
+from pourparler_service.storage.event_store import Store, open_store
+from pourparler_service.storage.interface import StoredEntry
+from pourparler_service.storage.record_codec import decode_record, seal
+from tests.support.sample_entries import NEGOTIATION
+from tests.support.store_audit import audit
+from tests.support.strategies import histories
 
 some = settings(max_examples=20)
 
 
-def stored(entry: pb.Entry) -> Stored:
+def stored(entry: pb.Entry) -> StoredEntry:
     kind = entry_type(entry.facts)
     assert kind is not None
     header = entry.header
     data = seal(NEGOTIATION, header.version, header.record_time, entry.facts, entry.words)
-    return Stored(NEGOTIATION, header.version, str(kind.descriptor.full_name), data)
+    return StoredEntry(NEGOTIATION, header.version, str(kind.descriptor.full_name), data)
 
 
 def answers(store: Store, versions: int) -> list[bytes]:
     """What a reader is told at every version, as bytes."""
-    negotiations = Negotiations(store)
+    negotiations = CurrentNegotiations(store)
     return [
         negotiations.read(NEGOTIATION, pb.AsOf(version=version)).state.SerializeToString(
             deterministic=True
@@ -70,7 +71,7 @@ def test_every_store_gives_back_the_bytes_it_was_given(history: list[pb.Entry]) 
 @given_any(histories(24))
 def test_what_is_read_back_says_what_was_recorded(history: list[pb.Entry]) -> None:
     for entry in history:
-        read = unseal(stored(entry).data)
+        read = decode_record(stored(entry).data)
 
         assert (read.facts, read.words) == (entry.facts, entry.words)
         assert read.header.record_time == entry.header.record_time

@@ -6,18 +6,19 @@ from pathlib import Path
 
 import pytest
 
-from pourparler import dates
 from pourparler import v1 as pb
-from pourparler.audit import Verdict
-from pourparler.checkpoint import parse_checkpoint, parse_note
-from pourparler.fold import fold
-from pourparler.proof import check_consistency
-from pourparler.standing import standing
-from pourparler_service.erasure import GROUP
-from pourparler_service.refusal import Refusal, name_of
-from pourparler_service.sealing import is_erased, leaf, unseal
-from pourparler_service.store import Stored, StoreUnavailableError
-from tests.erased import (
+from pourparler.schema import edtf
+from pourparler.state.fold import fold
+from pourparler.state.status import standing
+from pourparler.transparency.auditor import Verdict
+from pourparler.transparency.checkpoint import parse_checkpoint, parse_note
+from pourparler.transparency.merkle import check_consistency
+from pourparler_service.domain.refusal import Refusal, name_of
+from pourparler_service.storage.interface import StoredEntry, StoreUnavailableError
+from pourparler_service.storage.record_codec import decode_record, is_erased, leaf
+from pourparler_service.writes.erasure import GROUP
+from tests.support.disk_search import traces
+from tests.support.erasure_cases import (
     ASKED,
     AUDIENCE_ALONE,
     HELD,
@@ -34,9 +35,8 @@ from tests.erased import (
     stated,
     talks,
 )
-from tests.given import draft, joined, opened
-from tests.signing import KEY
-from tests.traces import traces
+from tests.support.sample_entries import draft, joined, opened
+from tests.support.signing_keys import KEY
 
 STEPS = ["intended", "destroyed", "rewritten", "purged", "recorded", "done"]
 
@@ -55,7 +55,7 @@ def crash_at(step: str) -> Callable[[str], None]:
 
 def redactions(rooms: Kept) -> dict[int, int]:
     """Of which version each redaction speaks, by its own."""
-    entries = [unseal(one.data) for one in rooms.store.read(ID)]
+    entries = [decode_record(one.data) for one in rooms.store.read(ID)]
     return {
         one.header.version: one.facts.entry_redacted.target_version
         for one in entries
@@ -129,14 +129,14 @@ def test_facts_state_and_standing_stay(tmp_path: Path) -> None:
         rooms.erasures.erase(ASKED)
 
         after = rooms.state()
-        assert after == fold([unseal(one.data) for one in rooms.store.read(ID)])
+        assert after == fold([decode_record(one.data) for one in rooms.store.read(ID)])
         assert set(after.participants) == set(before.participants)
         assert set(after.statements) == set(before.statements)
         for id_, part in before.statements.items():
             assert after.statements[id_].facts == part.facts
         assert after.statements["s-0"].words == before.statements["s-0"].words
         assert after.amendments[9].redacted_by
-        on = dates.bounds("2030")
+        on = edtf.bounds("2030")
         assert standing(after, on, "2030").on_date == standing(before, on, "2030").on_date
         for version in range(1, 13):
             assert rooms.state(version).version == version
@@ -344,7 +344,7 @@ def test_a_crash_at_any_step_leaves_it_undone_or_done(tmp_path: Path, step: str)
             rooms.erasures.erase(ASKED)
         # Whatever is claimed has happened.
         for target in redactions(rooms).values():
-            assert is_erased(unseal(rooms.store.read(ID)[target - 1].data))
+            assert is_erased(decode_record(rooms.store.read(ID)[target - 1].data))
 
     with kept(tmp_path) as rooms:
         rooms.look_at_everything()
@@ -375,7 +375,7 @@ def test_before_the_intent_is_on_disk_a_crash_leaves_all_as_it_was(tmp_path: Pat
     with kept(tmp_path) as rooms:
         rooms.record(*sealed_talks())
         before = [one.data for one in rooms.store.read(ID)]
-        rooms.store.persons.intend = _crash  # type: ignore[assignment, method-assign]
+        rooms.store.persons.begin_erasure = _crash  # type: ignore[assignment, method-assign]
         with pytest.raises(Crash):
             rooms.erasures.erase(ASKED)
 
@@ -444,7 +444,7 @@ def test_many_entries_are_erased_in_groups(tmp_path: Path) -> None:
         assert len(erasure.versions) == many + 1
         times = {
             entry.header.record_time.ToNanoseconds()
-            for entry in (unseal(one.data) for one in rooms.store.read(ID, after=many + 2))
+            for entry in (decode_record(one.data) for one in rooms.store.read(ID, after=many + 2))
         }
         assert len(times) == 2
         assert not any(one.words.text for one in rooms.state().statements.values())
@@ -457,7 +457,7 @@ def test_a_copy_loses_its_words_and_stays_a_copy(tmp_path: Path) -> None:
         signed = rooms.log.checkpoint(ID, None).checkpoint
         key = str(KEY.verifier_key)
         beside = pb.Copy(checkpoint=signed, version=12, verifier_keys=[key]).SerializeToString()
-        rooms.store.append([Stored(f"copies:{ID}", 1, "pourparler.v1.Copy", beside)])
+        rooms.store.append([StoredEntry(f"copies:{ID}", 1, "pourparler.v1.Copy", beside)])
         rooms.negotiations.forget(ID)
 
         erasure = rooms.erasures.erase(ASKED)

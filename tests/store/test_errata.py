@@ -9,17 +9,26 @@ from hypothesis import settings
 from hypothesis import strategies as st
 
 from pourparler import v1 as pb
-from pourparler.contract import ENTRY_TYPES, PARTS, brought
-from pourparler.fold import AMENDING, fold
-from pourparler_service import errata, rules
-from pourparler_service.refusal import Refusal, name_of
-from pourparler_service.store import open_store
-from pourparler_service.views import of_participants
-from tests import given, histories
-from tests.audited import audit
-from tests.given import RECORDER_ONLY, answered, granted, joined, offered, restricted, said, topic
+from pourparler.schema.contract import ENTRY_TYPES, PARTS, brought
+from pourparler.state.fold import AMENDING, fold
+from pourparler_service.authorization.roles import of_participants
+from pourparler_service.domain import rules, self_correction_rules
+from pourparler_service.domain.refusal import Refusal, name_of
+from pourparler_service.storage.event_store import open_store
 from tests.store.test_cut_reads import audience_of
 from tests.store.test_writer_access import ACCEPTED, RECORDER, Talks
+from tests.support import sample_entries, strategies
+from tests.support.sample_entries import (
+    RECORDER_ONLY,
+    answered,
+    granted,
+    joined,
+    offered,
+    restricted,
+    said,
+    topic,
+)
+from tests.support.store_audit import audit
 
 Change = Callable[[pb.Draft], object]
 
@@ -31,7 +40,7 @@ def _talks() -> Iterator[Talks]:
     talks = Talks(store)
     talks.record(
         "kim",
-        given.opened(),
+        sample_entries.opened(),
         joined("acme"),
         joined("bolt"),
         topic("price"),
@@ -61,7 +70,7 @@ def mended(
     words = pb.Words()
     words.CopyFrom(entry.words)
     words.text, words.correction_reason = text, "A slip of the pen."
-    return given.draft(event, words, visibility=entry.facts.visibility)
+    return sample_entries.draft(event, words, visibility=entry.facts.visibility)
 
 
 def spoken(talks: Talks, caller: str = "ann", statement_id: str = "limit") -> pb.Entry:
@@ -87,7 +96,9 @@ def test_who_recorded_what_they_said_corrects_its_words(talks: Talks) -> None:
 
 def test_the_day_on_which_it_was_said_can_be_corrected(talks: Talks) -> None:
     correction = mended(spoken(talks))
-    correction.facts.entry_corrected.replacement.occurred.CopyFrom(given.date("2025-12-24"))
+    correction.facts.entry_corrected.replacement.occurred.CopyFrom(
+        sample_entries.date("2025-12-24")
+    )
 
     talks.record("ann", correction)
 
@@ -246,7 +257,7 @@ def test_what_was_corrected_unseen_is_refused_without_saying_why(talks: Talks) -
 def test_after_the_end_nothing_is_corrected_but_by_the_keepers(talks: Talks) -> None:
     entry = spoken(talks)
     end = pb.NegotiationConcluded(outcome=pb.OUTCOME_NO_AGREEMENT)
-    talks.record("kim", given.draft(end))
+    talks.record("kim", sample_entries.draft(end))
 
     assert talks.answer("ann", mended(entry)) == "ROLE_NOT_SUFFICIENT"
     assert talks.answer("kim", mended(entry)) == ACCEPTED
@@ -254,14 +265,14 @@ def test_after_the_end_nothing_is_corrected_but_by_the_keepers(talks: Talks) -> 
 
 def test_who_lost_access_corrects_nothing(talks: Talks) -> None:
     entry = spoken(talks)
-    talks.record("kim", given.revoked("ann"))
+    talks.record("kim", sample_entries.revoked("ann"))
 
     assert talks.answer("ann", mended(entry)) == "NEGOTIATION_NOT_FOUND"
 
 
 def test_who_acts_for_another_one_by_now_corrects_nothing(talks: Talks) -> None:
     entry = spoken(talks)
-    talks.record("kim", given.revoked("ann"), granted("ann", pb.ACCESS_ROLE_PARTY, "bolt"))
+    talks.record("kim", sample_entries.revoked("ann"), granted("ann", pb.ACCESS_ROLE_PARTY, "bolt"))
 
     assert talks.answer("ann", mended(entry)) == "ROLE_NOT_SUFFICIENT"
 
@@ -294,7 +305,9 @@ def talked(entries: Sequence[pb.Entry], me: str, random: Random) -> list[pb.Entr
         one.facts.recorded_by = "others"
     mine: list[pb.Entry] = []
     for number in range(20):
-        seen_by = random.choice([given.PARTIES, restricted(me), RECORDER_ONLY, given.PUBLIC])
+        seen_by = random.choice(
+            [sample_entries.PARTIES, restricted(me), RECORDER_ONLY, sample_entries.PUBLIC]
+        )
         target = random.choice(mine) if mine else None
         who, draft = "me", said(f"mine-{number}", me, visibility=seen_by)
         if target is not None and random.random() < 0.6:
@@ -302,17 +315,17 @@ def talked(entries: Sequence[pb.Entry], me: str, random: Random) -> list[pb.Entr
             reply.facts.statement_recorded.in_reply_to = brought(target.facts)[1]  # type: ignore[index]
             correction = mended(target, f"Mended {number}.")
             correction.facts.visibility.CopyFrom(seen_by)
-            disclosure = given.draft(
+            disclosure = sample_entries.draft(
                 pb.EntryDisclosed(
                     target_version=target.header.version,
-                    disclosed_to=given.PUBLIC,
+                    disclosed_to=sample_entries.PUBLIC,
                     consented_by=[me],
                 ),
                 visibility=seen_by,
             )
             who, draft = "others", random.choice([reply, correction, disclosure])
-        if histories.refusal(fold(result), draft, result) is None:
-            entry = given.recorded(len(result) + 1, draft)
+        if strategies.refusal(fold(result), draft, result) is None:
+            entry = sample_entries.recorded(len(result) + 1, draft)
             entry.facts.recorded_by = who
             result.append(entry)
             mine += [entry] if who == "me" else []
@@ -327,13 +340,13 @@ def refusal(check: Callable[[], object]) -> Refusal | None:
     return None
 
 
-@having(histories.steps(40), st.integers(0, 2**32 - 1))
+@having(strategies.steps(40), st.integers(0, 2**32 - 1))
 @settings(max_examples=40, deadline=None)
 def test_whatever_is_so_corrected_only_its_own_words_become_others(
     seeds: list[int], seed: int
 ) -> None:
     random = Random(seed)  # noqa: S311 - dice, not secrets
-    entries = histories.history(seeds)
+    entries = strategies.history(seeds)
     me = next(iter(sorted(fold(entries).participants)), "")
     entries = talked(entries, me, random) if me else entries
     sees = audience_of(entries).seen(of_participants([me]))
@@ -341,7 +354,7 @@ def test_whatever_is_so_corrected_only_its_own_words_become_others(
     seen = fold(
         [one if sees(one.header.version) else pb.Entry(header=one.header) for one in entries]
     )
-    whole, now = fold(entries), given.recorded_at(len(entries) + 1)
+    whole, now = fold(entries), sample_entries.recorded_at(len(entries) + 1)
     for target in shown:
         if target.facts.WhichOneof("event") in {*AMENDING, None}:
             continue
@@ -349,10 +362,10 @@ def test_whatever_is_so_corrected_only_its_own_words_become_others(
         draft.facts.recorded_by = "me"
 
         def judge(state: pb.Negotiation, history: Sequence[pb.Entry]) -> None:
-            errata.check(draft.facts, history)  # noqa: B023 - called within the loop
+            self_correction_rules.check(draft.facts, history)  # noqa: B023 - called within the loop
             rules.check(state, draft, record_time=now, history=lambda: history)  # noqa: B023
 
-        if refusal(lambda: errata.check_not_taken_up(seen, draft.facts, shown)):  # noqa: B023
+        if refusal(lambda: self_correction_rules.check_not_taken_up(seen, draft.facts, shown)):  # noqa: B023
             continue
         if refusal(lambda: judge(seen, shown)):
             continue
@@ -366,7 +379,7 @@ def test_whatever_is_so_corrected_only_its_own_words_become_others(
         refused = refusal(lambda: judge(whole, entries))
         assert refused is None or about, refused
         if refused is None:
-            after = fold([*entries, given.recorded(len(entries) + 1, draft)])
+            after = fold([*entries, sample_entries.recorded(len(entries) + 1, draft)])
             assert _but(after, target) == _but(whole, target)
             assert target.facts.recorded_by == "me"
 
@@ -392,6 +405,6 @@ def _but(state: pb.Negotiation, target: pb.Entry) -> pb.Negotiation:
 
 
 def test_every_type_of_which_words_are_corrected_brings_a_part_and_is_no_act() -> None:
-    for name in errata.SAID:
+    for name in self_correction_rules.SAID:
         assert ENTRY_TYPES[name].introduces is not None
         assert not ENTRY_TYPES[name].rule.act

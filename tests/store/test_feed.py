@@ -9,38 +9,41 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from pourparler import v1 as pb
-from pourparler_service.access import ANONYMOUS
-from pourparler_service.cuts import Cuts
-from pourparler_service.feed import Asked, Commits, Feed, Page, Pages
-from pourparler_service.guard import Call
-from pourparler_service.keys import Signer, make_key
-from pourparler_service.limits import Limit
-from pourparler_service.log import Log
-from pourparler_service.negotiations import Negotiations
-from pourparler_service.refusal import Refusal
-from pourparler_service.servicers.audit import AuditServicer, Following
-from pourparler_service.sights import Sights
-from pourparler_service.store import Store, StoreUnavailableError, open_store
-from pourparler_service.tokens import Tokens
-from pourparler_service.views import Policy
-from pourparler_service.writer import Group, Writer
-from tests.given import joined, opened, said
+from pourparler_service.aggregate.current import CurrentNegotiations
+from pourparler_service.api.audit_service import AuditServicer, Subscriptions
+from pourparler_service.api.call_handler import Call
+from pourparler_service.api.quotas import Quota
+from pourparler_service.authorization.policy import Policy
+from pourparler_service.authorization.viewer_scopes import ScopeResolver
+from pourparler_service.domain.principals import ANONYMOUS
+from pourparler_service.domain.refusal import Refusal
+from pourparler_service.reads.filtered_states import FilteredStates
+from pourparler_service.reads.page_tokens import PageTokens
+from pourparler_service.reads.replay import ReplayPage, ReplayReader, ReplayRequest
+from pourparler_service.reads.subscriptions import CommitNotifier, SharedPages
+from pourparler_service.storage.event_store import Store, open_store
+from pourparler_service.storage.interface import StoreUnavailableError
+from pourparler_service.transparency.log import Log
+from pourparler_service.transparency.signing_keys import Signer, make_key
+from pourparler_service.writes.requests import WriteRequest
+from pourparler_service.writes.writer import Writer
+from tests.support.sample_entries import joined, opened, said
 
 SIGNER = Signer([make_key("example.org/record")])
 SECONDS = 10
 
 
-class CountedFeed(Feed):
+class CountedFeed(ReplayReader):
     """Counts the pages that are read, and fails or pauses after it when it is told to."""
 
-    def __init__(self, store: Store, log: Log, sights: Sights) -> None:
-        super().__init__(store, log, Tokens(b"secret", "log"), sights)
+    def __init__(self, store: Store, log: Log, sights: ScopeResolver) -> None:
+        super().__init__(store, log, PageTokens(b"secret", "log"), sights)
         self.reads = 0
         self.failing = False
         self.pause = threading.Event()
         self.pause.set()
 
-    def page(self, asked: Asked, after: int, most: int | None) -> Page:
+    def page(self, asked: ReplayRequest, after: int, most: int | None) -> ReplayPage:
         if self.failing:
             raise StoreUnavailableError("As the test tells it.")
         page = super().page(asked, after, most)
@@ -53,25 +56,25 @@ class Bench:
     """A store with a writer, and a feed from it."""
 
     def __init__(self, store: Store) -> None:
-        self.commits = Commits()
+        self.commits = CommitNotifier()
         self.writer = Writer(store, SIGNER, on_commit=self.commits.committed)
         self.quiet = Writer(store, SIGNER)
-        self.negotiations = Negotiations(store)
+        self.negotiations = CurrentNegotiations(store)
         self.log = Log(store, self.negotiations, SIGNER)
-        sights = Sights(store, Policy())
-        self.cuts = Cuts(store, self.negotiations, sights)
+        sights = ScopeResolver(store, Policy())
+        self.cuts = FilteredStates(store, self.negotiations, sights)
         self.feed = CountedFeed(store, self.log, sights)
         self.threads = ThreadPoolExecutor(2)
-        self.pages = Pages(self.feed, self.commits, self.threads)
+        self.pages = SharedPages(self.feed, self.commits, self.threads)
         for writer in (self.writer, self.quiet):
             writer.start()
 
     async def record(self, *drafts: pb.Draft, id_: str = "n", told: bool = True) -> None:
         writer = self.writer if told else self.quiet
-        writer.submit(Group(id_, "", "anonymous@loopback", drafts)).result(SECONDS)
+        writer.submit(WriteRequest(id_, "", "anonymous@loopback", drafts)).result(SECONDS)
         await asyncio.sleep(0)  # the commit is told of before its caller is answered
 
-    def begin(self, cursor: str = "") -> Asked:
+    def begin(self, cursor: str = "") -> ReplayRequest:
         return self.feed.begin(
             pb.ReplayRequest(name="negotiations/n", follow=True, cursor=cursor), ANONYMOUS
         )
@@ -299,9 +302,9 @@ async def test_nothing_is_lost_or_doubled_where_it_is_recorded_between_two_pages
     bench: Bench, *, follow: bool
 ) -> None:
     await bench.record(opened(), joined("a"), *(said(f"s{n}", "a") for n in range(598)))
-    following = Following(bench.feed, bench.pages, bench.commits, bench.threads, SECONDS)
+    following = Subscriptions(bench.feed, bench.pages, bench.commits, bench.threads, SECONDS)
     servicer = AuditServicer(
-        bench.cuts, bench.log, bench.threads, following, watches=Limit("watches", 1)
+        bench.cuts, bench.log, bench.threads, following, watches=Quota("watches", 1)
     )
     replay = servicer.Replay(
         pb.ReplayRequest(name="negotiations/n", follow=follow), Call("anonymous@loopback", None)

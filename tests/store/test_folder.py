@@ -9,15 +9,20 @@ from pathlib import Path
 
 import pytest
 
-from pourparler_service.folder import Folder, FolderError, FolderInUseError, FolderTooNewError
+from pourparler_service.storage.data_directory import (
+    DataDirectory,
+    DataDirectoryError,
+    DataDirectoryInUseError,
+    DataDirectoryTooNewError,
+)
 
 
 def test_a_new_folder_is_made_and_keeps_its_log_id(tmp_path: Path) -> None:
     path = tmp_path / "new" / "data"
 
-    with Folder(path) as folder:
+    with DataDirectory(path) as folder:
         log_id = folder.log_id
-    with Folder(path) as again:
+    with DataDirectory(path) as again:
         assert again.log_id == log_id
 
 
@@ -28,32 +33,35 @@ def test_a_new_folder_is_its_owners_alone_and_one_that_is_there_stays_as_it_is(
     shared.mkdir()
     shared.chmod(0o750)
 
-    Folder(tmp_path / "new").close()
-    Folder(shared).close()
+    DataDirectory(tmp_path / "new").close()
+    DataDirectory(shared).close()
 
     assert stat.S_IMODE((tmp_path / "new").stat().st_mode) == 0o700
     assert stat.S_IMODE(shared.stat().st_mode) == 0o750
 
 
 def test_two_folders_have_two_log_ids(tmp_path: Path) -> None:
-    with Folder(tmp_path / "a") as one, Folder(tmp_path / "b") as other:
+    with DataDirectory(tmp_path / "a") as one, DataDirectory(tmp_path / "b") as other:
         assert one.log_id != other.log_id
 
 
 def test_a_second_opening_is_refused_and_says_what_to_do(tmp_path: Path) -> None:
-    with Folder(tmp_path), pytest.raises(FolderInUseError, match="in use by another process"):
-        Folder(tmp_path)
-    Folder(tmp_path).close()
+    with (
+        DataDirectory(tmp_path),
+        pytest.raises(DataDirectoryInUseError, match="in use by another process"),
+    ):
+        DataDirectory(tmp_path)
+    DataDirectory(tmp_path).close()
 
 
 def test_another_process_is_refused_while_this_one_holds_the_folder(tmp_path: Path) -> None:
     program = (
-        "import sys, pathlib; from pourparler_service.folder import *\n"
+        "import sys, pathlib; from pourparler_service.storage.data_directory import *\n"
         "try: Folder(pathlib.Path(sys.argv[1]))\n"
         "except FolderInUseError as error: print(error); sys.exit(7)\n"
     )
 
-    with Folder(tmp_path):
+    with DataDirectory(tmp_path):
         done = subprocess.run(
             [sys.executable, "-c", program, str(tmp_path)],
             check=False,
@@ -66,13 +74,13 @@ def test_another_process_is_refused_while_this_one_holds_the_folder(tmp_path: Pa
 
 
 def test_a_newer_format_is_refused_and_nothing_is_changed(tmp_path: Path) -> None:
-    Folder(tmp_path).close()
+    DataDirectory(tmp_path).close()
     about = tmp_path / "pourparler.json"
     about.write_text(json.dumps({"format": 2, "log_id": "x", "new": True}))
     before = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
 
-    with pytest.raises(FolderTooNewError, match="format 2, written by a newer version"):
-        Folder(tmp_path)
+    with pytest.raises(DataDirectoryTooNewError, match="format 2, written by a newer version"):
+        DataDirectory(tmp_path)
 
     assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == before
 
@@ -81,15 +89,15 @@ def test_a_newer_format_is_refused_and_nothing_is_changed(tmp_path: Path) -> Non
 def test_a_damaged_description_is_refused(tmp_path: Path, said: str) -> None:
     (tmp_path / "pourparler.json").write_text(said)
 
-    with pytest.raises(FolderError, match="cannot be read"):
-        Folder(tmp_path)
+    with pytest.raises(DataDirectoryError, match="cannot be read"):
+        DataDirectory(tmp_path)
 
 
 def test_a_folder_with_somebody_elses_database_is_refused(tmp_path: Path) -> None:
     (tmp_path / "record.sqlite").write_bytes(b"")
 
-    with pytest.raises(FolderError, match=r"no pourparler\.json"):
-        Folder(tmp_path)
+    with pytest.raises(DataDirectoryError, match=r"no pourparler\.json"):
+        DataDirectory(tmp_path)
 
     assert not (tmp_path / "pourparler.json").exists()
 
@@ -97,20 +105,20 @@ def test_a_folder_with_somebody_elses_database_is_refused(tmp_path: Path) -> Non
 def test_a_file_in_the_place_of_the_folder_is_refused(tmp_path: Path) -> None:
     (tmp_path / "data").write_text("a file")
 
-    with pytest.raises(FolderError, match="cannot be written"):
-        Folder(tmp_path / "data")
+    with pytest.raises(DataDirectoryError, match="cannot be written"):
+        DataDirectory(tmp_path / "data")
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="nothing is read-only for root")
 def test_a_read_only_folder_is_refused(tmp_path: Path) -> None:
     tmp_path.chmod(0o500)
 
-    with pytest.raises(FolderError, match="cannot be written"):
-        Folder(tmp_path)
+    with pytest.raises(DataDirectoryError, match="cannot be written"):
+        DataDirectory(tmp_path)
 
 
 def test_a_secret_is_the_folders_own_and_only_its_owner_reads_it(tmp_path: Path) -> None:
-    with Folder(tmp_path / "a") as one, Folder(tmp_path / "b") as other:
+    with DataDirectory(tmp_path / "a") as one, DataDirectory(tmp_path / "b") as other:
         secret = one.secret("pages")
 
         assert len(secret) == 32

@@ -12,21 +12,23 @@ import pytest
 from pourparler import Client
 from pourparler import v1 as pb
 from pourparler_service import server
-from pourparler_service.index import Asked
-from pourparler_service.indexing import MOST_BEHIND, Indexing, open_index
-from pourparler_service.refusal import Refusal, name_of
+from pourparler_service.backends.sqlite.search_index import open_index
+from pourparler_service.config.settings import Settings
+from pourparler_service.domain.refusal import Refusal, name_of
+from pourparler_service.search.index import IndexQuery
+from pourparler_service.search.indexer import MOST_BEHIND, Indexer
+from pourparler_service.search.query import SearchQuery
 from pourparler_service.server import running
-from pourparler_service.settings import Settings
-from pourparler_service.store import Store, Stored, open_store
-from pourparler_service.wanted import Wanted
-from tests.given import history, joined, opened
-from tests.seen import stored
-from tests.served import Service, connected, refused
+from pourparler_service.storage.event_store import Store, open_store
+from pourparler_service.storage.interface import StoredEntry
+from tests.support.sample_entries import history, joined, opened
+from tests.support.service_client import Service, connected, refused
+from tests.support.visibility_harness import stored
 
 MANY = 350
 
 
-def talks(text: str, count: int) -> list[Stored]:
+def talks(text: str, count: int) -> list[StoredEntry]:
     """A negotiation in which this is said so many times."""
     drafts = [opened(), joined("a")]
     for number in range(count):
@@ -39,17 +41,19 @@ def talks(text: str, count: int) -> list[Stored]:
 
 
 @contextmanager
-def indexed(store: Store, folder: Path | None = None, **settings: Any) -> Iterator[Indexing]:
+def indexed(store: Store, folder: Path | None = None, **settings: Any) -> Iterator[Indexer]:
     path = folder / "search.sqlite" if folder else None
-    indexing = Indexing(store, open_index(store, path, "log"), **settings)
+    indexing = Indexer(store, open_index(store, path, "log"), **settings)
     yield indexing
     indexing.close()
 
 
-def found(indexing: Indexing, query: str) -> int:
+def found(indexing: Indexer, query: str) -> int:
     with indexing.current() as index:
         return len(
-            index.ranked(Asked(Wanted.read(query)), index.position, after=None, most=4 * MANY)
+            index.ranked(
+                IndexQuery(SearchQuery.read(query)), index.position, after=None, most=4 * MANY
+            )
         )
 
 
@@ -93,7 +97,7 @@ def test_what_was_read_before_it_was_destroyed_is_not_taken_in(
     scan = store.scan
     with indexed(store) as indexing:
 
-        def scanned(after: int, limit: int) -> list[tuple[int, Stored]]:
+        def scanned(after: int, limit: int) -> list[tuple[int, StoredEntry]]:
             read = scan(after, limit)
             said = {one.version: one for one in talks("Nothing", 3)}
             monkeypatch.setattr(
@@ -129,7 +133,7 @@ def test_what_nobody_waits_for_any_more_is_given_up(store: Store) -> None:
     store.append(talks("A quokka", 3 * MANY))
     with indexed(store) as indexing:
         assert found(indexing, "quokka") == 3 * MANY
-        late = Asked(Wanted.read("quokka"), until=time.monotonic() - 1)
+        late = IndexQuery(SearchQuery.read("quokka"), until=time.monotonic() - 1)
         with indexing.current() as index, pytest.raises(TimeoutError):
             index.ranked(late, index.position, after=None, most=1)
 
@@ -139,7 +143,7 @@ def test_what_nobody_waits_for_any_more_is_given_up(store: Store) -> None:
 @pytest.fixture(name="hasty")
 def _hasty(monkeypatch: pytest.MonkeyPatch) -> Iterator[Service]:
     """A service whose index nobody waits for."""
-    hasty = functools.partial(Indexing, patience_seconds=0)
+    hasty = functools.partial(Indexer, patience_seconds=0)
     monkeypatch.setattr(server, "Indexing", hasty)
     with running(Settings.in_memory()) as address, connected(address) as service:
         yield service

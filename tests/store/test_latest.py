@@ -9,17 +9,20 @@ from hypothesis import given as given_any
 from hypothesis import settings
 
 from pourparler import v1 as pb
-from pourparler.contract import entry_type
-from pourparler.fold import fold
-from pourparler_service.latest import Latest
-from pourparler_service.negotiations import Negotiation, Negotiations
-from pourparler_service.refusal import Refusal
-from pourparler_service.sealing import seal, unseal
-from pourparler_service.store import Store, Stored, StoreUnavailableError, open_store
-from pourparler_service.writer import Group, Writer
-from tests.given import NEGOTIATION, joined, opened, recorded, said
-from tests.histories import histories
-from tests.signing import SIGNER
+from pourparler.schema.contract import entry_type
+from pourparler.state.fold import fold
+from pourparler_service.aggregate.current import CurrentNegotiations
+from pourparler_service.aggregate.negotiation import Negotiation
+from pourparler_service.domain.refusal import Refusal
+from pourparler_service.reads.response_cache import ResponseCache
+from pourparler_service.storage.event_store import Store, open_store
+from pourparler_service.storage.interface import StoredEntry, StoreUnavailableError
+from pourparler_service.storage.record_codec import decode_record, seal
+from pourparler_service.writes.requests import WriteRequest
+from pourparler_service.writes.writer import Writer
+from tests.support.sample_entries import NEGOTIATION, joined, opened, recorded, said
+from tests.support.signing_keys import SIGNER
+from tests.support.strategies import histories
 
 NAME = f"negotiations/{NEGOTIATION}"
 BEGIN = (opened(), joined("a"), joined("b"))
@@ -42,13 +45,13 @@ class StallingStore(Store):
         upto: int | None = None,
         reverse: bool = False,
         limit: int | None = None,
-    ) -> list[Stored]:
+    ) -> list[StoredEntry]:
         found = super().read(negotiation, after=after, upto=upto, reverse=reverse, limit=limit)
         halt, self.after_read = self.after_read, lambda: None
         halt()
         return found
 
-    def append(self, records: Sequence[Stored]) -> None:
+    def append(self, records: Sequence[StoredEntry]) -> None:
         halt, self.before_append = self.before_append, lambda: None
         halt()
         super().append(records)
@@ -77,13 +80,13 @@ class Table:
     """Readers and a writer at one store."""
 
     def __init__(self, store: Store) -> None:
-        self.latest = Latest(store, Negotiations(store))
+        self.latest = ResponseCache(store, CurrentNegotiations(store))
         self.writer = Writer(store, SIGNER, on_commit=self.latest.committed)
         self.writer.start()
         self.made = 0
 
     def record(self, *drafts: pb.Draft) -> int:
-        group = Group(NEGOTIATION, "", "me", drafts)
+        group = WriteRequest(NEGOTIATION, "", "me", drafts)
         return pb.Receipt.FromString(self.writer.submit(group).result(10)).version
 
     def version(self) -> int:
@@ -173,7 +176,7 @@ def test_an_answer_that_was_read_before_a_commit_is_not_kept_after_it(
     halt.reached()
 
     # The reader has read version 3, and stands still before it makes its answer.
-    table.writer.submit(Group(NEGOTIATION, "", "me", [said("s", "a")])).result(10)
+    table.writer.submit(WriteRequest(NEGOTIATION, "", "me", [said("s", "a")])).result(10)
     halt.go_on()
     reader.join()
 
@@ -186,7 +189,7 @@ def test_nothing_is_answered_before_it_is_committed(table: Table, store: Stallin
     table.record(*BEGIN)
     assert table.version() == 3
     halt = store.before_append = Halt()
-    receipt = table.writer.submit(Group(NEGOTIATION, "", "me", [said("s", "a")]))
+    receipt = table.writer.submit(WriteRequest(NEGOTIATION, "", "me", [said("s", "a")]))
     halt.reached()
 
     assert table.known() == 3
@@ -204,7 +207,7 @@ def test_what_was_read_between_commit_and_receipt_is_not_taken_for_old(
     table.record(*BEGIN)
     assert table.version() == 3
     halt = store.after_append = Halt()
-    receipt = table.writer.submit(Group(NEGOTIATION, "", "me", [said("s", "a")]))
+    receipt = table.writer.submit(WriteRequest(NEGOTIATION, "", "me", [said("s", "a")]))
     halt.reached()
 
     assert table.latest.answer(NEGOTIATION, "other", lambda one: bytes([one.version])) == b"\4"
@@ -289,7 +292,7 @@ def test_a_store_is_exclusive_in_memory_and_in_the_folder_that_is_held(
 
 
 def test_answers_of_any_number_take_a_bounded_room(store: StallingStore) -> None:
-    latest = Latest(store, Negotiations(store), kept_bytes=10_000)
+    latest = ResponseCache(store, CurrentNegotiations(store), kept_bytes=10_000)
     for number in range(20):
         store.append([_stored(recorded(1, opened()), id_=f"n{number}")])
     for number in range(20):
@@ -313,11 +316,11 @@ def test_answers_about_one_negotiation_are_few(table: Table) -> None:
 @given_any(histories(24))
 def test_after_every_entry_the_answer_is_the_fold_of_all(history: list[pb.Entry]) -> None:
     store = open_store(None, {})
-    latest = Latest(store, Negotiations(store))
+    latest = ResponseCache(store, CurrentNegotiations(store))
     entries: list[pb.Entry] = []
     for entry in history:
         record = _stored(entry)
-        entries.append(unseal(record.data))
+        entries.append(decode_record(record.data))
         store.append([record])
         latest.committed([NEGOTIATION])
 
@@ -332,9 +335,9 @@ def _written(negotiation: Negotiation) -> bytes:
     return negotiation.state.SerializeToString(deterministic=True)
 
 
-def _stored(entry: pb.Entry, id_: str = NEGOTIATION) -> Stored:
+def _stored(entry: pb.Entry, id_: str = NEGOTIATION) -> StoredEntry:
     kind = entry_type(entry.facts)
     assert kind is not None
     header = entry.header
     data = seal(id_, header.version, header.record_time, entry.facts, entry.words)
-    return Stored(id_, header.version, str(kind.descriptor.full_name), data)
+    return StoredEntry(id_, header.version, str(kind.descriptor.full_name), data)

@@ -9,15 +9,18 @@ import pytest
 from google.protobuf.timestamp_pb2 import Timestamp
 
 from pourparler import v1 as pb
-from pourparler.fold import fold
-from pourparler_service.negotiations import Negotiation, Negotiations
-from pourparler_service.refusal import Refusal
-from pourparler_service.sealing import Sealed, leaf
-from pourparler_service.store import Store, Stored, open_store
-from pourparler_service.writer import Group, Writer
+from pourparler.state.fold import fold
+from pourparler_service.aggregate.current import CurrentNegotiations
+from pourparler_service.aggregate.negotiation import Negotiation
+from pourparler_service.domain.refusal import Refusal
+from pourparler_service.storage.event_store import Store, open_store
+from pourparler_service.storage.interface import StoredEntry
+from pourparler_service.storage.record_codec import EncodedRecord, leaf
+from pourparler_service.writes.requests import WriteRequest
+from pourparler_service.writes.writer import Writer
 from tests.bench import talks
-from tests.given import draft, joined, opened, recorded_at, said
-from tests.signing import SIGNER
+from tests.support.sample_entries import draft, joined, opened, recorded_at, said
+from tests.support.signing_keys import SIGNER
 
 DAY = 86_400
 
@@ -56,7 +59,7 @@ def corrected(target: int, replacement: pb.Draft | None) -> pb.Draft:
 
 
 @pytest.fixture
-def negotiations(store: Store) -> Negotiations:
+def negotiations(store: Store) -> CurrentNegotiations:
     """One day a version: 1 to 3 open it, 4 to 8 are statements, 9 and 10 correct two of them."""
     clock = Clock()
     writer = Writer(store, SIGNER, clock=clock)
@@ -74,9 +77,9 @@ def negotiations(store: Store) -> Negotiations:
         corrected(4, None),
     ):
         clock.seconds += DAY
-        writer.submit(Group("n", "", "me", [one])).result(10)
+        writer.submit(WriteRequest("n", "", "me", [one])).result(10)
     writer.close()
-    return Negotiations(store)
+    return CurrentNegotiations(store)
 
 
 def statements(state: pb.Negotiation | None) -> set[str]:
@@ -88,13 +91,13 @@ def day(version: int) -> Timestamp:
     return Timestamp(seconds=recorded_at(0).seconds + DAY * version)
 
 
-def refusal_of(negotiations: Negotiations, as_of: pb.AsOf, name: str = "n") -> Refusal:
+def refusal_of(negotiations: CurrentNegotiations, as_of: pb.AsOf, name: str = "n") -> Refusal:
     with pytest.raises(Refusal) as refused:
         negotiations.read(name, as_of)
     return refused.value
 
 
-def test_without_a_point_the_latest_state_is_read(negotiations: Negotiations) -> None:
+def test_without_a_point_the_latest_state_is_read(negotiations: CurrentNegotiations) -> None:
     reading = negotiations.read("n", pb.AsOf())
 
     assert reading.state.version == reading.computed_at.version == 10
@@ -106,7 +109,7 @@ def test_without_a_point_the_latest_state_is_read(negotiations: Negotiations) ->
 
 @pytest.mark.parametrize("version", range(11))
 def test_the_state_at_a_version_is_the_fold_of_the_entries_up_to_it(
-    negotiations: Negotiations, store: Store, version: int
+    negotiations: CurrentNegotiations, store: Store, version: int
 ) -> None:
     entries = [pb.Entry.FromString(one.data) for one in store.read("n")]
 
@@ -118,7 +121,9 @@ def test_the_state_at_a_version_is_the_fold_of_the_entries_up_to_it(
     assert reading.computed_at.version == version
 
 
-def test_at_an_earlier_version_a_later_correction_is_not_seen(negotiations: Negotiations) -> None:
+def test_at_an_earlier_version_a_later_correction_is_not_seen(
+    negotiations: CurrentNegotiations,
+) -> None:
     before = negotiations.read("n", pb.AsOf(version=8)).state
     after = negotiations.read("n", pb.AsOf(version=9)).state
 
@@ -127,7 +132,9 @@ def test_at_an_earlier_version_a_later_correction_is_not_seen(negotiations: Nego
     assert list(after.statements["wrong"].blame) == [8, 9]
 
 
-def test_the_record_time_counts_what_was_recorded_by_then(negotiations: Negotiations) -> None:
+def test_the_record_time_counts_what_was_recorded_by_then(
+    negotiations: CurrentNegotiations,
+) -> None:
     just_before = Timestamp(seconds=day(6).seconds - 1, nanos=999_999_999)
 
     assert negotiations.read("n", pb.AsOf(record_time=just_before)).computed_at.version == 5
@@ -139,7 +146,7 @@ def test_the_record_time_counts_what_was_recorded_by_then(negotiations: Negotiat
 
 
 def test_the_occur_date_tells_what_had_happened_from_what_perhaps_had(
-    negotiations: Negotiations,
+    negotiations: CurrentNegotiations,
 ) -> None:
     reading = negotiations.read("n", pb.AsOf(occur_date="2025-07-15"))
 
@@ -149,7 +156,9 @@ def test_the_occur_date_tells_what_had_happened_from_what_perhaps_had(
     assert reading.computed_at.version == 10
 
 
-def test_everything_had_happened_by_the_time_it_was_recorded(negotiations: Negotiations) -> None:
+def test_everything_had_happened_by_the_time_it_was_recorded(
+    negotiations: CurrentNegotiations,
+) -> None:
     reading = negotiations.read("n", pb.AsOf(occur_date="2026-01-31"))
 
     assert reading.possible_versions == ()
@@ -157,7 +166,9 @@ def test_everything_had_happened_by_the_time_it_was_recorded(negotiations: Negot
     assert statements(reading.state) == statements(negotiations.read("n", pb.AsOf()).state)
 
 
-def test_by_what_was_held_then_of_what_had_happened_by_then(negotiations: Negotiations) -> None:
+def test_by_what_was_held_then_of_what_had_happened_by_then(
+    negotiations: CurrentNegotiations,
+) -> None:
     then = negotiations.read("n", pb.AsOf(version=8, occur_date="2022"))
     now = negotiations.read("n", pb.AsOf(occur_date="2022"))
     recorded = negotiations.read("n", pb.AsOf(record_time=day(9), occur_date="2022"))
@@ -168,7 +179,7 @@ def test_by_what_was_held_then_of_what_had_happened_by_then(negotiations: Negoti
 
 
 def test_a_partial_state_still_knows_the_names_of_those_it_names(
-    negotiations: Negotiations,
+    negotiations: CurrentNegotiations,
 ) -> None:
     state = negotiations.read("n", pb.AsOf(occur_date="2024")).state
 
@@ -179,7 +190,7 @@ def test_a_partial_state_still_knows_the_names_of_those_it_names(
 
 
 def test_a_replay_on_a_clock_gives_the_entries_that_its_state_folds(
-    negotiations: Negotiations, store: Store
+    negotiations: CurrentNegotiations, store: Store
 ) -> None:
     replayed, computed_at = negotiations.replay("n", pb.AsOf(occur_date="2025-07-15"))
 
@@ -214,7 +225,7 @@ def test_a_replay_on_a_clock_gives_the_entries_that_its_state_folds(
     ids=["next version", "huge version", "no date", "enormous date", "two clocks of the record"],
 )
 def test_a_point_that_cannot_be_read_is_refused(
-    negotiations: Negotiations, as_of: pb.AsOf, reason: int, field: str
+    negotiations: CurrentNegotiations, as_of: pb.AsOf, reason: int, field: str
 ) -> None:
     refused = refusal_of(negotiations, as_of)
 
@@ -227,20 +238,22 @@ def test_a_point_that_cannot_be_read_is_refused(
     ids=["now", "version", "occur date"],
 )
 def test_an_unknown_negotiation_is_refused_on_every_clock(
-    negotiations: Negotiations, as_of: pb.AsOf
+    negotiations: CurrentNegotiations, as_of: pb.AsOf
 ) -> None:
     assert (
         refusal_of(negotiations, as_of, "unknown").reason == pb.ERROR_REASON_NEGOTIATION_NOT_FOUND
     )
 
 
-def test_every_read_is_as_fresh_as_the_store(negotiations: Negotiations, store: Store) -> None:
+def test_every_read_is_as_fresh_as_the_store(
+    negotiations: CurrentNegotiations, store: Store
+) -> None:
     negotiations.read("n", pb.AsOf())
     tenth = store.read("n", after=9)[0]
     entry = pb.Entry.FromString(tenth.data)
     entry.header.version = 11
     entry.facts.entry_corrected.target_version = 5
-    store.append([Stored("n", 11, tenth.topic, entry.SerializeToString())])
+    store.append([StoredEntry("n", 11, tenth.topic, entry.SerializeToString())])
 
     assert statements(negotiations.read("n", pb.AsOf()).state) == {
         "at-some-time",
@@ -250,13 +263,13 @@ def test_every_read_is_as_fresh_as_the_store(negotiations: Negotiations, store: 
 
 
 def test_a_state_that_was_read_does_not_change_under_its_reader(
-    negotiations: Negotiations, store: Store
+    negotiations: CurrentNegotiations, store: Store
 ) -> None:
     reading = negotiations.read("n", pb.AsOf())
     before = reading.state.SerializeToString(deterministic=True)
     writer = Writer(store, SIGNER)
     writer.start()
-    writer.submit(Group("n", "", "me", [said("new", "a")])).result(10)
+    writer.submit(WriteRequest("n", "", "me", [said("new", "a")])).result(10)
     writer.close()
 
     assert negotiations.read("n", pb.AsOf()).state.version == 11
@@ -269,7 +282,7 @@ def test_what_is_refused_does_not_make_a_negotiation_grow(store: Store) -> None:
     negotiation.catch_up()
     before, state = negotiation.size, negotiation.state.SerializeToString(deterministic=True)
     data = list(talks.records("n", 51))[-1].data
-    refused = Sealed(data, leaf(data))
+    refused = EncodedRecord(data, leaf(data))
 
     for _ in range(500):
         mark = negotiation.mark()
@@ -284,7 +297,7 @@ def test_what_is_refused_does_not_make_a_negotiation_grow(store: Store) -> None:
 def test_negotiations_are_held_within_a_bound(store: Store) -> None:
     for number in range(20):
         store.append(list(talks.records(f"n{number}", 20)))
-    negotiations = Negotiations(store, held_bytes=100_000)
+    negotiations = CurrentNegotiations(store, held_bytes=100_000)
     held: list[weakref.ref[Negotiation]] = []
     for number in range(20):
         with negotiations.current(f"n{number}") as negotiation:

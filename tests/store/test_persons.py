@@ -16,23 +16,21 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pourparler import v1 as pb
-from pourparler.wire import framed
-from pourparler_service import persons as kept
-from pourparler_service.folder import Folder
-from pourparler_service.persons import (
-    DATABASE,
+from pourparler.schema.wire import framed
+from pourparler_service.storage import subject_keys as kept
+from pourparler_service.storage.data_directory import DataDirectory
+from pourparler_service.storage.event_store import open_store
+from pourparler_service.storage.interface import StoredEntry
+from pourparler_service.storage.key_rotation import open_subject_keys, rotate_master_key
+from pourparler_service.storage.master_key import (
     MASTER_KEY,
-    Intent,
     MasterKey,
     MasterKeyError,
-    Persons,
-    PersonsError,
-    open_persons,
-    rotate_master_key,
+    SubjectKeyError,
 )
-from pourparler_service.sealing import parted, seal
-from pourparler_service.store import Stored, open_store
-from tests.traces import traces
+from pourparler_service.storage.record_codec import record_parts, seal
+from pourparler_service.storage.subject_keys import DATABASE, ErasureIntent, SubjectKeyStore
+from tests.support.disk_search import traces
 
 GOLDEN = json.loads((Path(__file__).parent.parent / "golden" / "sealed.json").read_text())
 ID = "talks"
@@ -46,16 +44,16 @@ def record(text: str = WORD, *, negotiation: str = ID, version: int = 1) -> byte
 
 
 @pytest.fixture(name="persons")
-def _persons(tmp_path: Path) -> Iterator[Persons]:
-    persons = open_persons(tmp_path, {})
+def _persons(tmp_path: Path) -> Iterator[SubjectKeyStore]:
+    persons = open_subject_keys(tmp_path, {})
     yield persons
     persons.close()
 
 
-def erase(persons: Persons, participant: str, negotiation: str = ID) -> None:
+def erase(persons: SubjectKeyStore, participant: str, negotiation: str = ID) -> None:
     erasure = pb.Erasure(name=f"negotiations/{negotiation}/erasures/x", participant_id=participant)
-    intent = Intent(negotiation, "somebody", "", destroyed=False, erasure=erasure)
-    persons.intend(intent)
+    intent = ErasureIntent(negotiation, "somebody", "", destroyed=False, erasure=erasure)
+    persons.begin_erasure(intent)
     persons.destroy(intent)
 
 
@@ -66,7 +64,7 @@ def test_an_entry_in_parts_is_the_same_bytes_when_it_is_joined(
 ) -> None:
     stored = record("x" * length, negotiation=negotiation, version=2**40)
 
-    parts = parted(stored)
+    parts = record_parts(stored)
 
     assert parts.before_salt + parts.salt + parts.after_salt + parts.words == stored
     left = pb.Record.FromString(parts.left)
@@ -78,28 +76,31 @@ def test_an_entry_in_parts_is_the_same_bytes_when_it_is_joined(
 @given(st.text(min_size=1), st.integers(1, 2**63 - 1), st.text("abc.-_09", min_size=1, max_size=64))
 def test_whatever_an_entry_says_it_is_opened_as_it_was(text: str, version: int, id_: str) -> None:
     stored = record(text, negotiation=id_, version=version)
-    persons = open_persons(None, {})
-    persons.hold([(id_, "anna")])
+    persons = open_subject_keys(None, {})
+    persons.ensure_keys([(id_, "anna")])
 
-    assert persons.unsealed(id_, persons.sealed(id_, stored, ["anna"])) == stored
+    assert persons.decrypt(id_, persons.encrypt(id_, stored, ["anna"])) == stored
     persons.close()
 
 
 def test_what_was_sealed_is_opened_as_it_always_was(tmp_path: Path) -> None:
     master = MasterKey(bytes.fromhex(GOLDEN["master_key"]))
     assert master.key_id == GOLDEN["master_key_id"]
-    Persons(tmp_path / DATABASE, master).close()
+    SubjectKeyStore(tmp_path / DATABASE, master).close()
     with sqlite3.connect(tmp_path / DATABASE) as database:
         for negotiation, participant, number, wrapped in GOLDEN["keys"]:
             row = (negotiation, participant, number, bytes.fromhex(wrapped))
             database.execute("INSERT INTO key VALUES (?, ?, ?, ?)", row)
     database.close()
-    persons = Persons(tmp_path / DATABASE, master)
+    persons = SubjectKeyStore(tmp_path / DATABASE, master)
 
-    opened = persons.unsealed("renault-nissan", bytes.fromhex(GOLDEN["sealed"]))
+    opened = persons.decrypt("renault-nissan", bytes.fromhex(GOLDEN["sealed"]))
 
     assert opened.hex() == GOLDEN["record"]
-    assert persons.sealed_for("renault-nissan", bytes.fromhex(GOLDEN["sealed"])) == ("anna", "bela")
+    assert persons.subjects_of("renault-nissan", bytes.fromhex(GOLDEN["sealed"])) == (
+        "anna",
+        "bela",
+    )
     persons.close()
 
 
@@ -124,21 +125,21 @@ def test_what_is_sealed_can_be_opened_by_what_the_format_says_of_it() -> None:
     assert bytes.fromhex(GOLDEN["sealed"])[0] != was.SerializeToString()[0] == 0x0A
 
 
-def test_to_destroy_any_one_of_the_keys_destroys_the_words(persons: Persons) -> None:
+def test_to_destroy_any_one_of_the_keys_destroys_the_words(persons: SubjectKeyStore) -> None:
     whole = record()
-    persons.hold([(ID, "anna"), (ID, "bela")])
-    both = persons.sealed(ID, whole, ["anna", "bela"])
-    hers = persons.sealed(ID, whole, ["bela"])
+    persons.ensure_keys([(ID, "anna"), (ID, "bela")])
+    both = persons.encrypt(ID, whole, ["anna", "bela"])
+    hers = persons.encrypt(ID, whole, ["bela"])
 
     erase(persons, "anna")
 
-    assert persons.unsealed(ID, both) == parted(whole).left
-    assert persons.sealed_for(ID, both) == ("anna", "bela")
-    assert persons.unsealed(ID, hers) == whole
+    assert persons.decrypt(ID, both) == record_parts(whole).left
+    assert persons.subjects_of(ID, both) == ("anna", "bela")
+    assert persons.decrypt(ID, hers) == whole
 
 
-def test_a_key_that_was_destroyed_is_in_no_file(persons: Persons, tmp_path: Path) -> None:
-    persons.hold([(ID, f"p-{number}") for number in range(200)])
+def test_a_key_that_was_destroyed_is_in_no_file(persons: SubjectKeyStore, tmp_path: Path) -> None:
+    persons.ensure_keys([(ID, f"p-{number}") for number in range(200)])
     (hers,) = wrapped(tmp_path, "p-77")
     (his,) = wrapped(tmp_path, "p-78")
 
@@ -161,87 +162,87 @@ def wrapped(folder: Path, participant: str) -> list[bytes]:
 
 
 def test_who_has_which_key_is_looked_up_again_when_too_much_is_kept(
-    persons: Persons, monkeypatch: pytest.MonkeyPatch
+    persons: SubjectKeyStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(kept, "_HELD", 2)
     monkeypatch.setattr(kept, "_KEPT", 2)
     whole = record()
     sealed = {}
     for who in ("anna", "bela", "carl", "anna"):
-        persons.hold([(ID, who)])
-        sealed[who] = persons.sealed(ID, whole, [who])
+        persons.ensure_keys([(ID, who)])
+        sealed[who] = persons.encrypt(ID, whole, [who])
 
     assert {pb.SealedRecord.FromString(one).keys for one in sealed.values()} == {
         "anna:1",
         "bela:1",
         "carl:1",
     }
-    assert [persons.unsealed(ID, one) for one in sealed.values()] == [whole] * 3
+    assert [persons.decrypt(ID, one) for one in sealed.values()] == [whole] * 3
 
 
-def test_a_key_is_of_one_negotiation_alone(persons: Persons) -> None:
+def test_a_key_is_of_one_negotiation_alone(persons: SubjectKeyStore) -> None:
     whole = record(negotiation="other")
-    persons.hold([(ID, "anna"), ("other", "anna")])
-    elsewhere = persons.sealed("other", whole, ["anna"])
+    persons.ensure_keys([(ID, "anna"), ("other", "anna")])
+    elsewhere = persons.encrypt("other", whole, ["anna"])
 
     erase(persons, "anna")
 
-    assert persons.unsealed("other", elsewhere) == whole
+    assert persons.decrypt("other", elsewhere) == whole
 
 
-def test_after_an_erasure_there_is_another_key(persons: Persons) -> None:
+def test_after_an_erasure_there_is_another_key(persons: SubjectKeyStore) -> None:
     whole = record()
-    persons.hold([(ID, "anna")])
-    before = persons.sealed(ID, whole, ["anna"])
+    persons.ensure_keys([(ID, "anna")])
+    before = persons.encrypt(ID, whole, ["anna"])
     erase(persons, "anna")
 
-    persons.hold([(ID, "anna")])
-    after = persons.sealed(ID, whole, ["anna"])
+    persons.ensure_keys([(ID, "anna")])
+    after = persons.encrypt(ID, whole, ["anna"])
 
     assert pb.SealedRecord.FromString(after).keys == "anna:2"
-    assert persons.unsealed(ID, after) == whole
-    assert persons.unsealed(ID, before) == parted(whole).left
+    assert persons.decrypt(ID, after) == whole
+    assert persons.decrypt(ID, before) == record_parts(whole).left
 
 
-def test_words_are_bound_to_their_place(persons: Persons) -> None:
-    persons.hold([(ID, "anna")])
-    first = pb.SealedRecord.FromString(persons.sealed(ID, record(), ["anna"]))
-    second = pb.SealedRecord.FromString(persons.sealed(ID, record(version=2), ["anna"]))
+def test_words_are_bound_to_their_place(persons: SubjectKeyStore) -> None:
+    persons.ensure_keys([(ID, "anna")])
+    first = pb.SealedRecord.FromString(persons.encrypt(ID, record(), ["anna"]))
+    second = pb.SealedRecord.FromString(persons.encrypt(ID, record(version=2), ["anna"]))
     first.sealed = second.sealed
 
-    with pytest.raises(PersonsError, match="were changed in the store"):
-        persons.unsealed(ID, first.SerializeToString())
+    with pytest.raises(SubjectKeyError, match="were changed in the store"):
+        persons.decrypt(ID, first.SerializeToString())
 
 
-def test_what_has_no_words_is_not_sealed(persons: Persons) -> None:
+def test_what_has_no_words_is_not_sealed(persons: SubjectKeyStore) -> None:
     empty = seal(ID, 1, TIME, pb.Facts(), pb.Words())
-    persons.hold([(ID, "anna")])
+    persons.ensure_keys([(ID, "anna")])
 
-    assert persons.sealed(ID, empty, ["anna"]) == empty
+    assert persons.encrypt(ID, empty, ["anna"]) == empty
 
 
-def test_a_cover_goes_with_the_first_key_that_is_destroyed(persons: Persons) -> None:
-    assert persons.uncovered(ID, persons.covered(ID, b"of nobody")) == b"of nobody"
-    persons.hold([(ID, "anna"), (ID, "bela")])
-    covered = persons.covered(ID, WORD.encode())
+def test_a_cover_goes_with_the_first_key_that_is_destroyed(persons: SubjectKeyStore) -> None:
+    assert persons.decrypt_blob(ID, persons.encrypt_blob(ID, b"of nobody")) == b"of nobody"
+    persons.ensure_keys([(ID, "anna"), (ID, "bela")])
+    covered = persons.encrypt_blob(ID, WORD.encode())
 
     assert WORD.encode() not in covered
-    assert persons.uncovered(ID, covered) == WORD.encode()
+    assert persons.decrypt_blob(ID, covered) == WORD.encode()
     erase(persons, "bela")
-    assert persons.uncovered(ID, covered) is None
-    assert persons.uncovered(ID, b"\xff not one") is None
+    assert persons.decrypt_blob(ID, covered) is None
+    assert persons.decrypt_blob(ID, b"\xff not one") is None
 
 
 def test_a_key_that_is_not_there_and_was_not_destroyed_is_an_error(
-    persons: Persons, tmp_path: Path
+    persons: SubjectKeyStore, tmp_path: Path
 ) -> None:
-    persons.hold([(ID, "anna")])
-    sealed = persons.sealed(ID, record(), ["anna"])
+    persons.ensure_keys([(ID, "anna")])
+    sealed = persons.encrypt(ID, record(), ["anna"])
     (tmp_path / "other").mkdir()
-    other = open_persons(tmp_path / "other", {})
+    other = open_subject_keys(tmp_path / "other", {})
 
-    with pytest.raises(PersonsError, match="anna:1 of talks is not in"):
-        other.unsealed(ID, sealed)
+    with pytest.raises(SubjectKeyError, match="anna:1 of talks is not in"):
+        other.decrypt(ID, sealed)
     other.close()
 
 
@@ -250,9 +251,9 @@ def test_a_key_that_is_not_there_and_was_not_destroyed_is_an_error(
 
 def filled(folder: Path) -> None:
     """A folder with an entry that is sealed."""
-    with Folder(folder):
+    with DataDirectory(folder):
         store = open_store(folder, {})
-        store.append([Stored(ID, 1, "t", record(), ("anna",))])
+        store.append([StoredEntry(ID, 1, "t", record(), ("anna",))])
         store.close()
 
 
@@ -322,9 +323,9 @@ def test_what_is_no_master_key_is_refused(tmp_path: Path, said: str) -> None:
     file.write_text(said)
 
     with pytest.raises(MasterKeyError, match="is not a master key"):
-        open_persons(tmp_path, {"POURPARLER_MASTER_KEY": str(file)})
+        open_subject_keys(tmp_path, {"POURPARLER_MASTER_KEY": str(file)})
     with pytest.raises(MasterKeyError, match="cannot be read"):
-        open_persons(tmp_path, {"POURPARLER_MASTER_KEY": str(tmp_path / "nowhere")})
+        open_subject_keys(tmp_path, {"POURPARLER_MASTER_KEY": str(tmp_path / "nowhere")})
 
 
 def test_a_record_without_the_keys_of_its_persons_is_refused(tmp_path: Path) -> None:
@@ -332,7 +333,7 @@ def test_a_record_without_the_keys_of_its_persons_is_refused(tmp_path: Path) -> 
     (tmp_path / DATABASE).unlink()
 
     for _ in range(2):
-        with pytest.raises(PersonsError, match=f"but no {DATABASE}"):
+        with pytest.raises(SubjectKeyError, match=f"but no {DATABASE}"):
             open_store(tmp_path, {})
 
 
@@ -342,7 +343,7 @@ def test_keys_of_a_newer_format_are_left_as_they_are(tmp_path: Path) -> None:
         database.execute("UPDATE about SET format = 2")
     database.close()
 
-    with pytest.raises(PersonsError, match="format 2"):
+    with pytest.raises(SubjectKeyError, match="format 2"):
         open_store(tmp_path, {})
 
 
@@ -350,7 +351,7 @@ def test_what_is_no_database_is_told(tmp_path: Path) -> None:
     filled(tmp_path)
     (tmp_path / DATABASE).write_bytes(b"not a database at all, but long enough to look like one")
 
-    with pytest.raises(PersonsError, match="cannot be read"):
+    with pytest.raises(SubjectKeyError, match="cannot be read"):
         open_store(tmp_path, {})
 
 
@@ -396,14 +397,14 @@ def test_a_rotation_that_is_cut_off_leaves_one_of_the_two_master_keys(
 ) -> None:
     filled(tmp_path)
     was, before = open_master(tmp_path), opened(tmp_path)
-    wrap_anew = Persons.wrap_anew
+    wrap_anew = SubjectKeyStore.rewrap
 
-    def cut_off(self: Persons, master: MasterKey) -> int:
+    def cut_off(self: SubjectKeyStore, master: MasterKey) -> int:
         if when == "after":
             wrap_anew(self, master)
         raise Crash
 
-    monkeypatch.setattr(Persons, "wrap_anew", cut_off)
+    monkeypatch.setattr(SubjectKeyStore, "wrap_anew", cut_off)
     with pytest.raises(Crash):
         rotate_master_key(tmp_path, {})
     assert (tmp_path / f"{MASTER_KEY}.next").exists()
@@ -425,9 +426,9 @@ def test_a_store_gives_what_it_was_given_and_keeps_it_sealed(
     tmp_path: Path, environment: dict[str, str]
 ) -> None:
     given = [
-        Stored(ID, 1, "t", record(), ("anna",)),
-        Stored(ID, 2, "t", record("in clear", version=2)),
-        Stored(ID, 3, "t", record(version=3), ("anna", "bela")),
+        StoredEntry(ID, 1, "t", record(), ("anna",)),
+        StoredEntry(ID, 2, "t", record("in clear", version=2)),
+        StoredEntry(ID, 3, "t", record(version=3), ("anna", "bela")),
     ]
     store = open_store(tmp_path, environment)
     store.append(given)
@@ -441,7 +442,7 @@ def test_a_store_gives_what_it_was_given_and_keeps_it_sealed(
     assert traces(tmp_path, WORD) == []
 
     erase(store.persons, "anna")
-    left = [parted(given[0].data).left, given[1].data, parted(given[2].data).left]
+    left = [record_parts(given[0].data).left, given[1].data, record_parts(given[2].data).left]
     assert [one.data for one in store.read(ID)] == left
     rows = store.rows("", after=0, upto=9, limit=9, size=1 << 20)
     assert [data for _, _, data in rows.rows] == left
@@ -451,24 +452,24 @@ def test_a_store_gives_what_it_was_given_and_keeps_it_sealed(
 
 def test_what_was_in_clear_is_overwritten(tmp_path: Path) -> None:
     store = open_store(tmp_path, {})
-    given = Stored(ID, 1, "t", record())
+    given = StoredEntry(ID, 1, "t", record())
     store.append([given])
     assert traces(tmp_path, WORD)
 
-    assert store.rewrite([given._replace(data=parted(given.data).left)])
+    assert store.rewrite([given._replace(data=record_parts(given.data).left)])
     store.purge()
 
     assert traces(tmp_path, WORD) == []
-    assert store.read(ID)[0].data == parted(given.data).left
+    assert store.read(ID)[0].data == record_parts(given.data).left
     store.close()
 
 
 def test_what_no_store_of_ours_keeps_is_not_rewritten() -> None:
     store = open_store(None, {})
-    given = Stored(ID, 1, "t", record())
+    given = StoredEntry(ID, 1, "t", record())
     store.append([given])
 
-    assert not store.rewrite([given._replace(data=parted(given.data).left)])
+    assert not store.rewrite([given._replace(data=record_parts(given.data).left)])
     store.purge()
     assert store.read(ID) == [given]
     store.close()

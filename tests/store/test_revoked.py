@@ -8,19 +8,19 @@ import pytest
 from google.protobuf.message import Message
 
 from pourparler import v1 as pb
-from pourparler_service.refusal import Refusal, name_of
-from tests import given
-from tests.given import granted, joined, opened, restricted, revoked, said
-from tests.seen import Answer, Readers, readers, run, stored
+from pourparler_service.domain.refusal import Refusal, name_of
+from tests.support import sample_entries
+from tests.support.sample_entries import granted, joined, opened, restricted, revoked, said
+from tests.support.visibility_harness import Answer, Readers, readers, run, stored
 
-NAME = f"negotiations/{given.NEGOTIATION}"
+NAME = f"negotiations/{sample_entries.NEGOTIATION}"
 MARK = "xyzzy"
 TALKS = (
     opened(),
     joined("acme"),
     granted("keeper", pb.ACCESS_ROLE_RECORDER),
     granted("party", pb.ACCESS_ROLE_PARTY, "acme"),
-    said("before", "acme", visibility=given.PUBLIC),
+    said("before", "acme", visibility=sample_entries.PUBLIC),
 )
 AFTER = said(MARK, "acme", visibility=restricted("acme"))
 
@@ -46,7 +46,7 @@ class Interrupted:
 
     def __init__(self, reading: Readers, caller: str, monkeypatch: pytest.MonkeyPatch) -> None:
         self.left = -1
-        self._entries = stored(given.history(*TALKS, revoked(caller), AFTER)[len(TALKS) :])
+        self._entries = stored(sample_entries.history(*TALKS, revoked(caller), AFTER)[len(TALKS) :])
         self._store = reading.store
         for name in ("read", "rows", "scan", "last_version", "position"):
             monkeypatch.setattr(reading.store, name, self._counted(getattr(reading.store, name)))
@@ -86,7 +86,10 @@ def test_whenever_access_ends_what_comes_after_is_not_in_the_answer(
 ) -> None:
     interrupted_at = 0
     while True:
-        with readers(stored(given.history(*TALKS))) as reading, monkeypatch.context() as patched:
+        with (
+            readers(stored(sample_entries.history(*TALKS))) as reading,
+            monkeypatch.context() as patched,
+        ):
             interrupted = Interrupted(reading, caller, patched)
             interrupted.left = interrupted_at
             answer = reading.ask(caller, READS[what])
@@ -104,7 +107,7 @@ LONG = [said(f"s-{number}", "acme") for number in range(600)]
 
 @pytest.fixture(name="reading")
 def _reading() -> Iterator[Readers]:
-    with readers(stored(given.history(*TALKS, *LONG))) as reading:
+    with readers(stored(sample_entries.history(*TALKS, *LONG))) as reading:
         yield reading
 
 
@@ -123,7 +126,7 @@ SLOWLY: dict[str, pb.ReplayRequest] = {
 def test_who_takes_an_answer_slowly_gets_no_more_of_it_once_access_has_ended(
     reading: Readers, what: str, caller: str
 ) -> None:
-    revocation = stored(given.history(*TALKS, *LONG, revoked(caller)))[-1:]
+    revocation = stored(sample_entries.history(*TALKS, *LONG, revoked(caller)))[-1:]
 
     came: list[int] = []
 
@@ -139,7 +142,7 @@ def test_who_takes_an_answer_slowly_gets_no_more_of_it_once_access_has_ended(
             if len(came) == 1:
                 await asyncio.sleep(0.05)  # the next page is read while this one is sent
                 reading.store.append(revocation)
-                reading.commits.committed([given.NEGOTIATION])
+                reading.commits.committed([sample_entries.NEGOTIATION])
                 await asyncio.sleep(0)
         await answers.aclose()
 
@@ -158,13 +161,13 @@ def test_who_sees_less_than_when_it_was_read_is_told_to_ask_again(reading: Reade
         revoked("keeper"),
         granted("keeper", pb.ACCESS_ROLE_PARTY, "acme"),
     ]
-    narrowed = stored(given.history(*TALKS, *LONG, *more))[-3:]
+    narrowed = stored(sample_entries.history(*TALKS, *LONG, *more))[-3:]
 
     async def taken() -> None:
         answers: Any = reading.receive("keeper", SLOWLY["backwards"])
         await anext(answers)
         reading.store.append(narrowed)
-        reading.commits.committed([given.NEGOTIATION])
+        reading.commits.committed([sample_entries.NEGOTIATION])
         await asyncio.sleep(0)
         await anext(answers)
 

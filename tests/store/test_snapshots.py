@@ -10,23 +10,25 @@ from hypothesis import given as given_any
 from hypothesis import settings
 
 from pourparler import v1 as pb
-from pourparler.bundle import Bundle
-from pourparler.contract import entry_type
-from pourparler.fold import fold
-from pourparler.proof import Tree
-from pourparler_service import snapshots as kept
-from pourparler_service.negotiations import Negotiations
-from pourparler_service.sealing import leaf, seal, unseal
-from pourparler_service.snapshots import Snapshot, Snapshots, open_snapshots
-from pourparler_service.store import Shelf, Store, Stored, StoreUnavailableError, open_store
-from tests.given import NEGOTIATION, joined, opened, recorded, said
-from tests.histories import histories
+from pourparler.schema.contract import entry_type
+from pourparler.state.fold import fold
+from pourparler.transparency.bundle import Bundle
+from pourparler.transparency.merkle import Tree
+from pourparler_service.aggregate import snapshots as kept
+from pourparler_service.aggregate.current import CurrentNegotiations
+from pourparler_service.aggregate.snapshots import Snapshot, Snapshots
+from pourparler_service.backends.sqlite.snapshot_store import SqliteSnapshotFile, open_snapshots
+from pourparler_service.storage.event_store import Store, open_store
+from pourparler_service.storage.interface import StoredEntry, StoreUnavailableError
+from pourparler_service.storage.record_codec import decode_record, leaf, seal
+from tests.support.sample_entries import NEGOTIATION, joined, opened, recorded, said
+from tests.support.strategies import histories
 
 GOLDEN = Path(__file__).parent.parent / "golden" / "talks.bundle"
 DIGEST = "8d288adad50f3223a6c07129992bb95c767e9135c498f5ab006cca9f1dd48071"
 
 
-class FaultyShelf(Shelf):
+class FaultyShelf(SqliteSnapshotFile):
     """A shelf that can be made to fail, and remembers what was put on it."""
 
     def __init__(self) -> None:
@@ -34,12 +36,12 @@ class FaultyShelf(Shelf):
         self.fails = False
         self.versions: list[int] = []
 
-    def put(self, one: Stored) -> None:
+    def put(self, one: StoredEntry) -> None:
         self._look()
         self.versions.append(one.version)
         super().put(one)
 
-    def nearest(self, negotiation: str, upto: int) -> Stored | None:
+    def nearest(self, negotiation: str, upto: int) -> StoredEntry | None:
         self._look()
         return super().nearest(negotiation, upto)
 
@@ -62,12 +64,12 @@ def shelf() -> Iterator[FaultyShelf]:
     shelf.close()
 
 
-def stored(entry: pb.Entry) -> Stored:
+def stored(entry: pb.Entry) -> StoredEntry:
     kind = entry_type(entry.facts)
     assert kind is not None
     header = entry.header
     data = seal(NEGOTIATION, header.version, header.record_time, entry.facts, entry.words)
-    return Stored(NEGOTIATION, header.version, str(kind.descriptor.full_name), data)
+    return StoredEntry(NEGOTIATION, header.version, str(kind.descriptor.full_name), data)
 
 
 def talks(length: int, words: str = "s") -> list[pb.Entry]:
@@ -75,7 +77,7 @@ def talks(length: int, words: str = "s") -> list[pb.Entry]:
     return [recorded(version, one) for version, one in enumerate(drafts, start=1)]
 
 
-def at(negotiations: Negotiations, version: int) -> bytes:
+def at(negotiations: CurrentNegotiations, version: int) -> bytes:
     reading = negotiations.read(NEGOTIATION, pb.AsOf(version=version))
     assert reading.computed_at.version == version
     return reading.state.SerializeToString(deterministic=True)
@@ -92,10 +94,10 @@ def folded(entries: Sequence[pb.Entry], version: int) -> bytes:
 def test_at_every_version_a_fold_from_a_snapshot_is_the_fold_of_all(
     history: list[pb.Entry],
 ) -> None:
-    store, shelf = open_store(None, {}), Shelf(None)
+    store, shelf = open_store(None, {}), SqliteSnapshotFile(None)
     store.append([stored(one) for one in history])
-    entries = [unseal(one.data) for one in store.read(NEGOTIATION)]
-    negotiations = Negotiations(store, Snapshots(shelf, fewest=3))
+    entries = [decode_record(one.data) for one in store.read(NEGOTIATION)]
+    negotiations = CurrentNegotiations(store, Snapshots(shelf, fewest=3))
     versions = range(len(entries) + 1)
     expected = [folded(entries, version) for version in versions]
 
@@ -103,7 +105,7 @@ def test_at_every_version_a_fold_from_a_snapshot_is_the_fold_of_all(
     assert [at(negotiations, version) for version in reversed(versions)] == expected[::-1]
     if len(entries) > 3:
         assert shelf.size() > 0
-    latest = Negotiations(store, Snapshots(shelf, fewest=3)).read(NEGOTIATION, pb.AsOf())
+    latest = CurrentNegotiations(store, Snapshots(shelf, fewest=3)).read(NEGOTIATION, pb.AsOf())
     assert latest.state.SerializeToString(deterministic=True) == expected[-1]
     store.close()
     shelf.close()
@@ -112,7 +114,7 @@ def test_at_every_version_a_fold_from_a_snapshot_is_the_fold_of_all(
 def test_a_point_is_reached_from_the_snapshot_before_it(store: Store, shelf: FaultyShelf) -> None:
     entries = talks(300)
     store.append([stored(one) for one in entries])
-    negotiations = Negotiations(store, Snapshots(shelf))
+    negotiations = CurrentNegotiations(store, Snapshots(shelf))
 
     for version in (250, 260, 100, 300, 250):
         assert at(negotiations, version) == folded(entries, version)
@@ -127,10 +129,10 @@ def test_what_begins_at_a_snapshot_proves_by_the_entries_alone(
     records = [stored(one) for one in entries]
     store.append(records[:250])
     snapshots = Snapshots(shelf)
-    at(Negotiations(store, snapshots), 250)
+    at(CurrentNegotiations(store, snapshots), 250)
     store.append(records[250:])
 
-    with Negotiations(store, snapshots).current(NEGOTIATION) as negotiation:
+    with CurrentNegotiations(store, snapshots).current(NEGOTIATION) as negotiation:
         assert negotiation.requests == {}
         assert negotiation.tree.root() == Tree(leaf(one.data) for one in records).root()
         assert negotiation.version == 300
@@ -142,11 +144,11 @@ def test_a_snapshot_of_another_record_is_not_used(store: Store, shelf: FaultyShe
     before, after = talks(200, "before"), talks(300, "after")
     elsewhere = open_store(None, {})
     elsewhere.append([stored(one) for one in before])
-    at(Negotiations(elsewhere, Snapshots(shelf)), 200)
+    at(CurrentNegotiations(elsewhere, Snapshots(shelf)), 200)
     elsewhere.close()
     store.append([stored(one) for one in after])
 
-    negotiations = Negotiations(store, Snapshots(shelf))
+    negotiations = CurrentNegotiations(store, Snapshots(shelf))
 
     assert shelf.versions == [200]
     assert at(negotiations, 250) == folded(after, 250)
@@ -156,10 +158,10 @@ def test_a_snapshot_beyond_the_end_of_the_record_is_not_used(
     store: Store, shelf: FaultyShelf
 ) -> None:
     entries = talks(200)
-    shelf.put(Stored(NEGOTIATION, 500, "pourparler.v1.Negotiation/1", b"0" * 32))
+    shelf.put(StoredEntry(NEGOTIATION, 500, "pourparler.v1.Negotiation/1", b"0" * 32))
     store.append([stored(one) for one in entries])
 
-    latest = Negotiations(store, Snapshots(shelf)).read(NEGOTIATION, pb.AsOf())
+    latest = CurrentNegotiations(store, Snapshots(shelf)).read(NEGOTIATION, pb.AsOf())
 
     assert latest.state.SerializeToString(deterministic=True) == folded(entries, 200)
 
@@ -167,9 +169,9 @@ def test_a_snapshot_beyond_the_end_of_the_record_is_not_used(
 def test_a_snapshot_of_another_format_is_ignored(store: Store, shelf: FaultyShelf) -> None:
     entries = talks(200)
     store.append([stored(one) for one in entries])
-    shelf.put(Stored(NEGOTIATION, 200, "pourparler.v1.Negotiation/0", b"something else"))
+    shelf.put(StoredEntry(NEGOTIATION, 200, "pourparler.v1.Negotiation/0", b"something else"))
 
-    assert at(Negotiations(store, Snapshots(shelf)), 200) == folded(entries, 200)
+    assert at(CurrentNegotiations(store, Snapshots(shelf)), 200) == folded(entries, 200)
     found = shelf.nearest(NEGOTIATION, 200)
     assert found is not None
     assert found.topic == "pourparler.v1.Negotiation/2"
@@ -183,10 +185,10 @@ def test_a_damaged_snapshot_is_not_used(
     records = [stored(one) for one in entries]
     store.append(records)
     data = pb.SealedRecord(sealed=leaf(records[149].data) + damage).SerializeToString()
-    shelf.put(Stored(NEGOTIATION, 150, "pourparler.v1.Negotiation/2", data))
+    shelf.put(StoredEntry(NEGOTIATION, 150, "pourparler.v1.Negotiation/2", data))
 
     with caplog.at_level(logging.WARNING):
-        assert at(Negotiations(store, Snapshots(shelf)), 200) == folded(entries, 200)
+        assert at(CurrentNegotiations(store, Snapshots(shelf)), 200) == folded(entries, 200)
 
 
 def test_a_shelf_that_fails_is_told_of_once_and_harms_nobody(
@@ -194,7 +196,7 @@ def test_a_shelf_that_fails_is_told_of_once_and_harms_nobody(
 ) -> None:
     entries = talks(200)
     store.append([stored(one) for one in entries])
-    negotiations = Negotiations(store, Snapshots(shelf))
+    negotiations = CurrentNegotiations(store, Snapshots(shelf))
     shelf.fails = True
 
     with caplog.at_level(logging.WARNING):
@@ -213,7 +215,7 @@ def test_what_is_purged_is_gone_from_the_file_and_not_put_back(
     store.append([stored(one) for one in entries])
     path = tmp_path / "snapshots.sqlite"
     snapshots = open_snapshots(path)
-    negotiations = Negotiations(store, snapshots)
+    negotiations = CurrentNegotiations(store, snapshots)
     at(negotiations, 200)
     before = snapshots.purged
     assert snapshots.nearest(NEGOTIATION, 200) is not None
@@ -242,7 +244,7 @@ def test_a_file_that_is_no_database_is_made_anew(
         snapshots = open_snapshots(path)
 
     assert "begun anew" in caplog.text
-    assert at(Negotiations(store, snapshots), 200) == folded(entries, 200)
+    assert at(CurrentNegotiations(store, snapshots), 200) == folded(entries, 200)
     assert snapshots.nearest(NEGOTIATION, 200) is not None
     snapshots.close()
 
@@ -252,7 +254,7 @@ def test_without_a_folder_snapshots_are_kept_in_memory(store: Store) -> None:
     store.append([stored(one) for one in entries])
     snapshots = open_snapshots(None)
 
-    assert at(Negotiations(store, snapshots), 200) == folded(entries, 200)
+    assert at(CurrentNegotiations(store, snapshots), 200) == folded(entries, 200)
 
     found = snapshots.nearest(NEGOTIATION, 200)
     assert found is not None
@@ -271,7 +273,7 @@ def test_where_no_file_can_be_there_are_no_snapshots(
         snapshots = open_snapshots(tmp_path / "missing" / "snapshots.sqlite")
 
     assert "there are no snapshots" in caplog.text
-    assert at(Negotiations(store, snapshots), 200) == folded(entries, 200)
+    assert at(CurrentNegotiations(store, snapshots), 200) == folded(entries, 200)
     snapshots.purge(NEGOTIATION)
     snapshots.close()
 
@@ -279,7 +281,7 @@ def test_where_no_file_can_be_there_are_no_snapshots(
 def test_snapshots_have_a_bound(store: Store, shelf: FaultyShelf) -> None:
     entries = talks(600)
     store.append([stored(one) for one in entries])
-    negotiations = Negotiations(store, Snapshots(shelf, kept_bytes=20_000))
+    negotiations = CurrentNegotiations(store, Snapshots(shelf, kept_bytes=20_000))
 
     for version in (200, 400, 600):
         assert at(negotiations, version) == folded(entries, version)
@@ -291,7 +293,7 @@ def test_snapshots_have_a_bound(store: Store, shelf: FaultyShelf) -> None:
 def test_the_fold_makes_the_states_that_snapshots_of_this_format_have() -> None:
     """If the fold makes another state by now, raise FORMAT, and put its digest here."""
     with GOLDEN.open("rb") as file:
-        state = fold([unseal(data) for data in Bundle(file).records()])
+        state = fold([decode_record(data) for data in Bundle(file).records()])
 
     assert kept.FORMAT == 2
     assert hashlib.sha256(state.SerializeToString(deterministic=True)).hexdigest() == DIGEST

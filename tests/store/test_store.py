@@ -9,21 +9,20 @@ from pathlib import Path
 
 import pytest
 
-from pourparler_service import store as stores
-from pourparler_service.store import (
+from pourparler_service.storage import event_store as stores
+from pourparler_service.storage.event_store import Store, open_store
+from pourparler_service.storage.interface import (
     ConflictError,
-    Store,
-    Stored,
+    StoredEntry,
     StoreSettingsError,
     StoreUnavailableError,
-    open_store,
 )
-from tests.held import Commits
+from tests.support.commit_control import Commits
 
 
-def records(negotiation: str, first: int, last: int) -> list[Stored]:
+def records(negotiation: str, first: int, last: int) -> list[StoredEntry]:
     return [
-        Stored(negotiation, version, "pourparler.v1.StatementRecorded", b"%d" % version)
+        StoredEntry(negotiation, version, "pourparler.v1.StatementRecorded", b"%d" % version)
         for version in range(first, last + 1)
     ]
 
@@ -45,7 +44,7 @@ def store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Store]:
 
 
 def test_what_is_appended_is_read_back_byte_for_byte(store: Store) -> None:
-    given = [Stored("a", 1, "t", bytes(range(256))), Stored("a", 2, "t", b"")]
+    given = [StoredEntry("a", 1, "t", bytes(range(256))), StoredEntry("a", 2, "t", b"")]
 
     store.append(given)
 
@@ -121,7 +120,7 @@ def test_no_more_rows_are_read_than_there_is_room_for(tmp_path: Path) -> None:
     store = open_store(tmp_path, {})
     store.append(
         [
-            Stored("a", version, "pourparler.v1.StatementRecorded", bytes(100))
+            StoredEntry("a", version, "pourparler.v1.StatementRecorded", bytes(100))
             for version in (1, 2, 3)
         ]
     )
@@ -143,7 +142,7 @@ def test_single_entries_are_read_in_the_order_in_which_they_are_asked_for(store:
 
 def test_no_more_single_entries_are_read_than_there_is_room_for(tmp_path: Path) -> None:
     store = open_store(tmp_path, {})
-    store.append([Stored("a", version, "t", bytes(100)) for version in (1, 2, 3)])
+    store.append([StoredEntry("a", version, "t", bytes(100)) for version in (1, 2, 3)])
 
     places = [("a", 1), ("a", 2), ("a", 3)]
     read = [len(store.several(places, size)) for size in (1, 101, 900)]
@@ -253,7 +252,7 @@ def test_entries_are_enciphered_where_the_library_is_told_to(tmp_path: Path) -> 
         "CIPHER_KEY": AESCipher.create_key(num_bytes=16),
         "COMPRESSOR_TOPIC": "zlib",
     }
-    given = [Stored("a", 1, "t", b"strictly between ourselves")]
+    given = [StoredEntry("a", 1, "t", b"strictly between ourselves")]
 
     store = open_store(tmp_path, env)
     store.append(given)
@@ -267,7 +266,7 @@ def test_entries_are_enciphered_where_the_library_is_told_to(tmp_path: Path) -> 
 
 def test_the_client_alone_does_not_bring_in_the_store() -> None:
     program = (
-        "import sys, pourparler, pourparler.fold\n"
+        "import sys, pourparler, pourparler.state.fold\n"
         "sys.exit('eventsourcing' in sys.modules or 'pourparler_service' in sys.modules)"
     )
 

@@ -8,10 +8,16 @@ import pytest
 from google.protobuf.timestamp_pb2 import Timestamp
 
 from pourparler import v1 as pb
-from pourparler.contract import ENTRY_TYPES
-from pourparler.wire import framed
-from pourparler_service.sealing import Sealed, leaf, seal, sealed, unseal
-from tests.filled import fill
+from pourparler.schema.contract import ENTRY_TYPES
+from pourparler.schema.wire import framed
+from pourparler_service.storage.record_codec import (
+    EncodedRecord,
+    decode_record,
+    encode_record,
+    leaf,
+    seal,
+)
+from tests.support.filled_messages import fill
 
 # A line an entry type, every field filled in. A new type adds a line; none may ever change.
 GOLDEN = {
@@ -35,10 +41,12 @@ def sections(entry_type: str) -> tuple[pb.Facts, pb.Words]:
     return facts, words
 
 
-def golden(entry_type: str) -> Sealed:
+def golden(entry_type: str) -> EncodedRecord:
     facts, words = sections(entry_type)
     salts = iter([bytes(range(32)), bytes(range(32, 64))])
-    return sealed("renault-nissan", 17, RECORD_TIME, facts, words, salt=lambda _length: next(salts))
+    return encode_record(
+        "renault-nissan", 17, RECORD_TIME, facts, words, salt=lambda _length: next(salts)
+    )
 
 
 def test_every_entry_type_has_its_golden_bytes() -> None:
@@ -60,7 +68,7 @@ def test_the_leaf_of_an_entry_is_that_of_its_stored_bytes(entry_type: str) -> No
 
 @pytest.mark.parametrize("entry_type", ENTRY_TYPES)
 def test_what_was_stored_reads_as_it_always_did(entry_type: str) -> None:
-    entry = unseal(bytes.fromhex(GOLDEN[entry_type]["record"]))
+    entry = decode_record(bytes.fromhex(GOLDEN[entry_type]["record"]))
 
     facts, words = sections(entry_type)
     assert entry.facts == facts

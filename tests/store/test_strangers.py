@@ -13,24 +13,25 @@ import pytest
 from google.protobuf.message import Message
 
 from pourparler import v1 as pb
-from pourparler_service.access import ANONYMOUS
-from pourparler_service.catalogue import Catalogue
-from pourparler_service.guard import Call
-from pourparler_service.keys import Signer, make_key
-from pourparler_service.negotiations import Negotiations
-from pourparler_service.refusal import Refusal, name_of, refuse
-from pourparler_service.servicers.privacy import PrivacyServicer
-from pourparler_service.servicers.record import RecordServicer
-from pourparler_service.sights import Sights
-from pourparler_service.store import Store, open_store
-from pourparler_service.tokens import Tokens
-from pourparler_service.views import Policy
-from pourparler_service.writer import Group, Writer
-from tests import given
-from tests.given import granted, joined, opened, restricted, said
-from tests.seen import Readers, readers, run, stored
+from pourparler_service.aggregate.current import CurrentNegotiations
+from pourparler_service.api.call_handler import Call
+from pourparler_service.api.privacy_service import PrivacyServicer
+from pourparler_service.api.record_service import RecordServicer
+from pourparler_service.authorization.policy import Policy
+from pourparler_service.authorization.viewer_scopes import ScopeResolver
+from pourparler_service.domain.principals import ANONYMOUS
+from pourparler_service.domain.refusal import Refusal, name_of, refuse
+from pourparler_service.reads.negotiation_list import NegotiationList
+from pourparler_service.reads.page_tokens import PageTokens
+from pourparler_service.storage.event_store import Store, open_store
+from pourparler_service.transparency.signing_keys import Signer, make_key
+from pourparler_service.writes.requests import WriteRequest
+from pourparler_service.writes.writer import Writer
+from tests.support import sample_entries
+from tests.support.sample_entries import granted, joined, opened, restricted, said
+from tests.support.visibility_harness import Readers, readers, run, stored
 
-NAME = f"negotiations/{given.NEGOTIATION}"
+NAME = f"negotiations/{sample_entries.NEGOTIATION}"
 MISSING = "negotiations/missing"
 POLICY = Policy(public=["reader"])
 ERASURE = "erasures/00000000-0000-0000-0000-000000000000"
@@ -40,7 +41,7 @@ LONG = 300
 class Unwritten(Writer):
     """A writer to whom nothing may be handed in."""
 
-    def submit(self, group: Group) -> Future[bytes]:
+    def submit(self, group: WriteRequest) -> Future[bytes]:
         raise AssertionError(f"handed in for {group.negotiation}")
 
 
@@ -72,7 +73,7 @@ class Steps:
 def hidden(number: int) -> list[pb.Entry]:
     """A negotiation of so many entries and two more, of which nothing is public."""
     more = (said(f"s-{one}", "acme", visibility=restricted("acme")) for one in range(number))
-    return given.history(opened(), joined("acme"), *more)
+    return sample_entries.history(opened(), joined("acme"), *more)
 
 
 @pytest.fixture(name="reading")
@@ -137,7 +138,7 @@ async def test_to_record_and_to_erase_take_the_same_steps_as_where_there_is_noth
     erasures: Any = None  # to which a stranger does not come
     with ThreadPoolExecutor(1) as threads:
         recording = RecordServicer(writer, threads, sights)
-        privacy = PrivacyServicer(erasures, Negotiations(store), threads, threads, sights)
+        privacy = PrivacyServicer(erasures, CurrentNegotiations(store), threads, threads, sights)
 
         async def batch(name: str) -> None:
             requests = [drafted(name)]
@@ -196,11 +197,11 @@ async def test_strangers_are_not_refused_as_fast_as_they_can_send(reading: Reade
 
 
 async def test_who_opens_one_is_no_stranger_in_what_follows_at_once(reading: Readers) -> None:
-    sights = Sights(reading.store, POLICY, admits=lambda *_, public: False)
+    sights = ScopeResolver(reading.store, POLICY, admits=lambda *_, public: False)
     handed_in: list[str] = []
 
     class Noting(Unwritten):
-        def submit(self, group: Group) -> Future[bytes]:
+        def submit(self, group: WriteRequest) -> Future[bytes]:
             handed_in.append(group.negotiation)
             done: Future[bytes] = Future()
             done.set_result(b"")
@@ -222,14 +223,23 @@ def listed(ids: list[str], caller: str, *, public: bool = False) -> tuple[list[s
     store = open_store(None, {})
     for id_, entries in (
         ("hidden", hidden(3)),
-        ("public", [*hidden(1), given.recorded(4, said("loud", "acme", visibility=given.PUBLIC))]),
-        ("granted", [*hidden(0), given.recorded(3, granted("ann", pb.ACCESS_ROLE_AUDITOR))]),
-        ("disclosed", [*hidden(1), given.recorded(4, _disclosure(3))]),
+        (
+            "public",
+            [
+                *hidden(1),
+                sample_entries.recorded(4, said("loud", "acme", visibility=sample_entries.PUBLIC)),
+            ],
+        ),
+        (
+            "granted",
+            [*hidden(0), sample_entries.recorded(3, granted("ann", pb.ACCESS_ROLE_AUDITOR))],
+        ),
+        ("disclosed", [*hidden(1), sample_entries.recorded(4, _disclosure(3))]),
     ):
         for one in entries:
             one.header.negotiation = id_
         store.append(stored(entries))
-    catalogue = Catalogue(store, None, tokens=Tokens(b"secret", "log"), log_id="log")
+    catalogue = NegotiationList(store, None, tokens=PageTokens(b"secret", "log"), log_id="log")
     looked_at: list[str] = []
 
     def seen(id_: str) -> pb.Negotiation:
@@ -244,7 +254,9 @@ def listed(ids: list[str], caller: str, *, public: bool = False) -> tuple[list[s
 
 
 def _disclosure(version: int) -> pb.Draft:
-    return given.draft(pb.EntryDisclosed(target_version=version, disclosed_to=given.PUBLIC))
+    return sample_entries.draft(
+        pb.EntryDisclosed(target_version=version, disclosed_to=sample_entries.PUBLIC)
+    )
 
 
 IDS = ["hidden", "public", "granted", "disclosed", "missing"]
@@ -262,13 +274,13 @@ def test_who_is_not_told_apart_is_no_stranger(reading: Readers) -> None:
 
 
 def test_no_two_tokens_tell_that_the_place_is_the_same() -> None:
-    tokens = Tokens(b"secret", "log")
+    tokens = PageTokens(b"secret", "log")
     first, again, further = (tokens.write(after, bytes(16)) for after in (7, 7, 8))
 
     assert len({first, again, further}) == 3
     assert [tokens.read(one, bytes(16)) for one in (first, again, further)] == [7, 7, 8]
     assert tokens.read(first, bytes(15) + b"x") is None
-    assert Tokens(b"secret", "another").read(first, bytes(16)) is None
+    assert PageTokens(b"secret", "another").read(first, bytes(16)) is None
 
 
 def test_who_follows_all_hears_as_often_whether_or_not_others_record(reading: Readers) -> None:
@@ -281,11 +293,11 @@ def test_who_follows_all_hears_as_often_whether_or_not_others_record(reading: Re
             await anext(answers)
         again = asyncio.ensure_future(anext(answers))
         for version in range(LONG + 3, LONG + 300):
-            one = given.recorded(
+            one = sample_entries.recorded(
                 version, said(f"s-{version}", "acme", visibility=restricted("acme"))
             )
             reading.store.append(stored([one]))
-            reading.commits.committed([given.NEGOTIATION])
+            reading.commits.committed([sample_entries.NEGOTIATION])
             await asyncio.sleep(0.005)
             if again.done():
                 break
@@ -300,7 +312,7 @@ def test_who_follows_all_hears_as_often_whether_or_not_others_record(reading: Re
 
 @pytest.mark.parametrize("caller", ["party", "stranger"])
 def test_a_search_takes_a_while_of_its_own_for_who_does_not_see_everything(caller: str) -> None:
-    party = given.recorded(LONG + 3, granted("party", pb.ACCESS_ROLE_PARTY, "acme"))
+    party = sample_entries.recorded(LONG + 3, granted("party", pb.ACCESS_ROLE_PARTY, "acme"))
     records = stored([*hidden(LONG), party])
     with readers(records, search_seconds=0.2) as reading:
         began = time.monotonic()

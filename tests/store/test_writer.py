@@ -9,19 +9,14 @@ from pathlib import Path
 import pytest
 
 from pourparler import v1 as pb
-from pourparler_service.line import Line
-from pourparler_service.negotiations import Negotiations
-from pourparler_service.refusal import Refusal
-from pourparler_service.store import (
-    ConflictError,
-    Store,
-    Stored,
-    StoreUnavailableError,
-    open_store,
-)
-from pourparler_service.writer import Group, Writer
-from tests.audited import audit
-from tests.given import (
+from pourparler_service.aggregate.current import CurrentNegotiations
+from pourparler_service.domain.refusal import Refusal
+from pourparler_service.storage.event_store import Store, open_store
+from pourparler_service.storage.interface import ConflictError, StoredEntry, StoreUnavailableError
+from pourparler_service.writes.requests import WriteRequest
+from pourparler_service.writes.write_queue import WriteQueue
+from pourparler_service.writes.writer import Writer
+from tests.support.sample_entries import (
     answered,
     draft,
     joined,
@@ -31,7 +26,8 @@ from tests.given import (
     said,
     topic,
 )
-from tests.signing import SIGNER
+from tests.support.signing_keys import SIGNER
+from tests.support.store_audit import audit
 
 
 class FaultyStore(Store):
@@ -43,7 +39,7 @@ class FaultyStore(Store):
         self.after: Callable[[], None] = lambda: None
         self.appended: list[int] = []
 
-    def append(self, records: Sequence[Stored]) -> None:
+    def append(self, records: Sequence[StoredEntry]) -> None:
         before, self.before = self.before, lambda: None
         after, self.after = self.after, lambda: None
         before()
@@ -74,8 +70,8 @@ def writer(store: FaultyStore) -> Iterator[Writer]:
     writer.close()
 
 
-def group(*drafts: pb.Draft, negotiation: str = "n", request_id: str = "") -> Group:
-    return Group(negotiation, request_id, "anonymous@loopback", drafts)
+def group(*drafts: pb.Draft, negotiation: str = "n", request_id: str = "") -> WriteRequest:
+    return WriteRequest(negotiation, request_id, "anonymous@loopback", drafts)
 
 
 def record(writer: Writer, *drafts: pb.Draft, **kwargs: str) -> pb.Receipt:
@@ -386,7 +382,7 @@ def test_a_correction_and_what_follows_it_in_a_batch_are_folded_right(store: Fau
 
 
 def test_a_full_line_refuses_at_once(store: FaultyStore) -> None:
-    writer = Writer(store, SIGNER, line=Line(2, 2))
+    writer = Writer(store, SIGNER, line=WriteQueue(2, 2))
     waiting = [writer.submit(group(*BEGIN, negotiation=f"n{place}")) for place in range(2)]
 
     with pytest.raises(Refusal) as refused:
@@ -460,7 +456,7 @@ def test_a_commit_that_failed_after_it_was_made_is_answered_as_made(
 
 def test_no_reader_sees_what_is_not_committed(writer: Writer, store: FaultyStore) -> None:
     record(writer, *BEGIN)
-    negotiations = Negotiations(store)
+    negotiations = CurrentNegotiations(store)
     stalled, go_on = threading.Event(), threading.Event()
 
     def stall() -> None:
@@ -592,7 +588,7 @@ def test_a_writer_that_holds_little_reads_the_rest_anew(store: FaultyStore) -> N
 
 def test_a_fault_of_our_own_fails_only_its_own_group(store: FaultyStore) -> None:
     writer = Writer(store, SIGNER)
-    broken = Group(
+    broken = WriteRequest(
         "n", "", "anonymous@loopback", [pb.Draft()]
     )  # no shape that a servicer would let through
     writer.submit(group(*BEGIN))

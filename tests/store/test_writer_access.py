@@ -9,13 +9,14 @@ from hypothesis import settings
 from hypothesis import strategies as st
 
 from pourparler import v1 as pb
-from pourparler_service.access import ANONYMOUS
-from pourparler_service.refusal import Refusal, Violation, name_of
-from pourparler_service.store import Store, Stored, open_store
-from pourparler_service.views import Policy
-from pourparler_service.writer import Group, Writer
-from tests.audited import audit
-from tests.given import (
+from pourparler_service.authorization.policy import Policy
+from pourparler_service.domain.principals import ANONYMOUS
+from pourparler_service.domain.refusal import Refusal, Violation, name_of
+from pourparler_service.storage.event_store import Store, open_store
+from pourparler_service.storage.interface import StoredEntry
+from pourparler_service.writes.requests import WriteRequest
+from pourparler_service.writes.writer import Writer
+from tests.support.sample_entries import (
     PARTIES,
     RECORDER_ONLY,
     answered,
@@ -29,7 +30,8 @@ from tests.given import (
     said,
     topic,
 )
-from tests.signing import SIGNER
+from tests.support.signing_keys import SIGNER
+from tests.support.store_audit import audit
 
 PARTY, RECORDER = pb.ACCESS_ROLE_PARTY, pb.ACCESS_ROLE_RECORDER
 ACCEPTED = ""
@@ -45,7 +47,7 @@ class Talks:
 
     def record(self, caller: str, *drafts: pb.Draft, **more: object) -> pb.Receipt:
         asked = {"negotiation": "n", "request_id": "", **more}
-        group = Group(caller=caller, drafts=drafts, **asked)  # type: ignore[arg-type]
+        group = WriteRequest(caller=caller, drafts=drafts, **asked)  # type: ignore[arg-type]
         return pb.Receipt.FromString(self.writer.submit(group).result(10))
 
     def refused(self, caller: str, *drafts: pb.Draft, **more: object) -> Violation:
@@ -210,7 +212,7 @@ def test_what_is_refused_or_only_tried_is_not_read_up_to_anew(
 ) -> None:
     read, begun = talks.store.read, list[int]()
 
-    def noted(negotiation: str, *, after: int = 0, **more: Any) -> list[Stored]:
+    def noted(negotiation: str, *, after: int = 0, **more: Any) -> list[StoredEntry]:
         begun.append(after)
         return read(negotiation, after=after, **more)
 

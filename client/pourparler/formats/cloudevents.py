@@ -8,9 +8,9 @@ from urllib.parse import quote
 from google.protobuf import json_format
 
 from pourparler import v1 as pb
-from pourparler.contract import entry_type
-from pourparler.formats.reading import LONGEST, BadLineError, Read, compact, entry_of, line_of
-from pourparler.values import negotiation_name
+from pourparler.drafts.values import negotiation_name
+from pourparler.formats.draft_lines import LONGEST, BadLineError, Read, compact, entry_of, line_of
+from pourparler.schema.contract import entry_type
 
 MEDIA_TYPE = "application/cloudevents-batch+json"
 TYPES = "pourparler.v1."

@@ -4,8 +4,8 @@ from collections.abc import Iterable
 from html import escape
 
 from pourparler import v1 as pb
-from pourparler.contract import PARTS
 from pourparler.formats.table import row
+from pourparler.schema.contract import PARTS
 
 SHOWN = 100
 """How many rows are shown at most: for more there are tables."""

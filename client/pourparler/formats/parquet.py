@@ -10,8 +10,8 @@ from typing import Any, BinaryIO
 from google.protobuf.timestamp_pb2 import Timestamp
 
 from pourparler import v1 as pb
-from pourparler.formats.data import loaded
-from pourparler.formats.reading import LONGEST, BadLineError, Read, line_of
+from pourparler.formats.dataframe import loaded
+from pourparler.formats.draft_lines import LONGEST, BadLineError, Read, line_of
 from pourparler.formats.table import COLUMNS, WHOLE, entry_in, row
 
 _TOGETHER = 1_024  # entries that are held and written at once

@@ -9,8 +9,8 @@ from collections.abc import Iterator, Mapping
 from google.protobuf import json_format
 
 from pourparler import v1 as pb
-from pourparler.contract import entry_type, references
-from pourparler.formats.reading import BadLineError, compact, entry_of, loaded, withheld
+from pourparler.formats.draft_lines import BadLineError, compact, entry_of, loaded, withheld
+from pourparler.schema.contract import entry_type, references
 
 WHOLE = "entry"
 """The column that carries the whole entry, as ProtoJSON."""

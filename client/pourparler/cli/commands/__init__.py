@@ -7,10 +7,12 @@ from pathlib import Path
 
 import click
 
-from pourparler.calls import TARGET
-from pourparler.cli import completing, connecting, demonstrating, failing, guessing
-from pourparler.cli.commands import finding, keeping, proving, reading, writing
+from pourparler.cli import errors
+from pourparler.cli.commands import admin, query, record, search, verify
+from pourparler.cli.local import service_process
+from pourparler.cli.options import completion, connection, suggestions
 from pourparler.errors import PourparlerError
+from pourparler.rpc.requests import TARGET
 
 _BROKEN_PIPE = 141
 
@@ -39,7 +41,7 @@ class _Rooms(click.Group):
 )
 @click.option(
     "--server",
-    type=connecting.Address(),
+    type=connection.Address(),
     metavar="ADDRESS",
     envvar="POURPARLER_SERVER",
     default=TARGET,
@@ -102,8 +104,8 @@ def run(arguments: Sequence[str]) -> int:
         if hasattr(stream, "reconfigure"):
             # A terminal that cannot show a character must not end the command.
             stream.reconfigure(errors="backslashreplace")
-    if completing.VARIABLE in os.environ:
-        return completing.answer(pourparler)
+    if completion.VARIABLE in os.environ:
+        return completion.answer(pourparler)
     context: click.Context | None = None
     try:
         # Not by its main(), which leaves with 1 when a reader has seen enough.
@@ -117,10 +119,10 @@ def run(arguments: Sequence[str]) -> int:
         return error.exit_code
     except PourparlerError as error:
         asked = context.obj if context is not None else None
-        near = guessing.meant(error, asked, context) if context is not None and asked else ()
-        return failing.report(error, asked, near)
+        near = suggestions.meant(error, asked, context) if context is not None and asked else ()
+        return errors.report(error, asked, near)
     except (click.Abort, KeyboardInterrupt):
-        return failing.INTERRUPTED
+        return errors.INTERRUPTED
     except BrokenPipeError:
         # Whoever read has seen enough. What is still buffered must not fail at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -141,32 +143,32 @@ def run(arguments: Sequence[str]) -> int:
 )
 def demo(file: Path | None, data: Path | None, port: int | None, *, keep: bool) -> int:
     """Start a service, import a real negotiation, and show what can be asked of it."""
-    return demonstrating.run(file, data, port, keep=keep, default_server=TARGET, command=run)
+    return service_process.run(file, data, port, keep=keep, default_server=TARGET, command=run)
 
 
 ROOMS: Mapping[str, Sequence[click.Command]] = {
     "Asking": (
-        reading.list_,
-        reading.show,
-        reading.standing,
-        reading.history,
-        finding.search,
-        reading.diff,
-        reading.blame,
-        reading.watch,
-        reading.browse,
-        proving.report,
+        query.list_,
+        query.show,
+        query.standing,
+        query.history,
+        search.search,
+        query.diff,
+        query.blame,
+        query.watch,
+        query.browse,
+        verify.report,
     ),
-    "Recording": (writing.open_, writing.record, writing.import_),
-    "Proving and passing on": (proving.audit, proving.export, proving.withhold, proving.verify),
+    "Recording": (record.open_, record.record, record.import_),
+    "Proving and passing on": (verify.audit, verify.export, verify.withhold, verify.verify),
     "Keeping": (
-        keeping.serve,
-        keeping.witness,
-        keeping.keygen,
-        keeping.erase,
-        keeping.rotate_master_key,
-        keeping.rebuild,
-        keeping.completion,
+        admin.serve,
+        admin.witness,
+        admin.keygen,
+        admin.erase,
+        admin.rotate_master_key,
+        admin.rebuild,
+        admin.completion,
         demo,
     ),
 }

@@ -12,8 +12,8 @@ from typing import Any, NamedTuple, TypeVar
 
 import vl_convert
 
-from pourparler import dates
 from pourparler import v1 as pb
+from pourparler.schema import edtf
 
 MOST_ROWS = 200
 """How many rows a timeline has at most: what is drawn smaller, nobody can read."""
@@ -160,7 +160,7 @@ def timeline(rows: Sequence[When[Dated]], on: str, *, narrow: bool = False) -> s
         *(_fading(colour, side, x, y) for colour, side in _fades(values)),
         _points(x, y),
     ]
-    day = dates.earliest_instant(dates.bounds(on)) if on else None
+    day = edtf.earliest_instant(edtf.bounds(on)) if on else None
     if day is not None and low <= day[0] * 1000 <= high:
         rule = {"type": "rule", "color": "var(--bad)", "strokeDash": [4, 3]}
         where = {"datum": day[0] * 1000, "type": "temporal", "scale": scale}
@@ -274,8 +274,8 @@ def _labelled(drawn: str, whens: Sequence[str]) -> str:
 
 def _bounds(row: Dated) -> tuple[float | None, float | None]:
     """The first and the last millisecond a date can mean; None where it is open."""
-    bounds = dates.Bounds(row.earliest, row.latest)
-    first, last = dates.earliest_instant(bounds), dates.latest_instant(bounds)
+    bounds = edtf.Bounds(row.earliest, row.latest)
+    first, last = edtf.earliest_instant(bounds), edtf.latest_instant(bounds)
     return (
         None if first is None else first[0] * 1000 + first[1] / 1_000_000,
         None if last is None else last[0] * 1000 + last[1] / 1_000_000,

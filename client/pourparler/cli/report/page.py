@@ -17,17 +17,17 @@ import jinja2
 from markupsafe import Markup
 
 from pourparler import v1 as pb
-from pourparler.cli import wording
-from pourparler.cli.faces import Face, sources
-from pourparler.cli.history import describe
-from pourparler.cli.questions import QUESTIONS
+from pourparler.cli.output import wording
+from pourparler.cli.output.history import describe
+from pourparler.cli.output.part_summaries import Face, sources
+from pourparler.cli.output.state import KINDS
+from pourparler.cli.output.status_lines import QUESTIONS
+from pourparler.cli.output.wording import Names
 from pourparler.cli.report import charts
-from pourparler.cli.report.course import Course, Reversed, Spans, course, presence
-from pourparler.cli.report.telling import Row, Side, Step, Told
-from pourparler.cli.safe import harmless
-from pourparler.cli.state import KINDS
-from pourparler.cli.wording import Names
-from pourparler.contract import entry_type
+from pourparler.cli.report.descriptions import Row, Side, Step, Told
+from pourparler.cli.report.timeline_data import Course, Reversed, Spans, course, presence
+from pourparler.cli.terminal_escape import harmless
+from pourparler.schema.contract import entry_type
 
 _LONG = 300  # entries: from here on a browser does not lay out at once what is out of sight
 _MODES = {

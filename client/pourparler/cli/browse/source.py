@@ -1,0 +1,142 @@
+"""Where negotiations are taken from to be read: a service, or a bundle."""
+
+from collections.abc import AsyncIterator
+from typing import BinaryIO, NamedTuple, Protocol
+
+from google.protobuf.message import DecodeError
+
+from pourparler import v1 as pb
+from pourparler.aio import Client, Watch
+from pourparler.cli import errors
+from pourparler.cli.terminal_escape import harmless
+from pourparler.errors import PourparlerError
+from pourparler.transparency.bundle import Bundle, BundleDamaged
+
+PAGE = 1_000
+
+
+class Found(NamedTuple):
+    """An entry that has the words, and the title of its negotiation."""
+
+    hit: pb.SearchHit
+    title: str
+
+
+class Shelf(Protocol):
+    """Where negotiations are taken from."""
+
+    lists: bool
+    """Whether there is a list of them, from which one is chosen."""
+
+    note: str
+    """What is to be said of all that comes from here."""
+
+    def negotiations(self) -> AsyncIterator[pb.NegotiationSummary]:
+        """All that there are."""
+
+    def entries(self, name: str) -> AsyncIterator[pb.Entry]:
+        """The entries of one, from the first to the last that there is now."""
+
+    def watch(self, name: str, after: int) -> Watch | None:
+        """Its entries after a version, as they come; None if none will."""
+
+    def search(self, query: str) -> AsyncIterator[Found]:
+        """The entries that have these words, in all negotiations, the best first."""
+
+    def told(self, error: PourparlerError) -> list[str]:
+        """What is wrong, and what to do next."""
+
+    async def close(self) -> None:
+        """Let go of it."""
+
+
+class Service:
+    """The negotiations that a service keeps."""
+
+    lists = True
+
+    def __init__(self, client: Client, as_seen_by: str = "", server: str = "") -> None:
+        """Ask the service at an address by this client; as a participant would have it."""
+        self._client = client
+        self._server = server
+        self._as_seen_by = as_seen_by
+        self.note = f"as {harmless(as_seen_by)} would have it" if as_seen_by else ""
+
+    def negotiations(self) -> AsyncIterator[pb.NegotiationSummary]:
+        """All that there are, in the order in which they were opened."""
+        return self._client.list(page_size=PAGE, as_seen_by=self._as_seen_by)
+
+    def entries(self, name: str) -> AsyncIterator[pb.Entry]:
+        """The entries of one, from the first to the last that there is now."""
+        return self._client.history(name, as_seen_by=self._as_seen_by)
+
+    def watch(self, name: str, after: int) -> Watch:
+        """Its entries after a version, as they come."""
+        return self._client.watch(name, after=after, as_seen_by=self._as_seen_by)
+
+    async def search(self, query: str) -> AsyncIterator[Found]:
+        """The entries that have these words, in all negotiations, the best first."""
+        hits = self._client.search(query, as_seen_by=self._as_seen_by)
+        async for hit in hits:
+            name = f"negotiations/{hit.entry.header.negotiation}"
+            known = hits.negotiations.get(name)
+            yield Found(hit, known.title if known is not None else "")
+
+    def told(self, error: PourparlerError) -> list[str]:
+        """What is wrong, and what to do next."""
+        return errors.told(error, errors.Asked("browse", server=self._server))
+
+    async def close(self) -> None:
+        """End all calls."""
+        await self._client.close()
+
+
+class Bundled:
+    """The negotiation in a bundle, which nobody has to be asked for."""
+
+    lists = False
+    note = "from a bundle that was not verified here: `pourparler verify` does"
+
+    def __init__(self, file: BinaryIO) -> None:
+        """Read it at once. Raises BundleError."""
+        try:
+            self._entries = [pb.Entry.FromString(one) for one in Bundle(file).records()]
+        except DecodeError:
+            raise BundleDamaged("An entry of the bundle is garbled.") from None
+        if not self._entries:
+            raise BundleDamaged("The bundle has no entries.")
+
+    @property
+    def name(self) -> str:
+        """What the negotiation is called."""
+        return self._entries[0].header.negotiation
+
+    async def negotiations(self) -> AsyncIterator[pb.NegotiationSummary]:
+        """None: there is only one, and it is open already."""
+        nothing: tuple[pb.NegotiationSummary, ...] = ()
+        for summary in nothing:
+            yield summary
+
+    async def entries(self, name: str) -> AsyncIterator[pb.Entry]:
+        """Its entries."""
+        del name
+        for entry in self._entries:
+            yield entry
+
+    def watch(self, name: str, after: int) -> None:
+        """None: a bundle does not grow."""
+        del name, after
+
+    async def search(self, query: str) -> AsyncIterator[Found]:
+        """None: what is in a bundle is searched where it is shown."""
+        del query
+        nothing: tuple[Found, ...] = ()
+        for found in nothing:
+            yield found
+
+    def told(self, error: PourparlerError) -> list[str]:
+        """What is wrong: nothing, for nobody is asked."""
+        return errors.told(error)
+
+    async def close(self) -> None:
+        """There is nothing to let go of."""

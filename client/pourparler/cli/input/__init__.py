@@ -1,0 +1,1 @@
+"""What a command takes in: drafts by option, and files to import."""

@@ -1,0 +1,86 @@
+"""Formats of others on the command line: which one is meant, and where its entries are from."""
+
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import BinaryIO
+
+import click
+from google.protobuf.message import DecodeError
+
+from pourparler import v1 as pb
+from pourparler.cli.terminal_escape import harmless
+from pourparler.client import Client
+from pourparler.errors import ServiceFault
+from pourparler.formats import column_mapping, csv, dataframe
+from pourparler.formats.draft_lines import Read
+from pourparler.formats.registry import READERS, WRITERS
+from pourparler.transparency.bundle import Bundle, BundleDamaged
+from pourparler.transparency.checkpoint import CheckpointError, parse_checkpoint, parse_note
+
+BUNDLE = "bundle"
+"""The format that proves what it is, and the one that is meant if none is said."""
+
+OUT = (BUNDLE, *WRITERS)
+IN = tuple(READERS)
+
+_ENDINGS: Mapping[str, str] = {".csv": "csv", ".parquet": "parquet"}
+
+
+def available(form: str) -> None:
+    """Refuse a format for which a package is not installed, before anything is read or written."""
+    if form == "parquet":
+        try:
+            dataframe.loaded("pyarrow")
+        except dataframe.ExtraMissingError as error:
+            raise click.ClickException(str(error)) from error
+
+
+def of_service(
+    client: Client, negotiation: str, as_seen_by: str = ""
+) -> tuple[Iterator[pb.Entry], str]:
+    """The entries of a negotiation as they come, and the origin of its log."""
+    try:
+        origin = parse_checkpoint(parse_note(client.checkpoint(negotiation)).text).origin
+    except CheckpointError as error:
+        message = f"The service gave no checkpoint that can be read: {error}."
+        raise ServiceFault(message) from error
+    return client.history(negotiation, as_seen_by=as_seen_by), origin
+
+
+def of_bundle(file: BinaryIO, negotiation: str) -> tuple[Iterator[pb.Entry], str]:
+    """The entries of a bundle as they are read, and the origin that it names; none is checked.
+
+    Raises BundleError, also while they are read.
+    """
+    bundle = Bundle(file)
+    name = bundle.header.negotiation
+    if negotiation.removeprefix("negotiations/") != name:
+        raise click.ClickException(f"The bundle is of {harmless(name)}, not of what was asked for.")
+    return _entries(bundle), bundle.header.origin
+
+
+def _entries(bundle: Bundle) -> Iterator[pb.Entry]:
+    for stored in bundle.records():
+        try:
+            yield pb.Entry.FromString(stored)
+        except DecodeError:
+            raise BundleDamaged(f"Record {bundle.count:,} of the bundle is no entry.") from None
+
+
+def reader(
+    form: str | None, mapped: BinaryIO | None, file: BinaryIO
+) -> Callable[[BinaryIO], Iterator[Read]]:
+    """How a file is read: as it was said, else as its name ends, else as lines of JSON."""
+    name = getattr(file, "name", "")
+    ending = Path(name).suffix.lower() if isinstance(name, str) else ""
+    form = form or _ENDINGS.get(ending, "jsonl")
+    available(form)
+    if mapped is None:
+        return READERS[form]
+    if form != "csv":
+        raise click.UsageError("--mapping is for a table: say --format csv.")
+    try:
+        line_in = column_mapping.read(mapped)
+    except column_mapping.BadMappingError as error:
+        raise click.UsageError(str(error)) from error
+    return lambda table: csv.read(table, line_in)

@@ -1,0 +1,61 @@
+"""What was destroyed of a person, on the page; and a new master key."""
+
+import os
+from collections.abc import Iterable
+from pathlib import Path
+
+import click
+
+from pourparler import v1 as pb
+from pourparler.cli.local.service_process import service_module
+from pourparler.cli.output import wording
+from pourparler.cli.output.page import Page
+from pourparler.cli.terminal_escape import harmless
+
+_BEYOND = {
+    pb.BEYOND_GIVEN_OUT: "what was exported or answered before",
+    pb.BEYOND_COPIES_ELSEWHERE: "copies that other services have taken",
+    pb.BEYOND_BACKUPS: "backups made before, if they have the keys of persons and the master key",
+    pb.BEYOND_ORIGINAL: "the original: this is a copy of it",
+    pb.BEYOND_ENTRIES_IN_CLEAR: "entries that stand in clear in a database of another kind",
+}
+
+
+def told(page: Page, erasure: pb.Erasure) -> None:
+    """Tell what was destroyed, and what could not be reached."""
+    who = harmless(erasure.participant_id)
+    entries = wording.count(len(erasure.versions), "entry", "entries")
+    page.line(f"Destroyed the words of {entries} that concern {who}: {_listed(erasure.versions)}.")
+    page.line("What was made of them is gone too: kept states, lists, the index of searches.")
+    if erasure.erased_before:
+        page.line(f"Gone before: {_listed(erasure.erased_before)}.")
+    if erasure.remaining_versions:
+        page.line(f"Not destroyed: {_listed(erasure.remaining_versions)}.")
+    page.line(f"It is on the record as {harmless(erasure.name)}.")
+    page.line("Not reached:")
+    for beyond in erasure.beyond:
+        page.line(f"- {_BEYOND.get(beyond, pb.Beyond.Name(beyond))}")
+
+
+def _listed(versions: Iterable[int]) -> str:
+    return wording.versions(versions) or "none"
+
+
+def rotate(page: Page, data: Path, to: Path | None) -> None:
+    """Wrap the keys of a folder by a new master key, and tell where it is."""
+    folder, persons = (
+        service_module("storage.data_directory"),
+        service_module("storage.subject_keys"),
+    )
+    if not data.is_dir():
+        raise click.ClickException(f"There is no data folder {harmless(str(data))}.")
+    try:
+        with folder.Folder(data):
+            rotated = persons.rotate_master_key(data, os.environ, to)
+    except (folder.FolderError, persons.PersonsError) as error:
+        raise click.ClickException(str(error)) from error
+    keys = wording.count(rotated.keys, "key", "keys")
+    page.line(f"The master key {rotated.key_id} wraps {keys} now.")
+    page.line(f"It is in {harmless(str(rotated.file))}. Keep it: without it their words are lost.")
+    if to is not None:
+        page.line("Name that file in POURPARLER_MASTER_KEY.")

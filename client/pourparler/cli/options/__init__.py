@@ -1,0 +1,1 @@
+"""Options that commands share: points in time, connection, completion and suggestions."""

@@ -1,0 +1,258 @@
+"""What made each part of a negotiation what it is: the entries, and what each of them set."""
+
+import json
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any
+
+from google.protobuf import json_format
+from rich.text import Text
+
+from pourparler import v1 as pb
+from pourparler.cli.output import diff as diff_page
+from pourparler.cli.output import history, wording
+from pourparler.cli.output import state as state_page
+from pourparler.cli.output.page import Cell, Column, Page, Table
+from pourparler.cli.output.wording import Names
+from pourparler.cli.terminal_escape import harmless
+from pourparler.errors import NotFound
+from pourparler.schema.contract import entry_type
+from pourparler.state.blame import HEAD, Blame, Made, Place
+from pourparler.state.fold import deciders, final_answers, is_amending
+
+ACCESS = "access"
+KINDS = (HEAD, *state_page.KINDS, ACCESS)
+"""What can be blamed for, in the order in which it is shown."""
+
+_STORED = {ACCESS: "principals"}
+_NAMED = {stored: said for said, stored in _STORED.items()}
+_ALONE = 180
+"""How many characters of an entry's words a terminal shows here: `history` has them all."""
+
+_ASIDE = diff_page.TOLD_OTHERWISE | {
+    "facts.status",
+    "origin.recorded_by",
+    "origin.occurred",
+    "words.occurred_verbatim",
+    "words.sources",
+}
+"""What is told of the entries that set it, and not of the part once more."""
+
+
+class Wanted:
+    """Which parts are asked for: all, those of a kind, or one by its id or path."""
+
+    def __init__(self, said: str) -> None:
+        """Take it as it was said: `proposals`, `proposals/offer` or `offer`."""
+        self._said = said
+        kind, slash, key = said.partition("/")
+        plural = kind if kind in KINDS else f"{kind}s"
+        self._kind = _STORED.get(plural, plural) if plural in KINDS else ""
+        self._key = key if slash else ""
+        self.one = bool(said) and (not self._kind or bool(self._key) or self._kind == HEAD)
+        """Whether a single part is meant."""
+
+    def __call__(self, place: Place) -> bool:
+        """Whether this part is asked for."""
+        if not self._said:
+            return True
+        kind, key = place
+        of_kind = kind == self._kind and self._key in {"", key}
+        return of_kind or key == self._said
+
+    def missing(self, negotiation: str) -> NotFound:
+        """The error that there is none of what was asked for."""
+        what = f"part {self._said!r}" if self.one else f"part among the {self._said}"
+        return NotFound(
+            f"There is no {what} in {negotiation.removeprefix('negotiations/')}.",
+            reason="PART_NOT_FOUND",
+            metadata={"id": self._key or self._said},
+        )
+
+
+def _columns(*, narrow: bool) -> list[Column]:
+    """What is told of each entry; how it is known stands beneath the dates if that is narrow."""
+    return [
+        Column("part"),
+        Column("status", under=True),
+        Column("#"),
+        Column("occurred"),
+        Column("recorded", under=True),
+        Column("basis", under=narrow),
+        Column("type", under=True),
+        Column("what", text=True),
+        Column("sets", under=True, text=True),
+        Column("recorded by", under=True, text=True, lead=" "),
+        Column("source", under=True, text=True),
+    ]
+
+
+def path(found: Blame) -> str:
+    """The part as people name it: `proposals/offer`, `access/PRINCIPAL`."""
+    return harmless("/".join(filter(None, (_kind(found), found.place[1]))))
+
+
+def blame(page: Page, found: Sequence[Blame], state: pb.Negotiation, *, one: bool = False) -> None:
+    """Put on the page what made these parts what they are; of one alone each of its fields, too."""
+    names = Names(state.participants)
+    columns = _columns(narrow=page.narrow and not page.plain)
+    if one and not page.plain:
+        for part in found:
+            _alone(page, part, state, names)
+    elif page.plain:
+        rows = [row for part in found for row in _rows(page, part, state, names)]
+        page.table(Table("", columns, rows))
+    else:
+        page.tables(
+            [
+                Table(_title(kind, parts), columns, rows)
+                for kind in KINDS
+                if (parts := [part for part in found if _kind(part) == kind])
+                and (rows := [row for part in parts for row in _rows(page, part, state, names)])
+            ]
+        )
+    if not page.plain:
+        bases = {made.entry.facts.provenance.basis for part in found for made in part.made}
+        state_page.explain(page, bases, numbers=False)
+
+
+def _kind(found: Blame) -> str:
+    return _NAMED.get(found.place[0], found.place[0])
+
+
+def _title(kind: str, parts: Sequence[Blame]) -> str:
+    return kind.capitalize() if kind == HEAD else f"{kind.capitalize()} ({len(parts)})"
+
+
+def ordered(found: Iterable[Blame]) -> list[Blame]:
+    """The parts in the order in which they are shown."""
+    places = {_STORED.get(kind, kind): place for place, kind in enumerate(KINDS)}
+    return sorted(found, key=lambda part: places[part.place[0]])
+
+
+def _alone(page: Page, found: Blame, state: pb.Negotiation, names: Names) -> None:
+    page.heading(f"{path(found)}: {_status(found, names)}")
+    for line in _why(found, state, names):
+        page.line(line)
+    rows: list[Sequence[Cell]] = [
+        (
+            f"#{found.fields[field]}",
+            diff_page.label(field),
+            diff_page.field_value(found.part, field, names),
+        )
+        for field in _asked_for(found, found.fields)
+    ]
+    if rows:
+        columns = [Column("set by"), Column("field"), Column("as it stands", text=True)]
+        page.table(Table("What it says, and which entry set it", columns, rows, dense=True))
+    entries = [row[2:] for row in _rows(page, found, state, names)]
+    columns = _columns(narrow=False)[2:]
+    page.table(Table(f"The entries that made it so ({len(entries)})", columns, entries))
+
+
+def _asked_for(found: Blame, fields: Iterable[str]) -> list[str]:
+    """Of some fields those that people ask for: the status first, and not the id once more."""
+    told = []
+    for field in fields:
+        section, _, name = field.rpartition(".")
+        own_id = section == "facts" and getattr(found.part.facts, name) == found.place[1]
+        if field not in _ASIDE and not own_id:
+            told.append(field)
+    return sorted(told, key=lambda field: field != "status")
+
+
+def _status(found: Blame, names: Names) -> str:
+    if found.part is None:
+        return "counts as never made"
+    if isinstance(found.part, pb.Principal):
+        return "has access" if found.part.grants else "has no access any more"
+    if isinstance(found.part, pb.Negotiation):
+        outcome = wording.word(found.part, "outcome")
+        return wording.word(found.part, "status") + (f", {outcome}" if outcome else "")
+    return str(state_page.status(found.part, names))
+
+
+def _why(found: Blame, state: pb.Negotiation, names: Names) -> Iterator[str]:
+    """Of a proposal that was decided: by whose answers, and under which rule."""
+    part = found.part
+    if not isinstance(part, pb.Proposal):
+        return
+    decisive = {
+        pb.PROPOSAL_STATUS_ACCEPTED: pb.ANSWER_ACCEPT,
+        pb.PROPOSAL_STATUS_REJECTED: pb.ANSWER_REJECT,
+    }.get(part.status)
+    if decisive is None:
+        return
+    rule = state.facts.acceptance_rule
+    said = wording.word(state.facts, "acceptance_rule") or "all addressees"
+    final, who = final_answers(part), deciders(part, rule)
+    answers = [
+        f"{names[reply.facts.by]}: {wording.word(reply.facts, 'answer')} (#{reply.origin.version})"
+        for reply in part.replies
+        if reply.facts.by in who and final.get(reply.facts.by) == reply.facts.answer
+    ]
+    made = f"#{state.origin.version}" if state.origin.version else "the opening"
+    yield f"Why: by the acceptance rule of {made}, {said}. {', '.join(answers)}."
+
+
+def _rows(
+    page: Page, found: Blame, state: pb.Negotiation, names: Names
+) -> Iterator[Sequence[Cell]]:
+    for place, made in enumerate(found.made):
+        entry = made.entry
+        facts, words = entry.facts, entry.words
+        kind = entry_type(facts)
+        first = page.plain or not place
+        said, who = history.describe(entry, names), harmless(facts.recorded_by)
+        yield (
+            Text(path(found) if page.plain else found.place[1] or HEAD, "bold") if first else "",
+            _status(found, names) if first else "",
+            f"#{entry.header.version}",
+            wording.when(facts.occurred),
+            wording.moment(entry.header.record_time),
+            state_page.known(facts.provenance),
+            kind.name.replace("_", " ") if kind else "withheld",
+            said if page.plain else page.shortened(said, _ALONE),
+            _sets(found, made, state, names)
+            + ("" if page.plain or not who else f"; recorded by {who}"),
+            who if page.plain else "",
+            "; ".join(map(history.source, words.sources)),
+        )
+
+
+def _sets(found: Blame, made: Made, state: pb.Negotiation, names: Names) -> str:
+    """What an entry set of a part, and what was said of it since."""
+    version = made.entry.header.version
+    amended = state_page.amended(state.amendments, version)
+    told = _asked_for(found, made.sets)
+    if made.annulled:
+        said = "sets nothing any more"
+    elif made.before == type(made.before)() and not is_amending(made.entry):
+        said = "brings it"
+    elif not told:
+        said = "" if made.sets or is_amending(made.entry) else "sets nothing of what it says now"
+    elif is_amending(made.entry):
+        said = f"sets {wording.listed(list(map(diff_page.label, told)))}"
+    else:
+        said = "sets " + "; ".join(
+            diff_page.moved(made.before, made.after, field, names) for field in told
+        )
+    return "; ".join(filter(None, (said, amended)))
+
+
+def print_json(found: Iterable[Blame]) -> None:
+    """Print each part on a line of its own: its fields, and its entries as ProtoJSON."""
+    for part in found:
+        entries = [
+            {
+                "version": made.entry.header.version,
+                "sets": list(made.sets),
+                "annulled": made.annulled,
+                "entry": _as_json(made.entry),
+            }
+            for made in part.made
+        ]
+        print(json.dumps({"part": part.path, "fields": dict(part.fields), "entries": entries}))
+
+
+def _as_json(entry: pb.Entry) -> Any:
+    return json_format.MessageToDict(entry, preserving_proto_field_name=True)

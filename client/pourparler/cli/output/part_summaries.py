@@ -1,0 +1,169 @@
+"""How a part of a negotiation is told, part by part. Pure."""
+
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple
+
+from pourparler import v1 as pb
+from pourparler.cli.output import state as told
+from pourparler.cli.output import wording
+from pourparler.cli.output.wording import Names
+
+KINDS = (
+    "topics",
+    "agreements",
+    "commitments",
+    "milestones",
+    "questions",
+    "positions",
+    "proposals",
+    "statements",
+    "participants",
+    "sessions",
+    "documents",
+)
+"""The kinds of part that are told of."""
+
+GOOD = frozenset(
+    {"settled", "agreed in principle", "accepted", "reached", "in force", "fulfilled", "answered"}
+)
+BAD = frozenset({"rejected", "missed", "breached", "disputed", "retracted", "terminated", "left"})
+
+
+class Face(NamedTuple):
+    """A part as it is told: at some versions, for a part may change."""
+
+    key: str
+    who: str
+    form: str
+    """`verbatim`, or what the text is instead: `paraphrase`, `summary`, `translation`."""
+    text: str
+    gone: str
+    """Why there is no text where there should be. Empty where there is one, or none is due."""
+    terms: tuple[str, ...]
+    details: str
+    replies: tuple[str, ...]
+    status: str
+    tone: str
+    since: str
+    basis: str
+    confirmed: bool
+    when: str
+    blame: tuple[int, ...]
+    amended: str
+    sources: tuple[tuple[str, str, str], ...]
+    """Of each source: what it is, its address if it is one of the web, and its excerpt."""
+
+
+def face(kind: str, key: str, part: Any, state: pb.Negotiation, names: Names) -> Face:
+    """How a part is told as it stands in this state."""
+    origin, words = part.origin, part.words
+    text = words.title or words.name or words.text
+    extra = words.text if text != words.text else ""
+    status = str(told.status(part, names))
+    note = state.amendments.get(origin.version)
+    gone = ""
+    if not text and kind not in {"sessions", "proposals"}:
+        erased = note is not None and note.redacted_by
+        gone = f"words erased by #{note.redacted_by}" if note and erased else "words withheld"
+    who = _WHO.get(kind, _nobody)(part, names)
+    plain = status.partition(",")[0]
+    return Face(
+        key=key,
+        who=who,
+        form=wording.word_of("Form", origin.provenance.form) if kind in _SPOKEN else "",
+        text=text,
+        gone=gone,
+        terms=tuple(wording.term(one, names, words) for one in getattr(part.facts, "terms", ())),
+        details=wording.listing(
+            [
+                ("", extra),
+                ("", _details(kind, part, names)),
+                ("", wording.seen_by(origin.visibility, names)),
+                ("in session", origin.session_id),
+            ]
+        ),
+        replies=tuple(_reply(one, names) for one in getattr(part, "replies", ())),
+        status=status,
+        tone="good" if plain in GOOD else "bad" if plain in BAD else "",
+        since=str(told.since(part, names)),
+        basis=wording.BASES.get(origin.provenance.basis, ("not said", ""))[0],
+        confirmed=origin.confirmed,
+        when=wording.when(origin.occurred, words.occurred_verbatim),
+        blame=tuple(part.blame),
+        amended=told.amended(state.amendments, origin.version),
+        sources=sources(words),
+    )
+
+
+def sources(words: pb.Words) -> tuple[tuple[str, str, str], ...]:
+    """The sources of an entry; only what is an address of the web is one to follow."""
+    return tuple(
+        (
+            wording.source(one) or one.id,
+            one.uri if one.uri.startswith(("https://", "http://")) else "",
+            one.excerpt,
+        )
+        for one in words.sources
+    )
+
+
+_SPOKEN = frozenset({"statements", "positions", "proposals", "questions", "commitments"})
+
+
+def _details(kind: str, part: Any, names: Names) -> str:
+    """What else is known of a part; its terms and answers are told by themselves."""
+    if kind == "proposals":
+        facts = part.facts
+        return wording.listing(
+            [
+                ("", wording.word(facts, "binding")),
+                ("until", wording.when(facts.expires, part.words.date_verbatim)),
+                ("if", "; ".join(part.words.conditions)),
+                ("counters", facts.counters),
+                ("in place of", facts.supersedes),
+                ("countered by", wording.listed(list(part.countered_by))),
+                ("became", part.agreement_id),
+            ]
+        )
+    if kind == "positions":
+        return wording.listing([("in place of", part.facts.supersedes)])
+    return told.details_of(part, names)
+
+
+def _reply(reply: pb.ProposalReply, names: Names) -> str:
+    said = f"{names[reply.facts.by]}: {wording.word(reply.facts, 'answer')}"
+    if reply.words.conditions:
+        said += f", if {'; '.join(reply.words.conditions)}"
+    if reply.words.text or reply.words.reason:
+        said += f" ({wording.listing([('', reply.words.text), ('', reply.words.reason)])})"
+    return f"{said} #{reply.origin.version}"
+
+
+def _nobody(part: Any, names: Names) -> str:
+    del part, names
+    return ""
+
+
+def _statement(part: pb.Statement, names: Names) -> str:
+    to = f", to {names.all(part.facts.addressed_to)}" if part.facts.addressed_to else ""
+    return f"{wording.speaker(part.facts, part.words, names)}{to}"
+
+
+def _position(part: pb.Position, names: Names) -> str:
+    return f"{names.all(part.facts.holders)}: {wording.word(part.facts, 'stance')}"
+
+
+def _proposal(part: pb.Proposal, names: Names) -> str:
+    return f"{names.all(part.facts.by)} to {names.all(part.facts.to)}"
+
+
+def _commitment(part: pb.Commitment, names: Names) -> str:
+    return f"{names.all(part.facts.debtors)} to {names.all(part.facts.creditors) or 'all'}"
+
+
+_WHO: Mapping[str, Callable[[Any, Names], str]] = {
+    "statements": _statement,
+    "positions": _position,
+    "proposals": _proposal,
+    "commitments": _commitment,
+}

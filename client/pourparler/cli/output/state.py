@@ -1,0 +1,488 @@
+"""A negotiation as it stands or stood: its head, and its parts in tables with how each is known."""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any
+
+from rich.text import Text
+
+from pourparler import v1 as pb
+from pourparler.cli.output import colors, wording
+from pourparler.cli.output.page import Cell, Column, Page, Table
+from pourparler.cli.output.wording import Names
+from pourparler.cli.terminal_escape import harmless
+
+KINDS = (
+    "participants",
+    "topics",
+    "agreements",
+    "proposals",
+    "commitments",
+    "milestones",
+    "positions",
+    "questions",
+    "statements",
+    "sessions",
+    "documents",
+)
+"""The kinds of part, in the order in which they are shown."""
+
+
+def known(provenance: pb.Provenance) -> Text:
+    """How something is known, in the colour of its basis."""
+    return Text(wording.basis(provenance), colors.BASES.get(provenance.basis, ""))
+
+
+def point(as_of: pb.AsOf, at: pb.ComputedAt) -> str:
+    """At which point of which clocks an answer was computed. Empty for now."""
+    recorded = wording.moment(at.record_time)
+    version = f"version {at.version}" + (f" (recorded {recorded})" if recorded else "")
+    if as_of.HasField("version"):
+        record = f"as the record stood at {version}"
+    elif as_of.HasField("record_time"):
+        record = f"as the record stood on {wording.moment(as_of.record_time)}, at {version}"
+    elif as_of.occur_date:
+        record = f"by the record as it is now, at {version}"
+    else:
+        return ""
+    if as_of.occur_date:
+        date = wording.edtf(as_of.occur_date)
+        return f"What had definitely happened by {date}, {record}."
+    return f"{record[0].upper()}{record[1:]}."
+
+
+def head(page: Page, state: pb.Negotiation, title: str = "") -> None:
+    """Title, status and size; `title` is for one whose opening is not in this reading."""
+    said = harmless(state.words.title or title or state.name)
+    page.line(said or "Nothing is on the record.", "bold")
+    if not state.status:
+        page.line("By then nothing of it is certain to have happened, not even its opening.")
+    else:
+        page.line(
+            Text.assemble(
+                f"{state.name}: {_course(state)}; version {state.version}; opened ",
+                wording.when(state.origin.occurred, state.words.occurred_verbatim)
+                or "at a date not known",
+                " (",
+                known(state.origin.provenance),
+                f", {wording.versions(state.blame)})",
+            )
+        )
+    if state.words.purpose:
+        page.line(f"Purpose: {harmless(state.words.purpose)}")
+    if state.facts.predecessor:
+        page.line(f"Takes up {harmless(state.facts.predecessor)}.")
+    page.line(_size(state), "dim")
+
+
+def _course(state: pb.Negotiation) -> str:
+    said = wording.word(state, "status")
+    if state.outcome:
+        said += f", {wording.word(state, 'outcome')}"
+    if state.HasField("expected_resume"):
+        said += f", expected to go on {wording.when(state.expected_resume)}"
+    if state.status_change.reason:
+        said += f" ({harmless(state.status_change.reason)})"
+    return said
+
+
+def _size(state: pb.Negotiation) -> str:
+    """How many parts there are of what: that there is none is an answer, too."""
+    said = []
+    for kind in KINDS:
+        number = getattr(state.counts, kind)
+        if number or kind in {"topics", "proposals", "commitments"}:
+            said.append(wording.count(number, kind[:-1]) if number else f"no {kind}")
+        if kind == "agreements" and state.agreements:
+            reached = sum(
+                one.facts.origin == pb.AGREEMENT_ORIGIN_REACHED for one in state.agreements.values()
+            )
+            said[-1] += f" ({reached} reached, {number - reached} prior)"
+        elif kind == "agreements" and not number:
+            said.append("no agreements")
+    return f"{', '.join(said)}."
+
+
+def parts(page: Page, state: pb.Negotiation, only: Iterable[str] = (), title: str = "{}") -> None:
+    """The parts of a state, a table for each kind."""
+    names, wanted = Names(state.participants), set(only)
+    shown: list[Any] = []
+    tables: list[Table] = []
+    for kind in KINDS:
+        if wanted and kind not in wanted:
+            continue
+        found = getattr(state, kind)
+        if found:
+            tables.append(table(kind, found, state, names, title))
+            shown.extend(part for _, part in _in_order(found))
+    page.tables(tables)
+    if not wanted:
+        amendments(page, state)
+        principals(page, state)
+    sources(page, shown)
+    legend(page, shown)
+
+
+def table(
+    kind: str, found: Mapping[str, Any], state: pb.Negotiation, names: Names, title: str = "{}"
+) -> Table:
+    """The parts of one kind, in the order in which they came on the record."""
+    columns = [
+        Column("id"),
+        Column("versions", under=True),
+        Column("what", text=True),
+        Column("details", under=True, text=True),
+        Column("since", under=True, text=True, lead="since "),
+        Column("status"),
+        Column("basis"),
+        Column("when", under=True),
+    ]
+    rows = [row(key, part, state, names) for key, part in _in_order(found)]
+    return Table(title.format(f"{kind.capitalize()} ({len(rows)})"), columns, rows)
+
+
+def _in_order(found: Mapping[str, Any]) -> list[tuple[str, Any]]:
+    """Parts in the order in which they came on the record; a map of protobuf has none."""
+    return sorted(found.items(), key=lambda item: (item[1].origin.version, item[0]))
+
+
+def row(key: str, part: Any, state: pb.Negotiation, names: Names) -> Sequence[Cell]:
+    """One part of any kind: what it is, how it stands, how that is known."""
+    origin, words = part.origin, part.words
+    details = [
+        details_of(part, names),
+        wording.seen_by(origin.visibility, names),
+        f"in session {origin.session_id}" if origin.session_id else "",
+        _sourced(words),
+        amended(state.amendments, origin.version),
+    ]
+    return (
+        Text(key, "bold"),
+        wording.versions(part.blame),
+        what(part, names),
+        "; ".join(detail for detail in details if detail),
+        since(part, names),
+        status(part, names),
+        known(origin.provenance),
+        wording.when(origin.occurred, words.occurred_verbatim),
+    )
+
+
+def _sourced(words: pb.Words) -> str:
+    found = list(dict.fromkeys(source.id for source in words.sources))
+    return f"{'source' if len(found) == 1 else 'sources'} {wording.listed(found)}" if found else ""
+
+
+def amended(amendments: Mapping[int, pb.Amendment], version: int) -> str:
+    """What later entries say of an entry."""
+    if version not in amendments:
+        return ""
+    note = amendments[version]
+    pairs = [
+        ("annulled by" if note.annulled else "corrected by", note.corrected_by),
+        ("disclosed by", note.disclosed_by),
+        ("words destroyed by", [note.redacted_by] if note.redacted_by else []),
+    ]
+    said = [f"{how} {wording.versions(which)}" for how, which in pairs if which]
+    if note.correction_reason:
+        said[0] += f" ({harmless(note.correction_reason)})"
+    return ", ".join(said)
+
+
+def what(part: Any, names: Names) -> Cell:
+    """A part in its own words. What was said is a quotation only where it is word for word."""
+    words, form = part.words, part.origin.provenance.form
+    if isinstance(part, pb.Statement):
+        return wording.quote(words.text, form, wording.speaker(part.facts, words, names))
+    own = words.title or words.name or words.text
+    if isinstance(part, pb.Proposal):
+        offer = f"{names.all(part.facts.by)} to {names.all(part.facts.to)}"
+        said = wording.quote(words.text, form) if words.text else ""
+        content = [wording.terms(part.facts.terms, names, words), said]
+        return f"{offer}: {'; '.join(one for one in content if one) or 'an offer'}"
+    if isinstance(part, pb.Position):
+        stance = wording.word(part.facts, "stance")
+        return wording.quote(words.text, form, f"{names.all(part.facts.holders)}, {stance}")
+    if isinstance(part, pb.Commitment):
+        owed = f"{names.all(part.facts.debtors)} to {names.all(part.facts.creditors) or 'all'}"
+        return wording.quote(words.text, form, owed)
+    if isinstance(part, pb.Question):
+        return wording.quote(words.text, form)
+    if isinstance(part, pb.Session) and not own:
+        return wording.word(part.facts, "kind")
+    return harmless(own, lines=True) or "(words destroyed or withheld)"
+
+
+def status(part: Any, names: Names) -> Cell:
+    """How a part stands."""
+    if isinstance(part, pb.Document):
+        return "replaced" if part.later_versions else "latest"
+    said = wording.word(part, "status") or "only named"
+    if isinstance(part, pb.Statement):
+        if part.retracted_by and part.status == pb.STATEMENT_STATUS_STANDS:
+            said += f", but taken back by {names.all(part.retracted_by)}"
+        if part.corroboration:
+            borne = wording.word(part, "corroboration")
+            said += f", {borne} by {wording.listed(part.corroborated_by)}"
+    elif isinstance(part, pb.Participant) and part.leaving_reason:
+        said += f", {wording.word(part, 'leaving_reason')}"
+    elif isinstance(part, pb.Milestone):
+        if part.status == pb.MILESTONE_STATUS_PLANNED:
+            said = wording.word(part.facts, "certainty")
+        elif part.late:
+            said += ", late"
+    standing = {"stands", "active", "open", "held", "in force", "planned"}
+    return Text(said, "" if said in standing else "bold")
+
+
+def since(part: Any, names: Names) -> Cell:
+    """Which later entry gave a part its status, and how that is known."""
+    if isinstance(part, pb.Document) or not part.status_change.version:
+        return ""
+    change = part.status_change
+    if change.version == part.origin.version:
+        return ""
+    said = Text.assemble(f"#{change.version} ", known(change.provenance))
+    if change.by:
+        said.append(f", by {names.all(change.by)}")
+    if change.HasField("occurred"):
+        said.append(f", {wording.when(change.occurred)}")
+    if change.reason:
+        said.append(f": {harmless(change.reason)}")
+    return said
+
+
+def details_of(part: Any, names: Names) -> str:
+    """What else is known of a part, by its kind."""
+    return wording.listing(_DETAILS[part.DESCRIPTOR.name](part, names))
+
+
+_Pairs = Iterable[tuple[str, str]]
+
+
+def _participant(part: pb.Participant, names: Names) -> _Pairs:
+    facts, words = part.facts, part.words
+    members = names.all(facts.members)
+    if members:
+        members += " (all of them)" if facts.members_complete else " (and perhaps others)"
+    return [
+        ("", wording.word(facts, "role")),
+        ("", wording.word(facts, "kind")),
+        ("speaks for", names.all(facts.represents)),
+        ("members", members),
+        ("count", f"{facts.count:,}" if facts.HasField("count") else ""),
+        ("owned by", names.all(facts.owned_by)),
+        ("", wording.terms(facts.attributes, names, words)),
+        ("also called", wording.listed([harmless(alias) for alias in words.aliases], "or")),
+        ("mandate:", harmless(words.mandate)),
+    ]
+
+
+def _session(part: pb.Session, names: Names) -> _Pairs:
+    return [
+        ("", wording.word(part.facts, "kind")),
+        ("with", names.all(part.facts.attendees)),
+        ("at", harmless(part.words.place)),
+        ("its entries", wording.seen_by(part.facts.default_visibility, names)),
+        ("came to:", harmless(part.summary)),
+    ]
+
+
+def _topic(part: pb.Topic, names: Names) -> _Pairs:
+    return [
+        ("part of", part.facts.parent_id),
+        ("put on the table by", names.all(part.facts.proposed_by)),
+        ("settled by", part.by_agreement_id),
+        ("", harmless(part.words.text)),
+    ]
+
+
+def _statement(part: pb.Statement, names: Names) -> _Pairs:
+    facts = part.facts
+    return [
+        ("", wording.word(facts, "act")),
+        ("to", names.all(facts.addressed_to)),
+        ("on", wording.listed(facts.topic_ids)),
+        ("in reply to", facts.in_reply_to),
+        ("in", facts.document_id),
+    ]
+
+
+def _position(part: pb.Position, names: Names) -> _Pairs:
+    facts = part.facts
+    return [
+        ("on", facts.topic_id),
+        ("", wording.terms(facts.terms, names, part.words)),
+        ("read from", wording.listed(facts.statement_ids)),
+        ("replaces", facts.supersedes),
+        ("replaced by", part.superseded_by),
+    ]
+
+
+def _question(part: pb.Question, names: Names) -> _Pairs:
+    facts = part.facts
+    return [
+        ("asked by", names.all(facts.raised_by)),
+        ("for", names.all(facts.addressed_to)),
+        ("on", wording.listed(facts.topic_ids)),
+        ("", wording.terms(facts.about, names, part.words)),
+        ("asks again", facts.reopens),
+        ("asked again in", part.reopened_by),
+        ("answer:", harmless(part.answer)),
+    ]
+
+
+def _proposal(part: pb.Proposal, names: Names) -> _Pairs:
+    facts = part.facts
+    replies = [
+        f"{names[reply.facts.by]} {wording.word(reply.facts, 'answer')} #{reply.origin.version}"
+        for reply in part.replies
+    ]
+    return [
+        ("", wording.word(facts, "binding")),
+        ("on", wording.listed(facts.topic_ids)),
+        ("if", "; ".join(harmless(condition) for condition in part.words.conditions)),
+        ("until", wording.when(facts.expires, part.words.date_verbatim)),
+        ("counters", facts.counters),
+        ("replaces", facts.supersedes),
+        ("answers:", ", ".join(replies)),
+        ("countered by", wording.listed(part.countered_by)),
+        ("replaced by", part.superseded_by),
+        ("became", part.agreement_id),
+    ]
+
+
+def _agreement(part: pb.Agreement, names: Names) -> _Pairs:
+    facts = part.facts
+    return [
+        ("", "older than these talks" if facts.origin == pb.AGREEMENT_ORIGIN_PRIOR else "reached"),
+        ("", wording.word(facts, "kind")),
+        ("between", names.all(facts.between)),
+        ("", wording.terms(facts.terms, names, part.words)),
+        ("from proposal", facts.proposal_id),
+        ("replaces", wording.listed(facts.supersedes)),
+        ("changes", wording.listed(facts.amends)),
+        ("replaced by", part.superseded_by),
+        ("changed by", wording.listed(part.amended_by)),
+    ]
+
+
+def _commitment(part: pb.Commitment, names: Names) -> _Pairs:
+    facts = part.facts
+    return [
+        ("due", wording.when(facts.due, part.words.date_verbatim)),
+        ("", wording.terms(facts.terms, names, part.words)),
+        ("if", "; ".join(harmless(condition) for condition in part.words.conditions)),
+        ("from", facts.agreement_id or facts.proposal_id or facts.statement_id),
+        ("shown by", wording.listed([*part.statement_ids, *part.document_ids])),
+    ]
+
+
+def _milestone(part: pb.Milestone, names: Names) -> _Pairs:
+    facts = part.facts
+    before = [wording.when(date) or "no date" for date in part.planned_before]
+    return [
+        ("by", names.all(facts.by)),
+        ("expected", wording.when(facts.expected, part.words.date_verbatim)),
+        ("planned before for", wording.listed(before)),
+        ("if", "; ".join(harmless(condition) for condition in part.words.conditions)),
+        ("reached", wording.when(part.actual)),
+        ("shown by", wording.listed([*part.statement_ids, *part.document_ids])),
+    ]
+
+
+def _document(part: pb.Document, names: Names) -> _Pairs:
+    facts = part.facts
+    return [
+        ("by", names.all(facts.authors)),
+        ("", harmless(facts.media_type)),
+        ("", f"{facts.size_bytes:,} bytes" if facts.size_bytes else ""),
+        ("later version of", facts.version_of),
+        ("replaced by", wording.listed(part.later_versions)),
+        ("at", harmless(part.words.uri)),
+        ("", harmless(part.words.digest)),
+    ]
+
+
+_DETAILS: Mapping[str, Callable[[Any, Names], _Pairs]] = {
+    "Participant": _participant,
+    "Session": _session,
+    "Topic": _topic,
+    "Statement": _statement,
+    "Position": _position,
+    "Question": _question,
+    "Proposal": _proposal,
+    "Agreement": _agreement,
+    "Commitment": _commitment,
+    "Milestone": _milestone,
+    "Document": _document,
+}
+
+
+def amendments(page: Page, state: pb.Negotiation) -> None:
+    """What later entries say of earlier ones."""
+    rows = [
+        (f"#{version}", amended(state.amendments, version)) for version in sorted(state.amendments)
+    ]
+    if rows:
+        columns = [Column("entry"), Column("what became of it", text=True)]
+        page.table(Table(f"Entries amended ({len(rows)})", columns, list(rows)))
+
+
+def principals(page: Page, state: pb.Negotiation) -> None:
+    """Who has access, where somebody was granted any."""
+    names = Names(state.participants)
+    if len(state.principals) < 2:  # noqa: PLR2004 - whoever opened it has
+        return
+    rows = [
+        (harmless(who), wording.versions(one.blame), wording.grants(one, names))
+        for who, one in sorted(state.principals.items(), key=lambda item: item[1].blame[0])
+    ]
+    columns = [Column("who"), Column("versions", under=True), Column("access", text=True)]
+    page.table(Table(f"Access ({len(rows)})", columns, list(rows)))
+
+
+def sources(page: Page, shown: Iterable[Any]) -> None:
+    """The sources that the parts shown name."""
+    found: dict[str, pb.Source] = {}
+    for part in shown:
+        for source in part.words.sources:
+            found.setdefault(source.id, source)
+    rows = [
+        (key, wording.word(source, "kind"), wording.source(source) or wording.NOTHING)
+        for key, source in found.items()
+    ]
+    if rows:
+        columns = [Column("id"), Column("kind"), Column("what", text=True)]
+        page.table(Table(f"Sources ({len(rows)})", columns, list(rows)))
+
+
+def legend(page: Page, shown: Iterable[Any]) -> None:
+    """What the bases and forms among these parts mean."""
+    bases, forms = set[int](), set[int]()
+    for part in shown:
+        for name in ("origin", "status_change"):
+            if name in part.DESCRIPTOR.fields_by_name:
+                bases.add(getattr(part, name).provenance.basis)
+        if part.words.text:
+            forms.add(part.origin.provenance.form)
+    explain(page, bases, forms=forms)
+
+
+def explain(
+    page: Page, bases: Iterable[int], *, forms: Iterable[int] = (), numbers: bool = True
+) -> None:
+    """What some bases mean, each in its colour; how words are given; what the numbers are."""
+    wanted = set(bases)
+    said = [(basis, *wording.BASES[basis]) for basis in wording.BASES if basis in wanted]
+    if not said:
+        return
+    page.line()
+    for basis, name, meaning in said:
+        page.line(Text.assemble((name, colors.BASES[basis]), (f": {meaning}.", "dim")))
+    given = set(forms) - {0}
+    if pb.FORM_VERBATIM in given and not page.plain:
+        others = [wording.word_of("Form", form) for form in sorted(given - {pb.FORM_VERBATIM})]
+        rest = f"; what is a {wording.listed(others, 'or')} says so" if others else ""
+        page.line(f"“…”: word for word{rest}.", "dim")
+    if numbers:
+        page.line("#12: the entries that made it so; `pourparler blame` says how.", "dim")

@@ -1,0 +1,99 @@
+"""The questions that are asked of every negotiation, answered line by line. Pure."""
+
+from collections.abc import Iterator
+from typing import Any, NamedTuple
+
+from pourparler import v1 as pb
+from pourparler.cli.output import state as told
+from pourparler.cli.output import wording
+from pourparler.cli.output.wording import Names
+
+QUESTIONS = (
+    "What is agreed?",
+    "What is proposed and undecided?",
+    "Who must answer?",
+    "Who owes what by when, and what is expected?",
+    "What is still open?",
+)
+"""What is asked of every negotiation."""
+
+_NOTHING = (
+    "Nothing is agreed.",
+    "Nothing is proposed and undecided.",
+    "Nobody must answer.",
+    "Nobody owes anything, and nothing is expected.",
+    "Nothing is left open.",
+)
+_DUE = {
+    pb.DUE_STATE_NOT_DUE: "not due yet",
+    pb.DUE_STATE_DUE: "perhaps due",
+    pb.DUE_STATE_OVERDUE: "overdue",
+}
+
+
+class Item(NamedTuple):
+    """A line of the answer to one of the questions."""
+
+    question: int
+    text: str
+    note: str
+    blame: tuple[int, ...]
+    parts: tuple[tuple[str, str], ...] = ()
+    """The parts it tells of, by kind and id."""
+
+
+def answers(answer: pb.Standing, state: pb.Negotiation, names: Names) -> Iterator[Item]:
+    """The answers to the questions, line by line; of a question without any, that it has none."""
+    found = [*_found(answer, state, names)]
+    asked = {one.question for one in found}
+    yield from found
+    for question, nothing in enumerate(_NOTHING):
+        if question not in asked:
+            yield Item(question, nothing, "", ())
+
+
+def _found(answer: pb.Standing, state: pb.Negotiation, names: Names) -> Iterator[Item]:
+    def item(question: int, part: Any, note: str) -> Item:
+        unconfirmed = "" if part.origin.confirmed else wording.basis(part.origin.provenance)
+        text = str(told.what(part, names))
+        notes = wording.listing([("", note), ("", unconfirmed)])
+        kind = part.DESCRIPTOR.name.lower()
+        key = getattr(part.facts, f"{kind}_id")
+        return Item(question, text, notes, tuple(part.blame), ((f"{kind}s", key),))
+
+    for part in (*answer.agreements, *answer.agreed_topics, *answer.accepted_proposals):
+        kind = part.DESCRIPTOR.name.lower()
+        yield item(0, part, f"{kind}, {told.status(part, names)}")
+    for offer in answer.open_proposals:
+        waits = f"waits for {names.all(offer.waits_for)}" if offer.waits_for else ""
+        expiry = _DUE.get(offer.expiry, "")
+        yield item(1, offer.proposal, wording.listing([("", waits), ("expiry", expiry)]))
+    for due in answer.answers_due:
+        asked: list[pb.Proposal | pb.Question] = [
+            *(state.proposals[one] for one in due.proposal_ids),
+            *(state.questions[one] for one in due.question_ids),
+        ]
+        text = f"{names[due.participant_id]}: {wording.listed([_asked(one) for one in asked])}"
+        blame = dict.fromkeys(version for one in asked for version in one.blame)
+        parts = [("proposals", one) for one in due.proposal_ids]
+        parts += [("questions", one) for one in due.question_ids]
+        yield Item(2, text, "", tuple(blame), tuple(parts))
+    for owed in answer.commitments_due:
+        by = wording.when(owed.commitment.facts.due, owed.commitment.words.date_verbatim)
+        note = [("owed by", by or "no date"), ("", _DUE.get(owed.due, ""))]
+        yield item(3, owed.commitment, wording.listing(note))
+    for step in answer.milestones_due:
+        when = wording.when(step.milestone.facts.expected, step.milestone.words.date_verbatim)
+        certainty = str(told.status(step.milestone, names))
+        note = [("expected", when or "at no known date"), ("", certainty)]
+        yield item(3, step.milestone, wording.listing([*note, ("", _DUE.get(step.due, ""))]))
+    for part in (*answer.pending_agreements, *answer.unsettled_topics, *answer.open_questions):
+        kind = part.DESCRIPTOR.name.lower()
+        yield item(4, part, f"{kind}, {told.status(part, names)}")
+
+
+def _asked(part: pb.Proposal | pb.Question) -> str:
+    """What is to be answered, with its id."""
+    if isinstance(part, pb.Proposal):
+        return f"offer {part.facts.proposal_id}"
+    return f"question {part.facts.question_id}"

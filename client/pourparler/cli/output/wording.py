@@ -1,0 +1,307 @@
+"""How things are put to a person: bases, statuses, dates, terms, quotes, names. Pure."""
+
+import re
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import UTC, datetime
+
+from google.protobuf.message import Message
+from google.protobuf.timestamp_pb2 import Timestamp
+
+from pourparler import v1 as pb
+from pourparler.cli.terminal_escape import harmless
+
+NOTHING = "-"
+
+BASES: Mapping[int, tuple[str, str]] = {
+    pb.BASIS_DIRECT: ("direct", "recorded at the table, or sent by the one who acts"),
+    pb.BASIS_ON_RECORD: ("on record", "published or said by named speakers for attribution"),
+    pb.BASIS_REPORTED: ("reported", "somebody else says that they said or want it; not confirmed"),
+    pb.BASIS_UNATTRIBUTED: ("unattributed", "from sources that are not named; not confirmed"),
+    pb.BASIS_ANALYSIS: ("analysis", "an inference, nobody said it; not confirmed"),
+}
+"""Of each basis: its name, and what it means."""
+
+_CONFIRMED = frozenset({pb.BASIS_DIRECT, pb.BASIS_ON_RECORD})
+
+
+def word(message: Message, field: str) -> str:
+    """The value of an enum field as people say it: `under discussion`. Empty if not given."""
+    enum = message.DESCRIPTOR.fields_by_name[field].enum_type
+    return word_of(enum.name, getattr(message, field)) if enum is not None else ""
+
+
+def word_of(enum: str, number: int) -> str:
+    """A value of an enum of the contract as people say it."""
+    if not number:
+        return ""
+    pool = pb.Facts.DESCRIPTOR.file.pool
+    value = pool.FindEnumTypeByName(f"pourparler.v1.{enum}").values_by_number.get(number)
+    if value is None:
+        return f"unknown ({number})"
+    prefix = re.sub(r"(?<=[a-z])(?=[A-Z])", "_", enum).upper() + "_"
+    return str(value.name).removeprefix(prefix).replace("_", " ").lower()
+
+
+def basis(provenance: pb.Provenance) -> str:
+    """How something is known, and that it is not confirmed where it is not."""
+    name = BASES.get(provenance.basis, (NOTHING, ""))[0]
+    if not provenance.basis:
+        return NOTHING
+    return name if provenance.basis in _CONFIRMED else f"{name}, unconfirmed"
+
+
+def versions(numbers: Iterable[int]) -> str:
+    """The entries that made something so: `#7 #17`."""
+    return " ".join(f"#{number}" for number in numbers)
+
+
+def ranges(numbers: Iterable[int]) -> str:
+    """Many entries, given in their order: `#1 to #6, #9`."""
+    found: list[list[int]] = []
+    for number in numbers:
+        if found and number == found[-1][1] + 1:
+            found[-1][1] = number
+        else:
+            found.append([number, number])
+    return ", ".join(
+        f"#{first}" if first == last else f"#{first} to #{last}" for first, last in found
+    )
+
+
+def listed(items: Sequence[str], conjunction: str = "and") -> str:
+    """Several things in one phrase: `a, b and c`."""
+    if len(items) < 2:  # noqa: PLR2004 - one thing, or none
+        return "".join(items)
+    return f"{', '.join(items[:-1])} {conjunction} {items[-1]}"
+
+
+def count(number: int, one: str, many: str = "") -> str:
+    """A number of things: `1 entry`, `1,030 entries`."""
+    return f"{number:,} {one if number == 1 else many or one + 's'}"
+
+
+class Names:
+    """What participants are called; those who share a name are told apart by their ids."""
+
+    def __init__(self, participants: Mapping[str, pb.Participant] | None = None) -> None:
+        """Take the names from the participants of a state."""
+        names = {key: harmless(one.words.name) for key, one in (participants or {}).items()}
+        shared = Counter(names.values())
+        self._names = {
+            key: name if shared[name] == 1 else f"{name} ({key})"
+            for key, name in names.items()
+            if name
+        }
+
+    def __getitem__(self, participant_id: str) -> str:
+        """The name of a participant, or its id where no name is known."""
+        return self._names.get(participant_id) or harmless(participant_id)
+
+    def all(self, participant_ids: Iterable[str], conjunction: str = "and") -> str:
+        """The names of several participants in one phrase."""
+        return listed([self[one] for one in participant_ids], conjunction)
+
+
+def access(granted: pb.AccessGranted, names: Names) -> str:
+    """As what, for whom and until when somebody has access: `as party, for Nissan`."""
+    said = f"as {word(granted, 'role')}"
+    if granted.participant_id:
+        said += f", for {names[granted.participant_id]}"
+    if granted.HasField("end_time"):
+        said += f", until {moment(granted.end_time)}"
+    return said
+
+
+def grants(principal: pb.Principal, names: Names) -> str:
+    """All access that somebody has."""
+    return "; ".join(access(one.facts, names) for one in principal.grants) or "none any more"
+
+
+def moment(time: Timestamp) -> str:
+    """An instant to the second, in UTC: `2026-11-23 09:30:00Z`. Empty where it is not given."""
+    if not time.seconds and not time.nanos:
+        return ""
+    try:
+        return f"{datetime.fromtimestamp(time.seconds, UTC):%Y-%m-%d %H:%M:%S}Z"
+    except (OverflowError, ValueError, OSError):
+        return f"{time.seconds} s since 1970"
+
+
+_DAY = r"-?\d{4,}(?:-\d\d(?:-\d\d)?)?"
+_DIVISIONS = {
+    "21": "spring", "22": "summer", "23": "autumn", "24": "winter",
+    "33": "first quarter", "34": "second quarter", "35": "third quarter", "36": "fourth quarter",
+    "40": "first half", "41": "second half",
+}  # fmt: skip
+_MARKS = {"~": "about {}", "?": "{}, uncertain", "%": "about {}, uncertain"}
+
+
+def when(date: pb.FuzzyDate, verbatim: str = "") -> str:
+    """A date as what it is: `second half of 2023`, `from 2022-10-10, open`, with its own words."""
+    kind = date.WhichOneof("date")
+    if kind is None:
+        said = ""
+    elif kind == "instant":
+        said = moment(date.instant) or "1970-01-01 00:00:00Z"
+    else:
+        said = edtf(date.edtf, date.earliest, date.latest)
+    if verbatim:
+        words = f"“{harmless(verbatim)}”"
+        return f"{said} ({words})" if said else words
+    return said
+
+
+def edtf(text: str, earliest: str = "", latest: str = "") -> str:
+    """A date in EDTF in plain words; where there are none, as it is written, with its bounds."""
+    return _one_of(text) or _lasting(text) or _single(text) or _bounded(text, earliest, latest)
+
+
+def _single(text: str) -> str:
+    for mark, phrase in _MARKS.items():
+        if text.endswith(mark):
+            within = _single(text[:-1])
+            return phrase.format(within) if within else ""
+    divided = re.fullmatch(r"(\d{4})-(\d\d)", text)
+    if divided and divided[2] in _DIVISIONS:
+        return f"{_DIVISIONS[divided[2]]} of {divided[1]}"
+    if decade := re.fullmatch(r"(\d{3})X", text):
+        return f"the {decade[1]}0s"
+    return text if re.fullmatch(_DAY, text) else ""
+
+
+def _one_of(text: str) -> str:
+    """One day in a range or in a list of days."""
+    if not (text.startswith("[") and text.endswith("]")):
+        return ""
+    inner = text[1:-1]
+    first, dots, last = inner.partition("..")
+    if dots:
+        first, last = _single(first), _single(last)
+        if first and last:
+            return f"one day from {first} to {last}"
+        if first and inner.endswith(".."):
+            return f"from {first}, open"
+        return f"no later than {last}" if last and inner.startswith("..") else ""
+    days = [_single(day.strip()) for day in inner.split(",")]
+    return listed(days, "or") if all(days) else ""
+
+
+def _lasting(text: str) -> str:
+    """A time that lasts from one date to another."""
+    first, slash, last = text.partition("/")
+    if not slash:
+        return ""
+    begun, ended = _single(first), _single(last)
+    if begun and ended:
+        return f"lasting from {begun} to {ended}"
+    if begun and last == "..":
+        return f"lasting from {begun}, open"
+    if begun and not last:
+        return f"lasting from {begun} to an unknown end"
+    if ended and first == "..":
+        return f"lasting until {ended}"
+    return f"lasting from an unknown beginning to {ended}" if ended and not first else ""
+
+
+def _bounded(text: str, earliest: str, latest: str) -> str:
+    shown = harmless(text)
+    if not earliest and not latest:
+        return shown
+    return f"{shown} ({harmless(earliest) or 'open'} to {harmless(latest) or 'open'})"
+
+
+_QUALIFIED = {
+    pb.TERM_QUALIFIER_UP_TO: "up to {}",
+    pb.TERM_QUALIFIER_AT_LEAST: "at least {}",
+    pb.TERM_QUALIFIER_MORE_THAN: "more than {}",
+    pb.TERM_QUALIFIER_LESS_THAN: "less than {}",
+    pb.TERM_QUALIFIER_APPROX: "about {}",
+}
+
+
+def term(one: pb.Term, names: Names, words: pb.Words | None = None) -> str:
+    """A term in words: `stake of Ampère held by Renault Group: more than 50 %`."""
+    about = [harmless(one.key)]
+    for field, link in (("of", "of"), ("held_by", "held by"), ("by", "by"), ("into", "into")):
+        if value := getattr(one, field):
+            about.append(f"{link} {names[value]}")
+    return f"{' '.join(about)}: {amount(one, words)}"
+
+
+def amount(one: pb.Term, words: pb.Words | None = None) -> str:
+    """The value of a term alone: `more than 50 %`."""
+    if one.qualifier == pb.TERM_QUALIFIER_UNKNOWN:
+        return "not known"
+    unit = "%" if one.type == pb.TERM_TYPE_PERCENT else harmless(one.unit)
+    value = harmless(one.value)
+    if one.type == pb.TERM_TYPE_TEXT and words is not None:
+        value = " ".join(harmless(said.text) for said in words.term_texts if said.key == one.key)
+    elif one.type == pb.TERM_TYPE_BOOL:
+        value = {"true": "yes", "false": "no"}.get(value, value)
+    if one.qualifier == pb.TERM_QUALIFIER_BETWEEN:
+        value = f"from {value} to {harmless(one.value_max)}"
+    return _QUALIFIED.get(one.qualifier, "{}").format(f"{value} {unit}".rstrip())
+
+
+def terms(several: Iterable[pb.Term], names: Names, words: pb.Words | None = None) -> str:
+    """Several terms in words."""
+    return "; ".join(term(one, names, words) for one in several)
+
+
+def quote(text: str, form: int, speaker: str = "") -> str:
+    """What was said: in quotation marks word for word, else with what it is instead."""
+    if not text:
+        gone = "(words destroyed or withheld)"
+        return f"{speaker}: {gone}" if speaker else gone
+    said = harmless(text, lines=True)
+    if form == pb.FORM_VERBATIM:
+        return f"{speaker}: “{said}”" if speaker else f"“{said}”"
+    kind = word_of("Form", form) or "not said whether quoted"
+    return f"{speaker}, {kind}: {said}" if speaker else f"{kind}: {said}"
+
+
+def speaker(statement: pb.StatementRecorded, words: pb.Words, names: Names) -> str:
+    """Who said it, as what and for whom; or to whom it is only attributed."""
+    if statement.speakers:
+        who = names.all(statement.speakers)
+        if statement.joint:
+            who += ", jointly"
+    elif statement.attributed_to:
+        who = f"attributed to {names.all(statement.attributed_to)}"
+        if words.speaker_described:
+            who += f" by {harmless(words.speaker_described)}"
+    else:
+        who = harmless(words.speaker_described) or "nobody named"
+    if words.as_role:
+        who += f", {harmless(words.as_role)}"
+    if statement.on_behalf_of:
+        who += f", on behalf of {names.all(statement.on_behalf_of)}"
+    return who
+
+
+def seen_by(visibility: pb.Visibility, names: Names) -> str:
+    """Who may see something, where that is not everyone or every participant."""
+    if visibility.level == pb.VISIBILITY_LEVEL_RESTRICTED:
+        return f"seen only by {names.all(visibility.audience)}"
+    if visibility.level == pb.VISIBILITY_LEVEL_RECORDER_ONLY:
+        return "seen only by those who keep the record"
+    return ""
+
+
+def source(one: pb.Source) -> str:
+    """A source in one phrase: title, publisher, date, place."""
+    parts = [
+        one.title,
+        one.publisher,
+        edtf(one.published) if one.published else "",
+        one.locator,
+        one.uri,
+    ]
+    return ", ".join(harmless(part) for part in parts if part)
+
+
+def listing(pairs: Iterable[tuple[str, str]]) -> str:
+    """What is given of several things: `by Renault Group; on t-ev`."""
+    said = [f"{name} {value}".strip() for name, value in pairs if value]
+    return "; ".join(dict.fromkeys(said))

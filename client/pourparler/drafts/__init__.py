@@ -1,0 +1,1 @@
+"""Drafts of entries, made of plain Python values."""

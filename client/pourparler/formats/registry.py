@@ -1,0 +1,30 @@
+"""Every format there is: how it is written, and how it is read as drafts."""
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import BinaryIO
+
+from pourparler import v1 as pb
+from pourparler.formats import akoma_ntoso, cloudevents, csv, jsonl, parquet, prov
+from pourparler.formats.draft_lines import Read, numbered
+
+Write = Callable[[BinaryIO, Iterable[pb.Entry], str], int]
+"""Writes entries to a file, given the origin of their log; how many there were."""
+
+WRITERS: Mapping[str, Write] = {
+    "jsonl": lambda file, entries, _origin: jsonl.write(file, entries),
+    "csv": lambda file, entries, _origin: csv.write(file, entries),
+    "parquet": lambda file, entries, _origin: parquet.write(file, entries),
+    "cloudevents": cloudevents.write,
+    "prov": prov.write,
+    "akn": akoma_ntoso.write,
+}
+"""How each format is written."""
+
+READERS: Mapping[str, Callable[[BinaryIO], Iterator[Read]]] = {
+    "jsonl": numbered,
+    "csv": csv.read,
+    "parquet": parquet.read,
+    "cloudevents": cloudevents.read,
+    "akn": akoma_ntoso.read,
+}
+"""How each format is read as drafts."""

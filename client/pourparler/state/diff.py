@@ -1,0 +1,329 @@
+"""What changed between two states, and which later terms undo earlier ones.
+
+Pure: no I/O, no clock.
+"""
+
+from bisect import bisect_left
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from datetime import date
+from decimal import Context, Decimal, DecimalException
+from typing import Any, NamedTuple, TypeAlias
+
+from google.protobuf.message import Message
+
+from pourparler import v1 as pb
+from pourparler.schema.contract import PARTS, is_repeated
+from pourparler.state.fold import bare, tally
+
+_AMENDMENTS = "amendments"
+_COLLECTIONS = (*(PARTS[kind] for kind in sorted(PARTS)), _AMENDMENTS, "principals")
+_NESTED = frozenset({"facts", "words", "origin"})
+
+
+def diff(before: pb.Negotiation, after: pb.Negotiation) -> list[pb.Change]:
+    """What changed: the negotiation itself, the parts by kind and id, amendments, principals.
+
+    `fields` names those of `facts`, `words` and `origin` by their path and any other by its name;
+    of a part that is new or gone it names none. `versions` are those in the later blame that were
+    not in the earlier, and those that corrected what was in the earlier and is not in the later.
+    """
+    changes = []
+    was_head, now_head = bare_head(before), bare_head(after)
+    if was_head != now_head:
+        nothing = pb.Negotiation()
+        was = None if was_head == nothing else was_head
+        now = None if now_head == nothing else now_head
+        changes.append(_change("negotiation", was, now, before, after))
+    for name in _COLLECTIONS:
+        were: Mapping[Any, Any] = getattr(before, name)
+        are: Mapping[Any, Any] = getattr(after, name)
+        changes.extend(
+            _change(f"{name}/{key}", were.get(key), are.get(key), before, after)
+            for key in sorted({*were, *are})
+            if were.get(key) != are.get(key)
+        )
+    return changes
+
+
+def apply(state: pb.Negotiation, changes: Iterable[pb.Change]) -> pb.Negotiation:
+    """The state that these changes make of this one, which stays as it is."""
+    result = pb.Negotiation()
+    result.CopyFrom(state)
+    for change in changes:
+        name, _, key = change.part.partition("/")
+        if not key:
+            whole = pb.Negotiation()
+            whole.CopyFrom(change.after.negotiation)
+            for collection in _COLLECTIONS:
+                getattr(whole, collection).MergeFrom(getattr(result, collection))
+            result = whole
+            continue
+        parts = getattr(result, name)
+        place = int(key) if name == _AMENDMENTS else key
+        if change.HasField("after"):
+            parts[place].CopyFrom(getattr(change.after, change.after.WhichOneof("part") or ""))
+        else:
+            parts.pop(place, None)
+    tally(result)
+    return result
+
+
+def bare_head(state: pb.Negotiation) -> pb.Negotiation:
+    """The negotiation itself, without what stands beside it in a diff or is counted from it."""
+    result = bare(state)
+    result.ClearField("counts")
+    return result
+
+
+def _change(
+    part: str, was: Any, now: Any, before: pb.Negotiation, after: pb.Negotiation
+) -> pb.Change:
+    field = part.partition("/")[0].removesuffix("s")
+    change = pb.Change(part=part, kind=pb.CHANGE_KIND_CHANGED)
+    if was is None:
+        change.kind = pb.CHANGE_KIND_ADDED
+    else:
+        getattr(change.before, field).CopyFrom(was)
+    if now is None:
+        change.kind = pb.CHANGE_KIND_REMOVED
+    else:
+        getattr(change.after, field).CopyFrom(now)
+    if was is not None and now is not None:
+        change.fields.extend(differing(was, now))
+    earlier, later = _made_by(was), _made_by(now)
+    corrections = {
+        version
+        for target in earlier - later
+        for version in _corrections(after, target) - _corrections(before, target)
+    }
+    change.versions.extend(sorted(later - earlier | corrections))
+    return change
+
+
+def _made_by(part: Any) -> set[int]:
+    if part is None:
+        return set()
+    if isinstance(part, pb.Amendment):
+        return {*part.corrected_by, *part.disclosed_by, part.redacted_by} - {0}
+    return set(part.blame)
+
+
+def _corrections(state: pb.Negotiation, target: int) -> set[int]:
+    return set(state.amendments[target].corrected_by) if target in state.amendments else set()
+
+
+def differing(was: Message, now: Message) -> Iterator[str]:
+    """The fields in which two parts differ: those of their sections by path, others by name."""
+    for field in was.DESCRIPTOR.fields:
+        one, other = getattr(was, field.name), getattr(now, field.name)
+        if one == other and _given(was, field) == _given(now, field):
+            continue
+        paths = [field.name]
+        if field.name in _NESTED and field.message_type is not None:
+            paths = [f"{field.name}.{inner}" for inner in differing(one, other)] or paths
+        yield from paths
+
+
+def _given(message: Message, field: Any) -> bool:
+    return not is_repeated(field) and field.has_presence and message.HasField(field.name)
+
+
+class _Matter(NamedTuple):
+    """What terms are about, for one participant on one topic: these can be compared."""
+
+    participant: str
+    topic: str
+    key: str = ""
+    type: int = 0
+    unit: str = ""
+    of: str = ""
+    held_by: str = ""
+    by: str = ""
+    into: str = ""
+
+
+class _Step(NamedTuple):
+    """What was held or offered, and the value by which it is compared."""
+
+    value: Any
+    movement: pb.Movement
+
+
+_Turn: TypeAlias = tuple[pb.Movement, pb.Movement, pb.Movement]
+
+
+def reversals(state: pb.Negotiation, since: pb.Negotiation | None = None) -> list[pb.Reversal]:
+    """The terms and stances that go back on earlier ones, in the order of their versions.
+
+    The terms of the positions that a participant took and of the proposals that it made, whatever
+    became of these, are one row of steps for each topic, key, type, unit and `of`, `held_by`, `by`
+    and `into`. Numbers and days go back when they turn: what was moved from a to b is moved towards
+    a again, or past it. Other values go back when they are again what they were before another.
+    Compared is the value, however it is qualified, and of BETWEEN the middle. What is UNKNOWN or
+    was destroyed is no step. What goes back on several topics at once is given once, on the first.
+
+    A stance goes back when it is again what it was before another. Since a party may hold several
+    positions on a topic, about different matters, a position is a step only from the one that it
+    supersedes or, if it supersedes none, from the last that was withdrawn before it. Giving up a
+    RED_LINE for the first time is a concession, and undoes nothing.
+
+    With `since`, only those that this earlier state has not.
+    """
+    known = set(_reversals(since)) if since is not None else set()
+    found = [reversal for key, reversal in _reversals(state).items() if key not in known]
+    return sorted(
+        found, key=lambda one: (one.back.version, one.participant_id, one.topic_id, one.term_key)
+    )
+
+
+def _reversals(state: pb.Negotiation) -> dict[tuple[Any, ...], pb.Reversal]:
+    """All reversals, by what is the same in each on whatever topic."""
+    result: dict[tuple[Any, ...], pb.Reversal] = {}
+    for matter, (first, moved, back) in (*_turned_terms(state), *_turned_stances(state)):
+        key = (*matter._replace(topic=""), first.version, moved.version, back.version)
+        reversal = pb.Reversal(
+            participant_id=matter.participant,
+            topic_id=matter.topic,
+            term_key=matter.key,
+            first=first,
+            moved=moved,
+            back=back,
+        )
+        result.setdefault(key, reversal)
+    return result
+
+
+def _turned_terms(state: pb.Negotiation) -> Iterator[tuple[_Matter, _Turn]]:
+    rows: dict[_Matter, list[_Step]] = {}
+    for part in _by_version(state.positions, state.proposals):
+        if isinstance(part, pb.Position):
+            who, topics = part.facts.holders, [part.facts.topic_id]
+        else:
+            who, topics = part.facts.by, part.facts.topic_ids or [""]
+        for term in part.facts.terms:
+            value = _value(term, part.words)
+            if value is None:
+                continue
+            step = _Step(value, _movement(part, term))
+            for participant in who:
+                for topic in topics:
+                    matter = _matter(term)._replace(participant=participant, topic=topic)
+                    rows.setdefault(matter, []).append(step)
+    for matter, steps in rows.items():
+        turned = _turns if matter.type in _ORDERED else _returns
+        for turn in turned(steps):
+            yield matter, turn
+
+
+def _turned_stances(state: pb.Negotiation) -> Iterator[tuple[_Matter, _Turn]]:
+    given_up: dict[_Matter, list[pb.Position]] = {}
+    for position in state.positions.values():
+        if position.status == pb.POSITION_STATUS_WITHDRAWN:
+            for holder in position.facts.holders:
+                given_up.setdefault(_Matter(holder, position.facts.topic_id), []).append(position)
+    for positions in given_up.values():
+        positions.sort(key=_left_at)
+
+    def followed(position: pb.Position, matter: _Matter) -> pb.Position | None:
+        earlier = state.positions.get(position.facts.supersedes)
+        if earlier is None:
+            gone = given_up.get(matter, [])
+            place = bisect_left(gone, position.origin.version, key=_left_at)
+            earlier = gone[place - 1] if place else None
+        known = earlier is not None and earlier.origin.version < position.origin.version
+        return earlier if known else None
+
+    for position in _by_version(state.positions):
+        for holder in position.facts.holders:
+            matter = _Matter(holder, position.facts.topic_id)
+            first = moved = followed(position, matter)
+            if moved is None or moved.facts.stance == position.facts.stance:
+                continue
+            while first is not None and first.facts.stance != position.facts.stance:
+                first = followed(first, matter)
+            if first is not None:
+                yield matter, (_movement(first), _movement(moved), _movement(position))
+
+
+def _left_at(position: pb.Position) -> int:
+    return position.status_change.version
+
+
+def _turns(steps: Iterable[_Step]) -> Iterator[_Turn]:
+    """Where values that have an order turn: the start of a run, its end, the step after it."""
+    start = last = None
+    for step in steps:
+        if start is None or last is None:
+            start = last = step
+        elif step.value != last.value:
+            if last is not start and (step.value > last.value) != (last.value > start.value):
+                yield start.movement, last.movement, step.movement
+                start = last
+            last = step
+
+
+def _returns(steps: Iterable[_Step]) -> Iterator[_Turn]:
+    """Where values are again what they were before another."""
+    last = None
+    seen: dict[Any, _Step] = {}
+    for step in steps:
+        if last is not None and step.value == last.value:
+            continue
+        if last is not None and step.value in seen:
+            yield seen[step.value].movement, last.movement, step.movement
+        seen[step.value] = last = step
+
+
+def _by_version(*collections: Mapping[str, Any]) -> list[Any]:
+    parts = [part for collection in collections for part in collection.values()]
+    return sorted(parts, key=lambda part: part.origin.version)
+
+
+def _movement(part: pb.Position | pb.Proposal, term: pb.Term | None = None) -> pb.Movement:
+    if isinstance(part, pb.Proposal):
+        kind, name = pb.PART_KIND_PROPOSAL, part.facts.proposal_id
+        return pb.Movement(version=part.origin.version, kind=kind, id=name, term=term)
+    return pb.Movement(
+        version=part.origin.version,
+        kind=pb.PART_KIND_POSITION,
+        id=part.facts.position_id,
+        term=term,
+        stance=part.facts.stance,
+    )
+
+
+def _matter(term: pb.Term) -> _Matter:
+    return _Matter(
+        "", "", term.key, term.type, term.unit, term.of, term.held_by, term.by, term.into
+    )
+
+
+def _value(term: pb.Term, words: pb.Words) -> Decimal | str | None:
+    """The value by which a term is compared, if any: a Decimal where its type has an order."""
+    if term.type == pb.TERM_TYPE_TEXT:
+        return next((said.text for said in words.term_texts if said.key == term.key), None)
+    if not term.value or term.qualifier == pb.TERM_QUALIFIER_UNKNOWN:
+        return None
+    if term.type not in _ORDERED:
+        return term.value
+    try:
+        value = _ORDERED[term.type](term.value)
+        if term.qualifier == pb.TERM_QUALIFIER_BETWEEN:
+            value = _EXACT.add(value, _ORDERED[term.type](term.value_max))
+            value = _EXACT.divide(value, Decimal(2))
+    except (DecimalException, ValueError):
+        return None  # The fold judges nothing: what cannot be compared is passed over.
+    return value if value.is_finite() else None
+
+
+def _day(value: str) -> Decimal:
+    return Decimal(date.fromisoformat(value).toordinal())
+
+
+_EXACT = Context(prec=100)
+_ORDERED: Mapping[int, Callable[[str], Decimal]] = {
+    pb.TERM_TYPE_MONEY: Decimal,
+    pb.TERM_TYPE_PERCENT: Decimal,
+    pb.TERM_TYPE_QUANTITY: Decimal,
+    pb.TERM_TYPE_DATE: _day,
+}

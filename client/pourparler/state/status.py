@@ -1,0 +1,162 @@
+"""Where a negotiation stands on a date: agreed, proposed, to be answered, owed, open.
+
+Pure: no I/O, no clock.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any, TypeVar
+
+from google.protobuf.duration_pb2 import Duration
+
+from pourparler import v1 as pb
+from pourparler.schema import edtf
+from pourparler.state.fold import deciders, final_answers
+
+_Part = TypeVar("_Part", bound=Any)
+
+_AGREED_TOPIC = {pb.TOPIC_STATUS_AGREED_IN_PRINCIPLE, pb.TOPIC_STATUS_SETTLED}
+_UNSETTLED_TOPIC = {
+    pb.TOPIC_STATUS_OPEN,
+    pb.TOPIC_STATUS_UNDER_DISCUSSION,
+    pb.TOPIC_STATUS_DEFERRED,
+}
+_BINDING_AGREEMENT = {
+    pb.AGREEMENT_STATUS_IN_FORCE,
+    pb.AGREEMENT_STATUS_IN_QUESTION,
+    pb.AGREEMENT_STATUS_UNDER_RENEGOTIATION,
+}
+_OWED_COMMITMENT = {
+    pb.COMMITMENT_STATUS_CONDITIONAL,
+    pb.COMMITMENT_STATUS_ACTIVE,
+    pb.COMMITMENT_STATUS_DISPUTED,
+}
+_DUE = {
+    edtf.Due.UNDATED: pb.DUE_STATE_UNSPECIFIED,
+    edtf.Due.NOT_DUE: pb.DUE_STATE_NOT_DUE,
+    edtf.Due.DUE: pb.DUE_STATE_DUE,
+    edtf.Due.OVERDUE: pb.DUE_STATE_OVERDUE,
+}
+_NANOS = 1_000_000_000
+
+
+def standing(state: pb.Negotiation, on: edtf.Bounds, on_text: str) -> pb.Standing:
+    """The standing of a negotiation on a date; every list is in the order of the record.
+
+    A topic that was agreed in principle is agreed, and one that was put off is still to be settled.
+    An open proposal waits for those whose answers decide it; of these, who left need not answer,
+    and nobody need once the talks have ended, for nothing can be answered then.
+    A commitment is owed while it is conditional, active or disputed; its date says if it is due.
+    """
+    proposals = _having(state.proposals, {pb.PROPOSAL_STATUS_OPEN})
+    questions = _having(state.questions, {pb.QUESTION_STATUS_OPEN})
+    accepted = _having(state.proposals, {pb.PROPOSAL_STATUS_ACCEPTED})
+    commitments = _having(state.commitments, _OWED_COMMITMENT)
+    milestones = _having(state.milestones, {pb.MILESTONE_STATUS_PLANNED})
+    open_proposals = [_open_proposal(state, proposal, on) for proposal in proposals]
+    return pb.Standing(
+        on_date=on_text,
+        status=state.status,
+        agreed_topics=_having(state.topics, _AGREED_TOPIC),
+        agreements=_having(state.agreements, _BINDING_AGREEMENT),
+        accepted_proposals=[one for one in accepted if not one.agreement_id],
+        unsettled_topics=_having(state.topics, _UNSETTLED_TOPIC),
+        pending_agreements=_having(state.agreements, {pb.AGREEMENT_STATUS_PENDING_APPROVAL}),
+        open_proposals=open_proposals,
+        answers_due=_answers_due(state, open_proposals, questions),
+        commitments_due=[
+            pb.CommitmentDue(commitment=one, due=_due(one.facts, "due", on)) for one in commitments
+        ],
+        milestones_due=[
+            pb.MilestoneDue(milestone=one, due=_due(one.facts, "expected", on))
+            for one in milestones
+        ],
+        open_questions=questions,
+    )
+
+
+def _having(parts: Mapping[str, _Part], statuses: Iterable[int]) -> list[_Part]:
+    """The parts that have one of these statuses, in the order of the versions that brought them."""
+    return sorted(
+        (part for part in parts.values() if part.status in statuses),
+        key=lambda part: part.origin.version,
+    )
+
+
+def _open_proposal(
+    state: pb.Negotiation, proposal: pb.Proposal, on: edtf.Bounds
+) -> pb.OpenProposal:
+    final = final_answers(proposal)
+    return pb.OpenProposal(
+        proposal=proposal,
+        lineage=_lineage(state, proposal),
+        age=_age(proposal.origin, on),
+        waits_for=[
+            one for one in deciders(proposal, state.facts.acceptance_rule) if one not in final
+        ],
+        expiry=_due(proposal.facts, "expires", on),
+    )
+
+
+def _lineage(state: pb.Negotiation, proposal: pb.Proposal) -> list[str]:
+    """The proposals that a proposal goes back to, however far, and itself."""
+    line: dict[str, int] = {}
+    ahead = [proposal]
+    while ahead:
+        one = ahead.pop()
+        if one.facts.proposal_id in line:
+            continue
+        line[one.facts.proposal_id] = one.origin.version
+        ahead.extend(
+            state.proposals[earlier]
+            for earlier in (one.facts.supersedes, one.facts.counters)
+            if earlier in state.proposals
+        )
+    return sorted(line, key=lambda each: line[each])
+
+
+def _age(origin: pb.Origin, on: edtf.Bounds) -> Duration | None:
+    """How long something has been there. None: the date of the standing is open on both sides."""
+    until = edtf.earliest_instant(on._replace(earliest=on.earliest or on.latest))
+    if until is None:
+        return None
+    since = edtf.earliest_instant(_bounds(origin.occurred))
+    if since is None:
+        since = origin.record_time.seconds, origin.record_time.nanos
+    nanos = (until[0] - since[0]) * _NANOS + until[1] - since[1]
+    seconds, rest = divmod(max(nanos, 0), _NANOS)
+    return Duration(seconds=seconds, nanos=rest)
+
+
+def _answers_due(
+    state: pb.Negotiation, proposals: Iterable[pb.OpenProposal], questions: Iterable[pb.Question]
+) -> list[pb.AnswerDue]:
+    due: dict[str, pb.AnswerDue] = {}
+    if state.status == pb.NEGOTIATION_STATUS_CONCLUDED:
+        return []
+
+    def owing(asked: Iterable[str]) -> Iterator[pb.AnswerDue]:
+        for who in asked:
+            participant = state.participants.get(who)
+            if participant is None or participant.status != pb.PARTICIPANT_STATUS_LEFT:
+                yield due.setdefault(who, pb.AnswerDue(participant_id=who))
+
+    for proposal in proposals:
+        for one in owing(proposal.waits_for):
+            one.proposal_ids.append(proposal.proposal.facts.proposal_id)
+    for question in questions:
+        for one in owing(question.facts.addressed_to):
+            one.question_ids.append(question.facts.question_id)
+    return sorted(due.values(), key=lambda one: (_came_at(state, one), one.participant_id))
+
+
+def _came_at(state: pb.Negotiation, one: pb.AnswerDue) -> int:
+    participant = state.participants.get(one.participant_id)
+    return participant.origin.version if participant is not None else 0
+
+
+def _due(facts: Any, field: str, on: edtf.Bounds) -> pb.DueState.ValueType:
+    return _DUE[edtf.due(_bounds(getattr(facts, field)), on)]
+
+
+def _bounds(date: pb.FuzzyDate) -> edtf.Bounds:
+    return edtf.Bounds(date.earliest, date.latest)

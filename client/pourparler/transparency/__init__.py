@@ -1,0 +1,1 @@
+"""Proofs, checkpoints, audits, bundles and the trust in what was seen before."""

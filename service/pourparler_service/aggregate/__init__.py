@@ -1,0 +1,1 @@
+"""One negotiation, loaded from its entries: aggregate, snapshots and copies in memory."""

@@ -1,0 +1,1 @@
+"""The gRPC edge: parse, authenticate, apply quotas, call a lower wing, translate errors."""

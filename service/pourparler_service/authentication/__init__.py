@@ -1,0 +1,1 @@
+"""The identity of a caller: bearer tokens, client certificates and their keys."""

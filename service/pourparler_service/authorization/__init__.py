@@ -1,0 +1,1 @@
+"""Roles and visibility scopes: which caller may see or record which entry."""

@@ -1,0 +1,1 @@
+"""The stores over SQLite. All SQL and every PRAGMA of the service stand here."""

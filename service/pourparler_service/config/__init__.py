@@ -1,0 +1,1 @@
+"""The settings of the service: file, environment and addresses."""

@@ -1,0 +1,1 @@
+"""Reads, filtered for the viewer: points in time, replays, subscriptions and lists."""

@@ -1,0 +1,194 @@
+"""The history as a stream: which entries are asked for, and how they make messages. Pure."""
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from typing import NamedTuple
+
+from pourparler import v1 as pb
+from pourparler.schema.contract import ENTRY_TYPES
+from pourparler.schema.wire import framed
+from pourparler.state.fold import is_amending
+from pourparler_service.aggregate.reading import ReplayedEntry
+from pourparler_service.domain.references import Part, part_brought, parts_named
+from pourparler_service.domain.refusal import quoted, refuse
+from pourparler_service.validation import requests
+
+BATCH_ENTRIES = 256
+"""How many entries a message has at most."""
+
+BATCH_BYTES = 262_144
+"""How many bytes of entries a message has at most, unless a single entry has more."""
+
+ALL = "negotiations/-"
+"""The name that stands for all negotiations."""
+
+ON_TOPICS = frozenset(
+    {
+        pb.PART_KIND_STATEMENT,
+        pb.PART_KIND_POSITION,
+        pb.PART_KIND_QUESTION,
+        pb.PART_KIND_PROPOSAL,
+        pb.PART_KIND_AGREEMENT,
+        pb.PART_KIND_MILESTONE,
+    }
+)
+"""The kinds of part that are about topics."""
+
+
+class Selection(NamedTuple):
+    """The entries that are sent, in their order, and whether the limit cut them short."""
+
+    replayed: Sequence[ReplayedEntry]
+    limited: bool
+
+
+def needs_whole(request: pb.ReplayRequest) -> bool:
+    """Whether what is asked for is known only from a negotiation's whole record up to its point.
+
+    All else is read a page at a time. Raises Refusal for what cannot be asked for together.
+    """
+    whole = ("as_of", "topic_ids", "reverse")
+    if request.name == ALL:
+        _check_absent(request, ("after_version", *whole), "over all negotiations")
+    if request.follow:
+        _check_absent(request, (*whole, "limit"), "with follow")
+    if request.cursor:
+        _check_absent(request, ("after_version", *whole), "with a cursor")
+    return bool(request.as_of != pb.AsOf() or request.topic_ids or request.reverse)
+
+
+def check(request: pb.ReplayRequest) -> None:
+    """Refuse filters that can meet nothing."""
+    requests.check_as_of(request.as_of, "as_of")
+    check_filters(request)
+
+
+def check_filters(request: pb.ReplayRequest | pb.SearchEntriesRequest) -> None:
+    """Refuse filters on types, participants, topics and bases that can meet nothing."""
+    requests.check_length(request.entry_types, "entry_types")
+    for place, name in enumerate(request.entry_types):
+        if name not in ENTRY_TYPES:
+            refuse(
+                pb.ERROR_REASON_FIELD_INVALID,
+                f"There is no entry type {quoted(name)}. Entry types are named like"
+                " 'statement_recorded'.",
+                f"entry_types[{place}]",
+            )
+    requests.check_ids(request.participant_ids, "participant_ids")
+    requests.check_ids(request.topic_ids, "topic_ids")
+    requests.check_enum(request, "bases")
+
+
+def _check_absent(request: pb.ReplayRequest, names: Iterable[str], why: str) -> None:
+    for field, _ in request.ListFields():
+        if field.name in names:
+            refuse(
+                pb.ERROR_REASON_FIELD_NOT_ALLOWED,
+                f"{field.name} cannot be asked for {why}.",
+                field.name,
+            )
+
+
+def meets(
+    entry: pb.Entry, request: pb.ReplayRequest, target: Callable[[int], pb.Entry | None]
+) -> bool:
+    """Whether an entry meets the filters but the one on topics.
+
+    `target` gives the entry of a version, for entries about entries.
+    """
+    facts = entry.facts
+    if request.entry_types and facts.WhichOneof("event") not in request.entry_types:
+        return False
+    if request.bases and facts.provenance.basis not in request.bases:
+        return False
+    if not request.participant_ids:
+        return True
+    parts = parts_named(facts)
+    if is_amending(entry):
+        event = getattr(facts, facts.WhichOneof("event") or "")
+        about = target(event.target_version)
+        parts |= parts_named(about.facts) if about is not None else set()
+    who = {Part(pb.PART_KIND_PARTICIPANT, id_) for id_ in request.participant_ids}
+    return not parts.isdisjoint(who)
+
+
+def select(replayed: Sequence[ReplayedEntry], request: pb.ReplayRequest) -> Selection:
+    """Those of all entries at a point that a request asks for."""
+    found: Iterable[ReplayedEntry] = replayed
+    if request.after_version:
+        found = (one for one in found if one.entry.header.version > request.after_version)
+    if request.entry_types:
+        types = set(request.entry_types)
+        found = (one for one in found if one.entry.facts.WhichOneof("event") in types)
+    if request.bases:
+        bases = set(request.bases)
+        found = (one for one in found if one.entry.facts.provenance.basis in bases)
+    if request.participant_ids or request.topic_ids:
+        named = _named_by_version(replayed)
+        if request.participant_ids:
+            who = {Part(pb.PART_KIND_PARTICIPANT, id_) for id_ in request.participant_ids}
+            found = _naming(found, named, who)
+        if request.topic_ids:
+            found = _naming(found, named, _on_topics(replayed, request.topic_ids))
+    chosen = list(found)
+    if request.reverse:
+        chosen.reverse()
+    if request.limit and len(chosen) > request.limit:
+        return Selection(chosen[: request.limit], limited=True)
+    return Selection(chosen, limited=False)
+
+
+def _naming(
+    found: Iterable[ReplayedEntry], named: Mapping[int, set[Part]], parts: set[Part]
+) -> Iterator[ReplayedEntry]:
+    return (one for one in found if not parts.isdisjoint(named[one.entry.header.version]))
+
+
+def _named_by_version(replayed: Iterable[ReplayedEntry]) -> dict[int, set[Part]]:
+    """What each entry names. What is said of an entry names all that the entry does."""
+    named: dict[int, set[Part]] = {}
+    for one in replayed:
+        facts = one.entry.facts
+        parts = parts_named(facts)
+        if is_amending(one.entry):
+            event = getattr(facts, facts.WhichOneof("event") or "")
+            parts |= named.get(event.target_version, set())
+        named[one.entry.header.version] = parts
+    return named
+
+
+def _on_topics(replayed: Iterable[ReplayedEntry], topic_ids: Iterable[str]) -> set[Part]:
+    """These topics, and all parts on them, as the entries that brought or corrected them say."""
+    topics = {Part(pb.PART_KIND_TOPIC, id_) for id_ in topic_ids}
+    found = set(topics)
+    for one in replayed:
+        for facts in (one.entry.facts, one.entry.facts.entry_corrected.replacement):
+            part = part_brought(facts)
+            if part and part.kind in ON_TOPICS and not topics.isdisjoint(parts_named(facts)):
+                found.add(part)
+    return found
+
+
+def messages(selection: Selection, computed_at: pb.ComputedAt) -> Iterator[bytes]:
+    """The bytes of the ReplayResponses: the entries as they are stored, then that this was all."""
+    batch: list[bytes] = []
+    possible: list[int] = []
+    size = 0
+    for one in selection.replayed:
+        if batch and (len(batch) == BATCH_ENTRIES or size + len(one.data) > BATCH_BYTES):
+            yield _message(batch, possible)
+            batch, possible, size = [], [], 0
+        batch.append(framed(pb.ReplayResponse.ENTRIES_FIELD_NUMBER, one.data))
+        size += len(one.data)
+        if one.possible:
+            possible.append(one.entry.header.version)
+    if batch:
+        yield _message(batch, possible)
+    complete = pb.ReplayComplete(
+        entry_count=len(selection.replayed), computed_at=computed_at, limited=selection.limited
+    )
+    yield pb.ReplayResponse(complete=complete).SerializeToString()
+
+
+def _message(batch: Iterable[bytes], possible: Iterable[int]) -> bytes:
+    rest = pb.ReplayResponse(possible_versions=possible).SerializeToString()
+    return b"".join(batch) + rest

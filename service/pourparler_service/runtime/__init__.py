@@ -1,0 +1,1 @@
+"""Cooperative yielding and bounded caches. Knows nothing of negotiations."""

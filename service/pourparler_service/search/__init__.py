@@ -1,0 +1,1 @@
+"""Full-text search over entries: query, index, indexer and snippets."""

@@ -1,1 +1,0 @@
-"""One room for each service of the contract: translate, call, translate back. No rules."""

@@ -1,0 +1,1 @@
+"""The log of each negotiation: checkpoints, proofs, signing keys and cosignatures."""

@@ -1,0 +1,141 @@
+"""Whether the values of terms fit their types and qualifiers. Pure."""
+
+import re
+from collections.abc import Iterator, Sequence
+from datetime import date
+from decimal import Decimal
+from typing import NamedTuple
+
+from pourparler import v1 as pb
+from pourparler_service.domain.refusal import ViolationList, quoted
+
+LONGEST_NUMBER = 40
+"""In characters: beyond any sum of money, and short enough to compute with."""
+
+LONGEST_UNIT = 64
+"""In characters: a currency, or what is counted."""
+
+_NUMBER = re.compile(r"-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?")
+_DAY = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
+_CURRENCY = re.compile(r"[A-Z]{3}")
+_CHOICE = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}")
+
+_NUMBERS = frozenset({pb.TERM_TYPE_MONEY, pb.TERM_TYPE_PERCENT, pb.TERM_TYPE_QUANTITY})
+_ORDERED = _NUMBERS | {pb.TERM_TYPE_DATE}
+_OF_ANY_TYPE = frozenset({pb.TERM_QUALIFIER_EXACT, pb.TERM_QUALIFIER_UNKNOWN})
+
+
+class _Problem(NamedTuple):
+    """What is wrong with a term: the field of it, and a sentence."""
+
+    field: str
+    text: str
+
+
+def check_terms(
+    found: ViolationList, terms: Sequence[pb.Term], texts: Sequence[pb.TermText], path: str
+) -> None:
+    """Find what is wrong with the terms of an entry, and with the texts that go with them."""
+    if not terms and not texts:
+        return
+    seen: set[tuple[str, ...]] = set()
+    awaited: set[str] = set()
+    given = [one.key for one in texts]
+    for place, term in enumerate(terms):
+        here = f"{path}[{place}]"
+        for field, text in _problems(term):
+            found.add(pb.ERROR_REASON_TERM_INVALID, text, f"{here}.{field}", key=term.key)
+        in_words = term.type == pb.TERM_TYPE_TEXT and term.qualifier != pb.TERM_QUALIFIER_UNKNOWN
+        same = (term.key,) if in_words else (term.key, term.of, term.held_by, term.by, term.into)
+        if same in seen:
+            text = f"There is another term {quoted(term.key)} of the same participants before it."
+            found.add(pb.ERROR_REASON_DUPLICATE, text, here, key=term.key)
+        seen.add(same)
+        if in_words:
+            awaited.add(term.key)
+            if given.count(term.key) == 0:
+                text = f"The text of the term {quoted(term.key)} is missing in words.term_texts."
+                found.add(pb.ERROR_REASON_TERM_INVALID, text, f"{here}.value", key=term.key)
+    for place, key in enumerate(given):
+        here = f"words.term_texts[{place}]"
+        if key not in awaited:
+            text = f"There is no term {quoted(key)} of type TEXT to which this text belongs."
+            found.add(pb.ERROR_REASON_TERM_INVALID, text, here, key=key)
+        elif key in given[:place]:
+            text = f"The term {quoted(key)} has a text already."
+            found.add(pb.ERROR_REASON_DUPLICATE, text, here, key=key)
+
+
+def _problems(term: pb.Term) -> Iterator[_Problem]:
+    kind, qualifier = term.type, term.qualifier
+    if not kind or not qualifier:
+        return  # That they are missing is found where every field is.
+    if qualifier not in _OF_ANY_TYPE and kind not in _ORDERED:
+        yield _Problem("qualifier", "Only numbers and days can be more or less than a value.")
+    yield from _unit_problems(term)
+    if qualifier == pb.TERM_QUALIFIER_UNKNOWN or kind == pb.TERM_TYPE_TEXT:
+        where = "words.term_texts" if kind == pb.TERM_TYPE_TEXT else "none"
+        for field in ("value", "value_max"):
+            if getattr(term, field):
+                yield _Problem(field, f"A term such as this has no value here: it has {where}.")
+        return
+    between = qualifier == pb.TERM_QUALIFIER_BETWEEN
+    if term.value_max and not between:
+        yield _Problem("value_max", "Only a term that is BETWEEN two values has a second one.")
+    bad = [field for field in ("value", "value_max")[: 1 + between] if not _fits(term, field)]
+    for field in bad:
+        value = quoted(getattr(term, field))
+        yield _Problem(field, f"The value {value} is not {_WANTED.get(kind, 'known')}.")
+    if (
+        between
+        and kind in _ORDERED
+        and not bad
+        and _order(term, "value_max") < _order(term, "value")
+    ):
+        yield _Problem("value_max", "The upper end of a range is not below the lower.")
+
+
+def _unit_problems(term: pb.Term) -> Iterator[_Problem]:
+    unit, unknown = term.unit, term.qualifier == pb.TERM_QUALIFIER_UNKNOWN
+    if term.type == pb.TERM_TYPE_MONEY:
+        if not _CURRENCY.fullmatch(unit) and (unit or not unknown):
+            yield _Problem("unit", "The unit of MONEY is a currency in three capitals, as EUR.")
+    elif term.type == pb.TERM_TYPE_QUANTITY:
+        if len(unit) > LONGEST_UNIT or not unit.isprintable():
+            yield _Problem("unit", f"A unit has at most {LONGEST_UNIT} printable characters.")
+    elif unit:
+        yield _Problem("unit", "Only MONEY and a QUANTITY have a unit.")
+
+
+_WANTED = {
+    pb.TERM_TYPE_MONEY: "a decimal number such as 12.50",
+    pb.TERM_TYPE_PERCENT: "a decimal number such as 12.5",
+    pb.TERM_TYPE_QUANTITY: "a decimal number such as 12",
+    pb.TERM_TYPE_ENUM: "an id: lower-case letters, digits, '.', '_' or '-'",
+    pb.TERM_TYPE_DATE: "a day such as 2023-07-01",
+    pb.TERM_TYPE_BOOL: "true or false",
+}
+
+
+def _fits(term: pb.Term, field: str) -> bool:
+    value, kind = getattr(term, field), term.type
+    if kind in _NUMBERS:
+        return len(value) <= LONGEST_NUMBER and bool(_NUMBER.fullmatch(value))
+    if kind == pb.TERM_TYPE_DATE:
+        return bool(_DAY.fullmatch(value)) and _in_calendar(value)
+    if kind == pb.TERM_TYPE_BOOL:
+        return value in {"true", "false"}
+    return kind != pb.TERM_TYPE_ENUM or bool(_CHOICE.fullmatch(value))
+
+
+def _in_calendar(day: str) -> bool:
+    try:
+        date.fromisoformat(day)
+    except ValueError:
+        return False
+    return True
+
+
+def _order(term: pb.Term, field: str) -> Decimal:
+    value: str = getattr(term, field)
+    return Decimal(value if term.type in _NUMBERS else value.replace("-", ""))

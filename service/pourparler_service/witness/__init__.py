@@ -1,0 +1,1 @@
+"""The witness program: it cosigns checkpoints that extend what it has seen."""

@@ -1,0 +1,129 @@
+"""Drafts at the door: through shape and rules as the service takes them, and what comes of it."""
+
+from collections.abc import Sequence
+
+from google.protobuf.message import Message
+
+from pourparler import v1 as pb
+from pourparler.schema import edtf
+from pourparler.state.fold import fold
+from pourparler_service.domain import rules
+from pourparler_service.domain.refusal import Refusal, name_of
+from pourparler_service.validation import drafts
+from tests.support.sample_entries import (
+    draft,
+    joined,
+    offered,
+    opened,
+    recorded,
+    recorded_at,
+    restricted,
+    said,
+    topic,
+)
+
+ACCEPTED = ("", "")
+
+TALKS = (
+    opened(),
+    joined("acme"),
+    joined("bolt"),
+    joined("press", pb.PARTICIPANT_ROLE_OBSERVER),
+    joined("plant", pb.PARTICIPANT_ROLE_SUBJECT),
+    joined("mia", pb.PARTICIPANT_ROLE_MEDIATOR, kind=pb.PARTICIPANT_KIND_PERSON),
+    draft(pb.SessionOpened(session_id="round", kind=pb.SESSION_KIND_ROUND)),
+    topic("price"),
+    said("demand", "acme"),
+    said("joint", "acme", "bolt"),
+    draft(
+        pb.PositionTaken(
+            position_id="dear", holders=["acme"], topic_id="price", stance=pb.STANCE_WANTS
+        )
+    ),
+    draft(pb.QuestionRaised(question_id="when")),
+    offered("offer", ["acme"], ["bolt"], topics=["price"]),
+    draft(
+        pb.AgreementRecorded(
+            agreement_id="old",
+            origin=pb.AGREEMENT_ORIGIN_PRIOR,
+            kind=pb.AGREEMENT_KIND_FRAMEWORK,
+            between=["acme", "bolt"],
+            status=pb.AGREEMENT_STATUS_IN_FORCE,
+        )
+    ),
+    draft(pb.CommitmentMade(commitment_id="debt", debtors=["acme"], creditors=["bolt"])),
+    draft(pb.MilestonePlanned(milestone_id="signing", certainty=pb.CERTAINTY_PLANNED)),
+    draft(pb.DocumentAttached(document_id="paper")),
+    said("whisper", "acme", visibility=restricted("acme", "mia")),
+)
+"""A negotiation under way with one of each part, which most tests are given."""
+
+DEMAND, WHISPER = 9, 18
+"""The versions of two statements of these talks, the one for all parties, the other for two."""
+
+REACHED = draft(
+    pb.AgreementRecorded(
+        agreement_id="deal",
+        origin=pb.AGREEMENT_ORIGIN_REACHED,
+        kind=pb.AGREEMENT_KIND_DEFINITIVE,
+        between=["acme", "bolt"],
+        status=pb.AGREEMENT_STATUS_IN_FORCE,
+    )
+)
+
+
+def concluded() -> pb.Draft:
+    """The talks end without agreement."""
+    return draft(pb.NegotiationConcluded(outcome=pb.OUTCOME_NO_AGREEMENT))
+
+
+def record(*given: pb.Draft) -> list[pb.Entry]:
+    """The entries that drafts become, one after the other. Each has to be accepted."""
+    entries: list[pb.Entry] = []
+    for one in given:
+        entries.append(_admitted(entries, one, by_service=True))
+    return entries
+
+
+def _admitted(entries: list[pb.Entry], said: pb.Draft, *, by_service: bool = False) -> pb.Entry:
+    """The next entry; raises the refusal if there is one, and in no case touches the state."""
+    one = pb.Draft()
+    one.CopyFrom(said)
+    drafts.settle(one, edtf.bounds)
+    drafts.check_draft(one)
+    state = fold(entries)
+    before = state.SerializeToString(deterministic=True)
+    version = len(entries) + 1
+    rules.complete(state, one)
+    try:
+        rules.check(
+            state,
+            one,
+            record_time=recorded_at(version),
+            history=lambda: entries,
+            by_service=by_service,
+        )
+    finally:
+        assert state.SerializeToString(deterministic=True) == before
+    return recorded(version, one)
+
+
+def refusal(
+    given: Sequence[pb.Draft], then: pb.Draft | Message, *, by_service: bool = False
+) -> Refusal | None:
+    """Why what comes then is refused after what was given; None if it is recorded."""
+    one = then if isinstance(then, pb.Draft) else draft(then)
+    entries = record(*given)
+    try:
+        _admitted(entries, one, by_service=by_service)
+    except Refusal as refused:
+        return refused
+    return None
+
+
+def answer(
+    given: Sequence[pb.Draft], then: pb.Draft | Message, *, by_service: bool = False
+) -> tuple[str, str]:
+    """The reason and the field of the refusal; both empty if there is none."""
+    refused = refusal(given, then, by_service=by_service)
+    return (name_of(refused.reason), refused.field) if refused else ACCEPTED

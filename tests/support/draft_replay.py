@@ -1,0 +1,56 @@
+"""Files of drafts as the service would take them, but without a service: checked and folded."""
+
+import json
+from collections.abc import Iterable
+from typing import NamedTuple
+
+from google.protobuf import json_format
+
+from pourparler import v1 as pb
+from pourparler.schema import edtf
+from pourparler.state.fold import evolve, tally
+from pourparler_service.domain import rules
+from pourparler_service.validation.drafts import check_draft, settle
+from tests.support import sample_entries
+
+
+class Replayed(NamedTuple):
+    """What became of the drafts of one negotiation."""
+
+    entries: list[pb.Entry]
+    state: pb.Negotiation
+
+
+def drafts(lines: Iterable[str]) -> dict[str, list[pb.Draft]]:
+    """The drafts of a file in the import format, by the name of their negotiation."""
+    result: dict[str, list[pb.Draft]] = {}
+    for line in lines:
+        name, draft = read(line)
+        result.setdefault(name, []).append(draft)
+    return result
+
+
+def read(line: str) -> tuple[str, pb.Draft]:
+    """One line of such a file: the name of its negotiation, and the draft."""
+    said = json.loads(line)
+    name = str(said.pop("negotiation"))
+    return name, json_format.ParseDict(said, pb.Draft())
+
+
+def replayed(name: str, negotiation: Iterable[pb.Draft]) -> Replayed:
+    """Take drafts one after the other, as the writer does; the first refusal is raised."""
+    entries: list[pb.Entry] = []
+    state = pb.Negotiation()
+    for version, draft in enumerate(negotiation, start=1):
+        settle(draft, edtf.bounds)
+        check_draft(draft)
+        rules.complete(state, draft)
+        rules.check(
+            state, draft, record_time=sample_entries.recorded_at(version), history=lambda: entries
+        )
+        entry = sample_entries.recorded(version, draft)
+        entry.header.negotiation = name.removeprefix("negotiations/")
+        entries.append(entry)
+        evolve(state, entry)
+    tally(state)
+    return Replayed(entries, state)

@@ -1,0 +1,107 @@
+"""Callers that record all at once, and remember which of their requests were answered with what."""
+
+import random
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import grpc
+
+from pourparler import v1 as pb
+from pourparler_service.storage.event_store import open_store
+from tests.support.sample_entries import joined, opened, said
+from tests.support.service_client import Service, answered_by, connected
+from tests.support.store_audit import audit
+
+RECORD = "/pourparler.v1.RecordService/Record"
+GROUP = 3
+
+
+@dataclass
+class Load:
+    """What became of the requests: answers and refusals by the bytes of the request."""
+
+    receipts: dict[bytes, bytes] = field(default_factory=dict)
+    refusals: list[tuple[str, str]] = field(default_factory=list)  # status code, reason
+    failed: list[bytes] = field(default_factory=list)
+
+
+def group(id_: str, number: int) -> bytes:
+    """A request of three statements, the same whenever it is made."""
+    drafts = [said(f"s-{number}-{place}", "a") for place in range(GROUP)]
+    return pb.RecordRequest(
+        negotiation=f"negotiations/{id_}", request_id=f"{id_}-{number}", drafts=drafts
+    ).SerializeToString(deterministic=True)
+
+
+def opening(id_: str) -> bytes:
+    """The request that opens a negotiation of `group`."""
+    return pb.RecordRequest(
+        negotiation=f"negotiations/{id_}",
+        request_id=f"{id_}-opening",
+        drafts=[opened(), joined("a"), joined("b")],
+    ).SerializeToString(deterministic=True)
+
+
+@contextmanager
+def under_load(address: str, ids: Sequence[str], *, first: int = 0) -> Iterator[Load]:
+    """One caller for each negotiation, recording until the block ends or the service is away.
+
+    `first` is the number of the first group.
+    """
+    load = Load()
+    enough = threading.Event()
+
+    def record(id_: str) -> None:
+        with connected(address) as service:
+            number = first
+            data = opening(id_)
+            while not enough.is_set():
+                try:
+                    load.receipts[data] = service.raw(RECORD, data)
+                except grpc.RpcError as error:
+                    answered = answered_by(error)
+                    load.refusals.append((answered.code.name, answered.reason))
+                    load.failed.append(data)
+                    return
+                data = group(id_, number)
+                number += 1
+
+    callers = [threading.Thread(target=record, args=(id_,)) for id_ in ids]
+    for caller in callers:
+        caller.start()
+    try:
+        yield load
+    finally:
+        enough.set()
+        for caller in callers:
+            caller.join(timeout=30)
+        assert not any(caller.is_alive() for caller in callers)
+
+
+def every_receipt_is_given_again(service: Service, load: Load) -> None:
+    """Repeat the requests that were answered, in another order: the bytes must be the same."""
+    requests = list(load.receipts)
+    random.Random(len(requests)).shuffle(requests)  # noqa: S311 - an order, no secret
+    for data in requests:
+        assert service.raw(RECORD, data) == load.receipts[data]
+
+
+def audit_folder(data: Path, ids: Sequence[str]) -> int:
+    """Audit the negotiations in a folder that nobody serves: groups whole; how many entries."""
+    store = open_store(data, {})
+    entries = 0
+    try:
+        for id_ in ids:
+            audit(store, id_)
+            requests: dict[str, int] = {}
+            for stored in store.read(id_):
+                facts = pb.Entry.FromString(stored.data).facts
+                requests[facts.request_id] = requests.get(facts.request_id, 0) + 1
+            assert set(requests.values()) <= {GROUP}
+            entries += sum(requests.values())
+    finally:
+        store.close()
+    return entries

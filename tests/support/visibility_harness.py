@@ -1,0 +1,216 @@
+"""A record in memory and all that can be read of it, by whoever is told to call."""
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from typing import Any, TypeVar
+
+from google.protobuf.message import Message
+
+from pourparler import v1 as pb
+from pourparler.schema.contract import is_repeated
+from pourparler_service.aggregate.current import CurrentNegotiations
+from pourparler_service.api.audit_service import AuditServicer, Subscriptions
+from pourparler_service.api.call_handler import Call
+from pourparler_service.api.negotiation_service import NegotiationServicer
+from pourparler_service.api.quotas import Quota
+from pourparler_service.authorization.policy import EVERYONE, Policy
+from pourparler_service.authorization.viewer_scopes import ScopeResolver
+from pourparler_service.backends.sqlite.search_index import open_index
+from pourparler_service.domain.refusal import Refusal, Violation
+from pourparler_service.reads.filtered_states import FilteredSnapshots, FilteredStates
+from pourparler_service.reads.negotiation_list import NegotiationList
+from pourparler_service.reads.page_tokens import PageTokens
+from pourparler_service.reads.replay import ReplayReader
+from pourparler_service.reads.response_cache import ResponseCache
+from pourparler_service.reads.subscriptions import CommitNotifier, SharedPages
+from pourparler_service.search.indexer import Indexer
+from pourparler_service.search.search import Search
+from pourparler_service.storage.event_store import Store, open_store
+from pourparler_service.storage.interface import StoredEntry
+from pourparler_service.storage.record_codec import seal, topic
+from pourparler_service.transparency.log import Log
+from pourparler_service.transparency.signing_keys import Signer, make_key
+
+SIGNER = Signer([make_key("example.org/record")])
+
+_Made = TypeVar("_Made")
+
+Answer = Sequence[Message] | tuple[Violation, ...]
+"""The messages of an answer, or what is wrong."""
+
+
+def everything() -> ScopeResolver:
+    """The sights of a service in which everybody sees everything."""
+    return ScopeResolver(open_store(None, {}), Policy(auditors=[EVERYONE]))
+
+
+def stored(entries: Iterable[pb.Entry]) -> list[StoredEntry]:
+    """Entries as they are stored, each with the same salts every time."""
+    return [
+        StoredEntry(
+            one.header.negotiation,
+            one.header.version,
+            topic(one.facts),
+            seal(
+                one.header.negotiation,
+                one.header.version,
+                one.header.record_time,
+                one.facts,
+                one.words,
+                salt=bytes,
+            ),
+        )
+        for one in entries
+    ]
+
+
+class Readers:
+    """The services that read a record."""
+
+    def __init__(
+        self,
+        store: Store,
+        policy: Policy,
+        threads: ThreadPoolExecutor,
+        search_seconds: float,
+    ) -> None:
+        tokens = PageTokens(b"secret", "log", chance=bytes)
+        negotiations = CurrentNegotiations(store)
+        catalogue = NegotiationList(store, None, tokens=tokens, log_id="log")
+        sights = ScopeResolver(store, policy, admits=catalogue.admits)
+        cuts = FilteredStates(store, negotiations, sights, FilteredSnapshots(fewest=3))
+        log = Log(store, negotiations, SIGNER)
+        commits = CommitNotifier()
+        feed = ReplayReader(store, log, tokens, sights)
+        following = Subscriptions(feed, SharedPages(feed, commits, threads), commits, threads, 0.01)
+        indexing = Indexer(store, open_index(store, None, "log"))
+        search = Search(store, indexing, sights, catalogue, tokens)
+        self.latest = ResponseCache(store, negotiations)
+        self.negotiations = NegotiationServicer(
+            cuts,
+            self.latest,
+            catalogue,
+            threads,
+            search,
+            searching=threads,
+            search_seconds=search_seconds,
+        )
+        watches = Quota("watches", 1)
+        self.audits = AuditServicer(cuts, log, threads, following, watches=watches)
+        self.cuts = cuts
+        self.sights = sights
+        self.store = store
+        self.commits = commits
+
+    def record(self, records: Sequence[StoredEntry]) -> None:
+        """Store these, and tell those who have to know that there is more."""
+        self.store.append(records)
+        ids = {one.negotiation for one in records}
+        self.latest.committed(ids)
+        self.sights.committed(ids)
+
+    def receive(self, caller: str, request: pb.ReplayRequest) -> AsyncIterator[bytes]:
+        """What a caller is sent of a replay, to be taken at any pace; see `run`."""
+        return self.audits.Replay(request, Call(caller, None))
+
+    def ask(self, caller: str, request: Message) -> Answer:
+        """What a caller is answered, as messages; of a follow, up to where it has caught up."""
+        return run(self._answer(caller, request))
+
+    async def _answer(self, caller: str, request: Message) -> Answer:
+        call = Call(caller, None)
+        try:
+            if isinstance(request, pb.ReplayRequest):
+                return await _received(self.audits.Replay(request, call), follow=request.follow)
+            answer = await self._method(request)(request, call)
+        except Refusal as refusal:
+            return refusal.violations
+        if isinstance(answer, bytes):
+            return [_ANSWERS[type(request)].FromString(answer)]
+        return [answer]
+
+    def _method(self, request: Message) -> Callable[[Any, Call], Awaitable[Any]]:
+        name = str(request.DESCRIPTOR.name).removesuffix("Request")
+        method: Callable[[Any, Call], Awaitable[Any]] = getattr(
+            self.audits if hasattr(self.audits, name) else self.negotiations, name
+        )
+        return method
+
+
+_ANSWERS: dict[type[Message], type[Message]] = {
+    pb.GetNegotiationRequest: pb.GetNegotiationResponse,
+    pb.GetStandingRequest: pb.GetStandingResponse,
+    pb.DiffNegotiationRequest: pb.DiffNegotiationResponse,
+    pb.ListNegotiationsRequest: pb.ListNegotiationsResponse,
+    pb.SearchEntriesRequest: pb.SearchEntriesResponse,
+}
+
+
+async def _received(answers: Any, *, follow: bool) -> list[Message]:
+    messages: list[Message] = []
+    async for data in answers:
+        message = pb.ReplayResponse.FromString(data)
+        messages.append(message)
+        if follow and message.HasField("caught_up"):
+            break
+    await answers.aclose()
+    return messages
+
+
+_LOOP = asyncio.new_event_loop()
+
+
+def run(made: Awaitable[_Made]) -> _Made:
+    """What comes of this on the loop that the readers are on."""
+    return _LOOP.run_until_complete(made)
+
+
+@contextmanager
+def readers(
+    records: Sequence[StoredEntry], policy: Policy | None = None, *, search_seconds: float = 0
+) -> Iterator[Readers]:
+    """Those who read these records, while the block lasts."""
+
+    async def made(store: Store, threads: ThreadPoolExecutor) -> Readers:
+        return Readers(store, policy or Policy(), threads, search_seconds)
+
+    store = open_store(None, {})
+    store.append(records)
+    with ThreadPoolExecutor(1) as threads:
+        yield run(made(store, threads))
+    store.close()
+
+
+def told(answer: Answer) -> Answer:
+    """An answer without what is made of salted digests: these, roots, proofs, signatures; and now.
+
+    Of a checkpoint the origin and the size are left.
+    """
+    for one in answer:
+        if isinstance(one, Message):
+            _strip(one)
+    return answer
+
+
+_DIGESTED = {"section_digests", "tlog_proof", "hashes", "time"}
+
+
+def _strip(message: Message) -> None:
+    for field, value in message.ListFields():
+        if field.name in _DIGESTED:
+            message.ClearField(field.name)
+        elif field.name == "checkpoint":
+            setattr(message, field.name, "\n".join(value.splitlines()[:2]))
+        elif field.name == "header" and isinstance(value, bytes):
+            header = pb.EntryHeader.FromString(value)
+            _strip(header)
+            setattr(message, field.name, header.SerializeToString(deterministic=True))
+        elif isinstance(value, Message):
+            _strip(value)
+        elif is_repeated(field) and field.message_type is not None:
+            of_map = field.message_type.GetOptions().map_entry
+            for one in value.values() if of_map else value:
+                if isinstance(one, Message):
+                    _strip(one)

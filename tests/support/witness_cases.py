@@ -1,0 +1,135 @@
+"""Logs to be witnessed, and what is asked of a witness about them."""
+
+import base64
+import hashlib
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from pourparler.transparency.checkpoint import Checkpoint, Note, origin_of, parse_note
+from pourparler.transparency.merkle import Tree, leaf_hash
+from pourparler_service.transparency.signing_keys import SigningKey
+from pourparler_service.witness.http_server import running
+from pourparler_service.witness.witness import Witness
+from tests.support.signing_keys import KEY, witness_key
+
+
+class SomeLog(NamedTuple):
+    """A log with leaves of its own, signed by keys of its own."""
+
+    tree: Tree
+    keys: Sequence[SigningKey] = (KEY,)
+    negotiation: str = "talks"
+
+    @property
+    def origin(self) -> str:
+        """Its origin."""
+        return origin_of(self.keys[0].name, self.negotiation)
+
+    @property
+    def origin_hash(self) -> str:
+        """The SHA-256 of its origin."""
+        return hashlib.sha256(self.origin.encode()).hexdigest()
+
+    def signed(self, size: int, *extensions: str, root: bytes | None = None) -> str:
+        """Its checkpoint at a size."""
+        root = self.tree.root(size) if root is None else root
+        text = Checkpoint(self.origin, size, root, extensions).text()
+        return Note(text, tuple(key.sign(text) for key in self.keys)).signed()
+
+    def growth(self, old: int, size: int) -> bytes:
+        """What a witness that has seen a size is asked to cosign another."""
+        hashes = self.tree.prove_consistency(old, size) if 0 < old <= size else []
+        return asking(old, hashes, self.signed(size))
+
+
+def some_log(
+    size: int = 20, seed: str = "entry", negotiation: str = "talks", *keys: SigningKey
+) -> SomeLog:
+    """A log of so many leaves; another seed gives other leaves."""
+    leaves = [leaf_hash(f"{seed} {number}".encode()) for number in range(size)]
+    return SomeLog(Tree(leaves), keys or (KEY,), negotiation)
+
+
+def asking(old: int | str, hashes: Sequence[bytes], signed: str) -> bytes:
+    """The body of a request for a cosignature."""
+    proof = "".join(f"{base64.b64encode(one).decode()}\n" for one in hashes)
+    return f"old {old}\n{proof}\n{signed}".encode()
+
+
+@contextmanager
+def witness_at(
+    folder: Path,
+    number: int = 100,
+    address: str = "127.0.0.1:0",
+    logs: Sequence[SigningKey] = (KEY,),
+) -> Iterator[tuple[str, str]]:
+    """A witness that answers while the block lasts: its URL and its verifier key."""
+    key = witness_key(number, f"witness{number}.example")
+    witness = Witness(key, [log.verifier_key for log in logs], folder)
+    try:
+        with running(witness, address) as url:
+            yield url, str(key.verifier_key)
+    finally:
+        witness.close()
+
+
+Say = Callable[[bytes], tuple[int, bytes] | None]
+
+
+@contextmanager
+def fake(say: Say, **headers: str) -> Iterator[tuple[str, str]]:
+    """A witness that answers whatever a test wants, or nothing for as long as it lasts."""
+    ended = threading.Event()
+
+    class Handler(BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+        disable_nagle_algorithm = True
+
+        def do_POST(self) -> None:
+            body = self.rfile.read(int(self.headers["Content-Length"]))
+            answer = say(body)
+            if answer is None:
+                while not ended.wait(0.2):
+                    try:
+                        self.wfile.write(b"H")
+                    except OSError:
+                        break
+                self.close_connection = True
+                return
+            status, text = answer
+            self.send_response(status)
+            for name, value in headers.items():
+                self.send_header(name, value)
+            self.send_header("Content-Length", str(len(text)))
+            self.end_headers()
+            try:
+                self.wfile.write(text)
+            except OSError:
+                self.close_connection = True
+
+        def log_message(self, *arguments: Any) -> None:
+            """Say nothing."""
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    thread = threading.Thread(target=server.serve_forever, args=(0.02,))
+    thread.start()
+    try:
+        key = witness_key(100, "fake.example").verifier_key
+        yield f"http://127.0.0.1:{server.server_port}", str(key)
+    finally:
+        ended.set()
+        server.shutdown()
+        thread.join()
+        server.server_close()
+
+
+def cosign(body: bytes, number: int = 100, stated: int | None = None, text: str = "") -> bytes:
+    """What a witness that looks at nothing cosigns."""
+    note = parse_note(body.decode().partition("\n\n")[2])
+    stated = int(time.time()) if stated is None else stated
+    return witness_key(number, "fake.example").cosign(text or note.text, stated).line().encode()

@@ -1,0 +1,157 @@
+"""What a command says when it cannot do what it was asked."""
+
+import re
+
+import pytest
+
+from pourparler import v1 as pb
+from pourparler.cli.commands import pourparler
+from pourparler.cli.errors import AWAY, NEXT_BY_REASON, REFUSED, Asked, exit_code, in_one_line, told
+from pourparler.cli.options.suggestions import near
+from pourparler.errors import (
+    DeadlineExceeded,
+    InvalidArgument,
+    NotFound,
+    PourparlerError,
+    Refused,
+    ReplayCut,
+    ServiceFault,
+    Unavailable,
+    VersionMismatch,
+    Violation,
+)
+
+
+def test_it_says_what_is_wrong_what_to_do_and_in_a_second_line_the_reason_and_the_field() -> None:
+    error = Refused(
+        "The proposal 'o' is not open.",
+        reason="PROPOSAL_NOT_OPEN",
+        metadata={"field": "drafts[0].facts.proposal_answered.proposal_id"},
+    )
+
+    assert told(error) == [
+        "The proposal 'o' is not open. See what became of it with `pourparler blame proposals`.",
+        "  reason PROPOSAL_NOT_OPEN, field drafts[0].facts.proposal_answered.proposal_id",
+    ]
+    assert in_one_line(error) == (
+        "PROPOSAL_NOT_OPEN: The proposal 'o' is not open."
+        " (drafts[0].facts.proposal_answered.proposal_id)"
+    )
+
+
+def test_all_that_is_wrong_with_a_request_is_told() -> None:
+    error = InvalidArgument(
+        "A text is missing.",
+        reason="FIELD_REQUIRED",
+        violations=[Violation("words.text", "A text."), Violation("facts", "Facts, \x1b.")],
+    )
+
+    assert told(error)[2:] == [r"  facts: Facts, \x1b."]
+
+
+def test_a_service_that_is_away_is_told_in_plain_words_first() -> None:
+    error = Unavailable("The service cannot be reached: ipv4:127.0.0.1:1: refused")
+
+    first, second = told(error)
+
+    assert first.startswith("The service at its address cannot be reached. Start a service with")
+    assert second == "  reason UNAVAILABLE, ipv4:127.0.0.1:1: refused"
+
+
+@pytest.mark.parametrize(
+    ("detail", "said"),
+    [
+        ("ipv4:127.0.0.1:1: Connection refused", "Nothing listens at crane:50710. Start a service"),
+        ("errors resolving crane", "There is no host as in crane:50710. Mend --server"),
+        ("Tls: WRONG_VERSION_NUMBER", "does not speak TLS, and was asked by it. Leave out"),
+        ("Tls: CERTIFICATE_VERIFY_FAILED", "by no authority that you trust. Name its authority"),
+        ("Peer name crane is not in peer certificate", "is for another name than crane:50710."),
+        ("Failed to create security handshaker", "A certificate cannot be used"),
+        ("Socket closed", "has ended the connection. If it speaks TLS"),
+        ("something new", "The service at crane:50710 cannot be reached. Start a service"),
+    ],
+)
+def test_what_is_wrong_with_the_way_to_a_service_is_told_in_plain_words(
+    detail: str, said: str
+) -> None:
+    error = Unavailable(f"The service cannot be reached: {detail}")
+
+    first, second = told(error, Asked(server="crane:50710"))
+
+    assert said in first
+    assert second == f"  reason UNAVAILABLE, {detail}"
+
+
+def test_the_next_step_names_the_negotiation_that_was_asked_for() -> None:
+    asked = Asked("record", "crane")
+    late = VersionMismatch(
+        "It is at version 9, not 3.",
+        reason="VERSION_MISMATCH",
+        metadata={"expected_version": "3", "version": "9"},
+    )
+
+    assert told(late, asked)[0].endswith("`pourparler history crane --after 3`.")
+    gone = NotFound("There is no topic 'rend'.", reason="PART_NOT_FOUND", metadata={"id": "rend"})
+    assert told(gone, asked, ["rent"])[0] == (
+        "There is no topic 'rend'. Did you mean rent?"
+        " See the parts and their ids with `pourparler show crane`."
+    )
+
+
+def test_an_option_of_record_is_advised_to_nobody_else() -> None:
+    error = InvalidArgument("It needs a source.", reason="SOURCE_REQUIRED")
+
+    assert "--source" in told(error, Asked("record"))[0]
+    assert "--source" not in told(error, Asked("import"))[0]
+
+
+@pytest.mark.parametrize("reason", NEXT_BY_REASON)
+def test_what_is_advised_can_be_done(reason: str) -> None:
+    assert f"ERROR_REASON_{reason}" in dict(pb.ErrorReason.items())
+    commands = pourparler.commands
+    options = {
+        name: {one for option in command.params for one in option.opts}
+        for name, command in (*commands.items(), ("", pourparler))
+    }
+    said = told(PourparlerError("A.", reason=reason), Asked("record", "crane"))[0]
+    for line in re.findall("`pourparler ([^`]*)`", said):
+        name, *words = line.split()
+        assert {word for word in words if word.startswith("--")} <= options[name]
+    outside = re.sub("`[^`]*`", "", said)
+    assert set(re.findall(r"--[a-z-]+", outside)) <= options[""] | options["record"] | {"--only"}
+
+
+@pytest.mark.parametrize(
+    ("said", "found"),
+    [
+        ("renault-nisan", ["renault-nissan"]),
+        ("casino-6", ["casino-62", "casino-61"]),
+        ("casino", ["casino-61", "casino-62"]),
+        ("nothing-like-it", []),
+        ("", []),
+    ],
+)
+def test_what_is_nearly_right_is_found(said: str, found: list[str]) -> None:
+    assert sorted(near(said, ["renault-nissan", "casino-61", "casino-62"])) == sorted(found)
+
+
+@pytest.mark.parametrize(
+    ("error", "code"),
+    [
+        (Unavailable("a"), AWAY),
+        (ReplayCut("a"), AWAY),
+        (DeadlineExceeded("a"), AWAY),
+        (NotFound("a"), REFUSED),
+        (VersionMismatch("a"), REFUSED),
+        (ServiceFault("a"), REFUSED),
+    ],
+)
+def test_the_exit_code_tells_a_refusal_from_a_service_that_is_away(
+    error: PourparlerError, code: int
+) -> None:
+    assert exit_code(error) == code
+    assert all(line == line.rstrip() for line in told(error))
+
+
+def test_a_line_that_is_no_draft_is_told_in_the_same_form() -> None:
+    assert in_one_line(ValueError("The line is not JSON.")) == "MALFORMED: The line is not JSON."

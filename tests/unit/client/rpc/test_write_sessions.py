@@ -1,0 +1,219 @@
+"""The groups of a session without an answer: which are sent, sent again, or failed."""
+
+from concurrent.futures import Future
+
+import pytest
+
+from pourparler import v1 as pb
+from pourparler.errors import (
+    InvalidArgument,
+    PourparlerError,
+    Refused,
+    ServiceFault,
+    TooLarge,
+    Unavailable,
+)
+from pourparler.rpc import write_sessions
+from pourparler.rpc.write_sessions import GROUPS, Asked, Unanswered
+
+Answer = Future[pb.Receipt]
+
+
+class Clock:
+    def __init__(self) -> None:
+        self.now = 100.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+def unanswered(
+    *names: str, in_turn: bool = False, clock: Clock | None = None
+) -> Unanswered[Answer]:
+    made: Unanswered[Answer] = Unanswered(10.0, in_turn=in_turn, clock=clock or Clock())
+    for number, name in enumerate(names):
+        made.add(group(name, number))
+    return made
+
+
+def group(name: str, number: int = 0, text: str = "") -> Asked[Answer]:
+    request = pb.RecordRequest(negotiation=name, request_id=f"r-{number}")
+    request.drafts.add().words.text = text
+    return Asked(request, Future())
+
+
+def sent(waiting: Unanswered[Answer]) -> list[str]:
+    found = []
+    while (one := waiting.to_send()) is not None:
+        found.append(one.request.request_id)
+    return found
+
+
+def test_all_are_sent_once_in_their_order_and_again_on_another_stream() -> None:
+    waiting = unanswered("a", "b", "c")
+
+    first = sent(waiting)
+    waiting.answered(None)
+
+    assert first == ["r-0", "r-1", "r-2"]
+    assert sent(waiting) == []
+    assert list(waiting.begin()) == []
+    assert sent(waiting) == ["r-1", "r-2"]
+
+
+def test_it_is_full_with_many_groups_or_with_large_ones() -> None:
+    nearly, many = unanswered(*["a"] * (GROUPS - 1)), unanswered(*["a"] * GROUPS)
+    answered = unanswered(*["a"] * GROUPS)
+    answered.to_send()
+    answered.answered(None)
+    large = unanswered()
+    was_full = []
+    for _ in range(4):
+        was_full.append(large.full)
+        large.add(group("a", text="x" * (1 << 20)))
+
+    assert [nearly.full, many.full, answered.full] == [False, True, False]
+    assert [*was_full, large.full] == [False] * 4 + [True]
+
+
+def test_what_ends_a_stream_is_found_by_sending_one_by_one() -> None:
+    waiting = unanswered("a", "b", "c")
+    sent(waiting)
+
+    assert list(waiting.blamed(TooLarge("Too large."))) == []
+    waiting.begin()
+    assert sent(waiting) == ["r-0"]
+    waiting.answered(None)
+    assert sent(waiting) == ["r-1"]
+    blamed = list(waiting.blamed(TooLarge("Too large.")))
+
+    assert [one.request.request_id for one in blamed] == ["r-1"]
+    waiting.begin()
+    assert sent(waiting) == ["r-2"]
+
+
+def test_after_those_that_were_suspected_all_are_sent_at_once_again() -> None:
+    waiting = unanswered("a", "b")
+    sent(waiting)
+    assert list(waiting.blamed(InvalidArgument("No."))) == []
+    waiting.begin()
+    for number in range(2):
+        assert sent(waiting) == [f"r-{number}"]
+        waiting.answered(None)
+
+    for number in range(2, 5):
+        waiting.add(group("a", number))
+
+    assert sent(waiting) == ["r-2", "r-3", "r-4"]
+
+
+def test_a_service_that_is_away_fails_all() -> None:
+    waiting = unanswered("a", "b", "c")
+    waiting.to_send()
+
+    blamed = list(waiting.blamed(Unavailable("Away.")))
+
+    assert [one.request.request_id for one in blamed] == ["r-0", "r-1", "r-2"]
+    assert len(waiting) == 0
+
+
+def test_a_failure_that_passes_is_waited_for_until_the_time_is_over() -> None:
+    clock = Clock()
+    waiting = unanswered("a", clock=clock)
+
+    late = []
+    clock.now += 8
+    late.append(waiting.late)
+    pause = waiting.pause(Unavailable("Away."))
+    assert pause is not None
+    assert pause < 2
+    clock.now += 3
+    late.append(waiting.late)
+
+    assert late == [False, True]
+    assert waiting.pause(Unavailable("Away.")) is None
+    assert waiting.pause(Refused("No.")) is None
+
+
+def test_every_answer_and_every_idle_time_begin_a_new_time() -> None:
+    clock = Clock()
+    waiting = unanswered("a", "b", clock=clock)
+    sent(waiting)
+    for _ in range(2):
+        clock.now += 9
+        assert waiting.pause(Unavailable("Away.")) is not None
+        waiting.answered(None)
+    clock.now += 300
+    assert not waiting.late
+    assert waiting.pause(Unavailable("Away.")) is None
+
+    waiting.add(group("c"))
+
+    assert waiting.pause(Unavailable("Away.")) is not None
+
+
+def test_in_turn_what_follows_a_failure_fails_at_once_or_when_it_would_be_sent_again() -> None:
+    waiting = unanswered("a", "b", "a", in_turn=True)
+    sent(waiting)
+    waiting.answered(Refused("No."))
+    late = group("a", 3)
+    waiting.add(late)
+
+    in_vain = list(waiting.begin())
+
+    assert [one.request.request_id for one in in_vain] == ["r-2"]
+    assert sent(waiting) == ["r-1"]
+    error = late.answer.exception(0)
+    assert isinstance(error, Refused)
+    assert (error.reason, error.request_id) == ("EARLIER_NOT_RECORDED", "r-3")
+
+
+def test_an_answer_to_nothing_is_a_fault_of_the_service() -> None:
+    with pytest.raises(ServiceFault):
+        unanswered("a").first()
+
+
+def test_an_error_that_fails_several_names_the_request_of_each() -> None:
+    groups = [group("a", 0), group("a", 1)]
+    error = Unavailable("Away.")
+    for one in groups:
+        one.fail(error)
+
+    errors = [one.answer.exception(0) for one in groups]
+
+    assert [isinstance(one, PourparlerError) and one.request_id for one in errors] == ["r-0", "r-1"]
+
+
+@pytest.mark.parametrize("data", [b"\xff", b"\x0a\x02\x0a\x7f", b""], ids=["no", "cut", "empty"])
+def test_an_answer_that_cannot_be_read_is_a_fault_of_the_service(data: bytes) -> None:
+    with pytest.raises(ServiceFault):
+        write_sessions.receipt(data)
+
+
+def test_a_failure_says_all_that_an_error_would() -> None:
+    failure = pb.RecordFailure(
+        status="INVALID_ARGUMENT",
+        reason=pb.ERROR_REASON_FIELD_REQUIRED,
+        text="It needs a text.",
+        field="drafts[0].words.text",
+        metadata={"limit": "3"},
+    )
+    data = pb.RecordSessionResponse(outcome=pb.RecordOutcome(failure=failure)).SerializeToString()
+
+    with pytest.raises(InvalidArgument) as caught:
+        write_sessions.receipt(data)
+
+    error = caught.value
+    assert (error.reason, error.field) == ("FIELD_REQUIRED", "drafts[0].words.text")
+    assert error.metadata["limit"] == "3"
+    assert error.violations == (("drafts[0].words.text", "It needs a text.", "FIELD_REQUIRED"),)
+
+
+def test_a_reason_of_a_newer_service_is_left_out() -> None:
+    failure = pb.RecordFailure(status="ABORTED", reason=pb.ErrorReason.ValueType(9_999), text="No.")
+    data = pb.RecordSessionResponse(outcome=pb.RecordOutcome(failure=failure)).SerializeToString()
+
+    with pytest.raises(PourparlerError) as caught:
+        write_sessions.receipt(data)
+
+    assert (caught.value.code, caught.value.reason) == ("ABORTED", "")

@@ -1,0 +1,238 @@
+"""What holds of every history that the rules accept."""
+
+from collections import Counter
+from collections.abc import Sequence
+from random import Random
+
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from pourparler import v1 as pb
+from pourparler.schema import edtf
+from pourparler.schema.contract import ENTRY_TYPES, PARTS
+from pourparler.state.diff import apply, diff, reversals
+from pourparler.state.fold import Counted, Undo, counted, evolve, fold, gather, is_amending, tally
+from pourparler.state.status import standing
+from pourparler_service.validation import drafts
+from tests.support.strategies import histories, history, propose, refusal, steps
+
+ON = edtf.bounds("2026-01-31")
+
+few = settings(
+    max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow], database=None
+)
+
+
+def dice(seed: int) -> Random:
+    return Random(seed)  # noqa: S311 - dice, not secrets
+
+
+def bytes_of(*messages: pb.Negotiation | pb.Entry) -> list[bytes]:
+    return [one.SerializeToString(deterministic=True) for one in messages]
+
+
+def parts_of(state: pb.Negotiation) -> list[tuple[str, str, object]]:
+    return [
+        (parts, key, part)
+        for parts in PARTS.values()
+        for key, part in getattr(state, parts).items()
+    ]
+
+
+def test_histories_have_entries_of_every_type_and_amend_many_of_them() -> None:
+    seen: Counter[str] = Counter()
+    amended: set[str] = set()
+    for number in range(60):
+        random = dice(number)
+        entries = history([random.getrandbits(32) for _ in range(32)])
+        seen.update(one.facts.WhichOneof("event") or "" for one in entries)
+        amended |= {
+            one.entry.facts.WhichOneof("event") or "" for one in counted(entries) if one.amended_by
+        }
+
+    assert set(seen) == set(ENTRY_TYPES)
+    assert min(seen.values()) >= 5
+    assert len(amended) >= 20
+
+
+@few
+@given(histories())
+def test_a_history_refolds_to_the_same_state_at_every_version(entries: list[pb.Entry]) -> None:
+    state = pb.Negotiation()
+    for version, entry in enumerate(entries, start=1):
+        if is_amending(entry):
+            state = fold(entries[:version])
+        else:
+            evolve(state, entry)
+            tally(state)
+
+        assert bytes_of(state) == bytes_of(fold(entries[:version]))
+        assert state.version == version
+
+
+@few
+@given(histories(), st.lists(st.integers(0, 2**32 - 1), min_size=5, max_size=15))
+def test_a_draft_changes_nothing_by_being_checked_refused_or_not(
+    entries: list[pb.Entry], seeds: list[int]
+) -> None:
+    state = fold(entries)
+    before = bytes_of(state, *entries)
+    for seed in seeds:
+        draft = propose(dice(seed), state, entries)
+        drafts.settle(draft, edtf.bounds)
+        refused = refusal(state, draft, entries)
+
+        assert bytes_of(state, *entries) == before
+        if refused is not None:
+            assert refused.text
+            assert refused.reason in pb.ErrorReason.values()
+
+
+@few
+@given(histories(), st.data())
+def test_the_difference_of_any_two_versions_leads_from_the_one_to_the_other(
+    entries: list[pb.Entry], data: st.DataObject
+) -> None:
+    versions = st.integers(0, len(entries))
+    one, other = (fold(entries[: data.draw(versions)]) for _ in range(2))
+    before = bytes_of(one, other)
+
+    changes = diff(one, other)
+
+    assert bytes_of(apply(one, changes)) == bytes_of(other)
+    assert bytes_of(apply(other, diff(other, one))) == bytes_of(one)
+    assert bytes_of(one, other) == before
+    for change in changes:
+        assert change.kind != pb.CHANGE_KIND_CHANGED or change.fields
+        assert list(change.versions) == sorted(set(change.versions))
+        assert all(version <= other.version for version in change.versions)
+
+
+@few
+@given(histories(), st.data())
+def test_any_group_of_entries_can_be_taken_back(
+    entries: list[pb.Entry], data: st.DataObject
+) -> None:
+    first = data.draw(st.integers(0, len(entries)))
+    last = data.draw(st.integers(first, len(entries)))
+    state = fold(entries[:first])
+    before = bytes_of(state)
+    undo = Undo(state)
+
+    for entry in entries[first:last]:
+        evolve(state, entry, undo=undo)
+    tally(state)
+    undo.undo()
+
+    assert bytes_of(state) == before
+
+
+@few
+@given(histories())
+def test_a_history_reads_the_same_when_it_was_written_and_read(entries: list[pb.Entry]) -> None:
+    read = [pb.Entry.FromString(one.SerializeToString()) for one in entries]
+    state = fold(entries)
+
+    assert read == entries
+    assert bytes_of(fold(read)) == bytes_of(state)
+    assert pb.Negotiation.FromString(state.SerializeToString()) == state
+
+
+@few
+@given(histories(), st.data())
+def test_whatever_is_left_out_the_rest_can_be_folded_and_asked(
+    entries: list[pb.Entry], data: st.DataObject
+) -> None:
+    keep = data.draw(st.lists(st.booleans(), min_size=len(entries), max_size=len(entries)))
+    some = [entry for entry, kept in zip(entries, keep, strict=True) if kept]
+    withheld = [
+        entry if kept else pb.Entry(header=entry.header)
+        for entry, kept in zip(entries, keep, strict=True)
+    ]
+    whole = fold(entries)
+    left: list[Counted] = [one for one in counted(entries) if keep[one.entry.header.version - 1]]
+
+    for state in (fold(some), fold(withheld), gather(left)):
+        standing(state, ON, "2026-01-31")
+        reversals(state, whole)
+        assert bytes_of(apply(whole, diff(whole, state))) == bytes_of(state)
+
+
+@few
+@given(histories())
+def test_every_part_names_the_versions_that_made_it(entries: list[pb.Entry]) -> None:
+    state = fold(entries)
+    as_counted = {one.entry.header.version: one.entry.facts for one in counted(entries)}
+
+    for _, key, part in parts_of(state):
+        origin, blame = part.origin, list(part.blame)  # type: ignore[attr-defined]
+        event = as_counted[origin.version].WhichOneof("event") or ""
+        introduces = ENTRY_TYPES[event].introduces
+        assert introduces is not None
+        assert getattr(getattr(as_counted[origin.version], event), introduces.name) == key
+        assert origin.version in blame
+        assert len(set(blame)) == len(blame)
+        assert set(blame) <= set(range(1, state.version + 1))
+
+
+@few
+@given(histories())
+def test_a_part_that_no_correction_annulled_never_goes(entries: list[pb.Entry]) -> None:
+    before: set[tuple[str, str]] = set()
+    for version in range(1, len(entries) + 1):
+        now = {(parts, key) for parts, key, _ in parts_of(fold(entries[:version]))}
+        assert before <= now or is_amending(entries[version - 1])
+        before = now
+
+
+@few
+@given(histories())
+def test_reversals_are_found_once_in_their_order_and_not_again_since(
+    entries: list[pb.Entry],
+) -> None:
+    state = fold(entries)
+    found = reversals(state)
+
+    assert [one.back.version for one in found] == sorted(one.back.version for one in found)
+    assert all(one.first.version < one.moved.version < one.back.version for one in found)
+    assert reversals(state, state) == []
+    for version in range(len(entries)):
+        since = fold(entries[:version])
+        assert all(one in found for one in reversals(state, since))
+
+
+@few
+@given(histories())
+def test_the_standing_has_each_open_part_once_in_the_order_of_the_record(
+    entries: list[pb.Entry],
+) -> None:
+    state = fold(entries)
+
+    result = standing(state, ON, "2026-01-31")
+
+    proposals = [one.proposal for one in result.open_proposals]
+    topics = [*result.agreed_topics, *result.unsettled_topics]
+    assert in_order(proposals)
+    assert in_order(result.open_questions)
+    assert in_order([one.commitment for one in result.commitments_due])
+    assert in_order([one.milestone for one in result.milestones_due])
+    assert len(proposals) == sum(
+        one.status == pb.PROPOSAL_STATUS_OPEN for one in state.proposals.values()
+    )
+    assert {one.facts.topic_id for one in topics} == {
+        key for key, one in state.topics.items() if one.status != pb.TOPIC_STATUS_DROPPED
+    }
+    for one in result.open_proposals:
+        assert one.lineage[-1] == one.proposal.facts.proposal_id
+        assert one.waits_for
+
+
+def in_order(parts: Sequence[pb.Proposal | pb.Question | pb.Commitment | pb.Milestone]) -> bool:
+    versions = [part.origin.version for part in parts]
+    return versions == sorted(versions)
+
+
+@few
+@given(steps())
+def test_the_same_seeds_give_the_same_history(seeds: list[int]) -> None:
+    assert bytes_of(*history(seeds)) == bytes_of(*history(seeds))

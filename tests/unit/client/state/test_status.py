@@ -1,0 +1,381 @@
+"""Where a negotiation stands on a date."""
+
+from collections.abc import Sequence
+from datetime import timedelta
+
+import pytest
+
+from pourparler import v1 as pb
+from pourparler.schema import edtf
+from pourparler.state.status import standing
+from tests.support.sample_entries import (
+    answered,
+    date,
+    draft,
+    joined,
+    left,
+    offered,
+    opened,
+    state_of,
+    topic,
+)
+
+BEGINNING = (opened(), joined("renault"), joined("nissan"), joined("mitsubishi"))
+
+
+def standing_of(*given: pb.Draft, on: str = "2026-01-31") -> pb.Standing:
+    return standing(state_of(*BEGINNING, *given), edtf.bounds(on), on)
+
+
+def offer(
+    proposal_id: str,
+    *,
+    by: Sequence[str] = ("renault",),
+    to: Sequence[str] = ("nissan",),
+    occurred: str | None = None,
+    expires: str | None = None,
+    counters: str = "",
+    supersedes: str = "",
+    decided_by: Sequence[str] = (),
+) -> pb.Draft:
+    event = pb.ProposalMade(
+        proposal_id=proposal_id,
+        by=by,
+        to=to,
+        expires=date(expires) if expires else None,
+        counters=counters,
+        supersedes=supersedes,
+        decided_by=decided_by,
+        binding=pb.PROPOSAL_BINDING_BINDING,
+    )
+    return draft(event, occurred=occurred)
+
+
+def became(topic_id: str, status: pb.TopicStatus.ValueType) -> pb.Draft:
+    return draft(pb.TopicStatusChanged(topic_id=topic_id, status=status))
+
+
+def agreement(
+    agreement_id: str, status: pb.AgreementStatus.ValueType, *, proposal_id: str = ""
+) -> pb.Draft:
+    return draft(
+        pb.AgreementRecorded(
+            agreement_id=agreement_id,
+            origin=pb.AGREEMENT_ORIGIN_REACHED,
+            kind=pb.AGREEMENT_KIND_DEFINITIVE,
+            between=["renault", "nissan"],
+            proposal_id=proposal_id,
+            status=status,
+        )
+    )
+
+
+def owed(commitment_id: str, *, due: str | None = None, conditional: bool = False) -> pb.Draft:
+    event = pb.CommitmentMade(
+        commitment_id=commitment_id,
+        debtors=["renault"],
+        creditors=["nissan"],
+        due=date(due) if due else None,
+        conditional=conditional,
+    )
+    return draft(event)
+
+
+def owed_now(commitment_id: str, status: pb.CommitmentStatus.ValueType) -> pb.Draft:
+    return draft(pb.CommitmentStatusChanged(commitment_id=commitment_id, status=status))
+
+
+def planned(milestone_id: str, expected: str | None = None) -> pb.Draft:
+    return draft(
+        pb.MilestonePlanned(
+            milestone_id=milestone_id,
+            expected=date(expected) if expected else None,
+            certainty=pb.CERTAINTY_PLANNED,
+        )
+    )
+
+
+def asked(question_id: str, *addressed_to: str) -> pb.Draft:
+    return draft(pb.QuestionRaised(question_id=question_id, addressed_to=addressed_to))
+
+
+def waiting(result: pb.Standing) -> dict[str, tuple[list[str], list[str]]]:
+    return {
+        one.participant_id: (list(one.proposal_ids), list(one.question_ids))
+        for one in result.answers_due
+    }
+
+
+def test_of_an_empty_record_there_is_nothing_to_say() -> None:
+    empty = standing(pb.Negotiation(), edtf.bounds("2026-01-31"), "2026-01-31")
+
+    assert empty == pb.Standing(on_date="2026-01-31")
+
+
+def test_the_date_is_said_as_it_was_given_and_the_status_as_it_is() -> None:
+    suspended = standing_of(draft(pb.NegotiationSuspended()), on="2026-40")
+
+    assert (suspended.on_date, suspended.status) == (
+        "2026-40",
+        pb.NEGOTIATION_STATUS_SUSPENDED,
+    )
+
+
+@pytest.mark.parametrize(
+    ("status", "agreed", "unsettled"),
+    [
+        (pb.TOPIC_STATUS_OPEN, 0, 1),
+        (pb.TOPIC_STATUS_UNDER_DISCUSSION, 0, 1),
+        (pb.TOPIC_STATUS_AGREED_IN_PRINCIPLE, 1, 0),
+        (pb.TOPIC_STATUS_SETTLED, 1, 0),
+        (pb.TOPIC_STATUS_DEFERRED, 0, 1),
+        (pb.TOPIC_STATUS_DROPPED, 0, 0),
+    ],
+    ids=lambda value: pb.TopicStatus.Name(value) if value else "",
+)
+def test_topics_are_agreed_unsettled_or_off_the_table(
+    status: pb.TopicStatus.ValueType, agreed: int, unsettled: int
+) -> None:
+    result = standing_of(topic("price"), became("price", status))
+
+    assert [len(result.agreed_topics), len(result.unsettled_topics)] == [agreed, unsettled]
+
+
+@pytest.mark.parametrize("status", pb.AgreementStatus.values()[1:], ids=pb.AgreementStatus.Name)
+def test_agreements_bind_wait_or_are_over(status: pb.AgreementStatus.ValueType) -> None:
+    result = standing_of(agreement("a", status))
+
+    binds = {
+        pb.AGREEMENT_STATUS_IN_FORCE,
+        pb.AGREEMENT_STATUS_IN_QUESTION,
+        pb.AGREEMENT_STATUS_UNDER_RENEGOTIATION,
+    }
+    waits = {pb.AGREEMENT_STATUS_PENDING_APPROVAL}
+    assert [bool(result.agreements), bool(result.pending_agreements)] == [
+        status in binds,
+        status in waits,
+    ]
+
+
+def test_an_accepted_proposal_stands_until_it_becomes_an_agreement() -> None:
+    given = (offer("o"), answered("o", "nissan"))
+
+    accepted = standing_of(*given)
+    become = standing_of(
+        *given, agreement("a", pb.AGREEMENT_STATUS_PENDING_APPROVAL, proposal_id="o")
+    )
+
+    assert [one.facts.proposal_id for one in accepted.accepted_proposals] == ["o"]
+    assert not accepted.open_proposals
+    assert not become.accepted_proposals
+    assert [one.facts.agreement_id for one in become.pending_agreements] == ["a"]
+
+
+def test_a_proposal_that_is_decided_or_closed_is_not_open() -> None:
+    closed = draft(pb.ProposalClosed(proposal_id="b", how=pb.PROPOSAL_CLOSING_LAPSED))
+
+    result = standing_of(
+        offer("a"),
+        answered("a", "nissan", pb.ANSWER_REJECT),
+        offer("b"),
+        closed,
+        offer("c"),
+        offer("d", supersedes="c"),
+    )
+
+    assert [one.proposal.facts.proposal_id for one in result.open_proposals] == ["d"]
+    assert not result.accepted_proposals
+
+
+def test_a_proposal_names_those_it_goes_back_to_oldest_first() -> None:
+    result = standing_of(
+        offer("z-first"),
+        offer("their", by=["nissan"], to=["renault"], counters="z-first"),
+        offer("second", supersedes="z-first", counters="their"),
+        offer("aside"),
+        offer("third", supersedes="second"),
+    )
+
+    lineage = {one.proposal.facts.proposal_id: list(one.lineage) for one in result.open_proposals}
+    assert lineage == {
+        "their": ["z-first", "their"],
+        "aside": ["aside"],
+        "third": ["z-first", "their", "second", "third"],
+    }
+
+
+def test_a_lineage_that_leaves_the_reading_or_runs_in_a_circle_ends() -> None:
+    result = standing_of(
+        offer("a", counters="b"), offer("b", counters="a"), offer("c", counters="d")
+    )
+
+    assert [list(one.lineage) for one in result.open_proposals] == [["a", "b"], ["a", "b"], ["c"]]
+
+
+@pytest.mark.parametrize(
+    ("occurred", "on", "expected"),
+    [
+        pytest.param("2026-01-01", "2026-01-31", timedelta(days=30), id="a-day"),
+        pytest.param("2025-12", "2026-01-01", timedelta(days=31), id="from-its-first-day"),
+        pytest.param(
+            "2025-12-01", "2026-01", timedelta(days=31), id="to-the-first-day-of-the-date"
+        ),
+        pytest.param("2026-01-01", "[..2026-01-03]", timedelta(days=2), id="to-its-last-if-open"),
+        pytest.param(
+            "2026-01-01T12:00:00Z", "2026-01-02T12:00:00.5Z", timedelta(1, 0.5), id="instants"
+        ),
+        pytest.param("2026-01-02", "2026-01-01", timedelta(0), id="not-made-by-then"),
+        pytest.param("[..2026-01-01]", "2026-01-02", timedelta(1, -300), id="not-known-since-when"),
+        pytest.param(None, "2026-01-02", timedelta(1, -300), id="not-known-at-all"),
+    ],
+)
+def test_a_proposal_has_an_age(occurred: str | None, on: str, expected: timedelta) -> None:
+    (one,) = standing_of(offer("o", occurred=occurred), on=on).open_proposals
+
+    assert one.age.ToTimedelta() == expected
+
+
+def test_to_an_open_date_no_age_is_reckoned() -> None:
+    open_date = standing(state_of(*BEGINNING, offer("o")), edtf.Bounds("", ""), "")
+
+    assert not open_date.open_proposals[0].HasField("age")
+
+
+EXPIRES = [
+    pytest.param(None, "2026-01-31", pb.DUE_STATE_UNSPECIFIED, id="undated"),
+    pytest.param("2026-02", "2026-01-31", pb.DUE_STATE_NOT_DUE, id="to-come"),
+    pytest.param("2026-01", "2026-01-31", pb.DUE_STATE_DUE, id="within"),
+    pytest.param("[2026-01-01..]", "2026-01-31", pb.DUE_STATE_DUE, id="open-end"),
+    pytest.param("2026-01-30", "2026-01-31", pb.DUE_STATE_OVERDUE, id="gone-by"),
+]
+
+
+@pytest.mark.parametrize(("by", "on", "expected"), EXPIRES)
+def test_what_has_a_date_is_due_or_not(
+    by: str | None, on: str, expected: pb.DueState.ValueType
+) -> None:
+    result = standing_of(offer("o", expires=by), owed("c", due=by), planned("m", by), on=on)
+
+    assert [one.expiry for one in result.open_proposals] == [expected]
+    assert [one.due for one in result.commitments_due] == [expected]
+    assert [one.due for one in result.milestones_due] == [expected]
+
+
+def test_an_offer_waits_for_each_addressee_until_a_final_answer() -> None:
+    to = ["nissan", "mitsubishi"]
+
+    nobody = standing_of(offer("o", to=to))
+    in_principle = standing_of(
+        offer("o", to=to), answered("o", "nissan", pb.ANSWER_ACCEPT_IN_PRINCIPLE)
+    )
+    one = standing_of(offer("o", to=to), answered("o", "nissan"))
+
+    assert list(nobody.open_proposals[0].waits_for) == to
+    assert list(in_principle.open_proposals[0].waits_for) == to
+    assert list(one.open_proposals[0].waits_for) == ["mitsubishi"]
+    assert waiting(one) == {"mitsubishi": (["o"], [])}
+
+
+def test_where_those_who_decide_are_named_an_offer_waits_for_them_alone() -> None:
+    state = state_of(
+        opened(pb.ACCEPTANCE_RULE_NAMED),
+        *BEGINNING[1:],
+        offer("o", to=["nissan", "mitsubishi"], decided_by=["mitsubishi"]),
+    )
+
+    result = standing(state, edtf.bounds("2026-01-31"), "2026-01-31")
+
+    assert list(result.open_proposals[0].waits_for) == ["mitsubishi"]
+
+
+def test_who_left_need_not_answer() -> None:
+    result = standing_of(offer("o"), asked("q", "nissan", "renault"), left("nissan"))
+
+    assert list(result.open_proposals[0].waits_for) == ["nissan"]
+    assert waiting(result) == {"renault": ([], ["q"])}
+
+
+def test_nobody_need_answer_when_the_talks_have_ended() -> None:
+    ended = draft(pb.NegotiationConcluded(outcome=pb.OUTCOME_LAPSED))
+
+    result = standing_of(offer("o"), asked("q", "nissan"), ended)
+
+    assert [one.proposal.facts.proposal_id for one in result.open_proposals] == ["o"]
+    assert [one.facts.question_id for one in result.open_questions] == ["q"]
+    assert waiting(result) == {}
+
+
+def test_who_must_answer_is_listed_once_in_the_order_in_which_they_came() -> None:
+    result = standing_of(
+        asked("q1", "mitsubishi"),
+        asked("q2", "nissan", "mitsubishi"),
+        offer("o", to=["nissan"]),
+        offer("o2", to=["mitsubishi"]),
+    )
+
+    assert list(waiting(result)) == ["nissan", "mitsubishi"]
+    assert waiting(result) == {"nissan": (["o"], ["q2"]), "mitsubishi": (["o2"], ["q1", "q2"])}
+
+
+def test_somebody_whom_the_reading_does_not_have_can_be_waited_for() -> None:
+    assert waiting(standing_of(asked("q", "stranger"))) == {"stranger": ([], ["q"])}
+
+
+def test_a_closed_question_waits_for_nobody() -> None:
+    closed = draft(
+        pb.QuestionResolved(question_id="q", resolution=pb.QUESTION_RESOLUTION_ANSWERED),
+        pb.Words(answer="Yes"),
+    )
+
+    result = standing_of(asked("q", "nissan"), closed)
+
+    assert not result.open_questions
+    assert not result.answers_due
+
+
+@pytest.mark.parametrize("status", pb.CommitmentStatus.values()[1:], ids=pb.CommitmentStatus.Name)
+def test_commitments_are_owed_until_they_are_kept_broken_or_let_go(
+    status: pb.CommitmentStatus.ValueType,
+) -> None:
+    result = standing_of(owed("c"), owed_now("c", status))
+
+    owing = {
+        pb.COMMITMENT_STATUS_CONDITIONAL,
+        pb.COMMITMENT_STATUS_ACTIVE,
+        pb.COMMITMENT_STATUS_DISPUTED,
+    }
+    assert bool(result.commitments_due) == (status in owing)
+
+
+def test_a_closed_milestone_is_not_expected() -> None:
+    closed = draft(pb.MilestoneClosed(milestone_id="m", outcome=pb.MILESTONE_OUTCOME_CANCELLED))
+
+    assert standing_of(planned("m")).milestones_due
+    assert not standing_of(planned("m"), closed).milestones_due
+
+
+def test_lists_are_in_the_order_of_the_record() -> None:
+    result = standing_of(
+        topic("z"),
+        topic("a"),
+        planned("z"),
+        planned("a"),
+        owed("z"),
+        owed("a"),
+        asked("z"),
+        asked("a"),
+    )
+
+    assert [one.facts.topic_id for one in result.unsettled_topics] == ["z", "a"]
+    assert [one.milestone.facts.milestone_id for one in result.milestones_due] == ["z", "a"]
+    assert [one.commitment.facts.commitment_id for one in result.commitments_due] == ["z", "a"]
+    assert [one.facts.question_id for one in result.open_questions] == ["z", "a"]
+
+
+def test_the_state_stays_as_it_is() -> None:
+    state = state_of(*BEGINNING, offered("o", ["renault"], ["nissan"]), asked("q", "stranger"))
+    before = state.SerializeToString(deterministic=True)
+
+    standing(state, edtf.bounds("2026"), "2026")
+
+    assert state.SerializeToString(deterministic=True) == before
