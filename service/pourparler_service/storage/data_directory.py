@@ -47,7 +47,7 @@ def hold(path: Path) -> int:
             f"The data folder {path} cannot be locked: this system has no POSIX file locks."
             " Run the service on Linux, macOS or another POSIX system."
         )
-        raise FolderError(message)
+        raise DataDirectoryError(message)
     try:
         # What is said in confidence is in it, so a new one is its owner's alone.
         path.mkdir(mode=0o700, parents=True, exist_ok=True)

@@ -9,7 +9,7 @@ import pytest
 
 from tests.support.skips import ALLOWED
 
-TESTS = Path(__file__).parents[1]
+TESTS = Path(__file__).parents[2]
 SKIPPED = f"""
 import pytest
 
