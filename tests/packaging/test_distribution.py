@@ -1,4 +1,4 @@
-"""The archives of a release: what they hold, and what an installation of them can do.
+"""The archives of a release: their content, and the programs that an installation can run.
 
 Each installation is a fresh environment, with the locked versions and nothing of this checkout.
 """
@@ -39,7 +39,7 @@ pytestmark = [pytest.mark.slow, pytest.mark.tools]
 
 
 class Archives(NamedTuple):
-    """What a release uploads, and the packages that their installation needs."""
+    """The files of a release, and the packages that an installation needs."""
 
     sdist: Path
     wheel: Path
@@ -65,7 +65,7 @@ def run(*command: str | Path, cwd: Path) -> "subprocess.CompletedProcess[str]":
 
 
 def clean() -> dict[str, str]:
-    """The environment of the tests, without what leads to this checkout."""
+    """Return the environment of the tests, without the variables that lead to this checkout."""
     own = ("PYTHON", "POURPARLER", "COVERAGE", "VIRTUAL_ENV")
     return {name: value for name, value in os.environ.items() if not name.startswith(own)}
 
@@ -86,7 +86,7 @@ def alone(folder: Path) -> Iterator[None]:
 
 @pytest.fixture(name="archives", scope="session")
 def _archives(testrun_uid: str) -> Archives:
-    """The archives of this checkout, built once in a test run by the first process that asks."""
+    """Build the archives of this checkout, once in a test run."""
     with alone(CACHE):
         packages, dist = downloaded(), CACHE / "dist"
         stamp = CACHE / "built"
@@ -98,7 +98,7 @@ def _archives(testrun_uid: str) -> Archives:
 
 
 def downloaded() -> Path:
-    """The locked packages that the archives need, downloaded once for every lock.
+    """Download the locked packages that the archives need, once for every lock.
 
     Skips the test where no package registry answers, but never in CI.
     """
@@ -147,7 +147,7 @@ def install(environment: Path, packages: Path, *what: str) -> None:
 def _environment(
     request: pytest.FixtureRequest, archives: Archives, tmp_path: Path
 ) -> Iterator[Environment]:
-    """The wheel in a fresh environment, with the extra that a test names."""
+    """Install the wheel into a fresh environment, with the extra that a test names."""
     extra = getattr(request, "param", "")
     path, folder = tmp_path / "environment", tmp_path / "empty"
     folder.mkdir()
@@ -200,7 +200,7 @@ def described(wheel: Path) -> Message:
 
 
 def links(text: str) -> Iterator[str]:
-    """Where the links and the images of a Markdown text lead."""
+    """Yield the targets of the links and images in a Markdown text."""
     for block in MarkdownIt("commonmark").enable("table").parse(text):
         for token in (block, *(block.children or ())):
             if token.type in {"html_block", "html_inline"}:

@@ -1,4 +1,4 @@
-"""A system without POSIX file locks, such as Windows: what the command says there."""
+"""The command on a system without POSIX file locks, such as Windows."""
 
 import subprocess
 import sys
@@ -11,7 +11,7 @@ MAIN = "from pourparler.cli import main; main()"
 
 
 def elsewhere(absent: str, *arguments: str) -> "subprocess.CompletedProcess[str]":
-    """The command, in a Python that lacks the modules named in `absent`."""
+    """Run the command in a Python that lacks the modules named in `absent`."""
     line = [sys.executable, "-c", f"{WITHOUT}; {MAIN}", absent, *arguments]
     return subprocess.run(line, capture_output=True, text=True, check=False, timeout=60)
 

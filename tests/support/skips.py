@@ -18,7 +18,7 @@ ALLOWED: Mapping[str, str] = {
         else {"test_fuzzing_for_a_short_time_finds_nothing": "atheris has no wheel for it."}
     ),
 }
-"""The tests that may be skipped, by name, and why."""
+"""The tests that may be skipped, by name, with the reason."""
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

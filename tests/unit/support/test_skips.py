@@ -1,4 +1,4 @@
-"""Where no test may be skipped, a skip fails: but not those of the list."""
+"""With `--no-skips`, a skipped test fails, unless the list names it."""
 
 import os
 import subprocess

@@ -40,7 +40,7 @@ _STEPS = (
 
 @contextlib.contextmanager
 def example() -> Iterator[Path]:
-    """The file that the demo imports: from the installed package, else from its checkout."""
+    """Yield the file that the demo imports: from the installed package, else from its checkout."""
     packaged = resources.files(pourparler).joinpath(*EXAMPLE.parts)
     if packaged.is_file():
         with resources.as_file(packaged) as file:
