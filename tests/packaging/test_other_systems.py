@@ -1,4 +1,4 @@
-"""The command on a system without POSIX file locks, such as Windows."""
+"""The command where modules are absent: on a system like Windows, or without an extra."""
 
 import subprocess
 import sys
@@ -42,3 +42,11 @@ def test_the_client_and_the_other_commands_run_there(tmp_path: Path) -> None:
 
     assert ended.returncode == 0, ended.stderr
     assert page.exists()
+
+
+def test_a_command_loads_no_module_of_another_extra() -> None:
+    others = "eventsourcing,grpc_health,jinja2,pandas,pyarrow,textual,uvloop,vl_convert"
+
+    ended = elsewhere(others, "show", "--help")
+
+    assert (ended.returncode, ended.stderr) == (0, "")
