@@ -37,8 +37,8 @@ class Service:
 
     def record(self, id_: str, *drafts: pb.Draft, **more: Any) -> pb.Receipt:
         """Record a group of drafts."""
-        request = pb.RecordRequest(negotiation=f"negotiations/{id_}", drafts=drafts, **more)
-        response: pb.RecordResponse = self.records.Record(request, timeout=10)
+        request = pb.RecordEntriesRequest(negotiation=f"negotiations/{id_}", drafts=drafts, **more)
+        response: pb.RecordEntriesResponse = self.records.RecordEntries(request, timeout=10)
         return response.receipt
 
     def state(self, id_: str, as_of: pb.AsOf | None = None) -> pb.GetNegotiationResponse:
@@ -47,10 +47,10 @@ class Service:
         response: pb.GetNegotiationResponse = self.negotiations.GetNegotiation(request, timeout=10)
         return response
 
-    def replay(self, id_: str, **more: Any) -> list[pb.ReplayResponse]:
+    def replay(self, id_: str, **more: Any) -> list[pb.ReplayEntriesResponse]:
         """All messages of a replay."""
-        request = pb.ReplayRequest(name=f"negotiations/{id_}", **more)
-        return list(self.audits.Replay(request, timeout=10))
+        request = pb.ReplayEntriesRequest(name=f"negotiations/{id_}", **more)
+        return list(self.audits.ReplayEntries(request, timeout=10))
 
     def raw(self, method: str, data: bytes, *, stream: bool = False, timeout: float = 10) -> Any:
         """Call a method with bytes, and give back bytes: one answer, or all of a stream."""

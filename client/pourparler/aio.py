@@ -171,7 +171,7 @@ class Client:
         return await self._record(request)
 
     async def record_batch(
-        self, groups: Iterable[pb.RecordRequest]
+        self, groups: Iterable[pb.RecordEntriesRequest]
     ) -> list[pb.Receipt | errors.PourparlerError]:
         """Record groups of any negotiations, each on its own: `record_batch([group(name, ...)])`.
 
@@ -301,11 +301,11 @@ class Client:
         occurred: date | str | None = None,
         on: date | str | None = None,
         as_seen_by: Ref = "",
-    ) -> pb.GetStandingResponse:
+    ) -> pb.GetStatusReportResponse:
         """Get what is agreed, what is proposed, who must answer, and who owes what `on` a date."""
         request = calls.standing_request(name, as_of, occurred, on, as_seen_by)
         before = self._seen(request)
-        answer = await self._call(self._stubs().negotiations.GetStanding, request)
+        answer = await self._call(self._stubs().negotiations.GetStatusReport, request)
         await self._check_latest(request, answer, before)
         return answer
 
@@ -495,7 +495,9 @@ class Client:
         await self._read(exporting)
         return exporting.count
 
-    async def copy(self, bundle: BinaryIO, *, keys: Iterable[VerifierKey | str]) -> pb.CopyResponse:
+    async def copy(
+        self, bundle: BinaryIO, *, keys: Iterable[VerifierKey | str]
+    ) -> pb.ImportNegotiationResponse:
         """Have the service take the record in a bundle as a copy, which is only read from then on.
 
         `keys` are those with which the service that keeps the original signs its logs, had from
@@ -503,7 +505,7 @@ class Client:
         long as it takes, whatever the timeout.
         """
         shown = await self._shown()
-        call = self._stubs().records.Copy(_copying(bundle, keys), metadata=shown)
+        call = self._stubs().records.ImportNegotiation(_copying(bundle, keys), metadata=shown)
         try:
             return await call
         except grpc.aio.AioRpcError as failure:
@@ -597,10 +599,10 @@ class Client:
             method: Any = getattr(self._stubs().audits, calls.PROVING[type(asked)])
             answer = await self._call(method, asked)
 
-    async def _record(self, request: pb.RecordRequest) -> pb.Receipt:
+    async def _record(self, request: pb.RecordEntriesRequest) -> pb.Receipt:
         try:
             if self._trust is None or request.validate_only:
-                return (await self._call(self._stubs().records.Record, request)).receipt
+                return (await self._call(self._stubs().records.RecordEntries, request)).receipt
             response = await self._call(self._stubs().receipts, request)
             return await self._checked(self._trust.check_receipt(request, response))
         except errors.PourparlerError as error:
@@ -614,13 +616,13 @@ class Client:
             except errors.PourparlerError as error:
                 batch.fail(error)
 
-    async def _send(self, groups: AsyncIterator[pb.RecordSessionRequest]) -> Any:
+    async def _send(self, groups: AsyncIterator[pb.StreamRecordEntriesRequest]) -> Any:
         shown = await self._shown()
         if self._closed:
             raise errors.Cancelled("The client was closed.")
         return self._stubs().sessions(groups, metadata=shown)
 
-    async def _backed(self, request: pb.RecordRequest, response: bytes) -> pb.Receipt | None:
+    async def _backed(self, request: pb.RecordEntriesRequest, response: bytes) -> pb.Receipt | None:
         """The receipt, checked; None where there is nothing to check it with."""
         if self._trust is None or request.validate_only:
             return None
@@ -646,17 +648,17 @@ class Client:
                 call.cancel()  # whoever awaits it may be cancelled
 
     async def _replay(
-        self, request: pb.ReplayRequest, progress: Progress
+        self, request: pb.ReplayEntriesRequest, progress: Progress
     ) -> AsyncGenerator[pb.Entry, None]:
         budget = self._budget()
         while progress.complete is None:
             shown = await self._shown()
-            call = self._stubs().audits.Replay(request, metadata=shown)
+            call = self._stubs().audits.ReplayEntries(request, metadata=shown)
             self._streams.add(call)
             try:
                 async with asyncio.timeout(budget.left()):
                     message = await call.read()
-                while isinstance(message, pb.ReplayResponse):
+                while isinstance(message, pb.ReplayEntriesResponse):
                     for entry in progress.take(message):
                         yield entry
                     message = await call.read()
@@ -678,7 +680,7 @@ class Client:
         budget = self._budget()
         while True:
             shown = await self._shown()
-            call = self._stubs().audits.Replay(place.request(), metadata=shown)
+            call = self._stubs().audits.ReplayEntries(place.request(), metadata=shown)
             begun = False
             self._streams.add(call)
             try:
@@ -742,18 +744,19 @@ class Client:
                 AuditServiceStub(channel),
                 PrivacyServiceStub(channel),
                 channel.unary_unary(
-                    calls.RECORD, request_serializer=pb.RecordRequest.SerializeToString
+                    calls.RECORD, request_serializer=pb.RecordEntriesRequest.SerializeToString
                 ),
                 channel.unary_stream(
                     calls.REPLAY,
-                    request_serializer=pb.ReplayRequest.SerializeToString,
+                    request_serializer=pb.ReplayEntriesRequest.SerializeToString,
                     response_deserializer=pb.Records.FromString,
                 ),
                 channel.stream_stream(
-                    calls.SESSION, request_serializer=pb.RecordSessionRequest.SerializeToString
+                    calls.SESSION,
+                    request_serializer=pb.StreamRecordEntriesRequest.SerializeToString,
                 ),
                 channel.unary_unary(
-                    calls.BATCH, request_serializer=pb.RecordBatchRequest.SerializeToString
+                    calls.BATCH, request_serializer=pb.BatchRecordEntriesRequest.SerializeToString
                 ),
             )
         return self._connected
@@ -761,18 +764,18 @@ class Client:
 
 async def _copying(
     bundle: BinaryIO, keys: Iterable[VerifierKey | str]
-) -> AsyncIterator[pb.CopyRequest]:
+) -> AsyncIterator[pb.ImportNegotiationRequest]:
     parts = iter(lambda: bundle.read(calls.PART_BYTES), b"")
     requests = calls.copy_requests(parts, keys)
     while (request := await asyncio.to_thread(next, requests, None)) is not None:
         yield request
 
 
-async def _heard(call: Any, seconds: float) -> pb.ReplayResponse | None:
+async def _heard(call: Any, seconds: float) -> pb.ReplayEntriesResponse | None:
     """The next message of a watch; None at the end."""
     async with asyncio.timeout(seconds):
         message = _readable(await call.read())
-    return message if isinstance(message, pb.ReplayResponse) else None
+    return message if isinstance(message, pb.ReplayEntriesResponse) else None
 
 
 def _readable(answer: _Answer | None) -> _Answer:
@@ -791,8 +794,8 @@ class Session:
 
     def __init__(
         self,
-        send: Callable[[AsyncIterator[pb.RecordSessionRequest]], Awaitable[Any]],
-        receipt: Callable[[pb.RecordRequest, bytes], Awaitable[pb.Receipt | None]],
+        send: Callable[[AsyncIterator[pb.StreamRecordEntriesRequest]], Awaitable[Any]],
+        receipt: Callable[[pb.RecordEntriesRequest, bytes], Awaitable[pb.Receipt | None]],
         unanswered: Unanswered[asyncio.Future[pb.Receipt]],
     ) -> None:
         self._send = send
@@ -920,7 +923,7 @@ class Session:
                 self._changed.notify_all()
         return recording.cut() if len(self._unanswered) else None
 
-    async def _groups(self, stream: object) -> AsyncIterator[pb.RecordSessionRequest]:
+    async def _groups(self, stream: object) -> AsyncIterator[pb.StreamRecordEntriesRequest]:
         """What is sent on a stream, for as long as it is the one."""
         if self._hesitates:
             await asyncio.sleep(_HESITATION)
@@ -936,7 +939,7 @@ class Session:
                             await self._changed.wait()
             yield request
 
-    def _to_send(self, stream: object) -> pb.RecordSessionRequest | None:
+    def _to_send(self, stream: object) -> pb.StreamRecordEntriesRequest | None:
         return self._unanswered.to_send() if self._stream is stream else None
 
     async def _take(self, data: bytes) -> None:

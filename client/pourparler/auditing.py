@@ -67,10 +67,10 @@ class Auditing:
         self.reading = self.comparing = False
         return True
 
-    def replay_request(self) -> pb.ReplayRequest:
+    def replay_request(self) -> pb.ReplayEntriesRequest:
         """What to ask then."""
         as_of = None if self._size is None else pb.AsOf(version=self._size)
-        return pb.ReplayRequest(name=self._name, as_of=as_of, as_seen_by=self._as_seen_by)
+        return pb.ReplayEntriesRequest(name=self._name, as_of=as_of, as_seen_by=self._as_seen_by)
 
     def take(self, records: Iterable[pb.Record]) -> None:
         """These are the next entries."""

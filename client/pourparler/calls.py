@@ -56,10 +56,10 @@ CHANNEL_OPTIONS = (
 STALL = 45.0
 """How long a watch waits for a sign of the service, in seconds; one is due every 15."""
 
-RECORD = "/pourparler.v1.RecordService/Record"
-BATCH = "/pourparler.v1.RecordService/RecordBatch"
-SESSION = "/pourparler.v1.RecordService/RecordSession"
-REPLAY = "/pourparler.v1.AuditService/Replay"
+RECORD = "/pourparler.v1.RecordService/RecordEntries"
+BATCH = "/pourparler.v1.RecordService/BatchRecordEntries"
+SESSION = "/pourparler.v1.RecordService/StreamRecordEntries"
+REPLAY = "/pourparler.v1.AuditService/ReplayEntries"
 
 PROVING: Mapping[type, str] = {
     pb.GetCheckpointRequest: "GetCheckpoint",
@@ -68,8 +68,8 @@ PROVING: Mapping[type, str] = {
 }
 """By which call of the AuditService each of its requests is sent."""
 
-Pointed: TypeAlias = pb.GetNegotiationRequest | pb.GetStandingRequest
-Computed: TypeAlias = pb.GetNegotiationResponse | pb.GetStandingResponse
+Pointed: TypeAlias = pb.GetNegotiationRequest | pb.GetStatusReportRequest
+Computed: TypeAlias = pb.GetNegotiationResponse | pb.GetStatusReportResponse
 
 _SINCE = "~"  # in no cursor of the service
 _CURSOR = re.compile(rf"(?P<token>[\w=-]*){_SINCE}(?P<given>\d{{1,9}})", re.ASCII)
@@ -130,7 +130,7 @@ class Progress:
         self.possible_versions: set[int] = set()
         self.last_version: int | None = None
 
-    def take(self, message: pb.ReplayResponse) -> Sequence[pb.Entry]:
+    def take(self, message: pb.ReplayEntriesResponse) -> Sequence[pb.Entry]:
         """The entries of the next message."""
         self.begun = True
         self.possible_versions.update(message.possible_versions)
@@ -164,7 +164,7 @@ class Watching:
     of the message before, and how many entries were given since.
     """
 
-    def __init__(self, request: pb.ReplayRequest) -> None:
+    def __init__(self, request: pb.ReplayEntriesRequest) -> None:
         ours = _CURSOR.fullmatch(request.cursor)  # else the service says that it is none
         self._request = request
         self._token = ours["token"] if ours else request.cursor
@@ -178,9 +178,9 @@ class Watching:
         """Where another watch goes on: after the last entry that was given."""
         return f"{self._token}{_SINCE}{self._given}" if self._given else self._token
 
-    def request(self) -> pb.ReplayRequest:
+    def request(self) -> pb.ReplayEntriesRequest:
         """The request of a call that goes on from here."""
-        request = pb.ReplayRequest()
+        request = pb.ReplayEntriesRequest()
         request.CopyFrom(self._request)
         request.cursor = self._token
         if self._token:
@@ -188,7 +188,7 @@ class Watching:
         self._skipping = self._given
         return request
 
-    def take(self, message: pb.ReplayResponse) -> Iterator[pb.Entry]:
+    def take(self, message: pb.ReplayEntriesResponse) -> Iterator[pb.Entry]:
         """The entries of the next message that were not given before."""
         self.away = None
         entries = message.entries[self._skipping :]
@@ -230,9 +230,9 @@ def group(
     request_id: str | None = None,
     expected_version: int | None = None,
     validate_only: bool = False,
-) -> pb.RecordRequest:
+) -> pb.RecordEntriesRequest:
     """A group of entries to be recorded, with the request id by which it is recorded only once."""
-    return pb.RecordRequest(
+    return pb.RecordEntriesRequest(
         negotiation=negotiation_name(name),
         request_id=request_id or new_id(),
         expected_version=expected_version,
@@ -243,11 +243,11 @@ def group(
 
 def copy_requests(
     parts: Iterable[bytes], keys: Iterable[VerifierKey | str]
-) -> Iterator[pb.CopyRequest]:
+) -> Iterator[pb.ImportNegotiationRequest]:
     """The requests to take a copy of what a bundle holds: its parts, the keys before them."""
-    yield pb.CopyRequest(verifier_keys=[str(key) for key in keys])
+    yield pb.ImportNegotiationRequest(verifier_keys=[str(key) for key in keys])
     for part in parts:
-        yield pb.CopyRequest(part=part)
+        yield pb.ImportNegotiationRequest(part=part)
 
 
 def erase_request(
@@ -265,7 +265,7 @@ def erase_request(
 
 def open_request(
     id: str | None, drafts: Iterable[pb.Draft], request_id: str | None, *, validate_only: bool
-) -> pb.RecordRequest:
+) -> pb.RecordEntriesRequest:
     """The request to open a negotiation.
 
     Where no id is given, the request id is the id of the negotiation too, so that whoever repeats
@@ -273,7 +273,7 @@ def open_request(
     """
     request_id = request_id or new_id()
     known = id or (request_id if _ID.fullmatch(request_id) else "")
-    return pb.RecordRequest(
+    return pb.RecordEntriesRequest(
         negotiation=negotiation_name(known) if known else "",
         request_id=request_id,
         expected_version=0,
@@ -307,9 +307,9 @@ def replay_request(
     reverse: bool,
     limit: int | None,
     as_seen_by: Ref = "",
-) -> pb.ReplayRequest:
+) -> pb.ReplayEntriesRequest:
     """The request for a history."""
-    return pb.ReplayRequest(
+    return pb.ReplayEntriesRequest(
         name=negotiation_name(name),
         after_version=after,
         as_of=point(as_of, occurred),
@@ -332,9 +332,9 @@ def watch_request(
     participants: Refs,
     bases: Choice | Iterable[Choice],
     as_seen_by: Ref = "",
-) -> pb.ReplayRequest:
+) -> pb.ReplayEntriesRequest:
     """The request for a history that goes on with what comes."""
-    return pb.ReplayRequest(
+    return pb.ReplayEntriesRequest(
         name=negotiation_name(name),
         after_version=after,
         entry_types=[types] if isinstance(types, str) else types,
@@ -352,9 +352,9 @@ def standing_request(
     occurred: date | str | None,
     on: date | str | None,
     as_seen_by: Ref = "",
-) -> pb.GetStandingRequest:
+) -> pb.GetStatusReportRequest:
     """The request for a standing."""
-    return pb.GetStandingRequest(
+    return pb.GetStatusReportRequest(
         name=negotiation_name(name),
         as_of=point(as_of, occurred),
         on_date="" if on is None else edtf(on),

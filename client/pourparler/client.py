@@ -83,22 +83,22 @@ class Client:
         self._negotiations = NegotiationServiceStub(self._channel)
         self._audits = AuditServiceStub(self._channel)
         self._privacy = PrivacyServiceStub(self._channel)
-        self._receipts: grpc.UnaryUnaryMultiCallable[pb.RecordRequest, bytes] = (
+        self._receipts: grpc.UnaryUnaryMultiCallable[pb.RecordEntriesRequest, bytes] = (
             self._channel.unary_unary(
-                calls.RECORD, request_serializer=pb.RecordRequest.SerializeToString
+                calls.RECORD, request_serializer=pb.RecordEntriesRequest.SerializeToString
             )
         )
         self._sessions: Any = self._channel.stream_stream(
-            calls.SESSION, request_serializer=pb.RecordSessionRequest.SerializeToString
+            calls.SESSION, request_serializer=pb.StreamRecordEntriesRequest.SerializeToString
         )
-        self._batches: grpc.UnaryUnaryMultiCallable[pb.RecordBatchRequest, bytes] = (
+        self._batches: grpc.UnaryUnaryMultiCallable[pb.BatchRecordEntriesRequest, bytes] = (
             self._channel.unary_unary(
-                calls.BATCH, request_serializer=pb.RecordBatchRequest.SerializeToString
+                calls.BATCH, request_serializer=pb.BatchRecordEntriesRequest.SerializeToString
             )
         )
         self._replays = self._channel.unary_stream(
             calls.REPLAY,
-            request_serializer=pb.ReplayRequest.SerializeToString,
+            request_serializer=pb.ReplayEntriesRequest.SerializeToString,
             response_deserializer=pb.Records.FromString,
         )
 
@@ -164,7 +164,7 @@ class Client:
         return self._record(request)
 
     def record_batch(
-        self, groups: Iterable[pb.RecordRequest]
+        self, groups: Iterable[pb.RecordEntriesRequest]
     ) -> list[pb.Receipt | errors.PourparlerError]:
         """Record groups of any negotiations, each on its own: `record_batch([group(name, ...)])`.
 
@@ -290,11 +290,11 @@ class Client:
         occurred: date | str | None = None,
         on: date | str | None = None,
         as_seen_by: Ref = "",
-    ) -> pb.GetStandingResponse:
+    ) -> pb.GetStatusReportResponse:
         """Get what is agreed, what is proposed, who must answer, and who owes what `on` a date."""
         request = calls.standing_request(name, as_of, occurred, on, as_seen_by)
         before = self._seen(request)
-        answer = self._call(self._negotiations.GetStanding, request)
+        answer = self._call(self._negotiations.GetStatusReport, request)
         self._check_latest(request, answer, before)
         return answer
 
@@ -478,7 +478,9 @@ class Client:
         self._read(exporting)
         return exporting.count
 
-    def copy(self, bundle: BinaryIO, *, keys: Iterable[VerifierKey | str]) -> pb.CopyResponse:
+    def copy(
+        self, bundle: BinaryIO, *, keys: Iterable[VerifierKey | str]
+    ) -> pb.ImportNegotiationResponse:
         """Have the service take the record in a bundle as a copy, which is only read from then on.
 
         `keys` are those with which the service that keeps the original signs its logs, had from
@@ -489,7 +491,7 @@ class Client:
         parts = iter(lambda: bundle.read(calls.PART_BYTES), b"")
         try:
             shown = self._credentials.shown()
-            return self._records.Copy(calls.copy_requests(parts, keys), metadata=shown)
+            return self._records.ImportNegotiation(calls.copy_requests(parts, keys), metadata=shown)
         except grpc.RpcError as failure:
             error = errors.of_call(failure)
             self._credentials.renews(error)  # for the next time: what was read is gone
@@ -562,10 +564,10 @@ class Client:
             method: Any = getattr(self._audits, calls.PROVING[type(asked)])
             answer = self._call(method, asked)
 
-    def _record(self, request: pb.RecordRequest) -> pb.Receipt:
+    def _record(self, request: pb.RecordEntriesRequest) -> pb.Receipt:
         try:
             if self._trust is None or request.validate_only:
-                return self._call(self._records.Record, request).receipt
+                return self._call(self._records.RecordEntries, request).receipt
             response = self._call(self._receipts, request)
             return self._checked(self._trust.check_receipt(request, response))
         except errors.PourparlerError as error:
@@ -579,12 +581,12 @@ class Client:
             except errors.PourparlerError as error:
                 batch.fail(error)
 
-    def _send(self, groups: Iterator[pb.RecordSessionRequest]) -> Any:
+    def _send(self, groups: Iterator[pb.StreamRecordEntriesRequest]) -> Any:
         if self._closed:
             raise errors.Cancelled("The client was closed.")
         return self._sessions(groups, metadata=self._credentials.shown())
 
-    def _backed(self, request: pb.RecordRequest, response: bytes) -> pb.Receipt | None:
+    def _backed(self, request: pb.RecordEntriesRequest, response: bytes) -> pb.Receipt | None:
         """The receipt, checked; None where there is nothing to check it with."""
         if self._trust is None or request.validate_only:
             return None
@@ -603,12 +605,12 @@ class Client:
                 self._pause(budget, failure)
 
     def _replay(
-        self, request: pb.ReplayRequest, progress: Progress
+        self, request: pb.ReplayEntriesRequest, progress: Progress
     ) -> Generator[pb.Entry, None, None]:
         budget = self._budget()
         while progress.complete is None:
             self._check_open()
-            call = self._audits.Replay(request, metadata=self._credentials.shown())
+            call = self._audits.ReplayEntries(request, metadata=self._credentials.shown())
             alarm = _Alarm(budget.left(), call.cancel)
             try:
                 for message in call:
@@ -629,7 +631,7 @@ class Client:
         budget = self._budget()
         while True:
             self._check_open()
-            call = self._audits.Replay(place.request(), metadata=self._credentials.shown())
+            call = self._audits.ReplayEntries(place.request(), metadata=self._credentials.shown())
             stall = _Stall(call.cancel)
             begun = False
             try:
@@ -791,8 +793,8 @@ class _Stall:
         threading.Thread(target=self._look, name="watch", daemon=True).start()
 
     def heard(
-        self, call: Iterator[pb.ReplayResponse], budget: Budget, *, begun: bool
-    ) -> pb.ReplayResponse | None:
+        self, call: Iterator[pb.ReplayEntriesResponse], budget: Budget, *, begun: bool
+    ) -> pb.ReplayEntriesResponse | None:
         """The next message; None at the end."""
         self._due = time.monotonic() + (calls.STALL if begun else budget.left())
         message = next(call, None)
@@ -820,8 +822,8 @@ class Session:
 
     def __init__(
         self,
-        send: Callable[[Iterator[pb.RecordSessionRequest]], Any],
-        receipt: Callable[[pb.RecordRequest, bytes], pb.Receipt | None],
+        send: Callable[[Iterator[pb.StreamRecordEntriesRequest]], Any],
+        receipt: Callable[[pb.RecordEntriesRequest, bytes], pb.Receipt | None],
         unanswered: Unanswered[Future[pb.Receipt]],
     ) -> None:
         self._send = send
@@ -938,7 +940,7 @@ class Session:
                 self._changed.notify_all()
         return recording.cut() if len(self._unanswered) else None
 
-    def _groups(self, stream: object) -> Iterator[pb.RecordSessionRequest]:
+    def _groups(self, stream: object) -> Iterator[pb.StreamRecordEntriesRequest]:
         """What is sent on a stream, for as long as it is the one."""
         while True:
             with self._changed:
@@ -950,7 +952,7 @@ class Session:
                     self._changed.wait(recording.LOOK_SECONDS)
             yield request
 
-    def _to_send(self, stream: object) -> pb.RecordSessionRequest | None:
+    def _to_send(self, stream: object) -> pb.StreamRecordEntriesRequest | None:
         return self._unanswered.to_send() if self._stream is stream else None
 
     def _take(self, data: bytes) -> None:

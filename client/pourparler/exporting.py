@@ -50,9 +50,9 @@ class Exporting:
         )
         self._writer = BundleWriter(file, header)
 
-    def replay_request(self) -> pb.ReplayRequest:
+    def replay_request(self) -> pb.ReplayEntriesRequest:
         """What to ask: the entries that are not written yet."""
-        return pb.ReplayRequest(
+        return pb.ReplayEntriesRequest(
             name=self._name,
             after_version=self._writer.count,
             as_of=pb.AsOf(version=self._size),

@@ -31,7 +31,7 @@ class Asked(NamedTuple):
     A place is a version of one negotiation, a position over all of them.
     """
 
-    request: pb.ReplayRequest
+    request: pb.ReplayEntriesRequest
     id: str
     """Of which negotiation; empty for all of them."""
     after: int
@@ -74,7 +74,7 @@ class Feed:
         self._log = log
         self._tokens = tokens
 
-    def begin(self, request: pb.ReplayRequest, caller: str) -> Asked:
+    def begin(self, request: pb.ReplayEntriesRequest, caller: str) -> Asked:
         """See that a replay can be made, and where it begins. Raises Refusal."""
         id_ = "" if request.name == replay.ALL else shape.check_name(request.name, "name")
         replay.check(request)
@@ -205,11 +205,11 @@ class Feed:
 
     def started(self, asked: Asked) -> bytes:
         """The first message of a follow: its cursor, before anything has come."""
-        return pb.ReplayResponse(cursor=self._cursor(asked, asked.after)).SerializeToString()
+        return pb.ReplayEntriesResponse(cursor=self._cursor(asked, asked.after)).SerializeToString()
 
     def caught_up(self, asked: Asked, after: int) -> bytes:
         """The message that all there was has been sent."""
-        message = pb.ReplayResponse(cursor=self._cursor(asked, after))
+        message = pb.ReplayEntriesResponse(cursor=self._cursor(asked, after))
         message.caught_up.time.GetCurrentTime()
         if asked.id:
             # A follow may begin beyond the end.
@@ -227,10 +227,12 @@ class Feed:
             (last,) = self._store.read(asked.id, after=asked.upto - 1, upto=asked.upto)
             complete.computed_at.version = asked.upto
             complete.computed_at.record_time.CopyFrom(unseal(last.data).header.record_time)
-        message = pb.ReplayResponse(complete=complete, cursor=self._cursor(asked, page.after))
+        message = pb.ReplayEntriesResponse(
+            complete=complete, cursor=self._cursor(asked, page.after)
+        )
         return message.SerializeToString()
 
-    def _meets(self, request: pb.ReplayRequest, id_: str, data: bytes) -> bool:
+    def _meets(self, request: pb.ReplayEntriesRequest, id_: str, data: bytes) -> bool:
         def target(version: int) -> pb.Entry | None:
             found = self._store.read(id_, after=version - 1, upto=version)
             return unseal(found[0].data) if found else None
@@ -240,7 +242,7 @@ class Feed:
     def _page(
         self, asked: Asked, batch: list[bytes], after: int, *, last: bool, limited: bool = False
     ) -> Page:
-        rest = pb.ReplayResponse(cursor=self._cursor(asked, after)).SerializeToString()
+        rest = pb.ReplayEntriesResponse(cursor=self._cursor(asked, after)).SerializeToString()
         message = b"".join((*batch, rest)) if batch else b""
         return Page(message, len(batch) // 2, after, last, limited)
 
@@ -298,7 +300,7 @@ def _version(data: bytes) -> int:
     return unseal(views.header_alone(data)).header.version
 
 
-def _is_filtered(request: pb.ReplayRequest) -> bool:
+def _is_filtered(request: pb.ReplayEntriesRequest) -> bool:
     """Whether entries have to be parsed to know which are asked for."""
     return bool(request.entry_types or request.bases or request.participant_ids)
 
@@ -306,7 +308,9 @@ def _is_filtered(request: pb.ReplayRequest) -> bool:
 @functools.lru_cache(4_096)
 def _head(size: int) -> bytes:
     """What stands in a message before an entry of so many bytes."""
-    return framed(pb.ReplayResponse.ENTRIES_FIELD_NUMBER, bytes(size)).removesuffix(bytes(size))
+    return framed(pb.ReplayEntriesResponse.ENTRIES_FIELD_NUMBER, bytes(size)).removesuffix(
+        bytes(size)
+    )
 
 
 class Commits:

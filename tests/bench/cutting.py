@@ -87,7 +87,9 @@ def _confided(stored: Stored) -> Stored:
 
 
 def _replayed(address: str, length: int, seen_by: str, seconds: float) -> Taken:
-    asked = pb.ReplayRequest(name=f"negotiations/{talks.of_length(length)}", as_seen_by=seen_by)
+    asked = pb.ReplayEntriesRequest(
+        name=f"negotiations/{talks.of_length(length)}", as_seen_by=seen_by
+    )
     bodies = itertools.repeat(asked.SerializeToString())
     run = wire.run(address, talks.REPLAY, bodies, callers=1, seconds=seconds)
     return run.by_rate(length)

@@ -39,7 +39,7 @@ _FAULTS = {grpc.StatusCode.UNKNOWN, grpc.StatusCode.INTERNAL}
 def drafts(data: bytes) -> None:
     """A request to record, up to where its drafts have the right shape."""
     try:
-        request = pb.RecordRequest.FromString(data)
+        request = pb.RecordEntriesRequest.FromString(data)
     except DecodeError:
         return
     for draft in request.drafts:
@@ -199,10 +199,10 @@ class Answering:
         found: dict[str, Any] = {}
         for handler in handlers(settings, rooms, guard, health, recording):
             found |= dict(_methods(handler))
-        request = pb.RecordRequest(
+        request = pb.RecordEntriesRequest(
             negotiation="negotiations/n", drafts=[opened(), joined("a"), said("s", "a")]
         )
-        record = found["/pourparler.v1.RecordService/Record"]
+        record = found["/pourparler.v1.RecordService/RecordEntries"]
         await record.unary_unary(request.SerializeToString(), Context())
         return found
 
@@ -316,7 +316,7 @@ TARGETS: dict[str, Callable[[bytes], None]] = {
 
 def _seeds() -> dict[str, list[bytes]]:
     """Bytes to begin with, of those that have a form."""
-    request = pb.RecordRequest(
+    request = pb.RecordEntriesRequest(
         negotiation="negotiations/n", request_id="r", drafts=[opened(), joined("b"), said("t", "a")]
     ).SerializeToString()
     named = pb.GetNegotiationRequest(name="negotiations/n").SerializeToString()

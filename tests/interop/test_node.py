@@ -28,7 +28,7 @@ def _script() -> Path:
 
 def request(*drafts: pb.Draft, **more: Any) -> dict[str, Any]:
     """A request in the names and values that the client's protobuf takes."""
-    message = pb.RecordRequest(negotiation="negotiations/node", drafts=drafts, **more)
+    message = pb.RecordEntriesRequest(negotiation="negotiations/node", drafts=drafts, **more)
     return json_format.MessageToDict(message, preserving_proto_field_name=True)
 
 

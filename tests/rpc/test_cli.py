@@ -205,7 +205,7 @@ def test_every_answer_is_json_when_it_is_asked_for(command: Command, example: st
     state = json_format.Parse(command("show", example, "--json").out, pb.GetNegotiationResponse())
     assert state.negotiation.words.title == "Future of the Renault-Nissan Alliance"
     for arguments, message in (
-        (("standing", example), pb.GetStandingResponse()),
+        (("standing", example), pb.GetStatusReportResponse()),
         (("diff", example, "16"), pb.DiffNegotiationResponse()),
     ):
         out = command(*arguments, "--json").out

@@ -52,8 +52,8 @@ from tests.twins import awaited
 Connect = Callable[..., Any]
 
 YES = statement("Yes.", id="s-1", by="nissan")
-RECEIPT = pb.RecordResponse(receipt=pb.Receipt(negotiation="negotiations/a", version=1))
-COMPLETE = pb.ReplayResponse(complete=pb.ReplayComplete(entry_count=2))
+RECEIPT = pb.RecordEntriesResponse(receipt=pb.Receipt(negotiation="negotiations/a", version=1))
+COMPLETE = pb.ReplayEntriesResponse(complete=pb.ReplayComplete(entry_count=2))
 
 
 class Fails(NamedTuple):
@@ -105,21 +105,22 @@ class Scripted(RecordServiceServicer, NegotiationServiceServicer, AuditServiceSe
             )
         return context.abort(one.code, "As the test tells it.")
 
-    Record = GetNegotiation = ListNegotiations = GetStanding = DiffNegotiation = _answer
+    RecordEntries = GetNegotiation = ListNegotiations = GetStatusReport = _answer
+    DiffNegotiation = _answer
     GetCheckpoint = GetInclusionProof = GetConsistencyProof = SearchEntries = _answer
 
-    def RecordBatch(self, request: Any, context: grpc.ServicerContext) -> Any:
+    def BatchRecordEntries(self, request: Any, context: grpc.ServicerContext) -> Any:
         raise NotImplementedError
 
-    def RecordSession(self, request_iterator: Any, context: grpc.ServicerContext) -> Any:
+    def StreamRecordEntries(self, request_iterator: Any, context: grpc.ServicerContext) -> Any:
         raise NotImplementedError
 
-    def Copy(self, request_iterator: Any, context: grpc.ServicerContext) -> Any:
+    def ImportNegotiation(self, request_iterator: Any, context: grpc.ServicerContext) -> Any:
         raise NotImplementedError
 
-    def Replay(
-        self, request: pb.ReplayRequest, context: grpc.ServicerContext
-    ) -> Iterator[pb.ReplayResponse]:
+    def ReplayEntries(
+        self, request: pb.ReplayEntriesRequest, context: grpc.ServicerContext
+    ) -> Iterator[pb.ReplayEntriesResponse]:
         self.asked.append(request)
         context.add_callback(self.left.set)
         for one in self.answers.pop(0):
@@ -167,8 +168,8 @@ def client(connect: Connect, target: str) -> Iterator[Any]:
         yield made
 
 
-def entries(*versions: int) -> pb.ReplayResponse:
-    return pb.ReplayResponse(
+def entries(*versions: int) -> pb.ReplayEntriesResponse:
+    return pb.ReplayEntriesResponse(
         entries=[pb.Entry(header=pb.EntryHeader(version=version)) for version in versions]
     )
 
@@ -285,7 +286,7 @@ def test_a_service_that_does_not_answer_is_waited_for_as_long_as_was_said(
 
 def test_reads_are_tried_again_too(client: Any, scripted: Scripted) -> None:
     state = pb.GetNegotiationResponse(negotiation=pb.Negotiation(name="negotiations/a"))
-    standing = pb.GetStandingResponse(standing=pb.Standing(on_date="2022"))
+    standing = pb.GetStatusReportResponse(status_report=pb.StatusReport(on_date="2022"))
     difference = pb.DiffNegotiationResponse(changes=[pb.Change(part="topics/t-ev")])
     scripted.answers = [GONE, state, GONE, standing, GONE, difference]
 
@@ -386,7 +387,7 @@ def test_a_history_asks_for_what_was_said(client: Any, scripted: Scripted) -> No
 
     assert versions(history) == [3]
     assert scripted.asked == [
-        pb.ReplayRequest(
+        pb.ReplayEntriesRequest(
             name="negotiations/a",
             after_version=2,
             as_of=pb.AsOf(version=11),
@@ -686,7 +687,7 @@ def test_what_was_recorded_is_read_back(service: Any, talks: str) -> None:
     ((_, held),) = state.positions.items()
     assert held.words.sources == [paper]
     assert not held.origin.confirmed
-    (accepted,) = service.standing(talks).standing.accepted_proposals
+    (accepted,) = service.standing(talks).status_report.accepted_proposals
     assert accepted.facts.terms[0].value == "15"
 
 

@@ -28,7 +28,7 @@ def said(number: object, by: str = "acme", text: str = "Yes.") -> pb.Draft:
     return statement(text, id=f"s-{number}", by=by, occurred="2026-01-01")
 
 
-def talks(name: str, **more: Any) -> pb.RecordRequest:
+def talks(name: str, **more: Any) -> pb.RecordEntriesRequest:
     return group(name, opening("Talks"), participant("acme", "Acme"), **more)
 
 
@@ -54,9 +54,9 @@ class Scripted:
         self.scripts: list[Any] = []
         self.came: list[list[str]] = []
 
-    def RecordBatch(
-        self, batch: pb.RecordBatchRequest, context: grpc.ServicerContext
-    ) -> pb.RecordBatchResponse:
+    def BatchRecordEntries(
+        self, batch: pb.BatchRecordEntriesRequest, context: grpc.ServicerContext
+    ) -> pb.BatchRecordEntriesResponse:
         self.came.append([one.request_id for one in batch.requests])
         script = self.scripts.pop(0) if self.scripts else [None] * len(batch.requests)
         if isinstance(script, grpc.StatusCode):
@@ -65,7 +65,7 @@ class Scripted:
             pb.RecordOutcome(receipt=pb.Receipt(checkpoint=one.request_id))
             for one in batch.requests
         ]
-        return pb.RecordBatchResponse(
+        return pb.BatchRecordEntriesResponse(
             outcomes=[act or receipts[place] for place, act in enumerate(script)]
         )
 
@@ -107,7 +107,7 @@ def address() -> Iterator[str]:
         yield at
 
 
-def groups(count: int) -> list[pb.RecordRequest]:
+def groups(count: int) -> list[pb.RecordEntriesRequest]:
     return [group(f"n-{one}", said(one), request_id=f"r-{one}") for one in range(count)]
 
 

@@ -31,7 +31,7 @@ def said(number: object, by: str = "acme") -> pb.Draft:
     return statement("Yes.", id=f"s-{number}", by=by, occurred="2026-01-01")
 
 
-def receipt(request: pb.RecordRequest) -> pb.RecordOutcome:
+def receipt(request: pb.RecordEntriesRequest) -> pb.RecordOutcome:
     """A receipt in which the request is known again."""
     return pb.RecordOutcome(
         receipt=pb.Receipt(negotiation=request.negotiation, checkpoint=request.request_id)
@@ -57,14 +57,14 @@ class Scripted:
 
     def __init__(self) -> None:
         self.scripts: list[list[Any]] = []
-        self.came: list[list[pb.RecordSessionRequest]] = []
+        self.came: list[list[pb.StreamRecordEntriesRequest]] = []
         self.left = threading.Event()
         self.poison = ""
 
-    def RecordSession(
-        self, groups: Iterator[pb.RecordSessionRequest], context: grpc.ServicerContext
-    ) -> Iterator[pb.RecordSessionResponse]:
-        came: list[pb.RecordSessionRequest] = []
+    def StreamRecordEntries(
+        self, groups: Iterator[pb.StreamRecordEntriesRequest], context: grpc.ServicerContext
+    ) -> Iterator[pb.StreamRecordEntriesResponse]:
+        came: list[pb.StreamRecordEntriesRequest] = []
         self.came.append(came)
         script = self.scripts.pop(0) if self.scripts else []
         for one in groups:
@@ -78,7 +78,7 @@ class Scripted:
                 return
             if isinstance(act, grpc.StatusCode):
                 context.abort(act, "As the test tells it.")
-            yield pb.RecordSessionResponse(outcome=act or receipt(one.request))
+            yield pb.StreamRecordEntriesResponse(outcome=act or receipt(one.request))
 
     def __getattr__(self, name: str) -> Any:
         if name.startswith("_"):

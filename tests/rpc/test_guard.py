@@ -24,14 +24,14 @@ from tests.seen import everything
 from tests.served import Answered, Service, answered_by, refused
 
 UNARY = {
-    "/pourparler.v1.RecordService/Record": pb.RecordRequest,
-    "/pourparler.v1.RecordService/RecordBatch": pb.RecordBatchRequest,
+    "/pourparler.v1.RecordService/RecordEntries": pb.RecordEntriesRequest,
+    "/pourparler.v1.RecordService/BatchRecordEntries": pb.BatchRecordEntriesRequest,
     "/pourparler.v1.NegotiationService/GetNegotiation": pb.GetNegotiationRequest,
     "/pourparler.v1.NegotiationService/ListNegotiations": pb.ListNegotiationsRequest,
-    "/pourparler.v1.NegotiationService/GetStanding": pb.GetStandingRequest,
+    "/pourparler.v1.NegotiationService/GetStatusReport": pb.GetStatusReportRequest,
     "/pourparler.v1.NegotiationService/DiffNegotiation": pb.DiffNegotiationRequest,
 }
-REPLAY = "/pourparler.v1.AuditService/Replay"
+REPLAY = "/pourparler.v1.AuditService/ReplayEntries"
 GARBAGE = {
     "no message": b"\xff\xff\xff\xff",
     "a field cut short": b"\x0a\x7fabc",
@@ -54,16 +54,20 @@ def test_garbage_is_malformed(service: Service, method: str, data: bytes) -> Non
 
 @pytest.mark.parametrize(
     "method",
-    ["/pourparler.v1.RecordService/Forget", "/pourparler.v2.RecordService/Record", "/nobody/knows"],
+    [
+        "/pourparler.v1.RecordService/Forget",
+        "/pourparler.v2.RecordService/RecordEntries",
+        "/nobody/knows",
+    ],
 )
 def test_an_unknown_method_is_unimplemented(service: Service, method: str) -> None:
     assert refused(lambda: service.raw(method, b"")).code is grpc.StatusCode.UNIMPLEMENTED
 
 
 def test_after_a_deadline_that_has_passed_nothing_is_done(service: Service) -> None:
-    request = pb.RecordRequest(negotiation="negotiations/too-late", drafts=[opened()])
+    request = pb.RecordEntriesRequest(negotiation="negotiations/too-late", drafts=[opened()])
 
-    answered = refused(lambda: service.records.Record(request, timeout=-1))
+    answered = refused(lambda: service.records.RecordEntries(request, timeout=-1))
 
     assert answered.code is grpc.StatusCode.DEADLINE_EXCEEDED
     assert refused(lambda: service.state("too-late")).reason == "NEGOTIATION_NOT_FOUND"
@@ -113,18 +117,20 @@ class FakeReads:
     async def GetNegotiation(self, request: object, call: Call) -> pb.GetNegotiationResponse:
         return await self.read()
 
-    ListNegotiations = GetStanding = DiffNegotiation = GetNegotiation
+    ListNegotiations = GetStatusReport = DiffNegotiation = GetNegotiation
 
-    async def Replay(self, request: object, call: Call) -> AsyncIterator[pb.ReplayResponse]:
-        yield pb.ReplayResponse(possible_versions=[1])
+    async def ReplayEntries(
+        self, request: object, call: Call
+    ) -> AsyncIterator[pb.ReplayEntriesResponse]:
+        yield pb.ReplayEntriesResponse(possible_versions=[1])
         await self.read()
 
 
 NEGOTIATIONS: Any = pb.GetNegotiationRequest.DESCRIPTOR.file
-AUDITS: Any = pb.ReplayRequest.DESCRIPTOR.file
-RECORDS: Any = pb.RecordRequest.DESCRIPTOR.file
+AUDITS: Any = pb.ReplayEntriesRequest.DESCRIPTOR.file
+RECORDS: Any = pb.RecordEntriesRequest.DESCRIPTOR.file
 GET = "/pourparler.v1.NegotiationService/GetNegotiation"
-RECORD = "/pourparler.v1.RecordService/Record"
+RECORD = "/pourparler.v1.RecordService/RecordEntries"
 
 
 async def reads(guard: Guard, server: grpc.aio.Server, fake: FakeReads) -> Any:
@@ -310,7 +316,9 @@ async def writer() -> FakeWriter:
     return FakeWriter()
 
 
-REQUEST = pb.RecordRequest(negotiation="negotiations/n", drafts=[opened()]).SerializeToString()
+REQUEST = pb.RecordEntriesRequest(
+    negotiation="negotiations/n", drafts=[opened()]
+).SerializeToString()
 
 
 @asynccontextmanager
@@ -374,14 +382,16 @@ async def test_what_was_taken_up_is_answered_even_after_the_deadline(writer: Fak
         await asyncio.sleep(0.3)
         assert not call.done()
         handed_in.set_result(receipt.SerializeToString())
-        answer = pb.RecordResponse.FromString(await call)
+        answer = pb.RecordEntriesResponse.FromString(await call)
 
     assert answer.receipt == receipt
 
 
 async def test_a_large_group_does_not_hold_up_other_calls(writer: FakeWriter) -> None:
     large = [opened(), *(said(f"s{number}", "a") for number in range(100))]
-    request = pb.RecordRequest(negotiation="negotiations/n", drafts=large).SerializeToString()
+    request = pb.RecordEntriesRequest(
+        negotiation="negotiations/n", drafts=large
+    ).SerializeToString()
     free = threading.Event()
 
     with ThreadPoolExecutor(1) as threads:
@@ -421,8 +431,8 @@ def test_hostile_text_in_an_error_arrives_whole(service: Service) -> None:
     hostile = "\u202e\0\x1b[2J" + "🙂" * 500
 
     answered = refused(
-        lambda: service.records.Record(
-            pb.RecordRequest(negotiation=f"negotiations/{hostile}", drafts=[opened()])
+        lambda: service.records.RecordEntries(
+            pb.RecordEntriesRequest(negotiation=f"negotiations/{hostile}", drafts=[opened()])
         )
     )
 
@@ -436,8 +446,8 @@ def test_many_wrong_drafts_with_hostile_text_are_still_explained(service: Servic
     wrong.words.place = "🙂" * 1_000
 
     answered = refused(
-        lambda: service.records.Record(
-            pb.RecordRequest(negotiation="negotiations/n", drafts=[wrong] * 50)
+        lambda: service.records.RecordEntries(
+            pb.RecordEntriesRequest(negotiation="negotiations/n", drafts=[wrong] * 50)
         )
     )
 

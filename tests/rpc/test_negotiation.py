@@ -93,16 +93,16 @@ def test_what_is_known_answers_no_other_question(service: Service) -> None:
 
 
 def test_a_standing_is_that_of_the_latest_version_and_the_day(service: Service) -> None:
-    def asked(on_date: str = "") -> pb.GetStandingResponse:
-        request = pb.GetStandingRequest(name="negotiations/days", on_date=on_date)
-        answer: pb.GetStandingResponse = service.negotiations.GetStanding(request)
+    def asked(on_date: str = "") -> pb.GetStatusReportResponse:
+        request = pb.GetStatusReportRequest(name="negotiations/days", on_date=on_date)
+        answer: pb.GetStatusReportResponse = service.negotiations.GetStatusReport(request)
         return answer
 
     service.record("days", opened(), joined("a"))
 
     for _ in range(2):
-        assert asked("2026-05-01").standing.on_date == "2026-05-01"
-        assert asked("2026-06-01").standing.on_date == "2026-06-01"
+        assert asked("2026-05-01").status_report.on_date == "2026-05-01"
+        assert asked("2026-06-01").status_report.on_date == "2026-06-01"
         assert asked().computed_at.version == 2
     service.record("days", joined("b"))
     assert asked("2026-05-01").computed_at.version == asked().computed_at.version == 3
@@ -170,8 +170,8 @@ def test_a_point_that_cannot_be_is_refused(
 
     assert (answered.reason, answered.field) == (reason, field)
     for call in (
-        lambda: talks.negotiations.GetStanding(
-            pb.GetStandingRequest(name="negotiations/talks", as_of=as_of)
+        lambda: talks.negotiations.GetStatusReport(
+            pb.GetStatusReportRequest(name="negotiations/talks", as_of=as_of)
         ),
         lambda: talks.replay("talks", as_of=as_of),
     ):
@@ -182,9 +182,9 @@ def test_a_point_that_cannot_be_is_refused(
     "call",
     [
         lambda s, name: s.negotiations.GetNegotiation(pb.GetNegotiationRequest(name=name)),
-        lambda s, name: s.negotiations.GetStanding(pb.GetStandingRequest(name=name)),
+        lambda s, name: s.negotiations.GetStatusReport(pb.GetStatusReportRequest(name=name)),
         lambda s, name: s.negotiations.DiffNegotiation(pb.DiffNegotiationRequest(name=name)),
-        lambda s, name: list(s.audits.Replay(pb.ReplayRequest(name=name))),
+        lambda s, name: list(s.audits.ReplayEntries(pb.ReplayEntriesRequest(name=name))),
     ],
     ids=["state", "standing", "difference", "replay"],
 )
@@ -212,9 +212,9 @@ def test_an_unknown_view_is_refused(talks: Service) -> None:
 
 
 def test_the_standing_is_reckoned_against_the_day_that_is_asked_for(talks: Service) -> None:
-    def standing(**more: object) -> pb.Standing:
-        request = pb.GetStandingRequest(name="negotiations/talks", **more)  # type: ignore[arg-type]
-        found: pb.Standing = talks.negotiations.GetStanding(request).standing
+    def standing(**more: object) -> pb.StatusReport:
+        request = pb.GetStatusReportRequest(name="negotiations/talks", **more)  # type: ignore[arg-type]
+        found: pb.StatusReport = talks.negotiations.GetStatusReport(request).status_report
         return found
 
     now = standing()

@@ -114,9 +114,11 @@ def reads(last: int, seen_by: str = "") -> Iterator[Message]:
     ]
     for as_of in points:
         yield pb.GetNegotiationRequest(name=NAME, as_of=as_of, as_seen_by=seen_by)
-        yield pb.GetStandingRequest(name=NAME, as_of=as_of, on_date="2026-06", as_seen_by=seen_by)
+        yield pb.GetStatusReportRequest(
+            name=NAME, as_of=as_of, on_date="2026-06", as_seen_by=seen_by
+        )
         yield pb.DiffNegotiationRequest(name=NAME, to=as_of, as_seen_by=seen_by)
-        yield pb.ReplayRequest(name=NAME, as_of=as_of, as_seen_by=seen_by)
+        yield pb.ReplayEntriesRequest(name=NAME, as_of=as_of, as_seen_by=seen_by)
     basic = pb.NEGOTIATION_VIEW_BASIC
     yield pb.GetNegotiationRequest(name=NAME, view=basic, as_seen_by=seen_by)
     filters: list[dict[str, object]] = [
@@ -132,7 +134,7 @@ def reads(last: int, seen_by: str = "") -> Iterator[Message]:
         {"follow": True, "participant_ids": ["pa-2"]},
     ]
     for chosen in filters:
-        yield pb.ReplayRequest(name=NAME, as_seen_by=seen_by, **chosen)  # type: ignore[arg-type]
+        yield pb.ReplayEntriesRequest(name=NAME, as_seen_by=seen_by, **chosen)  # type: ignore[arg-type]
     if seen_by:
         return
     yield pb.GetCheckpointRequest(name=NAME)
@@ -144,8 +146,10 @@ def reads(last: int, seen_by: str = "") -> Iterator[Message]:
 
 def over_all(seen_by: str = "") -> Iterator[Message]:
     """All that can be asked of all negotiations together."""
-    yield pb.ReplayRequest(name=ALL, as_seen_by=seen_by)
-    yield pb.ReplayRequest(name=ALL, participant_ids=["pa-1"], follow=True, as_seen_by=seen_by)
+    yield pb.ReplayEntriesRequest(name=ALL, as_seen_by=seen_by)
+    yield pb.ReplayEntriesRequest(
+        name=ALL, participant_ids=["pa-1"], follow=True, as_seen_by=seen_by
+    )
     yield from islice(searches_of([], seen_by), 0, None, 3)
     filters: list[dict[str, object]] = [
         {},
@@ -284,12 +288,12 @@ def test_each_sees_what_is_theirs_to_see(
 def test_what_is_withheld_comes_as_its_header_and_still_verifies(reading: Readers) -> None:
     whole = [
         record
-        for one in reading.ask(ANONYMOUS, pb.ReplayRequest(name=NAME))
+        for one in reading.ask(ANONYMOUS, pb.ReplayEntriesRequest(name=NAME))
         for record in pb.Records.FromString(one.SerializeToString()).records  # type: ignore[union-attr]
     ]
     cut = [
         record
-        for one in reading.ask("bob", pb.ReplayRequest(name=NAME))
+        for one in reading.ask("bob", pb.ReplayEntriesRequest(name=NAME))
         for record in pb.Records.FromString(one.SerializeToString()).records  # type: ignore[union-attr]
     ]
 
@@ -349,11 +353,11 @@ def test_to_be_a_stranger_is_found_out_by_the_same_steps_as_that_there_is_nothin
 
 def test_nothing_of_it_is_in_a_list_or_among_all(reading: Readers) -> None:
     (listed,) = reading.ask("stranger", pb.ListNegotiationsRequest())
-    (complete,) = reading.ask("stranger", pb.ReplayRequest(name=ALL))
+    (complete,) = reading.ask("stranger", pb.ReplayEntriesRequest(name=ALL))
 
     assert isinstance(listed, pb.ListNegotiationsResponse)
     assert listed == pb.ListNegotiationsResponse()
-    assert isinstance(complete, pb.ReplayResponse)
+    assert isinstance(complete, pb.ReplayEntriesResponse)
     assert complete.complete == pb.ReplayComplete()
 
 
@@ -418,8 +422,8 @@ def test_over_all_an_id_that_is_none_is_refused(reading: Readers) -> None:
 def test_over_all_a_view_is_that_of_each(
     reading: Readers, viewer: str, seen_by: str, wanted: list[str]
 ) -> None:
-    replay = reading.ask(viewer, pb.ReplayRequest(name=ALL, as_seen_by=seen_by))
-    alone = reading.ask(viewer, pb.ReplayRequest(name=NAME, as_seen_by=seen_by))
+    replay = reading.ask(viewer, pb.ReplayEntriesRequest(name=ALL, as_seen_by=seen_by))
+    alone = reading.ask(viewer, pb.ReplayEntriesRequest(name=NAME, as_seen_by=seen_by))
 
     entries = [one for message in replay for one in message.entries]  # type: ignore[union-attr]
     assert entries == [one for message in alone for one in message.entries]  # type: ignore[union-attr]
@@ -512,7 +516,7 @@ def test_each_power_is_shown_its_own_messages_and_those_to_all(power: str) -> No
         grant = given.recorded(len(record) + 1, granted("me", pb.ACCESS_ROLE_PARTY, power.lower()))
         grant.header.negotiation = record[0].header.negotiation
         with readers(stored([*record, grant])) as reading:
-            answer = reading.ask("me", pb.ReplayRequest(name=name))
+            answer = reading.ask("me", pb.ReplayEntriesRequest(name=name))
             (state,) = reading.ask("me", pb.GetNegotiationRequest(name=name))
             found = [
                 hit.entry

@@ -37,7 +37,7 @@ def unanswered(
 
 
 def group(name: str, number: int = 0, text: str = "") -> Asked[Answer]:
-    request = pb.RecordRequest(negotiation=name, request_id=f"r-{number}")
+    request = pb.RecordEntriesRequest(negotiation=name, request_id=f"r-{number}")
     request.drafts.add().words.text = text
     return Asked(request, Future())
 
@@ -198,7 +198,9 @@ def test_a_failure_says_all_that_an_error_would() -> None:
         field="drafts[0].words.text",
         metadata={"limit": "3"},
     )
-    data = pb.RecordSessionResponse(outcome=pb.RecordOutcome(failure=failure)).SerializeToString()
+    data = pb.StreamRecordEntriesResponse(
+        outcome=pb.RecordOutcome(failure=failure)
+    ).SerializeToString()
 
     with pytest.raises(InvalidArgument) as caught:
         recording.receipt(data)
@@ -211,7 +213,9 @@ def test_a_failure_says_all_that_an_error_would() -> None:
 
 def test_a_reason_of_a_newer_service_is_left_out() -> None:
     failure = pb.RecordFailure(status="ABORTED", reason=pb.ErrorReason.ValueType(9_999), text="No.")
-    data = pb.RecordSessionResponse(outcome=pb.RecordOutcome(failure=failure)).SerializeToString()
+    data = pb.StreamRecordEntriesResponse(
+        outcome=pb.RecordOutcome(failure=failure)
+    ).SerializeToString()
 
     with pytest.raises(PourparlerError) as caught:
         recording.receipt(data)

@@ -24,7 +24,7 @@ else:
 DESCRIPTOR: google.protobuf.descriptor.FileDescriptor
 
 @typing.final
-class ReplayRequest(google.protobuf.message.Message):
+class ReplayEntriesRequest(google.protobuf.message.Message):
     """Asks for entries. Those that meet every filter given are sent. An entry about an entry meets the filters on participants and
     topics that its target meets, so that no filter hides a correction.
     """
@@ -107,10 +107,10 @@ class ReplayRequest(google.protobuf.message.Message):
     def HasField(self, field_name: typing.Literal["as_of", b"as_of"]) -> builtins.bool: ...
     def ClearField(self, field_name: typing.Literal["after_version", b"after_version", "as_of", b"as_of", "as_seen_by", b"as_seen_by", "bases", b"bases", "cursor", b"cursor", "entry_types", b"entry_types", "follow", b"follow", "limit", b"limit", "name", b"name", "participant_ids", b"participant_ids", "reverse", b"reverse", "topic_ids", b"topic_ids"]) -> None: ...
 
-Global___ReplayRequest: typing_extensions.TypeAlias = ReplayRequest
+Global___ReplayEntriesRequest: typing_extensions.TypeAlias = ReplayEntriesRequest
 
 @typing.final
-class ReplayResponse(google.protobuf.message.Message):
+class ReplayEntriesResponse(google.protobuf.message.Message):
     """Some of the entries, or the end."""
 
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
@@ -155,7 +155,7 @@ class ReplayResponse(google.protobuf.message.Message):
     def HasField(self, field_name: typing.Literal["caught_up", b"caught_up", "complete", b"complete"]) -> builtins.bool: ...
     def ClearField(self, field_name: typing.Literal["caught_up", b"caught_up", "complete", b"complete", "cursor", b"cursor", "entries", b"entries", "possible_versions", b"possible_versions"]) -> None: ...
 
-Global___ReplayResponse: typing_extensions.TypeAlias = ReplayResponse
+Global___ReplayEntriesResponse: typing_extensions.TypeAlias = ReplayEntriesResponse
 
 @typing.final
 class ReplayCaughtUp(google.protobuf.message.Message):

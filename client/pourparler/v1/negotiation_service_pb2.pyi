@@ -405,7 +405,7 @@ class NegotiationSummary(google.protobuf.message.Message):
 Global___NegotiationSummary: typing_extensions.TypeAlias = NegotiationSummary
 
 @typing.final
-class GetStandingRequest(google.protobuf.message.Message):
+class GetStatusReportRequest(google.protobuf.message.Message):
     """Asks where a negotiation stands."""
 
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
@@ -437,18 +437,18 @@ class GetStandingRequest(google.protobuf.message.Message):
     def HasField(self, field_name: typing.Literal["as_of", b"as_of"]) -> builtins.bool: ...
     def ClearField(self, field_name: typing.Literal["as_of", b"as_of", "as_seen_by", b"as_seen_by", "name", b"name", "on_date", b"on_date"]) -> None: ...
 
-Global___GetStandingRequest: typing_extensions.TypeAlias = GetStandingRequest
+Global___GetStatusReportRequest: typing_extensions.TypeAlias = GetStatusReportRequest
 
 @typing.final
-class GetStandingResponse(google.protobuf.message.Message):
+class GetStatusReportResponse(google.protobuf.message.Message):
     """Where a negotiation stands."""
 
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 
-    STANDING_FIELD_NUMBER: builtins.int
+    STATUS_REPORT_FIELD_NUMBER: builtins.int
     COMPUTED_AT_FIELD_NUMBER: builtins.int
     @property
-    def standing(self) -> Global___Standing:
+    def status_report(self) -> Global___StatusReport:
         """The standing."""
 
     @property
@@ -458,16 +458,16 @@ class GetStandingResponse(google.protobuf.message.Message):
     def __init__(
         self,
         *,
-        standing: Global___Standing | None = ...,
+        status_report: Global___StatusReport | None = ...,
         computed_at: pourparler.v1.negotiation_pb2.ComputedAt | None = ...,
     ) -> None: ...
-    def HasField(self, field_name: typing.Literal["computed_at", b"computed_at", "standing", b"standing"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["computed_at", b"computed_at", "standing", b"standing"]) -> None: ...
+    def HasField(self, field_name: typing.Literal["computed_at", b"computed_at", "status_report", b"status_report"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["computed_at", b"computed_at", "status_report", b"status_report"]) -> None: ...
 
-Global___GetStandingResponse: typing_extensions.TypeAlias = GetStandingResponse
+Global___GetStatusReportResponse: typing_extensions.TypeAlias = GetStatusReportResponse
 
 @typing.final
-class Standing(google.protobuf.message.Message):
+class StatusReport(google.protobuf.message.Message):
     """The answers to the questions that are asked of every negotiation."""
 
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
@@ -546,7 +546,7 @@ class Standing(google.protobuf.message.Message):
     ) -> None: ...
     def ClearField(self, field_name: typing.Literal["accepted_proposals", b"accepted_proposals", "agreed_topics", b"agreed_topics", "agreements", b"agreements", "answers_due", b"answers_due", "commitments_due", b"commitments_due", "milestones_due", b"milestones_due", "on_date", b"on_date", "open_proposals", b"open_proposals", "open_questions", b"open_questions", "pending_agreements", b"pending_agreements", "status", b"status", "unsettled_topics", b"unsettled_topics"]) -> None: ...
 
-Global___Standing: typing_extensions.TypeAlias = Standing
+Global___StatusReport: typing_extensions.TypeAlias = StatusReport
 
 @typing.final
 class OpenProposal(google.protobuf.message.Message):

@@ -51,7 +51,9 @@ class CopyServicer:
         self._answers = Answers()
         self._copying = Limit("copies", COPIES, 1)
 
-    async def Copy(self, requests: AsyncIterator[pb.CopyRequest], call: Call) -> pb.CopyResponse:
+    async def ImportNegotiation(
+        self, requests: AsyncIterator[pb.ImportNegotiationRequest], call: Call
+    ) -> pb.ImportNegotiationResponse:
         """Take a copy, once all of it is here and was checked."""
         views.check_may_open(self._policy, call.caller)
         loop = asyncio.get_running_loop()
@@ -74,14 +76,14 @@ class CopyServicer:
                     name=call.name,
                 )
                 await self._answers.of(self._writer.copy(copying), call.deadline)
-        return pb.CopyResponse(
+        return pb.ImportNegotiationResponse(
             name=f"negotiations/{sound.negotiation}",
             version=sound.before + len(sound.new),
             entry_count=len(sound.new),
         )
 
     async def _received(
-        self, requests: AsyncIterator[pb.CopyRequest], file: BinaryIO, call: Call
+        self, requests: AsyncIterator[pb.ImportNegotiationRequest], file: BinaryIO, call: Call
     ) -> list[str]:
         """Write the parts of a bundle to a file; the keys that came with the first one."""
         loop = asyncio.get_running_loop()
@@ -108,8 +110,8 @@ class CopyServicer:
         return keys or []
 
     async def _next(
-        self, requests: AsyncIterator[pb.CopyRequest], deadline: float | None
-    ) -> pb.CopyRequest | None:
+        self, requests: AsyncIterator[pb.ImportNegotiationRequest], deadline: float | None
+    ) -> pb.ImportNegotiationRequest | None:
         """The next part of a bundle; None after the last."""
         wait = self._part_seconds
         if deadline is not None:

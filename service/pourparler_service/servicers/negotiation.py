@@ -26,7 +26,7 @@ from pourparler_service.search import Search
 from pourparler_service.sights import View
 
 _Answer = TypeVar("_Answer")
-_Read = pb.GetNegotiationRequest | pb.GetStandingRequest | pb.DiffNegotiationRequest
+_Read = pb.GetNegotiationRequest | pb.GetStatusReportRequest | pb.DiffNegotiationRequest
 
 SEARCHES = 64
 """How many searches may be under way: a quarter of them one caller's."""
@@ -77,7 +77,7 @@ class NegotiationServicer:
         """A page of the negotiations on the record."""
         return await self._apart(lambda: self._list(request, call.caller).SerializeToString())
 
-    async def GetStanding(self, request: pb.GetStandingRequest, call: Call) -> bytes:
+    async def GetStatusReport(self, request: pb.GetStatusReportRequest, call: Call) -> bytes:
         """Where a negotiation stands at a point."""
         known = self._known(request, call, request.on_date or _today())
         if known is not None:
@@ -105,7 +105,7 @@ class NegotiationServicer:
 
     def _known(
         self,
-        request: pb.GetNegotiationRequest | pb.GetStandingRequest,
+        request: pb.GetNegotiationRequest | pb.GetStatusReportRequest,
         call: Call,
         asked: Hashable,
     ) -> bytes | None:
@@ -160,7 +160,7 @@ class NegotiationServicer:
         public = policy.lets(caller, policy.public)
         return self._catalogue.page_of(request, who, seen, public=public)
 
-    def _standing(self, request: pb.GetStandingRequest, caller: str) -> bytes:
+    def _standing(self, request: pb.GetStatusReportRequest, caller: str) -> bytes:
         query.check_as_of(request.as_of, "as_of")
         on_date = request.on_date or _day(request.as_of)
         try:
@@ -170,8 +170,8 @@ class NegotiationServicer:
             refuse(pb.ERROR_REASON_DATE_INVALID, str(error), field)
 
         def answer(reading: Reading) -> bytes:
-            response = pb.GetStandingResponse(
-                standing=standing(reading.state, on, on_date), computed_at=reading.computed_at
+            response = pb.GetStatusReportResponse(
+                status_report=standing(reading.state, on, on_date), computed_at=reading.computed_at
             )
             return response.SerializeToString()
 

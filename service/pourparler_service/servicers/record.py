@@ -86,13 +86,13 @@ class RecordServicer:
         for reader in self._readers:
             reader.cancel()
 
-    async def Record(self, request: pb.RecordRequest, call: Call) -> bytes:
+    async def RecordEntries(self, request: pb.RecordEntriesRequest, call: Call) -> bytes:
         """Record a group. A caller who gives up before it is taken up leaves nothing behind."""
         group = await self._group(request, call)
         receipt = await self._answers.of(self._writer.submit(group), group.deadline)
-        return framed(pb.RecordResponse.RECEIPT_FIELD_NUMBER, receipt)
+        return framed(pb.RecordEntriesResponse.RECEIPT_FIELD_NUMBER, receipt)
 
-    async def RecordBatch(self, request: pb.RecordBatchRequest, call: Call) -> bytes:
+    async def BatchRecordEntries(self, request: pb.BatchRecordEntriesRequest, call: Call) -> bytes:
         """Record groups, each on its own, and answer when all are done."""
         if not request.requests:
             refuse(pb.ERROR_REASON_FIELD_REQUIRED, "A batch has one group at least.", "requests")
@@ -115,11 +115,11 @@ class RecordServicer:
             finally:
                 _give_up(under_way)
         return b"".join(
-            framed(pb.RecordBatchResponse.OUTCOMES_FIELD_NUMBER, one) for one in outcomes
+            framed(pb.BatchRecordEntriesResponse.OUTCOMES_FIELD_NUMBER, one) for one in outcomes
         )
 
-    async def RecordSession(
-        self, requests: AsyncIterator[pb.RecordSessionRequest], call: Call
+    async def StreamRecordEntries(
+        self, requests: AsyncIterator[pb.StreamRecordEntriesRequest], call: Call
     ) -> AsyncIterator[bytes]:
         """Record groups as they come, and answer them in their order."""
         session = _Session(self._under_way, call.name)
@@ -132,7 +132,7 @@ class RecordServicer:
         try:
             while (one := await session.under_way.get()) is not None:
                 outcome = await self._outcome(one, None)
-                yield framed(pb.RecordSessionResponse.OUTCOME_FIELD_NUMBER, outcome)
+                yield framed(pb.StreamRecordEntriesResponse.OUTCOME_FIELD_NUMBER, outcome)
                 session.sent(one)
             if reader.cancelled():
                 refuse(
@@ -150,7 +150,10 @@ class RecordServicer:
             session.close()
 
     async def _read(
-        self, requests: AsyncIterator[pb.RecordSessionRequest], call: Call, session: "_Session"
+        self,
+        requests: AsyncIterator[pb.StreamRecordEntriesRequest],
+        call: Call,
+        session: "_Session",
     ) -> None:
         """Hand in the groups of a session as they come, while there is room."""
         while True:
@@ -163,7 +166,7 @@ class RecordServicer:
 
     async def _handed_in(
         self,
-        request: pb.RecordRequest,
+        request: pb.RecordEntriesRequest,
         call: Call,
         session: "_Session | None" = None,
         in_turn: bool = False,  # noqa: FBT001, FBT002 - of a session alone
@@ -200,7 +203,7 @@ class RecordServicer:
             return framed(pb.RecordOutcome.FAILURE_FIELD_NUMBER, failure)
         return framed(pb.RecordOutcome.RECEIPT_FIELD_NUMBER, receipt)
 
-    async def _group(self, request: pb.RecordRequest, call: Call) -> Group:
+    async def _group(self, request: pb.RecordEntriesRequest, call: Call) -> Group:
         """A request as a group, settled and of the right shape."""
         shape.check_request_id(request.request_id, "request_id")
         negotiation = _negotiation(request, call.caller)
@@ -337,7 +340,7 @@ def _settle(drafts: Sequence[pb.Draft]) -> None:
         raise Refusal(violations[:_VIOLATIONS])
 
 
-def _negotiation(request: pb.RecordRequest, caller: str) -> str:
+def _negotiation(request: pb.RecordEntriesRequest, caller: str) -> str:
     """The id of the negotiation: the caller's, or one that is the same for every repetition."""
     if request.negotiation:
         return shape.check_name(request.negotiation, "negotiation")

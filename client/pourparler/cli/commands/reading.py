@@ -122,7 +122,7 @@ def standing(
     page = standard_page(full=full)
     _at(page, asked, answer.computed_at)
     page.line(f"Standing of {harmless(known.words.title) or negotiation}", "bold")
-    standing_page.standing(page, answer.standing, Names(known.participants))
+    standing_page.standing(page, answer.status_report, Names(known.participants))
 
 
 @click.command(
