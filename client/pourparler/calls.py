@@ -283,14 +283,18 @@ def open_request(
 
 
 def get_request(
-    name: str, as_of: Point | None, occurred: date | str | None, view: Choice, as_seen_by: Ref = ""
+    name: str,
+    as_of: Point | None,
+    occurred: date | str | None,
+    view: Choice,
+    viewer_participant_id: Ref = "",
 ) -> pb.GetNegotiationRequest:
     """The request for a state."""
     return pb.GetNegotiationRequest(
         name=negotiation_name(name),
         as_of=point(as_of, occurred),
         view=choice(pb.NegotiationView, view),
-        as_seen_by=ref(as_seen_by),
+        viewer_participant_id=ref(viewer_participant_id),
     )
 
 
@@ -306,7 +310,7 @@ def replay_request(
     bases: Choice | Iterable[Choice],
     reverse: bool,
     limit: int | None,
-    as_seen_by: Ref = "",
+    viewer_participant_id: Ref = "",
 ) -> pb.ReplayEntriesRequest:
     """The request for a history."""
     return pb.ReplayEntriesRequest(
@@ -319,7 +323,7 @@ def replay_request(
         bases=[choice(pb.Basis, one) for one in _several(bases)],
         reverse=reverse,
         limit=limit or 0,
-        as_seen_by=ref(as_seen_by),
+        viewer_participant_id=ref(viewer_participant_id),
     )
 
 
@@ -331,7 +335,7 @@ def watch_request(
     types: str | Iterable[str],
     participants: Refs,
     bases: Choice | Iterable[Choice],
-    as_seen_by: Ref = "",
+    viewer_participant_id: Ref = "",
 ) -> pb.ReplayEntriesRequest:
     """The request for a history that goes on with what comes."""
     return pb.ReplayEntriesRequest(
@@ -342,7 +346,7 @@ def watch_request(
         bases=[choice(pb.Basis, one) for one in _several(bases)],
         follow=True,
         cursor=cursor,
-        as_seen_by=ref(as_seen_by),
+        viewer_participant_id=ref(viewer_participant_id),
     )
 
 
@@ -351,28 +355,27 @@ def standing_request(
     as_of: Point | None,
     occurred: date | str | None,
     on: date | str | None,
-    as_seen_by: Ref = "",
+    viewer_participant_id: Ref = "",
 ) -> pb.GetStatusReportRequest:
     """The request for a standing."""
     return pb.GetStatusReportRequest(
         name=negotiation_name(name),
         as_of=point(as_of, occurred),
         on_date="" if on is None else edtf(on),
-        as_seen_by=ref(as_seen_by),
+        viewer_participant_id=ref(viewer_participant_id),
     )
 
 
 def diff_request(
-    name: str, from_: Point | None, to: Point | None, as_seen_by: Ref = ""
+    name: str, start: Point | None, end: Point | None, viewer_participant_id: Ref = ""
 ) -> pb.DiffNegotiationRequest:
     """The request for what changed."""
-    request = pb.DiffNegotiationRequest(
-        name=negotiation_name(name), to=point(to), as_seen_by=ref(as_seen_by)
+    return pb.DiffNegotiationRequest(
+        name=negotiation_name(name),
+        start=point(start),
+        end=point(end),
+        viewer_participant_id=ref(viewer_participant_id),
     )
-    start = point(from_)
-    if start is not None:
-        getattr(request, "from").CopyFrom(start)  # a word that Python keeps for itself
-    return request
 
 
 def list_request(
@@ -381,10 +384,10 @@ def list_request(
     outcomes: Choice | Iterable[Choice],
     participant: str,
     title_contains: str,
-    opened_from: datetime | None,
-    opened_before: datetime | None,
+    open_start_time: datetime | None,
+    open_end_time: datetime | None,
     page_size: int,
-    as_seen_by: Ref,
+    viewer_participant_id: Ref,
 ) -> pb.ListNegotiationsRequest:
     """The request for the first page of a list."""
     return pb.ListNegotiationsRequest(
@@ -393,9 +396,9 @@ def list_request(
         outcomes=[choice(pb.Outcome, one) for one in _several(outcomes)],
         participant_id=participant,
         title_contains=title_contains,
-        opened_from=None if opened_from is None else instant(opened_from),
-        opened_before=None if opened_before is None else instant(opened_before),
-        as_seen_by=ref(as_seen_by),
+        open_start_time=None if open_start_time is None else instant(open_start_time),
+        open_end_time=None if open_end_time is None else instant(open_end_time),
+        viewer_participant_id=ref(viewer_participant_id),
     )
 
 
@@ -408,15 +411,15 @@ def search_request(
     topics: Refs,
     types: str | Iterable[str],
     bases: Choice | Iterable[Choice],
-    occurred_from: date | str | None,
-    occurred_to: date | str | None,
+    occur_start_date: date | str | None,
+    occur_end_date: date | str | None,
     occurred_match: Choice,
-    recorded_from: datetime | None,
-    recorded_before: datetime | None,
-    only_counting: bool,
+    record_start_time: datetime | None,
+    record_end_time: datetime | None,
+    only_current: bool,
     order: Choice | None,
     page_size: int,
-    as_seen_by: Ref,
+    viewer_participant_id: Ref,
 ) -> pb.SearchEntriesRequest:
     """The request for the first page of a search."""
     several = [names] if isinstance(names, str) else names
@@ -428,15 +431,15 @@ def search_request(
         topic_ids=refs(topics),
         entry_types=[types] if isinstance(types, str) else types,
         bases=[choice(pb.Basis, one) for one in _several(bases)],
-        occurred_from="" if occurred_from is None else edtf(occurred_from),
-        occurred_to="" if occurred_to is None else edtf(occurred_to),
+        occur_start_date="" if occur_start_date is None else edtf(occur_start_date),
+        occur_end_date="" if occur_end_date is None else edtf(occur_end_date),
         occurred_match=choice(pb.OccurredMatch, occurred_match),
-        recorded_from=None if recorded_from is None else instant(recorded_from),
-        recorded_before=None if recorded_before is None else instant(recorded_before),
-        only_counting=only_counting,
+        record_start_time=None if record_start_time is None else instant(record_start_time),
+        record_end_time=None if record_end_time is None else instant(record_end_time),
+        only_current=only_current,
         order=pb.SEARCH_ORDER_UNSPECIFIED if order is None else choice(pb.SearchOrder, order),
         page_size=page_size,
-        as_seen_by=ref(as_seen_by),
+        viewer_participant_id=ref(viewer_participant_id),
     )
 
 

@@ -187,16 +187,16 @@ class Client:
             time.sleep(batch.pause())
         return batch.outcomes()
 
-    def session(self, *, in_turn: bool = False) -> "Session":
+    def session(self, *, stop_on_failure: bool = False) -> "Session":
         """Record many groups without waiting for the receipt of each before the next: a context.
 
         Its `record` gives futures, at once while fewer than 256 groups have no answer. The groups
         are recorded in their order, each on its own. What the service did not answer is sent to it
-        again, as with any call, and what it can never answer fails alone. With `in_turn` all groups
-        of a negotiation fail that come after one that has failed.
+        again, as with any call, and what it can never answer fails alone. With `stop_on_failure`
+        all groups of a negotiation fail that come after one that has failed.
         """
         unanswered: Unanswered[Future[pb.Receipt]] = Unanswered(
-            self._timeout, in_turn=in_turn, renews=self._credentials.renews
+            self._timeout, stop_on_failure=stop_on_failure, renews=self._credentials.renews
         )
         return Session(self._send, self._backed, unanswered)
 
@@ -207,13 +207,13 @@ class Client:
         as_of: Point | None = None,
         occurred: date | str | None = None,
         view: Choice = "full",
-        as_seen_by: Ref = "",
+        viewer_participant_id: Ref = "",
     ) -> pb.GetNegotiationResponse:
         """Get the state of a negotiation, now or as it was: `get(name, as_of=11).negotiation`.
 
-        In all reads, `as_seen_by` gives what the one who acts for a participant would be given.
+        In all reads, `viewer_participant_id` limits the answer to what that participant may see.
         """
-        request = calls.get_request(name, as_of, occurred, view, as_seen_by)
+        request = calls.get_request(name, as_of, occurred, view, viewer_participant_id)
         before = self._seen(request)
         answer = self._call(self._negotiations.GetNegotiation, request)
         self._check_latest(request, answer, before)
@@ -232,7 +232,7 @@ class Client:
         bases: Choice | Iterable[Choice] = (),
         reverse: bool = False,
         limit: int | None = None,
-        as_seen_by: Ref = "",
+        viewer_participant_id: Ref = "",
     ) -> "History":
         """Replay the entries of a negotiation, or of all (`"-"`), that meet every filter given."""
         progress = Progress()
@@ -247,7 +247,7 @@ class Client:
             bases=bases,
             reverse=reverse,
             limit=limit,
-            as_seen_by=as_seen_by,
+            viewer_participant_id=viewer_participant_id,
         )
         return History(self._replay(request, progress), progress)
 
@@ -260,7 +260,7 @@ class Client:
         types: str | Iterable[str] = (),
         participants: Refs = (),
         bases: Choice | Iterable[Choice] = (),
-        as_seen_by: Ref = "",
+        viewer_participant_id: Ref = "",
     ) -> "Watch":
         """Watch the entries of a negotiation: those on the record, then those that come.
 
@@ -277,7 +277,7 @@ class Client:
             types=types,
             participants=participants,
             bases=bases,
-            as_seen_by=as_seen_by,
+            viewer_participant_id=viewer_participant_id,
         )
         place = Watching(request)
         return Watch(self._watch(place), place)
@@ -289,10 +289,10 @@ class Client:
         as_of: Point | None = None,
         occurred: date | str | None = None,
         on: date | str | None = None,
-        as_seen_by: Ref = "",
+        viewer_participant_id: Ref = "",
     ) -> pb.GetStatusReportResponse:
         """Get what is agreed, what is proposed, who must answer, and who owes what `on` a date."""
-        request = calls.standing_request(name, as_of, occurred, on, as_seen_by)
+        request = calls.standing_request(name, as_of, occurred, on, viewer_participant_id)
         before = self._seen(request)
         answer = self._call(self._negotiations.GetStatusReport, request)
         self._check_latest(request, answer, before)
@@ -302,12 +302,12 @@ class Client:
         self,
         name: str,
         *,
-        from_: Point | None = None,
-        to: Point | None = None,
-        as_seen_by: Ref = "",
+        start: Point | None = None,
+        end: Point | None = None,
+        viewer_participant_id: Ref = "",
     ) -> pb.DiffNegotiationResponse:
         """Get what changed between two points, and what goes back on something earlier."""
-        request = calls.diff_request(name, from_, to, as_seen_by)
+        request = calls.diff_request(name, start, end, viewer_participant_id)
         return self._call(self._negotiations.DiffNegotiation, request)
 
     def list(
@@ -317,10 +317,10 @@ class Client:
         outcomes: Choice | Iterable[Choice] = (),
         participant: str = "",
         title_contains: str = "",
-        opened_from: datetime | None = None,
-        opened_before: datetime | None = None,
+        open_start_time: datetime | None = None,
+        open_end_time: datetime | None = None,
         page_size: int = 0,
-        as_seen_by: Ref = "",
+        viewer_participant_id: Ref = "",
     ) -> Iterator[pb.NegotiationSummary]:
         """List the negotiations that meet every filter given, in the order of their opening."""
         request = calls.list_request(
@@ -328,10 +328,10 @@ class Client:
             outcomes=outcomes,
             participant=participant,
             title_contains=title_contains,
-            opened_from=opened_from,
-            opened_before=opened_before,
+            open_start_time=open_start_time,
+            open_end_time=open_end_time,
             page_size=page_size,
-            as_seen_by=as_seen_by,
+            viewer_participant_id=viewer_participant_id,
         )
         return self._pages(request)
 
@@ -353,15 +353,15 @@ class Client:
         topics: Refs = (),
         types: str | Iterable[str] = (),
         bases: Choice | Iterable[Choice] = (),
-        occurred_from: date | str | None = None,
-        occurred_to: date | str | None = None,
-        occurred_match: Choice = "possibly",
-        recorded_from: datetime | None = None,
-        recorded_before: datetime | None = None,
-        only_counting: bool = False,
+        occur_start_date: date | str | None = None,
+        occur_end_date: date | str | None = None,
+        occurred_match: Choice = "possible",
+        record_start_time: datetime | None = None,
+        record_end_time: datetime | None = None,
+        only_current: bool = False,
         order: Choice | None = None,
         page_size: int = 0,
-        as_seen_by: Ref = "",
+        viewer_participant_id: Ref = "",
     ) -> "Search":
         """Search the words of entries, over all negotiations that the caller sees or over `names`.
 
@@ -376,15 +376,15 @@ class Client:
             topics=topics,
             types=types,
             bases=bases,
-            occurred_from=occurred_from,
-            occurred_to=occurred_to,
+            occur_start_date=occur_start_date,
+            occur_end_date=occur_end_date,
             occurred_match=occurred_match,
-            recorded_from=recorded_from,
-            recorded_before=recorded_before,
-            only_counting=only_counting,
+            record_start_time=record_start_time,
+            record_end_time=record_end_time,
+            only_current=only_current,
             order=order,
             page_size=page_size,
-            as_seen_by=as_seen_by,
+            viewer_participant_id=viewer_participant_id,
         )
         negotiations: dict[str, pb.SearchedNegotiation] = {}
         return Search(self._found(request, negotiations), negotiations)
@@ -417,7 +417,7 @@ class Client:
         *,
         keys: Iterable[VerifierKey | str] = (),
         since: str | None = None,
-        as_seen_by: Ref = "",
+        viewer_participant_id: Ref = "",
         progress: Callable[[int, int], None] | None = None,
     ) -> Audit:
         """Check the whole record of a negotiation and the state that the service gives of it.
@@ -431,7 +431,7 @@ class Client:
             name,
             tuple(keys) or self._keys(),
             since=since,
-            as_seen_by=as_seen_by,
+            viewer_participant_id=viewer_participant_id,
             progress=progress,
         )
         try:
@@ -461,7 +461,7 @@ class Client:
         file: BinaryIO,
         *,
         only: Selection | None = None,
-        as_seen_by: Ref = "",
+        viewer_participant_id: Ref = "",
         progress: Callable[[int, int], object] | None = None,
     ) -> int:
         """Write the record of a negotiation to a file as a bundle; how many entries it has.
@@ -473,7 +473,12 @@ class Client:
         of how many. When it fails, what was written is a bundle that is cut.
         """
         exporting = Exporting(
-            name, self.checkpoint(name), file, progress, only=only, as_seen_by=as_seen_by
+            name,
+            self.checkpoint(name),
+            file,
+            progress,
+            only=only,
+            viewer_participant_id=viewer_participant_id,
         )
         self._read(exporting)
         return exporting.count

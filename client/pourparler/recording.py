@@ -89,13 +89,13 @@ class Unanswered(Generic[_Answer]):
         self,
         timeout: float,
         *,
-        in_turn: bool,
+        stop_on_failure: bool,
         renews: Callable[[PourparlerError], bool] | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._timeout = timeout
         self._renews = renews
-        self._in_turn = in_turn
+        self._stop_on_failure = stop_on_failure
         self._clock = clock
         self._asked: deque[Asked[_Answer]] = deque()
         self._bytes = 0
@@ -148,7 +148,9 @@ class Unanswered(Generic[_Answer]):
             return None
         asked = next(islice(self._asked, self._sent, None))
         self._sent += 1
-        return pb.StreamRecordEntriesRequest(request=asked.request, in_turn=self._in_turn)
+        return pb.StreamRecordEntriesRequest(
+            request=asked.request, stop_on_failure=self._stop_on_failure
+        )
 
     def first(self) -> Asked[_Answer]:
         """The one that is answered next. Raises ServiceFault if none was sent."""
@@ -208,7 +210,7 @@ class Unanswered(Generic[_Answer]):
             self._at_once, self._suspects = 1, self._sent
 
     def _note(self, asked: Asked[_Answer]) -> None:
-        if self._in_turn and asked.request.negotiation:
+        if self._stop_on_failure and asked.request.negotiation:
             self._failed.add(asked.request.negotiation)
 
     def _is_in_vain(self, asked: Asked[_Answer]) -> bool:

@@ -78,12 +78,12 @@ class Feed:
         """See that a replay can be made, and where it begins. Raises Refusal."""
         id_ = "" if request.name == replay.ALL else shape.check_name(request.name, "name")
         replay.check(request)
-        if request.as_seen_by:
-            shape.check_id(request.as_seen_by, "as_seen_by")
-        if not request.as_seen_by and self._sights.policy.audits(caller):
+        if request.viewer_participant_id:
+            shape.check_id(request.viewer_participant_id, "viewer_participant_id")
+        if not request.viewer_participant_id and self._sights.policy.audits(caller):
             caller = ""
         if caller and id_:
-            self._sights.of(id_, caller, request.as_seen_by)
+            self._sights.of(id_, caller, request.viewer_participant_id)
         last = self._store.last_version(id_) if id_ else self._store.position()
         if id_ and not last:
             refuse(
@@ -157,7 +157,7 @@ class Feed:
                 return self._page(asked, batch, after, last=False)
 
     def _view(self, asked: Asked, id_: str) -> View:
-        return self._sights.of(id_, asked.caller, asked.request.as_seen_by)
+        return self._sights.of(id_, asked.caller, asked.request.viewer_participant_id)
 
     def _cut(self, asked: Asked, view: View | None, after: int, most: int | None) -> Page:
         """As `page`, for who does not see everything: of what is not seen, the header alone.
@@ -288,7 +288,7 @@ class _Seeing:
     def _view(self, id_: str) -> View | None:
         if id_ not in self._views:
             try:
-                seen_by = self._asked.request.as_seen_by
+                seen_by = self._asked.request.viewer_participant_id
                 self._views[id_] = self._sights.of(id_, self._asked.caller, seen_by)
             except Refusal:
                 self._views[id_] = None

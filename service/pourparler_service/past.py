@@ -34,7 +34,7 @@ class Reading(NamedTuple):
 
     state: pb.Negotiation
     computed_at: pb.ComputedAt
-    possibly: pb.Negotiation | None = None
+    possible_state: pb.Negotiation | None = None
     possible_versions: tuple[int, ...] = ()
 
 
@@ -60,7 +60,7 @@ class Past:
         return Reading(
             state=_partial(id_, [one for one, possible in happened if not possible], state),
             computed_at=computed_at(state),
-            possibly=_partial(id_, [one for one, _ in happened], state),
+            possible_state=_partial(id_, [one for one, _ in happened], state),
             possible_versions=tuple(
                 one.entry.header.version for one, possible in happened if possible
             ),

@@ -36,7 +36,7 @@ class _Hit(NamedTuple):
     """A candidate that is seen, whether it counts, and by which correction it does not."""
 
     candidate: Candidate
-    status: int = pb.HIT_STATUS_COUNTS
+    status: int = pb.HIT_STATUS_CURRENT
     amended_by: int = 0
 
     @property
@@ -52,7 +52,7 @@ class _Page(NamedTuple):
     size: int
     ranked: bool
     oldest: bool
-    only_counting: bool
+    only_current: bool
     upto: int = 0
     after: tuple[int, int] | None = None
     """How late the last hit of the page before came, and its position."""
@@ -95,9 +95,9 @@ class Search:
         named = [
             shape.check_name(name, f"names[{place}]") for place, name in enumerate(request.names)
         ]
-        if request.as_seen_by:
-            shape.check_id(request.as_seen_by, "as_seen_by")
-        seeing = _Seeing(self._indexing, self._sights, caller, request.as_seen_by)
+        if request.viewer_participant_id:
+            shape.check_id(request.viewer_participant_id, "viewer_participant_id")
+        seeing = _Seeing(self._indexing, self._sights, caller, request.viewer_participant_id)
         asked = _asked(request)._replace(negotiations=self._among(named, caller), until=until)
         page = self._begun(request, asked.wanted)
         if asked.negotiations is not None and not asked.negotiations:
@@ -135,7 +135,7 @@ class Search:
             query.page_size(request),
             ranked=order == pb.SEARCH_ORDER_RANK and bool(wanted.phrases),
             oldest=order == pb.SEARCH_ORDER_OLDEST,
-            only_counting=request.only_counting,
+            only_current=request.only_current,
         )
         if not request.page_token:
             return page
@@ -193,7 +193,7 @@ class Search:
         for hit, one, data in zip(hits, shown, stored, strict=False):
             rest = pb.SearchHit(
                 status=pb.HitStatus.ValueType(hit.status),
-                counts_at=one.target or one.version,
+                effective_version=one.target or one.version,
                 amended_by=hit.amended_by,
                 snippets=passages.snippets(unseal(data).words, page.wanted),
             )
@@ -247,12 +247,14 @@ class Search:
 class _Seeing:
     """What one caller sees of what is searched, at the position up to which it is searched."""
 
-    def __init__(self, indexing: Indexing, sights: Sights, caller: str, as_seen_by: str) -> None:
+    def __init__(
+        self, indexing: Indexing, sights: Sights, caller: str, viewer_participant_id: str
+    ) -> None:
         self.caller = caller
         self.upto = 0
         self._indexing = indexing
         self._sights = sights
-        self._as_seen_by = as_seen_by
+        self._viewer_participant_id = viewer_participant_id
         self._views: dict[str, View | None] = {}
         self._versions: dict[str, tuple[int, int]] = {}
         self._seen: dict[str, Callable[[int], bool]] = {}
@@ -260,7 +262,7 @@ class _Seeing:
 
     def view(self, id_: str) -> View:
         """What is seen of a negotiation. Refuses one of which nothing is."""
-        view = self._views[id_] = self._sights.of(id_, self.caller, self._as_seen_by)
+        view = self._views[id_] = self._sights.of(id_, self.caller, self._viewer_participant_id)
         return view
 
     def version(self, id_: str) -> tuple[int, int]:
@@ -318,7 +320,7 @@ def _hits(candidates: Sequence[Candidate], page: _Page, seeing: _Seeing) -> Iter
         if last is not None and last.version != one.version:
             status = pb.HIT_STATUS_ANNULLED if last.annuls else pb.HIT_STATUS_REPLACED
             hit = _Hit(one, status, last.version)
-            if page.only_counting:
+            if page.only_current:
                 continue
         if not page.ranked or page.after is None or _rank(hit) > (page.after[0], -page.after[1]):
             yield hit
@@ -334,7 +336,7 @@ def _asked(request: pb.SearchEntriesRequest) -> Asked:
     query.check_ids(request.speaker_ids, "speaker_ids")
     replay.check_filters(request)
     query.check_enum(request, "occurred_match")
-    first, last = _bounds(request, "occurred_from"), _bounds(request, "occurred_to")
+    first, last = _bounds(request, "occur_start_date"), _bounds(request, "occur_end_date")
     begin, end = dates.earliest_instant(first), dates.latest_instant(last)
     return Asked(
         Wanted.read(request.query),
@@ -345,9 +347,9 @@ def _asked(request: pb.SearchEntriesRequest) -> Asked:
         bases=request.bases[:],
         begin=None if begin is None else begin[0],
         end=None if end is None else end[0],
-        surely=request.occurred_match == pb.OCCURRED_MATCH_DEFINITELY,
-        recorded_from=query.time(request, "recorded_from"),
-        recorded_before=query.time(request, "recorded_before"),
+        surely=request.occurred_match == pb.OCCURRED_MATCH_DEFINITE,
+        record_start_time=query.time(request, "record_start_time"),
+        record_end_time=query.time(request, "record_end_time"),
     )
 
 

@@ -169,7 +169,7 @@ def seen_by(participant_id: str, roles: Roles, sight: Sight) -> Sight:
         refuse(
             pb.ERROR_REASON_ROLE_NOT_SUFFICIENT,
             "Only who sees everything, or mediates, may ask for what another one sees.",
-            "as_seen_by",
+            "viewer_participant_id",
         )
     return sight.within(of_participants([participant_id]))
 

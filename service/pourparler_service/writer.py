@@ -85,7 +85,7 @@ class Group(NamedTuple):
     deadline: float | None = None  # on the clock of time.monotonic
     turn: Turn | None = None
     """Of a session: where it is noted if the group fails."""
-    in_turn: bool = False
+    stop_on_failure: bool = False
     """Whether it is refused if an earlier group of its negotiation in the session has failed."""
     name: str = ""
     """In which it waits in the line."""
@@ -322,7 +322,7 @@ class Writer:
         if asked.deadline is not None and time.monotonic() > asked.deadline:
             refuse(pb.ERROR_REASON_DEADLINE, "The deadline had passed before anything was done.")
         if isinstance(asked, Group):
-            if asked.in_turn and asked.turn is not None:
+            if asked.stop_on_failure and asked.turn is not None:
                 asked.turn.check(asked.negotiation)
             return self._decide(asked, records)
         self._copy(asked, records)

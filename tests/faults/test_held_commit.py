@@ -104,7 +104,7 @@ def versions_shown(service: Service, id_: str) -> set[int]:
         len(whole),
         service.state(id_).computed_at.version,
         standing.computed_at.version,
-        diff.to_computed_at.version,
+        diff.end_computed_at.version,
         *(one.version for one in page.negotiations if one.name == name),
         *(parse_checkpoint(parse_note(one).text).size for one in checkpoints),
     }

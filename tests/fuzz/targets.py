@@ -302,8 +302,8 @@ def searched(data: bytes) -> None:
     except Refusal:
         return
     for one in passages.snippets(pb.Words(text=text), wanted):
-        assert "".join(piece.text for piece in one.pieces) in text
-        assert any(piece.match for piece in one.pieces) or not wanted.phrases
+        assert "".join(piece.text for piece in one.segments) in text
+        assert any(piece.match for piece in one.segments) or not wanted.phrases
 
 
 TARGETS: dict[str, Callable[[bytes], None]] = {

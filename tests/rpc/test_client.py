@@ -333,15 +333,15 @@ def test_a_search_turns_its_own_pages_and_knows_where_it_found(
         topics="rent",
         types="statement_recorded",
         bases="direct",
-        occurred_from=date(2023, 5, 1),
-        occurred_to="2023-41",
+        occur_start_date=date(2023, 5, 1),
+        occur_end_date="2023-41",
         occurred_match="definitely",
-        recorded_from=datetime(1970, 1, 1, second=1, tzinfo=UTC),
-        recorded_before=datetime(1970, 1, 1, second=9, tzinfo=UTC),
-        only_counting=True,
+        record_start_time=datetime(1970, 1, 1, second=1, tzinfo=UTC),
+        record_end_time=datetime(1970, 1, 1, second=9, tzinfo=UTC),
+        only_current=True,
         order="oldest",
         page_size=1,
-        as_seen_by="freight",
+        viewer_participant_id="freight",
     )
     found = [hit.entry.header.version for hit in search]
 
@@ -358,15 +358,15 @@ def test_a_search_turns_its_own_pages_and_knows_where_it_found(
             topic_ids=["rent"],
             entry_types=["statement_recorded"],
             bases=[pb.BASIS_DIRECT],
-            occurred_from="2023-05-01",
-            occurred_to="2023-41",
-            occurred_match=pb.OCCURRED_MATCH_DEFINITELY,
-            recorded_from=Timestamp(seconds=1),
-            recorded_before=Timestamp(seconds=9),
-            only_counting=True,
+            occur_start_date="2023-05-01",
+            occur_end_date="2023-41",
+            occurred_match=pb.OCCURRED_MATCH_DEFINITE,
+            record_start_time=Timestamp(seconds=1),
+            record_end_time=Timestamp(seconds=9),
+            only_current=True,
             order=pb.SEARCH_ORDER_OLDEST,
             page_size=1,
-            as_seen_by="freight",
+            viewer_participant_id="freight",
         )
 
 
@@ -701,7 +701,7 @@ def test_the_record_is_read_as_it_was_and_as_it_had_happened(service: Any, talks
     assert service.get(talks, as_of=as_of(4, occur_date="2022-12")).negotiation.version == 4
     by_2023 = service.get(talks, occurred="2023-08")
     assert by_2023.negotiation.counts.statements == 1
-    assert by_2023.possibly.counts.statements == 2
+    assert by_2023.possible_state.counts.statements == 2
     assert by_2023.possible_versions[-1] == 6
     history = service.history(talks, occurred="2023-08")
     assert versions(history)[-1] == 6
@@ -786,7 +786,7 @@ def test_the_history_is_what_the_receipts_said(service: Any, talks: str) -> None
 def test_what_changed_between_two_points_is_told(service: Any, talks: str) -> None:
     service.record(talks, topic("Governance", id="t-governance"))
 
-    changes = service.diff(talks, from_=4, to=5).changes
+    changes = service.diff(talks, start=4, end=5).changes
 
     assert "topics/t-governance" in [change.part for change in changes]
 

@@ -167,7 +167,7 @@ def test_in_turn_what_follows_a_failure_in_its_negotiation_fails(
 ) -> None:
     with connect(address) as client:
         names = [client.open("Talks", participant("acme", "Acme")).negotiation for _ in range(2)]
-        with client.session(in_turn=True) as session:
+        with client.session(stop_on_failure=True) as session:
             answers = [
                 session.record(names[number % 2], said(number, "nobody" if number == 4 else "acme"))
                 for number in range(10)
@@ -221,11 +221,11 @@ def test_in_turn_what_follows_a_failure_is_not_sent_again_on_another_stream(
 ) -> None:
     scripted.scripts = [[REFUSED, GONE]]
 
-    answers = recorded(client, *"abaab", in_turn=True)
+    answers = recorded(client, *"abaab", stop_on_failure=True)
 
     assert told(answers) == ["Refused", "r-1", "Refused", "Refused", "r-4"]
     assert scripted.ids()[1] == ["r-1", "r-4"]
-    assert {one.in_turn for came in scripted.came for one in came} == {True}
+    assert {one.stop_on_failure for came in scripted.came for one in came} == {True}
 
 
 def test_a_service_that_stays_away_fails_all_in_time(connect: Connect) -> None:

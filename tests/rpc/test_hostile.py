@@ -269,7 +269,7 @@ def test_an_instant_of_no_calendar_is_refused(table: Service, seconds: int, nano
         for call in (
             lambda: table.state("table", pb.AsOf(record_time=instant)),
             lambda: table.negotiations.ListNegotiations(
-                pb.ListNegotiationsRequest(opened_from=instant)
+                pb.ListNegotiationsRequest(open_start_time=instant)
             ),
         ):
             answered = refused(call)
@@ -513,8 +513,8 @@ def test_a_known_field_of_another_wire_type_is_not_lost_either(table: Service) -
         ),
         (
             "/pourparler.v1.NegotiationService/ListNegotiations",
-            pb.ListNegotiationsRequest(opened_from=Timestamp(seconds=1)),
-            "opened_from",
+            pb.ListNegotiationsRequest(open_start_time=Timestamp(seconds=1)),
+            "open_start_time",
         ),
     ],
     ids=["record", "read", "clock", "time"],

@@ -41,7 +41,7 @@ def test_now_is_the_latest_version(talks: Service) -> None:
     assert response.negotiation.version == 8
     assert response.negotiation.statements["early"].words.text == "Said later"
     assert set(response.negotiation.proposals) == {"o"}
-    assert not response.HasField("possibly")
+    assert not response.HasField("possible_state")
 
 
 def test_the_same_state_is_answered_with_the_same_bytes(service: Service) -> None:
@@ -140,8 +140,8 @@ def test_a_date_is_read_as_things_had_happened_by_then(talks: Service) -> None:
 
     assert "early" not in response.negotiation.statements
     assert "early" in before.negotiation.statements
-    assert response.HasField("possibly")
-    assert "late" not in response.possibly.statements
+    assert response.HasField("possible_state")
+    assert "late" not in response.possible_state.statements
 
 
 @pytest.mark.parametrize(
@@ -233,20 +233,20 @@ def test_a_difference_is_from_the_beginning_until_now_unless_it_is_said(talks: S
 
     whole = talks.negotiations.DiffNegotiation(request)
 
-    assert whole.from_computed_at.version == 0
-    assert whole.to_computed_at.version == 8
+    assert whole.start_computed_at.version == 0
+    assert whole.end_computed_at.version == 8
     assert whole.changes[0].part == "negotiation"
     assert {change.kind for change in whole.changes[1:]} == {pb.CHANGE_KIND_ADDED}
 
 
 def test_a_difference_names_what_changed_between_two_points(talks: Service) -> None:
-    request = pb.DiffNegotiationRequest(name="negotiations/talks", to=pb.AsOf(version=7))
-    getattr(request, "from").version = 6
+    request = pb.DiffNegotiationRequest(name="negotiations/talks", end=pb.AsOf(version=7))
+    request.start.version = 6
 
     response = talks.negotiations.DiffNegotiation(request)
 
     assert "proposals/o" in {change.part for change in response.changes}
-    assert response.from_computed_at.version == 6
-    getattr(request, "from").version = 99
+    assert response.start_computed_at.version == 6
+    request.start.version = 99
     answered = refused(lambda: talks.negotiations.DiffNegotiation(request))
-    assert (answered.reason, answered.field) == ("VERSION_NOT_FOUND", "from.version")
+    assert (answered.reason, answered.field) == ("VERSION_NOT_FOUND", "start.version")

@@ -131,7 +131,7 @@ def test_nothing_that_was_kept_of_a_part_has_the_words_after_it(service: Service
     def shown() -> list[str]:
         points = (None, pb.AsOf(version=FEWEST), pb.AsOf(version=FEWEST + 1))
         return [
-            client.get("talks", as_of=point, as_seen_by="acme")
+            client.get("talks", as_of=point, viewer_participant_id="acme")
             .SerializeToString()
             .decode("latin-1")
             for point in points
@@ -254,7 +254,7 @@ def test_a_copy_lies_sealed_and_loses_its_words_where_it_is(
         erasure = other.erase_subject("talks", "anna", **BY_LAW)
 
         assert list(erasure.versions) == SEALED_FOR_ANNA
-        assert pb.BEYOND_ORIGINAL in erasure.beyond
+        assert pb.ERASURE_LIMIT_ORIGINAL_RECORD in erasure.limits
         assert other.get("talks").negotiation.participants["anna"].words == pb.Words()
         assert other.audit("talks", keys=[key]).verdict is Verdict.PARTIAL
 

@@ -50,9 +50,12 @@ def batch(service: Service, *groups: pb.RecordEntriesRequest) -> list[pb.RecordO
 
 
 def session(
-    service: Service, *groups: pb.RecordEntriesRequest, in_turn: bool = False
+    service: Service, *groups: pb.RecordEntriesRequest, stop_on_failure: bool = False
 ) -> list[pb.RecordOutcome]:
-    asked = (pb.StreamRecordEntriesRequest(request=one, in_turn=in_turn) for one in groups)
+    asked = (
+        pb.StreamRecordEntriesRequest(request=one, stop_on_failure=stop_on_failure)
+        for one in groups
+    )
     return [one.outcome for one in service.records.StreamRecordEntries(asked, timeout=30)]
 
 
@@ -158,7 +161,7 @@ def test_in_turn_nothing_is_recorded_after_a_failure_in_the_same_negotiation(
         talks("turn-1"), talks("turn-2"), talks("turn-3"),
         spoken("turn-1", 1, by="nobody"), spoken("turn-2", 1), unfit("turn-2"),
         spoken("turn-1", 2), spoken("turn-2", 2), spoken("turn-3", 1),
-        in_turn=True,
+        stop_on_failure=True,
     )  # fmt: skip
 
     assert told(outcomes) == [

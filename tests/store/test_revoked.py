@@ -71,7 +71,7 @@ def versions(answer: Answer) -> int:
         elif isinstance(one, pb.ListNegotiationsResponse):
             last = max([last, *(row.version for row in one.negotiations)])
         elif isinstance(one, pb.DiffNegotiationResponse):
-            last = max(last, one.to_computed_at.version)
+            last = max(last, one.end_computed_at.version)
         elif isinstance(one, pb.GetInclusionProofResponse):
             last = max(last, int(one.checkpoint.splitlines()[1]))
         elif isinstance(one, Message):

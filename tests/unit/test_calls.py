@@ -165,8 +165,8 @@ def test_a_point_is_a_version_an_instant_or_the_three_clocks() -> None:
         as_of=pb.AsOf(record_time=Timestamp(seconds=int(noon.timestamp())), occur_date="2021"),
         on_date="2022-12-31",
     )
-    assert getattr(by_all, "from") == pb.AsOf(version=3, occur_date="2021")
-    assert by_all.to == pb.AsOf(record_time=Timestamp(seconds=int(noon.timestamp())))
+    assert by_all.start == pb.AsOf(version=3, occur_date="2021")
+    assert by_all.end == pb.AsOf(record_time=Timestamp(seconds=int(noon.timestamp())))
 
 
 def test_now_is_asked_for_by_saying_nothing_and_version_0_by_saying_0() -> None:

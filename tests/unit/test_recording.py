@@ -28,9 +28,11 @@ class Clock:
 
 
 def unanswered(
-    *names: str, in_turn: bool = False, clock: Clock | None = None
+    *names: str, stop_on_failure: bool = False, clock: Clock | None = None
 ) -> Unanswered[Answer]:
-    made: Unanswered[Answer] = Unanswered(10.0, in_turn=in_turn, clock=clock or Clock())
+    made: Unanswered[Answer] = Unanswered(
+        10.0, stop_on_failure=stop_on_failure, clock=clock or Clock()
+    )
     for number, name in enumerate(names):
         made.add(group(name, number))
     return made
@@ -153,7 +155,7 @@ def test_every_answer_and_every_idle_time_begin_a_new_time() -> None:
 
 
 def test_in_turn_what_follows_a_failure_fails_at_once_or_when_it_would_be_sent_again() -> None:
-    waiting = unanswered("a", "b", "a", in_turn=True)
+    waiting = unanswered("a", "b", "a", stop_on_failure=True)
     sent(waiting)
     waiting.answered(Refused("No."))
     late = group("a", 3)

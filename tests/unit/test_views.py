@@ -152,7 +152,7 @@ def test_who_takes_part_does_not_see_what_another_one_sees(grant: pb.Draft | Non
         seen_by("acme", known, sight_of(known, "one", Policy(public=["*"])))
 
     assert name_of(refused.value.reason) == "ROLE_NOT_SUFFICIENT"
-    assert refused.value.field == "as_seen_by"
+    assert refused.value.field == "viewer_participant_id"
 
 
 def test_the_public_within_what_a_participant_sees_is_the_public() -> None:

@@ -172,8 +172,8 @@ class StreamRecordEntriesRequest(google.protobuf.message.Message):
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 
     REQUEST_FIELD_NUMBER: builtins.int
-    IN_TURN_FIELD_NUMBER: builtins.int
-    in_turn: builtins.bool
+    STOP_ON_FAILURE_FIELD_NUMBER: builtins.int
+    stop_on_failure: builtins.bool
     """Record it only if no group of the same negotiation that came before it in this session has failed; else it is refused with
     EARLIER_NOT_RECORDED. So nothing is recorded out of its order, though nothing is waited for. Once groups of 10,000 negotiations have
     failed, all are taken to have failed.
@@ -186,10 +186,10 @@ class StreamRecordEntriesRequest(google.protobuf.message.Message):
         self,
         *,
         request: Global___RecordEntriesRequest | None = ...,
-        in_turn: builtins.bool = ...,
+        stop_on_failure: builtins.bool = ...,
     ) -> None: ...
     def HasField(self, field_name: typing.Literal["request", b"request"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["in_turn", b"in_turn", "request", b"request"]) -> None: ...
+    def ClearField(self, field_name: typing.Literal["request", b"request", "stop_on_failure", b"stop_on_failure"]) -> None: ...
 
 Global___StreamRecordEntriesRequest: typing_extensions.TypeAlias = StreamRecordEntriesRequest
 

@@ -162,7 +162,7 @@ class AuditServicer:
     def _check_sees(self, request: pb.ReplayEntriesRequest, caller: str, view: View) -> None:
         """Refuse a caller who does not see any more what was read as they saw it."""
         id_ = shape.check_name(request.name, "name")
-        if self._cuts.sights.of(id_, caller, request.as_seen_by).sight != view.sight:
+        if self._cuts.sights.of(id_, caller, request.viewer_participant_id).sight != view.sight:
             refuse(
                 pb.ERROR_REASON_ROLE_NOT_SUFFICIENT,
                 "What you may see has changed since this was read. Ask for it again.",
@@ -214,7 +214,7 @@ class AuditServicer:
     ) -> tuple[View, replay.Selection, pb.ComputedAt]:
         id_ = shape.check_name(request.name, "name")
         replay.check(request)
-        view = self._cuts.sights.of(id_, caller, request.as_seen_by)
+        view = self._cuts.sights.of(id_, caller, request.viewer_participant_id)
         try:
             replayed, computed_at = self._cuts.replay(id_, request.as_of, view)
         except Refusal as refusal:

@@ -112,7 +112,7 @@ class NegotiationServicer:
         """The answer about the latest state, if it is kept, and surely what its caller sees."""
         if request.HasField("as_of"):
             return None
-        noted = self._cuts.sights.surely(request.name, call.caller, request.as_seen_by)
+        noted = self._cuts.sights.surely(request.name, call.caller, request.viewer_participant_id)
         if noted is None:
             return None
         if noted.cut.sight.whole:
@@ -140,9 +140,9 @@ class NegotiationServicer:
     ) -> pb.ListNegotiationsResponse:
         policy = self._cuts.sights.policy
         views.check_may_list(policy, caller)
-        seen_by, everything = request.as_seen_by, policy.audits(caller)
+        seen_by, everything = request.viewer_participant_id, policy.audits(caller)
         if seen_by:
-            shape.check_id(seen_by, "as_seen_by")
+            shape.check_id(seen_by, "viewer_participant_id")
         elif everything:
             return self._catalogue.page(request)
 
@@ -150,7 +150,9 @@ class NegotiationServicer:
             return self._cuts.read(id_, _NOW, view).state
 
         def seen(id_: str) -> pb.Negotiation | None:
-            named = pb.GetNegotiationRequest(name=f"negotiations/{id_}", as_seen_by=seen_by)
+            named = pb.GetNegotiationRequest(
+                name=f"negotiations/{id_}", viewer_participant_id=seen_by
+            )
             try:
                 return self._seen(named, caller, read)
             except Refusal:
@@ -183,21 +185,21 @@ class NegotiationServicer:
         return self._seen(request, caller, read)
 
     def _diff(self, request: pb.DiffNegotiationRequest, caller: str) -> bytes:
-        begin = getattr(request, "from") if request.HasField("from") else pb.AsOf(version=0)
+        start = request.start if request.HasField("start") else pb.AsOf(version=0)
 
         def read(id_: str, view: View) -> tuple[Reading, Reading]:
-            before = self._read(id_, begin, "from", view)
-            return before, self._read(id_, request.to, "to", view)
+            before = self._read(id_, start, "start", view)
+            return before, self._read(id_, request.end, "end", view)
 
         before, after = self._seen(request, caller, read)
         response = pb.DiffNegotiationResponse(
             changes=diff(before.state, after.state),
             reversals=reversals(after.state, before.state),
-            from_computed_at=before.computed_at,
-            to_computed_at=after.computed_at,
+            start_computed_at=before.computed_at,
+            end_computed_at=after.computed_at,
         )
-        if after.possibly is not None:
-            response.possible_changes.extend(diff(after.state, after.possibly))
+        if after.possible_state is not None:
+            response.possible_changes.extend(diff(after.state, after.possible_state))
         return response.SerializeToString()
 
     def _answered(
@@ -214,7 +216,7 @@ class NegotiationServicer:
         Read anew if they see more or less by then: what was recorded in between is not theirs.
         """
         id_ = shape.check_name(request.name, "name")
-        look = functools.partial(self._cuts.sights.of, id_, caller, request.as_seen_by)
+        look = functools.partial(self._cuts.sights.of, id_, caller, request.viewer_participant_id)
         view = look()
         while True:
             answer, before = read(id_, view), view
@@ -241,8 +243,8 @@ def _state_bytes(reading: Reading, *, is_basic: bool) -> bytes:
         computed_at=reading.computed_at, possible_versions=reading.possible_versions
     )
     answer = _framed_state("negotiation", reading.state, is_basic=is_basic)
-    if reading.possibly is not None:
-        answer += _framed_state("possibly", reading.possibly, is_basic=is_basic)
+    if reading.possible_state is not None:
+        answer += _framed_state("possible_state", reading.possible_state, is_basic=is_basic)
     return b"".join((*answer, rest.SerializeToString()))
 
 

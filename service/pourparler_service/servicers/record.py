@@ -162,25 +162,27 @@ class RecordServicer:
             if request is None:
                 return
             await session.reserve(request.request.ByteSize())
-            session.take(await self._handed_in(request.request, call, session, request.in_turn))
+            session.take(
+                await self._handed_in(request.request, call, session, request.stop_on_failure)
+            )
 
     async def _handed_in(
         self,
         request: pb.RecordEntriesRequest,
         call: Call,
         session: "_Session | None" = None,
-        in_turn: bool = False,  # noqa: FBT001, FBT002 - of a session alone
+        stop_on_failure: bool = False,  # noqa: FBT001, FBT002 - of a session alone
     ) -> "_UnderWay":
         """One group of several, handed in when there is room in the line; or what is wrong."""
         size = request.ByteSize()
         id_ = request.negotiation.removeprefix("negotiations/")
         try:
             check_understood(request, "")
-            if session and in_turn:
+            if session and stop_on_failure:
                 session.unfit.check(id_)
             group = await self._group(request, call)
             if session:
-                group = group._replace(turn=session.turn, in_turn=in_turn)
+                group = group._replace(turn=session.turn, stop_on_failure=stop_on_failure)
             while self._writer.crowded(group.name):  # noqa: ASYNC110 - the line is another thread's
                 await asyncio.sleep(_LOOK_SECONDS)
             return _UnderWay(size, self._writer.submit(group))

@@ -37,14 +37,24 @@ _MOST_TO_A_PAGE = 1_000
 @asking.topic_option
 @asking.type_option
 @asking.basis_option
-@click.option("--from", "occurred_from", metavar="EDTF", help="Only what happened then or later.")
-@click.option("--to", "occurred_to", metavar="EDTF", help="Only what happened then or earlier.")
+@click.option(
+    "--from", "occur_start_date", metavar="EDTF", help="Only what happened then or later."
+)
+@click.option("--to", "occur_end_date", metavar="EDTF", help="Only what happened then or earlier.")
 @click.option("--surely", is_flag=True, help="Only what surely happened between these dates.")
 @click.option(
-    "--recorded-from", type=asking.Begin(), metavar="TIME", help="Only what was recorded from then."
+    "--recorded-from",
+    "record_start_time",
+    type=asking.Begin(),
+    metavar="TIME",
+    help="Only what was recorded from then.",
 )
 @click.option(
-    "--recorded-before", type=asking.Begin(), metavar="TIME", help="Only what was recorded before."
+    "--recorded-before",
+    "record_end_time",
+    type=asking.Begin(),
+    metavar="TIME",
+    help="Only what was recorded before.",
 )
 @click.option("--counting", is_flag=True, help="Only what counts: not what was corrected.")
 @click.option(
@@ -79,8 +89,8 @@ def search(
     """
     asked: dict[str, Any] = {
         "query": searching.query(words, without),
-        "occurred_match": "definitely" if surely else "possibly",
-        "only_counting": counting,
+        "occurred_match": "definite" if surely else "possible",
+        "only_current": counting,
         **filters,
     }
     found = asking.client().search(page_size=min(limit + 1, _MOST_TO_A_PAGE), **asked)

@@ -34,7 +34,7 @@ def audit(
     since: str | None,
     save: Path | None,
     *,
-    as_seen_by: str,
+    viewer_participant_id: str,
     as_json: bool,
 ) -> int:
     """Check the whole record of a negotiation, believing nothing but the key.
@@ -47,7 +47,11 @@ def audit(
     client = asking.client()
     with auditing.progress() as progress:
         found = client.audit(
-            negotiation, keys=keys, since=since, as_seen_by=as_seen_by, progress=progress
+            negotiation,
+            keys=keys,
+            since=since,
+            viewer_participant_id=viewer_participant_id,
+            progress=progress,
         )
     origin = origin_of(keys[0].name, negotiation.removeprefix("negotiations/"))
     code = auditing.tell(standard_page(), found, origin, compared=True, as_json=as_json)
@@ -95,7 +99,7 @@ def export(
     form: str,
     bundled: BinaryIO | None,
     *,
-    as_seen_by: str,
+    viewer_participant_id: str,
     as_json: bool,
 ) -> None:
     """Write the whole record of a negotiation to one file, a bundle that proves what it is.
@@ -105,7 +109,7 @@ def export(
     told: what they name, and what corrects them. See docs/auditing.md. In another --format it is
     for other tools, and proves nothing: see docs/formats.md.
     """
-    if bundled is not None and as_seen_by:
+    if bundled is not None and viewer_participant_id:
         raise click.UsageError(_SEEN_IN_BUNDLE)
     if form == converting.BUNDLE:
         if bundled is not None:
@@ -117,7 +121,11 @@ def export(
             auditing.progress("exporting") as progress,
         ):
             count = client.export(
-                negotiation, file, only=only, as_seen_by=as_seen_by, progress=progress
+                negotiation,
+                file,
+                only=only,
+                viewer_participant_id=viewer_participant_id,
+                progress=progress,
             )
         bundling.told(standard_page(), output, count, only, as_json=as_json)
         return
@@ -128,7 +136,9 @@ def export(
         if bundled is not None:
             entries, origin = converting.of_bundle(bundled, negotiation)
         else:
-            entries, origin = converting.of_service(asking.client(), negotiation, as_seen_by)
+            entries, origin = converting.of_service(
+                asking.client(), negotiation, viewer_participant_id
+            )
         with bundling.fresh(output, f"{form} file") as file:
             count = WRITERS[form](file, entries, origin)
     bundling.told(standard_page(), output, count, as_json=as_json, proves=False)
@@ -256,7 +266,7 @@ def report(
     on_date: str | None,
     as_of: int | None,
     keys: tuple[VerifierKey, ...],
-    as_seen_by: str,
+    viewer_participant_id: str,
     as_json: bool,
 ) -> int:
     """Write a negotiation as one page for a browser, that asks for nothing else.
@@ -268,14 +278,17 @@ def report(
     """
     if (negotiation is None) == (file is None):
         raise click.UsageError("Say either NEGOTIATION or --bundle FILE.")
-    if file is not None and as_seen_by:
+    if file is not None and viewer_participant_id:
         raise click.UsageError(_SEEN_IN_BUNDLE)
     if file is not None:
         data = file.read()
     else:
         with io.BytesIO() as copy, auditing.progress("reading") as progress:
             asking.client().export(
-                negotiation or "", copy, as_seen_by=as_seen_by, progress=progress
+                negotiation or "",
+                copy,
+                viewer_participant_id=viewer_participant_id,
+                progress=progress,
             )
             data = copy.getvalue()
     return reports.write(
