@@ -108,7 +108,7 @@ def answered_by(error: Any) -> Answered:
                 packed.Unpack(details[known])
     assert len(details) == len(status.details)
     info = details[error_details_pb2.ErrorInfo]
-    assert info.domain == "pourparler.v1"
+    assert info.domain == "pourparler"
     bad = details.get(error_details_pb2.BadRequest)
     failed = details.get(error_details_pb2.PreconditionFailure)
     retry = details.get(error_details_pb2.RetryInfo)

@@ -35,7 +35,7 @@ from google.rpc import error_details_pb2, status_pb2
 
 from pourparler import v1 as pb
 
-DOMAIN = "pourparler.v1"
+DOMAIN = "pourparler"
 """The domain of the ErrorInfo that the service sends."""
 
 _DETAILS = "grpc-status-details-bin"

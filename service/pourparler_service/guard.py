@@ -28,8 +28,10 @@ from pourparler_service.store import StoreUnavailableError
 
 _LOG = logging.getLogger(__name__)
 
-DOMAIN = "pourparler.v1"
-"""The domain of every ErrorInfo."""
+DOMAIN = "pourparler"
+"""The domain of every ErrorInfo. It has no version: the reasons are the same in all versions."""
+
+_PACKAGE = str(pb.Facts.DESCRIPTOR.file.package)
 
 _STATUS_TRAILER = "grpc-status-details-bin"
 # Clients refuse headers of more than 8 KiB in all; details are sent in base64, beside the message.
@@ -164,7 +166,7 @@ class Guard:
         # A call that changes something is not cut off here: only the writer knows whether it has.
         cut_off = (
             method.GetOptions().idempotency_level == MethodOptions.NO_SIDE_EFFECTS
-            or not method.full_name.startswith(DOMAIN)
+            or not method.full_name.startswith(_PACKAGE)
         )
 
         async def handler(data: bytes, context: _Context) -> bytes:
@@ -297,7 +299,7 @@ class Guard:
                 f"The bytes of the request are not a {name}, or a text in it is not UTF-8.",
                 type=name,
             )
-        if request_type.DESCRIPTOR.file.package == DOMAIN:
+        if request_type.DESCRIPTOR.file.package == _PACKAGE:
             check_understood(request, "")
         return request
 
@@ -324,7 +326,7 @@ def as_refusal(error: Exception, where: str) -> Refusal:
     fault_id = secrets.token_hex(8)
     _LOG.error("fault %s in %s", fault_id, where, exc_info=error)
     return _single(
-        pb.ERROR_REASON_INTERNAL_FAULT,
+        pb.ERROR_REASON_INTERNAL,
         f"The service is at fault. Its log says more under {fault_id}.",
         fault_id=fault_id,
     )
@@ -349,7 +351,7 @@ def check_understood(request: Message, path: str) -> None:
 
 
 def _too_late() -> Never:
-    refuse(pb.ERROR_REASON_DEADLINE, "The deadline passed before the call was done.")
+    refuse(pb.ERROR_REASON_DEADLINE_EXCEEDED, "The deadline passed before the call was done.")
 
 
 async def _within(deadline: float | None, answer: Awaitable[_Answer]) -> _Answer:

@@ -87,7 +87,7 @@ class Search:
             return self._page(request, caller, until)
         except TimeoutError:
             refuse(
-                pb.ERROR_REASON_DEADLINE,
+                pb.ERROR_REASON_DEADLINE_EXCEEDED,
                 "The deadline passed before all was found. Narrow the search, or give it longer.",
             )
 

@@ -435,7 +435,7 @@ def conflict() -> Refusal:
     In all cases the same, so that it tells no more than that there is something.
     """
     text = "It cannot be recorded, for what you may not see. Ask those who keep the record."
-    return Refusal([Violation(pb.ERROR_REASON_WITHHELD_CONFLICT, "", text, {})])
+    return Refusal([Violation(pb.ERROR_REASON_HIDDEN_CONFLICT, "", text, {})])
 
 
 def _not_for(text: str, field: str) -> NoReturn:

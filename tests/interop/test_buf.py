@@ -111,5 +111,5 @@ def test_buf_is_told_why_it_is_refused(buf: str, address: str, reflection: str) 
     assert set(details) == {"google.rpc.ErrorInfo", "google.rpc.BadRequest"}
     padded = details["google.rpc.ErrorInfo"]["value"] + "=="
     info = error_details_pb2.ErrorInfo.FromString(base64.b64decode(padded))
-    assert (info.reason, info.domain) == ("ID_INVALID", "pourparler.v1")
+    assert (info.reason, info.domain) == ("ID_INVALID", "pourparler")
     assert info.metadata["field"] == "negotiation"

@@ -145,7 +145,7 @@ def test_who_may_not_is_told_so_or_nothing(client: Make, name: str) -> None:
         )
         with pytest.raises(Refused) as taken:
             bob.record(name, statement("No.", id="limit", by="freight"))
-        assert taken.value.reason == "WITHHELD_CONFLICT"
+        assert taken.value.reason == "HIDDEN_CONFLICT"
         for call in (
             lambda: eve.get(name),
             lambda: eve.standing(name),

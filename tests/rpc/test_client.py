@@ -335,7 +335,7 @@ def test_a_search_turns_its_own_pages_and_knows_where_it_found(
         bases="direct",
         occur_start_date=date(2023, 5, 1),
         occur_end_date="2023-41",
-        occurred_match="definitely",
+        occurred_match="definite",
         record_start_time=datetime(1970, 1, 1, second=1, tzinfo=UTC),
         record_end_time=datetime(1970, 1, 1, second=9, tzinfo=UTC),
         only_current=True,

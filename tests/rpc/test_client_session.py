@@ -44,7 +44,7 @@ def failure(status: str, reason: pb.ErrorReason.ValueType) -> pb.RecordOutcome:
     )
 
 
-REFUSED = failure("FAILED_PRECONDITION", pb.ERROR_REASON_NOTHING_CHANGES)
+REFUSED = failure("FAILED_PRECONDITION", pb.ERROR_REASON_NO_EFFECT)
 STORE_AWAY = failure("UNAVAILABLE", pb.ERROR_REASON_STORE_UNAVAILABLE)
 
 
@@ -266,7 +266,7 @@ def test_a_service_that_does_not_answer_is_not_waited_for_without_end(
 def test_an_answer_that_says_nothing_is_a_fault_of_the_service(
     client: Any, scripted: Scripted
 ) -> None:
-    scripted.scripts = [[pb.RecordOutcome(), failure("INTERNAL", pb.ERROR_REASON_INTERNAL_FAULT)]]
+    scripted.scripts = [[pb.RecordOutcome(), failure("INTERNAL", pb.ERROR_REASON_INTERNAL)]]
 
     assert told(recorded(client, "a", "b", "c")) == ["ServiceFault", "ServiceFault", "r-2"]
 

@@ -383,7 +383,7 @@ def test_a_history_that_was_told_otherwise_is_refused_as_such(service: Service) 
 
         assert (answer.code, answer.reason) == (
             grpc.StatusCode.FAILED_PRECONDITION,
-            "COPY_DIVERGES",
+            "COPY_CONFLICT",
         )
         assert answer.metadata["version"] == "4"
     assert copied(service, bundled("forked", otherwise[:3])).entry_count == 0
@@ -756,4 +756,4 @@ def test_a_bundle_whose_next_part_does_not_come_is_given_up() -> None:
     for deadline, part_seconds in ((None, 0.05), (time.monotonic() + 0.05, 30.0)):
         refusal = asyncio.run(take(deadline, part_seconds))
 
-        assert refusal.reason == pb.ERROR_REASON_DEADLINE
+        assert refusal.reason == pb.ERROR_REASON_DEADLINE_EXCEEDED

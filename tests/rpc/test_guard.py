@@ -159,7 +159,7 @@ async def test_a_fault_is_told_by_its_id_alone(caplog: pytest.LogCaptureFixture)
         await channel.close()
 
     for answer in answers:
-        assert (answer.code, answer.reason) == (grpc.StatusCode.INTERNAL, "INTERNAL_FAULT")
+        assert (answer.code, answer.reason) == (grpc.StatusCode.INTERNAL, "INTERNAL")
         assert "secret" not in answer.text
         assert answer.metadata["fault_id"] in caplog.text
     assert "the secret of the house" in caplog.text
@@ -226,7 +226,7 @@ async def test_a_read_without_a_deadline_is_given_one() -> None:
         await asyncio.wait_for(given_up.wait(), 5)
         await channel.close()
 
-    assert (answer.code, answer.reason) == (grpc.StatusCode.DEADLINE_EXCEEDED, "DEADLINE")
+    assert (answer.code, answer.reason) == (grpc.StatusCode.DEADLINE_EXCEEDED, "DEADLINE_EXCEEDED")
 
 
 async def test_a_call_that_is_given_up_is_given_up_within_and_its_place_is_free() -> None:
@@ -338,7 +338,7 @@ async def test_a_deadline_that_passes_in_the_line_leaves_nothing_behind(
     async with recording(writer, 0.1) as channel:
         answer = await refusal_of(channel.unary_unary(RECORD)(REQUEST))
 
-    assert (answer.code, answer.reason) == (grpc.StatusCode.DEADLINE_EXCEEDED, "DEADLINE")
+    assert (answer.code, answer.reason) == (grpc.StatusCode.DEADLINE_EXCEEDED, "DEADLINE_EXCEEDED")
     assert writer.handed_in[0].cancelled()
 
 

@@ -180,7 +180,7 @@ CASES: list[tuple[str, Callable[[Service], object], str, str, str]] = [
         "an id that was used",
         lambda s: s.record("there", topic("t"), topic("t")),
         "ALREADY_EXISTS",
-        "ID_USED",
+        "ID_ALREADY_USED",
         "drafts[1].facts.topic_added.topic_id",
     ),
     (
@@ -208,7 +208,7 @@ CASES: list[tuple[str, Callable[[Service], object], str, str, str]] = [
         "a second coming",
         lambda s: s.record("there", joined("a")),
         "FAILED_PRECONDITION",
-        "PARTICIPANT_ACTIVE",
+        "PARTICIPANT_ALREADY_ACTIVE",
         "drafts[0].facts.participant_joined.participant_id",
     ),
 ]

@@ -453,7 +453,7 @@ async def test_a_fault_of_ours_fails_its_own_group_alone(caplog: pytest.LogCaptu
             for one in (await first, await anext(answers))
         ]
 
-    assert told(outcomes) == ["INTERNAL_FAULT", 0]
+    assert told(outcomes) == ["INTERNAL", 0]
     assert "secret" not in str(outcomes)
     assert "secret" in caplog.text
     assert outcomes[0].failure.metadata["fault_id"] in caplog.text

@@ -119,7 +119,7 @@ def test_a_service_without_witnesses_says_nothing_of_them(settings: Settings) ->
         service.record("talks", opened())
 
         assert not checkpoint(service).HasField("cosignature_status")
-        assert refused(lambda: health(service)).reason == "METHOD_NOT_FOUND"
+        assert refused(lambda: health(service)).reason == "SERVICE_NOT_FOUND"
 
 
 def test_what_is_recorded_is_witnessed_even_if_nobody_asks(

@@ -308,7 +308,7 @@ def test_who_may_open_and_list_is_for_the_policy_to_say() -> None:
 def test_a_conflict_with_what_is_hidden_says_nothing_of_it() -> None:
     refused = views.conflict()
 
-    assert name_of(refused.reason) == "WITHHELD_CONFLICT"
+    assert name_of(refused.reason) == "HIDDEN_CONFLICT"
     assert (refused.field, dict(refused.metadata)) == ("", {})
 
 

@@ -121,6 +121,6 @@ class CopyServicer:
                 return await anext(requests, None)
         except TimeoutError:
             refuse(
-                pb.ERROR_REASON_DEADLINE,
+                pb.ERROR_REASON_DEADLINE_EXCEEDED,
                 "The next part of the bundle did not come in time. Nothing was taken.",
             )
