@@ -15,6 +15,8 @@ from pourparler.v1 import (
     negotiation_service_pb2_grpc,
     record_service_pb2_grpc,
 )
+from pourparler_service.guard import failure_message
+from pourparler_service.refusal import Refusal, Violation
 
 _DETAILS: tuple[Any, ...] = (
     error_details_pb2.ErrorInfo,
@@ -100,6 +102,21 @@ def answered_by(error: Any) -> Answered:
         return Answered(error.code(), error.details())
     assert status.code == error.code().value[0]
     assert status.message == error.details()
+    return answered_with(status)
+
+
+def failure(reason: pb.ErrorReason.ValueType) -> pb.RecordOutcome:
+    """The outcome of a group that fails, as the service tells it, but to be tried again at once."""
+    made = failure_message(Refusal([Violation(reason, "", "As the test tells it.", {})]))
+    for detail in made.status.details:
+        if detail.Is(error_details_pb2.RetryInfo.DESCRIPTOR):
+            detail.Pack(error_details_pb2.RetryInfo())
+    return pb.RecordOutcome(failure=made)
+
+
+def answered_with(status: Status) -> Answered:
+    """What a status says: that of an error, or of one group of several."""
+    code = next(one for one in grpc.StatusCode if one.value[0] == status.code)
     details: dict[type, Any] = {}
     for packed in status.details:
         for known in _DETAILS:
@@ -112,11 +129,11 @@ def answered_by(error: Any) -> Answered:
     bad = details.get(error_details_pb2.BadRequest)
     failed = details.get(error_details_pb2.PreconditionFailure)
     retry = details.get(error_details_pb2.RetryInfo)
-    assert (bad is not None) == (error.code() is grpc.StatusCode.INVALID_ARGUMENT)
-    assert (failed is not None) == (error.code() is grpc.StatusCode.FAILED_PRECONDITION)
+    assert (bad is not None) == (code is grpc.StatusCode.INVALID_ARGUMENT)
+    assert (failed is not None) == (code is grpc.StatusCode.FAILED_PRECONDITION)
     return Answered(
-        error.code(),
-        error.details(),
+        code,
+        status.message,
         info.reason,
         dict(info.metadata),
         [one.field for one in bad.field_violations] if bad else [],

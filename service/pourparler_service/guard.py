@@ -438,17 +438,11 @@ def status_message(refusal: Refusal) -> Status:
 
 def failure_message(refusal: Refusal) -> pb.RecordFailure:
     """A refusal as it stands in an answer, where it is about one group of several."""
-    return pb.RecordFailure(
-        status=status_of(refusal.reason),
-        reason=pb.ErrorReason.ValueType(refusal.reason),
-        text=_short(refusal.text, _TEXT_BYTES),
-        field=refusal.field,
-        metadata={key: _short(value, _VALUE_BYTES) for key, value in refusal.metadata.items()},
-    )
+    return pb.RecordFailure(status=status_message(refusal))
 
 
 def _add(status: Status, detail: Message) -> None:
-    status.details.add().Pack(detail)
+    status.details.add().Pack(detail, deterministic=True)
 
 
 def _short(text: str, most: int) -> str:

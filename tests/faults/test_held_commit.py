@@ -17,7 +17,7 @@ from pourparler_service.store import open_store
 from tests.audited import audit
 from tests.given import joined, opened, said
 from tests.held import Commits
-from tests.served import Service, connected, refused
+from tests.served import Service, answered_with, connected, refused
 
 SECONDS = 20
 LOOKS = 10
@@ -231,9 +231,9 @@ def test_a_commit_of_many_that_fails_shows_none_of_them(service: Service, commit
     nothing_more_is_shown(service)
     commits.go_on(before="disk I/O error")
     # What was taken up with the first of them; the others may have come after.
-    told = [one.failure.reason for one in failing.result(timeout=SECONDS).outcomes]
+    told = failing.result(timeout=SECONDS).outcomes[0].failure.status
 
-    assert told[0] == pb.ERROR_REASON_STORE_UNAVAILABLE
+    assert answered_with(told).reason == "STORE_UNAVAILABLE"
     again = service.records.BatchRecordEntries(batch, timeout=SECONDS).outcomes
     assert sorted(one.receipt.version for one in again) == [3, 4, 5]
     assert {id_: versions_shown(service, id_) for id_ in (KNOWN, OTHER, NEW)} == {

@@ -16,6 +16,7 @@ from pourparler.v1.record_service_pb2_grpc import add_RecordServiceServicer_to_s
 from pourparler_service.keys import write_key
 from pourparler_service.server import running
 from pourparler_service.settings import Settings
+from tests.served import failure
 from tests.signing import signing_key
 from tests.twins import awaited
 
@@ -32,15 +33,9 @@ def talks(name: str, **more: Any) -> pb.RecordEntriesRequest:
     return group(name, opening("Talks"), participant("acme", "Acme"), **more)
 
 
-def failure(status: str, reason: pb.ErrorReason.ValueType) -> pb.RecordOutcome:
-    return pb.RecordOutcome(
-        failure=pb.RecordFailure(status=status, reason=reason, text="As the test tells it.")
-    )
-
-
-REFUSED = failure("FAILED_PRECONDITION", pb.ERROR_REASON_NO_EFFECT)
-STORE_AWAY = failure("UNAVAILABLE", pb.ERROR_REASON_STORE_UNAVAILABLE)
-TOO_MANY = failure("RESOURCE_EXHAUSTED", pb.ERROR_REASON_OVERLOADED)
+REFUSED = failure(pb.ERROR_REASON_NO_EFFECT)
+STORE_AWAY = failure(pb.ERROR_REASON_STORE_UNAVAILABLE)
+TOO_MANY = failure(pb.ERROR_REASON_OVERLOADED)
 MALFORMED = grpc.StatusCode.INVALID_ARGUMENT
 
 

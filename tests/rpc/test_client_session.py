@@ -18,6 +18,7 @@ from pourparler_service.keys import write_key
 from pourparler_service.server import running
 from pourparler_service.settings import Settings
 from tests.apart import apart
+from tests.served import failure
 from tests.signing import signing_key
 from tests.twins import awaited
 
@@ -38,14 +39,8 @@ def receipt(request: pb.RecordEntriesRequest) -> pb.RecordOutcome:
     )
 
 
-def failure(status: str, reason: pb.ErrorReason.ValueType) -> pb.RecordOutcome:
-    return pb.RecordOutcome(
-        failure=pb.RecordFailure(status=status, reason=reason, text="As the test tells it.")
-    )
-
-
-REFUSED = failure("FAILED_PRECONDITION", pb.ERROR_REASON_NO_EFFECT)
-STORE_AWAY = failure("UNAVAILABLE", pb.ERROR_REASON_STORE_UNAVAILABLE)
+REFUSED = failure(pb.ERROR_REASON_NO_EFFECT)
+STORE_AWAY = failure(pb.ERROR_REASON_STORE_UNAVAILABLE)
 
 
 class Scripted:
@@ -266,7 +261,7 @@ def test_a_service_that_does_not_answer_is_not_waited_for_without_end(
 def test_an_answer_that_says_nothing_is_a_fault_of_the_service(
     client: Any, scripted: Scripted
 ) -> None:
-    scripted.scripts = [[pb.RecordOutcome(), failure("INTERNAL", pb.ERROR_REASON_INTERNAL)]]
+    scripted.scripts = [[pb.RecordOutcome(), failure(pb.ERROR_REASON_INTERNAL)]]
 
     assert told(recorded(client, "a", "b", "c")) == ["ServiceFault", "ServiceFault", "r-2"]
 

@@ -18,7 +18,7 @@ from pourparler_service.settings import Settings
 from pourparler_service.store import IN_MEMORY
 from tests import frames
 from tests.given import joined, opened, said, topic
-from tests.served import Answered, Service, answered_by, connected, refused
+from tests.served import Answered, Service, answered_by, answered_with, connected, refused
 
 GET = "/pourparler.v1.NegotiationService/GetNegotiation"
 SESSION = "/pourparler.v1.RecordService/StreamRecordEntries"
@@ -230,5 +230,5 @@ def outcome(call: Callable[[], Message]) -> str:
     if isinstance(answer, pb.StreamRecordEntriesResponse):
         answer = answer.outcome
     if isinstance(answer, pb.RecordOutcome) and answer.HasField("failure"):
-        return pb.ErrorReason.Name(answer.failure.reason).removeprefix("ERROR_REASON_")
+        return answered_with(answer.failure.status).reason
     return ""

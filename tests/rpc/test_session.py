@@ -18,7 +18,7 @@ from pourparler_service.servicers.record import RecordServicer
 from pourparler_service.writer import FAILED_NEGOTIATIONS, Group, Turn
 from tests.given import joined, opened, said, topic
 from tests.seen import everything
-from tests.served import Service, answered_by, connected, refused
+from tests.served import Service, answered_by, answered_with, connected, refused
 
 SESSION = "/pourparler.v1.RecordService/StreamRecordEntries"
 MOST = 256
@@ -62,9 +62,7 @@ def session(
 def told(outcomes: Sequence[pb.RecordOutcome]) -> list[int | str]:
     """The version of each receipt, or the reason why there is none."""
     return [
-        one.receipt.version
-        if one.HasField("receipt")
-        else pb.ErrorReason.Name(one.failure.reason).removeprefix("ERROR_REASON_")
+        one.receipt.version if one.HasField("receipt") else answered_with(one.failure.status).reason
         for one in outcomes
     ]
 
@@ -101,12 +99,12 @@ def test_a_group_that_is_refused_leaves_the_others_as_they_are(
     )  # fmt: skip
 
     assert told(outcomes) == [2, 3, "PART_NOT_FOUND", "FIELD_REQUIRED", 4]
-    failure = outcomes[2].failure
-    assert (failure.status, failure.field, dict(failure.metadata)) == (
-        "NOT_FOUND",
-        "drafts[0].facts.statement_recorded.speakers[0]",
-        {"id": "nobody"},
-    )
+    failure = answered_with(outcomes[2].failure.status)
+    assert failure.code is grpc.StatusCode.NOT_FOUND
+    assert failure.metadata == {
+        "field": "drafts[0].facts.statement_recorded.speakers[0]",
+        "id": "nobody",
+    }
     assert "'nobody'" in failure.text
 
 
@@ -456,4 +454,4 @@ async def test_a_fault_of_ours_fails_its_own_group_alone(caplog: pytest.LogCaptu
     assert told(outcomes) == ["INTERNAL", 0]
     assert "secret" not in str(outcomes)
     assert "secret" in caplog.text
-    assert outcomes[0].failure.metadata["fault_id"] in caplog.text
+    assert answered_with(outcomes[0].failure.status).metadata["fault_id"] in caplog.text

@@ -29,6 +29,7 @@ from pourparler_service.writer import Group, Writer
 from tests import given
 from tests.given import granted, joined, opened, restricted, said
 from tests.seen import Readers, readers, run, stored
+from tests.served import answered_with
 
 NAME = f"negotiations/{given.NEGOTIATION}"
 MISSING = "negotiations/missing"
@@ -145,7 +146,8 @@ async def test_to_record_and_to_erase_take_the_same_steps_as_where_there_is_noth
                 pb.BatchRecordEntriesRequest(requests=requests), call
             )
             (outcome,) = pb.BatchRecordEntriesResponse.FromString(data).outcomes
-            refuse(outcome.failure.reason, outcome.failure.text)
+            told = answered_with(outcome.failure.status)
+            refuse(pb.ErrorReason.Value(f"ERROR_REASON_{told.reason}"), told.text)
 
         asked: dict[str, Ask] = {
             "record": lambda name: recording.RecordEntries(drafted(name), call),

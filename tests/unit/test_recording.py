@@ -15,6 +15,8 @@ from pourparler.errors import (
     Unavailable,
 )
 from pourparler.recording import GROUPS, Asked, Unanswered
+from pourparler_service.guard import failure_message
+from pourparler_service.refusal import Refusal, Violation
 
 Answer = Future[pb.Receipt]
 
@@ -193,19 +195,12 @@ def test_an_answer_that_cannot_be_read_is_a_fault_of_the_service(data: bytes) ->
 
 
 def test_a_failure_says_all_that_an_error_would() -> None:
-    failure = pb.RecordFailure(
-        status="INVALID_ARGUMENT",
-        reason=pb.ERROR_REASON_FIELD_REQUIRED,
-        text="It needs a text.",
-        field="drafts[0].words.text",
-        metadata={"limit": "3"},
+    missing = Violation(
+        pb.ERROR_REASON_FIELD_REQUIRED, "drafts[0].words.text", "It needs a text.", {"limit": "3"}
     )
-    data = pb.StreamRecordEntriesResponse(
-        outcome=pb.RecordOutcome(failure=failure)
-    ).SerializeToString()
 
     with pytest.raises(InvalidArgument) as caught:
-        recording.receipt(data)
+        recording.receipt(failed(failure_message(Refusal([missing]))))
 
     error = caught.value
     assert (error.reason, error.field) == ("FIELD_REQUIRED", "drafts[0].words.text")
@@ -213,13 +208,18 @@ def test_a_failure_says_all_that_an_error_would() -> None:
     assert error.violations == (("drafts[0].words.text", "It needs a text.", "FIELD_REQUIRED"),)
 
 
-def test_a_reason_of_a_newer_service_is_left_out() -> None:
-    failure = pb.RecordFailure(status="ABORTED", reason=pb.ErrorReason.ValueType(9_999), text="No.")
-    data = pb.StreamRecordEntriesResponse(
-        outcome=pb.RecordOutcome(failure=failure)
-    ).SerializeToString()
+def test_a_code_that_is_not_known_is_a_fault_and_details_that_cannot_be_read_are_left_out() -> None:
+    failure = pb.RecordFailure()
+    failure.status.code = 9_999
+    failure.status.message = "No."
+    failure.status.details.add(type_url="type.googleapis.com/google.rpc.ErrorInfo", value=b"\xff")
 
-    with pytest.raises(PourparlerError) as caught:
-        recording.receipt(data)
+    with pytest.raises(ServiceFault) as caught:
+        recording.receipt(failed(failure))
 
-    assert (caught.value.code, caught.value.reason) == ("ABORTED", "")
+    assert (caught.value.code, caught.value.message) == ("UNKNOWN", "No.")
+
+
+def failed(failure: pb.RecordFailure) -> bytes:
+    outcome = pb.RecordOutcome(failure=failure)
+    return pb.StreamRecordEntriesResponse(outcome=outcome).SerializeToString()

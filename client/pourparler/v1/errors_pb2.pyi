@@ -79,7 +79,7 @@ class _ErrorReasonEnumTypeWrapper(google.protobuf.internal.enum_type_wrapper._En
     ERROR_REASON_VERSION_NOT_FOUND: _ErrorReason.ValueType  # 43
     """The negotiation has no such version, as far as the caller may see."""
     ERROR_REASON_SERVICE_NOT_FOUND: _ErrorReason.ValueType  # 44
-    """No such method."""
+    """No such gRPC service, asked of grpc.health.v1.Health."""
     ERROR_REASON_NEGOTIATION_EXISTS: _ErrorReason.ValueType  # 45
     """The id of the new negotiation is taken."""
     ERROR_REASON_ID_ALREADY_USED: _ErrorReason.ValueType  # 46
@@ -247,7 +247,7 @@ class _ErrorReasonEnumTypeWrapper(google.protobuf.internal.enum_type_wrapper._En
 
 class ErrorReason(_ErrorReason, metaclass=_ErrorReasonEnumTypeWrapper):
     """Why something was refused: the `reason` of the google.rpc.ErrorInfo that every error carries, without the prefix, in the domain
-    `pourparler.v1`. What varies in the message stands in the ErrorInfo's metadata too, `field` among it: the path of the field in the
+    `pourparler`. What varies in the message stands in the ErrorInfo's metadata too, `field` among it: the path of the field in the
     request, such as `drafts[2].facts.proposal_answered.by`. A reason keeps its meaning and its status code for good.
     """
 
@@ -308,7 +308,7 @@ ERROR_REASON_PART_NOT_FOUND: ErrorReason.ValueType  # 42
 ERROR_REASON_VERSION_NOT_FOUND: ErrorReason.ValueType  # 43
 """The negotiation has no such version, as far as the caller may see."""
 ERROR_REASON_SERVICE_NOT_FOUND: ErrorReason.ValueType  # 44
-"""No such method."""
+"""No such gRPC service, asked of grpc.health.v1.Health."""
 ERROR_REASON_NEGOTIATION_EXISTS: ErrorReason.ValueType  # 45
 """The id of the new negotiation is taken."""
 ERROR_REASON_ID_ALREADY_USED: ErrorReason.ValueType  # 46

@@ -8,8 +8,8 @@ import collections.abc
 import google.protobuf.descriptor
 import google.protobuf.internal.containers
 import google.protobuf.message
+import google.rpc.status_pb2
 import pourparler.v1.entry_pb2
-import pourparler.v1.errors_pb2
 import sys
 import typing
 
@@ -248,51 +248,21 @@ class RecordFailure(google.protobuf.message.Message):
 
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 
-    @typing.final
-    class MetadataEntry(google.protobuf.message.Message):
-        DESCRIPTOR: google.protobuf.descriptor.Descriptor
-
-        KEY_FIELD_NUMBER: builtins.int
-        VALUE_FIELD_NUMBER: builtins.int
-        key: builtins.str
-        value: builtins.str
-        def __init__(
-            self,
-            *,
-            key: builtins.str = ...,
-            value: builtins.str = ...,
-        ) -> None: ...
-        def ClearField(self, field_name: typing.Literal["key", b"key", "value", b"value"]) -> None: ...
-
     STATUS_FIELD_NUMBER: builtins.int
-    REASON_FIELD_NUMBER: builtins.int
-    TEXT_FIELD_NUMBER: builtins.int
-    FIELD_FIELD_NUMBER: builtins.int
-    METADATA_FIELD_NUMBER: builtins.int
-    status: builtins.str
-    """The name of the gRPC status code, such as `FAILED_PRECONDITION`. With `UNAVAILABLE` and `DEADLINE_EXCEEDED` it may have been recorded
-    all the same: repeat it with its request id.
-    """
-    reason: pourparler.v1.errors_pb2.ErrorReason.ValueType
-    """The reason."""
-    text: builtins.str
-    """What is wrong, in a sentence for people."""
-    field: builtins.str
-    """The path of the field in the RecordEntriesRequest that it is about, such as `drafts[2].words.text`; empty if it is about none."""
     @property
-    def metadata(self) -> google.protobuf.internal.containers.ScalarMap[builtins.str, builtins.str]:
-        """What varies in the text, by name."""
+    def status(self) -> google.rpc.status_pb2.Status:
+        """The status that RecordEntries would end with for this group alone: the code, the message, and in the details the ErrorInfo and
+        what else an error carries. With `UNAVAILABLE` and `DEADLINE_EXCEEDED` the group may have been recorded all the same: repeat it with
+        its request id.
+        """
 
     def __init__(
         self,
         *,
-        status: builtins.str = ...,
-        reason: pourparler.v1.errors_pb2.ErrorReason.ValueType = ...,
-        text: builtins.str = ...,
-        field: builtins.str = ...,
-        metadata: collections.abc.Mapping[builtins.str, builtins.str] | None = ...,
+        status: google.rpc.status_pb2.Status | None = ...,
     ) -> None: ...
-    def ClearField(self, field_name: typing.Literal["field", b"field", "metadata", b"metadata", "reason", b"reason", "status", b"status", "text", b"text"]) -> None: ...
+    def HasField(self, field_name: typing.Literal["status", b"status"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["status", b"status"]) -> None: ...
 
 Global___RecordFailure: typing_extensions.TypeAlias = RecordFailure
 
