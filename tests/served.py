@@ -109,7 +109,7 @@ def failure(reason: pb.ErrorReason.ValueType) -> pb.RecordOutcome:
     """The outcome of a group that fails, as the service tells it, but to be tried again at once."""
     made = failure_message(Refusal([Violation(reason, "", "As the test tells it.", {})]))
     for detail in made.status.details:
-        if detail.Is(error_details_pb2.RetryInfo.DESCRIPTOR):
+        if detail.type_url.endswith("/google.rpc.RetryInfo"):
             detail.Pack(error_details_pb2.RetryInfo())
     return pb.RecordOutcome(failure=made)
 
