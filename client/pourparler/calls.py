@@ -247,7 +247,7 @@ def copy_requests(
     """The requests to take a copy of what a bundle holds: its parts, the keys before them."""
     yield pb.ImportNegotiationRequest(verifier_keys=[str(key) for key in keys])
     for part in parts:
-        yield pb.ImportNegotiationRequest(part=part)
+        yield pb.ImportNegotiationRequest(chunk=part)
 
 
 def erase_request(

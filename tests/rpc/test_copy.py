@@ -71,7 +71,7 @@ def parts(
     """A bundle in parts of a size, the keys with the first."""
     for start in range(0, max(len(data), 1), size):
         yield pb.ImportNegotiationRequest(
-            part=data[start : start + size], verifier_keys=() if start else keys
+            chunk=data[start : start + size], verifier_keys=() if start else keys
         )
 
 
@@ -577,8 +577,8 @@ def test_keys_that_can_verify_nothing_are_refused(
 def test_keys_come_with_the_first_part_only(service: Service) -> None:
     data = bundled("late-keys", talks("late-keys"))
     requests = [
-        pb.ImportNegotiationRequest(part=data[:10], verifier_keys=[KEY]),
-        pb.ImportNegotiationRequest(part=data[10:], verifier_keys=[KEY]),
+        pb.ImportNegotiationRequest(chunk=data[:10], verifier_keys=[KEY]),
+        pb.ImportNegotiationRequest(chunk=data[10:], verifier_keys=[KEY]),
     ]
 
     answer = refused(lambda: service.records.ImportNegotiation(iter(requests), timeout=10))
@@ -603,7 +603,9 @@ def test_a_stream_of_what_is_no_request_is_refused(
 ) -> None:
     channel: Any = service.channel
     call = channel.stream_unary("/pourparler.v1.RecordService/ImportNegotiation")
-    first = pb.ImportNegotiationRequest(part=b"pourparler", verifier_keys=[KEY]).SerializeToString()
+    first = pb.ImportNegotiationRequest(
+        chunk=b"pourparler", verifier_keys=[KEY]
+    ).SerializeToString()
 
     for sent in ([data], [first, data]):
         answer = refused(functools.partial(call, iter(sent), timeout=10))
@@ -634,7 +636,7 @@ def test_a_bundle_that_is_too_large_is_refused_before_it_is_all_here() -> None:
 
 
 def test_a_part_beyond_what_a_request_may_have_is_refused(service: Service) -> None:
-    request = pb.ImportNegotiationRequest(part=bytes(1 << 20), verifier_keys=[KEY])
+    request = pb.ImportNegotiationRequest(chunk=bytes(1 << 20), verifier_keys=[KEY])
 
     answer = refused(lambda: service.records.ImportNegotiation(iter([request]), timeout=10))
 
@@ -736,7 +738,7 @@ def test_a_bundle_whose_next_part_does_not_come_is_given_up() -> None:
     anybody: Any = Anybody()
 
     async def stalling() -> AsyncIterator[pb.ImportNegotiationRequest]:
-        yield pb.ImportNegotiationRequest(part=b"pourparler", verifier_keys=[KEY])
+        yield pb.ImportNegotiationRequest(chunk=b"pourparler", verifier_keys=[KEY])
         await asyncio.Event().wait()
 
     async def take(deadline: float | None, part_seconds: float) -> Refusal:

@@ -402,7 +402,7 @@ def test_a_copy_is_left_to_the_witnesses_of_the_original(settings: Settings) -> 
     signed = checkpoint_of(records, "copied", SIGNER)
     origin = origin_of(KEY.name, "copied")
     data = bundle(records, negotiation="copied", origin=origin, signed=signed)
-    part = pb.ImportNegotiationRequest(part=data, verifier_keys=[str(KEY.verifier_key)])
+    part = pb.ImportNegotiationRequest(chunk=data, verifier_keys=[str(KEY.verifier_key)])
     with fake(say) as witness, service_with(settings, witness) as service:
         service.records.ImportNegotiation(iter([part]), timeout=10)
         request = pb.GetCheckpointRequest(name="negotiations/copied")

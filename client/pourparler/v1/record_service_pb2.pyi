@@ -273,8 +273,8 @@ class ImportNegotiationRequest(google.protobuf.message.Message):
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 
     VERIFIER_KEYS_FIELD_NUMBER: builtins.int
-    PART_FIELD_NUMBER: builtins.int
-    part: builtins.bytes
+    CHUNK_FIELD_NUMBER: builtins.int
+    chunk: builtins.bytes
     """The next bytes of the bundle. They may be parted anywhere."""
     @property
     def verifier_keys(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.str]:
@@ -284,9 +284,9 @@ class ImportNegotiationRequest(google.protobuf.message.Message):
         self,
         *,
         verifier_keys: collections.abc.Iterable[builtins.str] | None = ...,
-        part: builtins.bytes = ...,
+        chunk: builtins.bytes = ...,
     ) -> None: ...
-    def ClearField(self, field_name: typing.Literal["part", b"part", "verifier_keys", b"verifier_keys"]) -> None: ...
+    def ClearField(self, field_name: typing.Literal["chunk", b"chunk", "verifier_keys", b"verifier_keys"]) -> None: ...
 
 Global___ImportNegotiationRequest: typing_extensions.TypeAlias = ImportNegotiationRequest
 

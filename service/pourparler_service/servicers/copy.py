@@ -98,7 +98,7 @@ class CopyServicer:
                     "The verifier keys come with the first part of a bundle, and only with it.",
                     "verifier_keys",
                 )
-            size += len(request.part)
+            size += len(request.chunk)
             if size > self._copy_bytes:
                 refuse(
                     pb.ERROR_REASON_MESSAGE_TOO_LARGE,
@@ -106,7 +106,7 @@ class CopyServicer:
                     " which this service takes a copy.",
                     limit=str(self._copy_bytes),
                 )
-            await loop.run_in_executor(self._threads, file.write, request.part)
+            await loop.run_in_executor(self._threads, file.write, request.chunk)
         return keys or []
 
     async def _next(
