@@ -154,13 +154,14 @@ $(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
 test -x $(1)/bin/pip || $(PYTHON) -m venv $(1)
 endef
 
-# $(call generate,FOLDER): generate the stubs of proto/ there. Only *_service.proto files define services.
+# $(call generate,FOLDER): generate the stubs of proto/pourparler there. A dependency brings google.rpc.
+# Only *_service.proto files define services.
 define generate
 rm -rf $(1) && mkdir -p $(1) && export PATH="$(CURDIR)/$(BUILD)/generator/bin:$$PATH" \
   && cd proto && python -m grpc_tools.protoc -I . \
-    --python_out=../$(1) --mypy_out=quiet:../$(1) $$(find * -name '*.proto' | sort) \
+    --python_out=../$(1) --mypy_out=quiet:../$(1) $$(find pourparler -name '*.proto' | sort) \
   && python -m grpc_tools.protoc -I . \
-    --grpc_python_out=../$(1) --mypy_grpc_out=quiet:../$(1) $$(find * -name '*_service.proto' | sort)
+    --grpc_python_out=../$(1) --mypy_grpc_out=quiet:../$(1) $$(find pourparler -name '*_service.proto' | sort)
 endef
 
 # $(call resolve,WHAT,FILE): lock the versions of WHAT, with hashes, for every supported Python and system.

@@ -32,6 +32,7 @@ EXAMPLE = "examples/renault-nissan/negotiation.jsonl"
 SETTINGS: Mapping[str, Any] = tomllib.loads((ROOT / "pyproject.toml").read_text())
 PROJECT: Mapping[str, Any] = SETTINGS["project"]
 EXTRAS: Mapping[str, Sequence[str]] = PROJECT["optional-dependencies"]
+PACKAGES = (("client", "pourparler"), ("service", "pourparler_service"), ("proto", "pourparler"))
 LINK = re.compile(r'\b(?:href|src|srcset)="([^"]*)"')
 PIP = (sys.executable, "-m", "pip", "--disable-pip-version-check", "--quiet", "--no-input")
 
@@ -179,9 +180,9 @@ def test_the_source_archive_holds_what_its_tests_and_pages_need(archives: Archiv
 
 def test_the_wheel_holds_the_packages_the_contract_and_the_example(archives: Archives) -> None:
     source = {
-        path.relative_to(folder).as_posix(): path
-        for folder in (ROOT / "client", ROOT / "service", ROOT / "proto")
-        for path in folder.rglob("*")
+        path.relative_to(ROOT / root).as_posix(): path
+        for root, package in PACKAGES
+        for path in (ROOT / root / package).rglob("*")
         if path.is_file() and "__pycache__" not in path.parts and path.suffix != ".pyc"
     }
     source[f"pourparler/{EXAMPLE}"] = ROOT / EXAMPLE
