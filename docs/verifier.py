@@ -1,4 +1,4 @@
-"""Checks a bundle of Pourparler by what docs/format.md says, and without Pourparler.
+"""Check a bundle by docs/reference/record-format.md, without using Pourparler.
 
     python verifier.py FILE KEY [KEY ...]
 

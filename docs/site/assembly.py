@@ -106,7 +106,8 @@ def _source(root: Path, path: str) -> str:
     """A page that shows a file of the project as it is."""
     language = _LANGUAGES.get(Path(path).suffix, "text")
     text = (root / path).read_text()
-    return f"---\norphan: true\n---\n\n# {path}\n\n````{language}\n{text}````\n"
+    marks = "orphan: true\n" + tree.NO_SEARCH * path.startswith("tests/")
+    return f"---\n{marks}---\n\n# {path}\n\n````{language}\n{text}````\n"
 
 
 def _write(folder: Path, pages: Mapping[str, str]) -> None:

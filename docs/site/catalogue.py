@@ -40,7 +40,7 @@ def _index(known: Sequence[Commented]) -> Iterator[str]:
         f"There are {len(ENTRY_TYPES)} types of entry. Each has a page here with what it says,"
         " which words it takes, what is refused, and an example that a service recorded when this"
         " page was made. What the words mean, and why these things are kept apart, is said in"
-        " [The words](../words.md).\n"
+        " [Concepts](../explanation/concepts.md).\n"
     )
     for kind, types in groupby(ENTRY_TYPES.values(), key=lambda one: one.name.split("_")[0]):
         yield f"## {_KINDS[kind]}\n"

@@ -57,7 +57,7 @@ def _said(command: click.Command) -> Iterator[str]:
 def _marked(text: str) -> str:
     """A text of the help as Markdown: what is not plain is code."""
     text = re.sub(r"(?<![\w`])(--[a-z][\w-]*)", r"`\1`", text)
-    text = re.sub(r"\bdocs/(\w+)\.md\b", r"[docs/\1.md](\1.md)", text)
+    text = re.sub(r"\bdocs/([\w/-]+)\.md\b", r"[docs/\1.md](\1.md)", text)
     return text.replace("<", "\\<").replace("[env: ", "[").replace("*", "\\*")
 
 

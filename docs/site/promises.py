@@ -6,6 +6,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
+from docs.site import tree
+
 _ROW = re.compile(
     r"^\| (?P<text>.+?) \| \[`(?P<test>test_\w+)`\]\((?P<path>[^)]+)\) \|$", re.MULTILINE
 )
@@ -31,6 +33,7 @@ def page(root: Path) -> str:
 
 
 def _page(root: Path) -> Iterator[str]:
+    yield f"---\n{tree.NO_SEARCH}---\n"
     yield "# What it promises, and how that is tested\n"
     yield (
         "Each promise stands with the test that shows it, as it is run before every change."

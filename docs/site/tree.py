@@ -27,6 +27,9 @@ MADE: Mapping[str, str] = {
 }
 """The pages that are made, by what they are made from."""
 
+NO_SEARCH = "no-search: true\n"
+"""Metadata that keeps a page out of the search of the site: a page that is the text of tests."""
+
 _LINK = re.compile(r"\]\(([^)\s]+)\)")
 _ITEM = re.compile(r"^- \[([^\]]+)\]\(([^)\s]+)\)", re.MULTILINE)
 _FURTHER = "Further"

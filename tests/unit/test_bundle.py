@@ -25,7 +25,7 @@ from tests import bundled, given, histories, signing
 from tests.bundled import audited, bundle, changed, checkpoint, root_of, sealed, talks
 
 GOLDEN = Path(__file__).parents[1] / "golden" / "talks.bundle"
-FORMAT = Path(__file__).parents[2] / "docs" / "format.md"
+FORMAT = Path(__file__).parents[2] / "docs" / "reference" / "record-format.md"
 LATER = signing.signing_key(1, since=datetime(2021, 1, 1, tzinfo=UTC))
 RECORDS = sealed(talks())
 SIGNED = checkpoint(RECORDS)

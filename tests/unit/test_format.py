@@ -1,4 +1,4 @@
-"""What docs/format.md says by example is so, byte for byte."""
+"""What docs/reference/record-format.md says by example is so, byte for byte."""
 
 import base64
 import hashlib
@@ -11,7 +11,7 @@ from pourparler.bundle import LARGEST, MAGIC
 from tests import bundled
 
 ROOT = Path(__file__).parents[2]
-PAGE = (ROOT / "docs" / "format.md").read_text()
+PAGE = (ROOT / "docs" / "reference" / "record-format.md").read_text()
 EXAMPLE = PAGE.partition("## A worked example")[2]
 BLOCKS = re.findall(r"^```text\n(.*?)^```$", EXAMPLE, re.MULTILINE | re.DOTALL)
 KEY, STORED, HEADER, DIGEST, HASHES, CHECKPOINT, END, GOLDEN = BLOCKS
