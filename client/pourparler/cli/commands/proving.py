@@ -77,7 +77,7 @@ def audit(
     type=click.Choice(converting.OUT),
     default=converting.BUNDLE,
     show_default=True,
-    help="In which format: see docs/formats.md.",
+    help="In which format: see docs/reference/export-formats.md.",
 )
 @click.option(
     "--bundle",
@@ -100,10 +100,11 @@ def export(
 ) -> None:
     """Write the whole record of a negotiation to one file, a bundle that proves what it is.
 
-    Every entry is in it as it is stored, with the signed checkpoint: see docs/format.md. Whether it
-    is sound, `pourparler verify` tells. With --only, what the chosen entries are shown without is
-    told: what they name, and what corrects them. See docs/auditing.md. In another --format it is
-    for other tools, and proves nothing: see docs/formats.md.
+    Every entry is in it as it is stored, with the signed checkpoint: see
+    docs/reference/record-format.md. Whether it is sound, `pourparler verify` tells. With --only,
+    what the chosen entries are shown without is told: what they name, and what corrects them. See
+    docs/guides/auditing.md. In another --format it is for other tools, and proves nothing: see
+    docs/reference/export-formats.md.
     """
     if bundled is not None and as_seen_by:
         raise click.UsageError(_SEEN_IN_BUNDLE)
@@ -149,7 +150,7 @@ def withhold(file: BinaryIO, output: Path, only: Selection, *, as_json: bool) ->
     """Write a bundle anew in which only some entries can be read, asking nobody.
 
     FILE is what `pourparler export` wrote; - is standard input. Of all other entries there is the
-    header alone, and the whole still verifies: see docs/auditing.md.
+    header alone, and the whole still verifies: see docs/guides/auditing.md.
     """
     with bundling.refusing(), bundling.fresh(output) as fresh:
         count = bundle.withhold(file, fresh, only)
