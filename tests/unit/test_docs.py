@@ -369,6 +369,31 @@ def test_the_readme_counts_the_types_of_entry_right() -> None:
     assert f"each of the {len(ENTRY_TYPES)} types of entry" in README.read_text()
 
 
+PLAIN = [page for page in PAGES if page.is_relative_to(ROOT / "docs")]
+PLAIN = [page for page in PLAIN if page not in DECISIONS and page.parent.name != "decisions"]
+DENIED = re.compile(
+    r"\b(whoever|whom|anew|nor|lest|besides|upon|somebody|nobody|lies?|told apart|taken up|had by"
+    r"|to be had|gone back on|is to be|made so by)\b",
+    re.IGNORECASE,
+)
+
+
+@pytest.mark.parametrize("page", PLAIN, ids=names_of(PLAIN))
+def test_a_page_has_no_word_of_the_deny_list(page: Path) -> None:
+    prose = re.sub(r"\]\([^)]*\)", "]", unfenced(page).partition("<!-- measured")[0])
+
+    assert DENIED.findall(prose) == []
+
+
+def test_the_glossary_is_in_alphabetical_order() -> None:
+    page = (ROOT / "docs" / "reference" / "glossary.md").read_text()
+    terms = re.findall(r"^\| \*\*(.+?)\*\* \| .+ \|$", page, re.MULTILINE)
+    plain = [re.sub(r"[^a-z ]", "", term.lower()) for term in terms]
+
+    assert len(terms) > 100
+    assert plain == sorted(set(plain))
+
+
 def test_dates_have_the_bounds_that_the_words_show() -> None:
     words = (ROOT / "docs" / "explanation" / "concepts.md").read_text()
     shown = re.findall(r"^\| [^|]+ \| `([^`]+)` \| (\S+) \| (\S+) \|$", words, re.MULTILINE)
