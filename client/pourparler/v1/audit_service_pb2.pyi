@@ -254,7 +254,7 @@ class GetCheckpointResponse(google.protobuf.message.Message):
     COSIGNATURE_STATUS_FIELD_NUMBER: builtins.int
     COPY_FIELD_NUMBER: builtins.int
     checkpoint: builtins.str
-    """The checkpoint as a C2SP signed note, see docs/format.md: what the service stands by. Its size is the version. Verify it with a
+    """The checkpoint as a C2SP signed note, see docs/reference/record-format.md: what the service stands by. Its size is the version. Verify it with a
     key that you had from elsewhere.
     """
     @property

@@ -21,7 +21,7 @@ DESCRIPTOR: google.protobuf.descriptor.FileDescriptor
 
 @typing.final
 class Bundle(google.protobuf.message.Message):
-    """The record of a negotiation as a file that can be checked without the service it came from: see docs/format.md.
+    """The record of a negotiation as a file that can be checked without the service it came from: see docs/reference/record-format.md.
 
     The file is a line that says what it is, `pourparler.v1.bundle`, and then this message, written field by field so that it can be
     written and read as a stream: first `header`, then each of `records` in the order of its version, then `end`. Tags and lengths are

@@ -26,7 +26,7 @@ if _version_not_supported:
 
 
 class PrivacyServiceStub(object):
-    """Destroys words, by law: see docs/privacy.md.
+    """Destroys words, by law: see docs/guides/erasing-personal-data.md.
     """
 
     def __init__(self, channel):
@@ -48,7 +48,7 @@ class PrivacyServiceStub(object):
 
 
 class PrivacyServiceServicer(object):
-    """Destroys words, by law: see docs/privacy.md.
+    """Destroys words, by law: see docs/guides/erasing-personal-data.md.
     """
 
     def EraseSubject(self, request, context):
@@ -92,7 +92,7 @@ def add_PrivacyServiceServicer_to_server(servicer, server):
 
  # This class is part of an EXPERIMENTAL API.
 class PrivacyService(object):
-    """Destroys words, by law: see docs/privacy.md.
+    """Destroys words, by law: see docs/guides/erasing-personal-data.md.
     """
 
     @staticmethod

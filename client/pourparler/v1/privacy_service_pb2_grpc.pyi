@@ -58,7 +58,7 @@ _PrivacyServiceGetErasureType = typing_extensions.TypeVar(
 )
 
 class PrivacyServiceStub(typing.Generic[_PrivacyServiceEraseSubjectType, _PrivacyServiceGetErasureType]):
-    """Destroys words, by law: see docs/privacy.md."""
+    """Destroys words, by law: see docs/guides/erasing-personal-data.md."""
 
     @typing.overload
     def __init__(self: PrivacyServiceStub[
@@ -108,7 +108,7 @@ PrivacyServiceAsyncStub: typing_extensions.TypeAlias = PrivacyServiceStub[
 ]
 
 class PrivacyServiceServicer(metaclass=abc.ABCMeta):
-    """Destroys words, by law: see docs/privacy.md."""
+    """Destroys words, by law: see docs/guides/erasing-personal-data.md."""
 
     @abc.abstractmethod
     def EraseSubject(

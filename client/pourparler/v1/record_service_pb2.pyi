@@ -99,7 +99,7 @@ class Receipt(google.protobuf.message.Message):
     version: builtins.int
     """The version after the group."""
     checkpoint: builtins.str
-    """The signed checkpoint of the negotiation's log at this version: a C2SP signed note, see docs/format.md. Empty with
+    """The signed checkpoint of the negotiation's log at this version: a C2SP signed note, see docs/reference/record-format.md. Empty with
     `validate_only`.
     """
     @property

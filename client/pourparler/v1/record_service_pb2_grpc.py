@@ -94,7 +94,7 @@ class RecordServiceServicer(object):
         raise NotImplementedError('Method not implemented!')
 
     def ImportNegotiation(self, request_iterator, context):
-        """Takes the record of a negotiation that another service keeps, as a copy that is only read here: a bundle, see docs/format.md, sent
+        """Takes the record of a negotiation that another service keeps, as a copy that is only read here: a bundle, see docs/reference/record-format.md, sent
         in parts. It is checked as a whole with the keys that the caller gives, and taken as it is or not at all. A longer bundle of a
         record of which there is a copy extends the copy, if it begins with what the copy has. Repeating the call changes nothing.
         """

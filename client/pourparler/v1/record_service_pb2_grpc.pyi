@@ -156,7 +156,7 @@ class RecordServiceStub(typing.Generic[_RecordServiceRecordEntriesType, _RecordS
     """
 
     ImportNegotiation: _RecordServiceImportNegotiationType
-    """Takes the record of a negotiation that another service keeps, as a copy that is only read here: a bundle, see docs/format.md, sent
+    """Takes the record of a negotiation that another service keeps, as a copy that is only read here: a bundle, see docs/reference/record-format.md, sent
     in parts. It is checked as a whole with the keys that the caller gives, and taken as it is or not at all. A longer bundle of a
     record of which there is a copy extends the copy, if it begins with what the copy has. Repeating the call changes nothing.
     """
@@ -227,7 +227,7 @@ class RecordServiceServicer(metaclass=abc.ABCMeta):
         request_iterator: _MaybeAsyncIterator[pourparler.v1.record_service_pb2.ImportNegotiationRequest],
         context: _ServicerContext,
     ) -> typing.Union[pourparler.v1.record_service_pb2.ImportNegotiationResponse, collections.abc.Awaitable[pourparler.v1.record_service_pb2.ImportNegotiationResponse]]:
-        """Takes the record of a negotiation that another service keeps, as a copy that is only read here: a bundle, see docs/format.md, sent
+        """Takes the record of a negotiation that another service keeps, as a copy that is only read here: a bundle, see docs/reference/record-format.md, sent
         in parts. It is checked as a whole with the keys that the caller gives, and taken as it is or not at all. A longer bundle of a
         record of which there is a copy extends the copy, if it begins with what the copy has. Repeating the call changes nothing.
         """

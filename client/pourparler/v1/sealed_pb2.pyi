@@ -19,7 +19,7 @@ DESCRIPTOR: google.protobuf.descriptor.FileDescriptor
 @typing.final
 class SealedRecord(google.protobuf.message.Message):
     """An entry at rest whose words concern natural persons: how it lies in the store, and never how it is given out. Permanent; see
-    docs/format.md, "At rest".
+    docs/reference/record-format.md, "Encryption at rest".
 
     A Record begins with its field 1, which this message will never have: so the two are told apart by their first byte.
     """
