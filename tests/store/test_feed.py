@@ -78,7 +78,7 @@ class Bench:
         await asyncio.sleep(0)  # the commit is told of before its caller is answered
 
     def begin(self, cursor: str = "", id_: str = "n", **more: Any) -> ReplayRequest:
-        request = pb.ReplayRequest(name=f"negotiations/{id_ or '-'}", cursor=cursor, **more)
+        request = pb.ReplayEntriesRequest(name=f"negotiations/{id_ or '-'}", cursor=cursor, **more)
         return self.feed.begin(request, id_, self.scopes.viewer(ANONYMOUS))
 
     def follow(self, cursor: str = "", id_: str = "n", **more: Any) -> ReplayRequest:
@@ -260,7 +260,7 @@ async def test_who_wait_are_told_that_there_was_nothing_for_so_long(bench: Bench
         said_so = await asyncio.gather(*(followed.caught_up(2) for _ in range(100)))
 
     assert len(set(said_so)) == 1
-    assert pb.ReplayResponse.FromString(said_so[0]).caught_up.version == 2
+    assert pb.ReplayEntriesResponse.FromString(said_so[0]).caught_up.version == 2
 
 
 async def test_who_wait_are_told_when_the_store_fails(bench: Bench) -> None:
@@ -312,14 +312,15 @@ async def test_nothing_is_lost_or_doubled_where_it_is_recorded_between_two_pages
     servicer = AuditServicer(
         bench.scopes, bench.states, bench.log, bench.threads, following, watches=watches
     )
-    replay = servicer.Replay(
-        pb.ReplayRequest(name="negotiations/n", follow=follow), Call("anonymous@loopback", None)
+    replay = servicer.ReplayEntries(
+        pb.ReplayEntriesRequest(name="negotiations/n", follow=follow),
+        Call("anonymous@loopback", None),
     )
     versions: list[int] = []
     last = 0
     async with contextlib.aclosing(replay):  # type: ignore[type-var]
         async for message in replay:
-            said_next = pb.ReplayResponse.FromString(message)
+            said_next = pb.ReplayEntriesResponse.FromString(message)
             versions += [entry.header.version for entry in said_next.entries]
             if len(versions) in {256, 512}:
                 last += 1

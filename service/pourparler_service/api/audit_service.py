@@ -69,14 +69,14 @@ class AuditServicer:
             "replays of a point, a topic or in reverse", WHOLE_REPLAYS, WHOLE_REPLAYS // 4
         )
 
-    def Replay(self, request: pb.ReplayRequest, call: Call) -> AsyncIterator[bytes]:
+    def ReplayEntries(self, request: pb.ReplayEntriesRequest, call: Call) -> AsyncIterator[bytes]:
         """Send entries; then the message that these were all, or further entries as they come."""
         if entry_filters.needs_whole(request):
             return self._selected(request, call)
         replay = self._followed if request.follow else self._pages
         return replay(request, call)
 
-    async def _pages(self, request: pb.ReplayRequest, call: Call) -> AsyncIterator[bytes]:
+    async def _pages(self, request: pb.ReplayEntriesRequest, call: Call) -> AsyncIterator[bytes]:
         """Send pages until there are no more. The next page is read while one is sent."""
         reader = self._subscriptions.reader
         id_, viewer = self._parsed(request, call)
@@ -107,7 +107,7 @@ class AuditServicer:
             yield page.message
         yield await run(reader.complete, replay, page, count + page.entries)
 
-    async def _followed(self, request: pb.ReplayRequest, call: Call) -> AsyncIterator[bytes]:
+    async def _followed(self, request: pb.ReplayEntriesRequest, call: Call) -> AsyncIterator[bytes]:
         """Send pages, and wait for the next entry when there is none."""
         reader, pages, commits, threads, idle_seconds = self._subscriptions
         loop = asyncio.get_running_loop()
@@ -154,7 +154,7 @@ class AuditServicer:
             await asyncio.sleep(_PAUSE_SECONDS)
         return current
 
-    async def _selected(self, request: pb.ReplayRequest, call: Call) -> AsyncIterator[bytes]:
+    async def _selected(self, request: pb.ReplayEntriesRequest, call: Call) -> AsyncIterator[bytes]:
         """Send selected entries of the whole record."""
         run = functools.partial(asyncio.get_running_loop().run_in_executor, self._threads)
         with self._whole.place(call.name):
@@ -168,7 +168,7 @@ class AuditServicer:
                 yield message
 
     def _selection(
-        self, request: pb.ReplayRequest, id_: str, viewer: Viewer
+        self, request: pb.ReplayEntriesRequest, id_: str, viewer: Viewer
     ) -> tuple[FilteredEventReader, entry_filters.Selection, pb.ComputedAt]:
         entry_filters.check(request)
         events = viewer.events(id_)
@@ -219,7 +219,7 @@ class AuditServicer:
 
         return await asyncio.get_running_loop().run_in_executor(self._threads, proved)
 
-    def _parsed(self, request: pb.ReplayRequest, call: Call) -> tuple[str, Viewer]:
+    def _parsed(self, request: pb.ReplayEntriesRequest, call: Call) -> tuple[str, Viewer]:
         """Return the id of the negotiation, empty for all of them, and the viewer."""
         id_ = "" if request.name == entry_filters.ALL else negotiation_id(request.name)
         return id_, viewer_of(self._scopes, request, call)

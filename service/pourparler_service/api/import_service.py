@@ -44,7 +44,9 @@ class ImportServicer:
         self._waiter = ReceiptWaiter()
         self._imports = Quota("copies", MOST_IMPORTS, 1)
 
-    async def Copy(self, requests: AsyncIterator[pb.CopyRequest], call: Call) -> pb.CopyResponse:
+    async def ImportNegotiation(
+        self, requests: AsyncIterator[pb.ImportNegotiationRequest], call: Call
+    ) -> pb.ImportNegotiationResponse:
         """Import a negotiation after its whole bundle is received and verified."""
         self._writer.check_may_open(call.caller)
         loop = asyncio.get_running_loop()
@@ -67,14 +69,14 @@ class ImportServicer:
                     queue_key=call.name,
                 )
                 await self._waiter.wait(self._writer.import_bundle(request), call.deadline)
-        return pb.CopyResponse(
+        return pb.ImportNegotiationResponse(
             name=f"negotiations/{verified.negotiation}",
             version=verified.before + len(verified.new),
             entry_count=len(verified.new),
         )
 
     async def _received(
-        self, requests: AsyncIterator[pb.CopyRequest], file: BinaryIO, call: Call
+        self, requests: AsyncIterator[pb.ImportNegotiationRequest], file: BinaryIO, call: Call
     ) -> list[str]:
         """Write the parts of a bundle to a file, and return the keys of the first part."""
         loop = asyncio.get_running_loop()
@@ -90,7 +92,7 @@ class ImportServicer:
                     " others.",
                     "verifier_keys",
                 )
-            size += len(request.part)
+            size += len(request.chunk)
             if size > self._copy_bytes:
                 refuse(
                     pb.ERROR_REASON_MESSAGE_TOO_LARGE,
@@ -98,12 +100,12 @@ class ImportServicer:
                     " service imports.",
                     limit=str(self._copy_bytes),
                 )
-            await loop.run_in_executor(self._threads, file.write, request.part)
+            await loop.run_in_executor(self._threads, file.write, request.chunk)
         return keys or []
 
     async def _next(
-        self, requests: AsyncIterator[pb.CopyRequest], deadline: float | None
-    ) -> pb.CopyRequest | None:
+        self, requests: AsyncIterator[pb.ImportNegotiationRequest], deadline: float | None
+    ) -> pb.ImportNegotiationRequest | None:
         """Return the next part of a bundle; None after the last."""
         wait = self._part_seconds
         if deadline is not None:
@@ -113,6 +115,6 @@ class ImportServicer:
                 return await anext(requests, None)
         except TimeoutError:
             refuse(
-                pb.ERROR_REASON_DEADLINE,
+                pb.ERROR_REASON_DEADLINE_EXCEEDED,
                 "The next part of the bundle did not arrive in time. Nothing was imported.",
             )

@@ -82,7 +82,7 @@ class NegotiationServicer:
         viewer = viewer_of(self._scopes, request, call)
         return await self._run(lambda: self._list(request, viewer).SerializeToString())
 
-    async def GetStanding(self, request: pb.GetStandingRequest, call: Call) -> bytes:
+    async def GetStatusReport(self, request: pb.GetStatusReportRequest, call: Call) -> bytes:
         """Return the status report of a negotiation as of a point in time."""
         viewer = viewer_of(self._scopes, request, call)
         cached = self._cached(request, viewer, request.on_date or _today())
@@ -118,7 +118,7 @@ class NegotiationServicer:
 
     def _cached(
         self,
-        request: pb.GetNegotiationRequest | pb.GetStandingRequest,
+        request: pb.GetNegotiationRequest | pb.GetStatusReportRequest,
         viewer: Viewer,
         key: Hashable,
     ) -> bytes | None:
@@ -162,7 +162,7 @@ class NegotiationServicer:
         public = policy.allows(caller, policy.public)
         return self._catalogue.page_of(request, principal, state_of, public=public)
 
-    def _status_report(self, request: pb.GetStandingRequest, id_: str, viewer: Viewer) -> bytes:
+    def _status_report(self, request: pb.GetStatusReportRequest, id_: str, viewer: Viewer) -> bytes:
         requests.check_as_of(request.as_of, "as_of")
         on_date = request.on_date or _day(request.as_of)
         try:
@@ -172,8 +172,8 @@ class NegotiationServicer:
             refuse(pb.ERROR_REASON_DATE_INVALID, str(error), field)
 
         def make(at: StateAt) -> bytes:
-            response = pb.GetStandingResponse(
-                standing=standing(at.state, on, on_date), computed_at=at.computed_at
+            response = pb.GetStatusReportResponse(
+                status_report=standing(at.state, on, on_date), computed_at=at.computed_at
             )
             return response.SerializeToString()
 
@@ -183,20 +183,20 @@ class NegotiationServicer:
         return _unchanged(viewer, id_, read)
 
     def _diff(self, request: pb.DiffNegotiationRequest, id_: str, viewer: Viewer) -> bytes:
-        begin = getattr(request, "from") if request.HasField("from") else pb.AsOf(version=0)
+        start = request.start if request.HasField("start") else pb.AsOf(version=0)
 
         def read(events: FilteredEventReader) -> tuple[StateAt, StateAt]:
-            return self._read(events, begin, "from"), self._read(events, request.to, "to")
+            return self._read(events, start, "start"), self._read(events, request.end, "end")
 
         before, after = _unchanged(viewer, id_, read)
         response = pb.DiffNegotiationResponse(
             changes=diff(before.state, after.state),
             reversals=reversals(after.state, before.state),
-            from_computed_at=before.computed_at,
-            to_computed_at=after.computed_at,
+            start_computed_at=before.computed_at,
+            end_computed_at=after.computed_at,
         )
-        if after.possibly is not None:
-            response.possible_changes.extend(diff(after.state, after.possibly))
+        if after.possible_state is not None:
+            response.possible_changes.extend(diff(after.state, after.possible_state))
         return response.SerializeToString()
 
     def _respond(
@@ -238,8 +238,8 @@ def _state_bytes(at: StateAt, *, is_basic: bool) -> bytes:
         computed_at=at.computed_at, possible_versions=at.possible_versions
     )
     response = _framed_state("negotiation", at.state, is_basic=is_basic)
-    if at.possibly is not None:
-        response += _framed_state("possibly", at.possibly, is_basic=is_basic)
+    if at.possible_state is not None:
+        response += _framed_state("possible_state", at.possible_state, is_basic=is_basic)
     return b"".join((*response, rest.SerializeToString()))
 
 

@@ -84,13 +84,13 @@ class RecordServicer:
         for reader in self._readers:
             reader.cancel()
 
-    async def Record(self, request: pb.RecordRequest, call: Call) -> bytes:
+    async def RecordEntries(self, request: pb.RecordEntriesRequest, call: Call) -> bytes:
         """Record a request. A caller that gives up before it is started leaves nothing behind."""
         write = await self._write_request(request, call)
         receipt = await self._waiter.wait(self._submit(write), write.deadline)
-        return framed(pb.RecordResponse.RECEIPT_FIELD_NUMBER, receipt)
+        return framed(pb.RecordEntriesResponse.RECEIPT_FIELD_NUMBER, receipt)
 
-    async def RecordBatch(self, request: pb.RecordBatchRequest, call: Call) -> bytes:
+    async def BatchRecordEntries(self, request: pb.BatchRecordEntriesRequest, call: Call) -> bytes:
         """Record several requests, each on its own, and answer after the last one."""
         if not request.requests:
             refuse(pb.ERROR_REASON_FIELD_REQUIRED, "The batch is empty. Add a request.", "requests")
@@ -113,11 +113,11 @@ class RecordServicer:
             finally:
                 _cancel(pending)
         return b"".join(
-            framed(pb.RecordBatchResponse.OUTCOMES_FIELD_NUMBER, one) for one in outcomes
+            framed(pb.BatchRecordEntriesResponse.OUTCOMES_FIELD_NUMBER, one) for one in outcomes
         )
 
-    async def RecordSession(
-        self, requests: AsyncIterator[pb.RecordSessionRequest], call: Call
+    async def StreamRecordEntries(
+        self, requests: AsyncIterator[pb.StreamRecordEntriesRequest], call: Call
     ) -> AsyncIterator[bytes]:
         """Record requests as they come, and answer them in their order."""
         session = _Session(self._in_flight, call.name)
@@ -130,7 +130,7 @@ class RecordServicer:
         try:
             while (one := await session.pending.get()) is not None:
                 outcome = await self._outcome(one, None)
-                yield framed(pb.RecordSessionResponse.OUTCOME_FIELD_NUMBER, outcome)
+                yield framed(pb.StreamRecordEntriesResponse.OUTCOME_FIELD_NUMBER, outcome)
                 session.sent(one)
             if reader.cancelled():
                 refuse(
@@ -148,7 +148,10 @@ class RecordServicer:
             session.close()
 
     async def _read(
-        self, requests: AsyncIterator[pb.RecordSessionRequest], call: Call, session: "_Session"
+        self,
+        requests: AsyncIterator[pb.StreamRecordEntriesRequest],
+        call: Call,
+        session: "_Session",
     ) -> None:
         """Hand in the requests of a stream as they come, while there is room."""
         while True:
@@ -157,11 +160,13 @@ class RecordServicer:
             if request is None:
                 return
             await session.reserve(request.request.ByteSize())
-            session.add(await self._hand_in(request.request, call, session, request.in_turn))
+            session.add(
+                await self._hand_in(request.request, call, session, request.stop_on_failure)
+            )
 
     async def _hand_in(
         self,
-        request: pb.RecordRequest,
+        request: pb.RecordEntriesRequest,
         call: Call,
         session: "_Session | None" = None,
         stop_on_failure: bool = False,  # noqa: FBT001, FBT002 - for streams only
@@ -198,7 +203,7 @@ class RecordServicer:
             return framed(pb.RecordOutcome.FAILURE_FIELD_NUMBER, failure)
         return framed(pb.RecordOutcome.RECEIPT_FIELD_NUMBER, receipt)
 
-    async def _write_request(self, request: pb.RecordRequest, call: Call) -> WriteRequest:
+    async def _write_request(self, request: pb.RecordEntriesRequest, call: Call) -> WriteRequest:
         """Return a request for the writer, settled and of the right shape. Refuse strangers."""
         check_request_id(request.request_id, "request_id")
         id_ = _negotiation(request, call.caller)
@@ -334,7 +339,7 @@ def _settle(drafts: Sequence[pb.Draft]) -> None:
         raise Refusal(violations[:_VIOLATIONS])
 
 
-def _negotiation(request: pb.RecordRequest, caller: str) -> str:
+def _negotiation(request: pb.RecordEntriesRequest, caller: str) -> str:
     """Return the id of the negotiation: the caller's, or one that is equal in every retry."""
     if request.negotiation:
         return negotiation_id(request.negotiation, "negotiation")

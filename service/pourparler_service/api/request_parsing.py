@@ -9,7 +9,7 @@ from pourparler_service.validation import drafts
 
 class _HasViewer(Protocol):
     @property
-    def as_seen_by(self) -> str: ...
+    def viewer_participant_id(self) -> str: ...
 
 
 def negotiation_id(name: str, field: str = "name") -> str:
@@ -22,6 +22,6 @@ def viewer_of(scopes: ScopeResolver, request: _HasViewer, call: Call) -> Viewer:
 
     Raise Refusal if the id of the participant is invalid.
     """
-    if request.as_seen_by:
-        drafts.check_id(request.as_seen_by, "as_seen_by")
-    return scopes.viewer(call.caller, request.as_seen_by)
+    if request.viewer_participant_id:
+        drafts.check_id(request.viewer_participant_id, "viewer_participant_id")
+    return scopes.viewer(call.caller, request.viewer_participant_id)

@@ -140,7 +140,7 @@ def scope_as_participant(
         refuse(
             pb.ERROR_REASON_ROLE_NOT_SUFFICIENT,
             "Only a mediator, or a caller with full access, may ask for the view of a participant.",
-            "as_seen_by",
+            "viewer_participant_id",
         )
     return scope.intersection(participants_scope([participant_id]))
 
@@ -210,7 +210,7 @@ def withheld_conflict() -> Refusal:
         "The entry conflicts with an entry you are not allowed to see. Contact a custodian of the"
         " negotiation."
     )
-    return Refusal([Violation(pb.ERROR_REASON_WITHHELD_CONFLICT, "", text, {})])
+    return Refusal([Violation(pb.ERROR_REASON_HIDDEN_CONFLICT, "", text, {})])
 
 
 def _refuse_role(text: str, field: str) -> NoReturn:

@@ -130,7 +130,7 @@ class ScopeResolver:
                     refuse(
                         pb.ERROR_REASON_PART_NOT_FOUND,
                         f"There is no participant {quoted(participant_id)} in this negotiation.",
-                        "as_seen_by",
+                        "viewer_participant_id",
                         id=participant_id,
                     )
             version = audience.version

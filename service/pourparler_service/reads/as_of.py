@@ -47,7 +47,7 @@ class PointInTimeReader:
         return StateAt(
             state=self._partial(definite, state),
             computed_at=computed_at(state),
-            possibly=self._partial([one for one, _ in happened], state),
+            possible_state=self._partial([one for one, _ in happened], state),
             possible_versions=tuple(
                 one.entry.header.version for one, possible in happened if possible
             ),

@@ -25,7 +25,7 @@ class ReplayRequest(NamedTuple):
     A place is a version of one negotiation, or a position over all of them.
     """
 
-    request: pb.ReplayRequest
+    request: pb.ReplayEntriesRequest
     id: str
     """The id of the negotiation; empty for all of them."""
     after: int
@@ -67,7 +67,7 @@ class ReplayReader:
         self._log = log
         self._tokens = tokens
 
-    def begin(self, request: pb.ReplayRequest, id_: str, viewer: Viewer) -> ReplayRequest:
+    def begin(self, request: pb.ReplayEntriesRequest, id_: str, viewer: Viewer) -> ReplayRequest:
         """Return the replay of a negotiation, or of all if the id is empty. Raise Refusal."""
         entry_filters.check(request)
         opened = viewer.reader(id_)
@@ -147,11 +147,13 @@ class ReplayReader:
 
     def started(self, replay: ReplayRequest) -> bytes:
         """Return the first message of a replay with follow: its cursor, before any entry."""
-        return pb.ReplayResponse(cursor=self._cursor(replay, replay.after)).SerializeToString()
+        return pb.ReplayEntriesResponse(
+            cursor=self._cursor(replay, replay.after)
+        ).SerializeToString()
 
     def caught_up(self, replay: ReplayRequest, after: int) -> bytes:
         """Return the message that all recorded entries were sent."""
-        message = pb.ReplayResponse(cursor=self._cursor(replay, after))
+        message = pb.ReplayEntriesResponse(cursor=self._cursor(replay, after))
         message.caught_up.time.GetCurrentTime()
         if replay.id:
             # A replay with follow may begin beyond the last entry.
@@ -169,7 +171,9 @@ class ReplayReader:
         if last is not None:
             complete.computed_at.version = replay.upto
             complete.computed_at.record_time.CopyFrom(last.header.record_time)
-        message = pb.ReplayResponse(complete=complete, cursor=self._cursor(replay, page.after))
+        message = pb.ReplayEntriesResponse(
+            complete=complete, cursor=self._cursor(replay, page.after)
+        )
         return message.SerializeToString()
 
     def _page(
@@ -182,7 +186,7 @@ class ReplayReader:
         last: bool,
         limited: bool = False,
     ) -> ReplayPage:
-        rest = pb.ReplayResponse(cursor=self._cursor(replay, after)).SerializeToString()
+        rest = pb.ReplayEntriesResponse(cursor=self._cursor(replay, after)).SerializeToString()
         message = b"".join((*batch, rest)) if batch else b""
         return ReplayPage(message, len(batch) // 2, after, last, limited, scope)
 
@@ -190,7 +194,7 @@ class ReplayReader:
         return self._tokens.write(after, replay.query)
 
 
-def _is_filtered(request: pb.ReplayRequest) -> bool:
+def _is_filtered(request: pb.ReplayEntriesRequest) -> bool:
     """Return True if a filter needs parsed entries."""
     return bool(request.entry_types or request.bases or request.participant_ids)
 
@@ -198,4 +202,6 @@ def _is_filtered(request: pb.ReplayRequest) -> bool:
 @functools.lru_cache(4_096)
 def _head(size: int) -> bytes:
     """Return the bytes of a message before an entry of so many bytes."""
-    return framed(pb.ReplayResponse.ENTRIES_FIELD_NUMBER, bytes(size)).removesuffix(bytes(size))
+    return framed(pb.ReplayEntriesResponse.ENTRIES_FIELD_NUMBER, bytes(size)).removesuffix(
+        bytes(size)
+    )

@@ -38,7 +38,7 @@ class _Hit(NamedTuple):
     """A visible candidate, whether it is in force, and the correction that amended it."""
 
     candidate: Candidate
-    status: int = pb.HIT_STATUS_COUNTS
+    status: int = pb.HIT_STATUS_CURRENT
     amended_by: int = 0
 
     @property
@@ -54,7 +54,7 @@ class _Page(NamedTuple):
     size: int
     ranked: bool
     oldest: bool
-    only_counting: bool
+    only_current: bool
     upto: int = 0
     after: tuple[int, int] | None = None
     """The lateness and the position of the last hit on the page before."""
@@ -84,7 +84,7 @@ class Search:
             return self._page(request, ids, viewer, until)
         except TimeoutError:
             refuse(
-                pb.ERROR_REASON_DEADLINE,
+                pb.ERROR_REASON_DEADLINE_EXCEEDED,
                 "The deadline passed before the search was done. Narrow the query, or set a later"
                 " deadline.",
             )
@@ -136,7 +136,7 @@ class Search:
             requests.page_size(request),
             ranked=order == pb.SEARCH_ORDER_RANK and bool(query.phrases),
             oldest=order == pb.SEARCH_ORDER_OLDEST,
-            only_counting=request.only_counting,
+            only_current=request.only_current,
         )
         if not request.page_token:
             return page
@@ -195,7 +195,7 @@ class Search:
         for hit, one, data in zip(hits, shown, stored, strict=False):
             rest = pb.SearchHit(
                 status=pb.HitStatus.ValueType(hit.status),
-                counts_at=one.target or one.version,
+                effective_version=one.target or one.version,
                 amended_by=hit.amended_by,
                 snippets=snippets.snippets(decode_record(data).words, page.query),
             )
@@ -305,7 +305,7 @@ def _visible(candidates: Sequence[Candidate], page: _Page, scoped: _ScopedSearch
         if last is not None and last.version != one.version:
             status = pb.HIT_STATUS_ANNULLED if last.annuls else pb.HIT_STATUS_REPLACED
             hit = _Hit(one, status, last.version)
-            if page.only_counting:
+            if page.only_current:
                 continue
         if not page.ranked or page.after is None or _rank(hit) > (page.after[0], -page.after[1]):
             yield hit
@@ -321,7 +321,7 @@ def _index_query(request: pb.SearchEntriesRequest) -> IndexQuery:
     requests.check_ids(request.speaker_ids, "speaker_ids")
     entry_filters.check_filters(request)
     requests.check_enum(request, "occurred_match")
-    first, last = _bounds(request, "occurred_from"), _bounds(request, "occurred_to")
+    first, last = _bounds(request, "occur_start_date"), _bounds(request, "occur_end_date")
     begin, end = edtf.earliest_instant(first), edtf.latest_instant(last)
     return IndexQuery(
         SearchQuery.read(request.query),
@@ -332,9 +332,9 @@ def _index_query(request: pb.SearchEntriesRequest) -> IndexQuery:
         bases=request.bases[:],
         begin=None if begin is None else begin[0],
         end=None if end is None else end[0],
-        surely=request.occurred_match == pb.OCCURRED_MATCH_DEFINITELY,
-        recorded_from=requests.time(request, "recorded_from"),
-        recorded_before=requests.time(request, "recorded_before"),
+        surely=request.occurred_match == pb.OCCURRED_MATCH_DEFINITE,
+        record_start_time=requests.time(request, "record_start_time"),
+        record_end_time=requests.time(request, "record_end_time"),
     )
 
 

@@ -98,7 +98,7 @@ class Decider:
         """
         if request.deadline is not None and time.monotonic() > request.deadline:
             refuse(
-                pb.ERROR_REASON_DEADLINE,
+                pb.ERROR_REASON_DEADLINE_EXCEEDED,
                 "The deadline passed before the request was started. Nothing was recorded.",
             )
         if isinstance(request, ImportRequest):

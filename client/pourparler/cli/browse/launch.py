@@ -12,12 +12,13 @@ from pourparler.transparency.bundle import BundleError
 
 
 def browse(
-    negotiation: str | None, file: BinaryIO | None, version: int | None, as_seen_by: str
+    negotiation: str | None, file: BinaryIO | None, version: int | None, viewer_participant_id: str
 ) -> None:
     """Let a person read the negotiations of the service or of a bundle, until they have enough."""
     try:
         # Imported here: only this command needs it, and it takes a while.
-        from pourparler.cli.browse import Browser, Bundled, Service  # noqa: PLC0415
+        from pourparler.cli.browse.app import Browser  # noqa: PLC0415
+        from pourparler.cli.browse.source import Bundled, Service  # noqa: PLC0415
     except ModuleNotFoundError as error:
         if (error.name or "").partition(".")[0] != "textual":
             raise
@@ -31,7 +32,7 @@ def browse(
         )
     if file is None:
         server = click.get_current_context().find_root().params["server"]
-        service = Service(query_options.awaited(), as_seen_by, server)
+        service = Service(query_options.awaited(), viewer_participant_id, server)
         reader = Browser(service, negotiation, version)
     else:
         try:

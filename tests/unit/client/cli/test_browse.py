@@ -10,12 +10,14 @@ from hypothesis import strategies as st
 from rich.console import Console
 
 from pourparler import v1 as pb
-from pourparler.cli.browse import Browser, Bundled, descriptions
+from pourparler.cli.browse import descriptions
+from pourparler.cli.browse.app import Browser
 from pourparler.cli.browse.help_screen import KEYS
 from pourparler.cli.browse.outline import matching, timeline
 from pourparler.cli.browse.outline import topics as tree
 from pourparler.cli.browse.record_model import Record
 from pourparler.cli.browse.row_list import Rows
+from pourparler.cli.browse.source import Bundled
 from pourparler.cli.browse.text_layout import Hung, fitted, words_of
 from pourparler.cli.output.status_lines import QUESTIONS
 from pourparler.state.fold import fold
@@ -380,7 +382,7 @@ async def test_an_entry_of_a_type_that_is_not_known_is_told_in_a_sentence() -> N
 
 
 def test_the_page_of_the_reader_has_every_key_and_what_it_does() -> None:
-    page = (test_docs.ROOT / "docs" / "browse.md").read_text()
+    page = (test_docs.ROOT / "docs" / "guides" / "terminal-browser.md").read_text()
 
     for place, keys in KEYS:
         for key, does in keys:
