@@ -417,7 +417,7 @@ def _take(
     kind = facts.WhichOneof("event")
     if kind is not None:
         turn = _Turn(state, entry, facts, amended_by, undo)
-        _CASES[kind](turn, getattr(facts, kind))
+        _HANDLERS_BY_TYPE[kind](turn, getattr(facts, kind))
     elif entry.HasField("facts"):
         raise UnknownEntryError(
             f"version {entry.header.version} is of a type that this version of pourparler does not"
@@ -843,7 +843,7 @@ def revokes(event: pb.AccessRevoked, grant: pb.Grant) -> bool:
     return event.role in {0, known.role} and event.participant_id in {"", known.participant_id}
 
 
-_CASES: dict[str, Callable[[_Turn, Any], None]] = {
+_HANDLERS_BY_TYPE: dict[str, Callable[[_Turn, Any], None]] = {
     "negotiation_opened": _negotiation_opened,
     "negotiation_suspended": _negotiation_suspended,
     "negotiation_resumed": _negotiation_resumed,

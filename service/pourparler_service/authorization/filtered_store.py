@@ -106,10 +106,11 @@ class FilteredEventReader:
 
     def last_version(self, negotiation: str) -> int:
         """Return the last version as an event store does."""
-        if self.version is None or negotiation == COPIES + self.id:
-            return self._store.last_version(negotiation)
-        self._check(negotiation)
-        return self.version
+        if negotiation != COPIES + self.id:
+            self._check(negotiation)
+            if self.version is not None:
+                return self.version
+        return self._store.last_version(negotiation)
 
     def last(self) -> int:
         """Return the last version."""

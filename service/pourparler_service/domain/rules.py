@@ -104,7 +104,7 @@ def check(
         history=history,
     )
     check_all(look)
-    _CASES[kind](look, look.event)
+    _RULES_BY_TYPE[kind](look, look.event)
 
 
 def _judge(state: pb.Negotiation, judged: JudgedEntry) -> None:
@@ -124,7 +124,7 @@ def _judge(state: pb.Negotiation, judged: JudgedEntry) -> None:
     )
     check_all(look)
     if kind not in AMENDING:
-        _CASES[kind](look, look.event)
+        _RULES_BY_TYPE[kind](look, look.event)
 
 
 def _negotiation_opened(look: RuleContext, event: pb.NegotiationOpened) -> None:
@@ -501,7 +501,7 @@ def _access_revoked(look: RuleContext, event: pb.AccessRevoked) -> None:
         look.refuse(pb.ERROR_REASON_ACCESS_LAST_CUSTODIAN, text)
 
 
-_CASES: Mapping[str, Callable[[RuleContext, Any], None]] = {
+_RULES_BY_TYPE: Mapping[str, Callable[[RuleContext, Any], None]] = {
     "negotiation_opened": _negotiation_opened,
     "negotiation_suspended": _negotiation_suspended,
     "negotiation_resumed": _negotiation_resumed,

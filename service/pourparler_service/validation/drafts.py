@@ -207,8 +207,8 @@ def _check_facts(found: ViolationList, facts: pb.Facts, words: pb.Words, path: s
     if kind in _TERMS:
         field = _TERMS[kind]
         check_terms(found, getattr(event, field), words.term_texts, f"{look.path}.{field}")
-    if kind in _CASES:
-        _CASES[kind](look, event)
+    if kind in _CHECKS_BY_TYPE:
+        _CHECKS_BY_TYPE[kind](look, event)
 
 
 _TERMS = {
@@ -437,7 +437,7 @@ def _access_granted(look: _DraftCheck, event: pb.AccessGranted) -> None:
         look.forbid("end_time", "only the access of an AUDITOR has an end")
 
 
-_CASES: Mapping[str, Callable[[_DraftCheck, Any], None]] = {
+_CHECKS_BY_TYPE: Mapping[str, Callable[[_DraftCheck, Any], None]] = {
     "negotiation_opened": _negotiation_opened,
     "participant_joined": _participant_joined,
     "participant_changed": _participant_changed,

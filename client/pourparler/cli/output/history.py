@@ -96,7 +96,7 @@ def describe(entry: pb.Entry | pb.Draft, names: Names) -> str:
     kind = entry_type(entry.facts)
     if kind is None:
         return "(withheld)"
-    said = _SENTENCES[kind.name](getattr(entry.facts, kind.name), entry, names)
+    said = _SENTENCES_BY_TYPE[kind.name](getattr(entry.facts, kind.name), entry, names)
     reason = harmless(entry.words.reason, lines=True)
     return f"{said}: {reason}" if reason else said
 
@@ -361,7 +361,7 @@ def _access_revoked(event: pb.AccessRevoked, entry: _Said, names: Names) -> str:
     return f"{harmless(event.principal)} has no access{role}{whose} any more"
 
 
-_SENTENCES: Mapping[str, Callable[[Any, _Said, Names], str]] = {
+_SENTENCES_BY_TYPE: Mapping[str, Callable[[Any, _Said, Names], str]] = {
     "negotiation_opened": _negotiation_opened,
     "negotiation_suspended": _negotiation_suspended,
     "negotiation_resumed": _negotiation_resumed,
