@@ -28,7 +28,7 @@ def test_a_table_has_the_function_of_each_entry_type(path: Path, is_complete: bo
         and node.target.id.endswith("_BY_TYPE")
     )
     assert isinstance(table, ast.Dict)
-    names = [key.value for key in table.keys if isinstance(key, ast.Constant)]
+    names = [str(key.value) for key in table.keys if isinstance(key, ast.Constant)]
 
     # The site reads the functions by these names, for the reasons that each may refuse for.
     assert [f"_{name}" for name in names] == [ast.unparse(value) for value in table.values]
