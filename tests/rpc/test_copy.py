@@ -511,7 +511,7 @@ def test_a_bundle_that_is_not_sound_is_refused_and_nothing_of_it_taken(
         "BUNDLE_INVALID",
     )
     assert answer.metadata["finding"] == finding
-    assert answer.text.endswith("Nothing was taken.")
+    assert answer.text.endswith("Nothing was imported.")
     assert not holds(service, "bad")
 
 

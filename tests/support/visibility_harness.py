@@ -81,7 +81,7 @@ class Readers:
         threads: ThreadPoolExecutor,
         search_seconds: float,
     ) -> None:
-        tokens = PageTokens(b"secret", "log", chance=bytes)
+        tokens = PageTokens(b"secret", "log", random_bytes=bytes)
         negotiations = CurrentNegotiations(store)
         catalogue = NegotiationList(store, None, tokens=tokens, log_id="log")
         scopes = ScopeResolver(store, policy, admits=catalogue.admits)

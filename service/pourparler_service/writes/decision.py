@@ -202,8 +202,8 @@ class Decider:
     ) -> None:
         """Raise Refusal if the caller may not record a draft, or a rule forbids it.
 
-        A caller with a view is checked twice: first on its view, where it may know the reason, then
-        on the whole state, where it may know only that a hidden entry conflicts.
+        A caller without full access is checked twice. On its view, it may know the reason. On the
+        whole state, it may know only that a hidden entry conflicts.
         """
         request, recorder = started.request, started.recorder
         roles, view, facts = recorder.roles, recorder.view, draft.facts

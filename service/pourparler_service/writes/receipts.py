@@ -46,7 +46,7 @@ def receipt_of(negotiation: Negotiation, records: Sequence[StoredEntry]) -> Unsi
 
 
 def validation_receipt(id_: str, records: Sequence[StoredEntry]) -> UnsignedReceipt:
-    """Return the receipt of entries that were only checked, with neither salts nor a root."""
+    """Return the receipt of entries that were only checked, without salts and root."""
     return UnsignedReceipt(id_, [_without_digests(one) for one in records], b"", Timestamp())
 
 

@@ -171,8 +171,8 @@ class Writer:
             self._repeat([one.call for one in accepted], attempt)
             return
         except StoreUnavailableError as error:
-            # The commit is in doubt. Read it back, and claim neither success nor failure if that
-            # fails too: a retry with the same request id gets the truth.
+            # The commit is in doubt: read it back. If that fails too, the answer claims no outcome,
+            # and a retry with the same request id gets the real one.
             decider.forget()
             if not self._is_stored(records):
                 self._on_commit({one.negotiation for one in records})
