@@ -397,14 +397,14 @@ def test_a_rotation_that_is_cut_off_leaves_one_of_the_two_master_keys(
 ) -> None:
     filled(tmp_path)
     was, before = open_master(tmp_path), opened(tmp_path)
-    wrap_anew = SubjectKeyStore.rewrap
+    rewrap = SubjectKeyStore.rewrap
 
     def cut_off(self: SubjectKeyStore, master: MasterKey) -> int:
         if when == "after":
-            wrap_anew(self, master)
+            rewrap(self, master)
         raise Crash
 
-    monkeypatch.setattr(SubjectKeyStore, "wrap_anew", cut_off)
+    monkeypatch.setattr(SubjectKeyStore, "rewrap", cut_off)
     with pytest.raises(Crash):
         rotate_master_key(tmp_path, {})
     assert (tmp_path / f"{MASTER_KEY}.next").exists()
