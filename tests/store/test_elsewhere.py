@@ -9,11 +9,11 @@ from hypothesis import settings
 from pourparler import v1 as pb
 from pourparler.schema.contract import entry_type
 from pourparler_service.aggregate.current import CurrentNegotiations
-from pourparler_service.storage.event_store import Store, open_store
-from pourparler_service.storage.interface import StoredEntry
+from pourparler_service.storage.interface import EventStore, StoredEntry
 from pourparler_service.storage.record_codec import decode_record, seal
 from tests.support.sample_entries import NEGOTIATION
 from tests.support.store_audit import audit
+from tests.support.stores import open_store
 from tests.support.strategies import histories
 
 some = settings(max_examples=20)
@@ -27,7 +27,7 @@ def stored(entry: pb.Entry) -> StoredEntry:
     return StoredEntry(NEGOTIATION, header.version, str(kind.descriptor.full_name), data)
 
 
-def answers(store: Store, versions: int) -> list[bytes]:
+def answers(store: EventStore, versions: int) -> list[bytes]:
     """What a reader is told at every version, as bytes."""
     negotiations = CurrentNegotiations(store)
     return [

@@ -21,13 +21,13 @@ from pourparler_service.reads.filtered_states import FilteredStates
 from pourparler_service.reads.page_tokens import PageTokens
 from pourparler_service.reads.replay import ReplayPage, ReplayReader, ReplayRequest
 from pourparler_service.reads.subscriptions import CommitNotifier, SharedPages
-from pourparler_service.storage.event_store import Store, open_store
-from pourparler_service.storage.interface import StoreUnavailableError
+from pourparler_service.storage.interface import EventStore, StoreUnavailableError
 from pourparler_service.transparency.log import Log
 from pourparler_service.transparency.signing_keys import Signer, make_key
 from pourparler_service.writes.requests import WriteRequest
 from pourparler_service.writes.writer import Writer
 from tests.support.sample_entries import joined, opened, said
+from tests.support.stores import open_store
 
 SIGNER = Signer([make_key("example.org/record")])
 SECONDS = 10
@@ -36,7 +36,7 @@ SECONDS = 10
 class CountedFeed(ReplayReader):
     """Counts the pages that are read, and fails or pauses after it when it is told to."""
 
-    def __init__(self, store: Store, log: Log, sights: ScopeResolver) -> None:
+    def __init__(self, store: EventStore, log: Log, sights: ScopeResolver) -> None:
         super().__init__(store, log, PageTokens(b"secret", "log"), sights)
         self.reads = 0
         self.failing = False
@@ -55,9 +55,9 @@ class CountedFeed(ReplayReader):
 class Bench:
     """A store with a writer, and a feed from it."""
 
-    def __init__(self, store: Store) -> None:
+    def __init__(self, store: EventStore) -> None:
         self.commits = CommitNotifier()
-        self.writer = Writer(store, SIGNER, on_commit=self.commits.committed)
+        self.writer = Writer(store, SIGNER, on_commit=self.commits.on_commit)
         self.quiet = Writer(store, SIGNER)
         self.negotiations = CurrentNegotiations(store)
         self.log = Log(store, self.negotiations, SIGNER)
@@ -129,7 +129,7 @@ async def test_a_page_that_is_forgotten_is_read_again(bench: Bench) -> None:
     with bench.pages.followed(bench.begin()) as followed:
         first = await followed.page(0)
 
-        bench.pages.forget()
+        bench.pages.purge("given")
         await asyncio.sleep(0)
 
         assert (await followed.page(0)).entries == first.entries

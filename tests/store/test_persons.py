@@ -17,11 +17,12 @@ from hypothesis import strategies as st
 
 from pourparler import v1 as pb
 from pourparler.schema.wire import framed
+from pourparler_service.backends.sqlite.subject_keys import DATABASE, SqliteKeyTable
+from pourparler_service.operations.key_rotation import rotate_master_key
 from pourparler_service.storage import subject_keys as kept
 from pourparler_service.storage.data_directory import DataDirectory
-from pourparler_service.storage.event_store import open_store
 from pourparler_service.storage.interface import StoredEntry
-from pourparler_service.storage.key_rotation import open_subject_keys, rotate_master_key
+from pourparler_service.storage.key_table import ErasureIntent
 from pourparler_service.storage.master_key import (
     MASTER_KEY,
     MasterKey,
@@ -29,8 +30,9 @@ from pourparler_service.storage.master_key import (
     SubjectKeyError,
 )
 from pourparler_service.storage.record_codec import record_parts, seal
-from pourparler_service.storage.subject_keys import DATABASE, ErasureIntent, SubjectKeyStore
+from pourparler_service.storage.subject_keys import SubjectKeyStore
 from tests.support.disk_search import traces
+from tests.support.stores import open_store, open_subject_keys
 
 GOLDEN = json.loads((Path(__file__).parent.parent / "golden" / "sealed.json").read_text())
 ID = "talks"
@@ -86,13 +88,13 @@ def test_whatever_an_entry_says_it_is_opened_as_it_was(text: str, version: int, 
 def test_what_was_sealed_is_opened_as_it_always_was(tmp_path: Path) -> None:
     master = MasterKey(bytes.fromhex(GOLDEN["master_key"]))
     assert master.key_id == GOLDEN["master_key_id"]
-    SubjectKeyStore(tmp_path / DATABASE, master).close()
+    SubjectKeyStore(SqliteKeyTable(tmp_path / DATABASE), master).close()
     with sqlite3.connect(tmp_path / DATABASE) as database:
         for negotiation, participant, number, wrapped in GOLDEN["keys"]:
             row = (negotiation, participant, number, bytes.fromhex(wrapped))
             database.execute("INSERT INTO key VALUES (?, ?, ?, ?)", row)
     database.close()
-    persons = SubjectKeyStore(tmp_path / DATABASE, master)
+    persons = SubjectKeyStore(SqliteKeyTable(tmp_path / DATABASE), master)
 
     opened = persons.decrypt("renault-nissan", bytes.fromhex(GOLDEN["sealed"]))
 
@@ -164,8 +166,8 @@ def wrapped(folder: Path, participant: str) -> list[bytes]:
 def test_who_has_which_key_is_looked_up_again_when_too_much_is_kept(
     persons: SubjectKeyStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(kept, "_HELD", 2)
-    monkeypatch.setattr(kept, "_KEPT", 2)
+    monkeypatch.setattr(kept, "_MOST_CURRENT", 2)
+    monkeypatch.setattr(kept, "_MOST_KEY_SETS", 2)
     whole = record()
     sealed = {}
     for who in ("anna", "bela", "carl", "anna"):
@@ -419,7 +421,7 @@ def test_a_rotation_that_is_cut_off_leaves_one_of_the_two_master_keys(
 
 @pytest.mark.parametrize(
     "environment",
-    [{}, {"COMPRESSOR_TOPIC": "zlib"}, {"PERSISTENCE_MODULE": "eventsourcing.popo"}],
+    [{}, {"COMPRESSOR_TOPIC": "zlib"}, {"POURPARLER_STORE": "memory:"}],
     ids=["sqlite", "compressed", "memory"],
 )
 def test_a_store_gives_what_it_was_given_and_keeps_it_sealed(
@@ -430,7 +432,7 @@ def test_a_store_gives_what_it_was_given_and_keeps_it_sealed(
         StoredEntry(ID, 2, "t", record("in clear", version=2)),
         StoredEntry(ID, 3, "t", record(version=3), ("anna", "bela")),
     ]
-    store = open_store(tmp_path, environment)
+    store = open_store(tmp_path, environment, store=environment.get("POURPARLER_STORE", ""))
     store.append(given)
 
     assert store.read(ID) == given
@@ -441,7 +443,7 @@ def test_a_store_gives_what_it_was_given_and_keeps_it_sealed(
     assert store.several(places, 1 << 20) == [one.data for one in given]
     assert traces(tmp_path, WORD) == []
 
-    erase(store.persons, "anna")
+    erase(store.subject_keys, "anna")
     left = [record_parts(given[0].data).left, given[1].data, record_parts(given[2].data).left]
     assert [one.data for one in store.read(ID)] == left
     rows = store.rows("", after=0, upto=9, limit=9, size=1 << 20)

@@ -9,15 +9,17 @@ from pathlib import Path
 
 import pytest
 
+from pourparler_service.backends.sqlite.event_store import SqliteEventStore
 from pourparler_service.storage import event_store as stores
-from pourparler_service.storage.event_store import Store, open_store
 from pourparler_service.storage.interface import (
     ConflictError,
+    EventStore,
     StoredEntry,
     StoreSettingsError,
     StoreUnavailableError,
 )
 from tests.support.commit_control import Commits
+from tests.support.stores import open_store, open_subject_keys
 
 
 def records(negotiation: str, first: int, last: int) -> list[StoredEntry]:
@@ -28,22 +30,18 @@ def records(negotiation: str, first: int, last: int) -> list[StoredEntry]:
 
 
 @pytest.fixture(params=["memory", "file", "sqlite-memory"])
-def store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Store]:
+def store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[EventStore]:
     if request.param == "file":
         store = open_store(tmp_path, {})
     elif request.param == "memory":
         store = open_store(None, {})
     else:
-        env = {
-            "PERSISTENCE_MODULE": "eventsourcing.sqlite",
-            "SQLITE_DBNAME": f"file:{tmp_path.name}?mode=memory&cache=shared",
-        }
-        store = open_store(None, env)
+        store = SqliteEventStore(None, open_subject_keys(None))
     yield store
     store.close()
 
 
-def test_what_is_appended_is_read_back_byte_for_byte(store: Store) -> None:
+def test_what_is_appended_is_read_back_byte_for_byte(store: EventStore) -> None:
     given = [StoredEntry("a", 1, "t", bytes(range(256))), StoredEntry("a", 2, "t", b"")]
 
     store.append(given)
@@ -51,7 +49,7 @@ def test_what_is_appended_is_read_back_byte_for_byte(store: Store) -> None:
     assert store.read("a") == given
 
 
-def test_entries_are_read_by_version(store: Store) -> None:
+def test_entries_are_read_by_version(store: EventStore) -> None:
     given = records("a", 1, 9)
     store.append(given)
 
@@ -62,14 +60,14 @@ def test_entries_are_read_by_version(store: Store) -> None:
     assert store.read("b") == []
 
 
-def test_the_last_version_is_that_of_the_last_entry(store: Store) -> None:
+def test_the_last_version_is_that_of_the_last_entry(store: EventStore) -> None:
     store.append(records("a", 1, 3))
 
     assert store.last_version("a") == 3
     assert store.last_version("b") == 0
 
 
-def test_entries_of_all_negotiations_come_in_the_order_of_their_commits(store: Store) -> None:
+def test_entries_of_all_negotiations_come_in_the_order_of_their_commits(store: EventStore) -> None:
     store.append([*records("b", 1, 1), *records("a", 1, 2)])
     store.append(records("b", 2, 2))
 
@@ -86,7 +84,7 @@ def test_entries_of_all_negotiations_come_in_the_order_of_their_commits(store: S
     assert store.scan(store.position(), 10) == []
 
 
-def test_rows_are_the_bytes_of_entries_by_version(store: Store) -> None:
+def test_rows_are_the_bytes_of_entries_by_version(store: EventStore) -> None:
     store.append([*records("a", 1, 5), *records("b", 1, 2)])
 
     rows, last = store.rows("a", after=1, upto=4, limit=10, size=1_000)
@@ -97,7 +95,7 @@ def test_rows_are_the_bytes_of_entries_by_version(store: Store) -> None:
 
 
 def test_rows_of_all_negotiations_come_by_position_without_what_stands_beside_them(
-    store: Store,
+    store: EventStore,
 ) -> None:
     store.append([*records("a", 1, 2), *records("copies:c", 1, 1), *records("b", 1, 2)])
     scanned = [(place, one.negotiation, one.data) for place, one in store.scan(0, 10)]
@@ -133,7 +131,9 @@ def test_no_more_rows_are_read_than_there_is_room_for(tmp_path: Path) -> None:
     assert read == [1, 2, 3]
 
 
-def test_single_entries_are_read_in_the_order_in_which_they_are_asked_for(store: Store) -> None:
+def test_single_entries_are_read_in_the_order_in_which_they_are_asked_for(
+    store: EventStore,
+) -> None:
     store.append([*records("a", 1, 5), *records("b", 1, 2)])
 
     assert store.several([("b", 2), ("a", 4), ("b", 1), ("a", 4)], 100) == [b"2", b"4", b"1", b"4"]
@@ -151,12 +151,12 @@ def test_no_more_single_entries_are_read_than_there_is_room_for(tmp_path: Path) 
     assert read == [1, 2, 3]
 
 
-def test_an_empty_store_is_at_position_0(store: Store) -> None:
+def test_an_empty_store_is_at_position_0(store: EventStore) -> None:
     assert store.position() == 0
     assert store.scan(0, 10) == []
 
 
-def test_a_conflict_stores_nothing_of_the_append(store: Store) -> None:
+def test_a_conflict_stores_nothing_of_the_append(store: EventStore) -> None:
     store.append(records("a", 1, 2))
 
     with pytest.raises(ConflictError):
@@ -168,7 +168,7 @@ def test_a_conflict_stores_nothing_of_the_append(store: Store) -> None:
     assert store.last_version("b") == 1
 
 
-def test_a_store_that_works_passes_its_probe(store: Store) -> None:
+def test_a_store_that_works_passes_its_probe(store: EventStore) -> None:
     store.probe()
     store.append(records("a", 1, 1))
     store.probe()
@@ -209,7 +209,9 @@ def test_a_commit_waits_for_the_disk(tmp_path: Path) -> None:
 
 
 def test_after_a_failed_commit_the_store_takes_entries_again(tmp_path: Path) -> None:
-    store = open_store(tmp_path, {"SQLITE_LOCK_TIMEOUT": "1"})
+    store = SqliteEventStore(
+        tmp_path / "record.sqlite", open_subject_keys(tmp_path), lock_seconds=1
+    )
     store.append(records("a", 1, 1))
     other = sqlite3.connect(tmp_path / "record.sqlite", isolation_level=None)
     other.execute("BEGIN IMMEDIATE")
@@ -227,21 +229,30 @@ def test_after_a_failed_commit_the_store_takes_entries_again(tmp_path: Path) -> 
     store.close()
 
 
-@pytest.mark.parametrize(
-    ("env", "why"),
-    [
-        ({"POSTGRES_ENABLE_DB_FUNCTIONS": "y"}, "loses entries"),
-        ({"ORIGINATOR_ID_TYPE": "uuid"}, "must be text"),
-    ],
-)
-def test_settings_that_would_harm_the_record_are_refused(env: dict[str, str], why: str) -> None:
-    with pytest.raises(StoreSettingsError, match=why):
-        open_store(None, env)
-
-
-def test_an_unknown_persistence_module_is_refused() -> None:
+def test_an_unknown_encoding_of_the_library_is_refused(tmp_path: Path) -> None:
     with pytest.raises(StoreSettingsError, match="no_such_module"):
-        open_store(None, {"PERSISTENCE_MODULE": "no_such_module"})
+        open_store(tmp_path, {"COMPRESSOR_TOPIC": "no_such_module:Compressor"})
+
+
+def test_the_library_does_not_read_the_environment_of_the_process(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("SQLITE_DBNAME", "POURPARLER_SQLITE_DBNAME"):
+        monkeypatch.setenv(name, str(tmp_path / "elsewhere.sqlite"))
+    monkeypatch.setenv("PERSISTENCE_MODULE", "eventsourcing.popo")
+    monkeypatch.setenv("ORIGINATOR_ID_TYPE", "uuid")
+
+    store = open_store(tmp_path)
+    store.append(records("a", 1, 1))
+    store.close()
+
+    assert (tmp_path / "record.sqlite").exists()
+    assert not (tmp_path / "elsewhere.sqlite").exists()
+
+
+def test_a_database_elsewhere_needs_a_data_folder_for_its_keys(tmp_path: Path) -> None:
+    with pytest.raises(StoreSettingsError, match="POURPARLER_DATA"):
+        open_store(None, store=f"sqlite:{tmp_path / 'record.sqlite'}")
 
 
 def test_entries_are_enciphered_where_the_library_is_told_to(tmp_path: Path) -> None:

@@ -17,7 +17,7 @@ from pourparler_service.api.negotiation_service import NegotiationServicer
 from pourparler_service.api.quotas import Quota
 from pourparler_service.authorization.policy import EVERYONE, Policy
 from pourparler_service.authorization.viewer_scopes import ScopeResolver
-from pourparler_service.backends.sqlite.search_index import open_index
+from pourparler_service.backends.memory.negotiation_list import MemoryNegotiationTable
 from pourparler_service.domain.refusal import Refusal, Violation
 from pourparler_service.reads.filtered_states import FilteredSnapshots, FilteredStates
 from pourparler_service.reads.negotiation_list import NegotiationList
@@ -27,11 +27,11 @@ from pourparler_service.reads.response_cache import ResponseCache
 from pourparler_service.reads.subscriptions import CommitNotifier, SharedPages
 from pourparler_service.search.indexer import Indexer
 from pourparler_service.search.search import Search
-from pourparler_service.storage.event_store import Store, open_store
-from pourparler_service.storage.interface import StoredEntry
+from pourparler_service.storage.interface import EventStore, StoredEntry
 from pourparler_service.storage.record_codec import seal, topic
 from pourparler_service.transparency.log import Log
 from pourparler_service.transparency.signing_keys import Signer, make_key
+from tests.support.stores import open_index, open_store
 
 SIGNER = Signer([make_key("example.org/record")])
 
@@ -71,21 +71,21 @@ class Readers:
 
     def __init__(
         self,
-        store: Store,
+        store: EventStore,
         policy: Policy,
         threads: ThreadPoolExecutor,
         search_seconds: float,
     ) -> None:
         tokens = PageTokens(b"secret", "log", chance=bytes)
         negotiations = CurrentNegotiations(store)
-        catalogue = NegotiationList(store, None, tokens=tokens, log_id="log")
+        catalogue = NegotiationList(store, MemoryNegotiationTable(), tokens=tokens, log_id="log")
         sights = ScopeResolver(store, policy, admits=catalogue.admits)
         cuts = FilteredStates(store, negotiations, sights, FilteredSnapshots(fewest=3))
         log = Log(store, negotiations, SIGNER)
         commits = CommitNotifier()
         feed = ReplayReader(store, log, tokens, sights)
         following = Subscriptions(feed, SharedPages(feed, commits, threads), commits, threads, 0.01)
-        indexing = Indexer(store, open_index(store, None, "log"))
+        indexing = Indexer(store, open_index(store))
         search = Search(store, indexing, sights, catalogue, tokens)
         self.latest = ResponseCache(store, negotiations)
         self.negotiations = NegotiationServicer(
@@ -108,8 +108,8 @@ class Readers:
         """Store these, and tell those who have to know that there is more."""
         self.store.append(records)
         ids = {one.negotiation for one in records}
-        self.latest.committed(ids)
-        self.sights.committed(ids)
+        self.latest.on_commit(ids)
+        self.sights.on_commit(ids)
 
     def receive(self, caller: str, request: pb.ReplayRequest) -> AsyncIterator[bytes]:
         """What a caller is sent of a replay, to be taken at any pace; see `run`."""
@@ -173,7 +173,7 @@ def readers(
 ) -> Iterator[Readers]:
     """Those who read these records, while the block lasts."""
 
-    async def made(store: Store, threads: ThreadPoolExecutor) -> Readers:
+    async def made(store: EventStore, threads: ThreadPoolExecutor) -> Readers:
         return Readers(store, policy or Policy(), threads, search_seconds)
 
     store = open_store(None, {})

@@ -2,7 +2,7 @@
 
 import contextlib
 import threading
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass, field
 
 from pourparler import v1 as pb
@@ -14,7 +14,7 @@ from pourparler_service.aggregate.snapshots import Snapshots
 from pourparler_service.domain.refusal import not_found
 from pourparler_service.reads.as_of import PointInTimeReader
 from pourparler_service.runtime.lru_cache import LruCache
-from pourparler_service.storage.event_store import Store
+from pourparler_service.storage.interface import EventStore
 
 HELD_BYTES = 1 << 28
 """How many bytes the negotiations held for readers may take together."""
@@ -32,7 +32,7 @@ class CurrentNegotiations:
     """What readers see: committed entries only, and every read as fresh as the store."""
 
     def __init__(
-        self, store: Store, snapshots: Snapshots | None = None, held_bytes: int = HELD_BYTES
+        self, store: EventStore, snapshots: Snapshots | None = None, held_bytes: int = HELD_BYTES
     ) -> None:
         """Read from this store, and of long records from these snapshots on."""
         self._store = store
@@ -86,8 +86,11 @@ class CurrentNegotiations:
                 self._resize(id_, held)
             yield negotiation
 
-    def forget(self, id_: str) -> None:
-        """Hold a negotiation no more: the next read is made of what is in the store then."""
+    def on_commit(self, ids: Collection[str]) -> None:
+        """Do nothing: every read takes in the new entries first."""
+
+    def purge(self, id_: str) -> None:
+        """Drop a negotiation: the next read folds it again from the store."""
         self._drop(id_)
 
     def _drop(self, id_: str) -> None:

@@ -23,8 +23,7 @@ from pourparler_service.authorization.roles import (
 from pourparler_service.domain.refusal import not_found, quoted, refuse
 from pourparler_service.runtime.lru_cache import LruCache
 from pourparler_service.storage import paging
-from pourparler_service.storage.event_store import Store
-from pourparler_service.storage.interface import COPIES
+from pourparler_service.storage.interface import COPIES, EventStore
 from pourparler_service.validation import drafts
 
 KEPT_ENTRIES = 4_000_000
@@ -93,7 +92,7 @@ class ScopeResolver:
 
     def __init__(
         self,
-        store: Store,
+        store: EventStore,
         policy: Policy,
         *,
         admits: AccessLookup = _everybody,
@@ -200,12 +199,16 @@ class ScopeResolver:
             noted = self._noted.get(name)
             return None if noted is None else noted.get((caller, as_seen_by))
 
-    def committed(self, ids: Collection[str]) -> None:
-        """There is more of these negotiations in the store, or may be. For any thread."""
+    def on_commit(self, ids: Collection[str]) -> None:
+        """Drop the scopes that are cached for these negotiations. Any thread may call it."""
         with self._lock:
             self._commits += 1
             for id_ in ids:
                 self._noted.drop(f"negotiations/{id_}")
+
+    def purge(self, id_: str) -> None:
+        """Drop the scopes that are cached for a negotiation."""
+        self.on_commit((id_,))
 
     def _note(self, id_: str, who: tuple[str, str], view: ViewerScope, commits: int) -> None:
         name = f"negotiations/{id_}"

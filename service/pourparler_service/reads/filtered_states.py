@@ -5,7 +5,7 @@ Who sees everything reads what all of them read; for others they are cut: folded
 
 import bisect
 import threading
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Collection, Hashable
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -25,7 +25,7 @@ from pourparler_service.authorization.viewer_scopes import (
 )
 from pourparler_service.reads.as_of import PointInTimeReader
 from pourparler_service.runtime.lru_cache import LruCache
-from pourparler_service.storage.event_store import Store
+from pourparler_service.storage.interface import EventStore
 
 HELD_BYTES = 1 << 27
 """How many bytes the cut negotiations held for readers may take together."""
@@ -162,7 +162,7 @@ class FilteredStates:
 
     def __init__(
         self,
-        store: Store,
+        store: EventStore,
         negotiations: CurrentNegotiations,
         sights: ScopeResolver,
         snapshots: FilteredSnapshots | None = None,
@@ -230,8 +230,11 @@ class FilteredStates:
                 self._answers.put((key, asked), answer, _ITS_BYTES + len(answer.data))
         return answer.data
 
-    def forget(self, id_: str) -> None:
-        """Hold nothing of a negotiation any more: its entries are not what they were."""
+    def on_commit(self, ids: Collection[str]) -> None:
+        """Do nothing: every read takes in the new entries first."""
+
+    def purge(self, id_: str) -> None:
+        """Drop all states of a negotiation and all that was made of them."""
         self._snapshots.purge(id_)  # first: what is under way is not kept after that
         with self._lock:
             for key in self._held.held():

@@ -14,8 +14,7 @@ from pourparler_service.domain.refusal import Refusal, refuse
 from pourparler_service.reads import entry_filters, page_tokens
 from pourparler_service.reads.page_tokens import PageTokens
 from pourparler_service.runtime import cooperative
-from pourparler_service.storage.event_store import Store
-from pourparler_service.storage.interface import EventReader
+from pourparler_service.storage.interface import EventReader, EventStore
 from pourparler_service.storage.record_codec import decode_record
 from pourparler_service.transparency.log import Log
 from pourparler_service.validation import drafts
@@ -68,7 +67,9 @@ class ReplayReader:
     blocks on the store.
     """
 
-    def __init__(self, store: Store, log: Log, tokens: PageTokens, sights: ScopeResolver) -> None:
+    def __init__(
+        self, store: EventStore, log: Log, tokens: PageTokens, sights: ScopeResolver
+    ) -> None:
         """Read from this store as these sights say, sign by this log, make cursors with tokens."""
         self._store = store
         self._sights = sights
@@ -268,7 +269,11 @@ class _ScopedReader:
     """What one caller sees of the entries on a page."""
 
     def __init__(
-        self, store: Store, sights: ScopeResolver, asked: ReplayRequest, view: ViewerScope | None
+        self,
+        store: EventStore,
+        sights: ScopeResolver,
+        asked: ReplayRequest,
+        view: ViewerScope | None,
     ) -> None:
         """Of one negotiation by this view; of all, by what is seen of each."""
         self._store = store

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pourparler_service.aggregate.current import CurrentNegotiations
 from pourparler_service.aggregate.negotiation import Negotiation
 from pourparler_service.runtime.lru_cache import LruCache
-from pourparler_service.storage.event_store import Store
+from pourparler_service.storage.interface import EventStore
 
 KEPT_BYTES = 1 << 26
 """How many bytes of answers are kept, to be given again."""
@@ -36,7 +36,7 @@ class ResponseCache:
     """
 
     def __init__(
-        self, store: Store, negotiations: CurrentNegotiations, kept_bytes: int = KEPT_BYTES
+        self, store: EventStore, negotiations: CurrentNegotiations, kept_bytes: int = KEPT_BYTES
     ) -> None:
         """Answer about these negotiations, which are read from this store."""
         self._is_told = store.exclusive
@@ -75,11 +75,15 @@ class ResponseCache:
             self._keep(name, kept, version, asked, answer)
         return answer
 
-    def committed(self, ids: Collection[str]) -> None:
-        """There is more of these negotiations in the store, or may be. For any thread."""
+    def on_commit(self, ids: Collection[str]) -> None:
+        """Drop the answers about these negotiations. Any thread may call it."""
         with self._lock:
             for id_ in ids:
                 self._kept.drop(_name(id_))
+
+    def purge(self, id_: str) -> None:
+        """Drop the answers about a negotiation."""
+        self.on_commit((id_,))
 
     def _begin(self, name: str) -> _CachedResponse:
         with self._lock:

@@ -28,10 +28,14 @@ class CommitNotifier:
         self.number = 0
         """How often there were new entries."""
 
-    def committed(self, ids: Collection[str]) -> None:
-        """There are new entries of these negotiations. For the one thread that commits."""
+    def on_commit(self, ids: Collection[str]) -> None:
+        """Wake the readers of these negotiations. Any thread may call it."""
         with contextlib.suppress(RuntimeError):  # the loop has ended: nobody waits
             self._loop.call_soon_threadsafe(self._tell, ids)
+
+    def purge(self, id_: str) -> None:
+        """Wake the readers of a negotiation: its entries have changed."""
+        self.on_commit((id_,))
 
     def listen(self, id_: str, listener: Callable[[], None]) -> None:
         """Call this for new entries of a negotiation, of any where the id is empty, and at last."""
@@ -97,8 +101,11 @@ class SharedPages:
                 self.commits.forget(asked.id, followed.tell)
                 del self._followed[asked.followed]
 
-    def forget(self) -> None:
-        """Keep no page that was read before. For any thread."""
+    def on_commit(self, ids: Collection[str]) -> None:
+        """Do nothing: a page holds until the next commit of which its readers are told."""
+
+    def purge(self, id_: str) -> None:  # noqa: ARG002 - a page may have entries of any negotiation
+        """Drop all pages. Any thread may call it."""
         with contextlib.suppress(RuntimeError):  # the loop has ended, and they with it
             self._loop.call_soon_threadsafe(self._kept.clear)
 

@@ -20,7 +20,7 @@ from pourparler_service.search import snippets
 from pourparler_service.search.index import BEST_RANK, TYPES, Candidate, Correction, IndexQuery
 from pourparler_service.search.indexer import Indexer
 from pourparler_service.search.query import SearchQuery
-from pourparler_service.storage.event_store import Store
+from pourparler_service.storage.interface import EventStore
 from pourparler_service.storage.record_codec import decode_record
 from pourparler_service.validation import drafts, requests
 
@@ -65,7 +65,7 @@ class Search:
 
     def __init__(
         self,
-        store: Store,
+        store: EventStore,
         indexing: Indexer,
         sights: ScopeResolver,
         catalogue: NegotiationList,

@@ -5,7 +5,6 @@ on disk before anything is destroyed, and the entries that say so come after.
 """
 
 import contextlib
-import threading
 import uuid
 from collections.abc import Callable, Iterator, Sequence
 from typing import NamedTuple
@@ -16,16 +15,24 @@ from pourparler_service.aggregate.current import CurrentNegotiations
 from pourparler_service.aggregate.negotiation import Negotiation
 from pourparler_service.domain.refusal import quoted, refuse
 from pourparler_service.storage import paging
-from pourparler_service.storage.event_store import Store
-from pourparler_service.storage.interface import StoredEntry, StoreUnavailableError
+from pourparler_service.storage.derived_data import DerivedData
+from pourparler_service.storage.interface import (
+    EventStore,
+    Leases,
+    StoredEntry,
+    StoreUnavailableError,
+)
+from pourparler_service.storage.key_table import ErasureIntent
 from pourparler_service.storage.master_key import SubjectKeyError
 from pourparler_service.storage.record_codec import decode_record, is_erased, record_parts
-from pourparler_service.storage.subject_keys import ErasureIntent
+from pourparler_service.storage.subject_keys import SubjectKeyStore
 from pourparler_service.writes.requests import WriteRequest
 from pourparler_service.writes.writer import Writer
 
 GROUP = 1_000
-"""How many entries at most say at once that words were destroyed."""
+"""The largest number of redactions that are recorded at once."""
+
+_JOB = "erasures"
 
 _ALWAYS_BEYOND = (pb.BEYOND_GIVEN_OUT, pb.BEYOND_COPIES_ELSEWHERE, pb.BEYOND_BACKUPS)
 
@@ -50,30 +57,32 @@ class Eraser:
 
     def __init__(
         self,
-        store: Store,
+        store: EventStore,
+        keys: SubjectKeyStore,
         negotiations: CurrentNegotiations,
         writer: Writer,
         *,
-        purges: Sequence[Callable[[str], object]] = (),
+        derived_data: DerivedData,
+        leases: Leases,
         reached: Callable[[str], object] = lambda _: None,
     ) -> None:
-        """Destroy in this store, and tell it with this writer.
+        """Destroy words of this store and keys of its persons, and record it with this writer.
 
-        `purges` are told of which negotiation nothing may be kept that was made of its words;
-        `reached` of each step, once it is on disk.
+        All that was made of the words is purged from `derived_data`. One erasure runs at a time,
+        under a lease. `reached` is called with the name of each step once it is on disk.
         """
         self._store = store
-        self._persons = store.persons
+        self._keys = keys
         self._negotiations = negotiations
         self._writer = writer
-        self._purges = (negotiations.forget, *purges)
+        self._derived_data = derived_data
+        self._leases = leases
         self._reached = reached
-        self._lock = threading.Lock()  # held for the length of an erasure
 
     def get(self, name: str) -> pb.Erasure:
         """What became of an erasure. Does not wait for one that is under way."""
         with _as_unavailable():
-            found = self._persons.erasure(name)
+            found = self._keys.erasure(name)
         if found is None:
             refuse(
                 pb.ERROR_REASON_ERASURE_NOT_FOUND, f"There is no erasure {quoted(name)}.", "name"
@@ -82,17 +91,15 @@ class Eraser:
 
     def finish(self) -> None:
         """Finish what had begun: to be called before anything is served."""
-        with self._lock, _as_unavailable():
+        with self._leases.hold(_JOB), _as_unavailable():
             self._finish()
 
     def erase(self, asked: ErasureRequest) -> pb.Erasure:
         """Destroy a person's words; what was destroyed, and what could not be reached."""
-        with self._lock, _as_unavailable():
+        with self._leases.hold(_JOB), _as_unavailable():
             self._finish()
             known = (
-                self._persons.requested(asked.caller, asked.request_id)
-                if asked.request_id
-                else None
+                self._keys.requested(asked.caller, asked.request_id) if asked.request_id else None
             )
             if known is not None:
                 return _same(known, asked)
@@ -110,12 +117,12 @@ class Eraser:
                 asked.negotiation, asked.caller, asked.request_id, destroyed=False, erasure=erasure
             )
             # A crash before this returns leaves all as it was.
-            self._persons.begin_erasure(intent)
+            self._keys.begin_erasure(intent)
             self._reached("intended")
             return self._make(intent)
 
     def _finish(self) -> None:
-        for intent in self._persons.unfinished():
+        for intent in self._keys.unfinished():
             self._make(intent)
 
     def _check(self, asked: ErasureRequest) -> None:
@@ -123,7 +130,7 @@ class Eraser:
         with self._negotiations.current(id_) as negotiation:
             part = negotiation.state.participants.get(who)
             is_person = part is not None and part.facts.kind == pb.PARTICIPANT_KIND_PERSON
-        if is_person or self._persons.has_key(id_, who):
+        if is_person or self._keys.has_key(id_, who):
             return
         if part is None:
             text = f"There is no participant {quoted(who)} in this negotiation."
@@ -138,9 +145,9 @@ class Eraser:
         # 1. Destroy the keys, and with them whatever is sealed: in the store, and in all backups
         # without the keys themselves. What is sealed from now on is sealed with other keys.
         if not intent.destroyed:
-            with self._persons.lock:
+            with self._keys.lock:
                 self._look_through(intent)
-                self._persons.destroy(intent)
+                self._keys.destroy(intent)
             intent = intent._replace(destroyed=True)
         self._reached("destroyed")
 
@@ -155,8 +162,7 @@ class Eraser:
 
         # 3. Leave nothing in memory and on disk that was made of the words: they are gone once this
         # is done, and nothing says so yet.
-        for purge in self._purges:
-            purge(id_)
+        self._derived_data.purge(id_)
         self._store.purge()
         self._reached("purged")
 
@@ -172,7 +178,7 @@ class Eraser:
             erasure.beyond.append(pb.BEYOND_ORIGINAL)
         if erasure.remaining_versions:
             erasure.beyond.append(pb.BEYOND_ENTRIES_IN_CLEAR)
-        self._persons.save(intent, done=True)
+        self._keys.save(intent, done=True)
         self._reached("done")
         return erasure
 
@@ -201,11 +207,11 @@ class Eraser:
         before.CopyFrom(erasure)
         erasure.versions[:] = sorted(versions.union(erasure.versions))
         erasure.rewritten_versions[:] = sorted(versions.union(erasure.rewritten_versions))
-        self._persons.save(intent, done=False)
+        self._keys.save(intent, done=False)
         if not self._store.rewrite(clear):
             erasure.CopyFrom(before)
             erasure.remaining_versions[:] = sorted(versions)
-            self._persons.save(intent, done=False)
+            self._keys.save(intent, done=False)
 
     def _record(self, intent: ErasureIntent) -> None:
         """Record of each entry that has lost its words that it has, unless that was said before."""

@@ -37,10 +37,10 @@ from pourparler_service.domain import rules, self_correction_rules
 from pourparler_service.domain.principals import ANONYMOUS
 from pourparler_service.domain.refusal import Refusal, Violation, not_found, quoted, refuse
 from pourparler_service.runtime.lru_cache import LruCache
-from pourparler_service.storage.event_store import Store
 from pourparler_service.storage.interface import (
     COPIES,
     ConflictError,
+    EventStore,
     StoredEntry,
     StoreUnavailableError,
 )
@@ -137,7 +137,7 @@ class Writer:
 
     def __init__(
         self,
-        store: Store,
+        store: EventStore,
         signer: Signer,
         *,
         clock: Callable[[], int] = time.time_ns,
