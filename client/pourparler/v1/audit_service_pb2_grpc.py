@@ -26,7 +26,10 @@ if _version_not_supported:
 
 
 class AuditServiceStub(object):
-    """Gives out the record itself.
+    """Serves the record itself: entries, checkpoints and proofs.
+
+    All methods are read-only. A negotiation that the caller cannot see returns NEGOTIATION_NOT_FOUND, exactly as if it
+    did not exist.
     """
 
     def __init__(self, channel):
@@ -35,10 +38,10 @@ class AuditServiceStub(object):
         Args:
             channel: A grpc.Channel.
         """
-        self.Replay = channel.unary_stream(
-                '/pourparler.v1.AuditService/Replay',
-                request_serializer=pourparler_dot_v1_dot_audit__service__pb2.ReplayRequest.SerializeToString,
-                response_deserializer=pourparler_dot_v1_dot_audit__service__pb2.ReplayResponse.FromString,
+        self.ReplayEntries = channel.unary_stream(
+                '/pourparler.v1.AuditService/ReplayEntries',
+                request_serializer=pourparler_dot_v1_dot_audit__service__pb2.ReplayEntriesRequest.SerializeToString,
+                response_deserializer=pourparler_dot_v1_dot_audit__service__pb2.ReplayEntriesResponse.FromString,
                 _registered_method=True)
         self.GetCheckpoint = channel.unary_unary(
                 '/pourparler.v1.AuditService/GetCheckpoint',
@@ -58,35 +61,60 @@ class AuditServiceStub(object):
 
 
 class AuditServiceServicer(object):
-    """Gives out the record itself.
+    """Serves the record itself: entries, checkpoints and proofs.
+
+    All methods are read-only. A negotiation that the caller cannot see returns NEGOTIATION_NOT_FOUND, exactly as if it
+    did not exist.
     """
 
-    def Replay(self, request, context):
-        """Replays the entries of a negotiation, or of all, exactly as they are stored, in the order in which they were recorded. The last
-        message says that the replay is complete; without it, it was cut. With `follow` it has no end: it goes on with entries as they are
-        recorded.
+    def ReplayEntries(self, request, context):
+        """Streams the entries of a negotiation, or of all negotiations, exactly as they are stored.
+
+        For entries that the caller may not see, the stream has only the header, so that the Merkle proofs still verify.
+        Over all negotiations, it leaves out the negotiations that the caller may not see.
+
+        Ordering: the entries come in the order in which they were recorded, or in the reverse order with `reverse`.
+
+        The last message has `complete`. A stream without it was cut. With `follow` the stream does not end: it goes on
+        with new entries as they are recorded. Resume an interrupted stream with its last `cursor`.
+
+        Errors:
+
+        - INVALID_ARGUMENT: FIELD_INVALID, FIELD_NOT_ALLOWED, ID_INVALID, ENUM_UNKNOWN, LIMIT_EXCEEDED, DATE_INVALID,
+        AS_OF_INVALID, CURSOR_INVALID;
+        - NOT_FOUND: NEGOTIATION_NOT_FOUND, VERSION_NOT_FOUND, PART_NOT_FOUND;
+        - PERMISSION_DENIED: ROLE_NOT_SUFFICIENT, also if the caller's access changes during a stream that cannot be
+        resumed.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def GetCheckpoint(self, request, context):
-        """The signed checkpoint of a negotiation's log, now or at an earlier version. Checkpoints and proofs are made of headers alone, which
-        nobody is refused who sees anything of the negotiation: so they are the same for all of these, and there is no view of them.
+        """Returns the signed checkpoint of a negotiation's log, now or at an earlier version.
+
+        Checkpoints and proofs are made of headers alone. They are therefore the same for every caller who may see the
+        negotiation, and there are no views of them.
+
+        Errors: NEGOTIATION_NOT_FOUND, VERSION_NOT_FOUND, CHECKPOINT_NOT_FOUND, ID_INVALID.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def GetInclusionProof(self, request, context):
-        """The proof that an entry is in the log (RFC 6962, 2.1.1).
+        """Returns the proof that an entry is in the log (RFC 6962, section 2.1.1).
+
+        Errors: those of GetCheckpoint.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def GetConsistencyProof(self, request, context):
-        """The proof that the log at a later version begins with the log at an earlier one (RFC 6962, 2.1.2).
+        """Returns the proof that the log at a later version begins with the log at an earlier one (RFC 6962, section 2.1.2).
+
+        Errors: those of GetCheckpoint.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -95,10 +123,10 @@ class AuditServiceServicer(object):
 
 def add_AuditServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
-            'Replay': grpc.unary_stream_rpc_method_handler(
-                    servicer.Replay,
-                    request_deserializer=pourparler_dot_v1_dot_audit__service__pb2.ReplayRequest.FromString,
-                    response_serializer=pourparler_dot_v1_dot_audit__service__pb2.ReplayResponse.SerializeToString,
+            'ReplayEntries': grpc.unary_stream_rpc_method_handler(
+                    servicer.ReplayEntries,
+                    request_deserializer=pourparler_dot_v1_dot_audit__service__pb2.ReplayEntriesRequest.FromString,
+                    response_serializer=pourparler_dot_v1_dot_audit__service__pb2.ReplayEntriesResponse.SerializeToString,
             ),
             'GetCheckpoint': grpc.unary_unary_rpc_method_handler(
                     servicer.GetCheckpoint,
@@ -124,11 +152,14 @@ def add_AuditServiceServicer_to_server(servicer, server):
 
  # This class is part of an EXPERIMENTAL API.
 class AuditService(object):
-    """Gives out the record itself.
+    """Serves the record itself: entries, checkpoints and proofs.
+
+    All methods are read-only. A negotiation that the caller cannot see returns NEGOTIATION_NOT_FOUND, exactly as if it
+    did not exist.
     """
 
     @staticmethod
-    def Replay(request,
+    def ReplayEntries(request,
             target,
             options=(),
             channel_credentials=None,
@@ -141,9 +172,9 @@ class AuditService(object):
         return grpc.experimental.unary_stream(
             request,
             target,
-            '/pourparler.v1.AuditService/Replay',
-            pourparler_dot_v1_dot_audit__service__pb2.ReplayRequest.SerializeToString,
-            pourparler_dot_v1_dot_audit__service__pb2.ReplayResponse.FromString,
+            '/pourparler.v1.AuditService/ReplayEntries',
+            pourparler_dot_v1_dot_audit__service__pb2.ReplayEntriesRequest.SerializeToString,
+            pourparler_dot_v1_dot_audit__service__pb2.ReplayEntriesResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -8,8 +8,8 @@ import collections.abc
 import google.protobuf.descriptor
 import google.protobuf.internal.containers
 import google.protobuf.message
+import google.rpc.status_pb2
 import pourparler.v1.entry_pb2
-import pourparler.v1.errors_pb2
 import sys
 import typing
 
@@ -21,8 +21,8 @@ else:
 DESCRIPTOR: google.protobuf.descriptor.FileDescriptor
 
 @typing.final
-class RecordRequest(google.protobuf.message.Message):
-    """A group of entries to be recorded."""
+class RecordEntriesRequest(google.protobuf.message.Message):
+    """A group of entries to record."""
 
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 
@@ -32,20 +32,21 @@ class RecordRequest(google.protobuf.message.Message):
     VALIDATE_ONLY_FIELD_NUMBER: builtins.int
     DRAFTS_FIELD_NUMBER: builtins.int
     negotiation: builtins.str
-    """The negotiation, `negotiations/{id}`. For a new one, whose first draft is its NegotiationOpened, the caller may choose the id, or
-    leave this empty: then the service makes one, the same for the same caller and request id, so that a retry finds it.
+    """The negotiation, `negotiations/{id}`. The first draft of a new negotiation is its NegotiationOpened. For a new one
+    the caller may choose the id or leave the field empty. The service then derives the id from the caller and the
+    request id, so that a retry finds it.
     """
     request_id: builtins.str
-    """The caller's own id for this request, best a UUID: 1 to 128 printable ASCII characters. Without one a call cannot be repeated
-    safely.
+    """An id of the request, chosen by the caller: 1 to 128 printable ASCII characters, preferably a UUID. A call without
+    one cannot be repeated safely.
     """
     expected_version: builtins.int
-    """The version at which the negotiation must be: 0 for a new one. Not given: whatever it is."""
+    """The version that the negotiation must have before the group: 0 for a new one. Not given: any version."""
     validate_only: builtins.bool
-    """Check only: answer as if it were recorded, with the versions that the entries would have, and record nothing."""
+    """True to check only. The response has the versions that the entries would get, and the service records nothing."""
     @property
     def drafts(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[pourparler.v1.entry_pb2.Draft]:
-        """The entries to be, 1 to 1,000 of them, in their order."""
+        """The entries to record, 1 to 1,000, in their order."""
 
     def __init__(
         self,
@@ -60,11 +61,11 @@ class RecordRequest(google.protobuf.message.Message):
     def ClearField(self, field_name: typing.Literal["_expected_version", b"_expected_version", "drafts", b"drafts", "expected_version", b"expected_version", "negotiation", b"negotiation", "request_id", b"request_id", "validate_only", b"validate_only"]) -> None: ...
     def WhichOneof(self, oneof_group: typing.Literal["_expected_version", b"_expected_version"]) -> typing.Literal["expected_version"] | None: ...
 
-Global___RecordRequest: typing_extensions.TypeAlias = RecordRequest
+Global___RecordEntriesRequest: typing_extensions.TypeAlias = RecordEntriesRequest
 
 @typing.final
-class RecordResponse(google.protobuf.message.Message):
-    """What was recorded."""
+class RecordEntriesResponse(google.protobuf.message.Message):
+    """The response of RecordEntries."""
 
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 
@@ -81,11 +82,11 @@ class RecordResponse(google.protobuf.message.Message):
     def HasField(self, field_name: typing.Literal["receipt", b"receipt"]) -> builtins.bool: ...
     def ClearField(self, field_name: typing.Literal["receipt", b"receipt"]) -> None: ...
 
-Global___RecordResponse: typing_extensions.TypeAlias = RecordResponse
+Global___RecordEntriesResponse: typing_extensions.TypeAlias = RecordEntriesResponse
 
 @typing.final
 class Receipt(google.protobuf.message.Message):
-    """That a group of entries is on the record. The same bytes for every repetition of the request."""
+    """The receipt for a group of recorded entries. Every repetition of the request returns the same bytes."""
 
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 
@@ -99,7 +100,7 @@ class Receipt(google.protobuf.message.Message):
     version: builtins.int
     """The version after the group."""
     checkpoint: builtins.str
-    """The signed checkpoint of the negotiation's log at this version: a C2SP signed note, see docs/format.md. Empty with
+    """The signed checkpoint of the negotiation's log at this version, a C2SP signed note. See docs/reference/record-format.md. Empty with
     `validate_only`.
     """
     @property
@@ -108,8 +109,8 @@ class Receipt(google.protobuf.message.Message):
 
     @property
     def erased_versions(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.int]:
-        """The versions among the entries whose words were destroyed since: they come without their words and without the words' salt. Only
-        then is a receipt not the one that was given first.
+        """The versions of the entries whose words were destroyed since. Those entries come without their words and without
+        the salt of the words. Only in this case does a receipt differ from the first one.
         """
 
     def __init__(
@@ -126,35 +127,35 @@ class Receipt(google.protobuf.message.Message):
 Global___Receipt: typing_extensions.TypeAlias = Receipt
 
 @typing.final
-class RecordBatchRequest(google.protobuf.message.Message):
-    """Groups of entries to be recorded, each on its own."""
+class BatchRecordEntriesRequest(google.protobuf.message.Message):
+    """The groups of a batch."""
 
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 
     REQUESTS_FIELD_NUMBER: builtins.int
     @property
-    def requests(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[Global___RecordRequest]:
-        """The groups, of which there is one at least; they have 1,000 drafts at most in all."""
+    def requests(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[Global___RecordEntriesRequest]:
+        """The groups, at least one. All groups together have at most 1,000 drafts."""
 
     def __init__(
         self,
         *,
-        requests: collections.abc.Iterable[Global___RecordRequest] | None = ...,
+        requests: collections.abc.Iterable[Global___RecordEntriesRequest] | None = ...,
     ) -> None: ...
     def ClearField(self, field_name: typing.Literal["requests", b"requests"]) -> None: ...
 
-Global___RecordBatchRequest: typing_extensions.TypeAlias = RecordBatchRequest
+Global___BatchRecordEntriesRequest: typing_extensions.TypeAlias = BatchRecordEntriesRequest
 
 @typing.final
-class RecordBatchResponse(google.protobuf.message.Message):
-    """What became of the groups."""
+class BatchRecordEntriesResponse(google.protobuf.message.Message):
+    """The outcomes of a batch."""
 
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 
     OUTCOMES_FIELD_NUMBER: builtins.int
     @property
     def outcomes(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[Global___RecordOutcome]:
-        """The outcome of each group, in the order of the groups."""
+        """The outcome of each group, in the order of the request."""
 
     def __init__(
         self,
@@ -163,46 +164,46 @@ class RecordBatchResponse(google.protobuf.message.Message):
     ) -> None: ...
     def ClearField(self, field_name: typing.Literal["outcomes", b"outcomes"]) -> None: ...
 
-Global___RecordBatchResponse: typing_extensions.TypeAlias = RecordBatchResponse
+Global___BatchRecordEntriesResponse: typing_extensions.TypeAlias = BatchRecordEntriesResponse
 
 @typing.final
-class RecordSessionRequest(google.protobuf.message.Message):
-    """The next group of a session."""
+class StreamRecordEntriesRequest(google.protobuf.message.Message):
+    """The next group of a stream."""
 
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 
     REQUEST_FIELD_NUMBER: builtins.int
-    IN_TURN_FIELD_NUMBER: builtins.int
-    in_turn: builtins.bool
-    """Record it only if no group of the same negotiation that came before it in this session has failed; else it is refused with
-    EARLIER_NOT_RECORDED. So nothing is recorded out of its order, though nothing is waited for. Once groups of 10,000 negotiations have
-    failed, all are taken to have failed.
+    STOP_ON_FAILURE_FIELD_NUMBER: builtins.int
+    stop_on_failure: builtins.bool
+    """True to refuse the group with EARLIER_NOT_RECORDED if an earlier group of the same negotiation in this stream
+    failed. The entries of a negotiation then keep their order without waiting for outcomes. After failures in 10,000
+    negotiations the service treats all negotiations as failed.
     """
     @property
-    def request(self) -> Global___RecordRequest:
+    def request(self) -> Global___RecordEntriesRequest:
         """The group."""
 
     def __init__(
         self,
         *,
-        request: Global___RecordRequest | None = ...,
-        in_turn: builtins.bool = ...,
+        request: Global___RecordEntriesRequest | None = ...,
+        stop_on_failure: builtins.bool = ...,
     ) -> None: ...
     def HasField(self, field_name: typing.Literal["request", b"request"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["in_turn", b"in_turn", "request", b"request"]) -> None: ...
+    def ClearField(self, field_name: typing.Literal["request", b"request", "stop_on_failure", b"stop_on_failure"]) -> None: ...
 
-Global___RecordSessionRequest: typing_extensions.TypeAlias = RecordSessionRequest
+Global___StreamRecordEntriesRequest: typing_extensions.TypeAlias = StreamRecordEntriesRequest
 
 @typing.final
-class RecordSessionResponse(google.protobuf.message.Message):
-    """The answer to the next group of a session that has none yet."""
+class StreamRecordEntriesResponse(google.protobuf.message.Message):
+    """The outcome of the next group of a stream."""
 
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 
     OUTCOME_FIELD_NUMBER: builtins.int
     @property
     def outcome(self) -> Global___RecordOutcome:
-        """The outcome of the group."""
+        """The outcome of the earliest group that had none yet."""
 
     def __init__(
         self,
@@ -212,11 +213,11 @@ class RecordSessionResponse(google.protobuf.message.Message):
     def HasField(self, field_name: typing.Literal["outcome", b"outcome"]) -> builtins.bool: ...
     def ClearField(self, field_name: typing.Literal["outcome", b"outcome"]) -> None: ...
 
-Global___RecordSessionResponse: typing_extensions.TypeAlias = RecordSessionResponse
+Global___StreamRecordEntriesResponse: typing_extensions.TypeAlias = StreamRecordEntriesResponse
 
 @typing.final
 class RecordOutcome(google.protobuf.message.Message):
-    """What became of a group."""
+    """The outcome of a group."""
 
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 
@@ -224,11 +225,11 @@ class RecordOutcome(google.protobuf.message.Message):
     FAILURE_FIELD_NUMBER: builtins.int
     @property
     def receipt(self) -> Global___Receipt:
-        """It is on the record."""
+        """The receipt of a recorded group."""
 
     @property
     def failure(self) -> Global___RecordFailure:
-        """It was refused, or failed."""
+        """The failure of a group that was refused or failed."""
 
     def __init__(
         self,
@@ -244,85 +245,56 @@ Global___RecordOutcome: typing_extensions.TypeAlias = RecordOutcome
 
 @typing.final
 class RecordFailure(google.protobuf.message.Message):
-    """Why a group was not recorded: what the error of a Record of this group alone would say."""
+    """The failure of one group."""
 
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 
-    @typing.final
-    class MetadataEntry(google.protobuf.message.Message):
-        DESCRIPTOR: google.protobuf.descriptor.Descriptor
-
-        KEY_FIELD_NUMBER: builtins.int
-        VALUE_FIELD_NUMBER: builtins.int
-        key: builtins.str
-        value: builtins.str
-        def __init__(
-            self,
-            *,
-            key: builtins.str = ...,
-            value: builtins.str = ...,
-        ) -> None: ...
-        def ClearField(self, field_name: typing.Literal["key", b"key", "value", b"value"]) -> None: ...
-
     STATUS_FIELD_NUMBER: builtins.int
-    REASON_FIELD_NUMBER: builtins.int
-    TEXT_FIELD_NUMBER: builtins.int
-    FIELD_FIELD_NUMBER: builtins.int
-    METADATA_FIELD_NUMBER: builtins.int
-    status: builtins.str
-    """The name of the gRPC status code, such as `FAILED_PRECONDITION`. With `UNAVAILABLE` and `DEADLINE_EXCEEDED` it may have been recorded
-    all the same: repeat it with its request id.
-    """
-    reason: pourparler.v1.errors_pb2.ErrorReason.ValueType
-    """The reason."""
-    text: builtins.str
-    """What is wrong, in a sentence for people."""
-    field: builtins.str
-    """The path of the field in the RecordRequest that it is about, such as `drafts[2].words.text`; empty if it is about none."""
     @property
-    def metadata(self) -> google.protobuf.internal.containers.ScalarMap[builtins.str, builtins.str]:
-        """What varies in the text, by name."""
+    def status(self) -> google.rpc.status_pb2.Status:
+        """The status that RecordEntries returns for this group alone, with its details: a google.rpc.ErrorInfo and those of
+        the code. With UNAVAILABLE or DEADLINE_EXCEEDED the group may have been recorded. Repeat it with its request id.
+        """
 
     def __init__(
         self,
         *,
-        status: builtins.str = ...,
-        reason: pourparler.v1.errors_pb2.ErrorReason.ValueType = ...,
-        text: builtins.str = ...,
-        field: builtins.str = ...,
-        metadata: collections.abc.Mapping[builtins.str, builtins.str] | None = ...,
+        status: google.rpc.status_pb2.Status | None = ...,
     ) -> None: ...
-    def ClearField(self, field_name: typing.Literal["field", b"field", "metadata", b"metadata", "reason", b"reason", "status", b"status", "text", b"text"]) -> None: ...
+    def HasField(self, field_name: typing.Literal["status", b"status"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["status", b"status"]) -> None: ...
 
 Global___RecordFailure: typing_extensions.TypeAlias = RecordFailure
 
 @typing.final
-class CopyRequest(google.protobuf.message.Message):
-    """A part of a bundle."""
+class ImportNegotiationRequest(google.protobuf.message.Message):
+    """A chunk of a bundle."""
 
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 
     VERIFIER_KEYS_FIELD_NUMBER: builtins.int
-    PART_FIELD_NUMBER: builtins.int
-    part: builtins.bytes
-    """The next bytes of the bundle. They may be parted anywhere."""
+    CHUNK_FIELD_NUMBER: builtins.int
+    chunk: builtins.bytes
+    """The next bytes of the bundle. Chunks may end at any byte."""
     @property
     def verifier_keys(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.str]:
-        """The verifier keys of the service that the bundle is from, which the caller had from elsewhere: in the first message."""
+        """The verifier keys of the service that the bundle comes from, in the first message only. Obtain them from its
+        operator, not from the bundle.
+        """
 
     def __init__(
         self,
         *,
         verifier_keys: collections.abc.Iterable[builtins.str] | None = ...,
-        part: builtins.bytes = ...,
+        chunk: builtins.bytes = ...,
     ) -> None: ...
-    def ClearField(self, field_name: typing.Literal["part", b"part", "verifier_keys", b"verifier_keys"]) -> None: ...
+    def ClearField(self, field_name: typing.Literal["chunk", b"chunk", "verifier_keys", b"verifier_keys"]) -> None: ...
 
-Global___CopyRequest: typing_extensions.TypeAlias = CopyRequest
+Global___ImportNegotiationRequest: typing_extensions.TypeAlias = ImportNegotiationRequest
 
 @typing.final
-class CopyResponse(google.protobuf.message.Message):
-    """What was copied."""
+class ImportNegotiationResponse(google.protobuf.message.Message):
+    """The result of an import."""
 
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 
@@ -330,11 +302,11 @@ class CopyResponse(google.protobuf.message.Message):
     VERSION_FIELD_NUMBER: builtins.int
     ENTRY_COUNT_FIELD_NUMBER: builtins.int
     name: builtins.str
-    """The negotiation, `negotiations/{id}`: the copy has the name of the original."""
+    """The negotiation, `negotiations/{id}`. The copy has the name of the original."""
     version: builtins.int
-    """The version that the copy has now."""
+    """The version of the copy after the import."""
     entry_count: builtins.int
-    """How many of its entries are new here."""
+    """The number of entries that the import added."""
     def __init__(
         self,
         *,
@@ -344,4 +316,4 @@ class CopyResponse(google.protobuf.message.Message):
     ) -> None: ...
     def ClearField(self, field_name: typing.Literal["entry_count", b"entry_count", "name", b"name", "version", b"version"]) -> None: ...
 
-Global___CopyResponse: typing_extensions.TypeAlias = CopyResponse
+Global___ImportNegotiationResponse: typing_extensions.TypeAlias = ImportNegotiationResponse

@@ -25,211 +25,301 @@ class _ServicerContext(grpc.ServicerContext, grpc.aio.ServicerContext):  # type:
 
 GRPC_GENERATED_VERSION: str
 GRPC_VERSION: str
-_RecordServiceRecordType = typing_extensions.TypeVar(
-    '_RecordServiceRecordType',
+_RecordServiceRecordEntriesType = typing_extensions.TypeVar(
+    '_RecordServiceRecordEntriesType',
     grpc.UnaryUnaryMultiCallable[
-        pourparler.v1.record_service_pb2.RecordRequest,
-        pourparler.v1.record_service_pb2.RecordResponse,
+        pourparler.v1.record_service_pb2.RecordEntriesRequest,
+        pourparler.v1.record_service_pb2.RecordEntriesResponse,
     ],
     grpc.aio.UnaryUnaryMultiCallable[
-        pourparler.v1.record_service_pb2.RecordRequest,
-        pourparler.v1.record_service_pb2.RecordResponse,
+        pourparler.v1.record_service_pb2.RecordEntriesRequest,
+        pourparler.v1.record_service_pb2.RecordEntriesResponse,
     ],
     default=grpc.UnaryUnaryMultiCallable[
-        pourparler.v1.record_service_pb2.RecordRequest,
-        pourparler.v1.record_service_pb2.RecordResponse,
+        pourparler.v1.record_service_pb2.RecordEntriesRequest,
+        pourparler.v1.record_service_pb2.RecordEntriesResponse,
     ],
 )
 
-_RecordServiceRecordBatchType = typing_extensions.TypeVar(
-    '_RecordServiceRecordBatchType',
+_RecordServiceBatchRecordEntriesType = typing_extensions.TypeVar(
+    '_RecordServiceBatchRecordEntriesType',
     grpc.UnaryUnaryMultiCallable[
-        pourparler.v1.record_service_pb2.RecordBatchRequest,
-        pourparler.v1.record_service_pb2.RecordBatchResponse,
+        pourparler.v1.record_service_pb2.BatchRecordEntriesRequest,
+        pourparler.v1.record_service_pb2.BatchRecordEntriesResponse,
     ],
     grpc.aio.UnaryUnaryMultiCallable[
-        pourparler.v1.record_service_pb2.RecordBatchRequest,
-        pourparler.v1.record_service_pb2.RecordBatchResponse,
+        pourparler.v1.record_service_pb2.BatchRecordEntriesRequest,
+        pourparler.v1.record_service_pb2.BatchRecordEntriesResponse,
     ],
     default=grpc.UnaryUnaryMultiCallable[
-        pourparler.v1.record_service_pb2.RecordBatchRequest,
-        pourparler.v1.record_service_pb2.RecordBatchResponse,
+        pourparler.v1.record_service_pb2.BatchRecordEntriesRequest,
+        pourparler.v1.record_service_pb2.BatchRecordEntriesResponse,
     ],
 )
 
-_RecordServiceRecordSessionType = typing_extensions.TypeVar(
-    '_RecordServiceRecordSessionType',
+_RecordServiceStreamRecordEntriesType = typing_extensions.TypeVar(
+    '_RecordServiceStreamRecordEntriesType',
     grpc.StreamStreamMultiCallable[
-        pourparler.v1.record_service_pb2.RecordSessionRequest,
-        pourparler.v1.record_service_pb2.RecordSessionResponse,
+        pourparler.v1.record_service_pb2.StreamRecordEntriesRequest,
+        pourparler.v1.record_service_pb2.StreamRecordEntriesResponse,
     ],
     grpc.aio.StreamStreamMultiCallable[
-        pourparler.v1.record_service_pb2.RecordSessionRequest,
-        pourparler.v1.record_service_pb2.RecordSessionResponse,
+        pourparler.v1.record_service_pb2.StreamRecordEntriesRequest,
+        pourparler.v1.record_service_pb2.StreamRecordEntriesResponse,
     ],
     default=grpc.StreamStreamMultiCallable[
-        pourparler.v1.record_service_pb2.RecordSessionRequest,
-        pourparler.v1.record_service_pb2.RecordSessionResponse,
+        pourparler.v1.record_service_pb2.StreamRecordEntriesRequest,
+        pourparler.v1.record_service_pb2.StreamRecordEntriesResponse,
     ],
 )
 
-_RecordServiceCopyType = typing_extensions.TypeVar(
-    '_RecordServiceCopyType',
+_RecordServiceImportNegotiationType = typing_extensions.TypeVar(
+    '_RecordServiceImportNegotiationType',
     grpc.StreamUnaryMultiCallable[
-        pourparler.v1.record_service_pb2.CopyRequest,
-        pourparler.v1.record_service_pb2.CopyResponse,
+        pourparler.v1.record_service_pb2.ImportNegotiationRequest,
+        pourparler.v1.record_service_pb2.ImportNegotiationResponse,
     ],
     grpc.aio.StreamUnaryMultiCallable[
-        pourparler.v1.record_service_pb2.CopyRequest,
-        pourparler.v1.record_service_pb2.CopyResponse,
+        pourparler.v1.record_service_pb2.ImportNegotiationRequest,
+        pourparler.v1.record_service_pb2.ImportNegotiationResponse,
     ],
     default=grpc.StreamUnaryMultiCallable[
-        pourparler.v1.record_service_pb2.CopyRequest,
-        pourparler.v1.record_service_pb2.CopyResponse,
+        pourparler.v1.record_service_pb2.ImportNegotiationRequest,
+        pourparler.v1.record_service_pb2.ImportNegotiationResponse,
     ],
 )
 
-class RecordServiceStub(typing.Generic[_RecordServiceRecordType, _RecordServiceRecordBatchType, _RecordServiceRecordSessionType, _RecordServiceCopyType]):
-    """Puts entries on the record."""
+class RecordServiceStub(typing.Generic[_RecordServiceRecordEntriesType, _RecordServiceBatchRecordEntriesType, _RecordServiceStreamRecordEntriesType, _RecordServiceImportNegotiationType]):
+    """Records entries.
+
+    The comments list the reasons for errors of each method; see ErrorReason for those of every method. A response means
+    that the entries are on disk.
+    """
 
     @typing.overload
     def __init__(self: RecordServiceStub[
         grpc.UnaryUnaryMultiCallable[
-            pourparler.v1.record_service_pb2.RecordRequest,
-            pourparler.v1.record_service_pb2.RecordResponse,
+            pourparler.v1.record_service_pb2.RecordEntriesRequest,
+            pourparler.v1.record_service_pb2.RecordEntriesResponse,
         ],
         grpc.UnaryUnaryMultiCallable[
-            pourparler.v1.record_service_pb2.RecordBatchRequest,
-            pourparler.v1.record_service_pb2.RecordBatchResponse,
+            pourparler.v1.record_service_pb2.BatchRecordEntriesRequest,
+            pourparler.v1.record_service_pb2.BatchRecordEntriesResponse,
         ],
         grpc.StreamStreamMultiCallable[
-            pourparler.v1.record_service_pb2.RecordSessionRequest,
-            pourparler.v1.record_service_pb2.RecordSessionResponse,
+            pourparler.v1.record_service_pb2.StreamRecordEntriesRequest,
+            pourparler.v1.record_service_pb2.StreamRecordEntriesResponse,
         ],
         grpc.StreamUnaryMultiCallable[
-            pourparler.v1.record_service_pb2.CopyRequest,
-            pourparler.v1.record_service_pb2.CopyResponse,
+            pourparler.v1.record_service_pb2.ImportNegotiationRequest,
+            pourparler.v1.record_service_pb2.ImportNegotiationResponse,
         ],
     ], channel: grpc.Channel) -> None: ...
 
     @typing.overload
     def __init__(self: RecordServiceStub[
         grpc.aio.UnaryUnaryMultiCallable[
-            pourparler.v1.record_service_pb2.RecordRequest,
-            pourparler.v1.record_service_pb2.RecordResponse,
+            pourparler.v1.record_service_pb2.RecordEntriesRequest,
+            pourparler.v1.record_service_pb2.RecordEntriesResponse,
         ],
         grpc.aio.UnaryUnaryMultiCallable[
-            pourparler.v1.record_service_pb2.RecordBatchRequest,
-            pourparler.v1.record_service_pb2.RecordBatchResponse,
+            pourparler.v1.record_service_pb2.BatchRecordEntriesRequest,
+            pourparler.v1.record_service_pb2.BatchRecordEntriesResponse,
         ],
         grpc.aio.StreamStreamMultiCallable[
-            pourparler.v1.record_service_pb2.RecordSessionRequest,
-            pourparler.v1.record_service_pb2.RecordSessionResponse,
+            pourparler.v1.record_service_pb2.StreamRecordEntriesRequest,
+            pourparler.v1.record_service_pb2.StreamRecordEntriesResponse,
         ],
         grpc.aio.StreamUnaryMultiCallable[
-            pourparler.v1.record_service_pb2.CopyRequest,
-            pourparler.v1.record_service_pb2.CopyResponse,
+            pourparler.v1.record_service_pb2.ImportNegotiationRequest,
+            pourparler.v1.record_service_pb2.ImportNegotiationResponse,
         ],
     ], channel: grpc.aio.Channel) -> None: ...
 
-    Record: _RecordServiceRecordType
-    """Records a group of entries of one negotiation: all of them or, when any is refused, none. What is answered is on disk.
+    RecordEntries: _RecordServiceRecordEntriesType
+    """Records a group of entries of one negotiation, atomically: all of them, or none if any is refused.
 
-    A call with a request id that was used before in this negotiation, with the same drafts, is answered with the first receipt,
-    whatever the version is by now; with other drafts it is refused with REQUEST_ID_REUSED.
+    Idempotency: a call with a request id that was used before in this negotiation, and with the same drafts, returns
+    the first receipt. It does so at any version of the negotiation. With other drafts it fails with REQUEST_ID_REUSED.
+
+    Ordering: the entries get consecutive versions in the order of the drafts. `expected_version` makes the call
+    conditional.
+
+    Errors:
+
+    - INVALID_ARGUMENT: the drafts or other fields are not valid;
+    - NOT_FOUND: NEGOTIATION_NOT_FOUND, PART_NOT_FOUND, VERSION_NOT_FOUND;
+    - ALREADY_EXISTS: NEGOTIATION_EXISTS, ID_ALREADY_USED, REQUEST_ID_REUSED;
+    - ABORTED: VERSION_MISMATCH;
+    - FAILED_PRECONDITION: a rule of the record does not allow an entry, given the state;
+    - PERMISSION_DENIED: ROLE_NOT_SUFFICIENT, NOT_ALLOWED_HERE.
+
+    After UNAVAILABLE or DEADLINE_EXCEEDED the group may have been recorded. Repeat the call with the same request id.
     """
 
-    RecordBatch: _RecordServiceRecordBatchType
-    """Records several groups, of any negotiations, each on its own: one that is refused leaves the others as they are. They are taken up
-    in their order and answered in their order, all at once.
+    BatchRecordEntries: _RecordServiceBatchRecordEntriesType
+    """Records several groups of any negotiations, each atomically and independently. A refused group does not affect the
+    others.
+
+    Ordering: the service records the groups in the order of the request and returns the outcomes in the same order,
+    all at once.
+
+    Idempotency: that of RecordEntries, for each group.
+
+    Errors: LIMIT_EXCEEDED or FIELD_REQUIRED for the whole batch. The errors of a group are in its outcome.
     """
 
-    RecordSession: _RecordServiceRecordSessionType
-    """Records groups as they come, each on its own, and answers each as soon as it is on disk and all before it were answered. The caller
-    need not wait for an answer before it sends the next group: up to 256 of them may be under way, and the next is read when there is
-    room. They are taken up in their order.
+    StreamRecordEntries: _RecordServiceStreamRecordEntriesType
+    """Records groups from a stream, each atomically and independently.
 
-    A message that cannot be read ends the session with its status, after the answers to all before it; so does a service that shuts
-    down. What was sent and not answered may be on the record: whoever sends it again, with the same request ids, gets the receipts. A
-    session that is cancelled leaves nothing behind of what was not yet taken up. A deadline is one for the session, not for its
-    groups.
+    The client sends the next group without waiting for the outcome of the previous one. The service reads on while
+    fewer than 256 groups have no outcome.
+
+    Ordering: the service records the groups in the order of the stream. It returns each outcome when the group is on
+    disk and all earlier outcomes are sent. Use `stop_on_failure` to keep the order within a negotiation after a
+    failure.
+
+    Idempotency: that of RecordEntries, for each group. After the stream ends, groups without an outcome may have been
+    recorded. Send them again with the same request ids to get their receipts.
+
+    Errors: a message that cannot be parsed ends the stream with its status, after the outcomes of all earlier groups.
+    A shutdown ends it in the same way with SHUTTING_DOWN. The errors of a group are in its outcome.
+
+    The deadline applies to the stream as a whole. After a cancellation the service discards the groups that it has not
+    started.
     """
 
-    Copy: _RecordServiceCopyType
-    """Takes the record of a negotiation that another service keeps, as a copy that is only read here: a bundle, see docs/format.md, sent
-    in parts. It is checked as a whole with the keys that the caller gives, and taken as it is or not at all. A longer bundle of a
-    record of which there is a copy extends the copy, if it begins with what the copy has. Repeating the call changes nothing.
+    ImportNegotiation: _RecordServiceImportNegotiationType
+    """Imports the record of a negotiation from another service as a read-only copy.
+
+    The client sends a bundle in chunks; see docs/reference/record-format.md. The service verifies the whole bundle with the given keys,
+    then imports all of it or nothing. A longer bundle of the same record extends the copy.
+
+    Idempotency: importing the same or a shorter bundle again changes nothing.
+
+    Errors:
+
+    - INVALID_ARGUMENT: BUNDLE_INVALID, FIELD_REQUIRED, FIELD_NOT_ALLOWED, FIELD_INVALID, LIMIT_EXCEEDED;
+    - ALREADY_EXISTS: NEGOTIATION_EXISTS, if the negotiation is not a copy;
+    - FAILED_PRECONDITION: COPY_CONFLICT;
+    - PERMISSION_DENIED: NOT_ALLOWED_HERE;
+    - RESOURCE_EXHAUSTED: MESSAGE_TOO_LARGE, OVERLOADED.
     """
 
 RecordServiceAsyncStub: typing_extensions.TypeAlias = RecordServiceStub[
     grpc.aio.UnaryUnaryMultiCallable[
-        pourparler.v1.record_service_pb2.RecordRequest,
-        pourparler.v1.record_service_pb2.RecordResponse,
+        pourparler.v1.record_service_pb2.RecordEntriesRequest,
+        pourparler.v1.record_service_pb2.RecordEntriesResponse,
     ],
     grpc.aio.UnaryUnaryMultiCallable[
-        pourparler.v1.record_service_pb2.RecordBatchRequest,
-        pourparler.v1.record_service_pb2.RecordBatchResponse,
+        pourparler.v1.record_service_pb2.BatchRecordEntriesRequest,
+        pourparler.v1.record_service_pb2.BatchRecordEntriesResponse,
     ],
     grpc.aio.StreamStreamMultiCallable[
-        pourparler.v1.record_service_pb2.RecordSessionRequest,
-        pourparler.v1.record_service_pb2.RecordSessionResponse,
+        pourparler.v1.record_service_pb2.StreamRecordEntriesRequest,
+        pourparler.v1.record_service_pb2.StreamRecordEntriesResponse,
     ],
     grpc.aio.StreamUnaryMultiCallable[
-        pourparler.v1.record_service_pb2.CopyRequest,
-        pourparler.v1.record_service_pb2.CopyResponse,
+        pourparler.v1.record_service_pb2.ImportNegotiationRequest,
+        pourparler.v1.record_service_pb2.ImportNegotiationResponse,
     ],
 ]
 
 class RecordServiceServicer(metaclass=abc.ABCMeta):
-    """Puts entries on the record."""
+    """Records entries.
+
+    The comments list the reasons for errors of each method; see ErrorReason for those of every method. A response means
+    that the entries are on disk.
+    """
 
     @abc.abstractmethod
-    def Record(
+    def RecordEntries(
         self,
-        request: pourparler.v1.record_service_pb2.RecordRequest,
+        request: pourparler.v1.record_service_pb2.RecordEntriesRequest,
         context: _ServicerContext,
-    ) -> typing.Union[pourparler.v1.record_service_pb2.RecordResponse, collections.abc.Awaitable[pourparler.v1.record_service_pb2.RecordResponse]]:
-        """Records a group of entries of one negotiation: all of them or, when any is refused, none. What is answered is on disk.
+    ) -> typing.Union[pourparler.v1.record_service_pb2.RecordEntriesResponse, collections.abc.Awaitable[pourparler.v1.record_service_pb2.RecordEntriesResponse]]:
+        """Records a group of entries of one negotiation, atomically: all of them, or none if any is refused.
 
-        A call with a request id that was used before in this negotiation, with the same drafts, is answered with the first receipt,
-        whatever the version is by now; with other drafts it is refused with REQUEST_ID_REUSED.
+        Idempotency: a call with a request id that was used before in this negotiation, and with the same drafts, returns
+        the first receipt. It does so at any version of the negotiation. With other drafts it fails with REQUEST_ID_REUSED.
+
+        Ordering: the entries get consecutive versions in the order of the drafts. `expected_version` makes the call
+        conditional.
+
+        Errors:
+
+        - INVALID_ARGUMENT: the drafts or other fields are not valid;
+        - NOT_FOUND: NEGOTIATION_NOT_FOUND, PART_NOT_FOUND, VERSION_NOT_FOUND;
+        - ALREADY_EXISTS: NEGOTIATION_EXISTS, ID_ALREADY_USED, REQUEST_ID_REUSED;
+        - ABORTED: VERSION_MISMATCH;
+        - FAILED_PRECONDITION: a rule of the record does not allow an entry, given the state;
+        - PERMISSION_DENIED: ROLE_NOT_SUFFICIENT, NOT_ALLOWED_HERE.
+
+        After UNAVAILABLE or DEADLINE_EXCEEDED the group may have been recorded. Repeat the call with the same request id.
         """
 
     @abc.abstractmethod
-    def RecordBatch(
+    def BatchRecordEntries(
         self,
-        request: pourparler.v1.record_service_pb2.RecordBatchRequest,
+        request: pourparler.v1.record_service_pb2.BatchRecordEntriesRequest,
         context: _ServicerContext,
-    ) -> typing.Union[pourparler.v1.record_service_pb2.RecordBatchResponse, collections.abc.Awaitable[pourparler.v1.record_service_pb2.RecordBatchResponse]]:
-        """Records several groups, of any negotiations, each on its own: one that is refused leaves the others as they are. They are taken up
-        in their order and answered in their order, all at once.
+    ) -> typing.Union[pourparler.v1.record_service_pb2.BatchRecordEntriesResponse, collections.abc.Awaitable[pourparler.v1.record_service_pb2.BatchRecordEntriesResponse]]:
+        """Records several groups of any negotiations, each atomically and independently. A refused group does not affect the
+        others.
+
+        Ordering: the service records the groups in the order of the request and returns the outcomes in the same order,
+        all at once.
+
+        Idempotency: that of RecordEntries, for each group.
+
+        Errors: LIMIT_EXCEEDED or FIELD_REQUIRED for the whole batch. The errors of a group are in its outcome.
         """
 
     @abc.abstractmethod
-    def RecordSession(
+    def StreamRecordEntries(
         self,
-        request_iterator: _MaybeAsyncIterator[pourparler.v1.record_service_pb2.RecordSessionRequest],
+        request_iterator: _MaybeAsyncIterator[pourparler.v1.record_service_pb2.StreamRecordEntriesRequest],
         context: _ServicerContext,
-    ) -> typing.Union[collections.abc.Iterator[pourparler.v1.record_service_pb2.RecordSessionResponse], collections.abc.AsyncIterator[pourparler.v1.record_service_pb2.RecordSessionResponse]]:
-        """Records groups as they come, each on its own, and answers each as soon as it is on disk and all before it were answered. The caller
-        need not wait for an answer before it sends the next group: up to 256 of them may be under way, and the next is read when there is
-        room. They are taken up in their order.
+    ) -> typing.Union[collections.abc.Iterator[pourparler.v1.record_service_pb2.StreamRecordEntriesResponse], collections.abc.AsyncIterator[pourparler.v1.record_service_pb2.StreamRecordEntriesResponse]]:
+        """Records groups from a stream, each atomically and independently.
 
-        A message that cannot be read ends the session with its status, after the answers to all before it; so does a service that shuts
-        down. What was sent and not answered may be on the record: whoever sends it again, with the same request ids, gets the receipts. A
-        session that is cancelled leaves nothing behind of what was not yet taken up. A deadline is one for the session, not for its
-        groups.
+        The client sends the next group without waiting for the outcome of the previous one. The service reads on while
+        fewer than 256 groups have no outcome.
+
+        Ordering: the service records the groups in the order of the stream. It returns each outcome when the group is on
+        disk and all earlier outcomes are sent. Use `stop_on_failure` to keep the order within a negotiation after a
+        failure.
+
+        Idempotency: that of RecordEntries, for each group. After the stream ends, groups without an outcome may have been
+        recorded. Send them again with the same request ids to get their receipts.
+
+        Errors: a message that cannot be parsed ends the stream with its status, after the outcomes of all earlier groups.
+        A shutdown ends it in the same way with SHUTTING_DOWN. The errors of a group are in its outcome.
+
+        The deadline applies to the stream as a whole. After a cancellation the service discards the groups that it has not
+        started.
         """
 
     @abc.abstractmethod
-    def Copy(
+    def ImportNegotiation(
         self,
-        request_iterator: _MaybeAsyncIterator[pourparler.v1.record_service_pb2.CopyRequest],
+        request_iterator: _MaybeAsyncIterator[pourparler.v1.record_service_pb2.ImportNegotiationRequest],
         context: _ServicerContext,
-    ) -> typing.Union[pourparler.v1.record_service_pb2.CopyResponse, collections.abc.Awaitable[pourparler.v1.record_service_pb2.CopyResponse]]:
-        """Takes the record of a negotiation that another service keeps, as a copy that is only read here: a bundle, see docs/format.md, sent
-        in parts. It is checked as a whole with the keys that the caller gives, and taken as it is or not at all. A longer bundle of a
-        record of which there is a copy extends the copy, if it begins with what the copy has. Repeating the call changes nothing.
+    ) -> typing.Union[pourparler.v1.record_service_pb2.ImportNegotiationResponse, collections.abc.Awaitable[pourparler.v1.record_service_pb2.ImportNegotiationResponse]]:
+        """Imports the record of a negotiation from another service as a read-only copy.
+
+        The client sends a bundle in chunks; see docs/reference/record-format.md. The service verifies the whole bundle with the given keys,
+        then imports all of it or nothing. A longer bundle of the same record extends the copy.
+
+        Idempotency: importing the same or a shorter bundle again changes nothing.
+
+        Errors:
+
+        - INVALID_ARGUMENT: BUNDLE_INVALID, FIELD_REQUIRED, FIELD_NOT_ALLOWED, FIELD_INVALID, LIMIT_EXCEEDED;
+        - ALREADY_EXISTS: NEGOTIATION_EXISTS, if the negotiation is not a copy;
+        - FAILED_PRECONDITION: COPY_CONFLICT;
+        - PERMISSION_DENIED: NOT_ALLOWED_HERE;
+        - RESOURCE_EXHAUSTED: MESSAGE_TOO_LARGE, OVERLOADED.
         """
 
 def add_RecordServiceServicer_to_server(servicer: RecordServiceServicer, server: typing.Union[grpc.Server, grpc.aio.Server]) -> None: ...

@@ -149,7 +149,7 @@ class NegotiationList:
             with self._lock:
                 self._catch_up()
                 if principal is None:
-                    rows = self._table.joined(request.as_seen_by, after, _LOOKED_AT)
+                    rows = self._table.joined(request.viewer_participant_id, after, _LOOKED_AT)
                 else:
                     rows = self._table.accessible(principal, after, _LOOKED_AT, public=public)
             for row in rows:
@@ -298,7 +298,7 @@ def _meets(state: pb.Negotiation, open_time: int, filters: Filters) -> bool:
         return False
     if filters.title is not None and filters.title not in state.words.title.casefold():
         return False
-    begin, end = filters.opened_from, filters.opened_before
+    begin, end = filters.open_start_time, filters.open_end_time
     return (begin is None or open_time >= begin) and (end is None or open_time < end)
 
 
@@ -330,8 +330,8 @@ def _filters(request: pb.ListNegotiationsRequest) -> Filters:
         outcomes=frozenset(request.outcomes) or None,
         participant=request.participant_id or None,
         title=request.title_contains.casefold() or None,
-        opened_from=requests.time(request, "opened_from"),
-        opened_before=requests.time(request, "opened_before"),
+        open_start_time=requests.time(request, "open_start_time"),
+        open_end_time=requests.time(request, "open_end_time"),
     )
 
 

@@ -54,9 +54,9 @@ class Filters(NamedTuple):
     participant: str | None = None
     title: str | None = None
     """A part of the title, without case."""
-    opened_from: int | None = None
+    open_start_time: int | None = None
     """In nanoseconds since 1970, as is the end."""
-    opened_before: int | None = None
+    open_end_time: int | None = None
 
 
 class NegotiationTable(Protocol):

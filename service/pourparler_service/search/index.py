@@ -131,9 +131,9 @@ class IndexQuery(NamedTuple):
     end: int | None = None
     surely: bool = False
     """True if it has to have happened between them for certain."""
-    recorded_from: int | None = None
+    record_start_time: int | None = None
     """In nanoseconds since 1970."""
-    recorded_before: int | None = None
+    record_end_time: int | None = None
     until: float | None = None
     """The deadline on the clock of `time.monotonic`: after it, TimeoutError is raised."""
 

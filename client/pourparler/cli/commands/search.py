@@ -38,17 +38,21 @@ _MOST_TO_A_PAGE = 1_000
 @query_options.topic_option
 @query_options.type_option
 @query_options.basis_option
-@click.option("--from", "occurred_from", metavar="EDTF", help="Only what happened then or later.")
-@click.option("--to", "occurred_to", metavar="EDTF", help="Only what happened then or earlier.")
+@click.option(
+    "--from", "occur_start_date", metavar="EDTF", help="Only what happened then or later."
+)
+@click.option("--to", "occur_end_date", metavar="EDTF", help="Only what happened then or earlier.")
 @click.option("--surely", is_flag=True, help="Only what surely happened between these dates.")
 @click.option(
     "--recorded-from",
+    "record_start_time",
     type=query_options.Begin(),
     metavar="TIME",
     help="Only what was recorded from then.",
 )
 @click.option(
     "--recorded-before",
+    "record_end_time",
     type=query_options.Begin(),
     metavar="TIME",
     help="Only what was recorded before.",
@@ -86,8 +90,8 @@ def search(
     """
     asked: dict[str, Any] = {
         "query": search_hits.query(words, without),
-        "occurred_match": "definitely" if surely else "possibly",
-        "only_counting": counting,
+        "occurred_match": "definite" if surely else "possible",
+        "only_current": counting,
         **filters,
     }
     found = query_options.client().search(page_size=min(limit + 1, _MOST_TO_A_PAGE), **asked)

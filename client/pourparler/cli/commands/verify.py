@@ -36,7 +36,7 @@ def audit(
     since: str | None,
     save: Path | None,
     *,
-    as_seen_by: str,
+    viewer_participant_id: str,
     as_json: bool,
 ) -> int:
     """Check the whole record of a negotiation, believing nothing but the key.
@@ -49,7 +49,11 @@ def audit(
     client = query_options.client()
     with verdicts.progress() as progress:
         found = client.audit(
-            negotiation, keys=keys, since=since, as_seen_by=as_seen_by, progress=progress
+            negotiation,
+            keys=keys,
+            since=since,
+            viewer_participant_id=viewer_participant_id,
+            progress=progress,
         )
     origin = origin_of(keys[0].name, negotiation.removeprefix("negotiations/"))
     code = verdicts.tell(standard_page(), found, origin, compared=True, as_json=as_json)
@@ -79,7 +83,7 @@ def audit(
     type=click.Choice(format_detection.OUT),
     default=format_detection.BUNDLE,
     show_default=True,
-    help="In which format: see docs/formats.md.",
+    help="In which format: see docs/reference/export-formats.md.",
 )
 @click.option(
     "--bundle",
@@ -97,17 +101,18 @@ def export(
     form: str,
     bundled: BinaryIO | None,
     *,
-    as_seen_by: str,
+    viewer_participant_id: str,
     as_json: bool,
 ) -> None:
     """Write the whole record of a negotiation to one file, a bundle that proves what it is.
 
-    Every entry is in it as it is stored, with the signed checkpoint: see docs/format.md. Whether it
-    is sound, `pourparler verify` tells. With --only, what the chosen entries are shown without is
-    told: what they name, and what corrects them. See docs/auditing.md. In another --format it is
-    for other tools, and proves nothing: see docs/formats.md.
+    Every entry is in it as it is stored, with the signed checkpoint: see
+    docs/reference/record-format.md. Whether it is sound, `pourparler verify` tells. With --only,
+    what the chosen entries are shown without is told: what they name, and what corrects them. See
+    docs/guides/auditing.md. In another --format it is for other tools, and proves nothing: see
+    docs/reference/export-formats.md.
     """
-    if bundled is not None and as_seen_by:
+    if bundled is not None and viewer_participant_id:
         raise click.UsageError(_SEEN_IN_BUNDLE)
     if form == format_detection.BUNDLE:
         if bundled is not None:
@@ -119,7 +124,11 @@ def export(
             verdicts.progress("exporting") as progress,
         ):
             count = client.export(
-                negotiation, file, only=only, as_seen_by=as_seen_by, progress=progress
+                negotiation,
+                file,
+                only=only,
+                viewer_participant_id=viewer_participant_id,
+                progress=progress,
             )
         bundles.told(standard_page(), output, count, only, as_json=as_json)
         return
@@ -131,7 +140,7 @@ def export(
             entries, origin = format_detection.of_bundle(bundled, negotiation)
         else:
             entries, origin = format_detection.of_service(
-                query_options.client(), negotiation, as_seen_by
+                query_options.client(), negotiation, viewer_participant_id
             )
         with bundles.fresh(output, f"{form} file") as file:
             count = WRITERS[form](file, entries, origin)
@@ -153,7 +162,7 @@ def withhold(file: BinaryIO, output: Path, only: Selection, *, as_json: bool) ->
     """Write a bundle anew in which only some entries can be read, asking nobody.
 
     FILE is what `pourparler export` wrote; - is standard input. Of all other entries there is the
-    header alone, and the whole still verifies: see docs/auditing.md.
+    header alone, and the whole still verifies: see docs/guides/auditing.md.
     """
     with bundles.refusing(), bundles.fresh(output) as fresh:
         count = bundle.withhold(file, fresh, only)
@@ -260,7 +269,7 @@ def report(
     on_date: str | None,
     as_of: int | None,
     keys: tuple[VerifierKey, ...],
-    as_seen_by: str,
+    viewer_participant_id: str,
     as_json: bool,
 ) -> int:
     """Write a negotiation as one page for a browser, that asks for nothing else.
@@ -272,14 +281,17 @@ def report(
     """
     if (negotiation is None) == (file is None):
         raise click.UsageError("Say either NEGOTIATION or --bundle FILE.")
-    if file is not None and as_seen_by:
+    if file is not None and viewer_participant_id:
         raise click.UsageError(_SEEN_IN_BUNDLE)
     if file is not None:
         data = file.read()
     else:
         with io.BytesIO() as copy, verdicts.progress("reading") as progress:
             query_options.client().export(
-                negotiation or "", copy, as_seen_by=as_seen_by, progress=progress
+                negotiation or "",
+                copy,
+                viewer_participant_id=viewer_participant_id,
+                progress=progress,
             )
             data = copy.getvalue()
     return reports.write(

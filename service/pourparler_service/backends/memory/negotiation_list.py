@@ -130,6 +130,6 @@ def _meets(row: NegotiationRow, filters: Filters) -> bool:
         and (filters.outcomes is None or row.outcome in filters.outcomes)
         and (filters.participant is None or filters.participant in row.participants)
         and (filters.title is None or filters.title in row.title)
-        and (filters.opened_from is None or row.open_time >= filters.opened_from)
-        and (filters.opened_before is None or row.open_time < filters.opened_before)
+        and (filters.open_start_time is None or row.open_time >= filters.open_start_time)
+        and (filters.open_end_time is None or row.open_time < filters.open_end_time)
     )

@@ -57,8 +57,8 @@ WHERE opened > :after
         SELECT 1 FROM participant
         WHERE participant.id = :participant AND participant.opened = negotiation.opened))
     AND (:title IS NULL OR instr(title, :title) > 0)
-    AND (:opened_from IS NULL OR open_time >= :opened_from)
-    AND (:opened_before IS NULL OR open_time < :opened_before)
+    AND (:open_start_time IS NULL OR open_time >= :open_start_time)
+    AND (:open_end_time IS NULL OR open_time < :open_end_time)
 ORDER BY opened LIMIT :most
 """
 # Only rows that are returned are looked at: the time would tell how many more there are.
