@@ -28,8 +28,8 @@ from pourparler_service.writes.requests import WriteRequest
 from pourparler_service.writes.writer import Writer
 from tests.support import sample_entries
 from tests.support.sample_entries import granted, joined, opened, restricted, said
-from tests.support.stores import open_list, open_store
 from tests.support.service_client import answered_with
+from tests.support.stores import open_list, open_store
 from tests.support.visibility_harness import Readers, readers, run, stored
 
 NAME = f"negotiations/{sample_entries.NEGOTIATION}"
