@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import cast
 
-from pourparler_service.application import open_backend
+from pourparler_service.application import Backend, open_backend
 from pourparler_service.backends.memory.subject_keys import MemoryKeyTable
 from pourparler_service.backends.sqlite.negotiation_list import SqliteNegotiationTable
 from pourparler_service.backends.sqlite.search_index import SqliteSearchIndex
@@ -30,14 +30,21 @@ def open_store(
     """The event store of a data folder, or one in memory, with its keys."""
     environment = environment or {}
     backend = open_backend(folder, read_store_url(store), environment)
-    table = backend.key_table()
-    folder = None if isinstance(table, MemoryKeyTable) else folder
-    keys = key_rotation.open_subject_keys(table, folder, environment)
+    keys = keys_of(backend, folder, environment)
     try:
         return cast("RecorderEventStore", backend.event_store(keys))
     except BaseException:
         keys.close()
         raise
+
+
+def keys_of(
+    backend: Backend, folder: Path | None, environment: Mapping[str, str] | None = None
+) -> SubjectKeyStore:
+    """The subject keys of a backend, with the master key of a folder, or one in memory."""
+    table = backend.key_table()
+    folder = None if isinstance(table, MemoryKeyTable) else folder
+    return key_rotation.open_subject_keys(table, folder, environment or {})
 
 
 def open_subject_keys(

@@ -144,6 +144,11 @@ class RecorderEventStore:
         self._writing = threading.Lock()  # held by the thread that writes, or that reopens
         self._writes = self._reads = application
 
+    @property
+    def recorder(self) -> ApplicationRecorder:
+        """The recorder that writes, to which the test suites of the library apply."""
+        return self._writes.recorder
+
     def append(self, records: Sequence[StoredEntry]) -> None:
         """Store entries of any number of negotiations, as EventStore says."""
         keys = {(one.negotiation, person) for one in records for person in one.persons}
