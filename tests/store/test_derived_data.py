@@ -93,16 +93,16 @@ async def test_a_holder_that_was_not_registered_is_found() -> None:
     application = Application(Settings.in_memory())
     forgotten: Any = Forgotten()
     try:
-        for plant in (
-            lambda: setattr(application, "planted", forgotten),
-            lambda: setattr(application.latest, "planted", {"deep": [forgotten]}),
-            lambda: setattr(application.search, "planted", forgotten.purge),
-        ):
+        plants: list[tuple[object, object]] = [
+            (application, forgotten),
+            (application.latest, {"deep": [forgotten]}),
+            (application.search, forgotten.purge),
+        ]
+        for holder, planted in plants:
             assert unregistered(application) == []
-            plant()
+            vars(holder)["planted"] = planted
             assert unregistered(application) == ["Forgotten"]
-            for one in (application, application.latest, application.search):
-                vars(one).pop("planted", None)
+            del vars(holder)["planted"]
     finally:
         application.close()
         await asyncio.sleep(0)

@@ -27,12 +27,12 @@ def test_commits_of_several_threads_are_all_told_of(backend: Backend) -> None:
     notifications = backend.notifications()
     heard: list[str] = []
     notifications.listen(heard.extend)
-    threads = [
-        threading.Thread(
-            target=lambda mark=mark: [notifications.publish([f"{mark}{n}"]) for n in range(50)]
-        )
-        for mark in "abcd"
-    ]
+
+    def publish(mark: str) -> None:
+        for number in range(50):
+            notifications.publish([f"{mark}{number}"])
+
+    threads = [threading.Thread(target=publish, args=(mark,)) for mark in "abcd"]
     for thread in threads:
         thread.start()
     for thread in threads:
