@@ -21,7 +21,8 @@ from pourparler_service.authorization.viewer_scopes import ScopeResolver
 from pourparler_service.backends.memory.backend import MemoryBackend
 from pourparler_service.backends.sqlite.backend import SqliteBackend
 from pourparler_service.config.settings import Settings
-from pourparler_service.config.store_url import MEMORY, StoreUrl, read_store_url
+from pourparler_service.config.settings_file import SettingsError
+from pourparler_service.config.store_url import MEMORY, read_store_url
 from pourparler_service.reads.filtered_states import FilteredStates
 from pourparler_service.reads.negotiation_list import NegotiationList
 from pourparler_service.reads.negotiation_table import NegotiationTable
@@ -97,17 +98,21 @@ class Backend(Protocol):
         """Remove the negotiation list and the search index: the next opening derives them again."""
 
 
-def open_backend(data: Path | None, store: StoreUrl, environment: Mapping[str, str]) -> Backend:
-    """Return the backend of a store; SQLite in the data directory, unless it says otherwise.
+def open_backend(data: Path | None, url: str, environment: Mapping[str, str]) -> Backend:
+    """Return the backend of the store that a setting names; by default SQLite in `data`.
 
-    Without a data directory and a path, the record is in memory. Raise StoreSettingsError.
+    Without a data directory and a path, the record is in memory. Nothing is opened yet. Raise
+    StoreSettingsError.
     """
+    try:
+        store = read_store_url(url)
+    except SettingsError as error:
+        raise StoreSettingsError(str(error)) from error
     if store.kind == MEMORY or (data is None and store.path is None):
         return MemoryBackend()
     if data is None:
         raise StoreSettingsError(
-            f"The store sqlite:{store.path} needs a data directory for its keys. Name one with"
-            " POURPARLER_DATA."
+            f"The store {url} needs a data directory for its keys. Name one with POURPARLER_DATA."
         )
     return SqliteBackend(data, store.path, environment)
 
@@ -120,7 +125,7 @@ class Application:
 
         Raise DataDirectoryError, SubjectKeyError, StoreSettingsError or StoreUnavailableError.
         """
-        backend = open_backend(settings.data, read_store_url(settings.store), settings.environment)
+        backend = open_backend(settings.data, settings.store, settings.environment)
         with contextlib.ExitStack() as opened:
             directory = backend.directory()
             opened.callback(directory.close)

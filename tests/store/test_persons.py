@@ -127,19 +127,6 @@ def test_what_is_sealed_can_be_opened_by_what_the_format_says_of_it() -> None:
     assert bytes.fromhex(GOLDEN["sealed"])[0] != was.SerializeToString()[0] == 0x0A
 
 
-def test_to_destroy_any_one_of_the_keys_destroys_the_words(persons: SubjectKeyStore) -> None:
-    whole = record()
-    persons.ensure_keys([(ID, "anna"), (ID, "bela")])
-    both = persons.encrypt(ID, whole, ["anna", "bela"])
-    hers = persons.encrypt(ID, whole, ["bela"])
-
-    erase(persons, "anna")
-
-    assert persons.decrypt(ID, both) == record_parts(whole).left
-    assert persons.subjects_of(ID, both) == ("anna", "bela")
-    assert persons.decrypt(ID, hers) == whole
-
-
 def test_a_key_that_was_destroyed_is_in_no_file(persons: SubjectKeyStore, tmp_path: Path) -> None:
     persons.ensure_keys([(ID, f"p-{number}") for number in range(200)])
     (hers,) = wrapped(tmp_path, "p-77")
@@ -182,30 +169,6 @@ def test_who_has_which_key_is_looked_up_again_when_too_much_is_kept(
     assert [persons.decrypt(ID, one) for one in sealed.values()] == [whole] * 3
 
 
-def test_a_key_is_of_one_negotiation_alone(persons: SubjectKeyStore) -> None:
-    whole = record(negotiation="other")
-    persons.ensure_keys([(ID, "anna"), ("other", "anna")])
-    elsewhere = persons.encrypt("other", whole, ["anna"])
-
-    erase(persons, "anna")
-
-    assert persons.decrypt("other", elsewhere) == whole
-
-
-def test_after_an_erasure_there_is_another_key(persons: SubjectKeyStore) -> None:
-    whole = record()
-    persons.ensure_keys([(ID, "anna")])
-    before = persons.encrypt(ID, whole, ["anna"])
-    erase(persons, "anna")
-
-    persons.ensure_keys([(ID, "anna")])
-    after = persons.encrypt(ID, whole, ["anna"])
-
-    assert pb.SealedRecord.FromString(after).keys == "anna:2"
-    assert persons.decrypt(ID, after) == whole
-    assert persons.decrypt(ID, before) == record_parts(whole).left
-
-
 def test_words_are_bound_to_their_place(persons: SubjectKeyStore) -> None:
     persons.ensure_keys([(ID, "anna")])
     first = pb.SealedRecord.FromString(persons.encrypt(ID, record(), ["anna"]))
@@ -221,18 +184,6 @@ def test_what_has_no_words_is_not_sealed(persons: SubjectKeyStore) -> None:
     persons.ensure_keys([(ID, "anna")])
 
     assert persons.encrypt(ID, empty, ["anna"]) == empty
-
-
-def test_a_cover_goes_with_the_first_key_that_is_destroyed(persons: SubjectKeyStore) -> None:
-    assert persons.decrypt_blob(ID, persons.encrypt_blob(ID, b"of nobody")) == b"of nobody"
-    persons.ensure_keys([(ID, "anna"), (ID, "bela")])
-    covered = persons.encrypt_blob(ID, WORD.encode())
-
-    assert WORD.encode() not in covered
-    assert persons.decrypt_blob(ID, covered) == WORD.encode()
-    erase(persons, "bela")
-    assert persons.decrypt_blob(ID, covered) is None
-    assert persons.decrypt_blob(ID, b"\xff not one") is None
 
 
 def test_a_key_that_is_not_there_and_was_not_destroyed_is_an_error(

@@ -10,7 +10,6 @@ from pourparler_service.backends.memory.subject_keys import MemoryKeyTable
 from pourparler_service.backends.sqlite.negotiation_list import SqliteNegotiationTable
 from pourparler_service.backends.sqlite.search_index import SqliteSearchIndex
 from pourparler_service.backends.sqlite.subject_keys import SqliteKeyTable
-from pourparler_service.config.store_url import read_store_url
 from pourparler_service.reads.negotiation_list import NegotiationList
 from pourparler_service.reads.page_tokens import PageTokens
 from pourparler_service.search.index import SearchIndex
@@ -29,7 +28,7 @@ def open_store(
 ) -> RecorderEventStore:
     """The event store of a data folder, or one in memory, with its keys."""
     environment = environment or {}
-    backend = open_backend(folder, read_store_url(store), environment)
+    backend = open_backend(folder, store, environment)
     keys = keys_of(backend, folder, environment)
     try:
         return cast("RecorderEventStore", backend.event_store(keys))

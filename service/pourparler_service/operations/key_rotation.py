@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from pourparler_service.application import open_backend
-from pourparler_service.config.store_url import VARIABLE, read_store_url
+from pourparler_service.config.store_url import VARIABLE
 from pourparler_service.storage import key_rotation
 from pourparler_service.storage.key_rotation import Rotation
 
@@ -15,7 +15,7 @@ def rotate_master_key(
     """Wrap the keys in a data directory, which the caller holds, with a new master key.
 
     The new one takes the place of the old one in its file, or goes to the file `to`. Raise
-    SubjectKeyError, SettingsError, StoreUnavailableError or DataDirectoryError.
+    SubjectKeyError, StoreSettingsError, StoreUnavailableError or DataDirectoryError.
     """
-    backend = open_backend(folder, read_store_url(environment.get(VARIABLE, "")), environment)
+    backend = open_backend(folder, environment.get(VARIABLE, ""), environment)
     return key_rotation.rotate_master_key(backend.key_table(), folder, environment, to)

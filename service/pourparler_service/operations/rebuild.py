@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from pourparler_service.application import open_backend
-from pourparler_service.config.store_url import VARIABLE, read_store_url
+from pourparler_service.config.store_url import VARIABLE
 from pourparler_service.reads.negotiation_list import NegotiationList
 from pourparler_service.reads.page_tokens import PageTokens
 from pourparler_service.search.indexer import Indexer, digest_at
@@ -20,10 +20,10 @@ def rebuild(
 
     `progress` is called with the position reached and the last position. The record itself is only
     read. A crash leaves less of both than there was: a service that starts derives the rest. Raise
-    DataDirectoryError, also while a service uses the directory, SubjectKeyError, SettingsError,
+    DataDirectoryError, also while a service uses the directory, SubjectKeyError,
     StoreSettingsError or StoreUnavailableError.
     """
-    backend = open_backend(path, read_store_url(environment.get(VARIABLE, "")), environment)
+    backend = open_backend(path, environment.get(VARIABLE, ""), environment)
     with contextlib.ExitStack() as opened:
         directory = backend.directory()
         opened.callback(directory.close)

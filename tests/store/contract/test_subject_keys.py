@@ -176,6 +176,7 @@ def test_to_destroy_any_one_of_the_keys_destroys_the_words(keys: SubjectKeyStore
 
     assert erased.erasure.key_count == 1
     assert keys.decrypt(ID, both) == record_parts(whole).left
+    assert keys.subjects_of(ID, both) == ("anna", "bela")
     assert keys.decrypt(ID, hers) == whole
     assert keys.decrypt("other", elsewhere) == whole
     assert [keys.has_key(ID, who) for who in ("anna", "bela", "carl")] == [True, True, False]
@@ -204,6 +205,7 @@ def test_a_blob_goes_with_the_first_key_that_is_destroyed(keys: SubjectKeyStore)
     assert keys.decrypt_blob(ID, blob) == b"Quetzalcoatl"
     erase(keys, "bela")
     assert keys.decrypt_blob(ID, blob) is None
+    assert keys.decrypt_blob(ID, b"\xff not one") is None
 
 
 def test_another_master_key_wraps_all_keys_or_none(keys: SubjectKeyStore) -> None:
