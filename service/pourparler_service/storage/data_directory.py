@@ -1,6 +1,5 @@
 """The data directory on disk: one process at a time, one format, and the secrets of its record."""
 
-import fcntl
 import json
 import os
 import secrets
@@ -10,11 +9,17 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+try:
+    import fcntl
+except ModuleNotFoundError:  # as on Windows
+    fcntl = None  # type: ignore[assignment]
+
 FORMAT = 1
 """The version of the directory format that this program reads and writes."""
 
 _ABOUT = "pourparler.json"
 _LOCK = "lock"
+_CAN_LOCK = fcntl is not None
 _SECRET_BYTES = 32
 
 
@@ -36,6 +41,12 @@ def hold(path: Path) -> int:
     Closing the descriptor unlocks it. Raise DataDirectoryError if the directory cannot be written,
     DataDirectoryInUseError while another process holds it.
     """
+    if not _CAN_LOCK:
+        message = (
+            f"The data folder {path} cannot be locked: this system has no POSIX file locks."
+            " Run the service on Linux, macOS or another POSIX system."
+        )
+        raise DataDirectoryError(message)
     try:
         # It contains confidential words: a new one is for its owner alone.
         path.mkdir(mode=0o700, parents=True, exist_ok=True)
