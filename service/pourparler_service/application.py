@@ -66,8 +66,8 @@ _THREADS = 4
 class Backend(Protocol):
     """One way to store a record: it gives out an implementation of every face.
 
-    Each method opens what it returns; the caller closes it. What a method needs of other faces is
-    given to it, so that a backend may combine its own.
+    Each method opens the object that it returns; the caller closes it. The record, the keys and the
+    derived data of one backend belong together.
     """
 
     def directory(self) -> RecordDirectory:

@@ -10,7 +10,7 @@ from pourparler import v1 as pb
 from pourparler.schema.contract import entry_type
 from pourparler_service.aggregate.current import CurrentNegotiations
 from pourparler_service.storage.interface import EventStore, StoredEntry
-from pourparler_service.storage.record_codec import decode_record, seal
+from pourparler_service.storage.record_codec import decode_record, record_bytes
 from tests.support.sample_entries import NEGOTIATION
 from tests.support.store_audit import audit
 from tests.support.stores import open_store
@@ -23,7 +23,7 @@ def stored(entry: pb.Entry) -> StoredEntry:
     kind = entry_type(entry.facts)
     assert kind is not None
     header = entry.header
-    data = seal(NEGOTIATION, header.version, header.record_time, entry.facts, entry.words)
+    data = record_bytes(NEGOTIATION, header.version, header.record_time, entry.facts, entry.words)
     return StoredEntry(NEGOTIATION, header.version, str(kind.descriptor.full_name), data)
 
 

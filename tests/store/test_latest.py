@@ -17,7 +17,7 @@ from pourparler_service.backends.memory.event_store import MemoryEventStore
 from pourparler_service.domain.refusal import Refusal
 from pourparler_service.reads.response_cache import ResponseCache
 from pourparler_service.storage.interface import EventStore, StoredEntry, StoreUnavailableError
-from pourparler_service.storage.record_codec import decode_record, seal
+from pourparler_service.storage.record_codec import decode_record, record_bytes
 from pourparler_service.writes.requests import WriteRequest
 from pourparler_service.writes.writer import Writer
 from tests.support.sample_entries import NEGOTIATION, joined, opened, recorded, said
@@ -340,5 +340,5 @@ def _stored(entry: pb.Entry, id_: str = NEGOTIATION) -> StoredEntry:
     kind = entry_type(entry.facts)
     assert kind is not None
     header = entry.header
-    data = seal(id_, header.version, header.record_time, entry.facts, entry.words)
+    data = record_bytes(id_, header.version, header.record_time, entry.facts, entry.words)
     return StoredEntry(id_, header.version, str(kind.descriptor.full_name), data)

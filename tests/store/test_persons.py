@@ -29,7 +29,7 @@ from pourparler_service.storage.master_key import (
     MasterKeyError,
     SubjectKeyError,
 )
-from pourparler_service.storage.record_codec import record_parts, seal
+from pourparler_service.storage.record_codec import record_bytes, record_parts
 from pourparler_service.storage.subject_keys import SubjectKeyStore
 from tests.support.disk_search import traces
 from tests.support.stores import open_store, open_subject_keys
@@ -42,7 +42,7 @@ WORD = "Quetzalcoatl"
 
 def record(text: str = WORD, *, negotiation: str = ID, version: int = 1) -> bytes:
     facts = pb.Facts(request_id="r")
-    return seal(negotiation, version, TIME, facts, pb.Words(text=text))
+    return record_bytes(negotiation, version, TIME, facts, pb.Words(text=text))
 
 
 @pytest.fixture(name="persons")
@@ -180,7 +180,7 @@ def test_words_are_bound_to_their_place(persons: SubjectKeyStore) -> None:
 
 
 def test_what_has_no_words_is_not_sealed(persons: SubjectKeyStore) -> None:
-    empty = seal(ID, 1, TIME, pb.Facts(), pb.Words())
+    empty = record_bytes(ID, 1, TIME, pb.Facts(), pb.Words())
     persons.ensure_keys([(ID, "anna")])
 
     assert persons.encrypt(ID, empty, ["anna"]) == empty

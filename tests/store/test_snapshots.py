@@ -20,7 +20,7 @@ from pourparler_service.aggregate.snapshots import Snapshot, Snapshots, open_sna
 from pourparler_service.backends.memory.snapshot_store import MemorySnapshotFile
 from pourparler_service.backends.sqlite.snapshot_store import SqliteSnapshotFile
 from pourparler_service.storage.interface import EventStore, StoredEntry, StoreUnavailableError
-from pourparler_service.storage.record_codec import decode_record, leaf, seal
+from pourparler_service.storage.record_codec import decode_record, leaf, record_bytes
 from tests.support.sample_entries import NEGOTIATION, joined, opened, recorded, said
 from tests.support.stores import open_store, open_subject_keys
 from tests.support.strategies import histories
@@ -70,7 +70,7 @@ def stored(entry: pb.Entry) -> StoredEntry:
     kind = entry_type(entry.facts)
     assert kind is not None
     header = entry.header
-    data = seal(NEGOTIATION, header.version, header.record_time, entry.facts, entry.words)
+    data = record_bytes(NEGOTIATION, header.version, header.record_time, entry.facts, entry.words)
     return StoredEntry(NEGOTIATION, header.version, str(kind.descriptor.full_name), data)
 
 

@@ -28,7 +28,7 @@ from pourparler_service.reads.subscriptions import CommitNotifier, SharedPages
 from pourparler_service.search.indexer import Indexer
 from pourparler_service.search.search import Search
 from pourparler_service.storage.interface import EventStore, StoredEntry
-from pourparler_service.storage.record_codec import seal, topic
+from pourparler_service.storage.record_codec import record_bytes, topic
 from pourparler_service.transparency.log import Log
 from pourparler_service.transparency.signing_keys import Signer, make_key
 from tests.support.stores import open_index, open_store
@@ -53,7 +53,7 @@ def stored(entries: Iterable[pb.Entry]) -> list[StoredEntry]:
             one.header.negotiation,
             one.header.version,
             topic(one.facts),
-            seal(
+            record_bytes(
                 one.header.negotiation,
                 one.header.version,
                 one.header.record_time,

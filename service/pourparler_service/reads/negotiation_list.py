@@ -137,8 +137,8 @@ class NegotiationList:
         """Return a page of the negotiations for which `admits` is true, as they are seen.
 
         Without a principal, return those that have the participant of the request as a participant.
-        `seen` returns the state of a negotiation as the caller sees it, None if nothing of it is to
-        be seen. The filters apply to that state. Raise Refusal.
+        `seen` returns the state of a negotiation as the caller sees it, None if it is hidden. The
+        filters apply to that state. Raise Refusal.
         """
         size = requests.page_size(request)
         filters = _filters(request)

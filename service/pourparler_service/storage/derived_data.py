@@ -14,8 +14,8 @@ class DerivedData(Protocol):
     def on_commit(self, ids: Collection[str]) -> None:
         """Take note of new entries, or of possible ones, of these negotiations.
 
-        It is called after the commit and before the receipts, by the thread that commits. Neither
-        block nor raise.
+        It is called after the commit and before the receipts, by the thread that commits. It
+        must not block or raise.
         """
 
     def purge(self, id_: str) -> None:

@@ -1,9 +1,8 @@
 """The faces of the stores that many rooms use, with their guarantees.
 
-The faces of a single room stand in that room: subject keys in `key_table`, snapshots in
-`aggregate.snapshots`, the negotiation list in `reads.negotiation_list`, the search index in
-`search.index`. Every face has its implementations in `backends`, and one contract suite in
-tests/store/contract.
+A face that one room uses stands in that room: `key_table`, `aggregate.snapshots`,
+`reads.negotiation_table` and `search.index`. Every face has its implementations in `backends`, and
+one contract suite in tests/store/contract.
 """
 
 from collections.abc import Callable, Collection, Sequence
@@ -157,7 +156,7 @@ class RecordDirectory(Protocol):
     """The identity and the secrets of one record, held by this process alone.
 
     - Exclusive: while one process has it open, another one cannot open it. A crash frees it.
-    - Durable: the id and the secrets are on disk before they are first returned, and are the same
+    - Durable: the id and the secrets are on disk before they are first returned. They are the same
       at every later opening, also after a restore from a backup. In memory they last as long as the
       process.
     - Concurrent: any thread may call any method.
@@ -181,7 +180,7 @@ class RecordDirectory(Protocol):
 
 
 Listener = Callable[[Collection[str]], object]
-"""Takes the ids of the negotiations that have new entries. It neither blocks nor raises."""
+"""Takes the ids of the negotiations that have new entries. It must not block or raise."""
 
 
 class Notifications(Protocol):

@@ -99,7 +99,7 @@ def rotate_master_key(
     """Wrap the keys of a table with a new master key, and close the table.
 
     The caller holds the data directory. The new master key replaces the old one in its file, or
-    goes to the file `to`: it has to if the old one is in no file. Raise SubjectKeyError or
+    goes to the file `to`. Without a file of the old one, `to` is required. Raise SubjectKeyError or
     DataDirectoryError.
     """
     with contextlib.closing(table):

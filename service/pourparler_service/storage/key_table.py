@@ -31,8 +31,8 @@ class ErasureIntent(NamedTuple):
 class SubjectKeyTable(Protocol):
     """Wrapped keys and erasures. It never sees a key in clear.
 
-    - Durable and atomic: what is written in a `transaction` is on disk when the block ends, all of
-      it; after an error or a crash nothing of it is.
+    - Durable and atomic: all that a `transaction` writes is on disk when the block ends. After an
+      error or a crash nothing of it is.
     - Destruction: when the transaction of `destroy` has ended, the wrapped keys are in no file of
       the table. Backups, and the logs of a database server, are beyond its reach.
     - Ordered: erasures keep the order in which they were added.

@@ -64,7 +64,7 @@ def encode_record(
     return EncodedRecord(written(record), leaf_hash(header_written))
 
 
-def seal(
+def record_bytes(
     negotiation: str,
     version: int,
     record_time: Timestamp,
@@ -136,7 +136,7 @@ _SALTS = 2
 
 
 def is_erased(entry: pb.Entry) -> bool:
-    """True if the words of an entry are destroyed, and their digest alone is left."""
+    """Return True if the words of an entry are destroyed, and their digest alone is left."""
     return len(entry.salts) == _SALTS and not entry.salts[1]
 
 

@@ -1,7 +1,7 @@
-"""The erasure of a person's words: its steps, and how one that was cut off is finished.
+"""The erasure of the words of a person: its steps, and finishing one that was cut off.
 
-A record must not claim an erasure that did not happen, nor may one be forgotten: so the intent is
-on disk before anything is destroyed, and the entries that say so come after.
+A record must not claim an erasure that did not happen, and no erasure may be forgotten. So the
+intent is on disk before anything is destroyed, and the redactions are recorded after it.
 """
 
 import contextlib
@@ -42,7 +42,7 @@ _LIMITS = (
 
 
 class ErasureRequest(NamedTuple):
-    """Whose words are to be destroyed, by what right, and who asks for it."""
+    """The person whose words an erasure destroys, its legal basis, and its caller."""
 
     negotiation: str
     participant_id: str
@@ -53,10 +53,10 @@ class ErasureRequest(NamedTuple):
 
 
 class Eraser:
-    """Makes erasures, one at a time. For any thread; every method blocks on the store.
+    """Makes erasures, one at a time. Any thread may call it; every method blocks on the store.
 
-    Raises Refusal or StoreUnavailableError. What had begun then is finished with the next erasure,
-    or at the next start.
+    Methods raise Refusal or StoreUnavailableError. An erasure that had begun then is finished with
+    the next one, or at the next start.
     """
 
     def __init__(
@@ -84,7 +84,7 @@ class Eraser:
         self._reached = reached
 
     def get(self, name: str) -> pb.Erasure:
-        """What became of an erasure. Does not wait for one that is under way."""
+        """Return an erasure. Do not wait for one that runs."""
         with _as_unavailable():
             found = self._keys.erasure(name)
         if found is None:
@@ -94,12 +94,12 @@ class Eraser:
         return found
 
     def finish(self) -> None:
-        """Finish what had begun: to be called before anything is served."""
+        """Finish erasures that have begun. Call it before anything is served."""
         with self._leases.hold(_JOB), _as_unavailable():
             self._finish()
 
     def erase(self, asked: ErasureRequest) -> pb.Erasure:
-        """Destroy a person's words; what was destroyed, and what could not be reached."""
+        """Destroy the words of a person; return the erasure, with its limits."""
         with self._leases.hold(_JOB), _as_unavailable():
             self._finish()
             known = (
@@ -120,7 +120,7 @@ class Eraser:
             intent = ErasureIntent(
                 asked.negotiation, asked.caller, asked.request_id, destroyed=False, erasure=erasure
             )
-            # A crash before this returns leaves all as it was.
+            # A crash before this returns changes nothing.
             self._keys.begin_erasure(intent)
             self._reached("intended")
             return self._make(intent)
@@ -143,20 +143,21 @@ class Eraser:
         refuse(pb.ERROR_REASON_NOT_A_PERSON, text, "participant_id")
 
     def _make(self, intent: ErasureIntent) -> pb.Erasure:
-        """Make an erasure that is begun, from where it stopped. Every step can be taken twice."""
+        """Make an erasure that has begun, from where it stopped. Each step may run twice."""
         id_, erasure = intent.negotiation, intent.erasure
 
-        # 1. Destroy the keys, and with them whatever is sealed: in the store, and in all backups
-        # without the keys themselves. What is sealed from now on is sealed with other keys.
+        # 1. Destroy the keys, and with them all words that they encrypt: in the store, and in all
+        # backups that do not contain the keys. Later words are encrypted with other keys.
         if not intent.destroyed:
             with self._keys.lock:
-                self._look_through(intent)
+                self._list_encrypted(intent)
                 self._keys.destroy(intent)
             intent = intent._replace(destroyed=True)
         self._reached("destroyed")
 
-        # 2. Write anew, without its words, what stood in clear: recorded before words were sealed,
-        # or before it was known that the participant is a person. Which, is on disk before.
+        # 2. Replace entries whose words are not encrypted: they were recorded before the service
+        # encrypted words, or before the participant was known as a person. Their versions are on
+        # disk before.
         with self._negotiations.current(id_) as negotiation:
             copied = negotiation.copied
             clear = list(self._in_clear(negotiation, erasure.participant_id))
@@ -164,13 +165,13 @@ class Eraser:
             self._rewrite(intent, clear)
         self._reached("rewritten")
 
-        # 3. Leave nothing in memory and on disk that was made of the words: they are gone once this
-        # is done, and nothing says so yet.
+        # 3. Purge all data derived from the words, in memory and files. Then they are gone, and no
+        # entry says so yet.
         self._derived_data.purge(id_)
         self._store.purge()
         self._reached("purged")
 
-        # 4. Say so on the record. A copy is not ours to add to.
+        # 4. Record the redactions. An imported copy is never added to.
         if not copied:
             self._record(intent)
         self._reached("recorded")
@@ -186,8 +187,8 @@ class Eraser:
         self._reached("done")
         return erasure
 
-    def _look_through(self, intent: ErasureIntent) -> None:
-        """See which entries the keys of a person are about to take the words from."""
+    def _list_encrypted(self, intent: ErasureIntent) -> None:
+        """List the entries whose words the keys of a person encrypt."""
         erasure = intent.erasure
         for one in paging.stored(self._store, intent.negotiation, in_haste=True):
             if erasure.participant_id in one.persons:
@@ -195,7 +196,7 @@ class Eraser:
                 (erasure.erased_before if gone else erasure.versions).append(one.version)
 
     def _in_clear(self, negotiation: Negotiation, participant_id: str) -> Iterator[StoredEntry]:
-        """The entries that concern a person and are not sealed, as they are without their words."""
+        """Yield the entries of a person that are not encrypted, without their words."""
         for one in paging.stored(self._store, negotiation.id):
             if one.persons:
                 continue
@@ -218,7 +219,7 @@ class Eraser:
             self._keys.save(intent, done=False)
 
     def _record(self, intent: ErasureIntent) -> None:
-        """Record of each entry that has lost its words that it has, unless that was said before."""
+        """Record a redaction of each entry that has lost its words, unless there is one."""
         erasure = intent.erasure
         with self._negotiations.current(intent.negotiation) as negotiation:
             amendments = negotiation.state.amendments
@@ -247,7 +248,7 @@ def _as_unavailable() -> Iterator[None]:
 
 
 def _same(known: ErasureIntent, asked: ErasureRequest) -> pb.Erasure:
-    """The erasure that this request had made before."""
+    """Return the erasure that this request made before. Raise Refusal if it is another one."""
     was = known.erasure
     before = (known.negotiation, was.participant_id, was.legal_basis, was.authority)
     if before != asked[:4]:
@@ -262,7 +263,7 @@ def _same(known: ErasureIntent, asked: ErasureRequest) -> pb.Erasure:
 
 
 def _redacted(erasure: pb.Erasure, version: int, negotiation: Negotiation) -> pb.Draft:
-    """That the words of a version were destroyed, for those who may see the entry."""
+    """Return a redaction of a version, visible to the audience of that entry."""
     draft = redaction(version, erasure.legal_basis, erasure.authority)
     entries = negotiation.about(version)
     counts = [one.entry for one in counted(entries) if one.entry.header.version == version]
@@ -272,7 +273,7 @@ def _redacted(erasure: pb.Erasure, version: int, negotiation: Negotiation) -> pb
 
 
 def redaction(version: int, legal_basis: str, authority: str) -> pb.Draft:
-    """A draft that says that the words of a version were destroyed."""
+    """Return a draft that records that the words of a version were destroyed."""
     draft = pb.Draft(words=pb.Words(legal_basis=legal_basis, authority=authority))
     draft.facts.provenance.basis = pb.BASIS_DIRECT
     draft.facts.provenance.form = pb.FORM_SUMMARY

@@ -12,7 +12,7 @@ from pourparler import v1 as pb
 from pourparler_service.application import Backend
 from pourparler_service.storage.key_table import ErasureIntent, SubjectKeyTable, WrappedKey
 from pourparler_service.storage.master_key import MasterKey, SubjectKeyError
-from pourparler_service.storage.record_codec import record_parts, seal
+from pourparler_service.storage.record_codec import record_bytes, record_parts
 from pourparler_service.storage.subject_keys import SubjectKeyStore
 from tests.support.stores import keys_of
 
@@ -25,7 +25,7 @@ class Fault(Exception):
 
 
 def record(text: str = "Quetzalcoatl", *, negotiation: str = ID, version: int = 1) -> bytes:
-    return seal(negotiation, version, TIME, pb.Facts(request_id="r"), pb.Words(text=text))
+    return record_bytes(negotiation, version, TIME, pb.Facts(request_id="r"), pb.Words(text=text))
 
 
 def intent(name: str = "x", participant: str = "anna", negotiation: str = ID) -> ErasureIntent:

@@ -15,8 +15,8 @@ from pourparler_service.storage.subject_keys import SubjectKeyStore
 class MemoryBackend:
     """A Backend that is lost with the process.
 
-    Its search index is the one of SQLite, without a file: full text search in Python would be
-    another search engine, and would have to rank as the first one does.
+    Its search index is the one of SQLite, without a file. A full text search in Python would be a
+    second search engine, which would have to rank as the first one does.
     """
 
     def directory(self) -> MemoryDirectory:

@@ -15,8 +15,8 @@ from pourparler_service.storage.subject_keys import SubjectKeyStore
 class MemoryRecorder(POPOApplicationRecorder):
     """The recorder of the library, which finds versions by bisection and can be closed.
 
-    The one of the library passes over all entries of a negotiation at every read, and keeps a row
-    for every id that was ever asked for.
+    The one of the library passes over all entries of a negotiation at every read. It also keeps a
+    row for every id that was ever read.
     """
 
     def __init__(self) -> None:

@@ -18,7 +18,7 @@ class MemoryKeyTable:
 
     def __init__(self) -> None:
         self._master_key_id = ""
-        # Of each negotiation, of each of its persons: the keys by number.
+        # The keys by negotiation, by person, and by number.
         self._keys: dict[str, dict[str, list[WrappedKey]]] = {}
         self._erasures: dict[str, tuple[ErasureIntent, bool]] = {}  # by name, and if it is done
         self._undo: list[Callable[[], object]] = []  # what the transaction that runs has done

@@ -18,7 +18,7 @@ from pourparler_service.reads.negotiation_table import Filters, Listed, Negotiat
 DATABASE = "catalogue.sqlite"
 """The file in the data directory."""
 
-# Whoever changes these tables raises FORMAT in reads.negotiation_list: files are rebuilt then.
+# After a change of these tables, raise FORMAT in reads.negotiation_list: files are rebuilt then.
 _TABLES = """
 DROP TABLE IF EXISTS progress;
 DROP TABLE IF EXISTS negotiation;

@@ -30,7 +30,7 @@ FORMAT = 1
 _STEPS = 50_000  # of the machine of SQLite between two looks at the clock, some milliseconds
 _SCHEMAS = ("main", "concealed")  # on disk, and in memory
 _TABLES = ("progress", "negotiation", "entry", "named", "brought", "correction", "words")
-# FTS5 splits normalized words at spaces alone: of ASCII they contain letters and digits only, and
+# FTS5 splits normalized words at spaces alone. Their ASCII characters are letters and digits, and
 # this tokenizer takes all other characters for parts of words. The words are stored beside the
 # index: FTS5 needs them to delete an entry from it.
 _WORDS = (
@@ -109,7 +109,7 @@ class SqliteSearchIndex:
 
     def _open(self, database: sqlite3.Connection) -> None:
         run = database.execute
-        # Neither a sort nor a temporary table may write words to a file anywhere.
+        # No sort and no temporary table may write words to a file.
         run("PRAGMA temp_store = MEMORY")
         run("ATTACH DATABASE ':memory:' AS concealed")
         run("PRAGMA main.secure_delete = ON")

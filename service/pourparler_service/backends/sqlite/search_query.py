@@ -56,8 +56,8 @@ def ranked(asked: IndexQuery, upto: int, *, after: tuple[int, int] | None, most:
     if after is not None:
         beyond = f" AND ((rank, entry.position) < (:after_rank, :after) OR {_CORRECTED})"
         values["after_rank"], values["after"] = after
-    # Entries that do not match are left out before the rest is weighed. What a hit shows is looked
-    # up for the best ones alone.
+    # Entries that do not match are left out before the rest is weighed. The columns of a hit are
+    # looked up for the best ones alone.
     text = (
         f"WITH told (position, weight) AS ({weights}),"
         " weighed (position, weight) AS"

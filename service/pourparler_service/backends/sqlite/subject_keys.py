@@ -63,8 +63,8 @@ class SqliteKeyTable:
             raise SubjectKeyError(f"{path} cannot be read: {error}.") from error
 
     def _open(self) -> None:
-        # What is overwritten or deleted is overwritten with zeros, and no second file is left once
-        # a transaction is over: a write-ahead log would keep keys that were destroyed.
+        # Deleted and replaced content is overwritten with zeros. No second file is left once a
+        # transaction is over: a write-ahead log would keep keys that were destroyed.
         self._database.execute("PRAGMA secure_delete = ON")
         self._database.execute("PRAGMA journal_mode = DELETE")
         self._database.execute("PRAGMA synchronous = EXTRA")
