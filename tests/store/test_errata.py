@@ -365,7 +365,7 @@ def test_whatever_is_so_corrected_only_its_own_words_become_others(
             self_correction_rules.check(draft.facts, history)  # noqa: B023 - called within the loop
             rules.check(state, draft, record_time=now, history=lambda: history)  # noqa: B023
 
-        if refusal(lambda: self_correction_rules.check_not_taken_up(seen, draft.facts, shown)):  # noqa: B023
+        if refusal(lambda: self_correction_rules.check_not_answered(seen, draft.facts, shown)):  # noqa: B023
             continue
         if refusal(lambda: judge(seen, shown)):
             continue

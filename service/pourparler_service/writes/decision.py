@@ -213,7 +213,7 @@ class Decider:
         corrects_own = facts.HasField("entry_corrected") and not roles.records_everything
         if corrects_own:
             self_correction_rules.check(facts, seen())
-            self_correction_rules.check_not_taken_up(visible, facts, seen())
+            self_correction_rules.check_not_answered(visible, facts, seen())
         check: Callable[..., None] = functools.partial(
             rules.check, draft=draft, record_time=started.record_time
         )
