@@ -277,7 +277,7 @@ def test_a_service_is_set_up_by_a_file_and_says_who_calls(tmp_path: Path) -> Non
     authority = Authority(tmp_path)
     file = settings_file(tmp_path, authority.signs("service"))
     serve = [sys.executable, "-c", "from pourparler.cli import main; main()", "serve"]
-    process = subprocess.Popen([*serve, "--settings", str(file)], stdout=subprocess.PIPE, text=True)
+    process = subprocess.Popen([*serve, "--config", str(file)], stdout=subprocess.PIPE, text=True)
     try:
         assert process.stdout is not None
         said = process.stdout.readline()
@@ -300,5 +300,5 @@ def test_settings_that_cannot_be_followed_are_told(
     file = tmp_path / "settings.toml"
     file.write_text("[listen]\nadress = 'x'")
 
-    assert run(["serve", "--settings", str(file)]) == 1
+    assert run(["serve", "--config", str(file)]) == 1
     assert "adress" in capsys.readouterr().err

@@ -107,7 +107,7 @@ NEXT_BY_REASON = {
     "PROPOSAL_NOT_OPEN": "See what became of it with `pourparler blame{of} proposals`.",
     "ANSWERED_FINALLY": "See the answers with `pourparler blame{of} proposals`.",
     "OCCURRED_IN_FUTURE": "What is still to come is a milestone or a commitment.",
-    "NOT_A_PERSON": "See who is a person with `pourparler show{of} --only participants`.",
+    "NOT_A_PERSON": "See who is a person with `pourparler show{of} --kind participants`.",
     "BUNDLE_INVALID": "See all that is wrong with `pourparler verify`.",
     "COPY_DIVERGES": "Write the copy to a bundle of its own with `pourparler export`, too.",
     "TOKEN_EXPIRED": "Give the new one with --token-file or in POURPARLER_TOKEN.",

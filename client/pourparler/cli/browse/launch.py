@@ -26,7 +26,7 @@ def browse(
         ) from None
     if not (sys.stdin.isatty() and sys.stdout.isatty()) or os.environ.get("TERM") == "dumb":
         raise click.ClickException(
-            "A reader needs a whole terminal. In a pipe use `pourparler show`, `standing` and "
+            "A reader needs a whole terminal. In a pipe use `pourparler show`, `status` and "
             "`history`."
         )
     if file is None:

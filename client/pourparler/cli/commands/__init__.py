@@ -17,15 +17,15 @@ from pourparler.rpc.requests import TARGET
 _BROKEN_PIPE = 141
 
 
-class _Rooms(click.Group):
-    """The commands, told by what they are for."""
+class _SectionedGroup(click.Group):
+    """A group whose help lists the commands in sections."""
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        """Write each room with its commands under its own head."""
+        """Write each section with its commands under its own heading."""
         del ctx
         widest = max(map(len, self.commands))
         limit = formatter.width - widest - 6
-        for title, commands in ROOMS.items():
+        for title, commands in SECTIONS.items():
             with formatter.section(title):
                 formatter.write_dl(
                     [
@@ -36,7 +36,7 @@ class _Rooms(click.Group):
 
 
 @click.group(
-    cls=_Rooms,
+    cls=_SectionedGroup,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
 )
 @click.option(
@@ -47,37 +47,39 @@ class _Rooms(click.Group):
     default=TARGET,
     show_default=True,
     show_envvar=True,
-    help="The service to ask.",
+    help="Address of the service.",
 )
 @click.option(
     "--root-certificates",
     type=click.Path(),
     metavar="FILE",
     envvar="POURPARLER_ROOT_CERTIFICATES",
-    help="The authorities to trust with its certificate; with this or the next, by TLS."
-    "  [env: POURPARLER_ROOT_CERTIFICATES]",
+    show_envvar=True,
+    help="Certificate authorities to trust, in PEM. Turns TLS on.",
 )
 @click.option(
     "--certificate",
     type=click.Path(),
     metavar="FILE",
     envvar="POURPARLER_CERTIFICATE",
-    help="Your own certificate.  [env: POURPARLER_CERTIFICATE]",
+    show_envvar=True,
+    help="Client certificate, in PEM. Turns TLS on.",
 )
 @click.option(
     "--certificate-key",
     type=click.Path(),
     metavar="FILE",
     envvar="POURPARLER_CERTIFICATE_KEY",
-    help="Its key.  [env: POURPARLER_CERTIFICATE_KEY]",
+    show_envvar=True,
+    help="Private key of the client certificate, in PEM.",
 )
 @click.option(
     "--token-file",
     type=click.Path(),
     metavar="FILE",
     envvar="POURPARLER_TOKEN_FILE",
-    help="A file with a token that says who you are, or POURPARLER_TOKEN has the token itself."
-    "  [env: POURPARLER_TOKEN_FILE]",
+    show_envvar=True,
+    help="File with a bearer token. Without it, the client sends the token in POURPARLER_TOKEN.",
 )
 @click.option(
     "--timeout",
@@ -85,16 +87,17 @@ class _Rooms(click.Group):
     type=click.FloatRange(min=0, min_open=True),
     default=10.0,
     show_default=True,
-    help="How long a call may take, all its attempts together.",
+    help="Deadline of each call, including its retries.",
 )
 @click.version_option(package_name="pourparler")
 def pourparler(**_options: object) -> None:
-    """Keeps the record of a negotiation, and says what it is and was.
+    """Record negotiations, query their state at any point, and verify the record.
 
-    NEGOTIATION is the id of one, with or without `negotiations/` before it. Answers are tables in a
-    terminal and plain lines in a pipe; --json gives ProtoJSON. Exit codes: 0 fine, 1 refused or not
-    found, 2 not understood, 3 the service is away; of an audit also 4 manipulated, 5 incomplete, 6
-    cannot tell, 7 partial.
+    NEGOTIATION is an id, with or without the prefix `negotiations/`. A command prints tables in a
+    terminal, plain lines in a pipe, and ProtoJSON with --json.
+
+    Exit codes: 0 success, 1 refused or not found, 2 invalid command line, 3 service unavailable.
+    A verification also returns 4 manipulated, 5 incomplete, 6 cannot tell or 7 partial.
     """
 
 
@@ -151,11 +154,11 @@ def demo(file: Path | None, data: Path | None, port: int | None, *, keep: bool) 
     return service_process.run(file, data, port, keep=keep, default_server=TARGET, command=run)
 
 
-ROOMS: Mapping[str, Sequence[click.Command]] = {
-    "Asking": (
+SECTIONS: Mapping[str, Sequence[click.Command]] = {
+    "Query": (
         query.list_,
         query.show,
-        query.standing,
+        query.status,
         query.history,
         search.search,
         query.diff,
@@ -164,20 +167,20 @@ ROOMS: Mapping[str, Sequence[click.Command]] = {
         query.browse,
         verify.report,
     ),
-    "Recording": (record.open_, record.record, record.import_),
-    "Proving and passing on": (verify.audit, verify.export, verify.withhold, verify.verify),
-    "Keeping": (
+    "Record": (record.open_, record.record, record.import_),
+    "Verify and export": (verify.audit, verify.verify, verify.export, verify.redact_bundle),
+    "Operate": (
         admin.serve,
         admin.witness,
         admin.keygen,
         admin.erase,
         admin.rotate_master_key,
-        admin.rebuild,
+        admin.rebuild_indexes,
         admin.completion,
         demo,
     ),
 }
-"""All commands, by what they are for, in the order in which they are told."""
+"""All commands, by section, in the order of the help."""
 
-for _command in (command for room in ROOMS.values() for command in room):
+for _command in (command for section in SECTIONS.values() for command in section):
     pourparler.add_command(_command)

@@ -72,7 +72,8 @@ def serve(
 
 @click.command(short_help="Run a witness of services.")
 @click.option(
-    "--key",
+    "--signing-key",
+    "key",
     type=click.Path(path_type=Path),
     metavar="FILE",
     required=True,
@@ -174,7 +175,7 @@ def rotate_master_key(data: Path, to: Path | None) -> None:
 
 @click.command(
     short_help="Make the catalogue and the index anew.",
-    epilog=query_options.examples("pourparler rebuild --data pourparler-data"),
+    epilog=query_options.examples("pourparler rebuild-indexes --data pourparler-data"),
 )
 @click.option(
     "--data",
@@ -184,7 +185,7 @@ def rotate_master_key(data: Path, to: Path | None) -> None:
     show_envvar=True,
     help="The data folder, which no service is using.",
 )
-def rebuild(data: Path) -> None:
+def rebuild_indexes(data: Path) -> None:
     """Make the catalogue and the index of a data folder anew, from the record.
 
     A service does so by itself where they are missing, damaged or of another format, and goes on
@@ -196,7 +197,7 @@ def rebuild(data: Path) -> None:
 @click.command(
     short_help="Make a signing key for a service or a witness.",
     epilog=query_options.examples(
-        "pourparler keygen example.org/record -o signing.key",
+        "pourparler keygen example.org/record --output signing.key",
     ),
 )
 @click.argument("name")

@@ -16,7 +16,7 @@ from pourparler.cli.output import colors, wording
 from pourparler.cli.output import diff as diff_page
 from pourparler.cli.output import history as history_page
 from pourparler.cli.output import state as state_page
-from pourparler.cli.output import status as standing_page
+from pourparler.cli.output import status as status_page
 from pourparler.cli.output import watch as watch_page
 from pourparler.cli.output.page import Column, Page, Table, print_message, standard_page
 from pourparler.cli.output.wording import Names
@@ -33,7 +33,7 @@ EVERYWHERE = "-"
 @click.command(
     short_help="What it is, or was: every part, and how it is known.",
     epilog=query_options.examples(
-        "pourparler show renault-nissan --only agreements",
+        "pourparler show renault-nissan --kind agreements",
         "pourparler show renault-nissan --as-of 16        as the record stood then",
         "pourparler show renault-nissan --occurred 2021   what had happened by then",
     ),
@@ -41,11 +41,12 @@ EVERYWHERE = "-"
 @click.argument("negotiation", type=Negotiation())
 @query_options.point_options
 @click.option(
-    "--only",
+    "--kind",
+    "kinds",
     type=Choice(state_page.KINDS),
     metavar="KIND",
     multiple=True,
-    help="Only the parts of this kind, such as agreements; may be given several times.",
+    help="Show only the parts of this kind, such as agreements. Repeatable.",
 )
 @query_options.seen_option
 @query_options.full_option
@@ -54,7 +55,7 @@ def show(
     negotiation: str,
     recorded: pb.AsOf | None,
     occurred: str,
-    only: tuple[str, ...],
+    kinds: tuple[str, ...],
     *,
     as_seen_by: str,
     full: bool,
@@ -70,7 +71,7 @@ def show(
     _at(page, asked, answer.computed_at)
     state = answer.negotiation
     state_page.head(page, state, answer.possibly.words.title)
-    state_page.parts(page, state, only)
+    state_page.parts(page, state, kinds)
     if occurred:
         possible = changes_between(state, answer.possibly)
         page.heading(f"Only possibly by {wording.edtf(occurred)}")
@@ -78,7 +79,7 @@ def show(
             number = len(answer.possible_versions)
             which = wording.versions(answer.possible_versions)
             page.line(f"{'Entry' if number == 1 else 'Entries'} {which} may be in.")
-            shown = [change for change in possible if not only or change.part.split("/")[0] in only]
+            shown = [one for one in possible if not kinds or one.part.split("/")[0] in kinds]
             diff_page.changes(page, shown, Names(answer.possibly.participants), "What they change")
             diff_page.legend(page, shown)
         else:
@@ -94,7 +95,7 @@ def _at(page: Page, asked: pb.AsOf, at: pb.ComputedAt) -> None:
 @click.command(
     short_help="Where it stands: agreed, proposed, owed, open.",
     epilog=query_options.examples(
-        "pourparler standing renault-nissan --on 2023-06-30    what was due by then",
+        "pourparler status renault-nissan --on 2023-06-30    what was due by then",
     ),
 )
 @click.argument("negotiation", type=Negotiation())
@@ -103,7 +104,7 @@ def _at(page: Page, asked: pb.AsOf, at: pb.ComputedAt) -> None:
 @query_options.seen_option
 @query_options.full_option
 @query_options.json_option
-def standing(
+def status(
     negotiation: str,
     recorded: pb.AsOf | None,
     occurred: str,
@@ -124,8 +125,8 @@ def standing(
     known = client.get(negotiation, as_of=asked, view=basic, as_seen_by=as_seen_by).negotiation
     page = standard_page(full=full)
     _at(page, asked, answer.computed_at)
-    page.line(f"Standing of {harmless(known.words.title) or negotiation}", "bold")
-    standing_page.standing(page, answer.standing, Names(known.participants))
+    page.line(f"Status of {harmless(known.words.title) or negotiation}", "bold")
+    status_page.status_report(page, answer.standing, Names(known.participants))
 
 
 @click.command(

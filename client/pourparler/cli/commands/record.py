@@ -126,7 +126,7 @@ def record(
     help="Of the lines that name none.",
 )
 @click.option(
-    "--key",
+    "--verifier-key",
     "keys",
     type=verdicts.Key(),
     multiple=True,
@@ -166,7 +166,7 @@ def import_(
     if bundles.is_bundle(file):
         if not keys:
             raise click.UsageError(
-                "This is a bundle: say with --key what the service that it is from signs with."
+                "The file is a bundle. Give the verifier key of its service with --verifier-key."
             )
         if negotiation or keep_going:
             raise click.UsageError("--negotiation and --keep-going are for drafts, not a bundle.")
@@ -179,7 +179,7 @@ def import_(
             bundles.told_of_copy(standard_page(), copied)
         return 0
     if keys:
-        raise click.UsageError("--key is for a bundle, and this is none.")
+        raise click.UsageError("--verifier-key is for a bundle, and this is none.")
     read = format_detection.reader(form, mapping, file)
     client = query_options.client()
 

@@ -18,11 +18,17 @@ _MOST_TO_A_PAGE = 1_000
     epilog=query_options.examples(
         "pourparler search crane rent",
         'pourparler search "our limit" --speaker freight --from 2023',
-        "pourparler search 'agree*' --without lease --in renault-nissan",
+        "pourparler search 'agree*' --exclude lease --in renault-nissan",
     ),
 )
 @click.argument("words", nargs=-1)
-@click.option("--without", metavar="WORDS", multiple=True, help="Leave out entries with these.")
+@click.option(
+    "--exclude",
+    "excluded",
+    metavar="WORDS",
+    multiple=True,
+    help="Leave out entries that contain these words. Repeatable.",
+)
 @click.option(
     "--in",
     "names",
@@ -40,7 +46,7 @@ _MOST_TO_A_PAGE = 1_000
 @query_options.basis_option
 @click.option("--from", "occurred_from", metavar="EDTF", help="Only what happened then or later.")
 @click.option("--to", "occurred_to", metavar="EDTF", help="Only what happened then or earlier.")
-@click.option("--surely", is_flag=True, help="Only what surely happened between these dates.")
+@click.option("--definite", is_flag=True, help="Only what surely happened between these dates.")
 @click.option(
     "--recorded-from",
     type=query_options.Begin(),
@@ -53,7 +59,7 @@ _MOST_TO_A_PAGE = 1_000
     metavar="TIME",
     help="Only what was recorded before.",
 )
-@click.option("--counting", is_flag=True, help="Only what counts: not what was corrected.")
+@click.option("--current", is_flag=True, help="Only what counts: not what was corrected.")
 @click.option(
     "--order",
     type=click.Choice(["rank", "newest", "oldest"]),
@@ -69,11 +75,11 @@ _MOST_TO_A_PAGE = 1_000
 @query_options.json_option
 def search(
     words: tuple[str, ...],
-    without: tuple[str, ...],
+    excluded: tuple[str, ...],
     limit: int,
     *,
-    surely: bool,
-    counting: bool,
+    definite: bool,
+    current: bool,
     full: bool,
     as_json: bool,
     **filters: Any,
@@ -85,9 +91,9 @@ def search(
     all entries that meet the options.
     """
     asked: dict[str, Any] = {
-        "query": search_hits.query(words, without),
-        "occurred_match": "definitely" if surely else "possibly",
-        "only_counting": counting,
+        "query": search_hits.query(words, excluded),
+        "occurred_match": "definitely" if definite else "possibly",
+        "only_counting": current,
         **filters,
     }
     found = query_options.client().search(page_size=min(limit + 1, _MOST_TO_A_PAGE), **asked)

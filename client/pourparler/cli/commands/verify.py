@@ -61,14 +61,14 @@ def audit(
 @click.command(
     short_help="Write a record to a file: a bundle, or for other tools.",
     epilog=query_options.examples(
-        "pourparler export renault-nissan -o talks.bundle --only 3,7-9",
-        "pourparler export renault-nissan -o talks.csv --format csv",
+        "pourparler export renault-nissan --output talks.bundle --versions 3,7-9",
+        "pourparler export renault-nissan --output talks.csv --format csv",
     ),
 )
 @click.argument("negotiation", type=Negotiation())
 @bundles.output_option
 @click.option(
-    "--only",
+    "--versions",
     type=bundles.Versions(),
     metavar="VERSIONS",
     help="Only these can be read, such as 3,7-9; of all others there is the header alone.",
@@ -93,7 +93,7 @@ def audit(
 def export(
     negotiation: str,
     output: Path,
-    only: Selection | None,
+    versions: Selection | None,
     form: str,
     bundled: BinaryIO | None,
     *,
@@ -103,9 +103,9 @@ def export(
     """Write the whole record of a negotiation to one file, a bundle that proves what it is.
 
     Every entry is in it as it is stored, with the signed checkpoint: see docs/format.md. Whether it
-    is sound, `pourparler verify` tells. With --only, what the chosen entries are shown without is
-    told: what they name, and what corrects them. See docs/auditing.md. In another --format it is
-    for other tools, and proves nothing: see docs/formats.md.
+    is sound, `pourparler verify` tells. With --versions, the command lists what the chosen entries
+    refer to and what corrects them. See docs/auditing.md. In another --format it is for other
+    tools, and proves nothing: see docs/formats.md.
     """
     if bundled is not None and as_seen_by:
         raise click.UsageError(_SEEN_IN_BUNDLE)
@@ -119,12 +119,12 @@ def export(
             verdicts.progress("exporting") as progress,
         ):
             count = client.export(
-                negotiation, file, only=only, as_seen_by=as_seen_by, progress=progress
+                negotiation, file, only=versions, as_seen_by=as_seen_by, progress=progress
             )
-        bundles.told(standard_page(), output, count, only, as_json=as_json)
+        bundles.told(standard_page(), output, count, versions, as_json=as_json)
         return
-    if only is not None:
-        raise click.UsageError("--only is for a bundle: write one, and that in a --format.")
+    if versions is not None:
+        raise click.UsageError("--versions is for a bundle: write one, and that in a --format.")
     format_detection.available(form)
     with bundles.refusing():
         if bundled is not None:
@@ -141,7 +141,7 @@ def export(
 @click.command(short_help="Write a bundle in which only some entries can be read.")
 @click.argument("file", type=click.File("rb", lazy=True))
 @click.option(
-    "--only",
+    "--versions",
     type=bundles.Versions(),
     metavar="VERSIONS",
     required=True,
@@ -149,15 +149,15 @@ def export(
 )
 @bundles.output_option
 @query_options.json_option
-def withhold(file: BinaryIO, output: Path, only: Selection, *, as_json: bool) -> None:
+def redact_bundle(file: BinaryIO, output: Path, versions: Selection, *, as_json: bool) -> None:
     """Write a bundle anew in which only some entries can be read, asking nobody.
 
     FILE is what `pourparler export` wrote; - is standard input. Of all other entries there is the
     header alone, and the whole still verifies: see docs/auditing.md.
     """
     with bundles.refusing(), bundles.fresh(output) as fresh:
-        count = bundle.withhold(file, fresh, only)
-    bundles.told(standard_page(), output, count, only, as_json=as_json)
+        count = bundle.withhold(file, fresh, versions)
+    bundles.told(standard_page(), output, count, versions, as_json=as_json)
 
 
 @click.command(short_help="Check a bundle, asking nobody.")
@@ -222,7 +222,7 @@ def verify(
 @click.command(
     short_help="Write a negotiation as one page for a browser.",
     epilog=query_options.examples(
-        "pourparler report renault-nissan -o report.html",
+        "pourparler report renault-nissan --output report.html",
     ),
 )
 @click.argument("negotiation", type=Negotiation(), required=False)
@@ -243,7 +243,7 @@ def verify(
 @click.option("--on", "on_date", metavar="EDTF", help="Reckon dues against this date, not today.")
 @click.option("--as-of", type=click.IntRange(min=1), metavar="VERSION", help="Only up to here.")
 @click.option(
-    "--key",
+    "--verifier-key",
     "keys",
     type=verdicts.Key(),
     multiple=True,
@@ -267,8 +267,8 @@ def report(
 
     For whoever was not in the room: where it stands, its timeline, each topic with what the parties
     held and offered, what was said, what was corrected, and the entries behind it all. Exit codes
-    with --key: 0 sound, 4 manipulated, 5 incomplete, 6 cannot tell, 7 partial; the page says so,
-    too.
+    with --verifier-key: 0 sound, 4 manipulated, 5 incomplete, 6 cannot tell, 7 partial; the page
+    says so, too.
     """
     if (negotiation is None) == (file is None):
         raise click.UsageError("Say either NEGOTIATION or --bundle FILE.")

@@ -22,11 +22,11 @@ NEGOTIATION = "renault-nissan"
 _STEPS = (
     ("What is on the record", ["list"]),
     ("How the negotiation stands: every part, and how it is known", ["show", NEGOTIATION]),
-    ("Where it stands: what is agreed, what is owed, what is open", ["standing", NEGOTIATION]),
+    ("Where it stands: what is agreed, what is owed, what is open", ["status", NEGOTIATION]),
     ("The record itself, entry by entry", ["history", NEGOTIATION]),
     (
         "What the record said one step earlier of the agreement that was there before",
-        ["show", NEGOTIATION, "--as-of", "16", "--only", "agreements"],
+        ["show", NEGOTIATION, "--as-of", "16", "--kind", "agreements"],
     ),
     ("And what entry 17 changed", ["diff", NEGOTIATION, "16", "17"]),
     (
@@ -94,7 +94,7 @@ def _keep(address: str, server: list[str], data: Path) -> None:
         f"\n# The service is left running on {address}. In another terminal, try\n"
         f"$ {ask} list\n"
         f"$ {ask} record {NEGOTIATION} --question 'Who will chair the talks?' --to renault\n"
-        f"$ {ask} standing {NEGOTIATION}\n"
+        f"$ {ask} status {NEGOTIATION}\n"
         "# It stops with Ctrl-C; this starts it again:\n"
         f"$ pourparler serve --data {shlex.quote(str(data))}",
         flush=True,

@@ -103,7 +103,9 @@ def fresh(path: Path, what: str = "bundle") -> Iterator[BinaryIO]:
     """
     if path == STDOUT:
         if sys.stdout.isatty():
-            raise click.UsageError(f"A {what} is not text for a terminal: say -o FILE, or a pipe.")
+            raise click.UsageError(
+                f"A {what} is binary and cannot go to a terminal. Name a file with --output FILE."
+            )
         yield sys.stdout.buffer
         sys.stdout.buffer.flush()
         return
@@ -112,7 +114,7 @@ def fresh(path: Path, what: str = "bundle") -> Iterator[BinaryIO]:
     except FileExistsError:
         raise click.ClickException(
             f"There is a file {harmless(str(path))} already: a {what} is never written over. "
-            "Say another with -o."
+            "Name another file with --output."
         ) from None
     except OSError as error:
         raise _unwritable(path, error) from error
@@ -133,7 +135,8 @@ def fresh(path: Path, what: str = "bundle") -> Iterator[BinaryIO]:
 
 def _unwritable(path: Path, error: OSError) -> click.ClickException:
     return click.ClickException(
-        f"{harmless(str(path))} cannot be written: {error.strerror}. Say another place with -o."
+        f"{harmless(str(path))} cannot be written: {error.strerror}."
+        " Name another file with --output."
     )
 
 
@@ -183,7 +186,7 @@ def told(
     shown = f", {len(only.versions):,} of them to be read," if only is not None else ""
     page.line(f"Exported {told_count}{shown} to {harmless(str(path))}, {size:,} bytes.")
     if proves and not page.plain:
-        page.line("Anybody who has the key can check it: pourparler verify FILE --key VKEY", "dim")
+        page.line("Check it with `pourparler verify FILE --verifier-key VKEY`.", "dim")
 
 
 def is_bundle(file: BinaryIO) -> bool:
@@ -203,4 +206,4 @@ def told_of_copy(page: Page, copied: pb.CopyResponse) -> None:
     page.line(f"Copied {name}: {new} new, and it is at version {copied.version:,}.")
     if not page.plain:
         page.line("It is only read here. Check it with the key of the original:", "dim")
-        page.line(f"pourparler audit {name} --key VKEY", "dim")
+        page.line(f"pourparler audit {name} --verifier-key VKEY", "dim")

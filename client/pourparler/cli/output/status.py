@@ -20,7 +20,7 @@ _DUE: dict[int, Text] = {
 _DAY = 24 * 60 * 60
 
 
-def standing(page: Page, answer: pb.Standing, names: Names) -> None:
+def status_report(page: Page, answer: pb.Standing, names: Names) -> None:
     """The questions that are asked of every negotiation, each with its answer."""
     course = wording.word(answer, "status") or "not opened by then"
     on = wording.edtf(answer.on_date) if answer.on_date else "today"

@@ -86,9 +86,9 @@ def _text(context: click.Context, option: click.Parameter, path: Path | None) ->
 
 
 def options(command: _Command) -> _Command:
-    """The options of every audit: --key, --since and --save."""
+    """The options of every audit: --verifier-key, --base-checkpoint and --save-checkpoint."""
     key = click.option(
-        "--key",
+        "--verifier-key",
         "keys",
         type=Key(),
         required=True,
@@ -97,17 +97,19 @@ def options(command: _Command) -> _Command:
         help="A verifier key of the service, had by another way than from it; one of several does.",
     )
     since = click.option(
-        "--since",
+        "--base-checkpoint",
+        "since",
         type=click.Path(exists=True, dir_okay=False, path_type=Path),
         metavar="FILE",
         callback=_text,
         help="An older checkpoint: the record has to begin with what it signed for.",
     )
     save = click.option(
-        "--save",
+        "--save-checkpoint",
+        "save",
         type=click.Path(dir_okay=False, path_type=Path),
         metavar="FILE",
-        help="Keep the checkpoint here, for the next --since, if all is sound.",
+        help="Keep the checkpoint here, for the next --base-checkpoint, if all is sound.",
     )
     return key(since(save(command)))
 

@@ -25,7 +25,7 @@ _SAYINGS = {
 }
 _UNVERIFIED = (
     "Nobody has verified the record of which this page was made: no key was given. With the key of"
-    " the service, had from elsewhere, `pourparler report --key` does."
+    " the service, had from elsewhere, `pourparler report --verifier-key` does."
 )
 
 

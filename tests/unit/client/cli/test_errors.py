@@ -118,7 +118,7 @@ def test_what_is_advised_can_be_done(reason: str) -> None:
         name, *words = line.split()
         assert {word for word in words if word.startswith("--")} <= options[name]
     outside = re.sub("`[^`]*`", "", said)
-    assert set(re.findall(r"--[a-z-]+", outside)) <= options[""] | options["record"] | {"--only"}
+    assert set(re.findall(r"--[a-z-]+", outside)) <= options[""] | options["record"] | {"--kind"}
 
 
 @pytest.mark.parametrize(

@@ -399,7 +399,7 @@ def test_with_a_key_the_page_tells_checkpoint_key_and_result(file: Path, tmp_pat
     there = tmp_path / "report.html"
     key = str(bundles.KEYS[0])
 
-    assert run(["report", "--bundle", str(file), "-o", str(there), "--key", key]) == 0
+    assert run(["report", "--bundle", str(file), "-o", str(there), "--verifier-key", key]) == 0
 
     text = there.read_text(encoding="utf-8")
     assert "Verified: sound" in text
@@ -419,7 +419,9 @@ def test_a_page_of_a_forged_record_says_so_loudly(
     there = tmp_path / "report.html"
     key = str(bundles.KEYS[0])
 
-    code = run(["report", "--bundle", str(forged), "-o", str(there), "--key", key, "--json"])
+    code = run(
+        ["report", "--bundle", str(forged), "-o", str(there), "--verifier-key", key, "--json"]
+    )
 
     assert code == 4
     assert json.loads(capsys.readouterr().out)["verification"] == "manipulated"
