@@ -19,7 +19,7 @@ GENERATED := client/pourparler/v1
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .PHONY: help setup demo serve test coverage kills bench fuzz docs check stubs format lock clean \
-  check-format check-lint check-types check-storeys check-contract check-stubs
+  check-format check-lint check-types check-layers check-contract check-stubs
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' Makefile
@@ -58,7 +58,7 @@ docs: $(BUILD)/docs/installed ## build the documentation as a site, in build/doc
 	@echo "== docs: a site in $(BUILD)/docs/site"
 	@PYTHONPATH=client:service:. $(BUILD)/docs/environment/bin/python -m docs.site $(BUILD)/docs
 
-check: check-format check-lint check-types check-storeys check-contract check-stubs ## check format, lint, types, storeys, contract and stubs
+check: check-format check-lint check-types check-layers check-contract check-stubs ## check format, lint, types, layers, contract and stubs
 
 check-format: setup
 	@echo "== check: format"
@@ -72,8 +72,8 @@ check-types: setup
 	@echo "== check: types"
 	@$(RUN) mypy
 
-check-storeys: setup
-	@echo "== check: storeys"
+check-layers: setup
+	@echo "== check: layers"
 	@$(VENV)/bin/lint-imports --no-logo --cache-dir $(BUILD)/import-linter
 
 check-contract: setup
