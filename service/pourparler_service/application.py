@@ -37,7 +37,7 @@ from pourparler_service.transparency.signing_keys import (
     read_key,
     write_key,
 )
-from pourparler_service.transparency.witness_client import WitnessSettingsError, witnesses_of
+from pourparler_service.transparency.witness_client import witnesses_of
 from pourparler_service.writes.bundle_import import BundleImporter
 from pourparler_service.writes.erasure import Eraser
 from pourparler_service.writes.writer import Writer
@@ -100,7 +100,7 @@ class Application:
             feed = ReplayReader(store, self.log, tokens, self.sights)
             pages = SharedPages(feed, self.commits, replaying)
             self.following = Subscriptions(
-                feed, pages, self.commits, replaying, settings.idle_seconds
+                feed, pages, self.commits, replaying, settings.heartbeat_seconds
             )
             self.writer = Writer(
                 store, self.signer, policy=settings.access, on_commit=self._committed
@@ -150,8 +150,8 @@ def _signer(settings: Settings, folder: DataDirectory | None, *, begun: bool) ->
 
     For a record that was begun none is made: whoever knows its key would take it for a forgery.
     """
-    if settings.keys:
-        return Signer(map(read_key, settings.keys))
+    if settings.signing_keys:
+        return Signer(map(read_key, settings.signing_keys))
     if folder is None:
         return Signer([make_key(f"pourparler/{uuid.uuid4()}")])
     path = folder.path / "signing.key"
@@ -159,7 +159,7 @@ def _signer(settings: Settings, folder: DataDirectory | None, *, begun: bool) ->
         message = (
             f"The data folder {folder.path} has a record but no {path.name}: the key that its"
             " checkpoints were signed with is not here. Put it back, or name its file in"
-            " POURPARLER_KEYS."
+            " POURPARLER_SIGNING_KEYS."
         )
         raise DataDirectoryError(message)
     if not path.exists():
@@ -169,7 +169,7 @@ def _signer(settings: Settings, folder: DataDirectory | None, *, begun: bool) ->
 
 def _callers(settings: Settings, opened: contextlib.ExitStack) -> callers.CallerResolver:
     """Who tells callers apart. Raises IssuerSettingsError."""
-    keyrings = [IssuerKeys(issuer) for issuer in settings.tokens]
+    keyrings = [IssuerKeys(issuer) for issuer in settings.oidc]
     for keyring in keyrings:
         keyring.start()
         opened.callback(keyring.close)
@@ -180,11 +180,7 @@ def _callers(settings: Settings, opened: contextlib.ExitStack) -> callers.Caller
 def _witnesses(settings: Settings, store: Store, log: Log) -> Cosigner | None:
     """The witnesses that the settings name, if any. Raises WitnessSettingsError."""
     witnesses, required = witnesses_of(settings.witnesses), settings.witnesses_required
-    try:
-        number = int(required or len(witnesses))
-    except ValueError:
-        message = f"How many cosignatures are required is no number: {required!r}."
-        raise WitnessSettingsError(message) from None
+    number = len(witnesses) if required is None else required
     if not witnesses and not number:
         return None
-    return Cosigner(witnesses, number, store, log, settings.witness_seconds)
+    return Cosigner(witnesses, number, store, log, settings.witness_retry_seconds)

@@ -48,7 +48,7 @@ def test_buf_shows_a_token(tmp_path: Path) -> None:
         settings = Settings(
             address="127.0.0.1:0",
             tls=Tls(*authority.signs("service")),
-            tokens=(Issuer(ISSUER, AUDIENCE, keys.url),),
+            oidc=(Issuer(ISSUER, AUDIENCE, keys.url),),
             environment={"PERSISTENCE_MODULE": IN_MEMORY},
         )
         with running(settings) as address:

@@ -31,7 +31,7 @@ def _keys(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, ...]:
 
 @pytest.fixture(name="address", scope="module")
 def _address(keys: tuple[Path, ...]) -> Iterator[str]:
-    with running(replace(Settings.in_memory(), keys=keys)) as address:
+    with running(replace(Settings.in_memory(), signing_keys=keys)) as address:
         yield address
 
 
@@ -169,7 +169,7 @@ def test_another_history_under_the_same_key_is_a_fork(
     trust_store = tmp_path / "trust"
     with connect(address, keys=[VKEY], trust_store=trust_store) as client:
         seen = client.checkpoint(talks)
-    with running(replace(Settings.in_memory(), keys=keys)) as elsewhere:
+    with running(replace(Settings.in_memory(), signing_keys=keys)) as elsewhere:
         opened(elsewhere, talks)
         with connect(elsewhere, keys=[VKEY], trust_store=trust_store) as client:
             assert names(client.audit(talks, since=seen)) == ["forked"]
@@ -189,7 +189,7 @@ def test_a_service_that_has_forgotten_is_stale(
     trust_store = tmp_path / "trust"
     with connect(address, keys=[VKEY], trust_store=trust_store) as client:
         client.record(talks, topic("More"))
-    with running(replace(Settings.in_memory(), keys=keys)) as elsewhere:
+    with running(replace(Settings.in_memory(), signing_keys=keys)) as elsewhere:
         opened(elsewhere, talks)
         with connect(elsewhere, keys=[VKEY], trust_store=trust_store) as client:
             for ask in (client.get, client.standing, client.checkpoint):
@@ -257,7 +257,7 @@ def test_the_command_names_a_fork_and_leaves_with_4(
 ) -> None:
     kept = tmp_path / "checkpoint"
     command(talks, "--verifier-key", VKEY, "--save-checkpoint", str(kept))
-    with running(replace(Settings.in_memory(), keys=keys)) as elsewhere:
+    with running(replace(Settings.in_memory(), signing_keys=keys)) as elsewhere:
         opened(elsewhere, talks)
         answer = command(
             talks, "--verifier-key", VKEY, "--base-checkpoint", str(kept), server=elsewhere
@@ -288,7 +288,7 @@ def test_the_command_leaves_with_5_where_something_is_missing(
         client.record(talks, topic("More"))
     kept = tmp_path / "checkpoint"
     command(talks, "--verifier-key", VKEY, "--save-checkpoint", str(kept))
-    with running(replace(Settings.in_memory(), keys=keys)) as elsewhere:
+    with running(replace(Settings.in_memory(), signing_keys=keys)) as elsewhere:
         opened(elsewhere, talks)
 
         answer = command(

@@ -57,7 +57,7 @@ Command = Callable[..., Answer]
 def _kept(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Kept]:
     path = tmp_path_factory.mktemp("keys") / "signing.key"
     write_key(signing_keys.KEY, path)
-    settings = Settings(address="127.0.0.1:0", keys=(path,))
+    settings = Settings(address="127.0.0.1:0", signing_keys=(path,))
     with running(settings) as address, connected(address) as stubs:
         assert run(["--server", address, "import", str(EXAMPLE)]) == 0
         yield Kept(address, stubs, signing_keys.KEY.verifier_key)

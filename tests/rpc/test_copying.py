@@ -37,7 +37,7 @@ class Services(NamedTuple):
 def _services(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Services]:
     folder = tmp_path_factory.mktemp("original")
     write_key(signing_key(), folder / "key")
-    settings = Settings(data=folder / "data", address="127.0.0.1:0", keys=(folder / "key",))
+    settings = Settings(data=folder / "data", address="127.0.0.1:0", signing_keys=(folder / "key",))
     with running(settings) as original, running() as other:
         yield Services(original, other)
 

@@ -30,10 +30,10 @@ SETTINGS = """
 [tls]
 certificate = "{certificate}"
 key = "{key}"
-[[tokens]]
+[[oidc]]
 issuer = "{issuer}"
 audience = "{audience}"
-keys = "{keys}"
+jwks = "{keys}"
 """
 
 

@@ -88,7 +88,7 @@ def by_token(authority: Authority, own: Files) -> Iterator[Calls]:
         settings = Settings(
             address=ANYWHERE,
             tls=Tls(*own),
-            tokens=(Issuer(ISSUER, AUDIENCE, keys.url, refresh_seconds=100_000),),
+            oidc=(Issuer(ISSUER, AUDIENCE, keys.url, refresh_seconds=100_000),),
             environment=IN_MEMORY,
         )
         with running(settings) as address:
@@ -248,9 +248,9 @@ def test_certificates_may_be_asked_for_at_an_address_of_their_own(
     with Address(ONE).served() as keys:
         settings = Settings(
             address=ANYWHERE,
-            certificates_address=apart,
+            mtls_address=apart,
             tls=Tls(*own, authority.file),
-            tokens=(Issuer(ISSUER, AUDIENCE, keys.url),),
+            oidc=(Issuer(ISSUER, AUDIENCE, keys.url),),
             environment=IN_MEMORY,
         )
         with running(settings) as address:
@@ -284,7 +284,7 @@ def test_a_certificate_is_replaced_while_the_service_runs(tmp_path: Path) -> Non
         settings = Settings(
             address="127.0.0.1:0",
             tls=Tls(*own),
-            tokens=(Issuer(ISSUER, AUDIENCE, keys.url),),
+            oidc=(Issuer(ISSUER, AUDIENCE, keys.url),),
             environment=IN_MEMORY,
         )
         with running(settings) as address:
@@ -340,7 +340,7 @@ def test_a_flood_of_unknown_keys_harms_neither_the_issuer_nor_others(
         settings = Settings(
             address="127.0.0.1:0",
             tls=Tls(*own),
-            tokens=(Issuer(ISSUER, AUDIENCE, keys.url, refresh_seconds=100_000),),
+            oidc=(Issuer(ISSUER, AUDIENCE, keys.url, refresh_seconds=100_000),),
             environment=IN_MEMORY,
         )
         with running(settings) as address, Calls(address, authority).channel() as channel:
@@ -368,7 +368,7 @@ def test_keys_are_replaced_while_the_service_runs(
             address="127.0.0.1:0",
             tls=Tls(*own),
             # Of itself it would ask in a day; it asks at most once in a few seconds.
-            tokens=(Issuer(ISSUER, AUDIENCE, keys.url, refresh_seconds=90),),
+            oidc=(Issuer(ISSUER, AUDIENCE, keys.url, refresh_seconds=90),),
             environment=IN_MEMORY,
         )
         with running(settings) as address:
@@ -491,7 +491,7 @@ def test_what_cannot_be_used_keeps_the_service_from_starting(
     without_keys = Settings(
         address=ANYWHERE,
         tls=Tls(*own),
-        tokens=(Issuer(ISSUER, AUDIENCE, str(absent)),),
+        oidc=(Issuer(ISSUER, AUDIENCE, str(absent)),),
         environment=IN_MEMORY,
     )
 

@@ -40,7 +40,7 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
         settings = Settings(
             address="127.0.0.1:0",
             tls=Tls(*authority.signs("service")),
-            tokens=(Issuer(ISSUER, AUDIENCE, keys.url, refresh_seconds=100_000),),
+            oidc=(Issuer(ISSUER, AUDIENCE, keys.url, refresh_seconds=100_000),),
             environment={"PERSISTENCE_MODULE": IN_MEMORY},
         )
         with running(settings) as address:
@@ -255,20 +255,17 @@ def settings_file(folder: Path, own: Files) -> Path:
     (folder / "keys.json").write_text(key_set(KEY))
     file = folder / "settings.toml"
     file.write_text(f"""
-        [store]
         data = "data"
-
-        [listen]
         address = "127.0.0.1:0"
 
         [tls]
         certificate = "{own.certificate.name}"
         key = "{own.key.name}"
 
-        [tokens]
+        [oidc]
         issuer = "{ISSUER}"
         audience = "{AUDIENCE}"
-        keys = "keys.json"
+        jwks = "keys.json"
     """)
     return file
 
@@ -298,7 +295,7 @@ def test_settings_that_cannot_be_followed_are_told(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     file = tmp_path / "settings.toml"
-    file.write_text("[listen]\nadress = 'x'")
+    file.write_text("adress = 'x'")
 
     assert run(["serve", "--config", str(file)]) == 1
     assert "adress" in capsys.readouterr().err

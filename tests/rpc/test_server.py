@@ -22,7 +22,7 @@ from pathlib import Path
 from pourparler_service.server import ServeError, serve
 from pourparler_service.settings import Settings
 try:
-    serve(Settings.from_environment(data=Path(sys.argv[1]), address=sys.argv[2]))
+    serve(Settings.from_environment(options={"data": sys.argv[1:2], "address": sys.argv[2:3]}))
 except ServeError as error:
     sys.exit(str(error))
 """
@@ -194,14 +194,17 @@ def test_what_keeps_it_from_starting_is_one_sentence(tmp_path: Path) -> None:
 def test_settings_come_from_arguments_then_from_the_environment(
     environment: dict[str, str], data: str | None, folder: Path | None
 ) -> None:
-    assert Settings.from_environment(environment, data=data).data == folder
+    assert Settings.from_environment(environment, options={"data": [data or ""]}).data == folder
 
 
 def test_the_address_has_a_default() -> None:
     assert Settings.from_environment({}).address == "127.0.0.1:50710"
     said = {"POURPARLER_ADDRESS": "127.0.0.1:1"}
     assert Settings.from_environment(said).address == "127.0.0.1:1"
-    assert Settings.from_environment(said, address="127.0.0.1:2").address == "127.0.0.1:2"
+    assert (
+        Settings.from_environment(said, options={"address": ["127.0.0.1:2"]}).address
+        == "127.0.0.1:2"
+    )
 
 
 def test_a_store_in_memory_forgets() -> None:

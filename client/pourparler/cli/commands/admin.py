@@ -7,8 +7,9 @@ import click
 from pourparler.cli.local import erasure as erasure_page
 from pourparler.cli.local import keygen as keys
 from pourparler.cli.local import rebuild as rebuild_page
-from pourparler.cli.local import service_process
+from pourparler.cli.local import service_process, setting_options
 from pourparler.cli.local import witness as witness_process
+from pourparler.cli.local.setting_options import ServeCommand
 from pourparler.cli.options import query_options
 from pourparler.cli.options.completion import SHELLS, Negotiation, Part, script
 from pourparler.cli.output import verdicts
@@ -17,57 +18,28 @@ from pourparler.cli.terminal_escape import harmless
 from pourparler.transparency.checkpoint import VerifierKey
 
 
-@click.command(short_help="Run the service.")
+@click.command(cls=ServeCommand, short_help="Run the service.")
 @click.option(
-    "--settings",
+    "--config",
     type=click.Path(path_type=Path),
     metavar="FILE",
-    help="A settings file: see docs/security.md.  [env: POURPARLER_SETTINGS]",
+    envvar="POURPARLER_CONFIG",
+    show_envvar=True,
+    help="Settings file, in TOML: see docs/security.md.",
 )
 @click.option(
-    "--data", type=click.Path(path_type=Path), help="The data folder.  [env: POURPARLER_DATA]"
+    "--in-memory", is_flag=True, help="Keep the record in memory. It ends with the process."
 )
-@click.option("--in-memory", is_flag=True, help="Keep nothing: the record goes with the process.")
-@click.option(
-    "--address",
-    metavar="HOST:PORT",
-    help="Where to listen; loopback only, unless callers are told apart."
-    "  [env: POURPARLER_ADDRESS]",
-)
-@click.option(
-    "--witness",
-    "witnesses",
-    nargs=2,
-    multiple=True,
-    metavar="URL VKEY",
-    help="A witness to ask for cosignatures; several times.  [env: POURPARLER_WITNESSES]",
-)
-@click.option(
-    "--witnesses-required",
-    "required",
-    type=click.IntRange(min=0),
-    help="How many of them should cosign; else all.  [env: POURPARLER_WITNESSES_REQUIRED]",
-)
-def serve(
-    settings: Path | None,
-    data: Path | None,
-    address: str | None,
-    witnesses: tuple[tuple[str, str], ...],
-    required: int | None,
-    *,
-    in_memory: bool,
-) -> int:
-    """Run the service until it is told to stop."""
-    if data is not None and in_memory:
-        raise click.UsageError("Say --data or --in-memory, not both.")
-    return service_process.serve(
-        data,
-        address,
-        settings=settings,
-        in_memory=in_memory,
-        witnesses=witnesses,
-        required=required,
-    )
+def serve(config: Path | None, *, in_memory: bool, **settings: str | tuple[str, ...] | None) -> int:
+    """Run the service until it receives SIGINT or SIGTERM.
+
+    The settings file and the environment have the same settings as the options. An option wins
+    over a variable, and a variable over the file. The master key is a secret: set it with the
+    variable POURPARLER_MASTER_KEY alone.
+    """
+    if settings["data"] is not None and in_memory:
+        raise click.UsageError("--data and --in-memory exclude each other. Give one of them.")
+    return service_process.serve(config, setting_options.given(settings), in_memory=in_memory)
 
 
 @click.command(short_help="Run a witness of services.")

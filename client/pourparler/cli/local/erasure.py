@@ -43,16 +43,17 @@ def _listed(versions: Iterable[int]) -> str:
 
 def rotate(page: Page, data: Path, to: Path | None) -> None:
     """Wrap the keys of a folder by a new master key, and tell where it is."""
-    folder, persons = (
+    directory, rotation, master_key = (
         service_module("storage.data_directory"),
-        service_module("storage.subject_keys"),
+        service_module("storage.key_rotation"),
+        service_module("storage.master_key"),
     )
     if not data.is_dir():
         raise click.ClickException(f"There is no data folder {harmless(str(data))}.")
     try:
-        with folder.Folder(data):
-            rotated = persons.rotate_master_key(data, os.environ, to)
-    except (folder.FolderError, persons.PersonsError) as error:
+        with directory.DataDirectory(data):
+            rotated = rotation.rotate_master_key(data, os.environ, to)
+    except (directory.DataDirectoryError, master_key.SubjectKeyError) as error:
         raise click.ClickException(str(error)) from error
     keys = wording.count(rotated.keys, "key", "keys")
     page.line(f"The master key {rotated.key_id} wraps {keys} now.")

@@ -111,7 +111,7 @@ def _service(data: Path, port: int | None, default_server: str) -> Iterator[str]
     addresses = [default_server, f"{host}:0"] if port is None else [f"{host}:{port}"]
     for last, address in enumerate(addresses, start=1):
         try:
-            running = server.running(_settings(data, address))
+            running = server.running(_settings({"data": [str(data)], "address": [address]}))
             found = running.__enter__()
         except (server.ServeError, service_module("config.settings_file").SettingsError) as error:
             if last == len(addresses):
@@ -124,43 +124,24 @@ def _service(data: Path, port: int | None, default_server: str) -> Iterator[str]
         running.__exit__(None, None, None)
 
 
-def serve(
-    data: Path | None,
-    address: str | None,
-    *,
-    settings: Path | None,
-    in_memory: bool,
-    witnesses: Sequence[tuple[str, str]] = (),
-    required: int | None = None,
-) -> int:
-    """Run the service until it is told to stop."""
+def serve(config: Path | None, options: Mapping[str, Sequence[str]], *, in_memory: bool) -> int:
+    """Run the service with the settings of the command line until a signal stops it."""
     server = service_module("server")
-    said = {}
-    if settings is not None:
-        said["POURPARLER_SETTINGS"] = str(settings)
-    if witnesses:
-        said["POURPARLER_WITNESSES"] = " ".join(word for witness in witnesses for word in witness)
-    if required is not None:
-        said["POURPARLER_WITNESSES_REQUIRED"] = str(required)
     try:
-        server.serve(_settings(data, address, in_memory=in_memory, said=said))
+        server.serve(_settings(options, config=config, in_memory=in_memory))
     except (server.ServeError, service_module("config.settings_file").SettingsError) as error:
         raise click.ClickException(str(error)) from error
     return 0
 
 
 def _settings(
-    data: Path | None,
-    address: str | None,
-    *,
-    in_memory: bool = False,
-    said: Mapping[str, str] | None = None,
+    options: Mapping[str, Sequence[str]], *, config: Path | None = None, in_memory: bool = False
 ) -> Any:
-    environment = {**os.environ, **(said or {})}
+    environment = dict(os.environ)
     if in_memory:
         environment["PERSISTENCE_MODULE"] = service_module("storage.event_store").IN_MEMORY
     settings = service_module("config.settings").Settings
-    return settings.from_environment(environment, data=data, address=address)
+    return settings.from_environment(environment, config=config, options=options)
 
 
 def service_module(name: str) -> Any:
