@@ -154,13 +154,13 @@ $(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
 test -x $(1)/bin/pip || $(PYTHON) -m venv $(1)
 endef
 
-# $(call generate,FOLDER): the Python of proto/ there. Only files named *_service.proto have services.
+# $(call generate,FOLDER): the Python of proto/pourparler there; that of google.rpc is a dependency. Only files named *_service.proto have services.
 define generate
 rm -rf $(1) && mkdir -p $(1) && export PATH="$(CURDIR)/$(BUILD)/generator/bin:$$PATH" \
   && cd proto && python -m grpc_tools.protoc -I . \
-    --python_out=../$(1) --mypy_out=quiet:../$(1) $$(find * -name '*.proto' | sort) \
+    --python_out=../$(1) --mypy_out=quiet:../$(1) $$(find pourparler -name '*.proto' | sort) \
   && python -m grpc_tools.protoc -I . \
-    --grpc_python_out=../$(1) --mypy_grpc_out=quiet:../$(1) $$(find * -name '*_service.proto' | sort)
+    --grpc_python_out=../$(1) --mypy_grpc_out=quiet:../$(1) $$(find pourparler -name '*_service.proto' | sort)
 endef
 
 # $(call resolve,WHAT,FILE): the versions of WHAT for every Python and system we run on, with hashes.

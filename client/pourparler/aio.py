@@ -201,7 +201,7 @@ class Client:
         return await self._record(request)
 
     async def record_batch(
-        self, groups: Iterable[pb.RecordRequest]
+        self, groups: Iterable[pb.RecordEntriesRequest]
     ) -> list[pb.Receipt | errors.PourparlerError]:
         """Record groups of any negotiations, each on its own: `record_batch([group(name, ...)])`.
 
@@ -228,16 +228,16 @@ class Client:
             await asyncio.sleep(batch.pause())
         return batch.outcomes()
 
-    def session(self, *, in_turn: bool = False) -> "Session":
+    def session(self, *, stop_on_failure: bool = False) -> "Session":
         """Record many groups without waiting for the receipt of each before the next: a context.
 
         Its `record` gives futures, at once while fewer than 256 groups have no answer. The groups
         are recorded in their order, each on its own. What the service did not answer is sent to it
-        again, as with any call, and what it can never answer fails alone. With `in_turn` all groups
-        of a negotiation fail that come after one that has failed.
+        again, as with any call, and what it can never answer fails alone. With `stop_on_failure`
+        all groups of a negotiation fail that come after one that has failed.
         """
         unanswered: Unanswered[asyncio.Future[pb.Receipt]] = Unanswered(
-            self._timeout, in_turn=in_turn, renews=self._credentials.renews
+            self._timeout, stop_on_failure=stop_on_failure, renews=self._credentials.renews
         )
         return Session(self._send, self._backed, unanswered)
 
@@ -248,13 +248,13 @@ class Client:
         as_of: Point | None = None,
         occurred: date | str | None = None,
         view: Choice = "full",
-        as_seen_by: Ref = "",
+        viewer_participant_id: Ref = "",
     ) -> pb.GetNegotiationResponse:
         """Get the state of a negotiation, now or as it was: `get(name, as_of=11).negotiation`.
 
-        In all reads, `as_seen_by` gives what the one who acts for a participant would be given.
+        In all reads, `viewer_participant_id` limits the answer to what that participant may see.
         """
-        request = get_request(name, as_of, occurred, view, as_seen_by)
+        request = get_request(name, as_of, occurred, view, viewer_participant_id)
         before = self._seen(request)
         answer = await self._call(self._stubs().negotiations.GetNegotiation, request)
         await self._check_latest(request, answer, before)
@@ -273,7 +273,7 @@ class Client:
         bases: Choice | Iterable[Choice] = (),
         reverse: bool = False,
         limit: int | None = None,
-        as_seen_by: Ref = "",
+        viewer_participant_id: Ref = "",
     ) -> "History":
         """Replay the entries of a negotiation, or of all (`"-"`), that meet every filter given."""
         progress = Progress()
@@ -288,7 +288,7 @@ class Client:
             bases=bases,
             reverse=reverse,
             limit=limit,
-            as_seen_by=as_seen_by,
+            viewer_participant_id=viewer_participant_id,
         )
         return History(self._replay(request, progress), progress)
 
@@ -301,7 +301,7 @@ class Client:
         types: str | Iterable[str] = (),
         participants: Refs = (),
         bases: Choice | Iterable[Choice] = (),
-        as_seen_by: Ref = "",
+        viewer_participant_id: Ref = "",
     ) -> "Watch":
         """Watch the entries of a negotiation: those on the record, then those that come.
 
@@ -318,7 +318,7 @@ class Client:
             types=types,
             participants=participants,
             bases=bases,
-            as_seen_by=as_seen_by,
+            viewer_participant_id=viewer_participant_id,
         )
         place = Watching(request)
         return Watch(self._watch(place), place)
@@ -330,12 +330,12 @@ class Client:
         as_of: Point | None = None,
         occurred: date | str | None = None,
         on: date | str | None = None,
-        as_seen_by: Ref = "",
-    ) -> pb.GetStandingResponse:
+        viewer_participant_id: Ref = "",
+    ) -> pb.GetStatusReportResponse:
         """Get what is agreed, what is proposed, who must answer, and who owes what `on` a date."""
-        request = standing_request(name, as_of, occurred, on, as_seen_by)
+        request = standing_request(name, as_of, occurred, on, viewer_participant_id)
         before = self._seen(request)
-        answer = await self._call(self._stubs().negotiations.GetStanding, request)
+        answer = await self._call(self._stubs().negotiations.GetStatusReport, request)
         await self._check_latest(request, answer, before)
         return answer
 
@@ -343,12 +343,12 @@ class Client:
         self,
         name: str,
         *,
-        from_: Point | None = None,
-        to: Point | None = None,
-        as_seen_by: Ref = "",
+        start: Point | None = None,
+        end: Point | None = None,
+        viewer_participant_id: Ref = "",
     ) -> pb.DiffNegotiationResponse:
         """Get what changed between two points, and what goes back on something earlier."""
-        request = diff_request(name, from_, to, as_seen_by)
+        request = diff_request(name, start, end, viewer_participant_id)
         return await self._call(self._stubs().negotiations.DiffNegotiation, request)
 
     def list(
@@ -358,10 +358,10 @@ class Client:
         outcomes: Choice | Iterable[Choice] = (),
         participant: str = "",
         title_contains: str = "",
-        opened_from: datetime | None = None,
-        opened_before: datetime | None = None,
+        open_start_time: datetime | None = None,
+        open_end_time: datetime | None = None,
         page_size: int = 0,
-        as_seen_by: Ref = "",
+        viewer_participant_id: Ref = "",
     ) -> AsyncIterator[pb.NegotiationSummary]:
         """List the negotiations that meet every filter given, in the order of their opening."""
         request = list_request(
@@ -369,10 +369,10 @@ class Client:
             outcomes=outcomes,
             participant=participant,
             title_contains=title_contains,
-            opened_from=opened_from,
-            opened_before=opened_before,
+            open_start_time=open_start_time,
+            open_end_time=open_end_time,
             page_size=page_size,
-            as_seen_by=as_seen_by,
+            viewer_participant_id=viewer_participant_id,
         )
         return self._pages(request)
 
@@ -397,15 +397,15 @@ class Client:
         topics: Refs = (),
         types: str | Iterable[str] = (),
         bases: Choice | Iterable[Choice] = (),
-        occurred_from: date | str | None = None,
-        occurred_to: date | str | None = None,
-        occurred_match: Choice = "possibly",
-        recorded_from: datetime | None = None,
-        recorded_before: datetime | None = None,
-        only_counting: bool = False,
+        occur_start_date: date | str | None = None,
+        occur_end_date: date | str | None = None,
+        occurred_match: Choice = "possible",
+        record_start_time: datetime | None = None,
+        record_end_time: datetime | None = None,
+        only_current: bool = False,
         order: Choice | None = None,
         page_size: int = 0,
-        as_seen_by: Ref = "",
+        viewer_participant_id: Ref = "",
     ) -> "Search":
         """Search the words of entries, over all negotiations that the caller sees or over `names`.
 
@@ -420,15 +420,15 @@ class Client:
             topics=topics,
             types=types,
             bases=bases,
-            occurred_from=occurred_from,
-            occurred_to=occurred_to,
+            occur_start_date=occur_start_date,
+            occur_end_date=occur_end_date,
             occurred_match=occurred_match,
-            recorded_from=recorded_from,
-            recorded_before=recorded_before,
-            only_counting=only_counting,
+            record_start_time=record_start_time,
+            record_end_time=record_end_time,
+            only_current=only_current,
             order=order,
             page_size=page_size,
-            as_seen_by=as_seen_by,
+            viewer_participant_id=viewer_participant_id,
         )
         negotiations: dict[str, pb.SearchedNegotiation] = {}
         return Search(self._found(request, negotiations), negotiations)
@@ -462,7 +462,7 @@ class Client:
         *,
         keys: Iterable[VerifierKey | str] = (),
         since: str | None = None,
-        as_seen_by: Ref = "",
+        viewer_participant_id: Ref = "",
         progress: Callable[[int, int], None] | None = None,
     ) -> Audit:
         """Check the whole record of a negotiation and the state that the service gives of it.
@@ -476,7 +476,7 @@ class Client:
             name,
             tuple(keys) or self._keys(),
             since=since,
-            as_seen_by=as_seen_by,
+            viewer_participant_id=viewer_participant_id,
             progress=progress,
         )
         asked = under_way.checkpoint_request()
@@ -508,7 +508,7 @@ class Client:
         file: BinaryIO,
         *,
         only: Selection | None = None,
-        as_seen_by: Ref = "",
+        viewer_participant_id: Ref = "",
         progress: Callable[[int, int], object] | None = None,
     ) -> int:
         """Write the record of a negotiation to a file as a bundle; how many entries it has.
@@ -520,12 +520,19 @@ class Client:
         of how many. When it fails, what was written is a bundle that is cut.
         """
         exporting = Exporting(
-            name, await self.checkpoint(name), file, progress, only=only, as_seen_by=as_seen_by
+            name,
+            await self.checkpoint(name),
+            file,
+            progress,
+            only=only,
+            viewer_participant_id=viewer_participant_id,
         )
         await self._read(exporting)
         return exporting.count
 
-    async def copy(self, bundle: BinaryIO, *, keys: Iterable[VerifierKey | str]) -> pb.CopyResponse:
+    async def copy(
+        self, bundle: BinaryIO, *, keys: Iterable[VerifierKey | str]
+    ) -> pb.ImportNegotiationResponse:
         """Have the service take the record in a bundle as a copy, which is only read from then on.
 
         `keys` are those with which the service that keeps the original signs its logs, had from
@@ -533,7 +540,7 @@ class Client:
         long as it takes, whatever the timeout.
         """
         shown = await self._shown()
-        call = self._stubs().records.Copy(_copying(bundle, keys), metadata=shown)
+        call = self._stubs().records.ImportNegotiation(_copying(bundle, keys), metadata=shown)
         try:
             return await call
         except grpc.aio.AioRpcError as failure:
@@ -625,10 +632,10 @@ class Client:
             method: Any = getattr(self._stubs().audits, PROVING[type(asked)])
             answer = await self._call(method, asked)
 
-    async def _record(self, request: pb.RecordRequest) -> pb.Receipt:
+    async def _record(self, request: pb.RecordEntriesRequest) -> pb.Receipt:
         try:
             if self._trust is None or request.validate_only:
-                return (await self._call(self._stubs().records.Record, request)).receipt
+                return (await self._call(self._stubs().records.RecordEntries, request)).receipt
             response = await self._call(self._stubs().receipts, request)
             return await self._checked(self._trust.check_receipt(request, response))
         except errors.PourparlerError as error:
@@ -642,13 +649,13 @@ class Client:
             except errors.PourparlerError as error:
                 batch.fail(error)
 
-    async def _send(self, groups: AsyncIterator[pb.RecordSessionRequest]) -> Any:
+    async def _send(self, groups: AsyncIterator[pb.StreamRecordEntriesRequest]) -> Any:
         shown = await self._shown()
         if self._closed:
             raise errors.Cancelled("The client was closed.")
         return self._stubs().sessions(groups, metadata=shown)
 
-    async def _backed(self, request: pb.RecordRequest, response: bytes) -> pb.Receipt | None:
+    async def _backed(self, request: pb.RecordEntriesRequest, response: bytes) -> pb.Receipt | None:
         """The receipt, checked; None where there is nothing to check it with."""
         if self._trust is None or request.validate_only:
             return None
@@ -674,17 +681,17 @@ class Client:
                 call.cancel()  # whoever awaits it may be cancelled
 
     async def _replay(
-        self, request: pb.ReplayRequest, progress: Progress
+        self, request: pb.ReplayEntriesRequest, progress: Progress
     ) -> AsyncGenerator[pb.Entry, None]:
         budget = self._budget()
         while progress.complete is None:
             shown = await self._shown()
-            call = self._stubs().audits.Replay(request, metadata=shown)
+            call = self._stubs().audits.ReplayEntries(request, metadata=shown)
             self._streams.add(call)
             try:
                 async with asyncio.timeout(budget.left()):
                     message = await call.read()
-                while isinstance(message, pb.ReplayResponse):
+                while isinstance(message, pb.ReplayEntriesResponse):
                     for entry in progress.take(message):
                         yield entry
                     message = await call.read()
@@ -706,7 +713,7 @@ class Client:
         budget = self._budget()
         while True:
             shown = await self._shown()
-            call = self._stubs().audits.Replay(place.request(), metadata=shown)
+            call = self._stubs().audits.ReplayEntries(place.request(), metadata=shown)
             begun = False
             self._streams.add(call)
             try:
@@ -769,17 +776,20 @@ class Client:
                 NegotiationServiceStub(channel),
                 AuditServiceStub(channel),
                 PrivacyServiceStub(channel),
-                channel.unary_unary(RECORD, request_serializer=pb.RecordRequest.SerializeToString),
+                channel.unary_unary(
+                    RECORD, request_serializer=pb.RecordEntriesRequest.SerializeToString
+                ),
                 channel.unary_stream(
                     REPLAY,
-                    request_serializer=pb.ReplayRequest.SerializeToString,
+                    request_serializer=pb.ReplayEntriesRequest.SerializeToString,
                     response_deserializer=pb.Records.FromString,
                 ),
                 channel.stream_stream(
-                    SESSION, request_serializer=pb.RecordSessionRequest.SerializeToString
+                    SESSION,
+                    request_serializer=pb.StreamRecordEntriesRequest.SerializeToString,
                 ),
                 channel.unary_unary(
-                    BATCH, request_serializer=pb.RecordBatchRequest.SerializeToString
+                    BATCH, request_serializer=pb.BatchRecordEntriesRequest.SerializeToString
                 ),
             )
         return self._connected
@@ -787,18 +797,18 @@ class Client:
 
 async def _copying(
     bundle: BinaryIO, keys: Iterable[VerifierKey | str]
-) -> AsyncIterator[pb.CopyRequest]:
+) -> AsyncIterator[pb.ImportNegotiationRequest]:
     parts = iter(lambda: bundle.read(PART_BYTES), b"")
     requests = copy_requests(parts, keys)
     while (request := await asyncio.to_thread(next, requests, None)) is not None:
         yield request
 
 
-async def _heard(call: Any, seconds: float) -> pb.ReplayResponse | None:
+async def _heard(call: Any, seconds: float) -> pb.ReplayEntriesResponse | None:
     """The next message of a watch; None at the end."""
     async with asyncio.timeout(seconds):
         message = _readable(await call.read())
-    return message if isinstance(message, pb.ReplayResponse) else None
+    return message if isinstance(message, pb.ReplayEntriesResponse) else None
 
 
 def _readable(answer: _Answer | None) -> _Answer:
@@ -817,8 +827,8 @@ class Session:
 
     def __init__(
         self,
-        send: Callable[[AsyncIterator[pb.RecordSessionRequest]], Awaitable[Any]],
-        receipt: Callable[[pb.RecordRequest, bytes], Awaitable[pb.Receipt | None]],
+        send: Callable[[AsyncIterator[pb.StreamRecordEntriesRequest]], Awaitable[Any]],
+        receipt: Callable[[pb.RecordEntriesRequest, bytes], Awaitable[pb.Receipt | None]],
         unanswered: Unanswered[asyncio.Future[pb.Receipt]],
     ) -> None:
         self._send = send
@@ -946,7 +956,7 @@ class Session:
                 self._changed.notify_all()
         return write_sessions.cut() if len(self._unanswered) else None
 
-    async def _groups(self, stream: object) -> AsyncIterator[pb.RecordSessionRequest]:
+    async def _groups(self, stream: object) -> AsyncIterator[pb.StreamRecordEntriesRequest]:
         """What is sent on a stream, for as long as it is the one."""
         if self._hesitates:
             await asyncio.sleep(_HESITATION)
@@ -962,7 +972,7 @@ class Session:
                             await self._changed.wait()
             yield request
 
-    def _to_send(self, stream: object) -> pb.RecordSessionRequest | None:
+    def _to_send(self, stream: object) -> pb.StreamRecordEntriesRequest | None:
         return self._unanswered.to_send() if self._stream is stream else None
 
     async def _take(self, data: bytes) -> None:

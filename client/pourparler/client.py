@@ -84,22 +84,22 @@ class Client:
         self._negotiations = NegotiationServiceStub(self._channel)
         self._audits = AuditServiceStub(self._channel)
         self._privacy = PrivacyServiceStub(self._channel)
-        self._receipts: grpc.UnaryUnaryMultiCallable[pb.RecordRequest, bytes] = (
+        self._receipts: grpc.UnaryUnaryMultiCallable[pb.RecordEntriesRequest, bytes] = (
             self._channel.unary_unary(
-                requests.RECORD, request_serializer=pb.RecordRequest.SerializeToString
+                requests.RECORD, request_serializer=pb.RecordEntriesRequest.SerializeToString
             )
         )
         self._sessions: Any = self._channel.stream_stream(
-            requests.SESSION, request_serializer=pb.RecordSessionRequest.SerializeToString
+            requests.SESSION, request_serializer=pb.StreamRecordEntriesRequest.SerializeToString
         )
-        self._batches: grpc.UnaryUnaryMultiCallable[pb.RecordBatchRequest, bytes] = (
+        self._batches: grpc.UnaryUnaryMultiCallable[pb.BatchRecordEntriesRequest, bytes] = (
             self._channel.unary_unary(
-                requests.BATCH, request_serializer=pb.RecordBatchRequest.SerializeToString
+                requests.BATCH, request_serializer=pb.BatchRecordEntriesRequest.SerializeToString
             )
         )
         self._replays = self._channel.unary_stream(
             requests.REPLAY,
-            request_serializer=pb.ReplayRequest.SerializeToString,
+            request_serializer=pb.ReplayEntriesRequest.SerializeToString,
             response_deserializer=pb.Records.FromString,
         )
 
@@ -165,7 +165,7 @@ class Client:
         return self._record(request)
 
     def record_batch(
-        self, groups: Iterable[pb.RecordRequest]
+        self, groups: Iterable[pb.RecordEntriesRequest]
     ) -> list[pb.Receipt | errors.PourparlerError]:
         """Record groups of any negotiations, each on its own: `record_batch([group(name, ...)])`.
 
@@ -188,16 +188,16 @@ class Client:
             time.sleep(batch.pause())
         return batch.outcomes()
 
-    def session(self, *, in_turn: bool = False) -> "Session":
+    def session(self, *, stop_on_failure: bool = False) -> "Session":
         """Record many groups without waiting for the receipt of each before the next: a context.
 
         Its `record` gives futures, at once while fewer than 256 groups have no answer. The groups
         are recorded in their order, each on its own. What the service did not answer is sent to it
-        again, as with any call, and what it can never answer fails alone. With `in_turn` all groups
-        of a negotiation fail that come after one that has failed.
+        again, as with any call, and what it can never answer fails alone. With `stop_on_failure`
+        all groups of a negotiation fail that come after one that has failed.
         """
         unanswered: Unanswered[Future[pb.Receipt]] = Unanswered(
-            self._timeout, in_turn=in_turn, renews=self._credentials.renews
+            self._timeout, stop_on_failure=stop_on_failure, renews=self._credentials.renews
         )
         return Session(self._send, self._backed, unanswered)
 
@@ -208,13 +208,13 @@ class Client:
         as_of: Point | None = None,
         occurred: date | str | None = None,
         view: Choice = "full",
-        as_seen_by: Ref = "",
+        viewer_participant_id: Ref = "",
     ) -> pb.GetNegotiationResponse:
         """Get the state of a negotiation, now or as it was: `get(name, as_of=11).negotiation`.
 
-        In all reads, `as_seen_by` gives what the one who acts for a participant would be given.
+        In all reads, `viewer_participant_id` limits the answer to what that participant may see.
         """
-        request = requests.get_request(name, as_of, occurred, view, as_seen_by)
+        request = requests.get_request(name, as_of, occurred, view, viewer_participant_id)
         before = self._seen(request)
         answer = self._call(self._negotiations.GetNegotiation, request)
         self._check_latest(request, answer, before)
@@ -233,7 +233,7 @@ class Client:
         bases: Choice | Iterable[Choice] = (),
         reverse: bool = False,
         limit: int | None = None,
-        as_seen_by: Ref = "",
+        viewer_participant_id: Ref = "",
     ) -> "History":
         """Replay the entries of a negotiation, or of all (`"-"`), that meet every filter given."""
         progress = Progress()
@@ -248,7 +248,7 @@ class Client:
             bases=bases,
             reverse=reverse,
             limit=limit,
-            as_seen_by=as_seen_by,
+            viewer_participant_id=viewer_participant_id,
         )
         return History(self._replay(request, progress), progress)
 
@@ -261,7 +261,7 @@ class Client:
         types: str | Iterable[str] = (),
         participants: Refs = (),
         bases: Choice | Iterable[Choice] = (),
-        as_seen_by: Ref = "",
+        viewer_participant_id: Ref = "",
     ) -> "Watch":
         """Watch the entries of a negotiation: those on the record, then those that come.
 
@@ -278,7 +278,7 @@ class Client:
             types=types,
             participants=participants,
             bases=bases,
-            as_seen_by=as_seen_by,
+            viewer_participant_id=viewer_participant_id,
         )
         place = Watching(request)
         return Watch(self._watch(place), place)
@@ -290,12 +290,12 @@ class Client:
         as_of: Point | None = None,
         occurred: date | str | None = None,
         on: date | str | None = None,
-        as_seen_by: Ref = "",
-    ) -> pb.GetStandingResponse:
+        viewer_participant_id: Ref = "",
+    ) -> pb.GetStatusReportResponse:
         """Get what is agreed, what is proposed, who must answer, and who owes what `on` a date."""
-        request = requests.standing_request(name, as_of, occurred, on, as_seen_by)
+        request = requests.standing_request(name, as_of, occurred, on, viewer_participant_id)
         before = self._seen(request)
-        answer = self._call(self._negotiations.GetStanding, request)
+        answer = self._call(self._negotiations.GetStatusReport, request)
         self._check_latest(request, answer, before)
         return answer
 
@@ -303,12 +303,12 @@ class Client:
         self,
         name: str,
         *,
-        from_: Point | None = None,
-        to: Point | None = None,
-        as_seen_by: Ref = "",
+        start: Point | None = None,
+        end: Point | None = None,
+        viewer_participant_id: Ref = "",
     ) -> pb.DiffNegotiationResponse:
         """Get what changed between two points, and what goes back on something earlier."""
-        request = requests.diff_request(name, from_, to, as_seen_by)
+        request = requests.diff_request(name, start, end, viewer_participant_id)
         return self._call(self._negotiations.DiffNegotiation, request)
 
     def list(
@@ -318,10 +318,10 @@ class Client:
         outcomes: Choice | Iterable[Choice] = (),
         participant: str = "",
         title_contains: str = "",
-        opened_from: datetime | None = None,
-        opened_before: datetime | None = None,
+        open_start_time: datetime | None = None,
+        open_end_time: datetime | None = None,
         page_size: int = 0,
-        as_seen_by: Ref = "",
+        viewer_participant_id: Ref = "",
     ) -> Iterator[pb.NegotiationSummary]:
         """List the negotiations that meet every filter given, in the order of their opening."""
         request = requests.list_request(
@@ -329,10 +329,10 @@ class Client:
             outcomes=outcomes,
             participant=participant,
             title_contains=title_contains,
-            opened_from=opened_from,
-            opened_before=opened_before,
+            open_start_time=open_start_time,
+            open_end_time=open_end_time,
             page_size=page_size,
-            as_seen_by=as_seen_by,
+            viewer_participant_id=viewer_participant_id,
         )
         return self._pages(request)
 
@@ -354,15 +354,15 @@ class Client:
         topics: Refs = (),
         types: str | Iterable[str] = (),
         bases: Choice | Iterable[Choice] = (),
-        occurred_from: date | str | None = None,
-        occurred_to: date | str | None = None,
-        occurred_match: Choice = "possibly",
-        recorded_from: datetime | None = None,
-        recorded_before: datetime | None = None,
-        only_counting: bool = False,
+        occur_start_date: date | str | None = None,
+        occur_end_date: date | str | None = None,
+        occurred_match: Choice = "possible",
+        record_start_time: datetime | None = None,
+        record_end_time: datetime | None = None,
+        only_current: bool = False,
         order: Choice | None = None,
         page_size: int = 0,
-        as_seen_by: Ref = "",
+        viewer_participant_id: Ref = "",
     ) -> "Search":
         """Search the words of entries, over all negotiations that the caller sees or over `names`.
 
@@ -377,15 +377,15 @@ class Client:
             topics=topics,
             types=types,
             bases=bases,
-            occurred_from=occurred_from,
-            occurred_to=occurred_to,
+            occur_start_date=occur_start_date,
+            occur_end_date=occur_end_date,
             occurred_match=occurred_match,
-            recorded_from=recorded_from,
-            recorded_before=recorded_before,
-            only_counting=only_counting,
+            record_start_time=record_start_time,
+            record_end_time=record_end_time,
+            only_current=only_current,
             order=order,
             page_size=page_size,
-            as_seen_by=as_seen_by,
+            viewer_participant_id=viewer_participant_id,
         )
         negotiations: dict[str, pb.SearchedNegotiation] = {}
         return Search(self._found(request, negotiations), negotiations)
@@ -418,7 +418,7 @@ class Client:
         *,
         keys: Iterable[VerifierKey | str] = (),
         since: str | None = None,
-        as_seen_by: Ref = "",
+        viewer_participant_id: Ref = "",
         progress: Callable[[int, int], None] | None = None,
     ) -> Audit:
         """Check the whole record of a negotiation and the state that the service gives of it.
@@ -432,7 +432,7 @@ class Client:
             name,
             tuple(keys) or self._keys(),
             since=since,
-            as_seen_by=as_seen_by,
+            viewer_participant_id=viewer_participant_id,
             progress=progress,
         )
         try:
@@ -462,7 +462,7 @@ class Client:
         file: BinaryIO,
         *,
         only: Selection | None = None,
-        as_seen_by: Ref = "",
+        viewer_participant_id: Ref = "",
         progress: Callable[[int, int], object] | None = None,
     ) -> int:
         """Write the record of a negotiation to a file as a bundle; how many entries it has.
@@ -474,12 +474,19 @@ class Client:
         of how many. When it fails, what was written is a bundle that is cut.
         """
         exporting = Exporting(
-            name, self.checkpoint(name), file, progress, only=only, as_seen_by=as_seen_by
+            name,
+            self.checkpoint(name),
+            file,
+            progress,
+            only=only,
+            viewer_participant_id=viewer_participant_id,
         )
         self._read(exporting)
         return exporting.count
 
-    def copy(self, bundle: BinaryIO, *, keys: Iterable[VerifierKey | str]) -> pb.CopyResponse:
+    def copy(
+        self, bundle: BinaryIO, *, keys: Iterable[VerifierKey | str]
+    ) -> pb.ImportNegotiationResponse:
         """Have the service take the record in a bundle as a copy, which is only read from then on.
 
         `keys` are those with which the service that keeps the original signs its logs, had from
@@ -490,7 +497,9 @@ class Client:
         parts = iter(lambda: bundle.read(requests.PART_BYTES), b"")
         try:
             shown = self._credentials.shown()
-            return self._records.Copy(requests.copy_requests(parts, keys), metadata=shown)
+            return self._records.ImportNegotiation(
+                requests.copy_requests(parts, keys), metadata=shown
+            )
         except grpc.RpcError as failure:
             error = errors.of_call(failure)
             self._credentials.renews(error)  # for the next time: what was read is gone
@@ -565,10 +574,10 @@ class Client:
             method: Any = getattr(self._audits, requests.PROVING[type(asked)])
             answer = self._call(method, asked)
 
-    def _record(self, request: pb.RecordRequest) -> pb.Receipt:
+    def _record(self, request: pb.RecordEntriesRequest) -> pb.Receipt:
         try:
             if self._trust is None or request.validate_only:
-                return self._call(self._records.Record, request).receipt
+                return self._call(self._records.RecordEntries, request).receipt
             response = self._call(self._receipts, request)
             return self._checked(self._trust.check_receipt(request, response))
         except errors.PourparlerError as error:
@@ -582,12 +591,12 @@ class Client:
             except errors.PourparlerError as error:
                 batch.fail(error)
 
-    def _send(self, groups: Iterator[pb.RecordSessionRequest]) -> Any:
+    def _send(self, groups: Iterator[pb.StreamRecordEntriesRequest]) -> Any:
         if self._closed:
             raise errors.Cancelled("The client was closed.")
         return self._sessions(groups, metadata=self._credentials.shown())
 
-    def _backed(self, request: pb.RecordRequest, response: bytes) -> pb.Receipt | None:
+    def _backed(self, request: pb.RecordEntriesRequest, response: bytes) -> pb.Receipt | None:
         """The receipt, checked; None where there is nothing to check it with."""
         if self._trust is None or request.validate_only:
             return None
@@ -606,12 +615,12 @@ class Client:
                 self._pause(budget, failure)
 
     def _replay(
-        self, request: pb.ReplayRequest, progress: Progress
+        self, request: pb.ReplayEntriesRequest, progress: Progress
     ) -> Generator[pb.Entry, None, None]:
         budget = self._budget()
         while progress.complete is None:
             self._check_open()
-            call = self._audits.Replay(request, metadata=self._credentials.shown())
+            call = self._audits.ReplayEntries(request, metadata=self._credentials.shown())
             alarm = _Alarm(budget.left(), call.cancel)
             try:
                 for message in call:
@@ -632,7 +641,7 @@ class Client:
         budget = self._budget()
         while True:
             self._check_open()
-            call = self._audits.Replay(place.request(), metadata=self._credentials.shown())
+            call = self._audits.ReplayEntries(place.request(), metadata=self._credentials.shown())
             stall = _Stall(call.cancel)
             begun = False
             try:
@@ -794,8 +803,8 @@ class _Stall:
         threading.Thread(target=self._look, name="watch", daemon=True).start()
 
     def heard(
-        self, call: Iterator[pb.ReplayResponse], budget: Budget, *, begun: bool
-    ) -> pb.ReplayResponse | None:
+        self, call: Iterator[pb.ReplayEntriesResponse], budget: Budget, *, begun: bool
+    ) -> pb.ReplayEntriesResponse | None:
         """The next message; None at the end."""
         self._due = time.monotonic() + (requests.STALL if begun else budget.left())
         message = next(call, None)
@@ -823,8 +832,8 @@ class Session:
 
     def __init__(
         self,
-        send: Callable[[Iterator[pb.RecordSessionRequest]], Any],
-        receipt: Callable[[pb.RecordRequest, bytes], pb.Receipt | None],
+        send: Callable[[Iterator[pb.StreamRecordEntriesRequest]], Any],
+        receipt: Callable[[pb.RecordEntriesRequest, bytes], pb.Receipt | None],
         unanswered: Unanswered[Future[pb.Receipt]],
     ) -> None:
         self._send = send
@@ -941,7 +950,7 @@ class Session:
                 self._changed.notify_all()
         return write_sessions.cut() if len(self._unanswered) else None
 
-    def _groups(self, stream: object) -> Iterator[pb.RecordSessionRequest]:
+    def _groups(self, stream: object) -> Iterator[pb.StreamRecordEntriesRequest]:
         """What is sent on a stream, for as long as it is the one."""
         while True:
             with self._changed:
@@ -953,7 +962,7 @@ class Session:
                     self._changed.wait(write_sessions.LOOK_SECONDS)
             yield request
 
-    def _to_send(self, stream: object) -> pb.RecordSessionRequest | None:
+    def _to_send(self, stream: object) -> pb.StreamRecordEntriesRequest | None:
         return self._unanswered.to_send() if self._stream is stream else None
 
     def _take(self, data: bytes) -> None:

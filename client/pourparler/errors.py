@@ -27,15 +27,16 @@ prefix; it is empty where the error did not come from the service. A status that
 here is a PourparlerError with its `code`.
 """
 
+import contextlib
 from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple, Protocol
 
 from google.protobuf.message import DecodeError
-from google.rpc import error_details_pb2, status_pb2
+from google.rpc import code_pb2, error_details_pb2, status_pb2
 
 from pourparler import v1 as pb
 
-DOMAIN = "pourparler.v1"
+DOMAIN = "pourparler"
 """The domain of the ErrorInfo that the service sends."""
 
 _DETAILS = "grpc-status-details-bin"
@@ -260,57 +261,48 @@ class FailedCall(Protocol):
 
 def of_call(call: FailedCall) -> PourparlerError:
     """The error that a failed call comes to, with all that its trailer says."""
-    code = str(call.code().name)
-    message = call.details() or ""
+    return _of_status(
+        str(call.code().name), call.details() or "", _details(call.trailing_metadata())
+    )
+
+
+def of_failure(failure: pb.RecordFailure) -> PourparlerError:
+    """The error that the failure of one group of several comes to."""
+    status = failure.status
+    known = code_pb2.Code.DESCRIPTOR.values_by_number.get(status.code)
+    return _of_status(known.name if known else "UNKNOWN", status.message, status.details)
+
+
+def _of_status(code: str, message: str, details: Iterable[Any]) -> PourparlerError:
     reason, metadata, retry_after = "", {}, None
     violations: list[Violation] = []
-    for detail in _details(call.trailing_metadata()):
-        if detail.Is(error_details_pb2.ErrorInfo.DESCRIPTOR):
-            info = error_details_pb2.ErrorInfo()
-            detail.Unpack(info)
-            if info.domain == DOMAIN:
-                reason, metadata = info.reason, dict(info.metadata)
-        elif detail.Is(error_details_pb2.BadRequest.DESCRIPTOR):
-            bad = error_details_pb2.BadRequest()
-            detail.Unpack(bad)
-            violations += [_field_violation(one) for one in bad.field_violations]
-        elif detail.Is(error_details_pb2.PreconditionFailure.DESCRIPTOR):
-            failure = error_details_pb2.PreconditionFailure()
-            detail.Unpack(failure)
-            violations += [
-                Violation(one.subject, one.description, one.type) for one in failure.violations
-            ]
-        elif detail.Is(error_details_pb2.RetryInfo.DESCRIPTOR):
-            retry = error_details_pb2.RetryInfo()
-            detail.Unpack(retry)
-            retry_after = retry.retry_delay.seconds + retry.retry_delay.nanos / 1e9
+    with contextlib.suppress(DecodeError):  # not from our service: its message is all there is
+        for detail in details:
+            if detail.Is(error_details_pb2.ErrorInfo.DESCRIPTOR):
+                info = error_details_pb2.ErrorInfo()
+                detail.Unpack(info)
+                if info.domain == DOMAIN:
+                    reason, metadata = info.reason, dict(info.metadata)
+            elif detail.Is(error_details_pb2.BadRequest.DESCRIPTOR):
+                bad = error_details_pb2.BadRequest()
+                detail.Unpack(bad)
+                violations += [_field_violation(one) for one in bad.field_violations]
+            elif detail.Is(error_details_pb2.PreconditionFailure.DESCRIPTOR):
+                failure = error_details_pb2.PreconditionFailure()
+                detail.Unpack(failure)
+                violations += [
+                    Violation(one.subject, one.description, one.type) for one in failure.violations
+                ]
+            elif detail.Is(error_details_pb2.RetryInfo.DESCRIPTOR):
+                retry = error_details_pb2.RetryInfo()
+                detail.Unpack(retry)
+                retry_after = retry.retry_delay.seconds + retry.retry_delay.nanos / 1e9
     return _class(code, reason, retry_after)(
         message if reason else _plainly(code, message),
         code=code,
         reason=reason,
         metadata=metadata,
         violations=violations,
-        retry_after=retry_after,
-    )
-
-
-def of_failure(failure: pb.RecordFailure) -> PourparlerError:
-    """The error that the failure of one group of several comes to."""
-    try:
-        name = pb.ErrorReason.Name(failure.reason)
-    except ValueError:  # of a newer service
-        name = ""
-    reason = name.removeprefix("ERROR_REASON_") if failure.reason else ""
-    metadata = dict(failure.metadata)
-    if failure.field:
-        metadata["field"] = failure.field
-    retry_after = 0.0 if reason == "OVERLOADED" else None
-    return _class(failure.status, reason, retry_after)(
-        failure.text,
-        code=failure.status,
-        reason=reason,
-        metadata=metadata,
-        violations=[Violation(failure.field, failure.text, reason)] if failure.field else [],
         retry_after=retry_after,
     )
 

@@ -74,7 +74,7 @@ def seen(client: Client, name: str, last: int, seen_by: str = "", guess: str = "
 
     `guess` is some words to look for.
     """
-    asked: dict[str, Any] = {"as_seen_by": seen_by} if seen_by else {}
+    asked: dict[str, Any] = {"viewer_participant_id": seen_by} if seen_by else {}
     statements: dict[str, list[str]] = {}
     said: list[bytes] = []
 
@@ -119,8 +119,8 @@ def seen(client: Client, name: str, last: int, seen_by: str = "", guess: str = "
         bundle = io.BytesIO()
         client.export(name, bundle)
         said.append(bundle.getvalue())
-        refused(lambda: client.get(name, as_seen_by="france"))
-        refused(lambda: list(client.history(name, as_seen_by="france")))
+        refused(lambda: client.get(name, viewer_participant_id="france"))
+        refused(lambda: list(client.history(name, viewer_participant_id="france")))
         refused(lambda: client.record(name, grant_access("anybody", "recorder")))
     return Seen(statements, b"\n".join(said))
 
@@ -132,7 +132,7 @@ def _states(client: Client, name: str, last: int, asked: Mapping[str, Any]) -> I
     yield client.standing(name, **asked)
     yield client.standing(name, on="2022-09-01", as_of=last // 2, **asked)
     yield client.diff(name, **asked)
-    yield client.diff(name, from_=last // 2, to=last, **asked)
+    yield client.diff(name, start=last // 2, end=last, **asked)
 
 
 class Game(NamedTuple):

@@ -119,7 +119,7 @@ def verify(
             name = convert.name(path)
             result = compared(game, list(client.history(name)))
             seen = {
-                power: messages(client.history(name, as_seen_by=power.lower()))
+                power: messages(client.history(name, viewer_participant_id=power.lower()))
                 for power in convert.POWERS
             }
             result = result._replace(same_views=seen == theirs(game))
@@ -171,7 +171,7 @@ def verify_callers(
             games += 1
             right += not faults
     print(f"{'each sees its own alone:':<30}{right} of {games} games")
-    print(f"reads:      {asked:,} that give statements, as caller and as_seen_by")
+    print(f"reads:      {asked:,} that give statements, as caller and viewer_participant_id")
     print(f"seconds:    {time.monotonic() - began:.1f} to ask")
     return games > 0 and right == games
 

@@ -60,9 +60,9 @@ def _service(request: type[Message], name: str) -> ServiceDescriptor:
     return found
 
 
-_RECORD = _service(pb.RecordRequest, "RecordService")
+_RECORD = _service(pb.RecordEntriesRequest, "RecordService")
 _NEGOTIATION = _service(pb.GetNegotiationRequest, "NegotiationService")
-_AUDIT = _service(pb.ReplayRequest, "AuditService")
+_AUDIT = _service(pb.ReplayEntriesRequest, "AuditService")
 _PRIVACY = _service(pb.EraseSubjectRequest, "PrivacyService")
 _HEALTH = _service(health_pb2.HealthCheckRequest, "Health")
 _REFLECTION = _service(reflection_pb2.ServerReflectionRequest, "ServerReflection")

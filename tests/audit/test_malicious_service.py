@@ -473,7 +473,9 @@ def say(client: Any, request_id: str = "r-1", draft: pb.Draft = YES) -> pb.Recei
 def changed(change: Callable[[pb.Receipt], object]) -> LieInReceipt:
     """A receipt of which something is changed."""
 
-    def lie(_: pb.RecordRequest, response: pb.RecordResponse) -> pb.RecordResponse:
+    def lie(
+        _: pb.RecordEntriesRequest, response: pb.RecordEntriesResponse
+    ) -> pb.RecordEntriesResponse:
         change(response.receipt)
         return response
 
@@ -483,7 +485,9 @@ def changed(change: Callable[[pb.Receipt], object]) -> LieInReceipt:
 def rerecorded(change: Callable[[pb.Entry], object]) -> LieInReceipt:
     """A receipt for an entry that was changed before it was sealed, hashed and signed for."""
 
-    def lie(_: pb.RecordRequest, response: pb.RecordResponse) -> pb.RecordResponse:
+    def lie(
+        _: pb.RecordEntriesRequest, response: pb.RecordEntriesResponse
+    ) -> pb.RecordEntriesResponse:
         receipt, liar = response.receipt, RECORDED[-1]
         entry = receipt.entries[-1]
         change(entry)
@@ -581,9 +585,11 @@ def test_a_receipt_for_something_else_is_refused(
 
 
 def test_an_old_receipt_is_not_taken_for_a_new_one(fresh: Malicious, connect: Connect) -> None:
-    old: list[pb.RecordResponse] = []
+    old: list[pb.RecordEntriesResponse] = []
 
-    def keep(_: pb.RecordRequest, response: pb.RecordResponse) -> pb.RecordResponse:
+    def keep(
+        _: pb.RecordEntriesRequest, response: pb.RecordEntriesResponse
+    ) -> pb.RecordEntriesResponse:
         old.append(response)
         return response
 
@@ -600,9 +606,11 @@ def test_an_old_receipt_that_says_the_same_is_not_taken_for_a_new_one(
     fresh: Malicious, connect: Connect
 ) -> None:
     """Without a request id of the caller's own, the client makes one: no two requests share it."""
-    old: list[pb.RecordResponse] = []
+    old: list[pb.RecordEntriesResponse] = []
 
-    def replay(_: pb.RecordRequest, response: pb.RecordResponse) -> pb.RecordResponse:
+    def replay(
+        _: pb.RecordEntriesRequest, response: pb.RecordEntriesResponse
+    ) -> pb.RecordEntriesResponse:
         old.append(response)
         return old[0]
 
@@ -643,7 +651,9 @@ def test_a_receipt_that_is_not_signed_is_refused(
 def test_a_receipt_from_a_fork_is_refused(recording: Malicious, connect: Connect) -> None:
     """The caller's own entry is there, but on top of another past."""
 
-    def lie(_: pb.RecordRequest, response: pb.RecordResponse) -> pb.RecordResponse:
+    def lie(
+        _: pb.RecordEntriesRequest, response: pb.RecordEntriesResponse
+    ) -> pb.RecordEntriesResponse:
         response.receipt.checkpoint = recording.told(TALKS).checkpoint
         return response
 

@@ -88,7 +88,9 @@ def _confided(stored: StoredEntry) -> StoredEntry:
 
 
 def _replayed(address: str, length: int, seen_by: str, seconds: float) -> Taken:
-    asked = pb.ReplayRequest(name=f"negotiations/{talks.of_length(length)}", as_seen_by=seen_by)
+    asked = pb.ReplayEntriesRequest(
+        name=f"negotiations/{talks.of_length(length)}", viewer_participant_id=seen_by
+    )
     bodies = itertools.repeat(asked.SerializeToString())
     run = wire.run(address, talks.REPLAY, bodies, callers=1, seconds=seconds)
     return run.by_rate(length)
@@ -98,7 +100,7 @@ def _state(address: str, as_of: pb.AsOf | None, seen_by: str, seconds: float) ->
     asked = pb.GetNegotiationRequest(
         name=f"negotiations/{talks.of_length(LENGTHS[0])}",
         as_of=as_of,
-        as_seen_by=seen_by,
+        viewer_participant_id=seen_by,
     )
     bodies = itertools.repeat(asked.SerializeToString())
     return wire.run(address, talks.STATE, bodies, callers=_CALLERS, seconds=seconds).by_rate()

@@ -91,7 +91,7 @@ def _pumping(address: str, method: str, lines: Sequence[str], name: str) -> Call
 def _messages(lines: Iterator[str]) -> Iterator[bytes]:
     for number, line in enumerate(lines):
         negotiation, said = draft(line.encode())
-        request = pb.RecordRequest(
+        request = pb.RecordEntriesRequest(
             negotiation=negotiation,
             request_id=request_id(negotiation, number, line.encode()),
             drafts=[said],

@@ -123,7 +123,7 @@ def _short_ones(means: Means) -> Iterator[Workload]:
 
 def request(name: str) -> bytes:
     """The request for all entries of a negotiation, or of all."""
-    return pb.ReplayRequest(name=name).SerializeToString()
+    return pb.ReplayEntriesRequest(name=name).SerializeToString()
 
 
 def _rate(address: str, method: str, asked: bytes, entries: int, seconds: float) -> Taken:
@@ -135,5 +135,5 @@ def _rate(address: str, method: str, asked: bytes, entries: int, seconds: float)
 def _size_of_whole(address: str, asked: bytes, entries: int) -> int:
     """How many bytes a replay of so many entries has. See that it is complete."""
     messages = wire.messages(address, talks.REPLAY, asked)
-    assert pb.ReplayResponse.FromString(messages[-1]).complete.entry_count == entries
+    assert pb.ReplayEntriesResponse.FromString(messages[-1]).complete.entry_count == entries
     return sum(map(len, messages))

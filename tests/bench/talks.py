@@ -20,11 +20,11 @@ OPENING = (opened(), joined("acme"), joined("bolt"))
 
 TEXT = "We could go to twelve, if the delivery is by May and the penalty falls. ".ljust(256, ".")
 
-RECORD = "/pourparler.v1.RecordService/Record"
-BATCH = "/pourparler.v1.RecordService/RecordBatch"
-SESSION = "/pourparler.v1.RecordService/RecordSession"
+RECORD = "/pourparler.v1.RecordService/RecordEntries"
+BATCH = "/pourparler.v1.RecordService/BatchRecordEntries"
+SESSION = "/pourparler.v1.RecordService/StreamRecordEntries"
 STATE = "/pourparler.v1.NegotiationService/GetNegotiation"
-REPLAY = "/pourparler.v1.AuditService/Replay"
+REPLAY = "/pourparler.v1.AuditService/ReplayEntries"
 CHECKPOINT = "/pourparler.v1.AuditService/GetCheckpoint"
 INCLUSION = "/pourparler.v1.AuditService/GetInclusionProof"
 CONSISTENCY = "/pourparler.v1.AuditService/GetConsistencyProof"
@@ -53,7 +53,7 @@ def statement(number: int) -> pb.Draft:
 def openings(name: str, negotiations: int) -> Iterator[bytes]:
     """Requests that open so many negotiations."""
     for place in range(negotiations):
-        yield pb.RecordRequest(
+        yield pb.RecordEntriesRequest(
             negotiation=f"negotiations/{name}-{place:04}", drafts=OPENING
         ).SerializeToString()
 
@@ -70,7 +70,7 @@ def appends(id_: str, negotiations: int = 1, *, first: int = 0, drafts: int = 1)
     each = [statement(int(_NUMBER)) for _ in range(drafts)]
     for place, draft in enumerate(each[1:], 1):
         draft.facts.statement_recorded.statement_id += f"-{place:03}"
-    request = pb.RecordRequest(
+    request = pb.RecordEntriesRequest(
         negotiation=f"negotiations/{id_}", request_id=f"r-{_NUMBER}", drafts=each
     )
     form = request.SerializeToString().replace(b"%", b"%%")

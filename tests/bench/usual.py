@@ -112,9 +112,9 @@ class _Servicer(
     def __init__(self, negotiations: Negotiations) -> None:
         self._negotiations = negotiations
 
-    def Record(self, request: Any, context: Any) -> Any:
+    def RecordEntries(self, request: Any, context: Any) -> Any:
         version = self._negotiations.record(request.negotiation, request.drafts)
-        return pb.RecordResponse(
+        return pb.RecordEntriesResponse(
             receipt=pb.Receipt(negotiation=request.negotiation, version=version)
         )
 
@@ -130,7 +130,7 @@ class _Servicer(
                 statement.words.text = said["text"]
         return pb.GetNegotiationResponse(negotiation=state)
 
-    def Replay(self, request: Any, context: Any) -> Iterator[pb.ReplayResponse]:
+    def ReplayEntries(self, request: Any, context: Any) -> Iterator[pb.ReplayEntriesResponse]:
         for found in self._negotiations.history(request.name):
             entry = pb.Entry()
             entry.header.version = found.originator_version
@@ -139,7 +139,7 @@ class _Servicer(
                 entry.facts.statement_recorded.statement_id = found.statement_id
                 entry.facts.statement_recorded.speakers.extend(found.speakers)
                 entry.words.text = found.text
-            yield pb.ReplayResponse(entries=[entry])
+            yield pb.ReplayEntriesResponse(entries=[entry])
 
 
 def _serve(folder: Path, histories: Mapping[str, int]) -> None:

@@ -57,7 +57,7 @@ def _appending(address: str) -> Callable[[], Taken]:
     def append() -> Taken:
         name = f"watched-{next(rounds)}"
         open_all(address, name, 1)
-        asked = pb.ReplayRequest(
+        asked = pb.ReplayEntriesRequest(
             name=f"negotiations/{name}-0000", after_version=len(talks.OPENING), follow=True
         ).SerializeToString()
         with wire.Watchers(address, talks.REPLAY, asked, WATCHERS) as watchers:

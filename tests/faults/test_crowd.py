@@ -31,8 +31,8 @@ def commits(monkeypatch: pytest.MonkeyPatch) -> Commits:
     return Commits(monkeypatch)
 
 
-def spoken(name: str, drafts: int = 1) -> pb.RecordRequest:
-    return pb.RecordRequest(
+def spoken(name: str, drafts: int = 1) -> pb.RecordEntriesRequest:
+    return pb.RecordEntriesRequest(
         negotiation="negotiations/talks",
         request_id=name,
         drafts=[said(f"{name}-{one}", "a") for one in range(drafts)],
@@ -46,7 +46,7 @@ def stalled(stack: ExitStack, commits: Commits, folder: Path) -> tuple[Service, 
     stack.callback(commits.go_on)
     service.record("talks", opened(), joined("a"))
     commits.hold()
-    held = service.records.Record.future(spoken("held"), timeout=SECONDS)
+    held = service.records.RecordEntries.future(spoken("held"), timeout=SECONDS)
     commits.wait()
     return service, held
 
@@ -81,7 +81,7 @@ def test_beyond_the_line_everybody_is_told_at_once_and_the_line_is_served(
         calls = []
         for number, caller in enumerate(callers):
             calls += [
-                caller.records.Record.future(spoken(f"c{number}-{one}"), timeout=SECONDS)
+                caller.records.RecordEntries.future(spoken(f"c{number}-{one}"), timeout=SECONDS)
                 for one in range(CALLS)
             ]
             # Not in one burst, of which gRPC itself would cut off a part. Reads are answered still.
@@ -94,7 +94,9 @@ def test_beyond_the_line_everybody_is_told_at_once_and_the_line_is_served(
         refusals = [answered_by(one.exception()) for one in beyond]
         before = resident()
         more = spoken("more")
-        refusals += [refused(lambda: service.records.Record(more, timeout=5)) for _ in range(1_000)]
+        refusals += [
+            refused(lambda: service.records.RecordEntries(more, timeout=5)) for _ in range(1_000)
+        ]
         grown = resident() - before
         read = service.state("talks").computed_at.version
         waiting = sum(not one.done() for one in calls)
@@ -121,23 +123,23 @@ def test_who_fills_the_line_does_not_keep_a_single_append_from_the_next_batch(
     greedy, sessions, groups = 6, 8, 64
     asked: list[int] = []
 
-    def pour(caller: int, session: int) -> Iterator[pb.RecordSessionRequest]:
+    def pour(caller: int, session: int) -> Iterator[pb.StreamRecordEntriesRequest]:
         for number in range(groups):
             asked.append(number)
             request = spoken(f"g{caller}-{session}-{number}", DRAFTS)
-            yield pb.RecordSessionRequest(request=request)
+            yield pb.StreamRecordEntriesRequest(request=request)
 
     with ExitStack() as stack:
         service, held = stalled(stack, commits, tmp_path)
         callers = [stack.enter_context(connected(service.address, ALONE)) for _ in range(greedy)]
         streams = [
-            caller.records.RecordSession(pour(number, session), timeout=SECONDS)
+            caller.records.StreamRecordEntries(pour(number, session), timeout=SECONDS)
             for number, caller in enumerate(callers)
             for session in range(sessions)
         ]
         waiting = settled(lambda: len(asked))
         other = stack.enter_context(connected(service.address, ALONE))
-        single = other.records.Record.future(spoken("single"), timeout=SECONDS)
+        single = other.records.RecordEntries.future(spoken("single"), timeout=SECONDS)
         # It is in the line: what comes after it on the same connection was answered.
         assert other.state("talks").computed_at.version == 2
 
@@ -159,7 +161,7 @@ def test_who_fills_the_line_does_not_keep_a_single_append_from_the_next_batch(
 def test_those_who_read_slowly_cost_little_and_hold_up_nobody(tmp_path: Path) -> None:
     slow, parts, long = 40, 60, "x" * 50_000
     with serving(tmp_path) as (process, service), ExitStack() as stack:
-        follow = pb.ReplayRequest(name="negotiations/slow", follow=True)
+        follow = pb.ReplayEntriesRequest(name="negotiations/slow", follow=True)
         service.record("slow", opened(), joined("a"))
         for part in range(parts):
             drafts = [said(f"s{part}-{one}", "a") for one in range(10)]
@@ -173,7 +175,7 @@ def test_those_who_read_slowly_cost_little_and_hold_up_nobody(tmp_path: Path) ->
         calls = []
         for _ in range(slow):
             reader = stack.enter_context(connected(service.address, ALONE))
-            calls.append(reader.audits.Replay(follow, timeout=SECONDS))
+            calls.append(reader.audits.ReplayEntries(follow, timeout=SECONDS))
         for call in calls:
             next(call)
         after = settled(lambda: resident(process.process.pid))
@@ -188,7 +190,7 @@ def test_those_who_read_slowly_cost_little_and_hold_up_nobody(tmp_path: Path) ->
     assert after - before < slow * everything // 10
 
 
-def iterate(call: Any, entries: int) -> Iterator[pb.ReplayResponse]:
+def iterate(call: Any, entries: int) -> Iterator[pb.ReplayEntriesResponse]:
     """The messages of a follow until so many entries have come."""
     while entries > 0:
         message = next(call)

@@ -192,8 +192,8 @@ def test_a_file_system_that_is_full_loses_nothing(
     for data in load.failed:
         load.receipts[data] = service.raw(RECORD, data)
     every_receipt_is_given_again(service, load)
-    data = pb.ReplayRequest(name=f"negotiations/{ID}").SerializeToString()
-    parts = service.raw("/pourparler.v1.AuditService/Replay", data, stream=True)
+    data = pb.ReplayEntriesRequest(name=f"negotiations/{ID}").SerializeToString()
+    parts = service.raw("/pourparler.v1.AuditService/ReplayEntries", data, stream=True)
     records = [
         record.SerializeToString()
         for part in parts

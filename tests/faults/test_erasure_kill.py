@@ -55,7 +55,7 @@ def test_killed_at_any_step_the_next_start_finishes_it(tmp_path: Path, step: str
     assert ended.returncode == -signal.SIGKILL
     with kept(tmp_path) as rooms:
         erasure = rooms.erasures.erase(ASKED)
-        assert erasure.status == pb.ERASURE_STATUS_DONE
+        assert erasure.state == pb.ERASURE_STATE_SUCCEEDED
         assert list(erasure.versions) == SEALED_FOR_ANNA
         assert traces(tmp_path, *OF_ANNA) == []
         assert rooms.verified().verdict is Verdict.SOUND

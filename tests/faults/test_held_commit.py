@@ -16,7 +16,7 @@ from pourparler_service.server import running
 from pourparler_service.storage.event_store import open_store
 from tests.support.commit_control import Commits
 from tests.support.sample_entries import joined, opened, said
-from tests.support.service_client import Service, connected, refused
+from tests.support.service_client import Service, answered_with, connected, refused
 from tests.support.store_audit import audit
 
 SECONDS = 20
@@ -30,8 +30,8 @@ class Follower:
     def __init__(self, service: Service, id_: str) -> None:
         self.entries: list[tuple[str, int]] = []
         self._changed = threading.Condition()
-        self._call = service.audits.Replay(
-            pb.ReplayRequest(name=f"negotiations/{id_}", follow=True), timeout=3 * SECONDS
+        self._call = service.audits.ReplayEntries(
+            pb.ReplayEntriesRequest(name=f"negotiations/{id_}", follow=True), timeout=3 * SECONDS
         )
         self._thread = threading.Thread(target=self._read)
         self._thread.start()
@@ -90,7 +90,9 @@ def versions_shown(service: Service, id_: str) -> set[int]:
     )
     assert whole == everything == reverse[::-1] == list(range(1, len(whole) + 1))
     page = service.negotiations.ListNegotiations(pb.ListNegotiationsRequest(), timeout=10)
-    standing = service.negotiations.GetStanding(pb.GetStandingRequest(name=name), timeout=10)
+    standing = service.negotiations.GetStatusReport(
+        pb.GetStatusReportRequest(name=name), timeout=10
+    )
     diff = service.negotiations.DiffNegotiation(pb.DiffNegotiationRequest(name=name), timeout=10)
     signed = service.audits.GetCheckpoint(pb.GetCheckpointRequest(name=name), timeout=10)
     inclusion = pb.GetInclusionProofRequest(name=name, version=1)
@@ -104,7 +106,7 @@ def versions_shown(service: Service, id_: str) -> set[int]:
         len(whole),
         service.state(id_).computed_at.version,
         standing.computed_at.version,
-        diff.to_computed_at.version,
+        diff.end_computed_at.version,
         *(one.version for one in page.negotiations if one.name == name),
         *(parse_checkpoint(parse_note(one).text).size for one in checkpoints),
     }
@@ -143,11 +145,11 @@ def nothing_more_is_shown(service: Service) -> None:
     assert listed(service) == {KNOWN, OTHER}
 
 
-def recording() -> list[pb.RecordRequest]:
+def recording() -> list[pb.RecordEntriesRequest]:
     """A batch of groups that are committed together."""
     groups = [(KNOWN, said("s-1", "a")), (NEW, opened()), (KNOWN, said("s-2", "a"))]
     return [
-        pb.RecordRequest(
+        pb.RecordEntriesRequest(
             negotiation=f"negotiations/{id_}",
             request_id=f"r-{number}",
             drafts=[draft, *([joined("a"), joined("b")] if id_ == NEW else [])],
@@ -170,16 +172,16 @@ def test_while_a_commit_hangs_all_is_answered_as_it_was_before(
     followers = [Follower(service, KNOWN), Follower(service, "-")]
     followers[0].wait_for(3)
     followers[1].wait_for(6)
-    batch = pb.RecordBatchRequest(requests=recording())
-    first = pb.RecordRequest(
+    batch = pb.BatchRecordEntriesRequest(requests=recording())
+    first = pb.RecordEntriesRequest(
         negotiation=f"negotiations/{OTHER}", request_id="first", drafts=[said("s", "a")]
     )
 
     # The first is held alone; what comes meanwhile waits for the next commit.
     commits.hold()
-    held = service.records.Record.future(first, timeout=3 * SECONDS)
+    held = service.records.RecordEntries.future(first, timeout=3 * SECONDS)
     commits.wait()
-    waiting = service.records.RecordBatch.future(batch, timeout=3 * SECONDS)
+    waiting = service.records.BatchRecordEntries.future(batch, timeout=3 * SECONDS)
     for _ in range(LOOKS):
         nothing_more_is_shown(service)
     with ThreadPoolExecutor(8) as several:
@@ -196,7 +198,7 @@ def test_while_a_commit_hangs_all_is_answered_as_it_was_before(
     assert outcome == (4 if recorded else "UNAVAILABLE")
     assert [one.receipt.version for one in outcomes] == [4, 3, 5]
     assert versions_shown(service, OTHER) == {4 if recorded else 3}
-    assert service.records.Record(first, timeout=10).receipt.version == 4
+    assert service.records.RecordEntries(first, timeout=10).receipt.version == 4
     assert {id_: versions_shown(service, id_) for id_ in (KNOWN, OTHER, NEW)} == {
         KNOWN: {5},
         OTHER: {4},
@@ -223,18 +225,18 @@ def outcome_of(call: Any) -> object:
 def test_a_commit_of_many_that_fails_shows_none_of_them(service: Service, commits: Commits) -> None:
     follower = Follower(service, "-")
     follower.wait_for(6)
-    batch = pb.RecordBatchRequest(requests=recording())
+    batch = pb.BatchRecordEntriesRequest(requests=recording())
 
     commits.hold()
-    failing = service.records.RecordBatch.future(batch, timeout=3 * SECONDS)
+    failing = service.records.BatchRecordEntries.future(batch, timeout=3 * SECONDS)
     commits.wait()
     nothing_more_is_shown(service)
     commits.go_on(before="disk I/O error")
     # What was taken up with the first of them; the others may have come after.
-    told = [one.failure.reason for one in failing.result(timeout=SECONDS).outcomes]
+    told = failing.result(timeout=SECONDS).outcomes[0].failure.status
 
-    assert told[0] == pb.ERROR_REASON_STORE_UNAVAILABLE
-    again = service.records.RecordBatch(batch, timeout=SECONDS).outcomes
+    assert answered_with(told).reason == "STORE_UNAVAILABLE"
+    again = service.records.BatchRecordEntries(batch, timeout=SECONDS).outcomes
     assert sorted(one.receipt.version for one in again) == [3, 4, 5]
     assert {id_: versions_shown(service, id_) for id_ in (KNOWN, OTHER, NEW)} == {
         KNOWN: {5},

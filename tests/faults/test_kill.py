@@ -41,10 +41,10 @@ Request = tuple[str, str]
 """A group that was asked for: its negotiation, and its request id."""
 
 
-def request(negotiation: str, request_id: str) -> pb.RecordRequest:
+def request(negotiation: str, request_id: str) -> pb.RecordEntriesRequest:
     """Three statements, the same whenever it is made."""
     drafts = [said(f"{request_id}-{place}", "a") for place in range(GROUP)]
-    return pb.RecordRequest(
+    return pb.RecordEntriesRequest(
         negotiation=f"negotiations/{negotiation}", request_id=request_id, drafts=drafts
     )
 
@@ -59,7 +59,7 @@ class Callers:
         self._address = address
         self._talks = talks
         self._turn = turn
-        self.asked: list[list[pb.RecordRequest]] = []
+        self.asked: list[list[pb.RecordEntriesRequest]] = []
         self.answered: list[list[pb.Receipt]] = []
         self.followed: list[pb.Entry] = []
         self.cursor = cursor
@@ -71,7 +71,7 @@ class Callers:
         ]
         self._threads = [threading.Thread(target=self._call, args=(self._follow,))]
         for caller, call in enumerate(calling):
-            asked: list[pb.RecordRequest] = []
+            asked: list[pb.RecordEntriesRequest] = []
             answered: list[pb.Receipt] = []
             self.asked.append(asked)
             self.answered.append(answered)
@@ -87,7 +87,9 @@ class Callers:
             thread.join(timeout=30)
         assert not any(thread.is_alive() for thread in self._threads)
 
-    def _more(self, caller: int, asked: list[pb.RecordRequest]) -> Iterator[pb.RecordRequest]:
+    def _more(
+        self, caller: int, asked: list[pb.RecordEntriesRequest]
+    ) -> Iterator[pb.RecordEntriesRequest]:
         """Groups without end, in all the talks in turn; every caller begins with another."""
         number = 0
         while True:
@@ -104,24 +106,24 @@ class Callers:
             self.ends.append((answered_by(error).code.name, call.__name__))
 
     def _singly(
-        self, service: Service, more: Iterator[pb.RecordRequest], answered: list[pb.Receipt]
+        self, service: Service, more: Iterator[pb.RecordEntriesRequest], answered: list[pb.Receipt]
     ) -> None:
         # What came before the error is taken, too.
-        answered.extend(service.records.Record(one, timeout=20).receipt for one in more)
+        answered.extend(service.records.RecordEntries(one, timeout=20).receipt for one in more)
 
     def _in_session(
-        self, service: Service, more: Iterator[pb.RecordRequest], answered: list[pb.Receipt]
+        self, service: Service, more: Iterator[pb.RecordEntriesRequest], answered: list[pb.Receipt]
     ) -> None:
         room = threading.Semaphore(UNDER_WAY)
         left = threading.Event()
 
-        def groups() -> Iterator[pb.RecordSessionRequest]:
+        def groups() -> Iterator[pb.StreamRecordEntriesRequest]:
             while not left.is_set():
                 if room.acquire(timeout=0.1):
-                    yield pb.RecordSessionRequest(request=next(more))
+                    yield pb.StreamRecordEntriesRequest(request=next(more))
 
         try:
-            for response in service.records.RecordSession(groups(), timeout=20):
+            for response in service.records.StreamRecordEntries(groups(), timeout=20):
                 assert response.outcome.HasField("receipt"), response
                 answered.append(response.outcome.receipt)
                 room.release()
@@ -129,16 +131,16 @@ class Callers:
             left.set()
 
     def _in_batches(
-        self, service: Service, more: Iterator[pb.RecordRequest], answered: list[pb.Receipt]
+        self, service: Service, more: Iterator[pb.RecordEntriesRequest], answered: list[pb.Receipt]
     ) -> None:
         while True:
-            batch = pb.RecordBatchRequest(requests=[next(more) for _ in range(BATCH)])
-            outcomes = service.records.RecordBatch(batch, timeout=20).outcomes
+            batch = pb.BatchRecordEntriesRequest(requests=[next(more) for _ in range(BATCH)])
+            outcomes = service.records.BatchRecordEntries(batch, timeout=20).outcomes
             answered.extend(one.receipt for one in outcomes)
 
     def _follow(self, service: Service) -> None:
-        follow = pb.ReplayRequest(name="negotiations/-", follow=True, cursor=self.cursor)
-        for message in service.audits.Replay(follow, timeout=20):
+        follow = pb.ReplayEntriesRequest(name="negotiations/-", follow=True, cursor=self.cursor)
+        for message in service.audits.ReplayEntries(follow, timeout=20):
             self.followed += message.entries
             self.cursor = message.cursor
 
@@ -163,7 +165,7 @@ class Book:
     def check(self, service: Service, callers: Callers) -> None:
         """Every acknowledged group is proved, every other one settled, and none is there twice."""
         assert {code for code, _ in callers.ends} == {"UNAVAILABLE"}, callers.ends
-        asked: dict[str, pb.RecordRequest] = {}
+        asked: dict[str, pb.RecordEntriesRequest] = {}
         for requests, receipts in zip(callers.asked, callers.answered, strict=True):
             asked |= {one.request_id: one for one in requests}
             for one, receipt in zip(requests, receipts, strict=False):
@@ -181,7 +183,7 @@ class Book:
         self._check_record(service, asked)
         self._check_followed(service, callers)
 
-    def _proved(self, service: Service, asked: pb.RecordRequest) -> pb.Receipt:
+    def _proved(self, service: Service, asked: pb.RecordEntriesRequest) -> pb.Receipt:
         """The receipt of a group, which is in the log that grew from all that was seen of it."""
         response = service.raw(RECORD, asked.SerializeToString())
         check = self._trust.check_receipt(asked, response)
@@ -194,7 +196,7 @@ class Book:
                 return receipt
             answer = getattr(service.audits, PROVING[type(wanted)])(wanted, timeout=10)
 
-    def _check_record(self, service: Service, asked: dict[str, pb.RecordRequest]) -> None:
+    def _check_record(self, service: Service, asked: dict[str, pb.RecordEntriesRequest]) -> None:
         """What came since the last check is what was asked for: whole groups, each once."""
         there: list[str] = []
         for id_ in self.talks:
@@ -214,8 +216,8 @@ class Book:
         """Who follows and goes on from the cursor has had each entry once, in its order."""
         self._take(callers.followed)
         self.cursor = callers.cursor
-        follow = pb.ReplayRequest(name="negotiations/-", follow=True, cursor=self.cursor)
-        messages = service.audits.Replay(follow, timeout=20)
+        follow = pb.ReplayEntriesRequest(name="negotiations/-", follow=True, cursor=self.cursor)
+        messages = service.audits.ReplayEntries(follow, timeout=20)
         while self._followed != self.versions:
             message = next(messages)
             self._take(message.entries)

@@ -43,7 +43,7 @@ _FAULTS = {grpc.StatusCode.UNKNOWN, grpc.StatusCode.INTERNAL}
 def drafts(data: bytes) -> None:
     """A request to record, up to where its drafts have the right shape."""
     try:
-        request = pb.RecordRequest.FromString(data)
+        request = pb.RecordEntriesRequest.FromString(data)
     except DecodeError:
         return
     for draft in request.drafts:
@@ -203,10 +203,10 @@ class Answering:
         found: dict[str, Any] = {}
         for handler in handlers(settings, rooms, guard, health, recording):
             found |= dict(_methods(handler))
-        request = pb.RecordRequest(
+        request = pb.RecordEntriesRequest(
             negotiation="negotiations/n", drafts=[opened(), joined("a"), said("s", "a")]
         )
-        record = found["/pourparler.v1.RecordService/Record"]
+        record = found["/pourparler.v1.RecordService/RecordEntries"]
         await record.unary_unary(request.SerializeToString(), Context())
         return found
 
@@ -306,8 +306,8 @@ def searched(data: bytes) -> None:
     except Refusal:
         return
     for one in snippets.snippets(pb.Words(text=text), wanted):
-        assert "".join(piece.text for piece in one.pieces) in text
-        assert any(piece.match for piece in one.pieces) or not wanted.phrases
+        assert "".join(piece.text for piece in one.segments) in text
+        assert any(piece.match for piece in one.segments) or not wanted.phrases
 
 
 TARGETS: dict[str, Callable[[bytes], None]] = {
@@ -320,7 +320,7 @@ TARGETS: dict[str, Callable[[bytes], None]] = {
 
 def _seeds() -> dict[str, list[bytes]]:
     """Bytes to begin with, of those that have a form."""
-    request = pb.RecordRequest(
+    request = pb.RecordEntriesRequest(
         negotiation="negotiations/n", request_id="r", drafts=[opened(), joined("b"), said("t", "a")]
     ).SerializeToString()
     named = pb.GetNegotiationRequest(name="negotiations/n").SerializeToString()

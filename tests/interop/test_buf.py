@@ -70,22 +70,22 @@ def test_buf_records_a_statement_and_reads_it_back(buf: str, address: str, refle
     drafts = [opened(), joined("a"), said("s", "a")]
     drafts[2].words.text = "Words of 𝄞, “quotes” and \t tabs"
     request = json_format.MessageToDict(
-        pb.RecordRequest(negotiation=name, request_id="once", drafts=drafts)
+        pb.RecordEntriesRequest(negotiation=name, request_id="once", drafts=drafts)
     )
 
-    recorded = curl(buf, address, "pourparler.v1.RecordService/Record", reflection, request)
+    recorded = curl(buf, address, "pourparler.v1.RecordService/RecordEntries", reflection, request)
     asked = {"name": name}
     read = curl(buf, address, "pourparler.v1.NegotiationService/GetNegotiation", reflection, asked)
-    replayed = curl(buf, address, "pourparler.v1.AuditService/Replay", reflection, asked)
+    replayed = curl(buf, address, "pourparler.v1.AuditService/ReplayEntries", reflection, asked)
 
     assert recorded.returncode == 0, recorded.stderr
-    receipt = json_format.Parse(recorded.stdout, pb.RecordResponse()).receipt
+    receipt = json_format.Parse(recorded.stdout, pb.RecordEntriesResponse()).receipt
     assert receipt.version == 3
     state = json_format.Parse(read.stdout, pb.GetNegotiationResponse()).negotiation
     assert state.statements["s"].words.text == drafts[2].words.text
     first, last = json_documents(replayed.stdout)
-    assert json_format.ParseDict(first, pb.ReplayResponse()).entries == receipt.entries
-    assert json_format.ParseDict(last, pb.ReplayResponse()).complete.entry_count == 3
+    assert json_format.ParseDict(first, pb.ReplayEntriesResponse()).entries == receipt.entries
+    assert json_format.ParseDict(last, pb.ReplayEntriesResponse()).complete.entry_count == 3
 
 
 def json_documents(text: str) -> Iterator[dict[str, Any]]:
@@ -101,7 +101,7 @@ def json_documents(text: str) -> Iterator[dict[str, Any]]:
 def test_buf_is_told_why_it_is_refused(buf: str, address: str, reflection: str) -> None:
     request = {"negotiation": "negotiations/UPPER", "drafts": [{}]}
 
-    refused = curl(buf, address, "pourparler.v1.RecordService/Record", reflection, request)
+    refused = curl(buf, address, "pourparler.v1.RecordService/RecordEntries", reflection, request)
 
     assert refused.returncode != 0
     said = json.loads(refused.stderr)
@@ -111,5 +111,5 @@ def test_buf_is_told_why_it_is_refused(buf: str, address: str, reflection: str) 
     assert set(details) == {"google.rpc.ErrorInfo", "google.rpc.BadRequest"}
     padded = details["google.rpc.ErrorInfo"]["value"] + "=="
     info = error_details_pb2.ErrorInfo.FromString(base64.b64decode(padded))
-    assert (info.reason, info.domain) == ("ID_INVALID", "pourparler.v1")
+    assert (info.reason, info.domain) == ("ID_INVALID", "pourparler")
     assert info.metadata["field"] == "negotiation"

@@ -27,7 +27,7 @@ def recorded_by(address: str, authority: Authority, *flags: str) -> str:
     buf = shutil.which("buf", path=sysconfig.get_path("scripts")) or shutil.which("buf")
     if buf is None:
         pytest.skip("there is no buf")
-    url = f"https://{address}/pourparler.v1.RecordService/Record"
+    url = f"https://{address}/pourparler.v1.RecordService/RecordEntries"
     known = ["--protocol", "grpc", "--cacert", str(authority.file), "--reflect-header", "*"]
     done = subprocess.run(
         [buf, "curl", *known, *flags, "--data", json.dumps({"drafts": [DRAFT]}), url],

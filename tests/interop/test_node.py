@@ -28,7 +28,7 @@ def _script() -> Path:
 
 def request(*drafts: pb.Draft, **more: Any) -> dict[str, Any]:
     """A request in the names and values that the client's protobuf takes."""
-    message = pb.RecordRequest(negotiation="negotiations/node", drafts=drafts, **more)
+    message = pb.RecordEntriesRequest(negotiation="negotiations/node", drafts=drafts, **more)
     return json_format.MessageToDict(message, preserving_proto_field_name=True)
 
 
@@ -78,7 +78,7 @@ def test_node_records_a_statement_and_reads_it_back(
 
     refused = answered["refused"]
     assert (refused["code"], refused["reason"]) == ("NOT_FOUND", "PART_NOT_FOUND")
-    assert refused["domain"] == "pourparler.v1"
+    assert refused["domain"] == "pourparler"
     assert refused["metadata"]["field"] == "drafts[0].facts.statement_recorded.speakers[0]"
     assert refused["status"] == {"code": 5, "message": refused["text"]}
     assert refused["types"] == ["type.googleapis.com/google.rpc.ErrorInfo"]

@@ -108,8 +108,8 @@ def test_each_reads_and_records_what_is_theirs(client: Make, name: str) -> None:
         assert bob.record(name, answer("offer", "accept", by="freight")).version == 10
         assert said(bob, name) == []
         assert said(ann, name) == [CONFIDED]
-        assert said(kim, name, as_seen_by="harbour") == [CONFIDED]
-        assert said(kim, name, as_seen_by="freight") == []
+        assert said(kim, name, viewer_participant_id="harbour") == [CONFIDED]
+        assert said(kim, name, viewer_participant_id="freight") == []
         state = bob.get(name).negotiation
         assert (state.counts.statements, state.version) == (0, 10)
         assert not state.principals[who("ann")].grants
@@ -123,15 +123,15 @@ def _others(client: Client, name: str) -> list[str]:
 def test_over_all_too_the_view_of_another_one_can_be_asked_for(client: Make, name: str) -> None:
     with client("kim") as kim, client("mia") as mia, client("bob") as bob:
         for who_sees, wanted in (("harbour", [CONFIDED]), ("freight", [])):
-            assert said(kim, name, as_seen_by=who_sees) == wanted
-            of_all = kim.history("-", types="statement_recorded", as_seen_by=who_sees)
+            assert said(kim, name, viewer_participant_id=who_sees) == wanted
+            of_all = kim.history("-", types="statement_recorded", viewer_participant_id=who_sees)
             here = [one for one in of_all if f"negotiations/{one.header.negotiation}" == name]
             assert [one.words.text for one in here] == wanted
-            assert name in [one.name for one in kim.list(as_seen_by=who_sees)]
-        assert name in [one.name for one in mia.list(as_seen_by="harbour")]
-        assert list(bob.list(as_seen_by="harbour")) == []
-        assert list(bob.history("-", as_seen_by="harbour")) == []
-        with kim.watch("-", as_seen_by="harbour") as watch:
+            assert name in [one.name for one in kim.list(viewer_participant_id=who_sees)]
+        assert name in [one.name for one in mia.list(viewer_participant_id="harbour")]
+        assert list(bob.list(viewer_participant_id="harbour")) == []
+        assert list(bob.history("-", viewer_participant_id="harbour")) == []
+        with kim.watch("-", viewer_participant_id="harbour") as watch:
             assert next(watch).header.version == 1
 
 
@@ -145,7 +145,7 @@ def test_who_may_not_is_told_so_or_nothing(client: Make, name: str) -> None:
         )
         with pytest.raises(Refused) as taken:
             bob.record(name, statement("No.", id="limit", by="freight"))
-        assert taken.value.reason == "WITHHELD_CONFLICT"
+        assert taken.value.reason == "HIDDEN_CONFLICT"
         for call in (
             lambda: eve.get(name),
             lambda: eve.standing(name),
@@ -211,14 +211,14 @@ def test_what_another_one_sees_is_audited_and_exported_for_them(client: Make, na
 
     with client("kim") as kim, client("mia") as mia, client("bob") as bob:
         whole = kim.audit(name, keys=keys)
-        theirs = mia.audit(name, keys=keys, as_seen_by="freight")
+        theirs = mia.audit(name, keys=keys, viewer_participant_id="freight")
 
         assert (whole.verdict, theirs.verdict) == (Verdict.SOUND, Verdict.PARTIAL)
         assert theirs.withheld == bob.audit(name, keys=keys).withheld
-        assert exported(kim, as_seen_by="freight") == exported(bob)
-        assert exported(kim, as_seen_by="harbour") != exported(bob)
+        assert exported(kim, viewer_participant_id="freight") == exported(bob)
+        assert exported(kim, viewer_participant_id="harbour") != exported(bob)
         with pytest.raises(NotAllowed):
-            bob.audit(name, keys=keys, as_seen_by="harbour")
+            bob.audit(name, keys=keys, viewer_participant_id="harbour")
 
 
 def test_each_of_seven_is_shown_by_every_read_what_is_theirs_alone(

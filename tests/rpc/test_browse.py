@@ -118,7 +118,7 @@ async def test_whose_view_is_asked_for_is_all_that_is_shown(address: str) -> Non
         parties = [participant(who, who.title()) for who in ("acme", "bolt")]
         confided = statement(hidden, by="acme", visibility=["acme"])
         await client.open("Steel", *parties, confided, id="steel")
-        app = Browser(Service(aio.Client(address), as_seen_by="bolt"), None)
+        app = Browser(Service(aio.Client(address), viewer_participant_id="bolt"), None)
         async with app.run_test(size=(120, 24)) as pilot:
             await until(pilot, "1 negotiation, the latest first; as bolt would have it")
             await pilot.press("s", *"ninety")

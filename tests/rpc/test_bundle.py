@@ -87,8 +87,8 @@ def _client(kept: Kept, request: pytest.FixtureRequest) -> Iterator[Any]:
 def stored(kept: Kept, name: str) -> list[bytes]:
     """The records of a negotiation as the service gives them out."""
     data = kept.stubs.raw(
-        "/pourparler.v1.AuditService/Replay",
-        pb.ReplayRequest(name=f"negotiations/{name}").SerializeToString(),
+        "/pourparler.v1.AuditService/ReplayEntries",
+        pb.ReplayEntriesRequest(name=f"negotiations/{name}").SerializeToString(),
         stream=True,
     )
     records = [one for message in data for one in pb.Records.FromString(message).records]
@@ -176,16 +176,16 @@ class Forgetful(audit_service_pb2_grpc.AuditServiceServicer):
     def GetConsistencyProof(self, request: Any, context: grpc.ServicerContext) -> Any:
         return self.kept.stubs.audits.GetConsistencyProof(request, timeout=10)
 
-    def Replay(self, request: Any, context: grpc.ServicerContext) -> Any:
+    def ReplayEntries(self, request: Any, context: grpc.ServicerContext) -> Any:
         self.asked.append(request.after_version)
-        for message in self.kept.stubs.audits.Replay(request, timeout=10):
+        for message in self.kept.stubs.audits.ReplayEntries(request, timeout=10):
             for entry in message.entries:
                 if entry.header.version - request.after_version > self.give:
                     if self.breaks:
                         self.breaks -= 1
                         context.abort(grpc.StatusCode.UNAVAILABLE, "gone")
                     return
-                yield pb.ReplayResponse(entries=[entry])
+                yield pb.ReplayEntriesResponse(entries=[entry])
 
 
 def serving(servicer: Forgetful) -> tuple[Any, str]:

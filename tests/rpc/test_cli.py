@@ -205,7 +205,7 @@ def test_every_answer_is_json_when_it_is_asked_for(command: Command, example: st
     state = json_format.Parse(command("show", example, "--json").out, pb.GetNegotiationResponse())
     assert state.negotiation.words.title == "Future of the Renault-Nissan Alliance"
     for arguments, message in (
-        (("status", example), pb.GetStandingResponse()),
+        (("status", example), pb.GetStatusReportResponse()),
         (("diff", example, "16"), pb.DiffNegotiationResponse()),
     ):
         out = command(*arguments, "--json").out
@@ -399,7 +399,7 @@ def test_a_refused_line_is_told_with_its_file_and_number(command: Command, tmp_p
     all_of_it = command("import", str(file), "--keep-going")
     assert all_of_it.code == 1
     assert all_of_it.out.startswith("2 recorded, 3 already there, 3 refused; ")
-    assert f"{file}:5: ID_USED: " in all_of_it.err
+    assert f"{file}:5: ID_ALREADY_USED: " in all_of_it.err
     assert f"{file}:6: FIELD_REQUIRED: " in all_of_it.err
     assert "(drafts[0].facts" in all_of_it.err
 

@@ -52,8 +52,8 @@ from tests.support.client_variants import awaited
 Connect = Callable[..., Any]
 
 YES = statement("Yes.", id="s-1", by="nissan")
-RECEIPT = pb.RecordResponse(receipt=pb.Receipt(negotiation="negotiations/a", version=1))
-COMPLETE = pb.ReplayResponse(complete=pb.ReplayComplete(entry_count=2))
+RECEIPT = pb.RecordEntriesResponse(receipt=pb.Receipt(negotiation="negotiations/a", version=1))
+COMPLETE = pb.ReplayEntriesResponse(complete=pb.ReplayComplete(entry_count=2))
 
 
 class Fails(NamedTuple):
@@ -105,21 +105,22 @@ class Scripted(RecordServiceServicer, NegotiationServiceServicer, AuditServiceSe
             )
         return context.abort(one.code, "As the test tells it.")
 
-    Record = GetNegotiation = ListNegotiations = GetStanding = DiffNegotiation = _answer
+    RecordEntries = GetNegotiation = ListNegotiations = GetStatusReport = _answer
+    DiffNegotiation = _answer
     GetCheckpoint = GetInclusionProof = GetConsistencyProof = SearchEntries = _answer
 
-    def RecordBatch(self, request: Any, context: grpc.ServicerContext) -> Any:
+    def BatchRecordEntries(self, request: Any, context: grpc.ServicerContext) -> Any:
         raise NotImplementedError
 
-    def RecordSession(self, request_iterator: Any, context: grpc.ServicerContext) -> Any:
+    def StreamRecordEntries(self, request_iterator: Any, context: grpc.ServicerContext) -> Any:
         raise NotImplementedError
 
-    def Copy(self, request_iterator: Any, context: grpc.ServicerContext) -> Any:
+    def ImportNegotiation(self, request_iterator: Any, context: grpc.ServicerContext) -> Any:
         raise NotImplementedError
 
-    def Replay(
-        self, request: pb.ReplayRequest, context: grpc.ServicerContext
-    ) -> Iterator[pb.ReplayResponse]:
+    def ReplayEntries(
+        self, request: pb.ReplayEntriesRequest, context: grpc.ServicerContext
+    ) -> Iterator[pb.ReplayEntriesResponse]:
         self.asked.append(request)
         context.add_callback(self.left.set)
         for one in self.answers.pop(0):
@@ -167,8 +168,8 @@ def client(connect: Connect, target: str) -> Iterator[Any]:
         yield made
 
 
-def entries(*versions: int) -> pb.ReplayResponse:
-    return pb.ReplayResponse(
+def entries(*versions: int) -> pb.ReplayEntriesResponse:
+    return pb.ReplayEntriesResponse(
         entries=[pb.Entry(header=pb.EntryHeader(version=version)) for version in versions]
     )
 
@@ -285,7 +286,7 @@ def test_a_service_that_does_not_answer_is_waited_for_as_long_as_was_said(
 
 def test_reads_are_tried_again_too(client: Any, scripted: Scripted) -> None:
     state = pb.GetNegotiationResponse(negotiation=pb.Negotiation(name="negotiations/a"))
-    standing = pb.GetStandingResponse(standing=pb.Standing(on_date="2022"))
+    standing = pb.GetStatusReportResponse(status_report=pb.StatusReport(on_date="2022"))
     difference = pb.DiffNegotiationResponse(changes=[pb.Change(part="topics/t-ev")])
     scripted.answers = [GONE, state, GONE, standing, GONE, difference]
 
@@ -332,15 +333,15 @@ def test_a_search_turns_its_own_pages_and_knows_where_it_found(
         topics="rent",
         types="statement_recorded",
         bases="direct",
-        occurred_from=date(2023, 5, 1),
-        occurred_to="2023-41",
-        occurred_match="definitely",
-        recorded_from=datetime(1970, 1, 1, second=1, tzinfo=UTC),
-        recorded_before=datetime(1970, 1, 1, second=9, tzinfo=UTC),
-        only_counting=True,
+        occur_start_date=date(2023, 5, 1),
+        occur_end_date="2023-41",
+        occurred_match="definite",
+        record_start_time=datetime(1970, 1, 1, second=1, tzinfo=UTC),
+        record_end_time=datetime(1970, 1, 1, second=9, tzinfo=UTC),
+        only_current=True,
         order="oldest",
         page_size=1,
-        as_seen_by="freight",
+        viewer_participant_id="freight",
     )
     found = [hit.entry.header.version for hit in search]
 
@@ -357,15 +358,15 @@ def test_a_search_turns_its_own_pages_and_knows_where_it_found(
             topic_ids=["rent"],
             entry_types=["statement_recorded"],
             bases=[pb.BASIS_DIRECT],
-            occurred_from="2023-05-01",
-            occurred_to="2023-41",
-            occurred_match=pb.OCCURRED_MATCH_DEFINITELY,
-            recorded_from=Timestamp(seconds=1),
-            recorded_before=Timestamp(seconds=9),
-            only_counting=True,
+            occur_start_date="2023-05-01",
+            occur_end_date="2023-41",
+            occurred_match=pb.OCCURRED_MATCH_DEFINITE,
+            record_start_time=Timestamp(seconds=1),
+            record_end_time=Timestamp(seconds=9),
+            only_current=True,
             order=pb.SEARCH_ORDER_OLDEST,
             page_size=1,
-            as_seen_by="freight",
+            viewer_participant_id="freight",
         )
 
 
@@ -386,7 +387,7 @@ def test_a_history_asks_for_what_was_said(client: Any, scripted: Scripted) -> No
 
     assert versions(history) == [3]
     assert scripted.asked == [
-        pb.ReplayRequest(
+        pb.ReplayEntriesRequest(
             name="negotiations/a",
             after_version=2,
             as_of=pb.AsOf(version=11),
@@ -686,7 +687,7 @@ def test_what_was_recorded_is_read_back(service: Any, talks: str) -> None:
     ((_, held),) = state.positions.items()
     assert held.words.sources == [paper]
     assert not held.origin.confirmed
-    (accepted,) = service.standing(talks).standing.accepted_proposals
+    (accepted,) = service.standing(talks).status_report.accepted_proposals
     assert accepted.facts.terms[0].value == "15"
 
 
@@ -700,7 +701,7 @@ def test_the_record_is_read_as_it_was_and_as_it_had_happened(service: Any, talks
     assert service.get(talks, as_of=as_of(4, occur_date="2022-12")).negotiation.version == 4
     by_2023 = service.get(talks, occurred="2023-08")
     assert by_2023.negotiation.counts.statements == 1
-    assert by_2023.possibly.counts.statements == 2
+    assert by_2023.possible_state.counts.statements == 2
     assert by_2023.possible_versions[-1] == 6
     history = service.history(talks, occurred="2023-08")
     assert versions(history)[-1] == 6
@@ -785,7 +786,7 @@ def test_the_history_is_what_the_receipts_said(service: Any, talks: str) -> None
 def test_what_changed_between_two_points_is_told(service: Any, talks: str) -> None:
     service.record(talks, topic("Governance", id="t-governance"))
 
-    changes = service.diff(talks, from_=4, to=5).changes
+    changes = service.diff(talks, start=4, end=5).changes
 
     assert "topics/t-governance" in [change.part for change in changes]
 

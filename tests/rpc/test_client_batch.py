@@ -17,6 +17,7 @@ from pourparler_service.config.settings import Settings
 from pourparler_service.server import running
 from pourparler_service.transparency.signing_keys import write_key
 from tests.support.client_variants import awaited
+from tests.support.service_client import failure
 from tests.support.signing_keys import signing_key
 
 Connect = Callable[..., Any]
@@ -28,19 +29,13 @@ def said(number: object, by: str = "acme", text: str = "Yes.") -> pb.Draft:
     return statement(text, id=f"s-{number}", by=by, occurred="2026-01-01")
 
 
-def talks(name: str, **more: Any) -> pb.RecordRequest:
+def talks(name: str, **more: Any) -> pb.RecordEntriesRequest:
     return group(name, opening("Talks"), participant("acme", "Acme"), **more)
 
 
-def failure(status: str, reason: pb.ErrorReason.ValueType) -> pb.RecordOutcome:
-    return pb.RecordOutcome(
-        failure=pb.RecordFailure(status=status, reason=reason, text="As the test tells it.")
-    )
-
-
-REFUSED = failure("FAILED_PRECONDITION", pb.ERROR_REASON_NOTHING_CHANGES)
-STORE_AWAY = failure("UNAVAILABLE", pb.ERROR_REASON_STORE_UNAVAILABLE)
-TOO_MANY = failure("RESOURCE_EXHAUSTED", pb.ERROR_REASON_OVERLOADED)
+REFUSED = failure(pb.ERROR_REASON_NO_EFFECT)
+STORE_AWAY = failure(pb.ERROR_REASON_STORE_UNAVAILABLE)
+TOO_MANY = failure(pb.ERROR_REASON_OVERLOADED)
 MALFORMED = grpc.StatusCode.INVALID_ARGUMENT
 
 
@@ -54,9 +49,9 @@ class Scripted:
         self.scripts: list[Any] = []
         self.came: list[list[str]] = []
 
-    def RecordBatch(
-        self, batch: pb.RecordBatchRequest, context: grpc.ServicerContext
-    ) -> pb.RecordBatchResponse:
+    def BatchRecordEntries(
+        self, batch: pb.BatchRecordEntriesRequest, context: grpc.ServicerContext
+    ) -> pb.BatchRecordEntriesResponse:
         self.came.append([one.request_id for one in batch.requests])
         script = self.scripts.pop(0) if self.scripts else [None] * len(batch.requests)
         if isinstance(script, grpc.StatusCode):
@@ -65,7 +60,7 @@ class Scripted:
             pb.RecordOutcome(receipt=pb.Receipt(checkpoint=one.request_id))
             for one in batch.requests
         ]
-        return pb.RecordBatchResponse(
+        return pb.BatchRecordEntriesResponse(
             outcomes=[act or receipts[place] for place, act in enumerate(script)]
         )
 
@@ -107,7 +102,7 @@ def address() -> Iterator[str]:
         yield at
 
 
-def groups(count: int) -> list[pb.RecordRequest]:
+def groups(count: int) -> list[pb.RecordEntriesRequest]:
     return [group(f"n-{one}", said(one), request_id=f"r-{one}") for one in range(count)]
 
 

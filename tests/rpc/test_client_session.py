@@ -18,6 +18,7 @@ from pourparler_service.config.settings import Settings
 from pourparler_service.server import running
 from pourparler_service.transparency.signing_keys import write_key
 from tests.support.client_variants import awaited
+from tests.support.service_client import failure
 from tests.support.service_process import apart
 from tests.support.signing_keys import signing_key
 
@@ -31,21 +32,15 @@ def said(number: object, by: str = "acme") -> pb.Draft:
     return statement("Yes.", id=f"s-{number}", by=by, occurred="2026-01-01")
 
 
-def receipt(request: pb.RecordRequest) -> pb.RecordOutcome:
+def receipt(request: pb.RecordEntriesRequest) -> pb.RecordOutcome:
     """A receipt in which the request is known again."""
     return pb.RecordOutcome(
         receipt=pb.Receipt(negotiation=request.negotiation, checkpoint=request.request_id)
     )
 
 
-def failure(status: str, reason: pb.ErrorReason.ValueType) -> pb.RecordOutcome:
-    return pb.RecordOutcome(
-        failure=pb.RecordFailure(status=status, reason=reason, text="As the test tells it.")
-    )
-
-
-REFUSED = failure("FAILED_PRECONDITION", pb.ERROR_REASON_NOTHING_CHANGES)
-STORE_AWAY = failure("UNAVAILABLE", pb.ERROR_REASON_STORE_UNAVAILABLE)
+REFUSED = failure(pb.ERROR_REASON_NO_EFFECT)
+STORE_AWAY = failure(pb.ERROR_REASON_STORE_UNAVAILABLE)
 
 
 class Scripted:
@@ -57,14 +52,14 @@ class Scripted:
 
     def __init__(self) -> None:
         self.scripts: list[list[Any]] = []
-        self.came: list[list[pb.RecordSessionRequest]] = []
+        self.came: list[list[pb.StreamRecordEntriesRequest]] = []
         self.left = threading.Event()
         self.poison = ""
 
-    def RecordSession(
-        self, groups: Iterator[pb.RecordSessionRequest], context: grpc.ServicerContext
-    ) -> Iterator[pb.RecordSessionResponse]:
-        came: list[pb.RecordSessionRequest] = []
+    def StreamRecordEntries(
+        self, groups: Iterator[pb.StreamRecordEntriesRequest], context: grpc.ServicerContext
+    ) -> Iterator[pb.StreamRecordEntriesResponse]:
+        came: list[pb.StreamRecordEntriesRequest] = []
         self.came.append(came)
         script = self.scripts.pop(0) if self.scripts else []
         for one in groups:
@@ -78,7 +73,7 @@ class Scripted:
                 return
             if isinstance(act, grpc.StatusCode):
                 context.abort(act, "As the test tells it.")
-            yield pb.RecordSessionResponse(outcome=act or receipt(one.request))
+            yield pb.StreamRecordEntriesResponse(outcome=act or receipt(one.request))
 
     def __getattr__(self, name: str) -> Any:
         if name.startswith("_"):
@@ -167,7 +162,7 @@ def test_in_turn_what_follows_a_failure_in_its_negotiation_fails(
 ) -> None:
     with connect(address) as client:
         names = [client.open("Talks", participant("acme", "Acme")).negotiation for _ in range(2)]
-        with client.session(in_turn=True) as session:
+        with client.session(stop_on_failure=True) as session:
             answers = [
                 session.record(names[number % 2], said(number, "nobody" if number == 4 else "acme"))
                 for number in range(10)
@@ -221,11 +216,11 @@ def test_in_turn_what_follows_a_failure_is_not_sent_again_on_another_stream(
 ) -> None:
     scripted.scripts = [[REFUSED, GONE]]
 
-    answers = recorded(client, *"abaab", in_turn=True)
+    answers = recorded(client, *"abaab", stop_on_failure=True)
 
     assert told(answers) == ["Refused", "r-1", "Refused", "Refused", "r-4"]
     assert scripted.ids()[1] == ["r-1", "r-4"]
-    assert {one.in_turn for came in scripted.came for one in came} == {True}
+    assert {one.stop_on_failure for came in scripted.came for one in came} == {True}
 
 
 def test_a_service_that_stays_away_fails_all_in_time(connect: Connect) -> None:
@@ -266,7 +261,7 @@ def test_a_service_that_does_not_answer_is_not_waited_for_without_end(
 def test_an_answer_that_says_nothing_is_a_fault_of_the_service(
     client: Any, scripted: Scripted
 ) -> None:
-    scripted.scripts = [[pb.RecordOutcome(), failure("INTERNAL", pb.ERROR_REASON_INTERNAL_FAULT)]]
+    scripted.scripts = [[pb.RecordOutcome(), failure(pb.ERROR_REASON_INTERNAL)]]
 
     assert told(recorded(client, "a", "b", "c")) == ["ServiceFault", "ServiceFault", "r-2"]
 

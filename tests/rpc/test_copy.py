@@ -65,14 +65,22 @@ def bundled(id_: str, records: Sequence[bytes], signer: Signer = SIGNER) -> byte
     )
 
 
-def parts(data: bytes, keys: Sequence[str] = (KEY,), size: int = 1_000) -> Iterator[pb.CopyRequest]:
+def parts(
+    data: bytes, keys: Sequence[str] = (KEY,), size: int = 1_000
+) -> Iterator[pb.ImportNegotiationRequest]:
     """A bundle in parts of a size, the keys with the first."""
     for start in range(0, max(len(data), 1), size):
-        yield pb.CopyRequest(part=data[start : start + size], verifier_keys=() if start else keys)
+        yield pb.ImportNegotiationRequest(
+            chunk=data[start : start + size], verifier_keys=() if start else keys
+        )
 
 
-def copied(service: Service, data: bytes, keys: Sequence[str] = (KEY,)) -> pb.CopyResponse:
-    answer: pb.CopyResponse = service.records.Copy(parts(data, keys), timeout=20)
+def copied(
+    service: Service, data: bytes, keys: Sequence[str] = (KEY,)
+) -> pb.ImportNegotiationResponse:
+    answer: pb.ImportNegotiationResponse = service.records.ImportNegotiation(
+        parts(data, keys), timeout=20
+    )
     return answer
 
 
@@ -82,8 +90,8 @@ def not_copied(service: Service, data: bytes, keys: Sequence[str] = (KEY,)) -> A
 
 def stored(service: Service, id_: str) -> list[bytes]:
     """The entries of a negotiation as a service delivers them."""
-    request = pb.ReplayRequest(name=f"negotiations/{id_}").SerializeToString()
-    messages = service.raw("/pourparler.v1.AuditService/Replay", request, stream=True)
+    request = pb.ReplayEntriesRequest(name=f"negotiations/{id_}").SerializeToString()
+    messages = service.raw("/pourparler.v1.AuditService/ReplayEntries", request, stream=True)
     return [
         record.SerializeToString(deterministic=True)
         for message in messages
@@ -110,7 +118,9 @@ def test_a_copy_is_the_record_byte_for_byte_and_gives_the_same_state(service: Se
 
     answer = copied(service, bundled("whole", records))
 
-    assert answer == pb.CopyResponse(name="negotiations/whole", version=6, entry_count=6)
+    assert answer == pb.ImportNegotiationResponse(
+        name="negotiations/whole", version=6, entry_count=6
+    )
     assert stored(service, "whole") == records
     state = service.state("whole")
     assert state.negotiation == fold(map(decode_record, records))
@@ -268,7 +278,11 @@ def test_taking_the_same_or_less_again_changes_nothing(service: Service) -> None
     same = copied(service, bundled("again", records))
     less = copied(service, bundled("again", records[:3]))
 
-    assert same == less == pb.CopyResponse(name="negotiations/again", version=6, entry_count=0)
+    assert (
+        same
+        == less
+        == pb.ImportNegotiationResponse(name="negotiations/again", version=6, entry_count=0)
+    )
     assert head(service, "again") == before
     assert stored(service, "again") == records
 
@@ -373,7 +387,7 @@ def test_a_history_that_was_told_otherwise_is_refused_as_such(service: Service) 
 
         assert (answer.code, answer.reason) == (
             grpc.StatusCode.FAILED_PRECONDITION,
-            "COPY_DIVERGES",
+            "COPY_CONFLICT",
         )
         assert answer.metadata["version"] == "4"
     assert copied(service, bundled("forked", otherwise[:3])).entry_count == 0
@@ -567,17 +581,20 @@ def test_keys_that_can_verify_nothing_are_refused(
 def test_keys_come_with_the_first_part_only(service: Service) -> None:
     data = bundled("late-keys", talks("late-keys"))
     requests = [
-        pb.CopyRequest(part=data[:10], verifier_keys=[KEY]),
-        pb.CopyRequest(part=data[10:], verifier_keys=[KEY]),
+        pb.ImportNegotiationRequest(chunk=data[:10], verifier_keys=[KEY]),
+        pb.ImportNegotiationRequest(chunk=data[10:], verifier_keys=[KEY]),
     ]
 
-    answer = refused(lambda: service.records.Copy(iter(requests), timeout=10))
+    answer = refused(lambda: service.records.ImportNegotiation(iter(requests), timeout=10))
 
     assert (answer.reason, answer.field) == ("FIELD_NOT_ALLOWED", "verifier_keys")
 
 
 def test_an_empty_stream_is_refused(service: Service) -> None:
-    assert refused(lambda: service.records.Copy(iter(()), timeout=10)).reason == "FIELD_REQUIRED"
+    assert (
+        refused(lambda: service.records.ImportNegotiation(iter(()), timeout=10)).reason
+        == "FIELD_REQUIRED"
+    )
 
 
 @pytest.mark.parametrize(
@@ -589,8 +606,10 @@ def test_a_stream_of_what_is_no_request_is_refused(
     service: Service, data: bytes, reason: str
 ) -> None:
     channel: Any = service.channel
-    call = channel.stream_unary("/pourparler.v1.RecordService/Copy")
-    first = pb.CopyRequest(part=b"pourparler", verifier_keys=[KEY]).SerializeToString()
+    call = channel.stream_unary("/pourparler.v1.RecordService/ImportNegotiation")
+    first = pb.ImportNegotiationRequest(
+        chunk=b"pourparler", verifier_keys=[KEY]
+    ).SerializeToString()
 
     for sent in ([data], [first, data]):
         answer = refused(functools.partial(call, iter(sent), timeout=10))
@@ -603,7 +622,7 @@ def test_a_bundle_may_be_parted_anywhere(service: Service, size: int) -> None:
     id_ = f"parted-{size}"
     data = bundled(id_, talks(id_))
 
-    answer = service.records.Copy(parts(data, size=size), timeout=30)
+    answer = service.records.ImportNegotiation(parts(data, size=size), timeout=30)
 
     assert answer.entry_count == 6
 
@@ -621,9 +640,9 @@ def test_a_bundle_that_is_too_large_is_refused_before_it_is_all_here() -> None:
 
 
 def test_a_part_beyond_what_a_request_may_have_is_refused(service: Service) -> None:
-    request = pb.CopyRequest(part=bytes(1 << 20), verifier_keys=[KEY])
+    request = pb.ImportNegotiationRequest(chunk=bytes(1 << 20), verifier_keys=[KEY])
 
-    answer = refused(lambda: service.records.Copy(iter([request]), timeout=10))
+    answer = refused(lambda: service.records.ImportNegotiation(iter([request]), timeout=10))
 
     assert answer.reason == "MESSAGE_TOO_LARGE"
 
@@ -702,7 +721,7 @@ def test_a_service_killed_while_it_takes_a_copy_has_all_of_it_or_nothing(
     data = bundled("crashed", records)
     with apart(tmp_path) as process, connected(process.address) as service:
         service.record("own", opened())
-        call = service.records.Copy.future(parts(data, size=100_000), timeout=30)
+        call = service.records.ImportNegotiation.future(parts(data, size=100_000), timeout=30)
         time.sleep(seconds)
         process.kill()
         call.exception(timeout=30)
@@ -722,8 +741,8 @@ def test_a_bundle_whose_next_part_does_not_come_is_given_up() -> None:
 
     anybody: Any = Anybody()
 
-    async def stalling() -> AsyncIterator[pb.CopyRequest]:
-        yield pb.CopyRequest(part=b"pourparler", verifier_keys=[KEY])
+    async def stalling() -> AsyncIterator[pb.ImportNegotiationRequest]:
+        yield pb.ImportNegotiationRequest(chunk=b"pourparler", verifier_keys=[KEY])
         await asyncio.Event().wait()
 
     async def take(deadline: float | None, part_seconds: float) -> Refusal:
@@ -737,10 +756,10 @@ def test_a_bundle_whose_next_part_does_not_come_is_given_up() -> None:
                 part_seconds=part_seconds,
             )
             with pytest.raises(Refusal) as refusal:
-                await servicer.Copy(stalling(), Call("anybody", deadline))
+                await servicer.ImportNegotiation(stalling(), Call("anybody", deadline))
         return refusal.value
 
     for deadline, part_seconds in ((None, 0.05), (time.monotonic() + 0.05, 30.0)):
         refusal = asyncio.run(take(deadline, part_seconds))
 
-        assert refusal.reason == pb.ERROR_REASON_DEADLINE
+        assert refusal.reason == pb.ERROR_REASON_DEADLINE_EXCEEDED

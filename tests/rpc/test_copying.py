@@ -76,7 +76,9 @@ def test_a_client_takes_a_copy_that_audits_as_the_original_does(
         audit = client.audit(id_, keys=[KEY])
         with_own_key = client.audit(id_, keys=[str(signing_key(3).verifier_key)])
 
-        assert answer == pb.CopyResponse(name=f"negotiations/{id_}", version=5, entry_count=5)
+        assert answer == pb.ImportNegotiationResponse(
+            name=f"negotiations/{id_}", version=5, entry_count=5
+        )
         assert again.entry_count == 0
         assert (audit.verdict, audit.findings) == (Verdict.SOUND, ())
         assert with_own_key.verdict is Verdict.CANNOT_TELL

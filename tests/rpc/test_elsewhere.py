@@ -34,8 +34,8 @@ def _other(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
 
 def stored(service: Service, id_: str) -> list[pb.Record]:
     """The entries of a negotiation as they are stored."""
-    request = pb.ReplayRequest(name=f"negotiations/{id_}").SerializeToString()
-    parts = service.raw("/pourparler.v1.AuditService/Replay", request, stream=True)
+    request = pb.ReplayEntriesRequest(name=f"negotiations/{id_}").SerializeToString()
+    parts = service.raw("/pourparler.v1.AuditService/ReplayEntries", request, stream=True)
     found = [record for part in parts for record in pb.Records.FromString(part).records]
     audit_records(id_, [record.SerializeToString() for record in found])
     return found

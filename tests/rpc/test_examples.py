@@ -100,4 +100,4 @@ def test_another_dialogue_under_a_number_that_is_taken_is_refused(
         casino.verify(tmp_path, address)
 
     assert ended.value.code == 1
-    assert "ID_USED" in capsys.readouterr().err
+    assert "ID_ALREADY_USED" in capsys.readouterr().err

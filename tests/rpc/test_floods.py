@@ -18,9 +18,9 @@ from tests.support.service_client import Service
 from tests.support.service_process import Apart, serving
 
 GET = "/pourparler.v1.NegotiationService/GetNegotiation"
-SESSION = "/pourparler.v1.RecordService/RecordSession"
-REPLAY = "/pourparler.v1.AuditService/Replay"
-WATCH = pb.ReplayRequest(name="negotiations/n", follow=True).SerializeToString()
+SESSION = "/pourparler.v1.RecordService/StreamRecordEntries"
+REPLAY = "/pourparler.v1.AuditService/ReplayEntries"
+WATCH = pb.ReplayEntriesRequest(name="negotiations/n", follow=True).SerializeToString()
 ASKED = pb.GetNegotiationRequest(name="negotiations/n").SerializeToString()
 
 MEBIBYTE = 1 << 20
@@ -112,7 +112,7 @@ def test_a_body_byte_by_byte_is_read_and_others_do_not_wait(
     served: tuple[Apart, Service],
 ) -> None:
     _, service = served
-    body = message(pb.RecordRequest(negotiation="negotiations/n").SerializeToString())
+    body = message(pb.RecordEntriesRequest(negotiation="negotiations/n").SerializeToString())
     with http2_frames.dialled(service.address) as slow:
         slow.sendall(BEGIN + ACKNOWLEDGED + begun(RECORD, 1))
         for place, byte in enumerate(body):

@@ -22,17 +22,17 @@ from tests.support.service_client import Service, answered_by
 from tests.support.service_process import UNMEASURED
 
 REFLECTION = "/grpc.reflection.v1.ServerReflection/ServerReflectionInfo"
-SESSION = "/pourparler.v1.RecordService/RecordSession"
+SESSION = "/pourparler.v1.RecordService/StreamRecordEntries"
 METHODS: dict[str, type[Message]] = {
-    "/pourparler.v1.RecordService/Record": pb.RecordRequest,
-    "/pourparler.v1.RecordService/RecordBatch": pb.RecordBatchRequest,
-    SESSION: pb.RecordSessionRequest,
+    "/pourparler.v1.RecordService/RecordEntries": pb.RecordEntriesRequest,
+    "/pourparler.v1.RecordService/BatchRecordEntries": pb.BatchRecordEntriesRequest,
+    SESSION: pb.StreamRecordEntriesRequest,
     "/pourparler.v1.NegotiationService/GetNegotiation": pb.GetNegotiationRequest,
     "/pourparler.v1.NegotiationService/ListNegotiations": pb.ListNegotiationsRequest,
-    "/pourparler.v1.NegotiationService/GetStanding": pb.GetStandingRequest,
+    "/pourparler.v1.NegotiationService/GetStatusReport": pb.GetStatusReportRequest,
     "/pourparler.v1.NegotiationService/DiffNegotiation": pb.DiffNegotiationRequest,
     "/pourparler.v1.NegotiationService/SearchEntries": pb.SearchEntriesRequest,
-    "/pourparler.v1.AuditService/Replay": pb.ReplayRequest,
+    "/pourparler.v1.AuditService/ReplayEntries": pb.ReplayEntriesRequest,
 }
 FAULTS = {grpc.StatusCode.UNKNOWN, grpc.StatusCode.INTERNAL, grpc.StatusCode.UNIMPLEMENTED}
 NAMES = ["negotiations/fuzzed", "negotiations/other", "fuzzed", "a", "s", "t", "1", "2022-10", ""]
@@ -145,10 +145,10 @@ def hostile_drafts(draw: st.DrawFn) -> pb.Draft:
 @quickly
 @given(drafts=st.lists(hostile_drafts(), min_size=1, max_size=3))
 def test_any_drafts_are_answered(fuzzed: Service, drafts: list[pb.Draft]) -> None:
-    request = pb.RecordRequest(negotiation="negotiations/fuzzed", drafts=drafts)
+    request = pb.RecordEntriesRequest(negotiation="negotiations/fuzzed", drafts=drafts)
 
     assert (
-        outcome(fuzzed, "/pourparler.v1.RecordService/Record", request.SerializeToString())
+        outcome(fuzzed, "/pourparler.v1.RecordService/RecordEntries", request.SerializeToString())
         not in FAULTS
     )
 

@@ -25,14 +25,14 @@ from tests.support.service_client import Answered, Service, answered_by, refused
 from tests.support.visibility_harness import everything
 
 UNARY = {
-    "/pourparler.v1.RecordService/Record": pb.RecordRequest,
-    "/pourparler.v1.RecordService/RecordBatch": pb.RecordBatchRequest,
+    "/pourparler.v1.RecordService/RecordEntries": pb.RecordEntriesRequest,
+    "/pourparler.v1.RecordService/BatchRecordEntries": pb.BatchRecordEntriesRequest,
     "/pourparler.v1.NegotiationService/GetNegotiation": pb.GetNegotiationRequest,
     "/pourparler.v1.NegotiationService/ListNegotiations": pb.ListNegotiationsRequest,
-    "/pourparler.v1.NegotiationService/GetStanding": pb.GetStandingRequest,
+    "/pourparler.v1.NegotiationService/GetStatusReport": pb.GetStatusReportRequest,
     "/pourparler.v1.NegotiationService/DiffNegotiation": pb.DiffNegotiationRequest,
 }
-REPLAY = "/pourparler.v1.AuditService/Replay"
+REPLAY = "/pourparler.v1.AuditService/ReplayEntries"
 GARBAGE = {
     "no message": b"\xff\xff\xff\xff",
     "a field cut short": b"\x0a\x7fabc",
@@ -55,16 +55,20 @@ def test_garbage_is_malformed(service: Service, method: str, data: bytes) -> Non
 
 @pytest.mark.parametrize(
     "method",
-    ["/pourparler.v1.RecordService/Forget", "/pourparler.v2.RecordService/Record", "/nobody/knows"],
+    [
+        "/pourparler.v1.RecordService/Forget",
+        "/pourparler.v2.RecordService/RecordEntries",
+        "/nobody/knows",
+    ],
 )
 def test_an_unknown_method_is_unimplemented(service: Service, method: str) -> None:
     assert refused(lambda: service.raw(method, b"")).code is grpc.StatusCode.UNIMPLEMENTED
 
 
 def test_after_a_deadline_that_has_passed_nothing_is_done(service: Service) -> None:
-    request = pb.RecordRequest(negotiation="negotiations/too-late", drafts=[opened()])
+    request = pb.RecordEntriesRequest(negotiation="negotiations/too-late", drafts=[opened()])
 
-    answered = refused(lambda: service.records.Record(request, timeout=-1))
+    answered = refused(lambda: service.records.RecordEntries(request, timeout=-1))
 
     assert answered.code is grpc.StatusCode.DEADLINE_EXCEEDED
     assert refused(lambda: service.state("too-late")).reason == "NEGOTIATION_NOT_FOUND"
@@ -114,18 +118,20 @@ class FakeReads:
     async def GetNegotiation(self, request: object, call: Call) -> pb.GetNegotiationResponse:
         return await self.read()
 
-    ListNegotiations = GetStanding = DiffNegotiation = GetNegotiation
+    ListNegotiations = GetStatusReport = DiffNegotiation = GetNegotiation
 
-    async def Replay(self, request: object, call: Call) -> AsyncIterator[pb.ReplayResponse]:
-        yield pb.ReplayResponse(possible_versions=[1])
+    async def ReplayEntries(
+        self, request: object, call: Call
+    ) -> AsyncIterator[pb.ReplayEntriesResponse]:
+        yield pb.ReplayEntriesResponse(possible_versions=[1])
         await self.read()
 
 
 NEGOTIATIONS: Any = pb.GetNegotiationRequest.DESCRIPTOR.file
-AUDITS: Any = pb.ReplayRequest.DESCRIPTOR.file
-RECORDS: Any = pb.RecordRequest.DESCRIPTOR.file
+AUDITS: Any = pb.ReplayEntriesRequest.DESCRIPTOR.file
+RECORDS: Any = pb.RecordEntriesRequest.DESCRIPTOR.file
 GET = "/pourparler.v1.NegotiationService/GetNegotiation"
-RECORD = "/pourparler.v1.RecordService/Record"
+RECORD = "/pourparler.v1.RecordService/RecordEntries"
 
 
 async def reads(guard: CallHandler, server: grpc.aio.Server, fake: FakeReads) -> Any:
@@ -154,7 +160,7 @@ async def test_a_fault_is_told_by_its_id_alone(caplog: pytest.LogCaptureFixture)
         await channel.close()
 
     for answer in answers:
-        assert (answer.code, answer.reason) == (grpc.StatusCode.INTERNAL, "INTERNAL_FAULT")
+        assert (answer.code, answer.reason) == (grpc.StatusCode.INTERNAL, "INTERNAL")
         assert "secret" not in answer.text
         assert answer.metadata["fault_id"] in caplog.text
     assert "the secret of the house" in caplog.text
@@ -221,7 +227,7 @@ async def test_a_read_without_a_deadline_is_given_one() -> None:
         await asyncio.wait_for(given_up.wait(), 5)
         await channel.close()
 
-    assert (answer.code, answer.reason) == (grpc.StatusCode.DEADLINE_EXCEEDED, "DEADLINE")
+    assert (answer.code, answer.reason) == (grpc.StatusCode.DEADLINE_EXCEEDED, "DEADLINE_EXCEEDED")
 
 
 async def test_a_call_that_is_given_up_is_given_up_within_and_its_place_is_free() -> None:
@@ -311,7 +317,9 @@ async def writer() -> FakeWriter:
     return FakeWriter()
 
 
-REQUEST = pb.RecordRequest(negotiation="negotiations/n", drafts=[opened()]).SerializeToString()
+REQUEST = pb.RecordEntriesRequest(
+    negotiation="negotiations/n", drafts=[opened()]
+).SerializeToString()
 
 
 @asynccontextmanager
@@ -331,7 +339,7 @@ async def test_a_deadline_that_passes_in_the_line_leaves_nothing_behind(
     async with recording(writer, 0.1) as channel:
         answer = await refusal_of(channel.unary_unary(RECORD)(REQUEST))
 
-    assert (answer.code, answer.reason) == (grpc.StatusCode.DEADLINE_EXCEEDED, "DEADLINE")
+    assert (answer.code, answer.reason) == (grpc.StatusCode.DEADLINE_EXCEEDED, "DEADLINE_EXCEEDED")
     assert writer.handed_in[0].cancelled()
 
 
@@ -375,14 +383,16 @@ async def test_what_was_taken_up_is_answered_even_after_the_deadline(writer: Fak
         await asyncio.sleep(0.3)
         assert not call.done()
         handed_in.set_result(receipt.SerializeToString())
-        answer = pb.RecordResponse.FromString(await call)
+        answer = pb.RecordEntriesResponse.FromString(await call)
 
     assert answer.receipt == receipt
 
 
 async def test_a_large_group_does_not_hold_up_other_calls(writer: FakeWriter) -> None:
     large = [opened(), *(said(f"s{number}", "a") for number in range(100))]
-    request = pb.RecordRequest(negotiation="negotiations/n", drafts=large).SerializeToString()
+    request = pb.RecordEntriesRequest(
+        negotiation="negotiations/n", drafts=large
+    ).SerializeToString()
     free = threading.Event()
 
     with ThreadPoolExecutor(1) as threads:
@@ -422,8 +432,8 @@ def test_hostile_text_in_an_error_arrives_whole(service: Service) -> None:
     hostile = "\u202e\0\x1b[2J" + "🙂" * 500
 
     answered = refused(
-        lambda: service.records.Record(
-            pb.RecordRequest(negotiation=f"negotiations/{hostile}", drafts=[opened()])
+        lambda: service.records.RecordEntries(
+            pb.RecordEntriesRequest(negotiation=f"negotiations/{hostile}", drafts=[opened()])
         )
     )
 
@@ -437,8 +447,8 @@ def test_many_wrong_drafts_with_hostile_text_are_still_explained(service: Servic
     wrong.words.place = "🙂" * 1_000
 
     answered = refused(
-        lambda: service.records.Record(
-            pb.RecordRequest(negotiation="negotiations/n", drafts=[wrong] * 50)
+        lambda: service.records.RecordEntries(
+            pb.RecordEntriesRequest(negotiation="negotiations/n", drafts=[wrong] * 50)
         )
     )
 

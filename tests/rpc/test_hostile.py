@@ -75,8 +75,8 @@ def unchanged(service: Service) -> Iterator[None]:
 
 def records(service: Service, id_: str) -> list[bytes]:
     """The stored bytes of a negotiation."""
-    request = pb.ReplayRequest(name=f"negotiations/{id_}").SerializeToString()
-    parts = service.raw("/pourparler.v1.AuditService/Replay", request, stream=True)
+    request = pb.ReplayEntriesRequest(name=f"negotiations/{id_}").SerializeToString()
+    parts = service.raw("/pourparler.v1.AuditService/ReplayEntries", request, stream=True)
     return [
         record.SerializeToString()
         for part in parts
@@ -278,7 +278,7 @@ def test_an_instant_of_no_calendar_is_refused(table: Service, seconds: int, nano
         for call in (
             lambda: table.state("table", pb.AsOf(record_time=instant)),
             lambda: table.negotiations.ListNegotiations(
-                pb.ListNegotiationsRequest(opened_from=instant)
+                pb.ListNegotiationsRequest(open_start_time=instant)
             ),
         ):
             answered = refused(call)
@@ -399,7 +399,7 @@ def test_filters_beyond_all_numbers_meet_nothing_or_everything(table: Service) -
 
 def one_draft(data: bytes, id_: str = "table") -> bytes:
     """The bytes of a request with a draft of these bytes."""
-    rest = pb.RecordRequest(negotiation=f"negotiations/{id_}").SerializeToString()
+    rest = pb.RecordEntriesRequest(negotiation=f"negotiations/{id_}").SerializeToString()
     return rest + framed(5, data)
 
 
@@ -505,7 +505,11 @@ def test_a_known_field_of_another_wire_type_is_not_lost_either(table: Service) -
 @pytest.mark.parametrize(
     ("method", "request_", "field"),
     [
-        (RECORD, pb.RecordRequest(negotiation="negotiations/table", drafts=[topic("n")]), ""),
+        (
+            RECORD,
+            pb.RecordEntriesRequest(negotiation="negotiations/table", drafts=[topic("n")]),
+            "",
+        ),
         (
             "/pourparler.v1.NegotiationService/GetNegotiation",
             pb.GetNegotiationRequest(name="negotiations/table"),
@@ -518,8 +522,8 @@ def test_a_known_field_of_another_wire_type_is_not_lost_either(table: Service) -
         ),
         (
             "/pourparler.v1.NegotiationService/ListNegotiations",
-            pb.ListNegotiationsRequest(opened_from=Timestamp(seconds=1)),
-            "opened_from",
+            pb.ListNegotiationsRequest(open_start_time=Timestamp(seconds=1)),
+            "open_start_time",
         ),
     ],
     ids=["record", "read", "clock", "time"],
@@ -543,7 +547,7 @@ def test_a_field_that_comes_twice_is_one_in_the_record(service: Service) -> None
     second.words.title = "The second title"
     doubled = one_draft(first.SerializeToString() + second.SerializeToString(), "twice")
 
-    entry = pb.RecordResponse.FromString(service.raw(RECORD, doubled)).receipt.entries[0]
+    entry = pb.RecordEntriesResponse.FromString(service.raw(RECORD, doubled)).receipt.entries[0]
 
     assert entry.facts.topic_added.topic_id == "second"
     assert entry.words.title == "The second title"
@@ -560,7 +564,9 @@ def test_of_two_entry_types_in_one_draft_the_last_counts_alone(service: Service)
     )
     words = framed(2, pb.Words(title="A title").SerializeToString())
 
-    response = pb.RecordResponse.FromString(service.raw(RECORD, one_draft(both + words, "both")))
+    response = pb.RecordEntriesResponse.FromString(
+        service.raw(RECORD, one_draft(both + words, "both"))
+    )
 
     assert response.receipt.entries[0].facts.WhichOneof("event") == "topic_added"
     state = service.state("both").negotiation
@@ -572,9 +578,9 @@ def test_of_two_entry_types_in_one_draft_the_last_counts_alone(service: Service)
 METHODS: list[Any] = [
     method
     for file in (
-        pb.RecordRequest.DESCRIPTOR.file,
+        pb.RecordEntriesRequest.DESCRIPTOR.file,
         pb.GetNegotiationRequest.DESCRIPTOR.file,
-        pb.ReplayRequest.DESCRIPTOR.file,
+        pb.ReplayEntriesRequest.DESCRIPTOR.file,
         health_pb2.DESCRIPTOR,
         reflection_pb2.DESCRIPTOR,
     )
@@ -729,21 +735,23 @@ def test_who_gives_up_in_the_line_has_recorded_nothing(tmp_path: Path, way: str)
     settings = Settings(data=tmp_path, address="127.0.0.1:0")
     with running(settings) as address, connected(address) as service:
         service.record("line", opened(), joined("a"))
-        request = pb.RecordRequest(negotiation="negotiations/line", drafts=[said("given-up", "a")])
+        request = pb.RecordEntriesRequest(
+            negotiation="negotiations/line", drafts=[said("given-up", "a")]
+        )
         answers: list[object] = []
         with held_up(tmp_path):
             first = _later(lambda: service.record("line", said("first", "a")), answers)
             time.sleep(0.3)  # until the writer has taken it up
             if way == "too late":
-                answered = refused(lambda: service.records.Record(request, timeout=0.3))
+                answered = refused(lambda: service.records.RecordEntries(request, timeout=0.3))
                 assert answered.code is grpc.StatusCode.DEADLINE_EXCEEDED
             elif way == "cancelled":
-                call = service.records.Record.future(request)
+                call = service.records.RecordEntries.future(request)
                 time.sleep(0.3)
                 call.cancel()
             else:
                 with connected(address, [("grpc.use_local_subchannel_pool", 1)]) as another:
-                    another.records.Record.future(request)
+                    another.records.RecordEntries.future(request)
                     time.sleep(0.3)
             time.sleep(0.3)  # until the service knows
         first.join(timeout=20)

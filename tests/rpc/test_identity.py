@@ -65,9 +65,11 @@ class Calls:
 
 
 def recorded_by(service: Service, *tokens: str, word: str = "Bearer") -> str:
-    request = pb.RecordRequest(negotiation=f"negotiations/n{time.time_ns()}", drafts=[opened()])
+    request = pb.RecordEntriesRequest(
+        negotiation=f"negotiations/n{time.time_ns()}", drafts=[opened()]
+    )
     metadata = [("authorization", f"{word} {token}") for token in tokens]
-    entry = service.records.Record(request, timeout=10, metadata=metadata).receipt.entries[0]
+    entry = service.records.RecordEntries(request, timeout=10, metadata=metadata).receipt.entries[0]
     return str(entry.facts.recorded_by)
 
 
@@ -172,7 +174,9 @@ def test_two_tokens_are_none(by_token: Calls) -> None:
     assert by_token.refused(ONE.token(), ONE.token(sub="bob")).reason == "TOKEN_MALFORMED"
 
 
-@pytest.mark.parametrize("method", ["RecordService/Record", "NegotiationService/GetNegotiation"])
+@pytest.mark.parametrize(
+    "method", ["RecordService/RecordEntries", "NegotiationService/GetNegotiation"]
+)
 def test_nothing_of_a_request_is_read_before_the_caller_is_known(
     by_token: Calls, method: str
 ) -> None:

@@ -18,10 +18,17 @@ from pourparler_service.server import running
 from pourparler_service.storage.event_store import IN_MEMORY
 from tests.support import http2_frames
 from tests.support.sample_entries import joined, opened, said, topic
-from tests.support.service_client import Answered, Service, answered_by, connected, refused
+from tests.support.service_client import (
+    Answered,
+    Service,
+    answered_by,
+    answered_with,
+    connected,
+    refused,
+)
 
 GET = "/pourparler.v1.NegotiationService/GetNegotiation"
-SESSION = "/pourparler.v1.RecordService/RecordSession"
+SESSION = "/pourparler.v1.RecordService/StreamRecordEntries"
 
 
 @contextlib.contextmanager
@@ -67,7 +74,9 @@ def test_who_calls_too_often_is_refused_and_others_are_not() -> None:
 
 def watched(service: Service) -> Any:
     """A replay that waits for more, once it is under way."""
-    watch = service.audits.Replay(pb.ReplayRequest(name="negotiations/n", follow=True), timeout=20)
+    watch = service.audits.ReplayEntries(
+        pb.ReplayEntriesRequest(name="negotiations/n", follow=True), timeout=20
+    )
     next(watch)
     return watch
 
@@ -146,9 +155,9 @@ def test_a_session_whose_outcomes_nobody_takes_holds_no_more_than_its_share() ->
             for number in range(100):
                 spoken = said(f"s{number}", "a")
                 spoken.words.text = "x" * size
-                request = pb.RecordRequest(negotiation="negotiations/n", drafts=[spoken])
+                request = pb.RecordEntriesRequest(negotiation="negotiations/n", drafts=[spoken])
                 next(read)
-                yield pb.RecordSessionRequest(request=request).SerializeToString()
+                yield pb.StreamRecordEntriesRequest(request=request).SerializeToString()
 
         channel: Any = idle.channel
         outcomes = list(channel.stream_stream(SESSION)(groups(), timeout=60))
@@ -162,9 +171,9 @@ def test_a_session_whose_outcomes_nobody_takes_holds_no_more_than_its_share() ->
 METHODS: list[Any] = [
     method
     for file in (
-        pb.RecordRequest.DESCRIPTOR.file,
+        pb.RecordEntriesRequest.DESCRIPTOR.file,
         pb.GetNegotiationRequest.DESCRIPTOR.file,
-        pb.ReplayRequest.DESCRIPTOR.file,
+        pb.ReplayEntriesRequest.DESCRIPTOR.file,
         health_pb2.DESCRIPTOR,
         reflection_pb2.DESCRIPTOR,
     )
@@ -194,8 +203,8 @@ def test_no_method_takes_more_than_a_mebibyte(service: Service, method: Any, mor
     assert service.health.Check(health_pb2.HealthCheckRequest(), timeout=10)
 
 
-def crowd(service: Service, drafts: int) -> pb.RecordRequest:
-    return pb.RecordRequest(
+def crowd(service: Service, drafts: int) -> pb.RecordEntriesRequest:
+    return pb.RecordEntriesRequest(
         negotiation="negotiations/crowd",
         drafts=[topic(f"t{number}") for number in range(drafts)],
         validate_only=True,
@@ -206,12 +215,12 @@ def test_a_group_has_a_thousand_entries_at_most_however_it_comes(service: Servic
     service.record("crowd", opened())
     for count in (1_000, 1_001):
         request = crowd(service, count)
-        batch = pb.RecordBatchRequest(requests=[request])
-        session = iter([pb.RecordSessionRequest(request=request)])
+        batch = pb.BatchRecordEntriesRequest(requests=[request])
+        session = iter([pb.StreamRecordEntriesRequest(request=request)])
         told = [
-            outcome(lambda request=request: service.records.Record(request, timeout=30)),  # type: ignore[misc]
-            outcome(lambda batch=batch: service.records.RecordBatch(batch, timeout=30)),  # type: ignore[misc]
-            outcome(lambda session=session: next(service.records.RecordSession(session))),  # type: ignore[misc]
+            outcome(lambda request=request: service.records.RecordEntries(request, timeout=30)),  # type: ignore[misc]
+            outcome(lambda batch=batch: service.records.BatchRecordEntries(batch, timeout=30)),  # type: ignore[misc]
+            outcome(lambda session=session: next(service.records.StreamRecordEntries(session))),  # type: ignore[misc]
         ]
 
         assert told == ["" if count == 1_000 else "LIMIT_EXCEEDED"] * 3
@@ -223,10 +232,10 @@ def outcome(call: Callable[[], Message]) -> str:
         answer: Any = call()
     except grpc.RpcError as error:
         return answered_by(error).reason
-    if isinstance(answer, pb.RecordBatchResponse):
+    if isinstance(answer, pb.BatchRecordEntriesResponse):
         answer = answer.outcomes[0]
-    if isinstance(answer, pb.RecordSessionResponse):
+    if isinstance(answer, pb.StreamRecordEntriesResponse):
         answer = answer.outcome
     if isinstance(answer, pb.RecordOutcome) and answer.HasField("failure"):
-        return pb.ErrorReason.Name(answer.failure.reason).removeprefix("ERROR_REASON_")
+        return answered_with(answer.failure.status).reason
     return ""

@@ -95,10 +95,10 @@ def test_negotiations_are_in_the_order_in_which_they_were_opened(five: Service) 
         ({"title_contains": "\0"}, ["a"]),
         ({"title_contains": "' OR 1=1 --"}, []),
         ({"title_contains": "élan", "participant_id": "nissan"}, ["d"]),
-        ({"opened_from": Timestamp(seconds=1)}, ["e", "d", "c", "b", "a"]),
-        ({"opened_before": Timestamp(seconds=1)}, []),
-        ({"opened_from": Timestamp(seconds=253_402_300_799)}, []),
-        ({"opened_from": Timestamp(seconds=-62_135_596_800)}, ["e", "d", "c", "b", "a"]),
+        ({"open_start_time": Timestamp(seconds=1)}, ["e", "d", "c", "b", "a"]),
+        ({"open_end_time": Timestamp(seconds=1)}, []),
+        ({"open_start_time": Timestamp(seconds=253_402_300_799)}, []),
+        ({"open_start_time": Timestamp(seconds=-62_135_596_800)}, ["e", "d", "c", "b", "a"]),
     ],
     ids=str,
 )
@@ -111,8 +111,8 @@ def test_a_list_has_those_that_meet_every_filter(
 def test_a_time_is_from_it_and_before_it(five: Service) -> None:
     opened_at = page(five).negotiations[2].open_time
 
-    assert ids(page(five, opened_from=opened_at))[0] == "c"
-    assert ids(page(five, opened_before=opened_at))[-1] == "d"
+    assert ids(page(five, open_start_time=opened_at))[0] == "c"
+    assert ids(page(five, open_end_time=opened_at))[-1] == "d"
 
 
 def test_pages_together_are_the_list(five: Service) -> None:
@@ -140,8 +140,8 @@ def test_too_long_a_page_is_the_longest_and_none_is_below_nothing(five: Service)
         ({"outcomes": [pb.OUTCOME_LAPSED, 0]}, "FIELD_INVALID", "outcomes[1]"),
         ({"statuses": [1] * 1_001}, "LIMIT_EXCEEDED", "statuses"),
         ({"participant_id": "No One"}, "ID_INVALID", "participant_id"),
-        ({"opened_from": Timestamp(seconds=1 << 62)}, "FIELD_INVALID", "opened_from"),
-        ({"opened_before": Timestamp(nanos=-5)}, "FIELD_INVALID", "opened_before"),
+        ({"open_start_time": Timestamp(seconds=1 << 62)}, "FIELD_INVALID", "open_start_time"),
+        ({"open_end_time": Timestamp(nanos=-5)}, "FIELD_INVALID", "open_end_time"),
     ],
     ids=["unknown", "nothing", "too many", "no id", "beyond the calendar", "no time"],
 )

@@ -101,8 +101,8 @@ def recorded(service: Service, entries: int) -> list[pb.Receipt]:
 
 
 def headers(service: Service, id_: str) -> list[bytes]:
-    request = pb.ReplayRequest(name=f"negotiations/{id_}").SerializeToString()
-    parts = service.raw("/pourparler.v1.AuditService/Replay", request, stream=True)
+    request = pb.ReplayEntriesRequest(name=f"negotiations/{id_}").SerializeToString()
+    parts = service.raw("/pourparler.v1.AuditService/ReplayEntries", request, stream=True)
     return [one.header for part in parts for one in pb.Records.FromString(part).records]
 
 

@@ -41,7 +41,7 @@ def test_now_is_the_latest_version(talks: Service) -> None:
     assert response.negotiation.version == 8
     assert response.negotiation.statements["early"].words.text == "Said later"
     assert set(response.negotiation.proposals) == {"o"}
-    assert not response.HasField("possibly")
+    assert not response.HasField("possible_state")
 
 
 def test_the_same_state_is_answered_with_the_same_bytes(service: Service) -> None:
@@ -93,16 +93,16 @@ def test_what_is_known_answers_no_other_question(service: Service) -> None:
 
 
 def test_a_standing_is_that_of_the_latest_version_and_the_day(service: Service) -> None:
-    def asked(on_date: str = "") -> pb.GetStandingResponse:
-        request = pb.GetStandingRequest(name="negotiations/days", on_date=on_date)
-        answer: pb.GetStandingResponse = service.negotiations.GetStanding(request)
+    def asked(on_date: str = "") -> pb.GetStatusReportResponse:
+        request = pb.GetStatusReportRequest(name="negotiations/days", on_date=on_date)
+        answer: pb.GetStatusReportResponse = service.negotiations.GetStatusReport(request)
         return answer
 
     service.record("days", opened(), joined("a"))
 
     for _ in range(2):
-        assert asked("2026-05-01").standing.on_date == "2026-05-01"
-        assert asked("2026-06-01").standing.on_date == "2026-06-01"
+        assert asked("2026-05-01").status_report.on_date == "2026-05-01"
+        assert asked("2026-06-01").status_report.on_date == "2026-06-01"
         assert asked().computed_at.version == 2
     service.record("days", joined("b"))
     assert asked("2026-05-01").computed_at.version == asked().computed_at.version == 3
@@ -140,8 +140,8 @@ def test_a_date_is_read_as_things_had_happened_by_then(talks: Service) -> None:
 
     assert "early" not in response.negotiation.statements
     assert "early" in before.negotiation.statements
-    assert response.HasField("possibly")
-    assert "late" not in response.possibly.statements
+    assert response.HasField("possible_state")
+    assert "late" not in response.possible_state.statements
 
 
 @pytest.mark.parametrize(
@@ -170,8 +170,8 @@ def test_a_point_that_cannot_be_is_refused(
 
     assert (answered.reason, answered.field) == (reason, field)
     for call in (
-        lambda: talks.negotiations.GetStanding(
-            pb.GetStandingRequest(name="negotiations/talks", as_of=as_of)
+        lambda: talks.negotiations.GetStatusReport(
+            pb.GetStatusReportRequest(name="negotiations/talks", as_of=as_of)
         ),
         lambda: talks.replay("talks", as_of=as_of),
     ):
@@ -182,9 +182,9 @@ def test_a_point_that_cannot_be_is_refused(
     "call",
     [
         lambda s, name: s.negotiations.GetNegotiation(pb.GetNegotiationRequest(name=name)),
-        lambda s, name: s.negotiations.GetStanding(pb.GetStandingRequest(name=name)),
+        lambda s, name: s.negotiations.GetStatusReport(pb.GetStatusReportRequest(name=name)),
         lambda s, name: s.negotiations.DiffNegotiation(pb.DiffNegotiationRequest(name=name)),
-        lambda s, name: list(s.audits.Replay(pb.ReplayRequest(name=name))),
+        lambda s, name: list(s.audits.ReplayEntries(pb.ReplayEntriesRequest(name=name))),
     ],
     ids=["state", "standing", "difference", "replay"],
 )
@@ -212,9 +212,9 @@ def test_an_unknown_view_is_refused(talks: Service) -> None:
 
 
 def test_the_standing_is_reckoned_against_the_day_that_is_asked_for(talks: Service) -> None:
-    def standing(**more: object) -> pb.Standing:
-        request = pb.GetStandingRequest(name="negotiations/talks", **more)  # type: ignore[arg-type]
-        found: pb.Standing = talks.negotiations.GetStanding(request).standing
+    def standing(**more: object) -> pb.StatusReport:
+        request = pb.GetStatusReportRequest(name="negotiations/talks", **more)  # type: ignore[arg-type]
+        found: pb.StatusReport = talks.negotiations.GetStatusReport(request).status_report
         return found
 
     now = standing()
@@ -233,20 +233,20 @@ def test_a_difference_is_from_the_beginning_until_now_unless_it_is_said(talks: S
 
     whole = talks.negotiations.DiffNegotiation(request)
 
-    assert whole.from_computed_at.version == 0
-    assert whole.to_computed_at.version == 8
+    assert whole.start_computed_at.version == 0
+    assert whole.end_computed_at.version == 8
     assert whole.changes[0].part == "negotiation"
     assert {change.kind for change in whole.changes[1:]} == {pb.CHANGE_KIND_ADDED}
 
 
 def test_a_difference_names_what_changed_between_two_points(talks: Service) -> None:
-    request = pb.DiffNegotiationRequest(name="negotiations/talks", to=pb.AsOf(version=7))
-    getattr(request, "from").version = 6
+    request = pb.DiffNegotiationRequest(name="negotiations/talks", end=pb.AsOf(version=7))
+    request.start.version = 6
 
     response = talks.negotiations.DiffNegotiation(request)
 
     assert "proposals/o" in {change.part for change in response.changes}
-    assert response.from_computed_at.version == 6
-    getattr(request, "from").version = 99
+    assert response.start_computed_at.version == 6
+    request.start.version = 99
     answered = refused(lambda: talks.negotiations.DiffNegotiation(request))
-    assert (answered.reason, answered.field) == ("VERSION_NOT_FOUND", "from.version")
+    assert (answered.reason, answered.field) == ("VERSION_NOT_FOUND", "start.version")

@@ -71,16 +71,18 @@ def _connect(request: pytest.FixtureRequest, service: Service) -> Iterator[Calla
         yield lambda **settings: awaited(runner, service.address, **settings)
 
 
-def group(id_: str = "talks") -> pb.RecordRequest:
+def group(id_: str = "talks") -> pb.RecordEntriesRequest:
     drafts = talks()
     drafts[7].words.text = "Shown to her, and not about her"
-    return pb.RecordRequest(negotiation=f"negotiations/{id_}", request_id="r-1", drafts=drafts)
+    return pb.RecordEntriesRequest(
+        negotiation=f"negotiations/{id_}", request_id="r-1", drafts=drafts
+    )
 
 
 def test_both_clients_have_words_destroyed(
     service: Service, connect: Callable[..., Any], data: Path
 ) -> None:
-    service.records.Record(group(), timeout=10)
+    service.records.RecordEntries(group(), timeout=10)
     assert service.state("talks").negotiation.statements["s-1"].words.text == f"{SAID} sings"
     with connect() as client:
         erasure = client.erase_subject("talks", "anna", **BY_LAW, request_id="e-1")
@@ -102,7 +104,7 @@ def test_what_was_given_out_before_verifies_as_before(
 ) -> None:
     key = signing_keys.KEY.verifier_key
     with connect(keys=[key], trust_store=tmp_path / "trust") as client:
-        service.records.Record(group(), timeout=10)
+        service.records.RecordEntries(group(), timeout=10)
         older = client.checkpoint("talks")
         before, after = io.BytesIO(), io.BytesIO()
         client.export("talks", before)
@@ -120,16 +122,16 @@ def test_what_was_given_out_before_verifies_as_before(
 
 
 def test_nothing_that_was_kept_of_a_part_has_the_words_after_it(service: Service) -> None:
-    service.records.Record(group(), timeout=10)
+    service.records.RecordEntries(group(), timeout=10)
     others = [stated(f"o-{number}", "Nobody", "acme") for number in range(FEWEST)]
-    service.records.Record(
-        pb.RecordRequest(negotiation="negotiations/talks", drafts=others), timeout=10
+    service.records.RecordEntries(
+        pb.RecordEntriesRequest(negotiation="negotiations/talks", drafts=others), timeout=10
     )
 
     def shown() -> list[str]:
         points = (None, pb.AsOf(version=FEWEST), pb.AsOf(version=FEWEST + 1))
         return [
-            client.get("talks", as_of=point, as_seen_by="acme")
+            client.get("talks", as_of=point, viewer_participant_id="acme")
             .SerializeToString()
             .decode("latin-1")
             for point in points
@@ -144,7 +146,9 @@ def test_nothing_that_was_kept_of_a_part_has_the_words_after_it(service: Service
         assert not any(word in one for one in shown() for word in OF_ANNA)
 
 
-def believed(service: Service, trust: Trust, request: pb.RecordRequest, data: bytes) -> pb.Receipt:
+def believed(
+    service: Service, trust: Trust, request: pb.RecordEntriesRequest, data: bytes
+) -> pb.Receipt:
     """The receipt in a response, if it is believed."""
     check = trust.check_receipt(request, data)
     answer = None
@@ -160,17 +164,17 @@ def believed(service: Service, trust: Trust, request: pb.RecordRequest, data: by
 
 def test_a_receipt_may_lack_the_words_that_were_destroyed_and_no_others(service: Service) -> None:
     trust, request = Trust([signing_keys.KEY.verifier_key]), group()
-    first = service.records.Record(request, timeout=10)
+    first = service.records.RecordEntries(request, timeout=10)
     believed(service, trust, request, first.SerializeToString())
     with Client(service.address) as client:
         client.erase_subject("talks", "anna", **BY_LAW)
 
-    again: pb.RecordResponse = service.records.Record(request, timeout=10)
+    again: pb.RecordEntriesResponse = service.records.RecordEntries(request, timeout=10)
 
     receipt = believed(service, trust, request, again.SerializeToString())
     assert list(receipt.erased_versions) == SEALED_FOR_ANNA
     for lie in (_unsaid, _of_other_facts, _with_other_words, _of_others):
-        forged = pb.RecordResponse()
+        forged = pb.RecordEntriesResponse()
         forged.CopyFrom(again)
         lie(forged.receipt)
         with pytest.raises(errors.AnotherReceipt):
@@ -179,7 +183,7 @@ def test_a_receipt_may_lack_the_words_that_were_destroyed_and_no_others(service:
 
 def test_the_first_receipt_cannot_lack_words(service: Service) -> None:
     trust, request = Trust([signing_keys.KEY.verifier_key]), group()
-    first: pb.RecordResponse = service.records.Record(request, timeout=10)
+    first: pb.RecordEntriesResponse = service.records.RecordEntries(request, timeout=10)
     first.receipt.erased_versions.append(3)
     first.receipt.entries[2].ClearField("words")
     first.receipt.entries[2].salts[1] = b""
@@ -206,7 +210,7 @@ def _of_others(receipt: pb.Receipt) -> None:
 
 
 def test_what_cannot_be_erased_is_refused_with_its_reason(service: Service) -> None:
-    service.records.Record(group(), timeout=10)
+    service.records.RecordEntries(group(), timeout=10)
     privacy: Any = PrivacyServiceStub(service.channel)
 
     def asked(**given: str) -> Any:
@@ -237,7 +241,7 @@ def test_a_copy_lies_sealed_and_loses_its_words_where_it_is(
     service: Service, tmp_path: Path
 ) -> None:
     key, bundle = signing_keys.KEY.verifier_key, io.BytesIO()
-    service.records.Record(group(), timeout=10)
+    service.records.RecordEntries(group(), timeout=10)
     with Client(service.address) as client:
         client.export("talks", bundle)
     there = tmp_path / "there"
@@ -250,7 +254,7 @@ def test_a_copy_lies_sealed_and_loses_its_words_where_it_is(
         erasure = other.erase_subject("talks", "anna", **BY_LAW)
 
         assert list(erasure.versions) == SEALED_FOR_ANNA
-        assert pb.BEYOND_ORIGINAL in erasure.beyond
+        assert pb.ERASURE_LIMIT_ORIGINAL_RECORD in erasure.limits
         assert other.get("talks").negotiation.participants["anna"].words == pb.Words()
         assert other.audit("talks", keys=[key]).verdict is Verdict.PARTIAL
 
@@ -265,7 +269,7 @@ def test_a_copy_lies_sealed_and_loses_its_words_where_it_is(
 
 
 def test_who_follows_sees_that_words_were_destroyed(service: Service) -> None:
-    service.records.Record(group(), timeout=10)
+    service.records.RecordEntries(group(), timeout=10)
     with Client(service.address) as client, client.watch("talks") as watch:
         for _ in group().drafts:
             next(watch)
@@ -278,7 +282,7 @@ def test_who_follows_sees_that_words_were_destroyed(service: Service) -> None:
 def test_the_command_asks_whether_it_is_meant(
     service: Service, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    service.records.Record(group(), timeout=10)
+    service.records.RecordEntries(group(), timeout=10)
     line = ["--server", service.address, "erase", "talks", "anna", "--authority", "DPO"]
     line += ["--legal-basis", "Art. 17"]
     monkeypatch.setattr("sys.stdin", io.StringIO("n\n"))

@@ -39,10 +39,10 @@ def test_a_repeated_request_is_answered_with_the_first_receipt(service: Service)
 
 
 def test_a_negotiation_without_a_name_gets_one_of_its_request_id(service: Service) -> None:
-    request = pb.RecordRequest(request_id="nameless", drafts=[opened()])
+    request = pb.RecordEntriesRequest(request_id="nameless", drafts=[opened()])
 
-    first = service.records.Record(request).receipt
-    again = service.records.Record(request).receipt
+    first = service.records.RecordEntries(request).receipt
+    again = service.records.RecordEntries(request).receipt
 
     assert again == first
     made = uuid.UUID(first.negotiation.removeprefix("negotiations/"))
@@ -50,9 +50,9 @@ def test_a_negotiation_without_a_name_gets_one_of_its_request_id(service: Servic
 
 
 def test_without_a_request_id_every_call_makes_a_negotiation(service: Service) -> None:
-    request = pb.RecordRequest(drafts=[opened()])
+    request = pb.RecordEntriesRequest(drafts=[opened()])
 
-    names = [service.records.Record(request).receipt.negotiation for _ in range(3)]
+    names = [service.records.RecordEntries(request).receipt.negotiation for _ in range(3)]
 
     ids = [uuid.UUID(name.removeprefix("negotiations/")) for name in names]
     assert len(set(ids)) == 3
@@ -180,7 +180,7 @@ CASES: list[tuple[str, Callable[[Service], object], str, str, str]] = [
         "an id that was used",
         lambda s: s.record("there", topic("t"), topic("t")),
         "ALREADY_EXISTS",
-        "ID_USED",
+        "ID_ALREADY_USED",
         "drafts[1].facts.topic_added.topic_id",
     ),
     (
@@ -208,7 +208,7 @@ CASES: list[tuple[str, Callable[[Service], object], str, str, str]] = [
         "a second coming",
         lambda s: s.record("there", joined("a")),
         "FAILED_PRECONDITION",
-        "PARTICIPANT_ACTIVE",
+        "PARTICIPANT_ALREADY_ACTIVE",
         "drafts[0].facts.participant_joined.participant_id",
     ),
 ]
@@ -239,17 +239,17 @@ def test_a_refusal_says_why_and_where(
 
 
 def test_a_million_entries_are_too_large_a_request(service: Service) -> None:
-    request = pb.RecordRequest(negotiation="negotiations/million")
+    request = pb.RecordEntriesRequest(negotiation="negotiations/million")
     request.drafts.extend([pb.Draft()] * 1_000_000)
 
-    answered = refused(lambda: service.records.Record(request, timeout=20))
+    answered = refused(lambda: service.records.RecordEntries(request, timeout=20))
 
     assert (answered.code.name, answered.reason) == ("RESOURCE_EXHAUSTED", "MESSAGE_TOO_LARGE")
     assert answered.metadata["limit"] == str(1 << 20)
 
 
 def test_a_million_entries_are_too_many_even_where_they_are_not_too_large() -> None:
-    request = pb.RecordRequest(negotiation="negotiations/million")
+    request = pb.RecordEntriesRequest(negotiation="negotiations/million")
     request.drafts.extend([pb.Draft()] * 1_000_000)
     roomy = Settings(
         address="127.0.0.1:0",
@@ -258,7 +258,7 @@ def test_a_million_entries_are_too_many_even_where_they_are_not_too_large() -> N
     )
 
     with running(roomy) as address, connected(address) as service:
-        answered = refused(lambda: service.records.Record(request, timeout=20))
+        answered = refused(lambda: service.records.RecordEntries(request, timeout=20))
 
     assert (answered.code.name, answered.reason) == ("INVALID_ARGUMENT", "LIMIT_EXCEEDED")
     assert (answered.field, answered.metadata["count"]) == ("drafts", "1000000")
@@ -266,7 +266,7 @@ def test_a_million_entries_are_too_many_even_where_they_are_not_too_large() -> N
 
 def test_a_request_beyond_all_bounds_is_stopped_before_it_is_read(service: Service) -> None:
     answered = refused(
-        lambda: service.raw("/pourparler.v1.RecordService/Record", b"\0" * (5 << 20))
+        lambda: service.raw("/pourparler.v1.RecordService/RecordEntries", b"\0" * (5 << 20))
     )
 
     assert answered.code is grpc.StatusCode.RESOURCE_EXHAUSTED

@@ -80,7 +80,7 @@ def test_by_2021_only_the_prior_agreement_is_definite_and_only_the_opening_possi
     for parts in (state.topics, state.statements, state.positions, state.questions):
         assert not parts
     assert not state.milestones
-    assert answer.possibly.status == pb.NEGOTIATION_STATUS_OPEN
+    assert answer.possible_state.status == pb.NEGOTIATION_STATUS_OPEN
 
 
 def test_the_names_of_those_who_agreed_resolve_before_they_joined(client: Client) -> None:

@@ -17,7 +17,7 @@ from tests.support.sample_entries import (
 )
 from tests.support.service_client import Service, refused
 
-REPLAY = "/pourparler.v1.AuditService/Replay"
+REPLAY = "/pourparler.v1.AuditService/ReplayEntries"
 
 
 @pytest.fixture(scope="module")
@@ -39,7 +39,7 @@ def talks(service: Service) -> Service:
     return service
 
 
-def versions(parts: list[pb.ReplayResponse]) -> list[int]:
+def versions(parts: list[pb.ReplayEntriesResponse]) -> list[int]:
     """The versions that were sent; at the end, and there alone, the replay is complete."""
     assert [part.HasField("complete") for part in parts] == [False] * (len(parts) - 1) + [True]
     sent = [entry.header.version for part in parts for entry in part.entries]
@@ -123,19 +123,21 @@ def test_a_message_has_a_bounded_size(service: Service) -> None:
     service.record("long", opened(), joined("a"), *long)
 
     parts = service.raw(
-        REPLAY, pb.ReplayRequest(name="negotiations/long").SerializeToString(), stream=True
+        REPLAY, pb.ReplayEntriesRequest(name="negotiations/long").SerializeToString(), stream=True
     )
 
     assert max(map(len, parts)) <= 262_144 + 4_096
     assert len(parts) == 4
-    assert versions([pb.ReplayResponse.FromString(part) for part in parts]) == list(range(1, 15))
+    assert versions([pb.ReplayEntriesResponse.FromString(part) for part in parts]) == list(
+        range(1, 15)
+    )
 
 
 def test_entries_and_records_are_two_readings_of_the_same_bytes(service: Service) -> None:
     receipt = service.record("twins", opened(), joined("a"))
 
     first = service.raw(
-        REPLAY, pb.ReplayRequest(name="negotiations/twins").SerializeToString(), stream=True
+        REPLAY, pb.ReplayEntriesRequest(name="negotiations/twins").SerializeToString(), stream=True
     )[0]
 
     records = pb.Records.FromString(first).records

@@ -43,7 +43,7 @@ def versions(response: pb.SearchEntriesResponse) -> list[int]:
 def marked(response: pb.SearchEntriesResponse) -> list[str]:
     """What is marked in the passages of each hit."""
     return [
-        "|".join(part.text for shown in one.snippets for part in shown.pieces if part.match)
+        "|".join(part.text for shown in one.snippets for part in shown.segments if part.match)
         for one in response.hits
     ]
 
@@ -109,17 +109,17 @@ def crane(service: Service) -> Service:
         ({"entry_types": ["proposal_made", "proposal_answered"]}, [6, 7]),
         ({"bases": [pb.BASIS_REPORTED, pb.BASIS_ANALYSIS]}, [8, 9]),
         ({"query": "limit", "bases": [pb.BASIS_ANALYSIS]}, [9]),
-        ({"query": "limit", "recorded_before": Timestamp(seconds=1)}, []),
-        ({"query": "limit", "recorded_from": Timestamp(seconds=1)}, [5, 7, 9]),
+        ({"query": "limit", "record_end_time": Timestamp(seconds=1)}, []),
+        ({"query": "limit", "record_start_time": Timestamp(seconds=1)}, [5, 7, 9]),
         (
-            {"occurred_from": "2023-05", "occurred_to": "2023-07", "query": "a*"},
+            {"occur_start_date": "2023-05", "occur_end_date": "2023-07", "query": "a*"},
             [1, 4, 7, 8],
         ),
-        ({"occurred_from": "2024", "occurred_to": "2024", "bases": [pb.BASIS_REPORTED]}, []),
-        ({"occurred_from": "2023-05", "occurred_match": 2, "occurred_to": "2023-05"}, [7]),
-        ({"occurred_from": "2023-41", "occurred_match": 2, "occurred_to": "2023-41"}, [8]),
-        ({"occurred_from": "2023-08", "occurred_match": 2, "occurred_to": "2023-12"}, []),
-        ({"occurred_from": "2025", "occurred_match": 2}, [9]),
+        ({"occur_start_date": "2024", "occur_end_date": "2024", "bases": [pb.BASIS_REPORTED]}, []),
+        ({"occur_start_date": "2023-05", "occurred_match": 2, "occur_end_date": "2023-05"}, [7]),
+        ({"occur_start_date": "2023-41", "occurred_match": 2, "occur_end_date": "2023-41"}, [8]),
+        ({"occur_start_date": "2023-08", "occurred_match": 2, "occur_end_date": "2023-12"}, []),
+        ({"occur_start_date": "2025", "occurred_match": 2}, [9]),
         ({"query": "nothing at all"}, []),
     ],
     ids=str,
@@ -147,8 +147,8 @@ def test_a_hit_is_the_entry_as_it_is_stored_and_says_where_it_was_found(crane: S
         for record in pb.Records.FromString(message.SerializeToString()).records
     ]
     assert pb.Records.FromString(hit.SerializeToString()).records[0] == stored
-    assert (hit.status, hit.counts_at, hit.amended_by) == (pb.HIT_STATUS_COUNTS, 5, 0)
-    assert [(one.text, one.match) for one in hit.snippets[0].pieces] == [
+    assert (hit.status, hit.effective_version, hit.amended_by) == (pb.HIT_STATUS_CURRENT, 5, 0)
+    assert [(one.text, one.match) for one in hit.snippets[0].segments] == [
         ("Nine thousand is our ", False),
         ("limit", True),
         (" for the ", False),
@@ -207,7 +207,7 @@ def test_words_of_every_script_are_found_and_shown_as_they_were_written(
     response = search(service, query, names=[f"negotiations/{name}"])
 
     assert marked(response) == [shown]
-    assert "".join(part.text for part in response.hits[0].snippets[0].pieces) == text
+    assert "".join(part.text for part in response.hits[0].snippets[0].segments) == text
 
 
 def test_what_was_corrected_is_found_by_what_counts_and_the_original_is_marked(
@@ -221,10 +221,14 @@ def test_what_was_corrected_is_found_by_what_counts_and_the_original_is_marked(
     (hit,) = search(service, "thousand", names=names, entry_types=["statement_recorded"]).hits
     was, now = sorted(search(service, "nine", names=names).hits, key=lambda one: one.status)[::-1]
 
-    assert (hit.entry.header.version, hit.status, hit.counts_at) == (4, pb.HIT_STATUS_COUNTS, 3)
+    assert (hit.entry.header.version, hit.status, hit.effective_version) == (
+        4,
+        pb.HIT_STATUS_CURRENT,
+        3,
+    )
     assert now == search(service, "nine", names=names).hits[0]
     assert (was.entry.header.version, was.status, was.amended_by) == (3, pb.HIT_STATUS_REPLACED, 4)
-    assert versions(search(service, "nine", names=names, only_counting=True)) == [4]
+    assert versions(search(service, "nine", names=names, only_current=True)) == [4]
     assert versions(search(service, "misspelled", names=names)) == [4]
 
     service.record("mended", corrected(3, None, "Never said"))
@@ -234,8 +238,8 @@ def test_what_was_corrected_is_found_by_what_counts_and_the_original_is_marked(
         (3, pb.HIT_STATUS_ANNULLED, 5),
         (4, pb.HIT_STATUS_ANNULLED, 5),
     }
-    assert versions(search(service, "nine", names=names, only_counting=True)) == []
-    assert versions(search(service, "never", names=names, only_counting=True)) == [5]
+    assert versions(search(service, "nine", names=names, only_current=True)) == []
+    assert versions(search(service, "never", names=names, only_current=True)) == [5]
 
 
 def test_what_counts_no_more_comes_last_however_much_of_it_is_looked_for(service: Service) -> None:
@@ -289,12 +293,12 @@ def test_pages_are_of_the_record_as_it_was_at_the_first(service: Service) -> Non
         ({"bases": [99]}, "ENUM_UNKNOWN", "bases[0]"),
         ({"order": 99}, "ENUM_UNKNOWN", "order"),
         ({"occurred_match": 99}, "ENUM_UNKNOWN", "occurred_match"),
-        ({"occurred_from": "soon"}, "DATE_INVALID", "occurred_from"),
-        ({"occurred_to": "2023-13"}, "DATE_INVALID", "occurred_to"),
-        ({"recorded_from": Timestamp(nanos=-1)}, "FIELD_INVALID", "recorded_from"),
+        ({"occur_start_date": "soon"}, "DATE_INVALID", "occur_start_date"),
+        ({"occur_end_date": "2023-13"}, "DATE_INVALID", "occur_end_date"),
+        ({"record_start_time": Timestamp(nanos=-1)}, "FIELD_INVALID", "record_start_time"),
         ({"page_size": -1}, "FIELD_INVALID", "page_size"),
         ({"page_token": "made up"}, "PAGE_TOKEN_INVALID", "page_token"),
-        ({"as_seen_by": "No id"}, "ID_INVALID", "as_seen_by"),
+        ({"viewer_participant_id": "No id"}, "ID_INVALID", "viewer_participant_id"),
     ],
     ids=str,
 )
@@ -311,7 +315,7 @@ def test_a_page_token_is_good_for_its_search_alone(crane: Service) -> None:
 
     assert token
     assert len(search(crane, "limit", page_size=2, page_token=token).hits) == 2
-    for other in ({"query": "our"}, {"query": "limit", "only_counting": True}):
+    for other in ({"query": "our"}, {"query": "limit", "only_current": True}):
         answered = refused(lambda other=other: search(crane, page_token=token, **other))  # type: ignore[misc]
         assert answered.reason == "PAGE_TOKEN_INVALID"
     listed = crane.negotiations.ListNegotiations(pb.ListNegotiationsRequest(page_size=1))
@@ -400,11 +404,11 @@ def test_the_seed_article_is_searched(service: Service, capsys: pytest.CaptureFi
     names = ["negotiations/renault-nissan"]
 
     offer = search(service, '"second half"', names=names)
-    shares = search(service, "shares", names=names, occurred_from="2022-10", occurred_match=2)
+    shares = search(service, "shares", names=names, occur_start_date="2022-10", occurred_match=2)
 
     assert versions(offer) == [15]
     assert {one.entry.facts.WhichOneof("event") for one in shares.hits} >= {"question_raised"}
-    assert versions(search(service, "leader follower", names=names, occurred_to="2021")) == [7]
+    assert versions(search(service, "leader follower", names=names, occur_end_date="2021")) == [7]
 
 
 @pytest.mark.parametrize("word", ["firewood", "kids", "deal"])

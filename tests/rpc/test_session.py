@@ -17,47 +17,52 @@ from pourparler_service.domain.refusal import Refusal
 from pourparler_service.server import running
 from pourparler_service.writes.requests import FAILED_NEGOTIATIONS, FailedNegotiations, WriteRequest
 from tests.support.sample_entries import joined, opened, said, topic
-from tests.support.service_client import Service, answered_by, connected, refused
+from tests.support.service_client import Service, answered_by, answered_with, connected, refused
 from tests.support.visibility_harness import everything
 
-SESSION = "/pourparler.v1.RecordService/RecordSession"
+SESSION = "/pourparler.v1.RecordService/StreamRecordEntries"
 MOST = 256
 
 
-def group(id_: str, *drafts: pb.Draft, request_id: str = "") -> pb.RecordRequest:
-    return pb.RecordRequest(negotiation=f"negotiations/{id_}", drafts=drafts, request_id=request_id)
+def group(id_: str, *drafts: pb.Draft, request_id: str = "") -> pb.RecordEntriesRequest:
+    return pb.RecordEntriesRequest(
+        negotiation=f"negotiations/{id_}", drafts=drafts, request_id=request_id
+    )
 
 
-def talks(id_: str) -> pb.RecordRequest:
+def talks(id_: str) -> pb.RecordEntriesRequest:
     return group(id_, opened(), joined("a"))
 
 
-def spoken(id_: str, number: int, by: str = "a") -> pb.RecordRequest:
+def spoken(id_: str, number: int, by: str = "a") -> pb.RecordEntriesRequest:
     return group(id_, said(f"s-{number}", by), request_id=f"{id_}-{number}")
 
 
-def unfit(id_: str) -> pb.RecordRequest:
+def unfit(id_: str) -> pb.RecordEntriesRequest:
     return group(id_, pb.Draft())
 
 
-def batch(service: Service, *groups: pb.RecordRequest) -> list[pb.RecordOutcome]:
-    answer = service.records.RecordBatch(pb.RecordBatchRequest(requests=groups), timeout=20)
+def batch(service: Service, *groups: pb.RecordEntriesRequest) -> list[pb.RecordOutcome]:
+    answer = service.records.BatchRecordEntries(
+        pb.BatchRecordEntriesRequest(requests=groups), timeout=20
+    )
     return list(answer.outcomes)
 
 
 def session(
-    service: Service, *groups: pb.RecordRequest, in_turn: bool = False
+    service: Service, *groups: pb.RecordEntriesRequest, stop_on_failure: bool = False
 ) -> list[pb.RecordOutcome]:
-    asked = (pb.RecordSessionRequest(request=one, in_turn=in_turn) for one in groups)
-    return [one.outcome for one in service.records.RecordSession(asked, timeout=30)]
+    asked = (
+        pb.StreamRecordEntriesRequest(request=one, stop_on_failure=stop_on_failure)
+        for one in groups
+    )
+    return [one.outcome for one in service.records.StreamRecordEntries(asked, timeout=30)]
 
 
 def told(outcomes: Sequence[pb.RecordOutcome]) -> list[int | str]:
     """The version of each receipt, or the reason why there is none."""
     return [
-        one.receipt.version
-        if one.HasField("receipt")
-        else pb.ErrorReason.Name(one.failure.reason).removeprefix("ERROR_REASON_")
+        one.receipt.version if one.HasField("receipt") else answered_with(one.failure.status).reason
         for one in outcomes
     ]
 
@@ -94,12 +99,12 @@ def test_a_group_that_is_refused_leaves_the_others_as_they_are(
     )  # fmt: skip
 
     assert told(outcomes) == [2, 3, "PART_NOT_FOUND", "FIELD_REQUIRED", 4]
-    failure = outcomes[2].failure
-    assert (failure.status, failure.field, dict(failure.metadata)) == (
-        "NOT_FOUND",
-        "drafts[0].facts.statement_recorded.speakers[0]",
-        {"id": "nobody"},
-    )
+    failure = answered_with(outcomes[2].failure.status)
+    assert failure.code is grpc.StatusCode.NOT_FOUND
+    assert failure.metadata == {
+        "field": "drafts[0].facts.statement_recorded.speakers[0]",
+        "id": "nobody",
+    }
     assert "'nobody'" in failure.text
 
 
@@ -121,7 +126,7 @@ def test_a_group_that_is_repeated_gets_its_first_receipt(service: Service, send:
 @either
 def test_a_group_of_a_newer_contract_is_refused(service: Service, send: Send) -> None:
     id_ = f"newer-{send.__name__}"
-    newer = pb.RecordRequest.FromString(talks(id_).SerializeToString() + b"\xf8\x07\x01")
+    newer = pb.RecordEntriesRequest.FromString(talks(id_).SerializeToString() + b"\xf8\x07\x01")
 
     if send is session:
         assert refused(lambda: send(service, newer)).reason == "FIELD_NOT_ALLOWED"
@@ -133,12 +138,12 @@ def test_a_group_of_a_newer_contract_is_refused(service: Service, send: Send) ->
     ("groups", "reason"),
     [
         pytest.param([], "FIELD_REQUIRED", id="no groups"),
-        pytest.param([pb.RecordRequest()] * 1_001, "LIMIT_EXCEEDED", id="empty groups"),
+        pytest.param([pb.RecordEntriesRequest()] * 1_001, "LIMIT_EXCEEDED", id="empty groups"),
         pytest.param([group("n", *[topic()] * 501)] * 2, "LIMIT_EXCEEDED", id="drafts"),
     ],
 )
 def test_a_batch_has_a_group_and_at_most_a_thousand_drafts(
-    service: Service, groups: list[pb.RecordRequest], reason: str
+    service: Service, groups: list[pb.RecordEntriesRequest], reason: str
 ) -> None:
     answered = refused(lambda: batch(service, *groups))
 
@@ -154,7 +159,7 @@ def test_in_turn_nothing_is_recorded_after_a_failure_in_the_same_negotiation(
         talks("turn-1"), talks("turn-2"), talks("turn-3"),
         spoken("turn-1", 1, by="nobody"), spoken("turn-2", 1), unfit("turn-2"),
         spoken("turn-1", 2), spoken("turn-2", 2), spoken("turn-3", 1),
-        in_turn=True,
+        stop_on_failure=True,
     )  # fmt: skip
 
     assert told(outcomes) == [
@@ -181,7 +186,7 @@ def test_a_session_in_which_nearly_all_fails_holds_no_more_names_than_a_bound() 
 def test_what_cannot_be_read_ends_a_session_after_the_answers_to_what_came_before(
     service: Service,
 ) -> None:
-    good = [pb.RecordSessionRequest(request=talks(f"before-{one}")) for one in range(20)]
+    good = [pb.StreamRecordEntriesRequest(request=talks(f"before-{one}")) for one in range(20)]
     sent = [*(one.SerializeToString() for one in good), b"\xff\xff", good[0].SerializeToString()]
     channel: Any = service.channel
     outcomes: list[bytes] = []
@@ -191,7 +196,7 @@ def test_what_cannot_be_read_ends_a_session_after_the_answers_to_what_came_befor
     )
 
     assert (answered.code.name, answered.reason) == ("INVALID_ARGUMENT", "MALFORMED")
-    got = [pb.RecordSessionResponse.FromString(one).outcome for one in outcomes]
+    got = [pb.StreamRecordEntriesResponse.FromString(one).outcome for one in outcomes]
     # extend() takes what came before the error, too.
     assert told(got) == [2] * 20
 
@@ -200,9 +205,9 @@ def test_a_group_that_is_too_large_ends_a_session_after_what_came_before(service
     large = spoken("too-large", 1)
     large.drafts[0].words.text = "x" * (1 << 20)
     outcomes: list[Any] = []
-    asked = [pb.RecordSessionRequest(request=one) for one in (talks("too-large"), large)]
+    asked = [pb.StreamRecordEntriesRequest(request=one) for one in (talks("too-large"), large)]
 
-    answered = refused(lambda: outcomes.extend(service.records.RecordSession(iter(asked))))
+    answered = refused(lambda: outcomes.extend(service.records.StreamRecordEntries(iter(asked))))
 
     assert (answered.code.name, answered.reason) == ("RESOURCE_EXHAUSTED", "MESSAGE_TOO_LARGE")
     assert told([one.outcome for one in outcomes]) == [2]
@@ -216,7 +221,7 @@ def test_a_flood_of_sessions_is_taken_and_leaves_room_for_single_calls() -> None
     sessions, groups = 20, 400
     with running() as address, connected(address) as service:
         for number in range(sessions):
-            service.records.Record(talks(f"flood-{number}"), timeout=20)
+            service.records.RecordEntries(talks(f"flood-{number}"), timeout=20)
         single = talks("single")
         versions: list[list[int | str]] = []
 
@@ -227,7 +232,7 @@ def test_a_flood_of_sessions_is_taken_and_leaves_room_for_single_calls() -> None
         callers = [threading.Thread(target=pour, args=(number,)) for number in range(sessions)]
         for caller in callers:
             caller.start()
-        single_version = service.records.Record(single, timeout=20).receipt.version
+        single_version = service.records.RecordEntries(single, timeout=20).receipt.version
         for caller in callers:
             caller.join(timeout=60)
 
@@ -239,11 +244,11 @@ def test_a_session_ends_when_the_service_does_and_says_so() -> None:
     with connected_while_running() as (service, stop):
         go_on = threading.Event()
 
-        def asked() -> Iterator[pb.RecordSessionRequest]:
-            yield pb.RecordSessionRequest(request=talks("ending"))
+        def asked() -> Iterator[pb.StreamRecordEntriesRequest]:
+            yield pb.StreamRecordEntriesRequest(request=talks("ending"))
             go_on.wait(20)
 
-        answers = service.records.RecordSession(asked())
+        answers = service.records.StreamRecordEntries(asked())
         first = next(answers).outcome
         stopping = threading.Thread(target=stop)
         stopping.start()
@@ -299,29 +304,29 @@ class FakeWriter:
             receipt.set_result(b"")
 
 
-class Asked(AsyncIterator[pb.RecordSessionRequest]):
+class Asked(AsyncIterator[pb.StreamRecordEntriesRequest]):
     """The groups of a session, without end, and how many of them were read."""
 
     def __init__(self, size: int = 1) -> None:
         self.read = 0
         self._size = size
 
-    async def __anext__(self) -> pb.RecordSessionRequest:
+    async def __anext__(self) -> pb.StreamRecordEntriesRequest:
         await asyncio.sleep(0)
         self.read += 1
         one = spoken("endless", self.read)
         one.drafts[0].words.text = "x" * self._size
-        return pb.RecordSessionRequest(request=one)
+        return pb.StreamRecordEntriesRequest(request=one)
 
 
 @asynccontextmanager
 async def under_way(
-    asked: AsyncIterator[pb.RecordSessionRequest], writer: FakeWriter
+    asked: AsyncIterator[pb.StreamRecordEntriesRequest], writer: FakeWriter
 ) -> AsyncIterator[tuple[RecordServicer, Any]]:
     """A session whose answers nobody has taken yet, with all under way that may be."""
     with ThreadPoolExecutor(1) as threads:
         servicer = RecordServicer(writer, threads, everything())  # type: ignore[arg-type]
-        answers: Any = servicer.RecordSession(asked, Call("anybody", None))
+        answers: Any = servicer.StreamRecordEntries(asked, Call("anybody", None))
         try:
             yield servicer, answers
         finally:
@@ -424,7 +429,7 @@ async def test_a_session_has_no_deadline_for_its_groups() -> None:
     writer = FakeWriter()
     with ThreadPoolExecutor(1) as threads:
         servicer = RecordServicer(writer, threads, everything())  # type: ignore[arg-type]
-        answers: Any = servicer.RecordSession(Asked(), Call("anybody", 0.0))
+        answers: Any = servicer.StreamRecordEntries(Asked(), Call("anybody", 0.0))
         first = asyncio.ensure_future(anext(answers))
         await settled(lambda: len(writer.handed_in))
         writer.answer(1)
@@ -442,11 +447,11 @@ async def test_a_fault_of_ours_fails_its_own_group_alone(caplog: pytest.LogCaptu
         writer.handed_in[0][1].set_exception(ZeroDivisionError("secret"))
         writer.answer(1)
         outcomes = [
-            pb.RecordSessionResponse.FromString(one).outcome
+            pb.StreamRecordEntriesResponse.FromString(one).outcome
             for one in (await first, await anext(answers))
         ]
 
-    assert told(outcomes) == ["INTERNAL_FAULT", 0]
+    assert told(outcomes) == ["INTERNAL", 0]
     assert "secret" not in str(outcomes)
     assert "secret" in caplog.text
-    assert outcomes[0].failure.metadata["fault_id"] in caplog.text
+    assert answered_with(outcomes[0].failure.status).metadata["fault_id"] in caplog.text

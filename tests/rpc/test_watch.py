@@ -22,7 +22,7 @@ from tests.support.sample_entries import draft, joined, opened, said
 from tests.support.service_client import Service, answered_by, connected, refused
 from tests.support.service_process import apart
 
-REPLAY = "/pourparler.v1.AuditService/Replay"
+REPLAY = "/pourparler.v1.AuditService/ReplayEntries"
 SECONDS = 30
 ALL = "negotiations/-"
 
@@ -33,15 +33,15 @@ class Follower:
     def __init__(self, service: Service, **asked: Any) -> None:
         call: Any = service.channel
         asked.setdefault("follow", True)
-        request = pb.ReplayRequest(**asked).SerializeToString()
+        request = pb.ReplayEntriesRequest(**asked).SerializeToString()
         self.call = call.unary_stream(REPLAY)(request, timeout=SECONDS)
         self.raw: list[bytes] = []
         self.cursor = ""
 
-    def next(self) -> pb.ReplayResponse:
+    def next(self) -> pb.ReplayEntriesResponse:
         data = next(self.call)
         self.raw.append(data)
-        message = pb.ReplayResponse.FromString(data)
+        message = pb.ReplayEntriesResponse.FromString(data)
         self.cursor = message.cursor
         return message
 
@@ -100,7 +100,7 @@ def versions(entries: Sequence[pb.Entry]) -> list[int]:
 
 def replayed(service: Service, name: str, **asked: Any) -> list[bytes]:
     """The stored bytes of a replay that ends."""
-    request = pb.ReplayRequest(name=name, **asked).SerializeToString()
+    request = pb.ReplayEntriesRequest(name=name, **asked).SerializeToString()
     parts = service.raw(REPLAY, request, stream=True)
     return [
         one.SerializeToString() for part in parts for one in pb.Records.FromString(part).records
@@ -127,7 +127,7 @@ def test_first_comes_a_cursor_then_what_there_is_then_that_it_was_all(service: S
     with following(service, "first") as follower:
         start, entries, end = follower.next(), follower.next(), follower.next()
 
-    assert start == pb.ReplayResponse(cursor=start.cursor)
+    assert start == pb.ReplayEntriesResponse(cursor=start.cursor)
     assert versions(entries.entries) == [1, 2]
     assert end.caught_up.version == 2
     assert end.caught_up.time.seconds >= entries.entries[1].header.record_time.seconds
@@ -194,7 +194,7 @@ def test_all_negotiations_come_in_the_order_in_which_they_were_recorded(alone: S
     entries = [pb.Entry.FromString(one) for one in follower.records()]
     order = [("x", 1), ("x", 2), ("y", 1), ("y", 2), ("x", 3), ("y", 3)]
     assert place(entries) == order
-    parts = list(alone.audits.Replay(pb.ReplayRequest(name=ALL), timeout=SECONDS))
+    parts = list(alone.audits.ReplayEntries(pb.ReplayEntriesRequest(name=ALL), timeout=SECONDS))
     assert place([entry for part in parts for entry in part.entries]) == order
     assert parts[-1].complete == pb.ReplayComplete(entry_count=6)
     for part in parts:
@@ -284,9 +284,9 @@ def test_what_cannot_be_asked_for_together_is_refused(
     service: Service, asked: dict[str, Any], field: str
 ) -> None:
     service.record("together", opened(), request_id="once")
-    request = pb.ReplayRequest(**{"name": "negotiations/together", **asked})
+    request = pb.ReplayEntriesRequest(**{"name": "negotiations/together", **asked})
 
-    refusal = refused(lambda: list(service.audits.Replay(request, timeout=SECONDS)))
+    refusal = refused(lambda: list(service.audits.ReplayEntries(request, timeout=SECONDS)))
 
     assert (refusal.reason, refusal.field) == ("FIELD_NOT_ALLOWED", field)
 

@@ -41,7 +41,7 @@ class Scripted(AuditServiceServicer):
     """A service that answers calls with what it was given, in turn: messages, statuses, waits."""
 
     def __init__(self, *answers: list[Any]) -> None:
-        self.asked: list[pb.ReplayRequest] = []
+        self.asked: list[pb.ReplayEntriesRequest] = []
         self.left = threading.Semaphore(0)
         self._answers = list(answers)
 
@@ -50,9 +50,9 @@ class Scripted(AuditServiceServicer):
 
     GetCheckpoint = GetInclusionProof = GetConsistencyProof = _none
 
-    def Replay(
-        self, request: pb.ReplayRequest, context: grpc.ServicerContext
-    ) -> Iterator[pb.ReplayResponse]:
+    def ReplayEntries(
+        self, request: pb.ReplayEntriesRequest, context: grpc.ServicerContext
+    ) -> Iterator[pb.ReplayEntriesResponse]:
         self.asked.append(request)
         gone = threading.Event()
         context.add_callback(gone.set)
@@ -94,9 +94,9 @@ def _address() -> Iterator[str]:
         yield address
 
 
-def message(cursor: str, *versions: int) -> pb.ReplayResponse:
+def message(cursor: str, *versions: int) -> pb.ReplayEntriesResponse:
     entries = [pb.Entry(header=pb.EntryHeader(version=version)) for version in versions]
-    return pb.ReplayResponse(cursor=cursor, entries=entries)
+    return pb.ReplayEntriesResponse(cursor=cursor, entries=entries)
 
 
 def versions(watch: Any, count: int) -> list[int]:

@@ -74,7 +74,7 @@ def cosigned_by(answer: pb.GetCheckpointResponse, key: str) -> bool:
 
 
 def failures(answer: pb.GetCheckpointResponse) -> list[str]:
-    return [witness.failure for witness in answer.witnessing.witnesses]
+    return [witness.failure for witness in answer.cosignature_status.witnesses]
 
 
 def health(service: Service, name: str = NAME) -> int:
@@ -109,8 +109,8 @@ def test_a_checkpoint_bears_the_cosignatures_of_the_witnesses(
 
         assert answer.checkpoint.startswith(receipt.checkpoint)
         assert [cosigned_by(answer, key) for _, key in (one, other)] == [True, True]
-        said = answer.witnessing
-        assert (said.required, said.met) == (2, True)
+        said = answer.cosignature_status
+        assert (said.required, said.threshold_met) == (2, True)
         assert [witness.verifier_key for witness in said.witnesses] == [one[1], other[1]]
         assert all(witness.HasField("cosign_time") for witness in said.witnesses)
         assert failures(answer) == ["", ""]
@@ -121,8 +121,8 @@ def test_a_service_without_witnesses_says_nothing_of_them(settings: Settings) ->
     with service_with(settings) as service:
         service.record("talks", opened())
 
-        assert not checkpoint(service).HasField("witnessing")
-        assert refused(lambda: health(service)).reason == "METHOD_NOT_FOUND"
+        assert not checkpoint(service).HasField("cosignature_status")
+        assert refused(lambda: health(service)).reason == "SERVICE_NOT_FOUND"
 
 
 def test_what_is_recorded_is_witnessed_even_if_nobody_asks(
@@ -158,7 +158,7 @@ def test_only_the_newest_version_bears_cosignatures(settings: Settings, tmp_path
         assert newest == checkpoint(service)
         assert older.computed_at.version == 2
         assert not cosigned_by(older, witness[1])
-        assert not older.witnessing.met
+        assert not older.cosignature_status.threshold_met
         assert "newest version alone" in failures(older)[0]
         assert health(service) == SERVING
 
@@ -177,7 +177,10 @@ def test_a_witness_that_is_away_is_told_of_and_asked_again_by_itself(
     with service_with(settings, away) as service:
         service.record("talks", opened())
         answer = checkpoint(service)
-        assert (answer.witnessing.required, answer.witnessing.met) == (1, False)
+        assert (answer.cosignature_status.required, answer.cosignature_status.threshold_met) == (
+            1,
+            False,
+        )
         assert "cannot be reached" in failures(answer)[0]
         assert len(parse_note(answer.checkpoint).signatures) == 1
         until(lambda: health(service) == NOT_SERVING)
@@ -187,7 +190,7 @@ def test_a_witness_that_is_away_is_told_of_and_asked_again_by_itself(
         with witness_at(tmp_path / "w", address=address):
             until(lambda: seen(tmp_path / "w") == 2)
             until(lambda: health(service) == SERVING)
-            assert checkpoint(service).witnessing.met
+            assert checkpoint(service).cosignature_status.threshold_met
 
 
 def test_health_tells_those_who_watch(settings: Settings, tmp_path: Path) -> None:
@@ -215,7 +218,10 @@ def test_enough_cosignatures_are_enough(settings: Settings, tmp_path: Path) -> N
 
         answer = checkpoint(service)
 
-        assert (answer.witnessing.required, answer.witnessing.met) == (1, True)
+        assert (answer.cosignature_status.required, answer.cosignature_status.threshold_met) == (
+            1,
+            True,
+        )
         assert "cannot be reached" in failures(answer)[0]
         assert cosigned_by(answer, witness[1])
         assert health(service) == SERVING
@@ -311,7 +317,7 @@ def test_what_is_no_cosignature_is_not_passed_on(
         answer = checkpoint(service)
 
         assert failure in failures(answer)[0]
-        assert not answer.witnessing.met
+        assert not answer.cosignature_status.threshold_met
         assert len(parse_note(answer.checkpoint).signatures) == 1
         assert health(service, "") == SERVING
 
@@ -399,15 +405,15 @@ def test_a_copy_is_left_to_the_witnesses_of_the_original(settings: Settings) -> 
     signed = checkpoint_of(records, "copied", SIGNER)
     origin = origin_of(KEY.name, "copied")
     data = bundle(records, negotiation="copied", origin=origin, signed=signed)
-    part = pb.CopyRequest(part=data, verifier_keys=[str(KEY.verifier_key)])
+    part = pb.ImportNegotiationRequest(chunk=data, verifier_keys=[str(KEY.verifier_key)])
     with fake(say) as witness, service_with(settings, witness) as service:
-        service.records.Copy(iter([part]), timeout=10)
+        service.records.ImportNegotiation(iter([part]), timeout=10)
         request = pb.GetCheckpointRequest(name="negotiations/copied")
         answer = service.audits.GetCheckpoint(request, timeout=10)
         service.record("talks", opened())
-        assert checkpoint(service).witnessing.met
+        assert checkpoint(service).cosignature_status.threshold_met
 
-    assert not answer.HasField("witnessing")
+    assert not answer.HasField("cosignature_status")
     assert answer.checkpoint == signed
     assert [b"/copied" in body for body in asked] == [False]
 

@@ -123,12 +123,14 @@ def reads(last: int, seen_by: str = "") -> Iterator[Message]:
         pb.AsOf(version=half, occur_date="2026-01-01"),
     ]
     for as_of in points:
-        yield pb.GetNegotiationRequest(name=NAME, as_of=as_of, as_seen_by=seen_by)
-        yield pb.GetStandingRequest(name=NAME, as_of=as_of, on_date="2026-06", as_seen_by=seen_by)
-        yield pb.DiffNegotiationRequest(name=NAME, to=as_of, as_seen_by=seen_by)
-        yield pb.ReplayRequest(name=NAME, as_of=as_of, as_seen_by=seen_by)
+        yield pb.GetNegotiationRequest(name=NAME, as_of=as_of, viewer_participant_id=seen_by)
+        yield pb.GetStatusReportRequest(
+            name=NAME, as_of=as_of, on_date="2026-06", viewer_participant_id=seen_by
+        )
+        yield pb.DiffNegotiationRequest(name=NAME, end=as_of, viewer_participant_id=seen_by)
+        yield pb.ReplayEntriesRequest(name=NAME, as_of=as_of, viewer_participant_id=seen_by)
     basic = pb.NEGOTIATION_VIEW_BASIC
-    yield pb.GetNegotiationRequest(name=NAME, view=basic, as_seen_by=seen_by)
+    yield pb.GetNegotiationRequest(name=NAME, view=basic, viewer_participant_id=seen_by)
     filters: list[dict[str, object]] = [
         {"after_version": half},
         {"limit": 3},
@@ -142,7 +144,7 @@ def reads(last: int, seen_by: str = "") -> Iterator[Message]:
         {"follow": True, "participant_ids": ["pa-2"]},
     ]
     for chosen in filters:
-        yield pb.ReplayRequest(name=NAME, as_seen_by=seen_by, **chosen)  # type: ignore[arg-type]
+        yield pb.ReplayEntriesRequest(name=NAME, viewer_participant_id=seen_by, **chosen)  # type: ignore[arg-type]
     if seen_by:
         return
     yield pb.GetCheckpointRequest(name=NAME)
@@ -154,8 +156,10 @@ def reads(last: int, seen_by: str = "") -> Iterator[Message]:
 
 def over_all(seen_by: str = "") -> Iterator[Message]:
     """All that can be asked of all negotiations together."""
-    yield pb.ReplayRequest(name=ALL, as_seen_by=seen_by)
-    yield pb.ReplayRequest(name=ALL, participant_ids=["pa-1"], follow=True, as_seen_by=seen_by)
+    yield pb.ReplayEntriesRequest(name=ALL, viewer_participant_id=seen_by)
+    yield pb.ReplayEntriesRequest(
+        name=ALL, participant_ids=["pa-1"], follow=True, viewer_participant_id=seen_by
+    )
     yield from islice(searches_of([], seen_by), 0, None, 3)
     filters: list[dict[str, object]] = [
         {},
@@ -164,7 +168,7 @@ def over_all(seen_by: str = "") -> Iterator[Message]:
         {"participant_id": "pa-1"},
     ]
     for chosen in filters:
-        yield pb.ListNegotiationsRequest(as_seen_by=seen_by, **chosen)  # type: ignore[arg-type]
+        yield pb.ListNegotiationsRequest(viewer_participant_id=seen_by, **chosen)  # type: ignore[arg-type]
 
 
 def searches_of(names: Sequence[str], seen_by: str = "") -> Iterator[Message]:
@@ -173,7 +177,7 @@ def searches_of(names: Sequence[str], seen_by: str = "") -> Iterator[Message]:
     for number, wanted in enumerate(searches()):
         yield pb.SearchEntriesRequest(
             names=names,
-            as_seen_by=seen_by,
+            viewer_participant_id=seen_by,
             order=orders[number % len(orders)],
             page_size=number % 3,
             **wanted,
@@ -191,9 +195,9 @@ def searches() -> Iterator[dict[str, Any]]:
     yield {"query": "t*", "speaker_ids": ["pa-1"]}
     yield {"participant_ids": ["pa-2"]}
     yield {"topic_ids": ["to-1"]}
-    yield {"entry_types": ["statement_recorded", "entry_corrected"], "only_counting": True}
-    yield {"occurred_from": "2024", "occurred_to": "2025"}
-    yield {"occurred_from": "2024", "occurred_match": pb.OCCURRED_MATCH_DEFINITELY}
+    yield {"entry_types": ["statement_recorded", "entry_corrected"], "only_current": True}
+    yield {"occur_start_date": "2024", "occur_end_date": "2025"}
+    yield {"occur_start_date": "2024", "occurred_match": pb.OCCURRED_MATCH_DEFINITE}
 
 
 VIEWERS = ["party of pa-1", "party of pa-2", "mediator", "reader", "stranger", "one"]
@@ -266,7 +270,9 @@ def _reading() -> Iterator[Readers]:
 
 
 def statements(reading: Readers, viewer: str, seen_by: str = "") -> list[str]:
-    (answer,) = reading.ask(viewer, pb.GetNegotiationRequest(name=NAME, as_seen_by=seen_by))
+    (answer,) = reading.ask(
+        viewer, pb.GetNegotiationRequest(name=NAME, viewer_participant_id=seen_by)
+    )
     assert isinstance(answer, pb.GetNegotiationResponse)
     return sorted(answer.negotiation.statements)
 
@@ -294,12 +300,12 @@ def test_each_sees_what_is_theirs_to_see(
 def test_what_is_withheld_comes_as_its_header_and_still_verifies(reading: Readers) -> None:
     whole = [
         record
-        for one in reading.ask(ANONYMOUS, pb.ReplayRequest(name=NAME))
+        for one in reading.ask(ANONYMOUS, pb.ReplayEntriesRequest(name=NAME))
         for record in pb.Records.FromString(one.SerializeToString()).records  # type: ignore[union-attr]
     ]
     cut = [
         record
-        for one in reading.ask("bob", pb.ReplayRequest(name=NAME))
+        for one in reading.ask("bob", pb.ReplayEntriesRequest(name=NAME))
         for record in pb.Records.FromString(one.SerializeToString()).records  # type: ignore[union-attr]
     ]
 
@@ -359,11 +365,11 @@ def test_to_be_a_stranger_is_found_out_by_the_same_steps_as_that_there_is_nothin
 
 def test_nothing_of_it_is_in_a_list_or_among_all(reading: Readers) -> None:
     (listed,) = reading.ask("stranger", pb.ListNegotiationsRequest())
-    (complete,) = reading.ask("stranger", pb.ReplayRequest(name=ALL))
+    (complete,) = reading.ask("stranger", pb.ReplayEntriesRequest(name=ALL))
 
     assert isinstance(listed, pb.ListNegotiationsResponse)
     assert listed == pb.ListNegotiationsResponse()
-    assert isinstance(complete, pb.ReplayResponse)
+    assert isinstance(complete, pb.ReplayEntriesResponse)
     assert complete.complete == pb.ReplayComplete()
 
 
@@ -414,7 +420,10 @@ def test_over_all_an_id_that_is_none_is_refused(reading: Readers) -> None:
         (violation,) = reading.ask(ANONYMOUS, request)
 
         assert not isinstance(violation, Message)
-        assert (violation.field, name_of(violation.reason)) == ("as_seen_by", "ID_INVALID")
+        assert (violation.field, name_of(violation.reason)) == (
+            "viewer_participant_id",
+            "ID_INVALID",
+        )
 
 
 @pytest.mark.parametrize(
@@ -428,8 +437,8 @@ def test_over_all_an_id_that_is_none_is_refused(reading: Readers) -> None:
 def test_over_all_a_view_is_that_of_each(
     reading: Readers, viewer: str, seen_by: str, wanted: list[str]
 ) -> None:
-    replay = reading.ask(viewer, pb.ReplayRequest(name=ALL, as_seen_by=seen_by))
-    alone = reading.ask(viewer, pb.ReplayRequest(name=NAME, as_seen_by=seen_by))
+    replay = reading.ask(viewer, pb.ReplayEntriesRequest(name=ALL, viewer_participant_id=seen_by))
+    alone = reading.ask(viewer, pb.ReplayEntriesRequest(name=NAME, viewer_participant_id=seen_by))
 
     entries = [one for message in replay for one in message.entries]  # type: ignore[union-attr]
     assert entries == [one for message in alone for one in message.entries]  # type: ignore[union-attr]
@@ -449,7 +458,7 @@ def test_a_list_is_of_those_in_which_another_one_takes_part_as_they_see_them() -
     )
 
     def parties(viewer: str, seen_by: str) -> list[list[str]]:
-        (answer,) = reading.ask(viewer, pb.ListNegotiationsRequest(as_seen_by=seen_by))
+        (answer,) = reading.ask(viewer, pb.ListNegotiationsRequest(viewer_participant_id=seen_by))
         assert isinstance(answer, pb.ListNegotiationsResponse)
         return [list(one.parties) for one in answer.negotiations]
 
@@ -525,7 +534,7 @@ def test_each_power_is_shown_its_own_messages_and_those_to_all(power: str) -> No
         )
         grant.header.negotiation = record[0].header.negotiation
         with readers(stored([*record, grant])) as reading:
-            answer = reading.ask("me", pb.ReplayRequest(name=name))
+            answer = reading.ask("me", pb.ReplayEntriesRequest(name=name))
             (state,) = reading.ask("me", pb.GetNegotiationRequest(name=name))
             found = [
                 hit.entry

@@ -40,7 +40,7 @@ def shown(entries: Sequence[pb.Entry], viewer: str, seen_by: str, version: int) 
 def asked(reading: Readers, viewer: str, seen_by: str, version: int) -> pb.Negotiation | None:
     """The state that is answered; None where the viewer is answered as a stranger."""
     as_of = pb.AsOf(version=version) if version else None
-    request = pb.GetNegotiationRequest(name=NAME, as_of=as_of, as_seen_by=seen_by)
+    request = pb.GetNegotiationRequest(name=NAME, as_of=as_of, viewer_participant_id=seen_by)
     (answer,) = reading.ask(viewer, request)
     return answer.negotiation if isinstance(answer, pb.GetNegotiationResponse) else None
 

@@ -103,11 +103,11 @@ def test_after_an_erasure_not_a_word_is_left(tmp_path: Path) -> None:
         assert rooms.found(HELD) == [4, 12]
         assert list(erasure.versions) == SEALED_FOR_ANNA
         assert erasure.key_count == 1
-        assert erasure.status == pb.ERASURE_STATUS_DONE
-        assert list(erasure.beyond) == [
-            pb.BEYOND_GIVEN_OUT,
-            pb.BEYOND_COPIES_ELSEWHERE,
-            pb.BEYOND_BACKUPS,
+        assert erasure.state == pb.ERASURE_STATE_SUCCEEDED
+        assert list(erasure.limits) == [
+            pb.ERASURE_LIMIT_DISTRIBUTED_COPIES,
+            pb.ERASURE_LIMIT_COPIES_AT_OTHER_SERVICES,
+            pb.ERASURE_LIMIT_BACKUPS,
         ]
         assert list(redactions(rooms).values()) == SEALED_FOR_ANNA
         assert traces(tmp_path, *OF_ANNA) == []
@@ -287,7 +287,7 @@ def test_what_cannot_be_written_anew_is_not_said_to_be_destroyed() -> None:
         erasure = rooms.erasures.erase(ASKED)
 
         assert list(erasure.remaining_versions) == SEALED_FOR_ANNA
-        assert pb.BEYOND_ENTRIES_IN_CLEAR in erasure.beyond
+        assert pb.ERASURE_LIMIT_UNENCRYPTED_ENTRIES in erasure.limits
         assert list(erasure.versions) == []
         assert redactions(rooms) == {}
         assert rooms.state().participants["anna"].words.name == NAME
@@ -349,7 +349,7 @@ def test_a_crash_at_any_step_leaves_it_undone_or_done(tmp_path: Path, step: str)
     with kept(tmp_path) as rooms:
         rooms.look_at_everything()
         erasure = rooms.erasures.erase(ASKED)
-        assert erasure.status == pb.ERASURE_STATUS_DONE
+        assert erasure.state == pb.ERASURE_STATE_SUCCEEDED
         assert list(erasure.versions) == SEALED_FOR_ANNA
         assert erasure.key_count == 1
         assert list(redactions(rooms).values()) == SEALED_FOR_ANNA
@@ -401,7 +401,7 @@ def test_what_fails_is_finished_by_the_next_erasure(tmp_path: Path) -> None:
         rooms.erasures.erase(ASKED._replace(participant_id="bela", request_id="e-2"))
 
         hers = rooms.erasures.erase(ASKED)
-        assert hers.status == pb.ERASURE_STATUS_DONE
+        assert hers.state == pb.ERASURE_STATE_SUCCEEDED
         assert list(hers.versions) == SEALED_FOR_ANNA
 
 
@@ -463,7 +463,7 @@ def test_a_copy_loses_its_words_and_stays_a_copy(tmp_path: Path) -> None:
         erasure = rooms.erasures.erase(ASKED)
 
         assert list(erasure.versions) == SEALED_FOR_ANNA
-        assert pb.BEYOND_ORIGINAL in erasure.beyond
+        assert pb.ERASURE_LIMIT_ORIGINAL_RECORD in erasure.limits
         assert redactions(rooms) == {}
         assert traces(tmp_path, *OF_ANNA) == []
         assert rooms.verified().verdict is Verdict.PARTIAL

@@ -250,7 +250,7 @@ def test_what_was_corrected_unseen_is_refused_without_saying_why(talks: Talks) -
 
     refused = talks.refused("ann", mended(entry))
 
-    assert (name_of(refused.reason), refused.field) == ("WITHHELD_CONFLICT", "drafts[0]")
+    assert (name_of(refused.reason), refused.field) == ("HIDDEN_CONFLICT", "drafts[0]")
     assert statement(talks).words.text == "Eight."
 
 

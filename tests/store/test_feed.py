@@ -76,7 +76,7 @@ class Bench:
 
     def begin(self, cursor: str = "") -> ReplayRequest:
         return self.feed.begin(
-            pb.ReplayRequest(name="negotiations/n", follow=True, cursor=cursor), ANONYMOUS
+            pb.ReplayEntriesRequest(name="negotiations/n", follow=True, cursor=cursor), ANONYMOUS
         )
 
     def close(self) -> None:
@@ -176,7 +176,9 @@ async def test_one_who_leaves_takes_the_page_from_nobody(bench: Bench) -> None:
 async def test_two_who_ask_for_different_entries_do_not_get_each_others(bench: Bench) -> None:
     await bench.record(opened(), joined("a"), said("s", "a"))
     some = bench.feed.begin(
-        pb.ReplayRequest(name="negotiations/n", follow=True, entry_types=["statement_recorded"]),
+        pb.ReplayEntriesRequest(
+            name="negotiations/n", follow=True, entry_types=["statement_recorded"]
+        ),
         ANONYMOUS,
     )
 
@@ -255,7 +257,7 @@ async def test_who_wait_are_told_that_there_was_nothing_for_so_long(bench: Bench
         said_so = await asyncio.gather(*(followed.caught_up(2) for _ in range(100)))
 
     assert len(set(said_so)) == 1
-    assert pb.ReplayResponse.FromString(said_so[0]).caught_up.version == 2
+    assert pb.ReplayEntriesResponse.FromString(said_so[0]).caught_up.version == 2
 
 
 async def test_who_wait_are_told_when_the_store_fails(bench: Bench) -> None:
@@ -275,7 +277,9 @@ async def test_who_wait_are_told_when_the_store_fails(bench: Bench) -> None:
 
 async def test_who_wait_are_let_go_at_the_end(bench: Bench) -> None:
     await bench.record(opened())
-    everything = bench.feed.begin(pb.ReplayRequest(name="negotiations/-", follow=True), ANONYMOUS)
+    everything = bench.feed.begin(
+        pb.ReplayEntriesRequest(name="negotiations/-", follow=True), ANONYMOUS
+    )
     with bench.pages.followed(bench.begin()) as one, bench.pages.followed(everything) as other:
         waiting = [asyncio.create_task(each.more(1, SECONDS)) for each in (one, other)]
         await asyncio.sleep(0.05)
@@ -288,7 +292,7 @@ async def test_who_wait_are_let_go_at_the_end(bench: Bench) -> None:
 
 async def test_a_limit_is_the_last_word_even_where_a_page_ends(bench: Bench) -> None:
     await bench.record(opened(), joined("a"), *(said(f"s{n}", "a") for n in range(298)))
-    asked = bench.feed.begin(pb.ReplayRequest(name="negotiations/n"), ANONYMOUS)
+    asked = bench.feed.begin(pb.ReplayEntriesRequest(name="negotiations/n"), ANONYMOUS)
 
     for most, entries, limited in ((0, 0, True), (256, 256, True), (300, 256, False)):
         page = bench.feed.page(asked, 0, most)
@@ -306,14 +310,15 @@ async def test_nothing_is_lost_or_doubled_where_it_is_recorded_between_two_pages
     servicer = AuditServicer(
         bench.cuts, bench.log, bench.threads, following, watches=Quota("watches", 1)
     )
-    replay = servicer.Replay(
-        pb.ReplayRequest(name="negotiations/n", follow=follow), Call("anonymous@loopback", None)
+    replay = servicer.ReplayEntries(
+        pb.ReplayEntriesRequest(name="negotiations/n", follow=follow),
+        Call("anonymous@loopback", None),
     )
     versions: list[int] = []
     last = 0
     async with contextlib.aclosing(replay):  # type: ignore[type-var]
         async for message in replay:
-            said_next = pb.ReplayResponse.FromString(message)
+            said_next = pb.ReplayEntriesResponse.FromString(message)
             versions += [entry.header.version for entry in said_next.entries]
             if len(versions) in {256, 512}:
                 last += 1

@@ -103,7 +103,7 @@ def test_without_a_point_the_latest_state_is_read(negotiations: CurrentNegotiati
     assert reading.state.version == reading.computed_at.version == 10
     assert statements(reading.state) == {"in-summer", "at-some-time", "from-june", "wrong"}
     assert reading.state.counts.statements == 4
-    assert reading.possibly is None
+    assert reading.possible_state is None
     assert reading.possible_versions == ()
 
 
@@ -151,7 +151,7 @@ def test_the_occur_date_tells_what_had_happened_from_what_perhaps_had(
     reading = negotiations.read("n", pb.AsOf(occur_date="2025-07-15"))
 
     assert statements(reading.state) == {"wrong"}
-    assert statements(reading.possibly) == {"wrong", "in-summer", "at-some-time", "from-june"}
+    assert statements(reading.possible_state) == {"wrong", "in-summer", "at-some-time", "from-june"}
     assert reading.possible_versions == (1, 2, 3, 5, 6, 7)
     assert reading.computed_at.version == 10
 
@@ -162,7 +162,7 @@ def test_everything_had_happened_by_the_time_it_was_recorded(
     reading = negotiations.read("n", pb.AsOf(occur_date="2026-01-31"))
 
     assert reading.possible_versions == ()
-    assert reading.state == reading.possibly
+    assert reading.state == reading.possible_state
     assert statements(reading.state) == statements(negotiations.read("n", pb.AsOf()).state)
 
 

@@ -27,15 +27,15 @@ AFTER = said(MARK, "acme", visibility=restricted("acme"))
 READS: dict[str, Message] = {
     "state": pb.GetNegotiationRequest(name=NAME),
     "past": pb.GetNegotiationRequest(name=NAME, as_of=pb.AsOf(occur_date="2026")),
-    "standing": pb.GetStandingRequest(name=NAME),
+    "standing": pb.GetStatusReportRequest(name=NAME),
     "diff": pb.DiffNegotiationRequest(name=NAME),
     "list": pb.ListNegotiationsRequest(),
-    "replay": pb.ReplayRequest(name=NAME),
-    "backwards": pb.ReplayRequest(name=NAME, reverse=True),
-    "of a kind": pb.ReplayRequest(name=NAME, entry_types=["statement_recorded"]),
-    "watch": pb.ReplayRequest(name=NAME, follow=True),
-    "all": pb.ReplayRequest(name="negotiations/-"),
-    "watch of all": pb.ReplayRequest(name="negotiations/-", follow=True),
+    "replay": pb.ReplayEntriesRequest(name=NAME),
+    "backwards": pb.ReplayEntriesRequest(name=NAME, reverse=True),
+    "of a kind": pb.ReplayEntriesRequest(name=NAME, entry_types=["statement_recorded"]),
+    "watch": pb.ReplayEntriesRequest(name=NAME, follow=True),
+    "all": pb.ReplayEntriesRequest(name="negotiations/-"),
+    "watch of all": pb.ReplayEntriesRequest(name="negotiations/-", follow=True),
     "checkpoint": pb.GetCheckpointRequest(name=NAME),
     "inclusion": pb.GetInclusionProofRequest(name=NAME, version=1),
 }
@@ -65,13 +65,13 @@ def versions(answer: Answer) -> int:
     """The last version of which an answer says anything."""
     last = 0
     for one in answer:
-        if isinstance(one, pb.ReplayResponse):
+        if isinstance(one, pb.ReplayEntriesResponse):
             last = max([last, *(entry.header.version for entry in one.entries)])
             last = max(last, one.complete.computed_at.version, one.caught_up.version)
         elif isinstance(one, pb.ListNegotiationsResponse):
             last = max([last, *(row.version for row in one.negotiations)])
         elif isinstance(one, pb.DiffNegotiationResponse):
-            last = max(last, one.to_computed_at.version)
+            last = max(last, one.end_computed_at.version)
         elif isinstance(one, pb.GetInclusionProofResponse):
             last = max(last, int(one.checkpoint.splitlines()[1]))
         elif isinstance(one, Message):
@@ -111,13 +111,13 @@ def _reading() -> Iterator[Readers]:
         yield reading
 
 
-SLOWLY: dict[str, pb.ReplayRequest] = {
-    "replay": pb.ReplayRequest(name=NAME),
-    "of a kind": pb.ReplayRequest(name=NAME, entry_types=["statement_recorded"]),
-    "backwards": pb.ReplayRequest(name=NAME, reverse=True),
-    "watch": pb.ReplayRequest(name=NAME, follow=True),
-    "all": pb.ReplayRequest(name="negotiations/-"),
-    "watch of all": pb.ReplayRequest(name="negotiations/-", follow=True),
+SLOWLY: dict[str, pb.ReplayEntriesRequest] = {
+    "replay": pb.ReplayEntriesRequest(name=NAME),
+    "of a kind": pb.ReplayEntriesRequest(name=NAME, entry_types=["statement_recorded"]),
+    "backwards": pb.ReplayEntriesRequest(name=NAME, reverse=True),
+    "watch": pb.ReplayEntriesRequest(name=NAME, follow=True),
+    "all": pb.ReplayEntriesRequest(name="negotiations/-"),
+    "watch of all": pb.ReplayEntriesRequest(name="negotiations/-", follow=True),
 }
 
 
@@ -133,7 +133,7 @@ def test_who_takes_an_answer_slowly_gets_no_more_of_it_once_access_has_ended(
     async def take() -> None:
         answers: Any = reading.receive(caller, SLOWLY[what])
         async for data in answers:
-            message = pb.ReplayResponse.FromString(data)
+            message = pb.ReplayEntriesResponse.FromString(data)
             if message.HasField("complete") or message.HasField("caught_up"):
                 break
             if not message.entries:

@@ -29,6 +29,7 @@ from pourparler_service.writes.requests import WriteRequest
 from pourparler_service.writes.writer import Writer
 from tests.support import sample_entries
 from tests.support.sample_entries import granted, joined, opened, restricted, said
+from tests.support.service_client import answered_with
 from tests.support.visibility_harness import Readers, readers, run, stored
 
 NAME = f"negotiations/{sample_entries.NEGOTIATION}"
@@ -85,11 +86,11 @@ def _reading() -> Iterator[Readers]:
 REQUESTS: dict[str, Callable[[str], Message]] = {
     "state": lambda name: pb.GetNegotiationRequest(name=name),
     "past": lambda name: pb.GetNegotiationRequest(name=name, as_of=pb.AsOf(version=2)),
-    "standing": lambda name: pb.GetStandingRequest(name=name),
+    "standing": lambda name: pb.GetStatusReportRequest(name=name),
     "diff": lambda name: pb.DiffNegotiationRequest(name=name),
-    "replay": lambda name: pb.ReplayRequest(name=name),
-    "backwards": lambda name: pb.ReplayRequest(name=name, reverse=True),
-    "watch": lambda name: pb.ReplayRequest(name=name, follow=True),
+    "replay": lambda name: pb.ReplayEntriesRequest(name=name),
+    "backwards": lambda name: pb.ReplayEntriesRequest(name=name, reverse=True),
+    "watch": lambda name: pb.ReplayEntriesRequest(name=name, follow=True),
     "checkpoint": lambda name: pb.GetCheckpointRequest(name=name),
     "inclusion": lambda name: pb.GetInclusionProofRequest(name=name, version=1),
     "consistency": lambda name: pb.GetConsistencyProofRequest(name=name, from_version=1),
@@ -115,8 +116,8 @@ def test_to_read_takes_the_same_steps_as_where_there_is_nothing(
     assert denied == steps.of(MISSING)
 
 
-def drafted(name: str) -> pb.RecordRequest:
-    return pb.RecordRequest(negotiation=name, drafts=[said("s", "acme")])
+def drafted(name: str) -> pb.RecordEntriesRequest:
+    return pb.RecordEntriesRequest(negotiation=name, drafts=[said("s", "acme")])
 
 
 def erasing(name: str) -> pb.EraseSubjectRequest:
@@ -142,14 +143,17 @@ async def test_to_record_and_to_erase_take_the_same_steps_as_where_there_is_noth
 
         async def batch(name: str) -> None:
             requests = [drafted(name)]
-            data = await recording.RecordBatch(pb.RecordBatchRequest(requests=requests), call)
-            (outcome,) = pb.RecordBatchResponse.FromString(data).outcomes
-            refuse(outcome.failure.reason, outcome.failure.text)
+            data = await recording.BatchRecordEntries(
+                pb.BatchRecordEntriesRequest(requests=requests), call
+            )
+            (outcome,) = pb.BatchRecordEntriesResponse.FromString(data).outcomes
+            told = answered_with(outcome.failure.status)
+            refuse(pb.ErrorReason.Value(f"ERROR_REASON_{told.reason}"), told.text)
 
         asked: dict[str, Ask] = {
-            "record": lambda name: recording.Record(drafted(name), call),
-            "try": lambda name: recording.Record(
-                pb.RecordRequest(
+            "record": lambda name: recording.RecordEntries(drafted(name), call),
+            "try": lambda name: recording.RecordEntries(
+                pb.RecordEntriesRequest(
                     negotiation=name,
                     drafts=drafted(name).drafts,
                     validate_only=True,
@@ -180,15 +184,15 @@ async def test_to_record_and_to_erase_take_the_same_steps_as_where_there_is_noth
 
 
 async def test_strangers_are_not_refused_as_fast_as_they_can_send(reading: Readers) -> None:
-    async def endless() -> AsyncIterator[pb.RecordSessionRequest]:
+    async def endless() -> AsyncIterator[pb.StreamRecordEntriesRequest]:
         while True:
-            yield pb.RecordSessionRequest(request=drafted(NAME))
+            yield pb.StreamRecordEntriesRequest(request=drafted(NAME))
 
     writer = Unwritten(reading.store, Signer([make_key("example.org/record")]))
     with ThreadPoolExecutor(1) as threads:
         recording = RecordServicer(writer, threads, reading.sights)
         began = time.monotonic()
-        answers: Any = recording.RecordSession(endless(), Call("stranger", None))
+        answers: Any = recording.StreamRecordEntries(endless(), Call("stranger", None))
         for _ in range(3):
             await anext(answers)
         await answers.aclose()
@@ -208,12 +212,12 @@ async def test_who_opens_one_is_no_stranger_in_what_follows_at_once(reading: Rea
             return done
 
     writer = Noting(reading.store, Signer([make_key("example.org/record")]))
-    requests = [pb.RecordRequest(negotiation="negotiations/new", drafts=[opened()])]
+    requests = [pb.RecordEntriesRequest(negotiation="negotiations/new", drafts=[opened()])]
     requests += [drafted("negotiations/new"), drafted("negotiations/other")]
     with ThreadPoolExecutor(1) as threads:
         recording = RecordServicer(writer, threads, sights)
-        batch = pb.RecordBatchRequest(requests=requests)
-        await recording.RecordBatch(batch, Call("somebody", None))
+        batch = pb.BatchRecordEntriesRequest(requests=requests)
+        await recording.BatchRecordEntries(batch, Call("somebody", None))
 
     assert handed_in == ["new", "new"]
 
@@ -284,7 +288,7 @@ def test_no_two_tokens_tell_that_the_place_is_the_same() -> None:
 
 
 def test_who_follows_all_hears_as_often_whether_or_not_others_record(reading: Readers) -> None:
-    request = pb.ReplayRequest(name="negotiations/-", follow=True)
+    request = pb.ReplayEntriesRequest(name="negotiations/-", follow=True)
 
     async def heard() -> bool:
         """Whether it is said again that there is nothing, while others record without a pause."""
@@ -303,7 +307,7 @@ def test_who_follows_all_hears_as_often_whether_or_not_others_record(reading: Re
                 break
         else:
             return False
-        message = pb.ReplayResponse.FromString(again.result())
+        message = pb.ReplayEntriesResponse.FromString(again.result())
         await answers.aclose()  # type: ignore[attr-defined]
         return message.HasField("caught_up") and not message.caught_up.position
 

@@ -306,7 +306,7 @@ def test_a_negotiation_is_opened_once(writer: Writer, store: Store) -> None:
     assert refusal_of(writer.submit(group(opened()))).reason == pb.ERROR_REASON_NEGOTIATION_EXISTS
     assert (
         refusal_of(writer.submit(group(said("s1", "a"), opened()))).reason
-        == pb.ERROR_REASON_OPENED_ALREADY
+        == pb.ERROR_REASON_NEGOTIATION_ALREADY_OPENED
     )
     assert store.last_version("n") == 3
 
@@ -353,7 +353,7 @@ def test_a_refusal_fails_only_its_own_group_in_a_batch(store: FaultyStore) -> No
     writer.start()
 
     assert pb.Receipt.FromString(good.result(10)).version == 4
-    assert refusal_of(bad).reason == pb.ERROR_REASON_ID_USED
+    assert refusal_of(bad).reason == pb.ERROR_REASON_ID_ALREADY_USED
     assert pb.Receipt.FromString(after.result(10)).version == 5
     writer.close()
     audit(store, "n")
@@ -401,7 +401,7 @@ def test_nothing_is_recorded_for_a_caller_whose_deadline_has_passed(store: Fault
     timely = writer.submit(group(*BEGIN, negotiation="m")._replace(deadline=time.monotonic() + 60))
     writer.start()
 
-    assert refusal_of(late).reason == pb.ERROR_REASON_DEADLINE
+    assert refusal_of(late).reason == pb.ERROR_REASON_DEADLINE_EXCEEDED
     assert pb.Receipt.FromString(timely.result(10)).version == 3
     writer.close()
     assert store.last_version("n") == 0

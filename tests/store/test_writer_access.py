@@ -188,16 +188,16 @@ def test_a_version_that_is_hidden_is_refused_as_one_that_is_not_there(talks: Tal
 def test_an_id_that_something_hidden_has_is_refused_without_a_word_of_it(talks: Talks) -> None:
     hidden = talks.refused("bob", said("aside", "bolt"))
 
-    assert name_of(hidden.reason) == "WITHHELD_CONFLICT"
+    assert name_of(hidden.reason) == "HIDDEN_CONFLICT"
     assert hidden.field == "drafts[0]"
     assert "aside" not in hidden.text
     assert not hidden.metadata
-    assert talks.answer("ann", said("aside", "acme")) == "ID_USED"
+    assert talks.answer("ann", said("aside", "acme")) == "ID_ALREADY_USED"
     assert talks.answer("bob", said("another", "bolt")) == ACCEPTED
 
 
 def test_a_group_that_fails_late_leaves_nothing_in_the_view_of_its_caller(talks: Talks) -> None:
-    assert talks.answer("bob", said("one", "bolt"), said("aside", "bolt")) == "WITHHELD_CONFLICT"
+    assert talks.answer("bob", said("one", "bolt"), said("aside", "bolt")) == "HIDDEN_CONFLICT"
     assert talks.answer("bob", said("two", "bolt"), validate_only=True) == ACCEPTED
 
     reply = said("three", "bolt")
@@ -217,10 +217,10 @@ def test_what_is_refused_or_only_tried_is_not_read_up_to_anew(
         return read(negotiation, after=after, **more)
 
     late = said("one", "bolt"), said("aside", "bolt")
-    assert talks.answer("bob", *late) == "WITHHELD_CONFLICT"
+    assert talks.answer("bob", *late) == "HIDDEN_CONFLICT"
     monkeypatch.setattr(talks.store, "read", noted)
     for _ in range(3):
-        assert talks.answer("bob", *late) == "WITHHELD_CONFLICT"
+        assert talks.answer("bob", *late) == "HIDDEN_CONFLICT"
         assert talks.answer("bob", said("two", "bolt"), validate_only=True) == ACCEPTED
 
     assert begun == []

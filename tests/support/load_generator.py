@@ -15,7 +15,7 @@ from tests.support.sample_entries import joined, opened, said
 from tests.support.service_client import Service, answered_by, connected
 from tests.support.store_audit import audit
 
-RECORD = "/pourparler.v1.RecordService/Record"
+RECORD = "/pourparler.v1.RecordService/RecordEntries"
 GROUP = 3
 
 
@@ -31,14 +31,14 @@ class Load:
 def group(id_: str, number: int) -> bytes:
     """A request of three statements, the same whenever it is made."""
     drafts = [said(f"s-{number}-{place}", "a") for place in range(GROUP)]
-    return pb.RecordRequest(
+    return pb.RecordEntriesRequest(
         negotiation=f"negotiations/{id_}", request_id=f"{id_}-{number}", drafts=drafts
     ).SerializeToString(deterministic=True)
 
 
 def opening(id_: str) -> bytes:
     """The request that opens a negotiation of `group`."""
-    return pb.RecordRequest(
+    return pb.RecordEntriesRequest(
         negotiation=f"negotiations/{id_}",
         request_id=f"{id_}-opening",
         drafts=[opened(), joined("a"), joined("b")],

@@ -72,7 +72,9 @@ class Told(NamedTuple):
 Lie = Callable[[Told], Told]
 """What becomes of the truth."""
 
-LieInReceipt = Callable[[pb.RecordRequest, pb.RecordResponse], pb.RecordResponse | bytes]
+LieInReceipt = Callable[
+    [pb.RecordEntriesRequest, pb.RecordEntriesResponse], pb.RecordEntriesResponse | bytes
+]
 """What becomes of the answer to a request to record."""
 
 
@@ -592,8 +594,8 @@ class Malicious:
             pb.GetCheckpointRequest(name=name, version=version), timeout=_TIMEOUT
         )
         as_of = pb.AsOf(version=checkpoint.computed_at.version)
-        request = pb.ReplayRequest(name=name, as_of=as_of).SerializeToString()
-        parts = self.service.raw(f"{_SERVICES}AuditService/Replay", request, stream=True)
+        request = pb.ReplayEntriesRequest(name=name, as_of=as_of).SerializeToString()
+        parts = self.service.raw(f"{_SERVICES}AuditService/ReplayEntries", request, stream=True)
         records = [written(one) for part in parts for one in pb.Records.FromString(part).records]
         return Told(records, checkpoint.checkpoint, self.service.state(id_, as_of).negotiation)
 
@@ -621,7 +623,7 @@ class Malicious:
     # The calls.
 
     def replay(self, data: bytes, _: grpc.ServicerContext) -> Iterator[bytes]:
-        request = pb.ReplayRequest.FromString(data)
+        request = pb.ReplayEntriesRequest.FromString(data)
         version = request.as_of.version if request.as_of.HasField("version") else None
         told = self.told(request.name, version)
         for one in told.records[request.after_version :]:
@@ -631,7 +633,7 @@ class Malicious:
                 entry_count=len(told.records) - request.after_version,
                 computed_at=pb.ComputedAt(version=len(told.records)),
             )
-            yield pb.ReplayResponse(complete=complete).SerializeToString()
+            yield pb.ReplayEntriesResponse(complete=complete).SerializeToString()
 
     def checkpoint(self, data: bytes) -> Message:
         request = pb.GetCheckpointRequest.FromString(data)
@@ -675,8 +677,8 @@ class Malicious:
             return []  # the liar has nothing better
 
     def record(self, data: bytes) -> Message | bytes:
-        request = pb.RecordRequest.FromString(data)
-        response = self.service.records.Record(request, timeout=_TIMEOUT)
+        request = pb.RecordEntriesRequest.FromString(data)
+        response = self.service.records.RecordEntries(request, timeout=_TIMEOUT)
         return self.lie_in_receipt(request, response)
 
     # The wire.
@@ -687,11 +689,11 @@ class Malicious:
             "AuditService/GetInclusionProof": self.inclusion,
             "AuditService/GetConsistencyProof": self.consistency,
             "NegotiationService/GetNegotiation": self.state,
-            "RecordService/Record": self.record,
+            "RecordService/RecordEntries": self.record,
         }
         name = method.removeprefix(_SERVICES)
         self.asked.append(name)
-        if name == "AuditService/Replay":
+        if name == "AuditService/ReplayEntries":
             return grpc.unary_stream_rpc_method_handler(self.replay)
         answer = partial(self._answer, lies.get(name) or partial(self._pass_on, method))
         return grpc.unary_unary_rpc_method_handler(answer)

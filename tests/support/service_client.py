@@ -15,6 +15,8 @@ from pourparler.v1 import (
     negotiation_service_pb2_grpc,
     record_service_pb2_grpc,
 )
+from pourparler_service.api.error_status import failure_message
+from pourparler_service.domain.refusal import Refusal, Violation
 
 _DETAILS: tuple[Any, ...] = (
     error_details_pb2.ErrorInfo,
@@ -37,8 +39,8 @@ class Service:
 
     def record(self, id_: str, *drafts: pb.Draft, **more: Any) -> pb.Receipt:
         """Record a group of drafts."""
-        request = pb.RecordRequest(negotiation=f"negotiations/{id_}", drafts=drafts, **more)
-        response: pb.RecordResponse = self.records.Record(request, timeout=10)
+        request = pb.RecordEntriesRequest(negotiation=f"negotiations/{id_}", drafts=drafts, **more)
+        response: pb.RecordEntriesResponse = self.records.RecordEntries(request, timeout=10)
         return response.receipt
 
     def state(self, id_: str, as_of: pb.AsOf | None = None) -> pb.GetNegotiationResponse:
@@ -47,10 +49,10 @@ class Service:
         response: pb.GetNegotiationResponse = self.negotiations.GetNegotiation(request, timeout=10)
         return response
 
-    def replay(self, id_: str, **more: Any) -> list[pb.ReplayResponse]:
+    def replay(self, id_: str, **more: Any) -> list[pb.ReplayEntriesResponse]:
         """All messages of a replay."""
-        request = pb.ReplayRequest(name=f"negotiations/{id_}", **more)
-        return list(self.audits.Replay(request, timeout=10))
+        request = pb.ReplayEntriesRequest(name=f"negotiations/{id_}", **more)
+        return list(self.audits.ReplayEntries(request, timeout=10))
 
     def raw(self, method: str, data: bytes, *, stream: bool = False, timeout: float = 10) -> Any:
         """Call a method with bytes, and give back bytes: one answer, or all of a stream."""
@@ -100,6 +102,21 @@ def answered_by(error: Any) -> Answered:
         return Answered(error.code(), error.details())
     assert status.code == error.code().value[0]
     assert status.message == error.details()
+    return answered_with(status)
+
+
+def failure(reason: pb.ErrorReason.ValueType) -> pb.RecordOutcome:
+    """The outcome of a group that fails, as the service tells it, but to be tried again at once."""
+    made = failure_message(Refusal([Violation(reason, "", "As the test tells it.", {})]))
+    for detail in made.status.details:
+        if detail.type_url.endswith("/google.rpc.RetryInfo"):
+            detail.Pack(error_details_pb2.RetryInfo())
+    return pb.RecordOutcome(failure=made)
+
+
+def answered_with(status: Status) -> Answered:
+    """What a status says: that of an error, or of one group of several."""
+    code = next(one for one in grpc.StatusCode if one.value[0] == status.code)
     details: dict[type, Any] = {}
     for packed in status.details:
         for known in _DETAILS:
@@ -108,15 +125,15 @@ def answered_by(error: Any) -> Answered:
                 packed.Unpack(details[known])
     assert len(details) == len(status.details)
     info = details[error_details_pb2.ErrorInfo]
-    assert info.domain == "pourparler.v1"
+    assert info.domain == "pourparler"
     bad = details.get(error_details_pb2.BadRequest)
     failed = details.get(error_details_pb2.PreconditionFailure)
     retry = details.get(error_details_pb2.RetryInfo)
-    assert (bad is not None) == (error.code() is grpc.StatusCode.INVALID_ARGUMENT)
-    assert (failed is not None) == (error.code() is grpc.StatusCode.FAILED_PRECONDITION)
+    assert (bad is not None) == (code is grpc.StatusCode.INVALID_ARGUMENT)
+    assert (failed is not None) == (code is grpc.StatusCode.FAILED_PRECONDITION)
     return Answered(
-        error.code(),
-        error.details(),
+        code,
+        status.message,
         info.reason,
         dict(info.metadata),
         [one.field for one in bad.field_violations] if bad else [],

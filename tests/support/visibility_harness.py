@@ -111,9 +111,9 @@ class Readers:
         self.latest.committed(ids)
         self.sights.committed(ids)
 
-    def receive(self, caller: str, request: pb.ReplayRequest) -> AsyncIterator[bytes]:
+    def receive(self, caller: str, request: pb.ReplayEntriesRequest) -> AsyncIterator[bytes]:
         """What a caller is sent of a replay, to be taken at any pace; see `run`."""
-        return self.audits.Replay(request, Call(caller, None))
+        return self.audits.ReplayEntries(request, Call(caller, None))
 
     def ask(self, caller: str, request: Message) -> Answer:
         """What a caller is answered, as messages; of a follow, up to where it has caught up."""
@@ -122,8 +122,10 @@ class Readers:
     async def _answer(self, caller: str, request: Message) -> Answer:
         call = Call(caller, None)
         try:
-            if isinstance(request, pb.ReplayRequest):
-                return await _received(self.audits.Replay(request, call), follow=request.follow)
+            if isinstance(request, pb.ReplayEntriesRequest):
+                return await _received(
+                    self.audits.ReplayEntries(request, call), follow=request.follow
+                )
             answer = await self._method(request)(request, call)
         except Refusal as refusal:
             return refusal.violations
@@ -141,7 +143,7 @@ class Readers:
 
 _ANSWERS: dict[type[Message], type[Message]] = {
     pb.GetNegotiationRequest: pb.GetNegotiationResponse,
-    pb.GetStandingRequest: pb.GetStandingResponse,
+    pb.GetStatusReportRequest: pb.GetStatusReportResponse,
     pb.DiffNegotiationRequest: pb.DiffNegotiationResponse,
     pb.ListNegotiationsRequest: pb.ListNegotiationsResponse,
     pb.SearchEntriesRequest: pb.SearchEntriesResponse,
@@ -151,7 +153,7 @@ _ANSWERS: dict[type[Message], type[Message]] = {
 async def _received(answers: Any, *, follow: bool) -> list[Message]:
     messages: list[Message] = []
     async for data in answers:
-        message = pb.ReplayResponse.FromString(data)
+        message = pb.ReplayEntriesResponse.FromString(data)
         messages.append(message)
         if follow and message.HasField("caught_up"):
             break

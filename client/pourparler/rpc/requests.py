@@ -56,10 +56,10 @@ CHANNEL_OPTIONS = (
 STALL = 45.0
 """How long a watch waits for a sign of the service, in seconds; one is due every 15."""
 
-RECORD = "/pourparler.v1.RecordService/Record"
-BATCH = "/pourparler.v1.RecordService/RecordBatch"
-SESSION = "/pourparler.v1.RecordService/RecordSession"
-REPLAY = "/pourparler.v1.AuditService/Replay"
+RECORD = "/pourparler.v1.RecordService/RecordEntries"
+BATCH = "/pourparler.v1.RecordService/BatchRecordEntries"
+SESSION = "/pourparler.v1.RecordService/StreamRecordEntries"
+REPLAY = "/pourparler.v1.AuditService/ReplayEntries"
 
 PROVING: Mapping[type, str] = {
     pb.GetCheckpointRequest: "GetCheckpoint",
@@ -68,8 +68,8 @@ PROVING: Mapping[type, str] = {
 }
 """By which call of the AuditService each of its requests is sent."""
 
-Pointed: TypeAlias = pb.GetNegotiationRequest | pb.GetStandingRequest
-Computed: TypeAlias = pb.GetNegotiationResponse | pb.GetStandingResponse
+Pointed: TypeAlias = pb.GetNegotiationRequest | pb.GetStatusReportRequest
+Computed: TypeAlias = pb.GetNegotiationResponse | pb.GetStatusReportResponse
 
 _SINCE = "~"  # in no cursor of the service
 _CURSOR = re.compile(rf"(?P<token>[\w=-]*){_SINCE}(?P<given>\d{{1,9}})", re.ASCII)
@@ -130,7 +130,7 @@ class Progress:
         self.possible_versions: set[int] = set()
         self.last_version: int | None = None
 
-    def take(self, message: pb.ReplayResponse) -> Sequence[pb.Entry]:
+    def take(self, message: pb.ReplayEntriesResponse) -> Sequence[pb.Entry]:
         """The entries of the next message."""
         self.begun = True
         self.possible_versions.update(message.possible_versions)
@@ -164,7 +164,7 @@ class Watching:
     of the message before, and how many entries were given since.
     """
 
-    def __init__(self, request: pb.ReplayRequest) -> None:
+    def __init__(self, request: pb.ReplayEntriesRequest) -> None:
         ours = _CURSOR.fullmatch(request.cursor)  # else the service says that it is none
         self._request = request
         self._token = ours["token"] if ours else request.cursor
@@ -178,9 +178,9 @@ class Watching:
         """Where another watch goes on: after the last entry that was given."""
         return f"{self._token}{_SINCE}{self._given}" if self._given else self._token
 
-    def request(self) -> pb.ReplayRequest:
+    def request(self) -> pb.ReplayEntriesRequest:
         """The request of a call that goes on from here."""
-        request = pb.ReplayRequest()
+        request = pb.ReplayEntriesRequest()
         request.CopyFrom(self._request)
         request.cursor = self._token
         if self._token:
@@ -188,7 +188,7 @@ class Watching:
         self._skipping = self._given
         return request
 
-    def take(self, message: pb.ReplayResponse) -> Iterator[pb.Entry]:
+    def take(self, message: pb.ReplayEntriesResponse) -> Iterator[pb.Entry]:
         """The entries of the next message that were not given before."""
         self.away = None
         entries = message.entries[self._skipping :]
@@ -230,9 +230,9 @@ def group(
     request_id: str | None = None,
     expected_version: int | None = None,
     validate_only: bool = False,
-) -> pb.RecordRequest:
+) -> pb.RecordEntriesRequest:
     """A group of entries to be recorded, with the request id by which it is recorded only once."""
-    return pb.RecordRequest(
+    return pb.RecordEntriesRequest(
         negotiation=negotiation_name(name),
         request_id=request_id or new_id(),
         expected_version=expected_version,
@@ -243,11 +243,11 @@ def group(
 
 def copy_requests(
     parts: Iterable[bytes], keys: Iterable[VerifierKey | str]
-) -> Iterator[pb.CopyRequest]:
+) -> Iterator[pb.ImportNegotiationRequest]:
     """The requests to take a copy of what a bundle holds: its parts, the keys before them."""
-    yield pb.CopyRequest(verifier_keys=[str(key) for key in keys])
+    yield pb.ImportNegotiationRequest(verifier_keys=[str(key) for key in keys])
     for part in parts:
-        yield pb.CopyRequest(part=part)
+        yield pb.ImportNegotiationRequest(chunk=part)
 
 
 def erase_request(
@@ -265,7 +265,7 @@ def erase_request(
 
 def open_request(
     id: str | None, drafts: Iterable[pb.Draft], request_id: str | None, *, validate_only: bool
-) -> pb.RecordRequest:
+) -> pb.RecordEntriesRequest:
     """The request to open a negotiation.
 
     Where no id is given, the request id is the id of the negotiation too, so that whoever repeats
@@ -273,7 +273,7 @@ def open_request(
     """
     request_id = request_id or new_id()
     known = id or (request_id if _ID.fullmatch(request_id) else "")
-    return pb.RecordRequest(
+    return pb.RecordEntriesRequest(
         negotiation=negotiation_name(known) if known else "",
         request_id=request_id,
         expected_version=0,
@@ -283,14 +283,18 @@ def open_request(
 
 
 def get_request(
-    name: str, as_of: Point | None, occurred: date | str | None, view: Choice, as_seen_by: Ref = ""
+    name: str,
+    as_of: Point | None,
+    occurred: date | str | None,
+    view: Choice,
+    viewer_participant_id: Ref = "",
 ) -> pb.GetNegotiationRequest:
     """The request for a state."""
     return pb.GetNegotiationRequest(
         name=negotiation_name(name),
         as_of=point(as_of, occurred),
         view=choice(pb.NegotiationView, view),
-        as_seen_by=ref(as_seen_by),
+        viewer_participant_id=ref(viewer_participant_id),
     )
 
 
@@ -306,10 +310,10 @@ def replay_request(
     bases: Choice | Iterable[Choice],
     reverse: bool,
     limit: int | None,
-    as_seen_by: Ref = "",
-) -> pb.ReplayRequest:
+    viewer_participant_id: Ref = "",
+) -> pb.ReplayEntriesRequest:
     """The request for a history."""
-    return pb.ReplayRequest(
+    return pb.ReplayEntriesRequest(
         name=negotiation_name(name),
         after_version=after,
         as_of=point(as_of, occurred),
@@ -319,7 +323,7 @@ def replay_request(
         bases=[choice(pb.Basis, one) for one in _several(bases)],
         reverse=reverse,
         limit=limit or 0,
-        as_seen_by=ref(as_seen_by),
+        viewer_participant_id=ref(viewer_participant_id),
     )
 
 
@@ -331,10 +335,10 @@ def watch_request(
     types: str | Iterable[str],
     participants: Refs,
     bases: Choice | Iterable[Choice],
-    as_seen_by: Ref = "",
-) -> pb.ReplayRequest:
+    viewer_participant_id: Ref = "",
+) -> pb.ReplayEntriesRequest:
     """The request for a history that goes on with what comes."""
-    return pb.ReplayRequest(
+    return pb.ReplayEntriesRequest(
         name=negotiation_name(name),
         after_version=after,
         entry_types=[types] if isinstance(types, str) else types,
@@ -342,7 +346,7 @@ def watch_request(
         bases=[choice(pb.Basis, one) for one in _several(bases)],
         follow=True,
         cursor=cursor,
-        as_seen_by=ref(as_seen_by),
+        viewer_participant_id=ref(viewer_participant_id),
     )
 
 
@@ -351,28 +355,27 @@ def standing_request(
     as_of: Point | None,
     occurred: date | str | None,
     on: date | str | None,
-    as_seen_by: Ref = "",
-) -> pb.GetStandingRequest:
+    viewer_participant_id: Ref = "",
+) -> pb.GetStatusReportRequest:
     """The request for a standing."""
-    return pb.GetStandingRequest(
+    return pb.GetStatusReportRequest(
         name=negotiation_name(name),
         as_of=point(as_of, occurred),
         on_date="" if on is None else edtf(on),
-        as_seen_by=ref(as_seen_by),
+        viewer_participant_id=ref(viewer_participant_id),
     )
 
 
 def diff_request(
-    name: str, from_: Point | None, to: Point | None, as_seen_by: Ref = ""
+    name: str, start: Point | None, end: Point | None, viewer_participant_id: Ref = ""
 ) -> pb.DiffNegotiationRequest:
     """The request for what changed."""
-    request = pb.DiffNegotiationRequest(
-        name=negotiation_name(name), to=point(to), as_seen_by=ref(as_seen_by)
+    return pb.DiffNegotiationRequest(
+        name=negotiation_name(name),
+        start=point(start),
+        end=point(end),
+        viewer_participant_id=ref(viewer_participant_id),
     )
-    start = point(from_)
-    if start is not None:
-        getattr(request, "from").CopyFrom(start)  # a word that Python keeps for itself
-    return request
 
 
 def list_request(
@@ -381,10 +384,10 @@ def list_request(
     outcomes: Choice | Iterable[Choice],
     participant: str,
     title_contains: str,
-    opened_from: datetime | None,
-    opened_before: datetime | None,
+    open_start_time: datetime | None,
+    open_end_time: datetime | None,
     page_size: int,
-    as_seen_by: Ref,
+    viewer_participant_id: Ref,
 ) -> pb.ListNegotiationsRequest:
     """The request for the first page of a list."""
     return pb.ListNegotiationsRequest(
@@ -393,9 +396,9 @@ def list_request(
         outcomes=[choice(pb.Outcome, one) for one in _several(outcomes)],
         participant_id=participant,
         title_contains=title_contains,
-        opened_from=None if opened_from is None else instant(opened_from),
-        opened_before=None if opened_before is None else instant(opened_before),
-        as_seen_by=ref(as_seen_by),
+        open_start_time=None if open_start_time is None else instant(open_start_time),
+        open_end_time=None if open_end_time is None else instant(open_end_time),
+        viewer_participant_id=ref(viewer_participant_id),
     )
 
 
@@ -408,15 +411,15 @@ def search_request(
     topics: Refs,
     types: str | Iterable[str],
     bases: Choice | Iterable[Choice],
-    occurred_from: date | str | None,
-    occurred_to: date | str | None,
+    occur_start_date: date | str | None,
+    occur_end_date: date | str | None,
     occurred_match: Choice,
-    recorded_from: datetime | None,
-    recorded_before: datetime | None,
-    only_counting: bool,
+    record_start_time: datetime | None,
+    record_end_time: datetime | None,
+    only_current: bool,
     order: Choice | None,
     page_size: int,
-    as_seen_by: Ref,
+    viewer_participant_id: Ref,
 ) -> pb.SearchEntriesRequest:
     """The request for the first page of a search."""
     several = [names] if isinstance(names, str) else names
@@ -428,15 +431,15 @@ def search_request(
         topic_ids=refs(topics),
         entry_types=[types] if isinstance(types, str) else types,
         bases=[choice(pb.Basis, one) for one in _several(bases)],
-        occurred_from="" if occurred_from is None else edtf(occurred_from),
-        occurred_to="" if occurred_to is None else edtf(occurred_to),
+        occur_start_date="" if occur_start_date is None else edtf(occur_start_date),
+        occur_end_date="" if occur_end_date is None else edtf(occur_end_date),
         occurred_match=choice(pb.OccurredMatch, occurred_match),
-        recorded_from=None if recorded_from is None else instant(recorded_from),
-        recorded_before=None if recorded_before is None else instant(recorded_before),
-        only_counting=only_counting,
+        record_start_time=None if record_start_time is None else instant(record_start_time),
+        record_end_time=None if record_end_time is None else instant(record_end_time),
+        only_current=only_current,
         order=pb.SEARCH_ORDER_UNSPECIFIED if order is None else choice(pb.SearchOrder, order),
         page_size=page_size,
-        as_seen_by=ref(as_seen_by),
+        viewer_participant_id=ref(viewer_participant_id),
     )
 
 

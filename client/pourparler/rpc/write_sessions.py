@@ -66,7 +66,7 @@ _Answer = TypeVar("_Answer", bound=Answer)
 class Asked(NamedTuple, Generic[_Answer]):
     """A group, and where its receipt is waited for."""
 
-    request: pb.RecordRequest
+    request: pb.RecordEntriesRequest
     answer: _Answer
 
     def fail(self, error: Exception) -> None:
@@ -89,13 +89,13 @@ class Unanswered(Generic[_Answer]):
         self,
         timeout: float,
         *,
-        in_turn: bool,
+        stop_on_failure: bool,
         renews: Callable[[PourparlerError], bool] | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._timeout = timeout
         self._renews = renews
-        self._in_turn = in_turn
+        self._stop_on_failure = stop_on_failure
         self._clock = clock
         self._asked: deque[Asked[_Answer]] = deque()
         self._bytes = 0
@@ -142,13 +142,15 @@ class Unanswered(Generic[_Answer]):
             self._bytes -= one.request.ByteSize()
         return iter(in_vain)
 
-    def to_send(self) -> pb.RecordSessionRequest | None:
+    def to_send(self) -> pb.StreamRecordEntriesRequest | None:
         """The next one to be sent on this stream, if any is."""
         if self._sent >= min(len(self._asked), self._at_once):
             return None
         asked = next(islice(self._asked, self._sent, None))
         self._sent += 1
-        return pb.RecordSessionRequest(request=asked.request, in_turn=self._in_turn)
+        return pb.StreamRecordEntriesRequest(
+            request=asked.request, stop_on_failure=self._stop_on_failure
+        )
 
     def first(self) -> Asked[_Answer]:
         """The one that is answered next. Raises ServiceFault if none was sent."""
@@ -208,7 +210,7 @@ class Unanswered(Generic[_Answer]):
             self._at_once, self._suspects = 1, self._sent
 
     def _note(self, asked: Asked[_Answer]) -> None:
-        if self._in_turn and asked.request.negotiation:
+        if self._stop_on_failure and asked.request.negotiation:
             self._failed.add(asked.request.negotiation)
 
     def _is_in_vain(self, asked: Asked[_Answer]) -> bool:
@@ -223,7 +225,7 @@ class Batch:
 
     def __init__(
         self,
-        groups: Iterable[pb.RecordRequest],
+        groups: Iterable[pb.RecordEntriesRequest],
         timeout: float,
         *,
         renews: Callable[[PourparlerError], bool] | None = None,
@@ -239,20 +241,20 @@ class Batch:
         self._budget = Budget(timeout, renews=renews, clock=clock)
         self._error: PourparlerError | None = None
 
-    def request(self) -> pb.RecordBatchRequest | None:
+    def request(self) -> pb.BatchRecordEntriesRequest | None:
         """The next call; None if there is nothing left to be sent."""
         if not self._sent:
             self._begin()
         if not self._sent:
             return None
-        return pb.RecordBatchRequest(requests=[self._groups[place] for place in self._sent])
+        return pb.BatchRecordEntriesRequest(requests=[self._groups[place] for place in self._sent])
 
     def left(self) -> float:
         """The seconds that the call may take."""
         return self._budget.left()
 
-    def answered(self, data: bytes) -> Iterator[tuple[pb.RecordRequest, bytes, pb.Receipt]]:
-        """Each group of the call that has a receipt, as RecordResponse too; of each, tell more.
+    def answered(self, data: bytes) -> Iterator[tuple[pb.RecordEntriesRequest, bytes, pb.Receipt]]:
+        """Each group of the call with a receipt, as RecordEntriesResponse too; of each, tell more.
 
         What the others have failed with is noted. Raises ServiceFault.
         """
@@ -352,7 +354,7 @@ def is_passing(error: PourparlerError) -> bool:
     )
 
 
-def _of(group: pb.RecordRequest, error: PourparlerError) -> PourparlerError:
+def _of(group: pb.RecordEntriesRequest, error: PourparlerError) -> PourparlerError:
     """The error as that of this group: it may fail others too, whose request ids are others."""
     error = copy(error)
     error.request_id = group.request_id
@@ -360,13 +362,13 @@ def _of(group: pb.RecordRequest, error: PourparlerError) -> PourparlerError:
 
 
 def receipt(data: bytes) -> tuple[bytes, pb.Receipt]:
-    """The receipt in a RecordSessionResponse, and the bytes of the RecordResponse that it makes.
+    """The receipt in a StreamRecordEntriesResponse, and the RecordEntriesResponse that it makes.
 
     Raises what the group has failed with.
     """
     try:
         # On the wire a message is the bytes of a field, and an outcome that is a receipt those of a
-        # RecordResponse.
+        # RecordEntriesResponse.
         response = pb.Record.FromString(data).header
     except DecodeError as error:
         raise ServiceFault("The answer of the service cannot be read.") from error
@@ -374,7 +376,7 @@ def receipt(data: bytes) -> tuple[bytes, pb.Receipt]:
 
 
 def _outcomes(data: bytes) -> Sequence[bytes]:
-    """The bytes of each RecordOutcome in a RecordBatchResponse."""
+    """The bytes of each RecordOutcome in a BatchRecordEntriesResponse."""
     try:
         # On the wire they are the bytes of a field, which this message has as such.
         return pb.GetConsistencyProofResponse.FromString(data).hashes

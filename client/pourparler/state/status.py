@@ -39,7 +39,7 @@ _DUE = {
 _NANOS = 1_000_000_000
 
 
-def standing(state: pb.Negotiation, on: edtf.Bounds, on_text: str) -> pb.Standing:
+def standing(state: pb.Negotiation, on: edtf.Bounds, on_text: str) -> pb.StatusReport:
     """The standing of a negotiation on a date; every list is in the order of the record.
 
     A topic that was agreed in principle is agreed, and one that was put off is still to be settled.
@@ -53,7 +53,7 @@ def standing(state: pb.Negotiation, on: edtf.Bounds, on_text: str) -> pb.Standin
     commitments = _having(state.commitments, _OWED_COMMITMENT)
     milestones = _having(state.milestones, {pb.MILESTONE_STATUS_PLANNED})
     open_proposals = [_open_proposal(state, proposal, on) for proposal in proposals]
-    return pb.Standing(
+    return pb.StatusReport(
         on_date=on_text,
         status=state.status,
         agreed_topics=_having(state.topics, _AGREED_TOPIC),

@@ -34,11 +34,11 @@ class Auditing:
         *,
         since: str | None,
         progress: Callable[[int, int], None] | None,
-        as_seen_by: Ref = "",
+        viewer_participant_id: Ref = "",
     ) -> None:
         """Audit a negotiation. Raises ValueError if the keys are not `log_keys`."""
         self._name = negotiation_name(name)
-        self._as_seen_by = ref(as_seen_by)
+        self._viewer_participant_id = ref(viewer_participant_id)
         self._auditor = Auditor(self._name.removeprefix("negotiations/"), keys, since=since)
         self._progress = progress
         self._signed = ""
@@ -72,10 +72,12 @@ class Auditing:
         self.reading = self.comparing = False
         return True
 
-    def replay_request(self) -> pb.ReplayRequest:
+    def replay_request(self) -> pb.ReplayEntriesRequest:
         """What to ask then."""
         as_of = None if self._size is None else pb.AsOf(version=self._size)
-        return pb.ReplayRequest(name=self._name, as_of=as_of, as_seen_by=self._as_seen_by)
+        return pb.ReplayEntriesRequest(
+            name=self._name, as_of=as_of, viewer_participant_id=self._viewer_participant_id
+        )
 
     def take(self, records: Iterable[pb.Record]) -> None:
         """These are the next entries."""
@@ -106,7 +108,9 @@ class Auditing:
     def state_request(self) -> pb.GetNegotiationRequest:
         """What to ask last."""
         request = pb.GetNegotiationRequest(
-            name=self._name, view=pb.NEGOTIATION_VIEW_FULL, as_seen_by=self._as_seen_by
+            name=self._name,
+            view=pb.NEGOTIATION_VIEW_FULL,
+            viewer_participant_id=self._viewer_participant_id,
         )
         if self._latest is not None and self._size is not None:
             request.as_of.version = self._size

@@ -25,14 +25,14 @@ class Exporting:
         progress: Callable[[int, int], object] | None,
         *,
         only: Selection | None = None,
-        as_seen_by: Ref = "",
+        viewer_participant_id: Ref = "",
     ) -> None:
         """Export a negotiation up to this checkpoint, or `only` these entries of it.
 
         Raises ServiceFault if it is none, SelectionError if it has not as many entries.
         """
         self._name = negotiation_name(name)
-        self._as_seen_by = ref(as_seen_by)
+        self._viewer_participant_id = ref(viewer_participant_id)
         try:
             checkpoint = parse_checkpoint(parse_note(signed).text)
         except CheckpointError as error:
@@ -50,13 +50,13 @@ class Exporting:
         )
         self._writer = BundleWriter(file, header)
 
-    def replay_request(self) -> pb.ReplayRequest:
+    def replay_request(self) -> pb.ReplayEntriesRequest:
         """What to ask: the entries that are not written yet."""
-        return pb.ReplayRequest(
+        return pb.ReplayEntriesRequest(
             name=self._name,
             after_version=self._writer.count,
             as_of=pb.AsOf(version=self._size),
-            as_seen_by=self._as_seen_by,
+            viewer_participant_id=self._viewer_participant_id,
         )
 
     def take(self, records: Iterable[pb.Record]) -> None:

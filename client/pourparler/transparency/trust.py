@@ -168,7 +168,7 @@ class Trust:
         self.keys: Sequence[VerifierKey] = log_keys(keys)
         self._store = TrustStore(Path(path) if path is not None else None)
 
-    def check_receipt(self, request: pb.RecordRequest, response: bytes) -> Check[pb.Receipt]:
+    def check_receipt(self, request: pb.RecordEntriesRequest, response: bytes) -> Check[pb.Receipt]:
         """The receipt in a response: for what was to be recorded, in the log, and signed for.
 
         Words that were destroyed since are not missed, where the receipt says so and more is on the
@@ -313,7 +313,7 @@ def trusting(keys: Iterable[VerifierKey | str], path: Path | str | None) -> Trus
 
 def _receipt(response: bytes) -> tuple[pb.Receipt, list[pb.Record]]:
     """The receipt in a response, and its entries as they are stored and hashed."""
-    receipt = pb.RecordResponse.FromString(response).receipt
+    receipt = pb.RecordEntriesResponse.FromString(response).receipt
     # On the wire a message is the bytes of a field: what is the receipt in one reading is the
     # header in the other, and entries are records.
     records = pb.Records.FromString(pb.Record.FromString(response).header).records
@@ -345,7 +345,7 @@ def _is_erased(receipt: pb.Receipt, entry: pb.Entry) -> bool:
     return told and not entry.HasField("words") and not any(entry.salts[1:])
 
 
-def _misfit(request: pb.RecordRequest, receipt: pb.Receipt) -> str:
+def _misfit(request: pb.RecordEntriesRequest, receipt: pb.Receipt) -> str:
     """In what respect a receipt is not for a request; empty if it is."""
     entries, drafts = receipt.entries, request.drafts
     if request.negotiation and receipt.negotiation != request.negotiation:
@@ -404,7 +404,7 @@ def _clear_bounds(message: Message) -> None:
                 _clear_bounds(one)
 
 
-def version_of(answer: pb.GetNegotiationResponse | pb.GetStandingResponse) -> int:
+def version_of(answer: pb.GetNegotiationResponse | pb.GetStatusReportResponse) -> int:
     """The version that an answer is of: the earlier one, if it names two."""
     version = answer.computed_at.version
     if isinstance(answer, pb.GetNegotiationResponse):

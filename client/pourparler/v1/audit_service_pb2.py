@@ -30,17 +30,17 @@ from pourparler.v1 import options_pb2 as pourparler_dot_v1_dot_options__pb2
 from pourparler.v1 import values_pb2 as pourparler_dot_v1_dot_values__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n!pourparler/v1/audit_service.proto\x12\rpourparler.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x18pourparler/v1/copy.proto\x1a\x19pourparler/v1/entry.proto\x1a\x1fpourparler/v1/negotiation.proto\x1a\x1bpourparler/v1/options.proto\x1a\x1apourparler/v1/values.proto\"\xa2\x02\n\rReplayRequest\x12\x14\n\x04name\x18\x01 \x01(\tB\x06\xaa\xbb\x18\x02\x08\x01\x12\x15\n\rafter_version\x18\x02 \x01(\x04\x12\"\n\x05\x61s_of\x18\x03 \x01(\x0b\x32\x13.pourparler.v1.AsOf\x12\x13\n\x0b\x65ntry_types\x18\x04 \x03(\t\x12\x17\n\x0fparticipant_ids\x18\x05 \x03(\t\x12\x11\n\ttopic_ids\x18\x06 \x03(\t\x12#\n\x05\x62\x61ses\x18\x07 \x03(\x0e\x32\x14.pourparler.v1.Basis\x12\x0f\n\x07reverse\x18\x08 \x01(\x08\x12\r\n\x05limit\x18\t \x01(\x04\x12\x0e\n\x06\x66ollow\x18\n \x01(\x08\x12\x0e\n\x06\x63ursor\x18\x0b \x01(\t\x12\x1a\n\nas_seen_by\x18\x0c \x01(\tB\x06\xaa\xbb\x18\x02\x30\x01\"\xc5\x01\n\x0eReplayResponse\x12%\n\x07\x65ntries\x18\x01 \x03(\x0b\x32\x14.pourparler.v1.Entry\x12\x19\n\x11possible_versions\x18\x02 \x03(\x04\x12/\n\x08\x63omplete\x18\x03 \x01(\x0b\x32\x1d.pourparler.v1.ReplayComplete\x12\x0e\n\x06\x63ursor\x18\x04 \x01(\t\x12\x30\n\tcaught_up\x18\x05 \x01(\x0b\x32\x1d.pourparler.v1.ReplayCaughtUp\"q\n\x0eReplayCaughtUp\x12(\n\x04time\x18\x01 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0f\n\x07version\x18\x02 \x01(\x04\x12\x12\n\ncheckpoint\x18\x03 \x01(\t\x12\x10\n\x08position\x18\x04 \x01(\x04\"f\n\x0eReplayComplete\x12\x13\n\x0b\x65ntry_count\x18\x01 \x01(\x04\x12.\n\x0b\x63omputed_at\x18\x02 \x01(\x0b\x32\x19.pourparler.v1.ComputedAt\x12\x0f\n\x07limited\x18\x03 \x01(\x08\"N\n\x14GetCheckpointRequest\x12\x14\n\x04name\x18\x01 \x01(\tB\x06\xaa\xbb\x18\x02\x08\x01\x12\x14\n\x07version\x18\x02 \x01(\x04H\x00\x88\x01\x01\x42\n\n\x08_version\"\xad\x01\n\x15GetCheckpointResponse\x12\x12\n\ncheckpoint\x18\x01 \x01(\t\x12.\n\x0b\x63omputed_at\x18\x02 \x01(\x0b\x32\x19.pourparler.v1.ComputedAt\x12-\n\nwitnessing\x18\x03 \x01(\x0b\x32\x19.pourparler.v1.Witnessing\x12!\n\x04\x63opy\x18\x04 \x01(\x0b\x32\x13.pourparler.v1.Copy\"V\n\nWitnessing\x12\x10\n\x08required\x18\x01 \x01(\r\x12\x0b\n\x03met\x18\x02 \x01(\x08\x12)\n\twitnesses\x18\x03 \x03(\x0b\x32\x16.pourparler.v1.Witness\"a\n\x07Witness\x12\x14\n\x0cverifier_key\x18\x01 \x01(\t\x12/\n\x0b\x63osign_time\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0f\n\x07\x66\x61ilure\x18\x03 \x01(\t\"q\n\x18GetInclusionProofRequest\x12\x14\n\x04name\x18\x01 \x01(\tB\x06\xaa\xbb\x18\x02\x08\x01\x12\x17\n\x07version\x18\x02 \x01(\x04\x42\x06\xaa\xbb\x18\x02\x08\x01\x12\x17\n\nat_version\x18\x03 \x01(\x04H\x00\x88\x01\x01\x42\r\n\x0b_at_version\"c\n\x19GetInclusionProofResponse\x12\x0e\n\x06hashes\x18\x01 \x03(\x0c\x12\x12\n\ncheckpoint\x18\x02 \x01(\t\x12\x12\n\ntlog_proof\x18\x03 \x01(\t\x12\x0e\n\x06header\x18\x04 \x01(\x0c\"x\n\x1aGetConsistencyProofRequest\x12\x14\n\x04name\x18\x01 \x01(\tB\x06\xaa\xbb\x18\x02\x08\x01\x12\x1c\n\x0c\x66rom_version\x18\x02 \x01(\x04\x42\x06\xaa\xbb\x18\x02\x08\x01\x12\x17\n\nto_version\x18\x03 \x01(\x04H\x00\x88\x01\x01\x42\r\n\x0b_to_version\"A\n\x1bGetConsistencyProofResponse\x12\x0e\n\x06hashes\x18\x01 \x03(\x0c\x12\x12\n\ncheckpoint\x18\x02 \x01(\t2\x9d\x03\n\x0c\x41uditService\x12L\n\x06Replay\x12\x1c.pourparler.v1.ReplayRequest\x1a\x1d.pourparler.v1.ReplayResponse\"\x03\x90\x02\x01\x30\x01\x12_\n\rGetCheckpoint\x12#.pourparler.v1.GetCheckpointRequest\x1a$.pourparler.v1.GetCheckpointResponse\"\x03\x90\x02\x01\x12k\n\x11GetInclusionProof\x12\'.pourparler.v1.GetInclusionProofRequest\x1a(.pourparler.v1.GetInclusionProofResponse\"\x03\x90\x02\x01\x12q\n\x13GetConsistencyProof\x12).pourparler.v1.GetConsistencyProofRequest\x1a*.pourparler.v1.GetConsistencyProofResponse\"\x03\x90\x02\x01\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n!pourparler/v1/audit_service.proto\x12\rpourparler.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x18pourparler/v1/copy.proto\x1a\x19pourparler/v1/entry.proto\x1a\x1fpourparler/v1/negotiation.proto\x1a\x1bpourparler/v1/options.proto\x1a\x1apourparler/v1/values.proto\"\xb4\x02\n\x14ReplayEntriesRequest\x12\x14\n\x04name\x18\x01 \x01(\tB\x06\xaa\xbb\x18\x02\x08\x01\x12\x15\n\rafter_version\x18\x02 \x01(\x04\x12\"\n\x05\x61s_of\x18\x03 \x01(\x0b\x32\x13.pourparler.v1.AsOf\x12\x13\n\x0b\x65ntry_types\x18\x04 \x03(\t\x12\x17\n\x0fparticipant_ids\x18\x05 \x03(\t\x12\x11\n\ttopic_ids\x18\x06 \x03(\t\x12#\n\x05\x62\x61ses\x18\x07 \x03(\x0e\x32\x14.pourparler.v1.Basis\x12\x0f\n\x07reverse\x18\x08 \x01(\x08\x12\r\n\x05limit\x18\t \x01(\x04\x12\x0e\n\x06\x66ollow\x18\n \x01(\x08\x12\x0e\n\x06\x63ursor\x18\x0b \x01(\t\x12%\n\x15viewer_participant_id\x18\x0c \x01(\tB\x06\xaa\xbb\x18\x02\x30\x01\"\xcc\x01\n\x15ReplayEntriesResponse\x12%\n\x07\x65ntries\x18\x01 \x03(\x0b\x32\x14.pourparler.v1.Entry\x12\x19\n\x11possible_versions\x18\x02 \x03(\x04\x12/\n\x08\x63omplete\x18\x03 \x01(\x0b\x32\x1d.pourparler.v1.ReplayComplete\x12\x0e\n\x06\x63ursor\x18\x04 \x01(\t\x12\x30\n\tcaught_up\x18\x05 \x01(\x0b\x32\x1d.pourparler.v1.ReplayCaughtUp\"q\n\x0eReplayCaughtUp\x12(\n\x04time\x18\x01 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0f\n\x07version\x18\x02 \x01(\x04\x12\x12\n\ncheckpoint\x18\x03 \x01(\t\x12\x10\n\x08position\x18\x04 \x01(\x04\"f\n\x0eReplayComplete\x12\x13\n\x0b\x65ntry_count\x18\x01 \x01(\x04\x12.\n\x0b\x63omputed_at\x18\x02 \x01(\x0b\x32\x19.pourparler.v1.ComputedAt\x12\x0f\n\x07limited\x18\x03 \x01(\x08\"N\n\x14GetCheckpointRequest\x12\x14\n\x04name\x18\x01 \x01(\tB\x06\xaa\xbb\x18\x02\x08\x01\x12\x14\n\x07version\x18\x02 \x01(\x04H\x00\x88\x01\x01\x42\n\n\x08_version\"\xbc\x01\n\x15GetCheckpointResponse\x12\x12\n\ncheckpoint\x18\x01 \x01(\t\x12.\n\x0b\x63omputed_at\x18\x02 \x01(\x0b\x32\x19.pourparler.v1.ComputedAt\x12<\n\x12\x63osignature_status\x18\x03 \x01(\x0b\x32 .pourparler.v1.CosignatureStatus\x12!\n\x04\x63opy\x18\x04 \x01(\x0b\x32\x13.pourparler.v1.Copy\"g\n\x11\x43osignatureStatus\x12\x10\n\x08required\x18\x01 \x01(\r\x12\x15\n\rthreshold_met\x18\x02 \x01(\x08\x12)\n\twitnesses\x18\x03 \x03(\x0b\x32\x16.pourparler.v1.Witness\"a\n\x07Witness\x12\x14\n\x0cverifier_key\x18\x01 \x01(\t\x12/\n\x0b\x63osign_time\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0f\n\x07\x66\x61ilure\x18\x03 \x01(\t\"q\n\x18GetInclusionProofRequest\x12\x14\n\x04name\x18\x01 \x01(\tB\x06\xaa\xbb\x18\x02\x08\x01\x12\x17\n\x07version\x18\x02 \x01(\x04\x42\x06\xaa\xbb\x18\x02\x08\x01\x12\x17\n\nat_version\x18\x03 \x01(\x04H\x00\x88\x01\x01\x42\r\n\x0b_at_version\"c\n\x19GetInclusionProofResponse\x12\x0e\n\x06hashes\x18\x01 \x03(\x0c\x12\x12\n\ncheckpoint\x18\x02 \x01(\t\x12\x12\n\ntlog_proof\x18\x03 \x01(\t\x12\x0e\n\x06header\x18\x04 \x01(\x0c\"x\n\x1aGetConsistencyProofRequest\x12\x14\n\x04name\x18\x01 \x01(\tB\x06\xaa\xbb\x18\x02\x08\x01\x12\x1c\n\x0c\x66rom_version\x18\x02 \x01(\x04\x42\x06\xaa\xbb\x18\x02\x08\x01\x12\x17\n\nto_version\x18\x03 \x01(\x04H\x00\x88\x01\x01\x42\r\n\x0b_to_version\"A\n\x1bGetConsistencyProofResponse\x12\x0e\n\x06hashes\x18\x01 \x03(\x0c\x12\x12\n\ncheckpoint\x18\x02 \x01(\t2\xb2\x03\n\x0c\x41uditService\x12\x61\n\rReplayEntries\x12#.pourparler.v1.ReplayEntriesRequest\x1a$.pourparler.v1.ReplayEntriesResponse\"\x03\x90\x02\x01\x30\x01\x12_\n\rGetCheckpoint\x12#.pourparler.v1.GetCheckpointRequest\x1a$.pourparler.v1.GetCheckpointResponse\"\x03\x90\x02\x01\x12k\n\x11GetInclusionProof\x12\'.pourparler.v1.GetInclusionProofRequest\x1a(.pourparler.v1.GetInclusionProofResponse\"\x03\x90\x02\x01\x12q\n\x13GetConsistencyProof\x12).pourparler.v1.GetConsistencyProofRequest\x1a*.pourparler.v1.GetConsistencyProofResponse\"\x03\x90\x02\x01\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'pourparler.v1.audit_service_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_REPLAYREQUEST'].fields_by_name['name']._loaded_options = None
-  _globals['_REPLAYREQUEST'].fields_by_name['name']._serialized_options = b'\252\273\030\002\010\001'
-  _globals['_REPLAYREQUEST'].fields_by_name['as_seen_by']._loaded_options = None
-  _globals['_REPLAYREQUEST'].fields_by_name['as_seen_by']._serialized_options = b'\252\273\030\0020\001'
+  _globals['_REPLAYENTRIESREQUEST'].fields_by_name['name']._loaded_options = None
+  _globals['_REPLAYENTRIESREQUEST'].fields_by_name['name']._serialized_options = b'\252\273\030\002\010\001'
+  _globals['_REPLAYENTRIESREQUEST'].fields_by_name['viewer_participant_id']._loaded_options = None
+  _globals['_REPLAYENTRIESREQUEST'].fields_by_name['viewer_participant_id']._serialized_options = b'\252\273\030\0020\001'
   _globals['_GETCHECKPOINTREQUEST'].fields_by_name['name']._loaded_options = None
   _globals['_GETCHECKPOINTREQUEST'].fields_by_name['name']._serialized_options = b'\252\273\030\002\010\001'
   _globals['_GETINCLUSIONPROOFREQUEST'].fields_by_name['name']._loaded_options = None
@@ -51,38 +51,38 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_GETCONSISTENCYPROOFREQUEST'].fields_by_name['name']._serialized_options = b'\252\273\030\002\010\001'
   _globals['_GETCONSISTENCYPROOFREQUEST'].fields_by_name['from_version']._loaded_options = None
   _globals['_GETCONSISTENCYPROOFREQUEST'].fields_by_name['from_version']._serialized_options = b'\252\273\030\002\010\001'
-  _globals['_AUDITSERVICE'].methods_by_name['Replay']._loaded_options = None
-  _globals['_AUDITSERVICE'].methods_by_name['Replay']._serialized_options = b'\220\002\001'
+  _globals['_AUDITSERVICE'].methods_by_name['ReplayEntries']._loaded_options = None
+  _globals['_AUDITSERVICE'].methods_by_name['ReplayEntries']._serialized_options = b'\220\002\001'
   _globals['_AUDITSERVICE'].methods_by_name['GetCheckpoint']._loaded_options = None
   _globals['_AUDITSERVICE'].methods_by_name['GetCheckpoint']._serialized_options = b'\220\002\001'
   _globals['_AUDITSERVICE'].methods_by_name['GetInclusionProof']._loaded_options = None
   _globals['_AUDITSERVICE'].methods_by_name['GetInclusionProof']._serialized_options = b'\220\002\001'
   _globals['_AUDITSERVICE'].methods_by_name['GetConsistencyProof']._loaded_options = None
   _globals['_AUDITSERVICE'].methods_by_name['GetConsistencyProof']._serialized_options = b'\220\002\001'
-  _globals['_REPLAYREQUEST']._serialized_start=229
-  _globals['_REPLAYREQUEST']._serialized_end=519
-  _globals['_REPLAYRESPONSE']._serialized_start=522
-  _globals['_REPLAYRESPONSE']._serialized_end=719
-  _globals['_REPLAYCAUGHTUP']._serialized_start=721
-  _globals['_REPLAYCAUGHTUP']._serialized_end=834
-  _globals['_REPLAYCOMPLETE']._serialized_start=836
-  _globals['_REPLAYCOMPLETE']._serialized_end=938
-  _globals['_GETCHECKPOINTREQUEST']._serialized_start=940
-  _globals['_GETCHECKPOINTREQUEST']._serialized_end=1018
-  _globals['_GETCHECKPOINTRESPONSE']._serialized_start=1021
-  _globals['_GETCHECKPOINTRESPONSE']._serialized_end=1194
-  _globals['_WITNESSING']._serialized_start=1196
-  _globals['_WITNESSING']._serialized_end=1282
-  _globals['_WITNESS']._serialized_start=1284
-  _globals['_WITNESS']._serialized_end=1381
-  _globals['_GETINCLUSIONPROOFREQUEST']._serialized_start=1383
-  _globals['_GETINCLUSIONPROOFREQUEST']._serialized_end=1496
-  _globals['_GETINCLUSIONPROOFRESPONSE']._serialized_start=1498
-  _globals['_GETINCLUSIONPROOFRESPONSE']._serialized_end=1597
-  _globals['_GETCONSISTENCYPROOFREQUEST']._serialized_start=1599
-  _globals['_GETCONSISTENCYPROOFREQUEST']._serialized_end=1719
-  _globals['_GETCONSISTENCYPROOFRESPONSE']._serialized_start=1721
-  _globals['_GETCONSISTENCYPROOFRESPONSE']._serialized_end=1786
-  _globals['_AUDITSERVICE']._serialized_start=1789
-  _globals['_AUDITSERVICE']._serialized_end=2202
+  _globals['_REPLAYENTRIESREQUEST']._serialized_start=229
+  _globals['_REPLAYENTRIESREQUEST']._serialized_end=537
+  _globals['_REPLAYENTRIESRESPONSE']._serialized_start=540
+  _globals['_REPLAYENTRIESRESPONSE']._serialized_end=744
+  _globals['_REPLAYCAUGHTUP']._serialized_start=746
+  _globals['_REPLAYCAUGHTUP']._serialized_end=859
+  _globals['_REPLAYCOMPLETE']._serialized_start=861
+  _globals['_REPLAYCOMPLETE']._serialized_end=963
+  _globals['_GETCHECKPOINTREQUEST']._serialized_start=965
+  _globals['_GETCHECKPOINTREQUEST']._serialized_end=1043
+  _globals['_GETCHECKPOINTRESPONSE']._serialized_start=1046
+  _globals['_GETCHECKPOINTRESPONSE']._serialized_end=1234
+  _globals['_COSIGNATURESTATUS']._serialized_start=1236
+  _globals['_COSIGNATURESTATUS']._serialized_end=1339
+  _globals['_WITNESS']._serialized_start=1341
+  _globals['_WITNESS']._serialized_end=1438
+  _globals['_GETINCLUSIONPROOFREQUEST']._serialized_start=1440
+  _globals['_GETINCLUSIONPROOFREQUEST']._serialized_end=1553
+  _globals['_GETINCLUSIONPROOFRESPONSE']._serialized_start=1555
+  _globals['_GETINCLUSIONPROOFRESPONSE']._serialized_end=1654
+  _globals['_GETCONSISTENCYPROOFREQUEST']._serialized_start=1656
+  _globals['_GETCONSISTENCYPROOFREQUEST']._serialized_end=1776
+  _globals['_GETCONSISTENCYPROOFRESPONSE']._serialized_start=1778
+  _globals['_GETCONSISTENCYPROOFRESPONSE']._serialized_end=1843
+  _globals['_AUDITSERVICE']._serialized_start=1846
+  _globals['_AUDITSERVICE']._serialized_end=2280
 # @@protoc_insertion_point(module_scope)

@@ -24,7 +24,7 @@ else:
 DESCRIPTOR: google.protobuf.descriptor.FileDescriptor
 
 @typing.final
-class ReplayRequest(google.protobuf.message.Message):
+class ReplayEntriesRequest(google.protobuf.message.Message):
     """Asks for entries. Those that meet every filter given are sent. An entry about an entry meets the filters on participants and
     topics that its target meets, so that no filter hides a correction.
     """
@@ -42,7 +42,7 @@ class ReplayRequest(google.protobuf.message.Message):
     LIMIT_FIELD_NUMBER: builtins.int
     FOLLOW_FIELD_NUMBER: builtins.int
     CURSOR_FIELD_NUMBER: builtins.int
-    AS_SEEN_BY_FIELD_NUMBER: builtins.int
+    VIEWER_PARTICIPANT_ID_FIELD_NUMBER: builtins.int
     name: builtins.str
     """The negotiation, `negotiations/{id}`; or `negotiations/-` for all. Over all there is no `after_version`, `as_of`, `topic_ids` or
     `reverse`.
@@ -59,7 +59,7 @@ class ReplayRequest(google.protobuf.message.Message):
     """Go on after the message that this cursor came with, whether or not that replay followed; `name` and filters must be as they were
     then. Not together with `after_version`, `as_of`, `topic_ids` or `reverse`.
     """
-    as_seen_by: builtins.str
+    viewer_participant_id: builtins.str
     """As the one who acts for this participant would have it: no more is shown than they and the caller may both see. For who sees
     everything, and for mediators. Over all negotiations, those are left out in which there is no such participant that the caller
     knows of, and those in which it may not ask for this.
@@ -102,15 +102,15 @@ class ReplayRequest(google.protobuf.message.Message):
         limit: builtins.int = ...,
         follow: builtins.bool = ...,
         cursor: builtins.str = ...,
-        as_seen_by: builtins.str = ...,
+        viewer_participant_id: builtins.str = ...,
     ) -> None: ...
     def HasField(self, field_name: typing.Literal["as_of", b"as_of"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["after_version", b"after_version", "as_of", b"as_of", "as_seen_by", b"as_seen_by", "bases", b"bases", "cursor", b"cursor", "entry_types", b"entry_types", "follow", b"follow", "limit", b"limit", "name", b"name", "participant_ids", b"participant_ids", "reverse", b"reverse", "topic_ids", b"topic_ids"]) -> None: ...
+    def ClearField(self, field_name: typing.Literal["after_version", b"after_version", "as_of", b"as_of", "bases", b"bases", "cursor", b"cursor", "entry_types", b"entry_types", "follow", b"follow", "limit", b"limit", "name", b"name", "participant_ids", b"participant_ids", "reverse", b"reverse", "topic_ids", b"topic_ids", "viewer_participant_id", b"viewer_participant_id"]) -> None: ...
 
-Global___ReplayRequest: typing_extensions.TypeAlias = ReplayRequest
+Global___ReplayEntriesRequest: typing_extensions.TypeAlias = ReplayEntriesRequest
 
 @typing.final
-class ReplayResponse(google.protobuf.message.Message):
+class ReplayEntriesResponse(google.protobuf.message.Message):
     """Some of the entries, or the end."""
 
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
@@ -155,7 +155,7 @@ class ReplayResponse(google.protobuf.message.Message):
     def HasField(self, field_name: typing.Literal["caught_up", b"caught_up", "complete", b"complete"]) -> builtins.bool: ...
     def ClearField(self, field_name: typing.Literal["caught_up", b"caught_up", "complete", b"complete", "cursor", b"cursor", "entries", b"entries", "possible_versions", b"possible_versions"]) -> None: ...
 
-Global___ReplayResponse: typing_extensions.TypeAlias = ReplayResponse
+Global___ReplayEntriesResponse: typing_extensions.TypeAlias = ReplayEntriesResponse
 
 @typing.final
 class ReplayCaughtUp(google.protobuf.message.Message):
@@ -251,7 +251,7 @@ class GetCheckpointResponse(google.protobuf.message.Message):
 
     CHECKPOINT_FIELD_NUMBER: builtins.int
     COMPUTED_AT_FIELD_NUMBER: builtins.int
-    WITNESSING_FIELD_NUMBER: builtins.int
+    COSIGNATURE_STATUS_FIELD_NUMBER: builtins.int
     COPY_FIELD_NUMBER: builtins.int
     checkpoint: builtins.str
     """The checkpoint as a C2SP signed note, see docs/format.md: what the service stands by. Its size is the version. Verify it with a
@@ -262,7 +262,7 @@ class GetCheckpointResponse(google.protobuf.message.Message):
         """At what point it was computed."""
 
     @property
-    def witnessing(self) -> Global___Witnessing:
+    def cosignature_status(self) -> Global___CosignatureStatus:
         """What the service's witnesses made of it; not given where the service has none. Believe the cosignatures in the checkpoint, not
         this: verify them with keys that you had from the witnesses themselves.
         """
@@ -278,26 +278,26 @@ class GetCheckpointResponse(google.protobuf.message.Message):
         *,
         checkpoint: builtins.str = ...,
         computed_at: pourparler.v1.negotiation_pb2.ComputedAt | None = ...,
-        witnessing: Global___Witnessing | None = ...,
+        cosignature_status: Global___CosignatureStatus | None = ...,
         copy: pourparler.v1.copy_pb2.Copy | None = ...,
     ) -> None: ...
-    def HasField(self, field_name: typing.Literal["computed_at", b"computed_at", "copy", b"copy", "witnessing", b"witnessing"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["checkpoint", b"checkpoint", "computed_at", b"computed_at", "copy", b"copy", "witnessing", b"witnessing"]) -> None: ...
+    def HasField(self, field_name: typing.Literal["computed_at", b"computed_at", "copy", b"copy", "cosignature_status", b"cosignature_status"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["checkpoint", b"checkpoint", "computed_at", b"computed_at", "copy", b"copy", "cosignature_status", b"cosignature_status"]) -> None: ...
 
 Global___GetCheckpointResponse: typing_extensions.TypeAlias = GetCheckpointResponse
 
 @typing.final
-class Witnessing(google.protobuf.message.Message):
+class CosignatureStatus(google.protobuf.message.Message):
     """What the witnesses of a service made of a checkpoint, as the service tells it."""
 
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 
     REQUIRED_FIELD_NUMBER: builtins.int
-    MET_FIELD_NUMBER: builtins.int
+    THRESHOLD_MET_FIELD_NUMBER: builtins.int
     WITNESSES_FIELD_NUMBER: builtins.int
     required: builtins.int
     """How many cosignatures the operator wants a checkpoint to bear."""
-    met: builtins.bool
+    threshold_met: builtins.bool
     """Whether it bears as many."""
     @property
     def witnesses(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[Global___Witness]:
@@ -307,12 +307,12 @@ class Witnessing(google.protobuf.message.Message):
         self,
         *,
         required: builtins.int = ...,
-        met: builtins.bool = ...,
+        threshold_met: builtins.bool = ...,
         witnesses: collections.abc.Iterable[Global___Witness] | None = ...,
     ) -> None: ...
-    def ClearField(self, field_name: typing.Literal["met", b"met", "required", b"required", "witnesses", b"witnesses"]) -> None: ...
+    def ClearField(self, field_name: typing.Literal["required", b"required", "threshold_met", b"threshold_met", "witnesses", b"witnesses"]) -> None: ...
 
-Global___Witnessing: typing_extensions.TypeAlias = Witnessing
+Global___CosignatureStatus: typing_extensions.TypeAlias = CosignatureStatus
 
 @typing.final
 class Witness(google.protobuf.message.Message):

@@ -35,10 +35,10 @@ class AuditServiceStub(object):
         Args:
             channel: A grpc.Channel.
         """
-        self.Replay = channel.unary_stream(
-                '/pourparler.v1.AuditService/Replay',
-                request_serializer=pourparler_dot_v1_dot_audit__service__pb2.ReplayRequest.SerializeToString,
-                response_deserializer=pourparler_dot_v1_dot_audit__service__pb2.ReplayResponse.FromString,
+        self.ReplayEntries = channel.unary_stream(
+                '/pourparler.v1.AuditService/ReplayEntries',
+                request_serializer=pourparler_dot_v1_dot_audit__service__pb2.ReplayEntriesRequest.SerializeToString,
+                response_deserializer=pourparler_dot_v1_dot_audit__service__pb2.ReplayEntriesResponse.FromString,
                 _registered_method=True)
         self.GetCheckpoint = channel.unary_unary(
                 '/pourparler.v1.AuditService/GetCheckpoint',
@@ -61,7 +61,7 @@ class AuditServiceServicer(object):
     """Gives out the record itself.
     """
 
-    def Replay(self, request, context):
+    def ReplayEntries(self, request, context):
         """Replays the entries of a negotiation, or of all, exactly as they are stored, in the order in which they were recorded. The last
         message says that the replay is complete; without it, it was cut. With `follow` it has no end: it goes on with entries as they are
         recorded.
@@ -95,10 +95,10 @@ class AuditServiceServicer(object):
 
 def add_AuditServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
-            'Replay': grpc.unary_stream_rpc_method_handler(
-                    servicer.Replay,
-                    request_deserializer=pourparler_dot_v1_dot_audit__service__pb2.ReplayRequest.FromString,
-                    response_serializer=pourparler_dot_v1_dot_audit__service__pb2.ReplayResponse.SerializeToString,
+            'ReplayEntries': grpc.unary_stream_rpc_method_handler(
+                    servicer.ReplayEntries,
+                    request_deserializer=pourparler_dot_v1_dot_audit__service__pb2.ReplayEntriesRequest.FromString,
+                    response_serializer=pourparler_dot_v1_dot_audit__service__pb2.ReplayEntriesResponse.SerializeToString,
             ),
             'GetCheckpoint': grpc.unary_unary_rpc_method_handler(
                     servicer.GetCheckpoint,
@@ -128,7 +128,7 @@ class AuditService(object):
     """
 
     @staticmethod
-    def Replay(request,
+    def ReplayEntries(request,
             target,
             options=(),
             channel_credentials=None,
@@ -141,9 +141,9 @@ class AuditService(object):
         return grpc.experimental.unary_stream(
             request,
             target,
-            '/pourparler.v1.AuditService/Replay',
-            pourparler_dot_v1_dot_audit__service__pb2.ReplayRequest.SerializeToString,
-            pourparler_dot_v1_dot_audit__service__pb2.ReplayResponse.FromString,
+            '/pourparler.v1.AuditService/ReplayEntries',
+            pourparler_dot_v1_dot_audit__service__pb2.ReplayEntriesRequest.SerializeToString,
+            pourparler_dot_v1_dot_audit__service__pb2.ReplayEntriesResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -25,19 +25,19 @@ class _ServicerContext(grpc.ServicerContext, grpc.aio.ServicerContext):  # type:
 
 GRPC_GENERATED_VERSION: str
 GRPC_VERSION: str
-_AuditServiceReplayType = typing_extensions.TypeVar(
-    '_AuditServiceReplayType',
+_AuditServiceReplayEntriesType = typing_extensions.TypeVar(
+    '_AuditServiceReplayEntriesType',
     grpc.UnaryStreamMultiCallable[
-        pourparler.v1.audit_service_pb2.ReplayRequest,
-        pourparler.v1.audit_service_pb2.ReplayResponse,
+        pourparler.v1.audit_service_pb2.ReplayEntriesRequest,
+        pourparler.v1.audit_service_pb2.ReplayEntriesResponse,
     ],
     grpc.aio.UnaryStreamMultiCallable[
-        pourparler.v1.audit_service_pb2.ReplayRequest,
-        pourparler.v1.audit_service_pb2.ReplayResponse,
+        pourparler.v1.audit_service_pb2.ReplayEntriesRequest,
+        pourparler.v1.audit_service_pb2.ReplayEntriesResponse,
     ],
     default=grpc.UnaryStreamMultiCallable[
-        pourparler.v1.audit_service_pb2.ReplayRequest,
-        pourparler.v1.audit_service_pb2.ReplayResponse,
+        pourparler.v1.audit_service_pb2.ReplayEntriesRequest,
+        pourparler.v1.audit_service_pb2.ReplayEntriesResponse,
     ],
 )
 
@@ -89,14 +89,14 @@ _AuditServiceGetConsistencyProofType = typing_extensions.TypeVar(
     ],
 )
 
-class AuditServiceStub(typing.Generic[_AuditServiceReplayType, _AuditServiceGetCheckpointType, _AuditServiceGetInclusionProofType, _AuditServiceGetConsistencyProofType]):
+class AuditServiceStub(typing.Generic[_AuditServiceReplayEntriesType, _AuditServiceGetCheckpointType, _AuditServiceGetInclusionProofType, _AuditServiceGetConsistencyProofType]):
     """Gives out the record itself."""
 
     @typing.overload
     def __init__(self: AuditServiceStub[
         grpc.UnaryStreamMultiCallable[
-            pourparler.v1.audit_service_pb2.ReplayRequest,
-            pourparler.v1.audit_service_pb2.ReplayResponse,
+            pourparler.v1.audit_service_pb2.ReplayEntriesRequest,
+            pourparler.v1.audit_service_pb2.ReplayEntriesResponse,
         ],
         grpc.UnaryUnaryMultiCallable[
             pourparler.v1.audit_service_pb2.GetCheckpointRequest,
@@ -115,8 +115,8 @@ class AuditServiceStub(typing.Generic[_AuditServiceReplayType, _AuditServiceGetC
     @typing.overload
     def __init__(self: AuditServiceStub[
         grpc.aio.UnaryStreamMultiCallable[
-            pourparler.v1.audit_service_pb2.ReplayRequest,
-            pourparler.v1.audit_service_pb2.ReplayResponse,
+            pourparler.v1.audit_service_pb2.ReplayEntriesRequest,
+            pourparler.v1.audit_service_pb2.ReplayEntriesResponse,
         ],
         grpc.aio.UnaryUnaryMultiCallable[
             pourparler.v1.audit_service_pb2.GetCheckpointRequest,
@@ -132,7 +132,7 @@ class AuditServiceStub(typing.Generic[_AuditServiceReplayType, _AuditServiceGetC
         ],
     ], channel: grpc.aio.Channel) -> None: ...
 
-    Replay: _AuditServiceReplayType
+    ReplayEntries: _AuditServiceReplayEntriesType
     """Replays the entries of a negotiation, or of all, exactly as they are stored, in the order in which they were recorded. The last
     message says that the replay is complete; without it, it was cut. With `follow` it has no end: it goes on with entries as they are
     recorded.
@@ -151,8 +151,8 @@ class AuditServiceStub(typing.Generic[_AuditServiceReplayType, _AuditServiceGetC
 
 AuditServiceAsyncStub: typing_extensions.TypeAlias = AuditServiceStub[
     grpc.aio.UnaryStreamMultiCallable[
-        pourparler.v1.audit_service_pb2.ReplayRequest,
-        pourparler.v1.audit_service_pb2.ReplayResponse,
+        pourparler.v1.audit_service_pb2.ReplayEntriesRequest,
+        pourparler.v1.audit_service_pb2.ReplayEntriesResponse,
     ],
     grpc.aio.UnaryUnaryMultiCallable[
         pourparler.v1.audit_service_pb2.GetCheckpointRequest,
@@ -172,11 +172,11 @@ class AuditServiceServicer(metaclass=abc.ABCMeta):
     """Gives out the record itself."""
 
     @abc.abstractmethod
-    def Replay(
+    def ReplayEntries(
         self,
-        request: pourparler.v1.audit_service_pb2.ReplayRequest,
+        request: pourparler.v1.audit_service_pb2.ReplayEntriesRequest,
         context: _ServicerContext,
-    ) -> typing.Union[collections.abc.Iterator[pourparler.v1.audit_service_pb2.ReplayResponse], collections.abc.AsyncIterator[pourparler.v1.audit_service_pb2.ReplayResponse]]:
+    ) -> typing.Union[collections.abc.Iterator[pourparler.v1.audit_service_pb2.ReplayEntriesResponse], collections.abc.AsyncIterator[pourparler.v1.audit_service_pb2.ReplayEntriesResponse]]:
         """Replays the entries of a negotiation, or of all, exactly as they are stored, in the order in which they were recorded. The last
         message says that the replay is complete; without it, it was cut. With `follow` it has no end: it goes on with entries as they are
         recorded.

@@ -78,11 +78,11 @@ class _ErrorReasonEnumTypeWrapper(google.protobuf.internal.enum_type_wrapper._En
     """No such part of the negotiation, as far as the caller may see."""
     ERROR_REASON_VERSION_NOT_FOUND: _ErrorReason.ValueType  # 43
     """The negotiation has no such version, as far as the caller may see."""
-    ERROR_REASON_METHOD_NOT_FOUND: _ErrorReason.ValueType  # 44
-    """No such method."""
+    ERROR_REASON_SERVICE_NOT_FOUND: _ErrorReason.ValueType  # 44
+    """No such gRPC service, asked of grpc.health.v1.Health."""
     ERROR_REASON_NEGOTIATION_EXISTS: _ErrorReason.ValueType  # 45
     """The id of the new negotiation is taken."""
-    ERROR_REASON_ID_USED: _ErrorReason.ValueType  # 46
+    ERROR_REASON_ID_ALREADY_USED: _ErrorReason.ValueType  # 46
     """The id of the new part was used before in this negotiation."""
     ERROR_REASON_REQUEST_ID_REUSED: _ErrorReason.ValueType  # 47
     """The request id was used before with other content."""
@@ -92,7 +92,7 @@ class _ErrorReasonEnumTypeWrapper(google.protobuf.internal.enum_type_wrapper._En
     """The negotiation is a copy, which came without a checkpoint of this version. Only the service that recorded it could sign one."""
     ERROR_REASON_NOT_OPENED: _ErrorReason.ValueType  # 61
     """The first entry of a negotiation is its opening."""
-    ERROR_REASON_OPENED_ALREADY: _ErrorReason.ValueType  # 62
+    ERROR_REASON_NEGOTIATION_ALREADY_OPENED: _ErrorReason.ValueType  # 62
     """The negotiation has been opened, and a negotiation is opened once."""
     ERROR_REASON_NEGOTIATION_CONCLUDED: _ErrorReason.ValueType  # 63
     """The negotiation has ended: only entries that follow it up can be recorded."""
@@ -112,7 +112,7 @@ class _ErrorReasonEnumTypeWrapper(google.protobuf.internal.enum_type_wrapper._En
     """Entries of this type are recorded by the service alone."""
     ERROR_REASON_NEGOTIATION_IS_COPY: _ErrorReason.ValueType  # 71
     """The negotiation is a copy of a record that another service keeps: it is only read here."""
-    ERROR_REASON_COPY_DIVERGES: _ErrorReason.ValueType  # 72
+    ERROR_REASON_COPY_CONFLICT: _ErrorReason.ValueType  # 72
     """The bundle does not begin with the entries that the copy has: one of the two is not the record."""
     ERROR_REASON_EARLIER_NOT_RECORDED: _ErrorReason.ValueType  # 73
     """A group of the same negotiation that came before it in the session was not recorded, and it was to be recorded only after that one."""
@@ -120,17 +120,17 @@ class _ErrorReasonEnumTypeWrapper(google.protobuf.internal.enum_type_wrapper._En
     """This outcome needs an agreement that was reached."""
     ERROR_REASON_OUTCOME_HAS_NO_AGREEMENT: _ErrorReason.ValueType  # 82
     """This outcome cannot name an agreement."""
-    ERROR_REASON_PARTICIPANT_ACTIVE: _ErrorReason.ValueType  # 101
+    ERROR_REASON_PARTICIPANT_ALREADY_ACTIVE: _ErrorReason.ValueType  # 101
     """The participant takes part already."""
     ERROR_REASON_PARTY_HAS_OBLIGATIONS: _ErrorReason.ValueType  # 102
     """A party with open proposals or commitments cannot cease to be one."""
-    ERROR_REASON_NOTHING_CHANGES: _ErrorReason.ValueType  # 103
+    ERROR_REASON_NO_EFFECT: _ErrorReason.ValueType  # 103
     """The participant is all that already."""
     ERROR_REASON_SESSION_NOT_OPEN: _ErrorReason.ValueType  # 121
     """The session is not open."""
     ERROR_REASON_CAUCUS_TOO_WIDE: _ErrorReason.ValueType  # 122
     """A caucus cannot be seen by more people than attend it."""
-    ERROR_REASON_TOPIC_TRANSITION: _ErrorReason.ValueType  # 123
+    ERROR_REASON_INVALID_TOPIC_TRANSITION: _ErrorReason.ValueType  # 123
     """A topic cannot go from its status to this one, or begin with it."""
     ERROR_REASON_TOPIC_HAS_PROPOSAL: _ErrorReason.ValueType  # 124
     """A topic cannot be settled with an open proposal on it alone."""
@@ -156,15 +156,15 @@ class _ErrorReasonEnumTypeWrapper(google.protobuf.internal.enum_type_wrapper._En
     """Only those who made an offer can replace it or take it back."""
     ERROR_REASON_NOT_AN_ADDRESSEE: _ErrorReason.ValueType  # 164
     """Only an addressee of an offer can answer or decide it."""
-    ERROR_REASON_ANSWERED_FINALLY: _ErrorReason.ValueType  # 165
+    ERROR_REASON_FINAL_ANSWER_EXISTS: _ErrorReason.ValueType  # 165
     """The addressee has answered finally."""
-    ERROR_REASON_AGREEMENT_TRANSITION: _ErrorReason.ValueType  # 166
+    ERROR_REASON_INVALID_AGREEMENT_TRANSITION: _ErrorReason.ValueType  # 166
     """An agreement cannot go from its status to this one, or begin with it."""
     ERROR_REASON_PROPOSAL_NOT_ACCEPTED: _ErrorReason.ValueType  # 167
     """The proposal was not accepted."""
     ERROR_REASON_DEBTOR_IS_CREDITOR: _ErrorReason.ValueType  # 168
     """Nobody owes themselves."""
-    ERROR_REASON_COMMITMENT_TRANSITION: _ErrorReason.ValueType  # 169
+    ERROR_REASON_INVALID_COMMITMENT_TRANSITION: _ErrorReason.ValueType  # 169
     """A commitment cannot go from its status to this one."""
     ERROR_REASON_CREDITOR_REQUIRED: _ErrorReason.ValueType  # 170
     """Only a creditor can release a debtor."""
@@ -184,11 +184,11 @@ class _ErrorReasonEnumTypeWrapper(google.protobuf.internal.enum_type_wrapper._En
     """A correction cannot give a part another id."""
     ERROR_REASON_CORRECTION_BREAKS_LATER: _ErrorReason.ValueType  # 206
     """With this correction a later entry could not stand. Correct that one first."""
-    ERROR_REASON_NOT_WIDER: _ErrorReason.ValueType  # 207
+    ERROR_REASON_DISCLOSURE_NOT_WIDER: _ErrorReason.ValueType  # 207
     """A disclosure must be wider than what it discloses."""
     ERROR_REASON_CONSENT_REQUIRED: _ErrorReason.ValueType  # 208
     """A disclosure needs the consent of all who confided it, or a legal basis."""
-    ERROR_REASON_DEADLINE: _ErrorReason.ValueType  # 221
+    ERROR_REASON_DEADLINE_EXCEEDED: _ErrorReason.ValueType  # 221
     """The deadline had passed before anything was done."""
     ERROR_REASON_OVERLOADED: _ErrorReason.ValueType  # 222
     """More waits than can be done in time, or the caller has more than its share. Nothing was done; try again later."""
@@ -200,7 +200,7 @@ class _ErrorReasonEnumTypeWrapper(google.protobuf.internal.enum_type_wrapper._En
     """The service is shutting down. Try again."""
     ERROR_REASON_CALL_CANCELLED: _ErrorReason.ValueType  # 226
     """The caller gave up before anything was done."""
-    ERROR_REASON_INTERNAL_FAULT: _ErrorReason.ValueType  # 227
+    ERROR_REASON_INTERNAL: _ErrorReason.ValueType  # 227
     """A fault of the service. Its id is in the metadata, the rest in the service's log."""
     ERROR_REASON_INDEX_NOT_READY: _ErrorReason.ValueType  # 228
     """The index that is searched does not hold the whole record yet: it is being made. Nothing else waits for it; try again."""
@@ -232,7 +232,7 @@ class _ErrorReasonEnumTypeWrapper(google.protobuf.internal.enum_type_wrapper._En
     """The keys of the issuer cannot be had, or are just read anew: the token cannot be judged yet. Try again."""
     ERROR_REASON_ROLE_NOT_SUFFICIENT: _ErrorReason.ValueType  # 261
     """The caller takes part, but its role does not allow this."""
-    ERROR_REASON_WITHHELD_CONFLICT: _ErrorReason.ValueType  # 262
+    ERROR_REASON_HIDDEN_CONFLICT: _ErrorReason.ValueType  # 262
     """The entry cannot be recorded, for what the caller may not see. Which, is not told."""
     ERROR_REASON_ACCESS_NOT_GRANTED: _ErrorReason.ValueType  # 263
     """The principal has no such access."""
@@ -247,7 +247,7 @@ class _ErrorReasonEnumTypeWrapper(google.protobuf.internal.enum_type_wrapper._En
 
 class ErrorReason(_ErrorReason, metaclass=_ErrorReasonEnumTypeWrapper):
     """Why something was refused: the `reason` of the google.rpc.ErrorInfo that every error carries, without the prefix, in the domain
-    `pourparler.v1`. What varies in the message stands in the ErrorInfo's metadata too, `field` among it: the path of the field in the
+    `pourparler`. What varies in the message stands in the ErrorInfo's metadata too, `field` among it: the path of the field in the
     request, such as `drafts[2].facts.proposal_answered.by`. A reason keeps its meaning and its status code for good.
     """
 
@@ -307,11 +307,11 @@ ERROR_REASON_PART_NOT_FOUND: ErrorReason.ValueType  # 42
 """No such part of the negotiation, as far as the caller may see."""
 ERROR_REASON_VERSION_NOT_FOUND: ErrorReason.ValueType  # 43
 """The negotiation has no such version, as far as the caller may see."""
-ERROR_REASON_METHOD_NOT_FOUND: ErrorReason.ValueType  # 44
-"""No such method."""
+ERROR_REASON_SERVICE_NOT_FOUND: ErrorReason.ValueType  # 44
+"""No such gRPC service, asked of grpc.health.v1.Health."""
 ERROR_REASON_NEGOTIATION_EXISTS: ErrorReason.ValueType  # 45
 """The id of the new negotiation is taken."""
-ERROR_REASON_ID_USED: ErrorReason.ValueType  # 46
+ERROR_REASON_ID_ALREADY_USED: ErrorReason.ValueType  # 46
 """The id of the new part was used before in this negotiation."""
 ERROR_REASON_REQUEST_ID_REUSED: ErrorReason.ValueType  # 47
 """The request id was used before with other content."""
@@ -321,7 +321,7 @@ ERROR_REASON_CHECKPOINT_NOT_FOUND: ErrorReason.ValueType  # 49
 """The negotiation is a copy, which came without a checkpoint of this version. Only the service that recorded it could sign one."""
 ERROR_REASON_NOT_OPENED: ErrorReason.ValueType  # 61
 """The first entry of a negotiation is its opening."""
-ERROR_REASON_OPENED_ALREADY: ErrorReason.ValueType  # 62
+ERROR_REASON_NEGOTIATION_ALREADY_OPENED: ErrorReason.ValueType  # 62
 """The negotiation has been opened, and a negotiation is opened once."""
 ERROR_REASON_NEGOTIATION_CONCLUDED: ErrorReason.ValueType  # 63
 """The negotiation has ended: only entries that follow it up can be recorded."""
@@ -341,7 +341,7 @@ ERROR_REASON_RESERVED_TO_SERVICE: ErrorReason.ValueType  # 70
 """Entries of this type are recorded by the service alone."""
 ERROR_REASON_NEGOTIATION_IS_COPY: ErrorReason.ValueType  # 71
 """The negotiation is a copy of a record that another service keeps: it is only read here."""
-ERROR_REASON_COPY_DIVERGES: ErrorReason.ValueType  # 72
+ERROR_REASON_COPY_CONFLICT: ErrorReason.ValueType  # 72
 """The bundle does not begin with the entries that the copy has: one of the two is not the record."""
 ERROR_REASON_EARLIER_NOT_RECORDED: ErrorReason.ValueType  # 73
 """A group of the same negotiation that came before it in the session was not recorded, and it was to be recorded only after that one."""
@@ -349,17 +349,17 @@ ERROR_REASON_OUTCOME_NEEDS_AGREEMENT: ErrorReason.ValueType  # 81
 """This outcome needs an agreement that was reached."""
 ERROR_REASON_OUTCOME_HAS_NO_AGREEMENT: ErrorReason.ValueType  # 82
 """This outcome cannot name an agreement."""
-ERROR_REASON_PARTICIPANT_ACTIVE: ErrorReason.ValueType  # 101
+ERROR_REASON_PARTICIPANT_ALREADY_ACTIVE: ErrorReason.ValueType  # 101
 """The participant takes part already."""
 ERROR_REASON_PARTY_HAS_OBLIGATIONS: ErrorReason.ValueType  # 102
 """A party with open proposals or commitments cannot cease to be one."""
-ERROR_REASON_NOTHING_CHANGES: ErrorReason.ValueType  # 103
+ERROR_REASON_NO_EFFECT: ErrorReason.ValueType  # 103
 """The participant is all that already."""
 ERROR_REASON_SESSION_NOT_OPEN: ErrorReason.ValueType  # 121
 """The session is not open."""
 ERROR_REASON_CAUCUS_TOO_WIDE: ErrorReason.ValueType  # 122
 """A caucus cannot be seen by more people than attend it."""
-ERROR_REASON_TOPIC_TRANSITION: ErrorReason.ValueType  # 123
+ERROR_REASON_INVALID_TOPIC_TRANSITION: ErrorReason.ValueType  # 123
 """A topic cannot go from its status to this one, or begin with it."""
 ERROR_REASON_TOPIC_HAS_PROPOSAL: ErrorReason.ValueType  # 124
 """A topic cannot be settled with an open proposal on it alone."""
@@ -385,15 +385,15 @@ ERROR_REASON_NOT_THE_PROPOSERS: ErrorReason.ValueType  # 163
 """Only those who made an offer can replace it or take it back."""
 ERROR_REASON_NOT_AN_ADDRESSEE: ErrorReason.ValueType  # 164
 """Only an addressee of an offer can answer or decide it."""
-ERROR_REASON_ANSWERED_FINALLY: ErrorReason.ValueType  # 165
+ERROR_REASON_FINAL_ANSWER_EXISTS: ErrorReason.ValueType  # 165
 """The addressee has answered finally."""
-ERROR_REASON_AGREEMENT_TRANSITION: ErrorReason.ValueType  # 166
+ERROR_REASON_INVALID_AGREEMENT_TRANSITION: ErrorReason.ValueType  # 166
 """An agreement cannot go from its status to this one, or begin with it."""
 ERROR_REASON_PROPOSAL_NOT_ACCEPTED: ErrorReason.ValueType  # 167
 """The proposal was not accepted."""
 ERROR_REASON_DEBTOR_IS_CREDITOR: ErrorReason.ValueType  # 168
 """Nobody owes themselves."""
-ERROR_REASON_COMMITMENT_TRANSITION: ErrorReason.ValueType  # 169
+ERROR_REASON_INVALID_COMMITMENT_TRANSITION: ErrorReason.ValueType  # 169
 """A commitment cannot go from its status to this one."""
 ERROR_REASON_CREDITOR_REQUIRED: ErrorReason.ValueType  # 170
 """Only a creditor can release a debtor."""
@@ -413,11 +413,11 @@ ERROR_REASON_CORRECTION_CHANGES_ID: ErrorReason.ValueType  # 205
 """A correction cannot give a part another id."""
 ERROR_REASON_CORRECTION_BREAKS_LATER: ErrorReason.ValueType  # 206
 """With this correction a later entry could not stand. Correct that one first."""
-ERROR_REASON_NOT_WIDER: ErrorReason.ValueType  # 207
+ERROR_REASON_DISCLOSURE_NOT_WIDER: ErrorReason.ValueType  # 207
 """A disclosure must be wider than what it discloses."""
 ERROR_REASON_CONSENT_REQUIRED: ErrorReason.ValueType  # 208
 """A disclosure needs the consent of all who confided it, or a legal basis."""
-ERROR_REASON_DEADLINE: ErrorReason.ValueType  # 221
+ERROR_REASON_DEADLINE_EXCEEDED: ErrorReason.ValueType  # 221
 """The deadline had passed before anything was done."""
 ERROR_REASON_OVERLOADED: ErrorReason.ValueType  # 222
 """More waits than can be done in time, or the caller has more than its share. Nothing was done; try again later."""
@@ -429,7 +429,7 @@ ERROR_REASON_SHUTTING_DOWN: ErrorReason.ValueType  # 225
 """The service is shutting down. Try again."""
 ERROR_REASON_CALL_CANCELLED: ErrorReason.ValueType  # 226
 """The caller gave up before anything was done."""
-ERROR_REASON_INTERNAL_FAULT: ErrorReason.ValueType  # 227
+ERROR_REASON_INTERNAL: ErrorReason.ValueType  # 227
 """A fault of the service. Its id is in the metadata, the rest in the service's log."""
 ERROR_REASON_INDEX_NOT_READY: ErrorReason.ValueType  # 228
 """The index that is searched does not hold the whole record yet: it is being made. Nothing else waits for it; try again."""
@@ -461,7 +461,7 @@ ERROR_REASON_TOKEN_KEYS_UNAVAILABLE: ErrorReason.ValueType  # 253
 """The keys of the issuer cannot be had, or are just read anew: the token cannot be judged yet. Try again."""
 ERROR_REASON_ROLE_NOT_SUFFICIENT: ErrorReason.ValueType  # 261
 """The caller takes part, but its role does not allow this."""
-ERROR_REASON_WITHHELD_CONFLICT: ErrorReason.ValueType  # 262
+ERROR_REASON_HIDDEN_CONFLICT: ErrorReason.ValueType  # 262
 """The entry cannot be recorded, for what the caller may not see. Which, is not told."""
 ERROR_REASON_ACCESS_NOT_GRANTED: ErrorReason.ValueType  # 263
 """The principal has no such access."""

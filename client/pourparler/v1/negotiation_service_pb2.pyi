@@ -147,20 +147,20 @@ class _OccurredMatch:
 class _OccurredMatchEnumTypeWrapper(google.protobuf.internal.enum_type_wrapper._EnumTypeWrapper[_OccurredMatch.ValueType], builtins.type):
     DESCRIPTOR: google.protobuf.descriptor.EnumDescriptor
     OCCURRED_MATCH_UNSPECIFIED: _OccurredMatch.ValueType  # 0
-    """Not given: POSSIBLY."""
-    OCCURRED_MATCH_POSSIBLY: _OccurredMatch.ValueType  # 1
+    """Not given: POSSIBLE."""
+    OCCURRED_MATCH_POSSIBLE: _OccurredMatch.ValueType  # 1
     """It may have: what its date can mean and the dates asked for have a day in common."""
-    OCCURRED_MATCH_DEFINITELY: _OccurredMatch.ValueType  # 2
+    OCCURRED_MATCH_DEFINITE: _OccurredMatch.ValueType  # 2
     """It surely did: every day that its date can mean lies within the dates asked for."""
 
 class OccurredMatch(_OccurredMatch, metaclass=_OccurredMatchEnumTypeWrapper):
     """How sure it must be that an entry happened within the dates asked for."""
 
 OCCURRED_MATCH_UNSPECIFIED: OccurredMatch.ValueType  # 0
-"""Not given: POSSIBLY."""
-OCCURRED_MATCH_POSSIBLY: OccurredMatch.ValueType  # 1
+"""Not given: POSSIBLE."""
+OCCURRED_MATCH_POSSIBLE: OccurredMatch.ValueType  # 1
 """It may have: what its date can mean and the dates asked for have a day in common."""
-OCCURRED_MATCH_DEFINITELY: OccurredMatch.ValueType  # 2
+OCCURRED_MATCH_DEFINITE: OccurredMatch.ValueType  # 2
 """It surely did: every day that its date can mean lies within the dates asked for."""
 Global___OccurredMatch: typing_extensions.TypeAlias = OccurredMatch
 
@@ -172,7 +172,7 @@ class _HitStatusEnumTypeWrapper(google.protobuf.internal.enum_type_wrapper._Enum
     DESCRIPTOR: google.protobuf.descriptor.EnumDescriptor
     HIT_STATUS_UNSPECIFIED: _HitStatus.ValueType  # 0
     """Not given."""
-    HIT_STATUS_COUNTS: _HitStatus.ValueType  # 1
+    HIT_STATUS_CURRENT: _HitStatus.ValueType  # 1
     """It does."""
     HIT_STATUS_REPLACED: _HitStatus.ValueType  # 2
     """A correction has put something else in its place."""
@@ -184,7 +184,7 @@ class HitStatus(_HitStatus, metaclass=_HitStatusEnumTypeWrapper):
 
 HIT_STATUS_UNSPECIFIED: HitStatus.ValueType  # 0
 """Not given."""
-HIT_STATUS_COUNTS: HitStatus.ValueType  # 1
+HIT_STATUS_CURRENT: HitStatus.ValueType  # 1
 """It does."""
 HIT_STATUS_REPLACED: HitStatus.ValueType  # 2
 """A correction has put something else in its place."""
@@ -201,12 +201,12 @@ class GetNegotiationRequest(google.protobuf.message.Message):
     NAME_FIELD_NUMBER: builtins.int
     AS_OF_FIELD_NUMBER: builtins.int
     VIEW_FIELD_NUMBER: builtins.int
-    AS_SEEN_BY_FIELD_NUMBER: builtins.int
+    VIEWER_PARTICIPANT_ID_FIELD_NUMBER: builtins.int
     name: builtins.str
     """The negotiation, `negotiations/{id}`."""
     view: Global___NegotiationView.ValueType
     """How much of it."""
-    as_seen_by: builtins.str
+    viewer_participant_id: builtins.str
     """As the one who acts for this participant would have it: no more is shown than they and the caller may both see. For who sees
     everything, and for mediators.
     """
@@ -220,10 +220,10 @@ class GetNegotiationRequest(google.protobuf.message.Message):
         name: builtins.str = ...,
         as_of: pourparler.v1.negotiation_pb2.AsOf | None = ...,
         view: Global___NegotiationView.ValueType = ...,
-        as_seen_by: builtins.str = ...,
+        viewer_participant_id: builtins.str = ...,
     ) -> None: ...
     def HasField(self, field_name: typing.Literal["as_of", b"as_of"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["as_of", b"as_of", "as_seen_by", b"as_seen_by", "name", b"name", "view", b"view"]) -> None: ...
+    def ClearField(self, field_name: typing.Literal["as_of", b"as_of", "name", b"name", "view", b"view", "viewer_participant_id", b"viewer_participant_id"]) -> None: ...
 
 Global___GetNegotiationRequest: typing_extensions.TypeAlias = GetNegotiationRequest
 
@@ -235,7 +235,7 @@ class GetNegotiationResponse(google.protobuf.message.Message):
 
     NEGOTIATION_FIELD_NUMBER: builtins.int
     COMPUTED_AT_FIELD_NUMBER: builtins.int
-    POSSIBLY_FIELD_NUMBER: builtins.int
+    POSSIBLE_STATE_FIELD_NUMBER: builtins.int
     POSSIBLE_VERSIONS_FIELD_NUMBER: builtins.int
     @property
     def negotiation(self) -> pourparler.v1.negotiation_pb2.Negotiation:
@@ -246,7 +246,7 @@ class GetNegotiationResponse(google.protobuf.message.Message):
         """At what point it was computed."""
 
     @property
-    def possibly(self) -> pourparler.v1.negotiation_pb2.Negotiation:
+    def possible_state(self) -> pourparler.v1.negotiation_pb2.Negotiation:
         """With an `occur_date`: the state if everything had happened that possibly had."""
 
     @property
@@ -258,11 +258,11 @@ class GetNegotiationResponse(google.protobuf.message.Message):
         *,
         negotiation: pourparler.v1.negotiation_pb2.Negotiation | None = ...,
         computed_at: pourparler.v1.negotiation_pb2.ComputedAt | None = ...,
-        possibly: pourparler.v1.negotiation_pb2.Negotiation | None = ...,
+        possible_state: pourparler.v1.negotiation_pb2.Negotiation | None = ...,
         possible_versions: collections.abc.Iterable[builtins.int] | None = ...,
     ) -> None: ...
-    def HasField(self, field_name: typing.Literal["computed_at", b"computed_at", "negotiation", b"negotiation", "possibly", b"possibly"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["computed_at", b"computed_at", "negotiation", b"negotiation", "possible_versions", b"possible_versions", "possibly", b"possibly"]) -> None: ...
+    def HasField(self, field_name: typing.Literal["computed_at", b"computed_at", "negotiation", b"negotiation", "possible_state", b"possible_state"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["computed_at", b"computed_at", "negotiation", b"negotiation", "possible_state", b"possible_state", "possible_versions", b"possible_versions"]) -> None: ...
 
 Global___GetNegotiationResponse: typing_extensions.TypeAlias = GetNegotiationResponse
 
@@ -278,9 +278,9 @@ class ListNegotiationsRequest(google.protobuf.message.Message):
     OUTCOMES_FIELD_NUMBER: builtins.int
     PARTICIPANT_ID_FIELD_NUMBER: builtins.int
     TITLE_CONTAINS_FIELD_NUMBER: builtins.int
-    OPENED_FROM_FIELD_NUMBER: builtins.int
-    OPENED_BEFORE_FIELD_NUMBER: builtins.int
-    AS_SEEN_BY_FIELD_NUMBER: builtins.int
+    OPEN_START_TIME_FIELD_NUMBER: builtins.int
+    OPEN_END_TIME_FIELD_NUMBER: builtins.int
+    VIEWER_PARTICIPANT_ID_FIELD_NUMBER: builtins.int
     page_size: builtins.int
     """How many to a page: 0 for 50, at most 1,000 (more is taken for 1,000)."""
     page_token: builtins.str
@@ -289,7 +289,7 @@ class ListNegotiationsRequest(google.protobuf.message.Message):
     """Only those with a participant of this id."""
     title_contains: builtins.str
     """Only those with these words in their title, in any case."""
-    as_seen_by: builtins.str
+    viewer_participant_id: builtins.str
     """As the one who acts for this participant would have them: those in which the participant is known and the caller may ask for what
     they see, each with no more than both may see. Others are left out, so that a caller who may ask in none has an empty list.
     """
@@ -302,11 +302,11 @@ class ListNegotiationsRequest(google.protobuf.message.Message):
         """Only those with one of these outcomes."""
 
     @property
-    def opened_from(self) -> google.protobuf.timestamp_pb2.Timestamp:
+    def open_start_time(self) -> google.protobuf.timestamp_pb2.Timestamp:
         """Only those opened at this time or later."""
 
     @property
-    def opened_before(self) -> google.protobuf.timestamp_pb2.Timestamp:
+    def open_end_time(self) -> google.protobuf.timestamp_pb2.Timestamp:
         """Only those opened before this time."""
 
     def __init__(
@@ -318,12 +318,12 @@ class ListNegotiationsRequest(google.protobuf.message.Message):
         outcomes: collections.abc.Iterable[pourparler.v1.facts_pb2.Outcome.ValueType] | None = ...,
         participant_id: builtins.str = ...,
         title_contains: builtins.str = ...,
-        opened_from: google.protobuf.timestamp_pb2.Timestamp | None = ...,
-        opened_before: google.protobuf.timestamp_pb2.Timestamp | None = ...,
-        as_seen_by: builtins.str = ...,
+        open_start_time: google.protobuf.timestamp_pb2.Timestamp | None = ...,
+        open_end_time: google.protobuf.timestamp_pb2.Timestamp | None = ...,
+        viewer_participant_id: builtins.str = ...,
     ) -> None: ...
-    def HasField(self, field_name: typing.Literal["opened_before", b"opened_before", "opened_from", b"opened_from"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["as_seen_by", b"as_seen_by", "opened_before", b"opened_before", "opened_from", b"opened_from", "outcomes", b"outcomes", "page_size", b"page_size", "page_token", b"page_token", "participant_id", b"participant_id", "statuses", b"statuses", "title_contains", b"title_contains"]) -> None: ...
+    def HasField(self, field_name: typing.Literal["open_end_time", b"open_end_time", "open_start_time", b"open_start_time"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["open_end_time", b"open_end_time", "open_start_time", b"open_start_time", "outcomes", b"outcomes", "page_size", b"page_size", "page_token", b"page_token", "participant_id", b"participant_id", "statuses", b"statuses", "title_contains", b"title_contains", "viewer_participant_id", b"viewer_participant_id"]) -> None: ...
 
 Global___ListNegotiationsRequest: typing_extensions.TypeAlias = ListNegotiationsRequest
 
@@ -405,7 +405,7 @@ class NegotiationSummary(google.protobuf.message.Message):
 Global___NegotiationSummary: typing_extensions.TypeAlias = NegotiationSummary
 
 @typing.final
-class GetStandingRequest(google.protobuf.message.Message):
+class GetStatusReportRequest(google.protobuf.message.Message):
     """Asks where a negotiation stands."""
 
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
@@ -413,12 +413,12 @@ class GetStandingRequest(google.protobuf.message.Message):
     NAME_FIELD_NUMBER: builtins.int
     AS_OF_FIELD_NUMBER: builtins.int
     ON_DATE_FIELD_NUMBER: builtins.int
-    AS_SEEN_BY_FIELD_NUMBER: builtins.int
+    VIEWER_PARTICIPANT_ID_FIELD_NUMBER: builtins.int
     name: builtins.str
     """The negotiation, `negotiations/{id}`."""
     on_date: builtins.str
     """The date against which dues and ages are reckoned, in EDTF; not given, the `occur_date`, else the day of `record_time`, else today."""
-    as_seen_by: builtins.str
+    viewer_participant_id: builtins.str
     """As the one who acts for this participant would have it: no more is shown than they and the caller may both see. For who sees
     everything, and for mediators.
     """
@@ -432,23 +432,23 @@ class GetStandingRequest(google.protobuf.message.Message):
         name: builtins.str = ...,
         as_of: pourparler.v1.negotiation_pb2.AsOf | None = ...,
         on_date: builtins.str = ...,
-        as_seen_by: builtins.str = ...,
+        viewer_participant_id: builtins.str = ...,
     ) -> None: ...
     def HasField(self, field_name: typing.Literal["as_of", b"as_of"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["as_of", b"as_of", "as_seen_by", b"as_seen_by", "name", b"name", "on_date", b"on_date"]) -> None: ...
+    def ClearField(self, field_name: typing.Literal["as_of", b"as_of", "name", b"name", "on_date", b"on_date", "viewer_participant_id", b"viewer_participant_id"]) -> None: ...
 
-Global___GetStandingRequest: typing_extensions.TypeAlias = GetStandingRequest
+Global___GetStatusReportRequest: typing_extensions.TypeAlias = GetStatusReportRequest
 
 @typing.final
-class GetStandingResponse(google.protobuf.message.Message):
+class GetStatusReportResponse(google.protobuf.message.Message):
     """Where a negotiation stands."""
 
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 
-    STANDING_FIELD_NUMBER: builtins.int
+    STATUS_REPORT_FIELD_NUMBER: builtins.int
     COMPUTED_AT_FIELD_NUMBER: builtins.int
     @property
-    def standing(self) -> Global___Standing:
+    def status_report(self) -> Global___StatusReport:
         """The standing."""
 
     @property
@@ -458,16 +458,16 @@ class GetStandingResponse(google.protobuf.message.Message):
     def __init__(
         self,
         *,
-        standing: Global___Standing | None = ...,
+        status_report: Global___StatusReport | None = ...,
         computed_at: pourparler.v1.negotiation_pb2.ComputedAt | None = ...,
     ) -> None: ...
-    def HasField(self, field_name: typing.Literal["computed_at", b"computed_at", "standing", b"standing"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["computed_at", b"computed_at", "standing", b"standing"]) -> None: ...
+    def HasField(self, field_name: typing.Literal["computed_at", b"computed_at", "status_report", b"status_report"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["computed_at", b"computed_at", "status_report", b"status_report"]) -> None: ...
 
-Global___GetStandingResponse: typing_extensions.TypeAlias = GetStandingResponse
+Global___GetStatusReportResponse: typing_extensions.TypeAlias = GetStatusReportResponse
 
 @typing.final
-class Standing(google.protobuf.message.Message):
+class StatusReport(google.protobuf.message.Message):
     """The answers to the questions that are asked of every negotiation."""
 
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
@@ -546,7 +546,7 @@ class Standing(google.protobuf.message.Message):
     ) -> None: ...
     def ClearField(self, field_name: typing.Literal["accepted_proposals", b"accepted_proposals", "agreed_topics", b"agreed_topics", "agreements", b"agreements", "answers_due", b"answers_due", "commitments_due", b"commitments_due", "milestones_due", b"milestones_due", "on_date", b"on_date", "open_proposals", b"open_proposals", "open_questions", b"open_questions", "pending_agreements", b"pending_agreements", "status", b"status", "unsettled_topics", b"unsettled_topics"]) -> None: ...
 
-Global___Standing: typing_extensions.TypeAlias = Standing
+Global___StatusReport: typing_extensions.TypeAlias = StatusReport
 
 @typing.final
 class OpenProposal(google.protobuf.message.Message):
@@ -680,28 +680,33 @@ class DiffNegotiationRequest(google.protobuf.message.Message):
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 
     NAME_FIELD_NUMBER: builtins.int
-    FROM_FIELD_NUMBER: builtins.int
-    TO_FIELD_NUMBER: builtins.int
-    AS_SEEN_BY_FIELD_NUMBER: builtins.int
+    START_FIELD_NUMBER: builtins.int
+    END_FIELD_NUMBER: builtins.int
+    VIEWER_PARTICIPANT_ID_FIELD_NUMBER: builtins.int
     name: builtins.str
     """The negotiation, `negotiations/{id}`."""
-    as_seen_by: builtins.str
+    viewer_participant_id: builtins.str
     """As the one who acts for this participant would have it: no more is shown than they and the caller may both see. For who sees
     everything, and for mediators.
     """
     @property
-    def to(self) -> pourparler.v1.negotiation_pb2.AsOf:
+    def start(self) -> pourparler.v1.negotiation_pb2.AsOf:
+        """From what point. Not given: the record before its first entry."""
+
+    @property
+    def end(self) -> pourparler.v1.negotiation_pb2.AsOf:
         """To what point. Not given: now."""
 
     def __init__(
         self,
         *,
         name: builtins.str = ...,
-        to: pourparler.v1.negotiation_pb2.AsOf | None = ...,
-        as_seen_by: builtins.str = ...,
+        start: pourparler.v1.negotiation_pb2.AsOf | None = ...,
+        end: pourparler.v1.negotiation_pb2.AsOf | None = ...,
+        viewer_participant_id: builtins.str = ...,
     ) -> None: ...
-    def HasField(self, field_name: typing.Literal["from", b"from", "to", b"to"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["as_seen_by", b"as_seen_by", "from", b"from", "name", b"name", "to", b"to"]) -> None: ...
+    def HasField(self, field_name: typing.Literal["end", b"end", "start", b"start"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["end", b"end", "name", b"name", "start", b"start", "viewer_participant_id", b"viewer_participant_id"]) -> None: ...
 
 Global___DiffNegotiationRequest: typing_extensions.TypeAlias = DiffNegotiationRequest
 
@@ -713,42 +718,42 @@ class DiffNegotiationResponse(google.protobuf.message.Message):
 
     CHANGES_FIELD_NUMBER: builtins.int
     REVERSALS_FIELD_NUMBER: builtins.int
-    FROM_COMPUTED_AT_FIELD_NUMBER: builtins.int
-    TO_COMPUTED_AT_FIELD_NUMBER: builtins.int
+    START_COMPUTED_AT_FIELD_NUMBER: builtins.int
+    END_COMPUTED_AT_FIELD_NUMBER: builtins.int
     POSSIBLE_CHANGES_FIELD_NUMBER: builtins.int
     @property
     def changes(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[Global___Change]:
-        """What changed, part by part: the negotiation itself first, then by kind and id. Applied to the state at `from` it gives the
-        state at `to`.
+        """What changed, part by part: the negotiation itself first, then by kind and id. Applied to the state at `start` it gives the
+        state at `end`.
         """
 
     @property
     def reversals(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[Global___Reversal]:
-        """The later terms that undo earlier ones, in the order of their versions: those that `to` has and `from` has not."""
+        """The later terms that undo earlier ones, in the order of their versions: those that `end` has and `start` has not."""
 
     @property
-    def from_computed_at(self) -> pourparler.v1.negotiation_pb2.ComputedAt:
-        """At what point `from` was computed."""
+    def start_computed_at(self) -> pourparler.v1.negotiation_pb2.ComputedAt:
+        """At what point `start` was computed."""
 
     @property
-    def to_computed_at(self) -> pourparler.v1.negotiation_pb2.ComputedAt:
-        """At what point `to` was computed."""
+    def end_computed_at(self) -> pourparler.v1.negotiation_pb2.ComputedAt:
+        """At what point `end` was computed."""
 
     @property
     def possible_changes(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[Global___Change]:
-        """With an `occur_date`: what more changed if everything had happened that possibly had: the changes from `to` to that state."""
+        """With an `occur_date`: what more changed if everything had happened that possibly had: the changes from `end` to that state."""
 
     def __init__(
         self,
         *,
         changes: collections.abc.Iterable[Global___Change] | None = ...,
         reversals: collections.abc.Iterable[Global___Reversal] | None = ...,
-        from_computed_at: pourparler.v1.negotiation_pb2.ComputedAt | None = ...,
-        to_computed_at: pourparler.v1.negotiation_pb2.ComputedAt | None = ...,
+        start_computed_at: pourparler.v1.negotiation_pb2.ComputedAt | None = ...,
+        end_computed_at: pourparler.v1.negotiation_pb2.ComputedAt | None = ...,
         possible_changes: collections.abc.Iterable[Global___Change] | None = ...,
     ) -> None: ...
-    def HasField(self, field_name: typing.Literal["from_computed_at", b"from_computed_at", "to_computed_at", b"to_computed_at"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["changes", b"changes", "from_computed_at", b"from_computed_at", "possible_changes", b"possible_changes", "reversals", b"reversals", "to_computed_at", b"to_computed_at"]) -> None: ...
+    def HasField(self, field_name: typing.Literal["end_computed_at", b"end_computed_at", "start_computed_at", b"start_computed_at"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["changes", b"changes", "end_computed_at", b"end_computed_at", "possible_changes", b"possible_changes", "reversals", b"reversals", "start_computed_at", b"start_computed_at"]) -> None: ...
 
 Global___DiffNegotiationResponse: typing_extensions.TypeAlias = DiffNegotiationResponse
 
@@ -897,16 +902,16 @@ class SearchEntriesRequest(google.protobuf.message.Message):
     TOPIC_IDS_FIELD_NUMBER: builtins.int
     ENTRY_TYPES_FIELD_NUMBER: builtins.int
     BASES_FIELD_NUMBER: builtins.int
-    OCCURRED_FROM_FIELD_NUMBER: builtins.int
-    OCCURRED_TO_FIELD_NUMBER: builtins.int
+    OCCUR_START_DATE_FIELD_NUMBER: builtins.int
+    OCCUR_END_DATE_FIELD_NUMBER: builtins.int
     OCCURRED_MATCH_FIELD_NUMBER: builtins.int
-    RECORDED_FROM_FIELD_NUMBER: builtins.int
-    RECORDED_BEFORE_FIELD_NUMBER: builtins.int
-    ONLY_COUNTING_FIELD_NUMBER: builtins.int
+    RECORD_START_TIME_FIELD_NUMBER: builtins.int
+    RECORD_END_TIME_FIELD_NUMBER: builtins.int
+    ONLY_CURRENT_FIELD_NUMBER: builtins.int
     ORDER_FIELD_NUMBER: builtins.int
     PAGE_SIZE_FIELD_NUMBER: builtins.int
     PAGE_TOKEN_FIELD_NUMBER: builtins.int
-    AS_SEEN_BY_FIELD_NUMBER: builtins.int
+    VIEWER_PARTICIPANT_ID_FIELD_NUMBER: builtins.int
     query: builtins.str
     """What to look for, at most 1,000 characters and 32 words. All of it must stand in the words of an entry, in whatever fields:
     `crane rent` finds entries with both words, `"crane rent"` those in which they follow each other, `rent*` those with a word that
@@ -914,15 +919,15 @@ class SearchEntriesRequest(google.protobuf.message.Message):
     the width of characters do not matter. In scripts without spaces between words, and in Hangul, what is written together is looked for
     as it stands, anywhere. Empty: all entries that meet the filters.
     """
-    occurred_from: builtins.str
+    occur_start_date: builtins.str
     """Only what happened on this date or later, in EDTF. Of a date that is not exact, the first day that it can mean: `2023-41` is from
     2023-07-01 on. An entry without a date, or with one that is open, had happened when it was recorded.
     """
-    occurred_to: builtins.str
+    occur_end_date: builtins.str
     """Only what happened on this date or earlier, in EDTF. Of a date that is not exact, the last day that it can mean."""
     occurred_match: Global___OccurredMatch.ValueType
-    """How sure it must be that it happened between `occurred_from` and `occurred_to`."""
-    only_counting: builtins.bool
+    """How sure it must be that it happened between `occur_start_date` and `occur_end_date`."""
+    only_current: builtins.bool
     """Only what counts: not what was replaced or annulled."""
     order: Global___SearchOrder.ValueType
     """In which order."""
@@ -932,7 +937,7 @@ class SearchEntriesRequest(google.protobuf.message.Message):
     """The `next_page_token` of the page before; all else but `page_size` must be as it was then. The pages of a search are of the record as
     it was at the first of them: what is recorded meanwhile is in none of them.
     """
-    as_seen_by: builtins.str
+    viewer_participant_id: builtins.str
     """As the one who acts for this participant would have it: no more is shown than they and the caller may both see. For who sees
     everything, and for mediators. Where no negotiation is named, those are left out in which there is no such participant that the
     caller knows of, and those in which it may not ask for this.
@@ -966,11 +971,11 @@ class SearchEntriesRequest(google.protobuf.message.Message):
         """Only entries of these bases."""
 
     @property
-    def recorded_from(self) -> google.protobuf.timestamp_pb2.Timestamp:
+    def record_start_time(self) -> google.protobuf.timestamp_pb2.Timestamp:
         """Only what was recorded at this time or later."""
 
     @property
-    def recorded_before(self) -> google.protobuf.timestamp_pb2.Timestamp:
+    def record_end_time(self) -> google.protobuf.timestamp_pb2.Timestamp:
         """Only what was recorded before this time."""
 
     def __init__(
@@ -983,19 +988,19 @@ class SearchEntriesRequest(google.protobuf.message.Message):
         topic_ids: collections.abc.Iterable[builtins.str] | None = ...,
         entry_types: collections.abc.Iterable[builtins.str] | None = ...,
         bases: collections.abc.Iterable[pourparler.v1.values_pb2.Basis.ValueType] | None = ...,
-        occurred_from: builtins.str = ...,
-        occurred_to: builtins.str = ...,
+        occur_start_date: builtins.str = ...,
+        occur_end_date: builtins.str = ...,
         occurred_match: Global___OccurredMatch.ValueType = ...,
-        recorded_from: google.protobuf.timestamp_pb2.Timestamp | None = ...,
-        recorded_before: google.protobuf.timestamp_pb2.Timestamp | None = ...,
-        only_counting: builtins.bool = ...,
+        record_start_time: google.protobuf.timestamp_pb2.Timestamp | None = ...,
+        record_end_time: google.protobuf.timestamp_pb2.Timestamp | None = ...,
+        only_current: builtins.bool = ...,
         order: Global___SearchOrder.ValueType = ...,
         page_size: builtins.int = ...,
         page_token: builtins.str = ...,
-        as_seen_by: builtins.str = ...,
+        viewer_participant_id: builtins.str = ...,
     ) -> None: ...
-    def HasField(self, field_name: typing.Literal["recorded_before", b"recorded_before", "recorded_from", b"recorded_from"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["as_seen_by", b"as_seen_by", "bases", b"bases", "entry_types", b"entry_types", "names", b"names", "occurred_from", b"occurred_from", "occurred_match", b"occurred_match", "occurred_to", b"occurred_to", "only_counting", b"only_counting", "order", b"order", "page_size", b"page_size", "page_token", b"page_token", "participant_ids", b"participant_ids", "query", b"query", "recorded_before", b"recorded_before", "recorded_from", b"recorded_from", "speaker_ids", b"speaker_ids", "topic_ids", b"topic_ids"]) -> None: ...
+    def HasField(self, field_name: typing.Literal["record_end_time", b"record_end_time", "record_start_time", b"record_start_time"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["bases", b"bases", "entry_types", b"entry_types", "names", b"names", "occur_end_date", b"occur_end_date", "occur_start_date", b"occur_start_date", "occurred_match", b"occurred_match", "only_current", b"only_current", "order", b"order", "page_size", b"page_size", "page_token", b"page_token", "participant_ids", b"participant_ids", "query", b"query", "record_end_time", b"record_end_time", "record_start_time", b"record_start_time", "speaker_ids", b"speaker_ids", "topic_ids", b"topic_ids", "viewer_participant_id", b"viewer_participant_id"]) -> None: ...
 
 Global___SearchEntriesRequest: typing_extensions.TypeAlias = SearchEntriesRequest
 
@@ -1037,12 +1042,12 @@ class SearchHit(google.protobuf.message.Message):
 
     ENTRY_FIELD_NUMBER: builtins.int
     STATUS_FIELD_NUMBER: builtins.int
-    COUNTS_AT_FIELD_NUMBER: builtins.int
+    EFFECTIVE_VERSION_FIELD_NUMBER: builtins.int
     AMENDED_BY_FIELD_NUMBER: builtins.int
     SNIPPETS_FIELD_NUMBER: builtins.int
     status: Global___HitStatus.ValueType
     """Whether what it says counts, as far as the caller sees."""
-    counts_at: builtins.int
+    effective_version: builtins.int
     """The version at whose place its words stand: of a correction that replaces, that of the entry which it corrects, else its own."""
     amended_by: builtins.int
     """With REPLACED and ANNULLED: the version of the correction."""
@@ -1061,12 +1066,12 @@ class SearchHit(google.protobuf.message.Message):
         *,
         entry: pourparler.v1.entry_pb2.Entry | None = ...,
         status: Global___HitStatus.ValueType = ...,
-        counts_at: builtins.int = ...,
+        effective_version: builtins.int = ...,
         amended_by: builtins.int = ...,
         snippets: collections.abc.Iterable[Global___Snippet] | None = ...,
     ) -> None: ...
     def HasField(self, field_name: typing.Literal["entry", b"entry"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["amended_by", b"amended_by", "counts_at", b"counts_at", "entry", b"entry", "snippets", b"snippets", "status", b"status"]) -> None: ...
+    def ClearField(self, field_name: typing.Literal["amended_by", b"amended_by", "effective_version", b"effective_version", "entry", b"entry", "snippets", b"snippets", "status", b"status"]) -> None: ...
 
 Global___SearchHit: typing_extensions.TypeAlias = SearchHit
 
@@ -1077,7 +1082,7 @@ class Snippet(google.protobuf.message.Message):
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 
     FIELD_FIELD_NUMBER: builtins.int
-    PIECES_FIELD_NUMBER: builtins.int
+    SEGMENTS_FIELD_NUMBER: builtins.int
     MORE_BEFORE_FIELD_NUMBER: builtins.int
     MORE_AFTER_FIELD_NUMBER: builtins.int
     field: builtins.str
@@ -1087,23 +1092,23 @@ class Snippet(google.protobuf.message.Message):
     more_after: builtins.bool
     """Whether there is more after it."""
     @property
-    def pieces(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[Global___SnippetPiece]:
+    def segments(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[Global___SnippetSegment]:
         """The passage, in pieces that follow each other without a gap."""
 
     def __init__(
         self,
         *,
         field: builtins.str = ...,
-        pieces: collections.abc.Iterable[Global___SnippetPiece] | None = ...,
+        segments: collections.abc.Iterable[Global___SnippetSegment] | None = ...,
         more_before: builtins.bool = ...,
         more_after: builtins.bool = ...,
     ) -> None: ...
-    def ClearField(self, field_name: typing.Literal["field", b"field", "more_after", b"more_after", "more_before", b"more_before", "pieces", b"pieces"]) -> None: ...
+    def ClearField(self, field_name: typing.Literal["field", b"field", "more_after", b"more_after", "more_before", b"more_before", "segments", b"segments"]) -> None: ...
 
 Global___Snippet: typing_extensions.TypeAlias = Snippet
 
 @typing.final
-class SnippetPiece(google.protobuf.message.Message):
+class SnippetSegment(google.protobuf.message.Message):
     """A piece of a passage."""
 
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
@@ -1122,7 +1127,7 @@ class SnippetPiece(google.protobuf.message.Message):
     ) -> None: ...
     def ClearField(self, field_name: typing.Literal["match", b"match", "text", b"text"]) -> None: ...
 
-Global___SnippetPiece: typing_extensions.TypeAlias = SnippetPiece
+Global___SnippetSegment: typing_extensions.TypeAlias = SnippetSegment
 
 @typing.final
 class SearchedNegotiation(google.protobuf.message.Message):

@@ -45,10 +45,10 @@ class NegotiationServiceStub(object):
                 request_serializer=pourparler_dot_v1_dot_negotiation__service__pb2.ListNegotiationsRequest.SerializeToString,
                 response_deserializer=pourparler_dot_v1_dot_negotiation__service__pb2.ListNegotiationsResponse.FromString,
                 _registered_method=True)
-        self.GetStanding = channel.unary_unary(
-                '/pourparler.v1.NegotiationService/GetStanding',
-                request_serializer=pourparler_dot_v1_dot_negotiation__service__pb2.GetStandingRequest.SerializeToString,
-                response_deserializer=pourparler_dot_v1_dot_negotiation__service__pb2.GetStandingResponse.FromString,
+        self.GetStatusReport = channel.unary_unary(
+                '/pourparler.v1.NegotiationService/GetStatusReport',
+                request_serializer=pourparler_dot_v1_dot_negotiation__service__pb2.GetStatusReportRequest.SerializeToString,
+                response_deserializer=pourparler_dot_v1_dot_negotiation__service__pb2.GetStatusReportResponse.FromString,
                 _registered_method=True)
         self.DiffNegotiation = channel.unary_unary(
                 '/pourparler.v1.NegotiationService/DiffNegotiation',
@@ -80,7 +80,7 @@ class NegotiationServiceServicer(object):
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
-    def GetStanding(self, request, context):
+    def GetStatusReport(self, request, context):
         """Where a negotiation stands: what is agreed and what is not, what is proposed and undecided, who must answer, who owes what by
         when, and which questions are open.
         """
@@ -117,10 +117,10 @@ def add_NegotiationServiceServicer_to_server(servicer, server):
                     request_deserializer=pourparler_dot_v1_dot_negotiation__service__pb2.ListNegotiationsRequest.FromString,
                     response_serializer=pourparler_dot_v1_dot_negotiation__service__pb2.ListNegotiationsResponse.SerializeToString,
             ),
-            'GetStanding': grpc.unary_unary_rpc_method_handler(
-                    servicer.GetStanding,
-                    request_deserializer=pourparler_dot_v1_dot_negotiation__service__pb2.GetStandingRequest.FromString,
-                    response_serializer=pourparler_dot_v1_dot_negotiation__service__pb2.GetStandingResponse.SerializeToString,
+            'GetStatusReport': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetStatusReport,
+                    request_deserializer=pourparler_dot_v1_dot_negotiation__service__pb2.GetStatusReportRequest.FromString,
+                    response_serializer=pourparler_dot_v1_dot_negotiation__service__pb2.GetStatusReportResponse.SerializeToString,
             ),
             'DiffNegotiation': grpc.unary_unary_rpc_method_handler(
                     servicer.DiffNegotiation,
@@ -199,7 +199,7 @@ class NegotiationService(object):
             _registered_method=True)
 
     @staticmethod
-    def GetStanding(request,
+    def GetStatusReport(request,
             target,
             options=(),
             channel_credentials=None,
@@ -212,9 +212,9 @@ class NegotiationService(object):
         return grpc.experimental.unary_unary(
             request,
             target,
-            '/pourparler.v1.NegotiationService/GetStanding',
-            pourparler_dot_v1_dot_negotiation__service__pb2.GetStandingRequest.SerializeToString,
-            pourparler_dot_v1_dot_negotiation__service__pb2.GetStandingResponse.FromString,
+            '/pourparler.v1.NegotiationService/GetStatusReport',
+            pourparler_dot_v1_dot_negotiation__service__pb2.GetStatusReportRequest.SerializeToString,
+            pourparler_dot_v1_dot_negotiation__service__pb2.GetStatusReportResponse.FromString,
             options,
             channel_credentials,
             insecure,

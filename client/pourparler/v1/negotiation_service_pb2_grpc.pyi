@@ -57,19 +57,19 @@ _NegotiationServiceListNegotiationsType = typing_extensions.TypeVar(
     ],
 )
 
-_NegotiationServiceGetStandingType = typing_extensions.TypeVar(
-    '_NegotiationServiceGetStandingType',
+_NegotiationServiceGetStatusReportType = typing_extensions.TypeVar(
+    '_NegotiationServiceGetStatusReportType',
     grpc.UnaryUnaryMultiCallable[
-        pourparler.v1.negotiation_service_pb2.GetStandingRequest,
-        pourparler.v1.negotiation_service_pb2.GetStandingResponse,
+        pourparler.v1.negotiation_service_pb2.GetStatusReportRequest,
+        pourparler.v1.negotiation_service_pb2.GetStatusReportResponse,
     ],
     grpc.aio.UnaryUnaryMultiCallable[
-        pourparler.v1.negotiation_service_pb2.GetStandingRequest,
-        pourparler.v1.negotiation_service_pb2.GetStandingResponse,
+        pourparler.v1.negotiation_service_pb2.GetStatusReportRequest,
+        pourparler.v1.negotiation_service_pb2.GetStatusReportResponse,
     ],
     default=grpc.UnaryUnaryMultiCallable[
-        pourparler.v1.negotiation_service_pb2.GetStandingRequest,
-        pourparler.v1.negotiation_service_pb2.GetStandingResponse,
+        pourparler.v1.negotiation_service_pb2.GetStatusReportRequest,
+        pourparler.v1.negotiation_service_pb2.GetStatusReportResponse,
     ],
 )
 
@@ -105,7 +105,7 @@ _NegotiationServiceSearchEntriesType = typing_extensions.TypeVar(
     ],
 )
 
-class NegotiationServiceStub(typing.Generic[_NegotiationServiceGetNegotiationType, _NegotiationServiceListNegotiationsType, _NegotiationServiceGetStandingType, _NegotiationServiceDiffNegotiationType, _NegotiationServiceSearchEntriesType]):
+class NegotiationServiceStub(typing.Generic[_NegotiationServiceGetNegotiationType, _NegotiationServiceListNegotiationsType, _NegotiationServiceGetStatusReportType, _NegotiationServiceDiffNegotiationType, _NegotiationServiceSearchEntriesType]):
     """Answers what a negotiation is and was, by replaying its entries."""
 
     @typing.overload
@@ -119,8 +119,8 @@ class NegotiationServiceStub(typing.Generic[_NegotiationServiceGetNegotiationTyp
             pourparler.v1.negotiation_service_pb2.ListNegotiationsResponse,
         ],
         grpc.UnaryUnaryMultiCallable[
-            pourparler.v1.negotiation_service_pb2.GetStandingRequest,
-            pourparler.v1.negotiation_service_pb2.GetStandingResponse,
+            pourparler.v1.negotiation_service_pb2.GetStatusReportRequest,
+            pourparler.v1.negotiation_service_pb2.GetStatusReportResponse,
         ],
         grpc.UnaryUnaryMultiCallable[
             pourparler.v1.negotiation_service_pb2.DiffNegotiationRequest,
@@ -143,8 +143,8 @@ class NegotiationServiceStub(typing.Generic[_NegotiationServiceGetNegotiationTyp
             pourparler.v1.negotiation_service_pb2.ListNegotiationsResponse,
         ],
         grpc.aio.UnaryUnaryMultiCallable[
-            pourparler.v1.negotiation_service_pb2.GetStandingRequest,
-            pourparler.v1.negotiation_service_pb2.GetStandingResponse,
+            pourparler.v1.negotiation_service_pb2.GetStatusReportRequest,
+            pourparler.v1.negotiation_service_pb2.GetStatusReportResponse,
         ],
         grpc.aio.UnaryUnaryMultiCallable[
             pourparler.v1.negotiation_service_pb2.DiffNegotiationRequest,
@@ -162,7 +162,7 @@ class NegotiationServiceStub(typing.Generic[_NegotiationServiceGetNegotiationTyp
     ListNegotiations: _NegotiationServiceListNegotiationsType
     """The negotiations on the record, in the order in which they were opened."""
 
-    GetStanding: _NegotiationServiceGetStandingType
+    GetStatusReport: _NegotiationServiceGetStatusReportType
     """Where a negotiation stands: what is agreed and what is not, what is proposed and undecided, who must answer, who owes what by
     when, and which questions are open.
     """
@@ -186,8 +186,8 @@ NegotiationServiceAsyncStub: typing_extensions.TypeAlias = NegotiationServiceStu
         pourparler.v1.negotiation_service_pb2.ListNegotiationsResponse,
     ],
     grpc.aio.UnaryUnaryMultiCallable[
-        pourparler.v1.negotiation_service_pb2.GetStandingRequest,
-        pourparler.v1.negotiation_service_pb2.GetStandingResponse,
+        pourparler.v1.negotiation_service_pb2.GetStatusReportRequest,
+        pourparler.v1.negotiation_service_pb2.GetStatusReportResponse,
     ],
     grpc.aio.UnaryUnaryMultiCallable[
         pourparler.v1.negotiation_service_pb2.DiffNegotiationRequest,
@@ -219,11 +219,11 @@ class NegotiationServiceServicer(metaclass=abc.ABCMeta):
         """The negotiations on the record, in the order in which they were opened."""
 
     @abc.abstractmethod
-    def GetStanding(
+    def GetStatusReport(
         self,
-        request: pourparler.v1.negotiation_service_pb2.GetStandingRequest,
+        request: pourparler.v1.negotiation_service_pb2.GetStatusReportRequest,
         context: _ServicerContext,
-    ) -> typing.Union[pourparler.v1.negotiation_service_pb2.GetStandingResponse, collections.abc.Awaitable[pourparler.v1.negotiation_service_pb2.GetStandingResponse]]:
+    ) -> typing.Union[pourparler.v1.negotiation_service_pb2.GetStatusReportResponse, collections.abc.Awaitable[pourparler.v1.negotiation_service_pb2.GetStatusReportResponse]]:
         """Where a negotiation stands: what is agreed and what is not, what is proposed and undecided, who must answer, who owes what by
         when, and which questions are open.
         """

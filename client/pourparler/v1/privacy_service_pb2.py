@@ -25,7 +25,7 @@ _sym_db = _symbol_database.Default()
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n#pourparler/v1/privacy_service.proto\x12\rpourparler.v1\x1a\x1fgoogle/protobuf/timestamp.proto\"w\n\x13\x45raseSubjectRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x16\n\x0eparticipant_id\x18\x02 \x01(\t\x12\x13\n\x0blegal_basis\x18\x03 \x01(\t\x12\x11\n\tauthority\x18\x04 \x01(\t\x12\x12\n\nrequest_id\x18\x05 \x01(\t\"?\n\x14\x45raseSubjectResponse\x12\'\n\x07\x65rasure\x18\x01 \x01(\x0b\x32\x16.pourparler.v1.Erasure\"!\n\x11GetErasureRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\"=\n\x12GetErasureResponse\x12\'\n\x07\x65rasure\x18\x01 \x01(\x0b\x32\x16.pourparler.v1.Erasure\"\x94\x03\n\x07\x45rasure\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x16\n\x0eparticipant_id\x18\x02 \x01(\t\x12\x13\n\x0blegal_basis\x18\x03 \x01(\t\x12\x11\n\tauthority\x18\x04 \x01(\t\x12\x14\n\x0crequested_by\x18\x05 \x01(\t\x12,\n\x06status\x18\x06 \x01(\x0e\x32\x1c.pourparler.v1.ErasureStatus\x12.\n\nbegin_time\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12,\n\x08\x65nd_time\x18\x08 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x10\n\x08versions\x18\t \x03(\x04\x12\x1a\n\x12rewritten_versions\x18\n \x03(\x04\x12\x15\n\rerased_before\x18\x0b \x03(\x04\x12\x1a\n\x12remaining_versions\x18\x0c \x03(\x04\x12\x11\n\tkey_count\x18\r \x01(\r\x12%\n\x06\x62\x65yond\x18\x0e \x03(\x0e\x32\x15.pourparler.v1.Beyond*f\n\rErasureStatus\x12\x1e\n\x1a\x45RASURE_STATUS_UNSPECIFIED\x10\x00\x12\x1c\n\x18\x45RASURE_STATUS_UNDER_WAY\x10\x01\x12\x17\n\x13\x45RASURE_STATUS_DONE\x10\x02*\x99\x01\n\x06\x42\x65yond\x12\x16\n\x12\x42\x45YOND_UNSPECIFIED\x10\x00\x12\x14\n\x10\x42\x45YOND_GIVEN_OUT\x10\x01\x12\x1b\n\x17\x42\x45YOND_COPIES_ELSEWHERE\x10\x02\x12\x12\n\x0e\x42\x45YOND_BACKUPS\x10\x03\x12\x13\n\x0f\x42\x45YOND_ORIGINAL\x10\x04\x12\x1b\n\x17\x42\x45YOND_ENTRIES_IN_CLEAR\x10\x05\x32\xc1\x01\n\x0ePrivacyService\x12W\n\x0c\x45raseSubject\x12\".pourparler.v1.EraseSubjectRequest\x1a#.pourparler.v1.EraseSubjectResponse\x12V\n\nGetErasure\x12 .pourparler.v1.GetErasureRequest\x1a!.pourparler.v1.GetErasureResponse\"\x03\x90\x02\x01\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n#pourparler/v1/privacy_service.proto\x12\rpourparler.v1\x1a\x1fgoogle/protobuf/timestamp.proto\"w\n\x13\x45raseSubjectRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x16\n\x0eparticipant_id\x18\x02 \x01(\t\x12\x13\n\x0blegal_basis\x18\x03 \x01(\t\x12\x11\n\tauthority\x18\x04 \x01(\t\x12\x12\n\nrequest_id\x18\x05 \x01(\t\"?\n\x14\x45raseSubjectResponse\x12\'\n\x07\x65rasure\x18\x01 \x01(\x0b\x32\x16.pourparler.v1.Erasure\"!\n\x11GetErasureRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\"=\n\x12GetErasureResponse\x12\'\n\x07\x65rasure\x18\x01 \x01(\x0b\x32\x16.pourparler.v1.Erasure\"\x98\x03\n\x07\x45rasure\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x16\n\x0eparticipant_id\x18\x02 \x01(\t\x12\x13\n\x0blegal_basis\x18\x03 \x01(\t\x12\x11\n\tauthority\x18\x04 \x01(\t\x12\x14\n\x0crequested_by\x18\x05 \x01(\t\x12*\n\x05state\x18\x06 \x01(\x0e\x32\x1b.pourparler.v1.ErasureState\x12.\n\nstart_time\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12,\n\x08\x65nd_time\x18\x08 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x10\n\x08versions\x18\t \x03(\x04\x12\x1a\n\x12rewritten_versions\x18\n \x03(\x04\x12\x15\n\rerased_before\x18\x0b \x03(\x04\x12\x1a\n\x12remaining_versions\x18\x0c \x03(\x04\x12\x11\n\tkey_count\x18\r \x01(\r\x12+\n\x06limits\x18\x0e \x03(\x0e\x32\x1b.pourparler.v1.ErasureLimit*i\n\x0c\x45rasureState\x12\x1d\n\x19\x45RASURE_STATE_UNSPECIFIED\x10\x00\x12\x1d\n\x19\x45RASURE_STATE_IN_PROGRESS\x10\x01\x12\x1b\n\x17\x45RASURE_STATE_SUCCEEDED\x10\x02*\xe4\x01\n\x0c\x45rasureLimit\x12\x1d\n\x19\x45RASURE_LIMIT_UNSPECIFIED\x10\x00\x12$\n ERASURE_LIMIT_DISTRIBUTED_COPIES\x10\x01\x12*\n&ERASURE_LIMIT_COPIES_AT_OTHER_SERVICES\x10\x02\x12\x19\n\x15\x45RASURE_LIMIT_BACKUPS\x10\x03\x12!\n\x1d\x45RASURE_LIMIT_ORIGINAL_RECORD\x10\x04\x12%\n!ERASURE_LIMIT_UNENCRYPTED_ENTRIES\x10\x05\x32\xc1\x01\n\x0ePrivacyService\x12W\n\x0c\x45raseSubject\x12\".pourparler.v1.EraseSubjectRequest\x1a#.pourparler.v1.EraseSubjectResponse\x12V\n\nGetErasure\x12 .pourparler.v1.GetErasureRequest\x1a!.pourparler.v1.GetErasureResponse\"\x03\x90\x02\x01\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -34,10 +34,10 @@ if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
   _globals['_PRIVACYSERVICE'].methods_by_name['GetErasure']._loaded_options = None
   _globals['_PRIVACYSERVICE'].methods_by_name['GetErasure']._serialized_options = b'\220\002\001'
-  _globals['_ERASURESTATUS']._serialized_start=778
-  _globals['_ERASURESTATUS']._serialized_end=880
-  _globals['_BEYOND']._serialized_start=883
-  _globals['_BEYOND']._serialized_end=1036
+  _globals['_ERASURESTATE']._serialized_start=782
+  _globals['_ERASURESTATE']._serialized_end=887
+  _globals['_ERASURELIMIT']._serialized_start=890
+  _globals['_ERASURELIMIT']._serialized_end=1118
   _globals['_ERASESUBJECTREQUEST']._serialized_start=87
   _globals['_ERASESUBJECTREQUEST']._serialized_end=206
   _globals['_ERASESUBJECTRESPONSE']._serialized_start=208
@@ -47,7 +47,7 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_GETERASURERESPONSE']._serialized_start=308
   _globals['_GETERASURERESPONSE']._serialized_end=369
   _globals['_ERASURE']._serialized_start=372
-  _globals['_ERASURE']._serialized_end=776
-  _globals['_PRIVACYSERVICE']._serialized_start=1039
-  _globals['_PRIVACYSERVICE']._serialized_end=1232
+  _globals['_ERASURE']._serialized_end=780
+  _globals['_PRIVACYSERVICE']._serialized_start=1121
+  _globals['_PRIVACYSERVICE']._serialized_end=1314
 # @@protoc_insertion_point(module_scope)

@@ -20,69 +20,69 @@ else:
 
 DESCRIPTOR: google.protobuf.descriptor.FileDescriptor
 
-class _ErasureStatus:
+class _ErasureState:
     ValueType = typing.NewType("ValueType", builtins.int)
     V: typing_extensions.TypeAlias = ValueType
 
-class _ErasureStatusEnumTypeWrapper(google.protobuf.internal.enum_type_wrapper._EnumTypeWrapper[_ErasureStatus.ValueType], builtins.type):
+class _ErasureStateEnumTypeWrapper(google.protobuf.internal.enum_type_wrapper._EnumTypeWrapper[_ErasureState.ValueType], builtins.type):
     DESCRIPTOR: google.protobuf.descriptor.EnumDescriptor
-    ERASURE_STATUS_UNSPECIFIED: _ErasureStatus.ValueType  # 0
+    ERASURE_STATE_UNSPECIFIED: _ErasureState.ValueType  # 0
     """Not given."""
-    ERASURE_STATUS_UNDER_WAY: _ErasureStatus.ValueType  # 1
+    ERASURE_STATE_IN_PROGRESS: _ErasureState.ValueType  # 1
     """It has begun and cannot be taken back, but is not done."""
-    ERASURE_STATUS_DONE: _ErasureStatus.ValueType  # 2
+    ERASURE_STATE_SUCCEEDED: _ErasureState.ValueType  # 2
     """All is destroyed that this service could reach, and the record says so."""
 
-class ErasureStatus(_ErasureStatus, metaclass=_ErasureStatusEnumTypeWrapper):
+class ErasureState(_ErasureState, metaclass=_ErasureStateEnumTypeWrapper):
     """How far an erasure has come."""
 
-ERASURE_STATUS_UNSPECIFIED: ErasureStatus.ValueType  # 0
+ERASURE_STATE_UNSPECIFIED: ErasureState.ValueType  # 0
 """Not given."""
-ERASURE_STATUS_UNDER_WAY: ErasureStatus.ValueType  # 1
+ERASURE_STATE_IN_PROGRESS: ErasureState.ValueType  # 1
 """It has begun and cannot be taken back, but is not done."""
-ERASURE_STATUS_DONE: ErasureStatus.ValueType  # 2
+ERASURE_STATE_SUCCEEDED: ErasureState.ValueType  # 2
 """All is destroyed that this service could reach, and the record says so."""
-Global___ErasureStatus: typing_extensions.TypeAlias = ErasureStatus
+Global___ErasureState: typing_extensions.TypeAlias = ErasureState
 
-class _Beyond:
+class _ErasureLimit:
     ValueType = typing.NewType("ValueType", builtins.int)
     V: typing_extensions.TypeAlias = ValueType
 
-class _BeyondEnumTypeWrapper(google.protobuf.internal.enum_type_wrapper._EnumTypeWrapper[_Beyond.ValueType], builtins.type):
+class _ErasureLimitEnumTypeWrapper(google.protobuf.internal.enum_type_wrapper._EnumTypeWrapper[_ErasureLimit.ValueType], builtins.type):
     DESCRIPTOR: google.protobuf.descriptor.EnumDescriptor
-    BEYOND_UNSPECIFIED: _Beyond.ValueType  # 0
+    ERASURE_LIMIT_UNSPECIFIED: _ErasureLimit.ValueType  # 0
     """Not given."""
-    BEYOND_GIVEN_OUT: _Beyond.ValueType  # 1
+    ERASURE_LIMIT_DISTRIBUTED_COPIES: _ErasureLimit.ValueType  # 1
     """Bundles, exports and answers that were given out before."""
-    BEYOND_COPIES_ELSEWHERE: _Beyond.ValueType  # 2
+    ERASURE_LIMIT_COPIES_AT_OTHER_SERVICES: _ErasureLimit.ValueType  # 2
     """Copies of the record that other services have taken."""
-    BEYOND_BACKUPS: _Beyond.ValueType  # 3
+    ERASURE_LIMIT_BACKUPS: _ErasureLimit.ValueType  # 3
     """Backups made before, if they have the keys of persons and the master key too."""
-    BEYOND_ORIGINAL: _Beyond.ValueType  # 4
+    ERASURE_LIMIT_ORIGINAL_RECORD: _ErasureLimit.ValueType  # 4
     """The original of which this negotiation is a copy: only the service that keeps it can destroy words there."""
-    BEYOND_ENTRIES_IN_CLEAR: _Beyond.ValueType  # 5
+    ERASURE_LIMIT_UNENCRYPTED_ENTRIES: _ErasureLimit.ValueType  # 5
     """The database in which entries stand in clear that were recorded before their words were known to concern a person: this service
     can write anew only the entries of its own embedded store.
     """
 
-class Beyond(_Beyond, metaclass=_BeyondEnumTypeWrapper):
+class ErasureLimit(_ErasureLimit, metaclass=_ErasureLimitEnumTypeWrapper):
     """Where words may still be that this service could not reach."""
 
-BEYOND_UNSPECIFIED: Beyond.ValueType  # 0
+ERASURE_LIMIT_UNSPECIFIED: ErasureLimit.ValueType  # 0
 """Not given."""
-BEYOND_GIVEN_OUT: Beyond.ValueType  # 1
+ERASURE_LIMIT_DISTRIBUTED_COPIES: ErasureLimit.ValueType  # 1
 """Bundles, exports and answers that were given out before."""
-BEYOND_COPIES_ELSEWHERE: Beyond.ValueType  # 2
+ERASURE_LIMIT_COPIES_AT_OTHER_SERVICES: ErasureLimit.ValueType  # 2
 """Copies of the record that other services have taken."""
-BEYOND_BACKUPS: Beyond.ValueType  # 3
+ERASURE_LIMIT_BACKUPS: ErasureLimit.ValueType  # 3
 """Backups made before, if they have the keys of persons and the master key too."""
-BEYOND_ORIGINAL: Beyond.ValueType  # 4
+ERASURE_LIMIT_ORIGINAL_RECORD: ErasureLimit.ValueType  # 4
 """The original of which this negotiation is a copy: only the service that keeps it can destroy words there."""
-BEYOND_ENTRIES_IN_CLEAR: Beyond.ValueType  # 5
+ERASURE_LIMIT_UNENCRYPTED_ENTRIES: ErasureLimit.ValueType  # 5
 """The database in which entries stand in clear that were recorded before their words were known to concern a person: this service
 can write anew only the entries of its own embedded store.
 """
-Global___Beyond: typing_extensions.TypeAlias = Beyond
+Global___ErasureLimit: typing_extensions.TypeAlias = ErasureLimit
 
 @typing.final
 class EraseSubjectRequest(google.protobuf.message.Message):
@@ -191,15 +191,15 @@ class Erasure(google.protobuf.message.Message):
     LEGAL_BASIS_FIELD_NUMBER: builtins.int
     AUTHORITY_FIELD_NUMBER: builtins.int
     REQUESTED_BY_FIELD_NUMBER: builtins.int
-    STATUS_FIELD_NUMBER: builtins.int
-    BEGIN_TIME_FIELD_NUMBER: builtins.int
+    STATE_FIELD_NUMBER: builtins.int
+    START_TIME_FIELD_NUMBER: builtins.int
     END_TIME_FIELD_NUMBER: builtins.int
     VERSIONS_FIELD_NUMBER: builtins.int
     REWRITTEN_VERSIONS_FIELD_NUMBER: builtins.int
     ERASED_BEFORE_FIELD_NUMBER: builtins.int
     REMAINING_VERSIONS_FIELD_NUMBER: builtins.int
     KEY_COUNT_FIELD_NUMBER: builtins.int
-    BEYOND_FIELD_NUMBER: builtins.int
+    LIMITS_FIELD_NUMBER: builtins.int
     name: builtins.str
     """`negotiations/{id}/erasures/{erasure}`."""
     participant_id: builtins.str
@@ -210,12 +210,12 @@ class Erasure(google.protobuf.message.Message):
     """Who ordered it."""
     requested_by: builtins.str
     """Who asked for it, as `recorded_by` of the entries that say so."""
-    status: Global___ErasureStatus.ValueType
+    state: Global___ErasureState.ValueType
     """How far it has come."""
     key_count: builtins.int
     """How many keys of the participant were destroyed."""
     @property
-    def begin_time(self) -> google.protobuf.timestamp_pb2.Timestamp:
+    def start_time(self) -> google.protobuf.timestamp_pb2.Timestamp:
         """When it began."""
 
     @property
@@ -236,10 +236,10 @@ class Erasure(google.protobuf.message.Message):
 
     @property
     def remaining_versions(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.int]:
-        """Versions whose words it could not destroy: see `beyond`."""
+        """Versions whose words it could not destroy: see `limits`."""
 
     @property
-    def beyond(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[Global___Beyond.ValueType]:
+    def limits(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[Global___ErasureLimit.ValueType]:
         """Where the words may still be."""
 
     def __init__(
@@ -250,17 +250,17 @@ class Erasure(google.protobuf.message.Message):
         legal_basis: builtins.str = ...,
         authority: builtins.str = ...,
         requested_by: builtins.str = ...,
-        status: Global___ErasureStatus.ValueType = ...,
-        begin_time: google.protobuf.timestamp_pb2.Timestamp | None = ...,
+        state: Global___ErasureState.ValueType = ...,
+        start_time: google.protobuf.timestamp_pb2.Timestamp | None = ...,
         end_time: google.protobuf.timestamp_pb2.Timestamp | None = ...,
         versions: collections.abc.Iterable[builtins.int] | None = ...,
         rewritten_versions: collections.abc.Iterable[builtins.int] | None = ...,
         erased_before: collections.abc.Iterable[builtins.int] | None = ...,
         remaining_versions: collections.abc.Iterable[builtins.int] | None = ...,
         key_count: builtins.int = ...,
-        beyond: collections.abc.Iterable[Global___Beyond.ValueType] | None = ...,
+        limits: collections.abc.Iterable[Global___ErasureLimit.ValueType] | None = ...,
     ) -> None: ...
-    def HasField(self, field_name: typing.Literal["begin_time", b"begin_time", "end_time", b"end_time"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["authority", b"authority", "begin_time", b"begin_time", "beyond", b"beyond", "end_time", b"end_time", "erased_before", b"erased_before", "key_count", b"key_count", "legal_basis", b"legal_basis", "name", b"name", "participant_id", b"participant_id", "remaining_versions", b"remaining_versions", "requested_by", b"requested_by", "rewritten_versions", b"rewritten_versions", "status", b"status", "versions", b"versions"]) -> None: ...
+    def HasField(self, field_name: typing.Literal["end_time", b"end_time", "start_time", b"start_time"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["authority", b"authority", "end_time", b"end_time", "erased_before", b"erased_before", "key_count", b"key_count", "legal_basis", b"legal_basis", "limits", b"limits", "name", b"name", "participant_id", b"participant_id", "remaining_versions", b"remaining_versions", "requested_by", b"requested_by", "rewritten_versions", b"rewritten_versions", "start_time", b"start_time", "state", b"state", "versions", b"versions"]) -> None: ...
 
 Global___Erasure: typing_extensions.TypeAlias = Erasure

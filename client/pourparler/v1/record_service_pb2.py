@@ -22,43 +22,39 @@ _runtime_version.ValidateProtobufRuntimeVersion(
 _sym_db = _symbol_database.Default()
 
 
+from google.rpc import status_pb2 as google_dot_rpc_dot_status__pb2
 from pourparler.v1 import entry_pb2 as pourparler_dot_v1_dot_entry__pb2
-from pourparler.v1 import errors_pb2 as pourparler_dot_v1_dot_errors__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\"pourparler/v1/record_service.proto\x12\rpourparler.v1\x1a\x19pourparler/v1/entry.proto\x1a\x1apourparler/v1/errors.proto\"\xa9\x01\n\rRecordRequest\x12\x13\n\x0bnegotiation\x18\x01 \x01(\t\x12\x12\n\nrequest_id\x18\x02 \x01(\t\x12\x1d\n\x10\x65xpected_version\x18\x03 \x01(\x04H\x00\x88\x01\x01\x12\x15\n\rvalidate_only\x18\x04 \x01(\x08\x12$\n\x06\x64rafts\x18\x05 \x03(\x0b\x32\x14.pourparler.v1.DraftB\x13\n\x11_expected_version\"9\n\x0eRecordResponse\x12\'\n\x07receipt\x18\x01 \x01(\x0b\x32\x16.pourparler.v1.Receipt\"\x83\x01\n\x07Receipt\x12%\n\x07\x65ntries\x18\x01 \x03(\x0b\x32\x14.pourparler.v1.Entry\x12\x13\n\x0bnegotiation\x18\x02 \x01(\t\x12\x0f\n\x07version\x18\x03 \x01(\x04\x12\x12\n\ncheckpoint\x18\x04 \x01(\t\x12\x17\n\x0f\x65rased_versions\x18\x05 \x03(\x04\"D\n\x12RecordBatchRequest\x12.\n\x08requests\x18\x01 \x03(\x0b\x32\x1c.pourparler.v1.RecordRequest\"E\n\x13RecordBatchResponse\x12.\n\x08outcomes\x18\x01 \x03(\x0b\x32\x1c.pourparler.v1.RecordOutcome\"V\n\x14RecordSessionRequest\x12-\n\x07request\x18\x01 \x01(\x0b\x32\x1c.pourparler.v1.RecordRequest\x12\x0f\n\x07in_turn\x18\x02 \x01(\x08\"F\n\x15RecordSessionResponse\x12-\n\x07outcome\x18\x01 \x01(\x0b\x32\x1c.pourparler.v1.RecordOutcome\"v\n\rRecordOutcome\x12)\n\x07receipt\x18\x01 \x01(\x0b\x32\x16.pourparler.v1.ReceiptH\x00\x12/\n\x07\x66\x61ilure\x18\x02 \x01(\x0b\x32\x1c.pourparler.v1.RecordFailureH\x00\x42\t\n\x07outcome\"\xd7\x01\n\rRecordFailure\x12\x0e\n\x06status\x18\x01 \x01(\t\x12*\n\x06reason\x18\x02 \x01(\x0e\x32\x1a.pourparler.v1.ErrorReason\x12\x0c\n\x04text\x18\x03 \x01(\t\x12\r\n\x05\x66ield\x18\x04 \x01(\t\x12<\n\x08metadata\x18\x05 \x03(\x0b\x32*.pourparler.v1.RecordFailure.MetadataEntry\x1a/\n\rMetadataEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"2\n\x0b\x43opyRequest\x12\x15\n\rverifier_keys\x18\x01 \x03(\t\x12\x0c\n\x04part\x18\x02 \x01(\x0c\"B\n\x0c\x43opyResponse\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0f\n\x07version\x18\x02 \x01(\x04\x12\x13\n\x0b\x65ntry_count\x18\x03 \x01(\x04\x32\xcf\x02\n\rRecordService\x12\x45\n\x06Record\x12\x1c.pourparler.v1.RecordRequest\x1a\x1d.pourparler.v1.RecordResponse\x12T\n\x0bRecordBatch\x12!.pourparler.v1.RecordBatchRequest\x1a\".pourparler.v1.RecordBatchResponse\x12^\n\rRecordSession\x12#.pourparler.v1.RecordSessionRequest\x1a$.pourparler.v1.RecordSessionResponse(\x01\x30\x01\x12\x41\n\x04\x43opy\x12\x1a.pourparler.v1.CopyRequest\x1a\x1b.pourparler.v1.CopyResponse(\x01\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\"pourparler/v1/record_service.proto\x12\rpourparler.v1\x1a\x17google/rpc/status.proto\x1a\x19pourparler/v1/entry.proto\"\xb0\x01\n\x14RecordEntriesRequest\x12\x13\n\x0bnegotiation\x18\x01 \x01(\t\x12\x12\n\nrequest_id\x18\x02 \x01(\t\x12\x1d\n\x10\x65xpected_version\x18\x03 \x01(\x04H\x00\x88\x01\x01\x12\x15\n\rvalidate_only\x18\x04 \x01(\x08\x12$\n\x06\x64rafts\x18\x05 \x03(\x0b\x32\x14.pourparler.v1.DraftB\x13\n\x11_expected_version\"@\n\x15RecordEntriesResponse\x12\'\n\x07receipt\x18\x01 \x01(\x0b\x32\x16.pourparler.v1.Receipt\"\x83\x01\n\x07Receipt\x12%\n\x07\x65ntries\x18\x01 \x03(\x0b\x32\x14.pourparler.v1.Entry\x12\x13\n\x0bnegotiation\x18\x02 \x01(\t\x12\x0f\n\x07version\x18\x03 \x01(\x04\x12\x12\n\ncheckpoint\x18\x04 \x01(\t\x12\x17\n\x0f\x65rased_versions\x18\x05 \x03(\x04\"R\n\x19\x42\x61tchRecordEntriesRequest\x12\x35\n\x08requests\x18\x01 \x03(\x0b\x32#.pourparler.v1.RecordEntriesRequest\"L\n\x1a\x42\x61tchRecordEntriesResponse\x12.\n\x08outcomes\x18\x01 \x03(\x0b\x32\x1c.pourparler.v1.RecordOutcome\"k\n\x1aStreamRecordEntriesRequest\x12\x34\n\x07request\x18\x01 \x01(\x0b\x32#.pourparler.v1.RecordEntriesRequest\x12\x17\n\x0fstop_on_failure\x18\x02 \x01(\x08\"L\n\x1bStreamRecordEntriesResponse\x12-\n\x07outcome\x18\x01 \x01(\x0b\x32\x1c.pourparler.v1.RecordOutcome\"v\n\rRecordOutcome\x12)\n\x07receipt\x18\x01 \x01(\x0b\x32\x16.pourparler.v1.ReceiptH\x00\x12/\n\x07\x66\x61ilure\x18\x02 \x01(\x0b\x32\x1c.pourparler.v1.RecordFailureH\x00\x42\t\n\x07outcome\"3\n\rRecordFailure\x12\"\n\x06status\x18\x01 \x01(\x0b\x32\x12.google.rpc.Status\"@\n\x18ImportNegotiationRequest\x12\x15\n\rverifier_keys\x18\x01 \x03(\t\x12\r\n\x05\x63hunk\x18\x02 \x01(\x0c\"O\n\x19ImportNegotiationResponse\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0f\n\x07version\x18\x02 \x01(\x04\x12\x13\n\x0b\x65ntry_count\x18\x03 \x01(\x04\x32\xb2\x03\n\rRecordService\x12Z\n\rRecordEntries\x12#.pourparler.v1.RecordEntriesRequest\x1a$.pourparler.v1.RecordEntriesResponse\x12i\n\x12\x42\x61tchRecordEntries\x12(.pourparler.v1.BatchRecordEntriesRequest\x1a).pourparler.v1.BatchRecordEntriesResponse\x12p\n\x13StreamRecordEntries\x12).pourparler.v1.StreamRecordEntriesRequest\x1a*.pourparler.v1.StreamRecordEntriesResponse(\x01\x30\x01\x12h\n\x11ImportNegotiation\x12\'.pourparler.v1.ImportNegotiationRequest\x1a(.pourparler.v1.ImportNegotiationResponse(\x01\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'pourparler.v1.record_service_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_RECORDFAILURE_METADATAENTRY']._loaded_options = None
-  _globals['_RECORDFAILURE_METADATAENTRY']._serialized_options = b'8\001'
-  _globals['_RECORDREQUEST']._serialized_start=109
-  _globals['_RECORDREQUEST']._serialized_end=278
-  _globals['_RECORDRESPONSE']._serialized_start=280
-  _globals['_RECORDRESPONSE']._serialized_end=337
-  _globals['_RECEIPT']._serialized_start=340
-  _globals['_RECEIPT']._serialized_end=471
-  _globals['_RECORDBATCHREQUEST']._serialized_start=473
-  _globals['_RECORDBATCHREQUEST']._serialized_end=541
-  _globals['_RECORDBATCHRESPONSE']._serialized_start=543
-  _globals['_RECORDBATCHRESPONSE']._serialized_end=612
-  _globals['_RECORDSESSIONREQUEST']._serialized_start=614
-  _globals['_RECORDSESSIONREQUEST']._serialized_end=700
-  _globals['_RECORDSESSIONRESPONSE']._serialized_start=702
-  _globals['_RECORDSESSIONRESPONSE']._serialized_end=772
-  _globals['_RECORDOUTCOME']._serialized_start=774
-  _globals['_RECORDOUTCOME']._serialized_end=892
-  _globals['_RECORDFAILURE']._serialized_start=895
-  _globals['_RECORDFAILURE']._serialized_end=1110
-  _globals['_RECORDFAILURE_METADATAENTRY']._serialized_start=1063
-  _globals['_RECORDFAILURE_METADATAENTRY']._serialized_end=1110
-  _globals['_COPYREQUEST']._serialized_start=1112
-  _globals['_COPYREQUEST']._serialized_end=1162
-  _globals['_COPYRESPONSE']._serialized_start=1164
-  _globals['_COPYRESPONSE']._serialized_end=1230
-  _globals['_RECORDSERVICE']._serialized_start=1233
-  _globals['_RECORDSERVICE']._serialized_end=1568
+  _globals['_RECORDENTRIESREQUEST']._serialized_start=106
+  _globals['_RECORDENTRIESREQUEST']._serialized_end=282
+  _globals['_RECORDENTRIESRESPONSE']._serialized_start=284
+  _globals['_RECORDENTRIESRESPONSE']._serialized_end=348
+  _globals['_RECEIPT']._serialized_start=351
+  _globals['_RECEIPT']._serialized_end=482
+  _globals['_BATCHRECORDENTRIESREQUEST']._serialized_start=484
+  _globals['_BATCHRECORDENTRIESREQUEST']._serialized_end=566
+  _globals['_BATCHRECORDENTRIESRESPONSE']._serialized_start=568
+  _globals['_BATCHRECORDENTRIESRESPONSE']._serialized_end=644
+  _globals['_STREAMRECORDENTRIESREQUEST']._serialized_start=646
+  _globals['_STREAMRECORDENTRIESREQUEST']._serialized_end=753
+  _globals['_STREAMRECORDENTRIESRESPONSE']._serialized_start=755
+  _globals['_STREAMRECORDENTRIESRESPONSE']._serialized_end=831
+  _globals['_RECORDOUTCOME']._serialized_start=833
+  _globals['_RECORDOUTCOME']._serialized_end=951
+  _globals['_RECORDFAILURE']._serialized_start=953
+  _globals['_RECORDFAILURE']._serialized_end=1004
+  _globals['_IMPORTNEGOTIATIONREQUEST']._serialized_start=1006
+  _globals['_IMPORTNEGOTIATIONREQUEST']._serialized_end=1070
+  _globals['_IMPORTNEGOTIATIONRESPONSE']._serialized_start=1072
+  _globals['_IMPORTNEGOTIATIONRESPONSE']._serialized_end=1151
+  _globals['_RECORDSERVICE']._serialized_start=1154
+  _globals['_RECORDSERVICE']._serialized_end=1588
 # @@protoc_insertion_point(module_scope)

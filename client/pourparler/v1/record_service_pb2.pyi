@@ -8,8 +8,8 @@ import collections.abc
 import google.protobuf.descriptor
 import google.protobuf.internal.containers
 import google.protobuf.message
+import google.rpc.status_pb2
 import pourparler.v1.entry_pb2
-import pourparler.v1.errors_pb2
 import sys
 import typing
 
@@ -21,7 +21,7 @@ else:
 DESCRIPTOR: google.protobuf.descriptor.FileDescriptor
 
 @typing.final
-class RecordRequest(google.protobuf.message.Message):
+class RecordEntriesRequest(google.protobuf.message.Message):
     """A group of entries to be recorded."""
 
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
@@ -60,10 +60,10 @@ class RecordRequest(google.protobuf.message.Message):
     def ClearField(self, field_name: typing.Literal["_expected_version", b"_expected_version", "drafts", b"drafts", "expected_version", b"expected_version", "negotiation", b"negotiation", "request_id", b"request_id", "validate_only", b"validate_only"]) -> None: ...
     def WhichOneof(self, oneof_group: typing.Literal["_expected_version", b"_expected_version"]) -> typing.Literal["expected_version"] | None: ...
 
-Global___RecordRequest: typing_extensions.TypeAlias = RecordRequest
+Global___RecordEntriesRequest: typing_extensions.TypeAlias = RecordEntriesRequest
 
 @typing.final
-class RecordResponse(google.protobuf.message.Message):
+class RecordEntriesResponse(google.protobuf.message.Message):
     """What was recorded."""
 
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
@@ -81,7 +81,7 @@ class RecordResponse(google.protobuf.message.Message):
     def HasField(self, field_name: typing.Literal["receipt", b"receipt"]) -> builtins.bool: ...
     def ClearField(self, field_name: typing.Literal["receipt", b"receipt"]) -> None: ...
 
-Global___RecordResponse: typing_extensions.TypeAlias = RecordResponse
+Global___RecordEntriesResponse: typing_extensions.TypeAlias = RecordEntriesResponse
 
 @typing.final
 class Receipt(google.protobuf.message.Message):
@@ -126,27 +126,27 @@ class Receipt(google.protobuf.message.Message):
 Global___Receipt: typing_extensions.TypeAlias = Receipt
 
 @typing.final
-class RecordBatchRequest(google.protobuf.message.Message):
+class BatchRecordEntriesRequest(google.protobuf.message.Message):
     """Groups of entries to be recorded, each on its own."""
 
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 
     REQUESTS_FIELD_NUMBER: builtins.int
     @property
-    def requests(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[Global___RecordRequest]:
+    def requests(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[Global___RecordEntriesRequest]:
         """The groups, of which there is one at least; they have 1,000 drafts at most in all."""
 
     def __init__(
         self,
         *,
-        requests: collections.abc.Iterable[Global___RecordRequest] | None = ...,
+        requests: collections.abc.Iterable[Global___RecordEntriesRequest] | None = ...,
     ) -> None: ...
     def ClearField(self, field_name: typing.Literal["requests", b"requests"]) -> None: ...
 
-Global___RecordBatchRequest: typing_extensions.TypeAlias = RecordBatchRequest
+Global___BatchRecordEntriesRequest: typing_extensions.TypeAlias = BatchRecordEntriesRequest
 
 @typing.final
-class RecordBatchResponse(google.protobuf.message.Message):
+class BatchRecordEntriesResponse(google.protobuf.message.Message):
     """What became of the groups."""
 
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
@@ -163,38 +163,38 @@ class RecordBatchResponse(google.protobuf.message.Message):
     ) -> None: ...
     def ClearField(self, field_name: typing.Literal["outcomes", b"outcomes"]) -> None: ...
 
-Global___RecordBatchResponse: typing_extensions.TypeAlias = RecordBatchResponse
+Global___BatchRecordEntriesResponse: typing_extensions.TypeAlias = BatchRecordEntriesResponse
 
 @typing.final
-class RecordSessionRequest(google.protobuf.message.Message):
+class StreamRecordEntriesRequest(google.protobuf.message.Message):
     """The next group of a session."""
 
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 
     REQUEST_FIELD_NUMBER: builtins.int
-    IN_TURN_FIELD_NUMBER: builtins.int
-    in_turn: builtins.bool
+    STOP_ON_FAILURE_FIELD_NUMBER: builtins.int
+    stop_on_failure: builtins.bool
     """Record it only if no group of the same negotiation that came before it in this session has failed; else it is refused with
     EARLIER_NOT_RECORDED. So nothing is recorded out of its order, though nothing is waited for. Once groups of 10,000 negotiations have
     failed, all are taken to have failed.
     """
     @property
-    def request(self) -> Global___RecordRequest:
+    def request(self) -> Global___RecordEntriesRequest:
         """The group."""
 
     def __init__(
         self,
         *,
-        request: Global___RecordRequest | None = ...,
-        in_turn: builtins.bool = ...,
+        request: Global___RecordEntriesRequest | None = ...,
+        stop_on_failure: builtins.bool = ...,
     ) -> None: ...
     def HasField(self, field_name: typing.Literal["request", b"request"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["in_turn", b"in_turn", "request", b"request"]) -> None: ...
+    def ClearField(self, field_name: typing.Literal["request", b"request", "stop_on_failure", b"stop_on_failure"]) -> None: ...
 
-Global___RecordSessionRequest: typing_extensions.TypeAlias = RecordSessionRequest
+Global___StreamRecordEntriesRequest: typing_extensions.TypeAlias = StreamRecordEntriesRequest
 
 @typing.final
-class RecordSessionResponse(google.protobuf.message.Message):
+class StreamRecordEntriesResponse(google.protobuf.message.Message):
     """The answer to the next group of a session that has none yet."""
 
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
@@ -212,7 +212,7 @@ class RecordSessionResponse(google.protobuf.message.Message):
     def HasField(self, field_name: typing.Literal["outcome", b"outcome"]) -> builtins.bool: ...
     def ClearField(self, field_name: typing.Literal["outcome", b"outcome"]) -> None: ...
 
-Global___RecordSessionResponse: typing_extensions.TypeAlias = RecordSessionResponse
+Global___StreamRecordEntriesResponse: typing_extensions.TypeAlias = StreamRecordEntriesResponse
 
 @typing.final
 class RecordOutcome(google.protobuf.message.Message):
@@ -244,67 +244,37 @@ Global___RecordOutcome: typing_extensions.TypeAlias = RecordOutcome
 
 @typing.final
 class RecordFailure(google.protobuf.message.Message):
-    """Why a group was not recorded: what the error of a Record of this group alone would say."""
+    """Why a group was not recorded: what the error of a RecordEntries of this group alone would say."""
 
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 
-    @typing.final
-    class MetadataEntry(google.protobuf.message.Message):
-        DESCRIPTOR: google.protobuf.descriptor.Descriptor
-
-        KEY_FIELD_NUMBER: builtins.int
-        VALUE_FIELD_NUMBER: builtins.int
-        key: builtins.str
-        value: builtins.str
-        def __init__(
-            self,
-            *,
-            key: builtins.str = ...,
-            value: builtins.str = ...,
-        ) -> None: ...
-        def ClearField(self, field_name: typing.Literal["key", b"key", "value", b"value"]) -> None: ...
-
     STATUS_FIELD_NUMBER: builtins.int
-    REASON_FIELD_NUMBER: builtins.int
-    TEXT_FIELD_NUMBER: builtins.int
-    FIELD_FIELD_NUMBER: builtins.int
-    METADATA_FIELD_NUMBER: builtins.int
-    status: builtins.str
-    """The name of the gRPC status code, such as `FAILED_PRECONDITION`. With `UNAVAILABLE` and `DEADLINE_EXCEEDED` it may have been recorded
-    all the same: repeat it with its request id.
-    """
-    reason: pourparler.v1.errors_pb2.ErrorReason.ValueType
-    """The reason."""
-    text: builtins.str
-    """What is wrong, in a sentence for people."""
-    field: builtins.str
-    """The path of the field in the RecordRequest that it is about, such as `drafts[2].words.text`; empty if it is about none."""
     @property
-    def metadata(self) -> google.protobuf.internal.containers.ScalarMap[builtins.str, builtins.str]:
-        """What varies in the text, by name."""
+    def status(self) -> google.rpc.status_pb2.Status:
+        """The status that RecordEntries would end with for this group alone: the code, the message, and in the details the ErrorInfo and
+        what else an error carries. With `UNAVAILABLE` and `DEADLINE_EXCEEDED` the group may have been recorded all the same: repeat it with
+        its request id.
+        """
 
     def __init__(
         self,
         *,
-        status: builtins.str = ...,
-        reason: pourparler.v1.errors_pb2.ErrorReason.ValueType = ...,
-        text: builtins.str = ...,
-        field: builtins.str = ...,
-        metadata: collections.abc.Mapping[builtins.str, builtins.str] | None = ...,
+        status: google.rpc.status_pb2.Status | None = ...,
     ) -> None: ...
-    def ClearField(self, field_name: typing.Literal["field", b"field", "metadata", b"metadata", "reason", b"reason", "status", b"status", "text", b"text"]) -> None: ...
+    def HasField(self, field_name: typing.Literal["status", b"status"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["status", b"status"]) -> None: ...
 
 Global___RecordFailure: typing_extensions.TypeAlias = RecordFailure
 
 @typing.final
-class CopyRequest(google.protobuf.message.Message):
+class ImportNegotiationRequest(google.protobuf.message.Message):
     """A part of a bundle."""
 
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 
     VERIFIER_KEYS_FIELD_NUMBER: builtins.int
-    PART_FIELD_NUMBER: builtins.int
-    part: builtins.bytes
+    CHUNK_FIELD_NUMBER: builtins.int
+    chunk: builtins.bytes
     """The next bytes of the bundle. They may be parted anywhere."""
     @property
     def verifier_keys(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.str]:
@@ -314,14 +284,14 @@ class CopyRequest(google.protobuf.message.Message):
         self,
         *,
         verifier_keys: collections.abc.Iterable[builtins.str] | None = ...,
-        part: builtins.bytes = ...,
+        chunk: builtins.bytes = ...,
     ) -> None: ...
-    def ClearField(self, field_name: typing.Literal["part", b"part", "verifier_keys", b"verifier_keys"]) -> None: ...
+    def ClearField(self, field_name: typing.Literal["chunk", b"chunk", "verifier_keys", b"verifier_keys"]) -> None: ...
 
-Global___CopyRequest: typing_extensions.TypeAlias = CopyRequest
+Global___ImportNegotiationRequest: typing_extensions.TypeAlias = ImportNegotiationRequest
 
 @typing.final
-class CopyResponse(google.protobuf.message.Message):
+class ImportNegotiationResponse(google.protobuf.message.Message):
     """What was copied."""
 
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
@@ -344,4 +314,4 @@ class CopyResponse(google.protobuf.message.Message):
     ) -> None: ...
     def ClearField(self, field_name: typing.Literal["entry_count", b"entry_count", "name", b"name", "version", b"version"]) -> None: ...
 
-Global___CopyResponse: typing_extensions.TypeAlias = CopyResponse
+Global___ImportNegotiationResponse: typing_extensions.TypeAlias = ImportNegotiationResponse

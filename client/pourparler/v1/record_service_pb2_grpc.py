@@ -35,25 +35,25 @@ class RecordServiceStub(object):
         Args:
             channel: A grpc.Channel.
         """
-        self.Record = channel.unary_unary(
-                '/pourparler.v1.RecordService/Record',
-                request_serializer=pourparler_dot_v1_dot_record__service__pb2.RecordRequest.SerializeToString,
-                response_deserializer=pourparler_dot_v1_dot_record__service__pb2.RecordResponse.FromString,
+        self.RecordEntries = channel.unary_unary(
+                '/pourparler.v1.RecordService/RecordEntries',
+                request_serializer=pourparler_dot_v1_dot_record__service__pb2.RecordEntriesRequest.SerializeToString,
+                response_deserializer=pourparler_dot_v1_dot_record__service__pb2.RecordEntriesResponse.FromString,
                 _registered_method=True)
-        self.RecordBatch = channel.unary_unary(
-                '/pourparler.v1.RecordService/RecordBatch',
-                request_serializer=pourparler_dot_v1_dot_record__service__pb2.RecordBatchRequest.SerializeToString,
-                response_deserializer=pourparler_dot_v1_dot_record__service__pb2.RecordBatchResponse.FromString,
+        self.BatchRecordEntries = channel.unary_unary(
+                '/pourparler.v1.RecordService/BatchRecordEntries',
+                request_serializer=pourparler_dot_v1_dot_record__service__pb2.BatchRecordEntriesRequest.SerializeToString,
+                response_deserializer=pourparler_dot_v1_dot_record__service__pb2.BatchRecordEntriesResponse.FromString,
                 _registered_method=True)
-        self.RecordSession = channel.stream_stream(
-                '/pourparler.v1.RecordService/RecordSession',
-                request_serializer=pourparler_dot_v1_dot_record__service__pb2.RecordSessionRequest.SerializeToString,
-                response_deserializer=pourparler_dot_v1_dot_record__service__pb2.RecordSessionResponse.FromString,
+        self.StreamRecordEntries = channel.stream_stream(
+                '/pourparler.v1.RecordService/StreamRecordEntries',
+                request_serializer=pourparler_dot_v1_dot_record__service__pb2.StreamRecordEntriesRequest.SerializeToString,
+                response_deserializer=pourparler_dot_v1_dot_record__service__pb2.StreamRecordEntriesResponse.FromString,
                 _registered_method=True)
-        self.Copy = channel.stream_unary(
-                '/pourparler.v1.RecordService/Copy',
-                request_serializer=pourparler_dot_v1_dot_record__service__pb2.CopyRequest.SerializeToString,
-                response_deserializer=pourparler_dot_v1_dot_record__service__pb2.CopyResponse.FromString,
+        self.ImportNegotiation = channel.stream_unary(
+                '/pourparler.v1.RecordService/ImportNegotiation',
+                request_serializer=pourparler_dot_v1_dot_record__service__pb2.ImportNegotiationRequest.SerializeToString,
+                response_deserializer=pourparler_dot_v1_dot_record__service__pb2.ImportNegotiationResponse.FromString,
                 _registered_method=True)
 
 
@@ -61,7 +61,7 @@ class RecordServiceServicer(object):
     """Puts entries on the record.
     """
 
-    def Record(self, request, context):
+    def RecordEntries(self, request, context):
         """Records a group of entries of one negotiation: all of them or, when any is refused, none. What is answered is on disk.
 
         A call with a request id that was used before in this negotiation, with the same drafts, is answered with the first receipt,
@@ -71,7 +71,7 @@ class RecordServiceServicer(object):
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
-    def RecordBatch(self, request, context):
+    def BatchRecordEntries(self, request, context):
         """Records several groups, of any negotiations, each on its own: one that is refused leaves the others as they are. They are taken up
         in their order and answered in their order, all at once.
         """
@@ -79,7 +79,7 @@ class RecordServiceServicer(object):
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
-    def RecordSession(self, request_iterator, context):
+    def StreamRecordEntries(self, request_iterator, context):
         """Records groups as they come, each on its own, and answers each as soon as it is on disk and all before it were answered. The caller
         need not wait for an answer before it sends the next group: up to 256 of them may be under way, and the next is read when there is
         room. They are taken up in their order.
@@ -93,7 +93,7 @@ class RecordServiceServicer(object):
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
-    def Copy(self, request_iterator, context):
+    def ImportNegotiation(self, request_iterator, context):
         """Takes the record of a negotiation that another service keeps, as a copy that is only read here: a bundle, see docs/format.md, sent
         in parts. It is checked as a whole with the keys that the caller gives, and taken as it is or not at all. A longer bundle of a
         record of which there is a copy extends the copy, if it begins with what the copy has. Repeating the call changes nothing.
@@ -105,25 +105,25 @@ class RecordServiceServicer(object):
 
 def add_RecordServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
-            'Record': grpc.unary_unary_rpc_method_handler(
-                    servicer.Record,
-                    request_deserializer=pourparler_dot_v1_dot_record__service__pb2.RecordRequest.FromString,
-                    response_serializer=pourparler_dot_v1_dot_record__service__pb2.RecordResponse.SerializeToString,
+            'RecordEntries': grpc.unary_unary_rpc_method_handler(
+                    servicer.RecordEntries,
+                    request_deserializer=pourparler_dot_v1_dot_record__service__pb2.RecordEntriesRequest.FromString,
+                    response_serializer=pourparler_dot_v1_dot_record__service__pb2.RecordEntriesResponse.SerializeToString,
             ),
-            'RecordBatch': grpc.unary_unary_rpc_method_handler(
-                    servicer.RecordBatch,
-                    request_deserializer=pourparler_dot_v1_dot_record__service__pb2.RecordBatchRequest.FromString,
-                    response_serializer=pourparler_dot_v1_dot_record__service__pb2.RecordBatchResponse.SerializeToString,
+            'BatchRecordEntries': grpc.unary_unary_rpc_method_handler(
+                    servicer.BatchRecordEntries,
+                    request_deserializer=pourparler_dot_v1_dot_record__service__pb2.BatchRecordEntriesRequest.FromString,
+                    response_serializer=pourparler_dot_v1_dot_record__service__pb2.BatchRecordEntriesResponse.SerializeToString,
             ),
-            'RecordSession': grpc.stream_stream_rpc_method_handler(
-                    servicer.RecordSession,
-                    request_deserializer=pourparler_dot_v1_dot_record__service__pb2.RecordSessionRequest.FromString,
-                    response_serializer=pourparler_dot_v1_dot_record__service__pb2.RecordSessionResponse.SerializeToString,
+            'StreamRecordEntries': grpc.stream_stream_rpc_method_handler(
+                    servicer.StreamRecordEntries,
+                    request_deserializer=pourparler_dot_v1_dot_record__service__pb2.StreamRecordEntriesRequest.FromString,
+                    response_serializer=pourparler_dot_v1_dot_record__service__pb2.StreamRecordEntriesResponse.SerializeToString,
             ),
-            'Copy': grpc.stream_unary_rpc_method_handler(
-                    servicer.Copy,
-                    request_deserializer=pourparler_dot_v1_dot_record__service__pb2.CopyRequest.FromString,
-                    response_serializer=pourparler_dot_v1_dot_record__service__pb2.CopyResponse.SerializeToString,
+            'ImportNegotiation': grpc.stream_unary_rpc_method_handler(
+                    servicer.ImportNegotiation,
+                    request_deserializer=pourparler_dot_v1_dot_record__service__pb2.ImportNegotiationRequest.FromString,
+                    response_serializer=pourparler_dot_v1_dot_record__service__pb2.ImportNegotiationResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -138,7 +138,7 @@ class RecordService(object):
     """
 
     @staticmethod
-    def Record(request,
+    def RecordEntries(request,
             target,
             options=(),
             channel_credentials=None,
@@ -151,9 +151,9 @@ class RecordService(object):
         return grpc.experimental.unary_unary(
             request,
             target,
-            '/pourparler.v1.RecordService/Record',
-            pourparler_dot_v1_dot_record__service__pb2.RecordRequest.SerializeToString,
-            pourparler_dot_v1_dot_record__service__pb2.RecordResponse.FromString,
+            '/pourparler.v1.RecordService/RecordEntries',
+            pourparler_dot_v1_dot_record__service__pb2.RecordEntriesRequest.SerializeToString,
+            pourparler_dot_v1_dot_record__service__pb2.RecordEntriesResponse.FromString,
             options,
             channel_credentials,
             insecure,
@@ -165,7 +165,7 @@ class RecordService(object):
             _registered_method=True)
 
     @staticmethod
-    def RecordBatch(request,
+    def BatchRecordEntries(request,
             target,
             options=(),
             channel_credentials=None,
@@ -178,9 +178,9 @@ class RecordService(object):
         return grpc.experimental.unary_unary(
             request,
             target,
-            '/pourparler.v1.RecordService/RecordBatch',
-            pourparler_dot_v1_dot_record__service__pb2.RecordBatchRequest.SerializeToString,
-            pourparler_dot_v1_dot_record__service__pb2.RecordBatchResponse.FromString,
+            '/pourparler.v1.RecordService/BatchRecordEntries',
+            pourparler_dot_v1_dot_record__service__pb2.BatchRecordEntriesRequest.SerializeToString,
+            pourparler_dot_v1_dot_record__service__pb2.BatchRecordEntriesResponse.FromString,
             options,
             channel_credentials,
             insecure,
@@ -192,7 +192,7 @@ class RecordService(object):
             _registered_method=True)
 
     @staticmethod
-    def RecordSession(request_iterator,
+    def StreamRecordEntries(request_iterator,
             target,
             options=(),
             channel_credentials=None,
@@ -205,9 +205,9 @@ class RecordService(object):
         return grpc.experimental.stream_stream(
             request_iterator,
             target,
-            '/pourparler.v1.RecordService/RecordSession',
-            pourparler_dot_v1_dot_record__service__pb2.RecordSessionRequest.SerializeToString,
-            pourparler_dot_v1_dot_record__service__pb2.RecordSessionResponse.FromString,
+            '/pourparler.v1.RecordService/StreamRecordEntries',
+            pourparler_dot_v1_dot_record__service__pb2.StreamRecordEntriesRequest.SerializeToString,
+            pourparler_dot_v1_dot_record__service__pb2.StreamRecordEntriesResponse.FromString,
             options,
             channel_credentials,
             insecure,
@@ -219,7 +219,7 @@ class RecordService(object):
             _registered_method=True)
 
     @staticmethod
-    def Copy(request_iterator,
+    def ImportNegotiation(request_iterator,
             target,
             options=(),
             channel_credentials=None,
@@ -232,9 +232,9 @@ class RecordService(object):
         return grpc.experimental.stream_unary(
             request_iterator,
             target,
-            '/pourparler.v1.RecordService/Copy',
-            pourparler_dot_v1_dot_record__service__pb2.CopyRequest.SerializeToString,
-            pourparler_dot_v1_dot_record__service__pb2.CopyResponse.FromString,
+            '/pourparler.v1.RecordService/ImportNegotiation',
+            pourparler_dot_v1_dot_record__service__pb2.ImportNegotiationRequest.SerializeToString,
+            pourparler_dot_v1_dot_record__service__pb2.ImportNegotiationResponse.FromString,
             options,
             channel_credentials,
             insecure,

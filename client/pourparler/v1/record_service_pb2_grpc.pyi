@@ -25,126 +25,126 @@ class _ServicerContext(grpc.ServicerContext, grpc.aio.ServicerContext):  # type:
 
 GRPC_GENERATED_VERSION: str
 GRPC_VERSION: str
-_RecordServiceRecordType = typing_extensions.TypeVar(
-    '_RecordServiceRecordType',
+_RecordServiceRecordEntriesType = typing_extensions.TypeVar(
+    '_RecordServiceRecordEntriesType',
     grpc.UnaryUnaryMultiCallable[
-        pourparler.v1.record_service_pb2.RecordRequest,
-        pourparler.v1.record_service_pb2.RecordResponse,
+        pourparler.v1.record_service_pb2.RecordEntriesRequest,
+        pourparler.v1.record_service_pb2.RecordEntriesResponse,
     ],
     grpc.aio.UnaryUnaryMultiCallable[
-        pourparler.v1.record_service_pb2.RecordRequest,
-        pourparler.v1.record_service_pb2.RecordResponse,
+        pourparler.v1.record_service_pb2.RecordEntriesRequest,
+        pourparler.v1.record_service_pb2.RecordEntriesResponse,
     ],
     default=grpc.UnaryUnaryMultiCallable[
-        pourparler.v1.record_service_pb2.RecordRequest,
-        pourparler.v1.record_service_pb2.RecordResponse,
+        pourparler.v1.record_service_pb2.RecordEntriesRequest,
+        pourparler.v1.record_service_pb2.RecordEntriesResponse,
     ],
 )
 
-_RecordServiceRecordBatchType = typing_extensions.TypeVar(
-    '_RecordServiceRecordBatchType',
+_RecordServiceBatchRecordEntriesType = typing_extensions.TypeVar(
+    '_RecordServiceBatchRecordEntriesType',
     grpc.UnaryUnaryMultiCallable[
-        pourparler.v1.record_service_pb2.RecordBatchRequest,
-        pourparler.v1.record_service_pb2.RecordBatchResponse,
+        pourparler.v1.record_service_pb2.BatchRecordEntriesRequest,
+        pourparler.v1.record_service_pb2.BatchRecordEntriesResponse,
     ],
     grpc.aio.UnaryUnaryMultiCallable[
-        pourparler.v1.record_service_pb2.RecordBatchRequest,
-        pourparler.v1.record_service_pb2.RecordBatchResponse,
+        pourparler.v1.record_service_pb2.BatchRecordEntriesRequest,
+        pourparler.v1.record_service_pb2.BatchRecordEntriesResponse,
     ],
     default=grpc.UnaryUnaryMultiCallable[
-        pourparler.v1.record_service_pb2.RecordBatchRequest,
-        pourparler.v1.record_service_pb2.RecordBatchResponse,
+        pourparler.v1.record_service_pb2.BatchRecordEntriesRequest,
+        pourparler.v1.record_service_pb2.BatchRecordEntriesResponse,
     ],
 )
 
-_RecordServiceRecordSessionType = typing_extensions.TypeVar(
-    '_RecordServiceRecordSessionType',
+_RecordServiceStreamRecordEntriesType = typing_extensions.TypeVar(
+    '_RecordServiceStreamRecordEntriesType',
     grpc.StreamStreamMultiCallable[
-        pourparler.v1.record_service_pb2.RecordSessionRequest,
-        pourparler.v1.record_service_pb2.RecordSessionResponse,
+        pourparler.v1.record_service_pb2.StreamRecordEntriesRequest,
+        pourparler.v1.record_service_pb2.StreamRecordEntriesResponse,
     ],
     grpc.aio.StreamStreamMultiCallable[
-        pourparler.v1.record_service_pb2.RecordSessionRequest,
-        pourparler.v1.record_service_pb2.RecordSessionResponse,
+        pourparler.v1.record_service_pb2.StreamRecordEntriesRequest,
+        pourparler.v1.record_service_pb2.StreamRecordEntriesResponse,
     ],
     default=grpc.StreamStreamMultiCallable[
-        pourparler.v1.record_service_pb2.RecordSessionRequest,
-        pourparler.v1.record_service_pb2.RecordSessionResponse,
+        pourparler.v1.record_service_pb2.StreamRecordEntriesRequest,
+        pourparler.v1.record_service_pb2.StreamRecordEntriesResponse,
     ],
 )
 
-_RecordServiceCopyType = typing_extensions.TypeVar(
-    '_RecordServiceCopyType',
+_RecordServiceImportNegotiationType = typing_extensions.TypeVar(
+    '_RecordServiceImportNegotiationType',
     grpc.StreamUnaryMultiCallable[
-        pourparler.v1.record_service_pb2.CopyRequest,
-        pourparler.v1.record_service_pb2.CopyResponse,
+        pourparler.v1.record_service_pb2.ImportNegotiationRequest,
+        pourparler.v1.record_service_pb2.ImportNegotiationResponse,
     ],
     grpc.aio.StreamUnaryMultiCallable[
-        pourparler.v1.record_service_pb2.CopyRequest,
-        pourparler.v1.record_service_pb2.CopyResponse,
+        pourparler.v1.record_service_pb2.ImportNegotiationRequest,
+        pourparler.v1.record_service_pb2.ImportNegotiationResponse,
     ],
     default=grpc.StreamUnaryMultiCallable[
-        pourparler.v1.record_service_pb2.CopyRequest,
-        pourparler.v1.record_service_pb2.CopyResponse,
+        pourparler.v1.record_service_pb2.ImportNegotiationRequest,
+        pourparler.v1.record_service_pb2.ImportNegotiationResponse,
     ],
 )
 
-class RecordServiceStub(typing.Generic[_RecordServiceRecordType, _RecordServiceRecordBatchType, _RecordServiceRecordSessionType, _RecordServiceCopyType]):
+class RecordServiceStub(typing.Generic[_RecordServiceRecordEntriesType, _RecordServiceBatchRecordEntriesType, _RecordServiceStreamRecordEntriesType, _RecordServiceImportNegotiationType]):
     """Puts entries on the record."""
 
     @typing.overload
     def __init__(self: RecordServiceStub[
         grpc.UnaryUnaryMultiCallable[
-            pourparler.v1.record_service_pb2.RecordRequest,
-            pourparler.v1.record_service_pb2.RecordResponse,
+            pourparler.v1.record_service_pb2.RecordEntriesRequest,
+            pourparler.v1.record_service_pb2.RecordEntriesResponse,
         ],
         grpc.UnaryUnaryMultiCallable[
-            pourparler.v1.record_service_pb2.RecordBatchRequest,
-            pourparler.v1.record_service_pb2.RecordBatchResponse,
+            pourparler.v1.record_service_pb2.BatchRecordEntriesRequest,
+            pourparler.v1.record_service_pb2.BatchRecordEntriesResponse,
         ],
         grpc.StreamStreamMultiCallable[
-            pourparler.v1.record_service_pb2.RecordSessionRequest,
-            pourparler.v1.record_service_pb2.RecordSessionResponse,
+            pourparler.v1.record_service_pb2.StreamRecordEntriesRequest,
+            pourparler.v1.record_service_pb2.StreamRecordEntriesResponse,
         ],
         grpc.StreamUnaryMultiCallable[
-            pourparler.v1.record_service_pb2.CopyRequest,
-            pourparler.v1.record_service_pb2.CopyResponse,
+            pourparler.v1.record_service_pb2.ImportNegotiationRequest,
+            pourparler.v1.record_service_pb2.ImportNegotiationResponse,
         ],
     ], channel: grpc.Channel) -> None: ...
 
     @typing.overload
     def __init__(self: RecordServiceStub[
         grpc.aio.UnaryUnaryMultiCallable[
-            pourparler.v1.record_service_pb2.RecordRequest,
-            pourparler.v1.record_service_pb2.RecordResponse,
+            pourparler.v1.record_service_pb2.RecordEntriesRequest,
+            pourparler.v1.record_service_pb2.RecordEntriesResponse,
         ],
         grpc.aio.UnaryUnaryMultiCallable[
-            pourparler.v1.record_service_pb2.RecordBatchRequest,
-            pourparler.v1.record_service_pb2.RecordBatchResponse,
+            pourparler.v1.record_service_pb2.BatchRecordEntriesRequest,
+            pourparler.v1.record_service_pb2.BatchRecordEntriesResponse,
         ],
         grpc.aio.StreamStreamMultiCallable[
-            pourparler.v1.record_service_pb2.RecordSessionRequest,
-            pourparler.v1.record_service_pb2.RecordSessionResponse,
+            pourparler.v1.record_service_pb2.StreamRecordEntriesRequest,
+            pourparler.v1.record_service_pb2.StreamRecordEntriesResponse,
         ],
         grpc.aio.StreamUnaryMultiCallable[
-            pourparler.v1.record_service_pb2.CopyRequest,
-            pourparler.v1.record_service_pb2.CopyResponse,
+            pourparler.v1.record_service_pb2.ImportNegotiationRequest,
+            pourparler.v1.record_service_pb2.ImportNegotiationResponse,
         ],
     ], channel: grpc.aio.Channel) -> None: ...
 
-    Record: _RecordServiceRecordType
+    RecordEntries: _RecordServiceRecordEntriesType
     """Records a group of entries of one negotiation: all of them or, when any is refused, none. What is answered is on disk.
 
     A call with a request id that was used before in this negotiation, with the same drafts, is answered with the first receipt,
     whatever the version is by now; with other drafts it is refused with REQUEST_ID_REUSED.
     """
 
-    RecordBatch: _RecordServiceRecordBatchType
+    BatchRecordEntries: _RecordServiceBatchRecordEntriesType
     """Records several groups, of any negotiations, each on its own: one that is refused leaves the others as they are. They are taken up
     in their order and answered in their order, all at once.
     """
 
-    RecordSession: _RecordServiceRecordSessionType
+    StreamRecordEntries: _RecordServiceStreamRecordEntriesType
     """Records groups as they come, each on its own, and answers each as soon as it is on disk and all before it were answered. The caller
     need not wait for an answer before it sends the next group: up to 256 of them may be under way, and the next is read when there is
     room. They are taken up in their order.
@@ -155,7 +155,7 @@ class RecordServiceStub(typing.Generic[_RecordServiceRecordType, _RecordServiceR
     groups.
     """
 
-    Copy: _RecordServiceCopyType
+    ImportNegotiation: _RecordServiceImportNegotiationType
     """Takes the record of a negotiation that another service keeps, as a copy that is only read here: a bundle, see docs/format.md, sent
     in parts. It is checked as a whole with the keys that the caller gives, and taken as it is or not at all. A longer bundle of a
     record of which there is a copy extends the copy, if it begins with what the copy has. Repeating the call changes nothing.
@@ -163,20 +163,20 @@ class RecordServiceStub(typing.Generic[_RecordServiceRecordType, _RecordServiceR
 
 RecordServiceAsyncStub: typing_extensions.TypeAlias = RecordServiceStub[
     grpc.aio.UnaryUnaryMultiCallable[
-        pourparler.v1.record_service_pb2.RecordRequest,
-        pourparler.v1.record_service_pb2.RecordResponse,
+        pourparler.v1.record_service_pb2.RecordEntriesRequest,
+        pourparler.v1.record_service_pb2.RecordEntriesResponse,
     ],
     grpc.aio.UnaryUnaryMultiCallable[
-        pourparler.v1.record_service_pb2.RecordBatchRequest,
-        pourparler.v1.record_service_pb2.RecordBatchResponse,
+        pourparler.v1.record_service_pb2.BatchRecordEntriesRequest,
+        pourparler.v1.record_service_pb2.BatchRecordEntriesResponse,
     ],
     grpc.aio.StreamStreamMultiCallable[
-        pourparler.v1.record_service_pb2.RecordSessionRequest,
-        pourparler.v1.record_service_pb2.RecordSessionResponse,
+        pourparler.v1.record_service_pb2.StreamRecordEntriesRequest,
+        pourparler.v1.record_service_pb2.StreamRecordEntriesResponse,
     ],
     grpc.aio.StreamUnaryMultiCallable[
-        pourparler.v1.record_service_pb2.CopyRequest,
-        pourparler.v1.record_service_pb2.CopyResponse,
+        pourparler.v1.record_service_pb2.ImportNegotiationRequest,
+        pourparler.v1.record_service_pb2.ImportNegotiationResponse,
     ],
 ]
 
@@ -184,11 +184,11 @@ class RecordServiceServicer(metaclass=abc.ABCMeta):
     """Puts entries on the record."""
 
     @abc.abstractmethod
-    def Record(
+    def RecordEntries(
         self,
-        request: pourparler.v1.record_service_pb2.RecordRequest,
+        request: pourparler.v1.record_service_pb2.RecordEntriesRequest,
         context: _ServicerContext,
-    ) -> typing.Union[pourparler.v1.record_service_pb2.RecordResponse, collections.abc.Awaitable[pourparler.v1.record_service_pb2.RecordResponse]]:
+    ) -> typing.Union[pourparler.v1.record_service_pb2.RecordEntriesResponse, collections.abc.Awaitable[pourparler.v1.record_service_pb2.RecordEntriesResponse]]:
         """Records a group of entries of one negotiation: all of them or, when any is refused, none. What is answered is on disk.
 
         A call with a request id that was used before in this negotiation, with the same drafts, is answered with the first receipt,
@@ -196,21 +196,21 @@ class RecordServiceServicer(metaclass=abc.ABCMeta):
         """
 
     @abc.abstractmethod
-    def RecordBatch(
+    def BatchRecordEntries(
         self,
-        request: pourparler.v1.record_service_pb2.RecordBatchRequest,
+        request: pourparler.v1.record_service_pb2.BatchRecordEntriesRequest,
         context: _ServicerContext,
-    ) -> typing.Union[pourparler.v1.record_service_pb2.RecordBatchResponse, collections.abc.Awaitable[pourparler.v1.record_service_pb2.RecordBatchResponse]]:
+    ) -> typing.Union[pourparler.v1.record_service_pb2.BatchRecordEntriesResponse, collections.abc.Awaitable[pourparler.v1.record_service_pb2.BatchRecordEntriesResponse]]:
         """Records several groups, of any negotiations, each on its own: one that is refused leaves the others as they are. They are taken up
         in their order and answered in their order, all at once.
         """
 
     @abc.abstractmethod
-    def RecordSession(
+    def StreamRecordEntries(
         self,
-        request_iterator: _MaybeAsyncIterator[pourparler.v1.record_service_pb2.RecordSessionRequest],
+        request_iterator: _MaybeAsyncIterator[pourparler.v1.record_service_pb2.StreamRecordEntriesRequest],
         context: _ServicerContext,
-    ) -> typing.Union[collections.abc.Iterator[pourparler.v1.record_service_pb2.RecordSessionResponse], collections.abc.AsyncIterator[pourparler.v1.record_service_pb2.RecordSessionResponse]]:
+    ) -> typing.Union[collections.abc.Iterator[pourparler.v1.record_service_pb2.StreamRecordEntriesResponse], collections.abc.AsyncIterator[pourparler.v1.record_service_pb2.StreamRecordEntriesResponse]]:
         """Records groups as they come, each on its own, and answers each as soon as it is on disk and all before it were answered. The caller
         need not wait for an answer before it sends the next group: up to 256 of them may be under way, and the next is read when there is
         room. They are taken up in their order.
@@ -222,11 +222,11 @@ class RecordServiceServicer(metaclass=abc.ABCMeta):
         """
 
     @abc.abstractmethod
-    def Copy(
+    def ImportNegotiation(
         self,
-        request_iterator: _MaybeAsyncIterator[pourparler.v1.record_service_pb2.CopyRequest],
+        request_iterator: _MaybeAsyncIterator[pourparler.v1.record_service_pb2.ImportNegotiationRequest],
         context: _ServicerContext,
-    ) -> typing.Union[pourparler.v1.record_service_pb2.CopyResponse, collections.abc.Awaitable[pourparler.v1.record_service_pb2.CopyResponse]]:
+    ) -> typing.Union[pourparler.v1.record_service_pb2.ImportNegotiationResponse, collections.abc.Awaitable[pourparler.v1.record_service_pb2.ImportNegotiationResponse]]:
         """Takes the record of a negotiation that another service keeps, as a copy that is only read here: a bundle, see docs/format.md, sent
         in parts. It is checked as a whole with the keys that the caller gives, and taken as it is or not at all. A longer bundle of a
         record of which there is a copy extends the copy, if it begins with what the copy has. Repeating the call changes nothing.

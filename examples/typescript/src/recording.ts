@@ -5,20 +5,20 @@ import type { DescMethodUnary, MessageInitShape } from "@bufbuild/protobuf";
 import { BytesValueSchema } from "@bufbuild/protobuf/wkt";
 import {
   RecordService,
-  type RecordRequestSchema,
+  type RecordEntriesRequestSchema,
 } from "../stubs/pourparler/v1/record_service_pb.js";
 import type { Connection } from "./connection.js";
 import { waitAfter } from "./refusal.js";
 
-// A RecordResponse has one field, the receipt, and its number is 1: read as a BytesValue, it gives
+// A RecordEntriesResponse has one field, the receipt, and its number is 1: read as a BytesValue, it gives
 // the receipt in the very bytes that came, which are those that were hashed.
-const recordExactly: DescMethodUnary<typeof RecordRequestSchema, typeof BytesValueSchema> = {
-  ...RecordService.method.record,
+const recordExactly: DescMethodUnary<typeof RecordEntriesRequestSchema, typeof BytesValueSchema> = {
+  ...RecordService.method.recordEntries,
   output: BytesValueSchema,
 };
 
 /** A group of drafts for one negotiation, with an id of the caller's own for the request. */
-export type Group = MessageInitShape<typeof RecordRequestSchema> & { requestId: string };
+export type Group = MessageInitShape<typeof RecordEntriesRequestSchema> & { requestId: string };
 
 /**
  * Record a group: the bytes of its Receipt. A call that was lost is made again with the same request

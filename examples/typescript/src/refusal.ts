@@ -22,7 +22,7 @@ export interface Refusal {
 export function refusalIn(error: unknown): Refusal | undefined {
   if (!(error instanceof ConnectError)) return undefined;
   const [info] = error.findDetails(ErrorInfoSchema);
-  if (info?.domain !== "pourparler.v1") return undefined;
+  if (info?.domain !== "pourparler") return undefined;
   const wrong = error.findDetails(BadRequestSchema).flatMap((one) => one.fieldViolations);
   const field = info.metadata["field"];
   return {

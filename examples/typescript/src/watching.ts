@@ -2,7 +2,7 @@
 
 import { setTimeout as pause } from "node:timers/promises";
 import { Code, ConnectError, createClient } from "@connectrpc/connect";
-import { AuditService, type ReplayResponse } from "../stubs/pourparler/v1/audit_service_pb.js";
+import { AuditService, type ReplayEntriesResponse } from "../stubs/pourparler/v1/audit_service_pb.js";
 import type { Connection } from "./connection.js";
 import { waitAfter } from "./refusal.js";
 
@@ -30,7 +30,7 @@ const SILENCE = 45_000;
 export async function* watch(
   connection: Connection,
   watched: Watched,
-): AsyncGenerator<ReplayResponse> {
+): AsyncGenerator<ReplayEntriesResponse> {
   const { name, signal, seconds = 30 } = watched;
   const audits = createClient(AuditService, connection.transport);
   let cursor = watched.cursor ?? "";
@@ -41,7 +41,7 @@ export async function* watch(
     let silent = setTimeout(() => call.abort(), SILENCE);
     try {
       const request = { name, cursor, follow: true };
-      for await (const message of audits.replay(request, { signal: ends })) {
+      for await (const message of audits.replayEntries(request, { signal: ends })) {
         clearTimeout(silent);
         [attempt, cursor] = [0, message.cursor];
         yield message;

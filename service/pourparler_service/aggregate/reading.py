@@ -21,7 +21,7 @@ class StateAt(NamedTuple):
 
     state: pb.Negotiation
     computed_at: pb.ComputedAt
-    possibly: pb.Negotiation | None = None
+    possible_state: pb.Negotiation | None = None
     possible_versions: tuple[int, ...] = ()
 
 

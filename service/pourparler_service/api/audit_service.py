@@ -66,14 +66,14 @@ class AuditServicer:
             "replays of a point, a topic or in reverse", WHOLE_REPLAYS, WHOLE_REPLAYS // 4
         )
 
-    def Replay(self, request: pb.ReplayRequest, call: Call) -> AsyncIterator[bytes]:
+    def ReplayEntries(self, request: pb.ReplayEntriesRequest, call: Call) -> AsyncIterator[bytes]:
         """Send the entries that are asked for; then that these were all, or those that come."""
         if entry_filters.needs_whole(request):
             return self._selected(request, call)
         begun = self._followed if request.follow else self._pages
         return begun(request, call)
 
-    async def _pages(self, request: pb.ReplayRequest, call: Call) -> AsyncIterator[bytes]:
+    async def _pages(self, request: pb.ReplayEntriesRequest, call: Call) -> AsyncIterator[bytes]:
         """Read a page and send it, until there is none; the next is read while one is sent."""
         feed = self._following.feed
         apart = functools.partial(
@@ -103,7 +103,7 @@ class AuditServicer:
             yield page.message
         yield await apart(feed.complete, asked, page, count + page.entries)
 
-    async def _followed(self, request: pb.ReplayRequest, call: Call) -> AsyncIterator[bytes]:
+    async def _followed(self, request: pb.ReplayEntriesRequest, call: Call) -> AsyncIterator[bytes]:
         """Read a page and send it; where there is none, wait until there is."""
         feed, pages, commits, threads, idle_seconds = self._following
         loop = asyncio.get_running_loop()
@@ -149,7 +149,7 @@ class AuditServicer:
             await asyncio.sleep(_GIVING_WAY_SECONDS)
         return current
 
-    async def _selected(self, request: pb.ReplayRequest, call: Call) -> AsyncIterator[bytes]:
+    async def _selected(self, request: pb.ReplayEntriesRequest, call: Call) -> AsyncIterator[bytes]:
         """Send those entries of the whole record that are asked for."""
         apart = functools.partial(asyncio.get_running_loop().run_in_executor, self._threads)
         with self._whole.place(call.name):
@@ -161,10 +161,10 @@ class AuditServicer:
                     await apart(self._check_sees, request, call.caller, view)
                 yield message
 
-    def _check_sees(self, request: pb.ReplayRequest, caller: str, view: ViewerScope) -> None:
+    def _check_sees(self, request: pb.ReplayEntriesRequest, caller: str, view: ViewerScope) -> None:
         """Refuse a caller who does not see any more what was read as they saw it."""
         id_ = drafts.check_name(request.name, "name")
-        if self._cuts.sights.of(id_, caller, request.as_seen_by).sight != view.sight:
+        if self._cuts.sights.of(id_, caller, request.viewer_participant_id).sight != view.sight:
             refuse(
                 pb.ERROR_REASON_ROLE_NOT_SUFFICIENT,
                 "What you may see has changed since this was read. Ask for it again.",
@@ -212,11 +212,11 @@ class AuditServicer:
         return await asyncio.get_running_loop().run_in_executor(self._threads, proved)
 
     def _selection(
-        self, request: pb.ReplayRequest, caller: str
+        self, request: pb.ReplayEntriesRequest, caller: str
     ) -> tuple[ViewerScope, entry_filters.Selection, pb.ComputedAt]:
         id_ = drafts.check_name(request.name, "name")
         entry_filters.check(request)
-        view = self._cuts.sights.of(id_, caller, request.as_seen_by)
+        view = self._cuts.sights.of(id_, caller, request.viewer_participant_id)
         try:
             replayed, computed_at = self._cuts.replay(id_, request.as_of, view)
         except Refusal as refusal:

@@ -17,11 +17,12 @@ from google.protobuf.message_factory import GetMessageClass
 from google.protobuf.unknown_fields import UnknownFieldSet
 
 from pourparler import v1 as pb
-from pourparler_service.api.error_status import DOMAIN, as_refusal, status_message
+from pourparler_service.api.error_status import as_refusal, status_message
 from pourparler_service.api.quotas import Quota, RateLimit
 from pourparler_service.domain.principals import ANONYMOUS
 from pourparler_service.domain.refusal import Refusal, refuse, status_of
 
+_PACKAGE = str(pb.Facts.DESCRIPTOR.file.package)
 _STATUS_TRAILER = "grpc-status-details-bin"
 
 _QUIET_SECONDS = 0.1
@@ -141,7 +142,7 @@ class CallHandler:
         # A call that changes something is not cut off here: only the writer knows whether it has.
         cut_off = (
             method.GetOptions().idempotency_level == MethodOptions.NO_SIDE_EFFECTS
-            or not method.full_name.startswith(DOMAIN)
+            or not method.full_name.startswith(_PACKAGE)
         )
 
         async def handler(data: bytes, context: _Context) -> bytes:
@@ -274,7 +275,7 @@ class CallHandler:
                 f"The bytes of the request are not a {name}, or a text in it is not UTF-8.",
                 type=name,
             )
-        if request_type.DESCRIPTOR.file.package == DOMAIN:
+        if request_type.DESCRIPTOR.file.package == _PACKAGE:
             check_understood(request, "")
         return request
 
@@ -306,7 +307,7 @@ def check_understood(request: Message, path: str) -> None:
 
 
 def _too_late() -> Never:
-    refuse(pb.ERROR_REASON_DEADLINE, "The deadline passed before the call was done.")
+    refuse(pb.ERROR_REASON_DEADLINE_EXCEEDED, "The deadline passed before the call was done.")
 
 
 async def _within(deadline: float | None, answer: Awaitable[_Answer]) -> _Answer:

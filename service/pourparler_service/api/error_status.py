@@ -15,8 +15,8 @@ from pourparler_service.storage.interface import StoreUnavailableError
 _LOG = logging.getLogger(__name__)
 
 
-DOMAIN = "pourparler.v1"
-"""The domain of every ErrorInfo."""
+DOMAIN = "pourparler"
+"""The domain of every ErrorInfo. It has no version: reasons keep their meaning."""
 
 
 # Clients refuse headers of more than 8 KiB in all; details are sent in base64, beside the message.
@@ -56,7 +56,7 @@ def as_refusal(error: Exception, where: str) -> Refusal:
     fault_id = secrets.token_hex(8)
     _LOG.error("fault %s in %s", fault_id, where, exc_info=error)
     return _single(
-        pb.ERROR_REASON_INTERNAL_FAULT,
+        pb.ERROR_REASON_INTERNAL,
         f"The service is at fault. Its log says more under {fault_id}.",
         fault_id=fault_id,
     )
@@ -113,17 +113,11 @@ def status_message(refusal: Refusal) -> Status:
 
 def failure_message(refusal: Refusal) -> pb.RecordFailure:
     """A refusal as it stands in an answer, where it is about one group of several."""
-    return pb.RecordFailure(
-        status=status_of(refusal.reason),
-        reason=pb.ErrorReason.ValueType(refusal.reason),
-        text=_short(refusal.text, _TEXT_BYTES),
-        field=refusal.field,
-        metadata={key: _short(value, _VALUE_BYTES) for key, value in refusal.metadata.items()},
-    )
+    return pb.RecordFailure(status=status_message(refusal))
 
 
 def _add(status: Status, detail: Message) -> None:
-    status.details.add().Pack(detail)
+    status.details.add().Pack(detail, deterministic=True)
 
 
 def _short(text: str, most: int) -> str:

@@ -62,7 +62,7 @@ class HealthServicer:
         """Whether it can do its work now."""
         if not self._is_known(request.service):
             refuse(
-                pb.ERROR_REASON_METHOD_NOT_FOUND,
+                pb.ERROR_REASON_SERVICE_NOT_FOUND,
                 f"There is no service {quoted(request.service)} here.",
                 "service",
             )

@@ -52,7 +52,9 @@ class CopyServicer:
         self._answers = ReceiptWaiter()
         self._copying = Quota("copies", COPIES, 1)
 
-    async def Copy(self, requests: AsyncIterator[pb.CopyRequest], call: Call) -> pb.CopyResponse:
+    async def ImportNegotiation(
+        self, requests: AsyncIterator[pb.ImportNegotiationRequest], call: Call
+    ) -> pb.ImportNegotiationResponse:
         """Take a copy, once all of it is here and was checked."""
         policy.check_may_open(self._policy, call.caller)
         loop = asyncio.get_running_loop()
@@ -75,14 +77,14 @@ class CopyServicer:
                     name=call.name,
                 )
                 await self._answers.of(self._writer.copy(copying), call.deadline)
-        return pb.CopyResponse(
+        return pb.ImportNegotiationResponse(
             name=f"negotiations/{sound.negotiation}",
             version=sound.before + len(sound.new),
             entry_count=len(sound.new),
         )
 
     async def _received(
-        self, requests: AsyncIterator[pb.CopyRequest], file: BinaryIO, call: Call
+        self, requests: AsyncIterator[pb.ImportNegotiationRequest], file: BinaryIO, call: Call
     ) -> list[str]:
         """Write the parts of a bundle to a file; the keys that came with the first one."""
         loop = asyncio.get_running_loop()
@@ -97,7 +99,7 @@ class CopyServicer:
                     "The verifier keys come with the first part of a bundle, and only with it.",
                     "verifier_keys",
                 )
-            size += len(request.part)
+            size += len(request.chunk)
             if size > self._copy_bytes:
                 refuse(
                     pb.ERROR_REASON_MESSAGE_TOO_LARGE,
@@ -105,12 +107,12 @@ class CopyServicer:
                     " which this service takes a copy.",
                     limit=str(self._copy_bytes),
                 )
-            await loop.run_in_executor(self._threads, file.write, request.part)
+            await loop.run_in_executor(self._threads, file.write, request.chunk)
         return keys or []
 
     async def _next(
-        self, requests: AsyncIterator[pb.CopyRequest], deadline: float | None
-    ) -> pb.CopyRequest | None:
+        self, requests: AsyncIterator[pb.ImportNegotiationRequest], deadline: float | None
+    ) -> pb.ImportNegotiationRequest | None:
         """The next part of a bundle; None after the last."""
         wait = self._part_seconds
         if deadline is not None:
@@ -120,6 +122,6 @@ class CopyServicer:
                 return await anext(requests, None)
         except TimeoutError:
             refuse(
-                pb.ERROR_REASON_DEADLINE,
+                pb.ERROR_REASON_DEADLINE_EXCEEDED,
                 "The next part of the bundle did not come in time. Nothing was taken.",
             )

@@ -28,7 +28,7 @@ from pourparler_service.search.search import Search
 from pourparler_service.validation import drafts, requests
 
 _Answer = TypeVar("_Answer")
-_Read = pb.GetNegotiationRequest | pb.GetStandingRequest | pb.DiffNegotiationRequest
+_Read = pb.GetNegotiationRequest | pb.GetStatusReportRequest | pb.DiffNegotiationRequest
 
 SEARCHES = 64
 """How many searches may be under way: a quarter of them one caller's."""
@@ -79,7 +79,7 @@ class NegotiationServicer:
         """A page of the negotiations on the record."""
         return await self._apart(lambda: self._list(request, call.caller).SerializeToString())
 
-    async def GetStanding(self, request: pb.GetStandingRequest, call: Call) -> bytes:
+    async def GetStatusReport(self, request: pb.GetStatusReportRequest, call: Call) -> bytes:
         """Where a negotiation stands at a point."""
         known = self._known(request, call, request.on_date or _today())
         if known is not None:
@@ -107,14 +107,14 @@ class NegotiationServicer:
 
     def _known(
         self,
-        request: pb.GetNegotiationRequest | pb.GetStandingRequest,
+        request: pb.GetNegotiationRequest | pb.GetStatusReportRequest,
         call: Call,
         asked: Hashable,
     ) -> bytes | None:
         """The answer about the latest state, if it is kept, and surely what its caller sees."""
         if request.HasField("as_of"):
             return None
-        noted = self._cuts.sights.surely(request.name, call.caller, request.as_seen_by)
+        noted = self._cuts.sights.surely(request.name, call.caller, request.viewer_participant_id)
         if noted is None:
             return None
         if noted.cut.sight.whole:
@@ -142,9 +142,9 @@ class NegotiationServicer:
     ) -> pb.ListNegotiationsResponse:
         policy = self._cuts.sights.policy
         check_may_list(policy, caller)
-        seen_by, everything = request.as_seen_by, policy.audits(caller)
+        seen_by, everything = request.viewer_participant_id, policy.audits(caller)
         if seen_by:
-            drafts.check_id(seen_by, "as_seen_by")
+            drafts.check_id(seen_by, "viewer_participant_id")
         elif everything:
             return self._catalogue.page(request)
 
@@ -152,7 +152,9 @@ class NegotiationServicer:
             return self._cuts.read(id_, _NOW, view).state
 
         def seen(id_: str) -> pb.Negotiation | None:
-            named = pb.GetNegotiationRequest(name=f"negotiations/{id_}", as_seen_by=seen_by)
+            named = pb.GetNegotiationRequest(
+                name=f"negotiations/{id_}", viewer_participant_id=seen_by
+            )
             try:
                 return self._seen(named, caller, read)
             except Refusal:
@@ -162,7 +164,7 @@ class NegotiationServicer:
         public = policy.lets(caller, policy.public)
         return self._catalogue.page_of(request, who, seen, public=public)
 
-    def _standing(self, request: pb.GetStandingRequest, caller: str) -> bytes:
+    def _standing(self, request: pb.GetStatusReportRequest, caller: str) -> bytes:
         requests.check_as_of(request.as_of, "as_of")
         on_date = request.on_date or _day(request.as_of)
         try:
@@ -172,8 +174,9 @@ class NegotiationServicer:
             refuse(pb.ERROR_REASON_DATE_INVALID, str(error), field)
 
         def answer(reading: StateAt) -> bytes:
-            response = pb.GetStandingResponse(
-                standing=standing(reading.state, on, on_date), computed_at=reading.computed_at
+            response = pb.GetStatusReportResponse(
+                status_report=standing(reading.state, on, on_date),
+                computed_at=reading.computed_at,
             )
             return response.SerializeToString()
 
@@ -185,21 +188,21 @@ class NegotiationServicer:
         return self._seen(request, caller, read)
 
     def _diff(self, request: pb.DiffNegotiationRequest, caller: str) -> bytes:
-        begin = getattr(request, "from") if request.HasField("from") else pb.AsOf(version=0)
+        start = request.start if request.HasField("start") else pb.AsOf(version=0)
 
         def read(id_: str, view: ViewerScope) -> tuple[StateAt, StateAt]:
-            before = self._read(id_, begin, "from", view)
-            return before, self._read(id_, request.to, "to", view)
+            before = self._read(id_, start, "start", view)
+            return before, self._read(id_, request.end, "end", view)
 
         before, after = self._seen(request, caller, read)
         response = pb.DiffNegotiationResponse(
             changes=diff(before.state, after.state),
             reversals=reversals(after.state, before.state),
-            from_computed_at=before.computed_at,
-            to_computed_at=after.computed_at,
+            start_computed_at=before.computed_at,
+            end_computed_at=after.computed_at,
         )
-        if after.possibly is not None:
-            response.possible_changes.extend(diff(after.state, after.possibly))
+        if after.possible_state is not None:
+            response.possible_changes.extend(diff(after.state, after.possible_state))
         return response.SerializeToString()
 
     def _answered(
@@ -218,7 +221,7 @@ class NegotiationServicer:
         Read anew if they see more or less by then: what was recorded in between is not theirs.
         """
         id_ = drafts.check_name(request.name, "name")
-        look = functools.partial(self._cuts.sights.of, id_, caller, request.as_seen_by)
+        look = functools.partial(self._cuts.sights.of, id_, caller, request.viewer_participant_id)
         view = look()
         while True:
             answer, before = read(id_, view), view
@@ -245,8 +248,8 @@ def _state_bytes(reading: StateAt, *, is_basic: bool) -> bytes:
         computed_at=reading.computed_at, possible_versions=reading.possible_versions
     )
     answer = _framed_state("negotiation", reading.state, is_basic=is_basic)
-    if reading.possibly is not None:
-        answer += _framed_state("possibly", reading.possibly, is_basic=is_basic)
+    if reading.possible_state is not None:
+        answer += _framed_state("possible_state", reading.possible_state, is_basic=is_basic)
     return b"".join((*answer, rest.SerializeToString()))
 
 

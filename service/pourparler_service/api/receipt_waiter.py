@@ -33,7 +33,7 @@ class ReceiptWaiter:
             await self._wait(receipt, deadline)
         if receipt.cancelled():
             refuse(
-                pb.ERROR_REASON_DEADLINE,
+                pb.ERROR_REASON_DEADLINE_EXCEEDED,
                 "The deadline passed while the request waited. Nothing was recorded.",
             )
         return receipt.result()

@@ -84,13 +84,13 @@ class RecordServicer:
         for reader in self._readers:
             reader.cancel()
 
-    async def Record(self, request: pb.RecordRequest, call: Call) -> bytes:
+    async def RecordEntries(self, request: pb.RecordEntriesRequest, call: Call) -> bytes:
         """Record a group. A caller who gives up before it is taken up leaves nothing behind."""
         group = await self._group(request, call)
         receipt = await self._answers.of(self._writer.submit(group), group.deadline)
-        return framed(pb.RecordResponse.RECEIPT_FIELD_NUMBER, receipt)
+        return framed(pb.RecordEntriesResponse.RECEIPT_FIELD_NUMBER, receipt)
 
-    async def RecordBatch(self, request: pb.RecordBatchRequest, call: Call) -> bytes:
+    async def BatchRecordEntries(self, request: pb.BatchRecordEntriesRequest, call: Call) -> bytes:
         """Record groups, each on its own, and answer when all are done."""
         if not request.requests:
             refuse(pb.ERROR_REASON_FIELD_REQUIRED, "A batch has one group at least.", "requests")
@@ -113,11 +113,11 @@ class RecordServicer:
             finally:
                 _give_up(under_way)
         return b"".join(
-            framed(pb.RecordBatchResponse.OUTCOMES_FIELD_NUMBER, one) for one in outcomes
+            framed(pb.BatchRecordEntriesResponse.OUTCOMES_FIELD_NUMBER, one) for one in outcomes
         )
 
-    async def RecordSession(
-        self, requests: AsyncIterator[pb.RecordSessionRequest], call: Call
+    async def StreamRecordEntries(
+        self, requests: AsyncIterator[pb.StreamRecordEntriesRequest], call: Call
     ) -> AsyncIterator[bytes]:
         """Record groups as they come, and answer them in their order."""
         session = _Session(self._under_way, call.name)
@@ -130,7 +130,7 @@ class RecordServicer:
         try:
             while (one := await session.under_way.get()) is not None:
                 outcome = await self._outcome(one, None)
-                yield framed(pb.RecordSessionResponse.OUTCOME_FIELD_NUMBER, outcome)
+                yield framed(pb.StreamRecordEntriesResponse.OUTCOME_FIELD_NUMBER, outcome)
                 session.sent(one)
             if reader.cancelled():
                 refuse(
@@ -148,7 +148,10 @@ class RecordServicer:
             session.close()
 
     async def _read(
-        self, requests: AsyncIterator[pb.RecordSessionRequest], call: Call, session: "_Session"
+        self,
+        requests: AsyncIterator[pb.StreamRecordEntriesRequest],
+        call: Call,
+        session: "_Session",
     ) -> None:
         """Hand in the groups of a session as they come, while there is room."""
         while True:
@@ -157,25 +160,27 @@ class RecordServicer:
             if request is None:
                 return
             await session.reserve(request.request.ByteSize())
-            session.take(await self._handed_in(request.request, call, session, request.in_turn))
+            session.take(
+                await self._handed_in(request.request, call, session, request.stop_on_failure)
+            )
 
     async def _handed_in(
         self,
-        request: pb.RecordRequest,
+        request: pb.RecordEntriesRequest,
         call: Call,
         session: "_Session | None" = None,
-        in_turn: bool = False,  # noqa: FBT001, FBT002 - of a session alone
+        stop_on_failure: bool = False,  # noqa: FBT001, FBT002 - of a session alone
     ) -> "_PendingRecord":
         """One group of several, handed in when there is room in the line; or what is wrong."""
         size = request.ByteSize()
         id_ = request.negotiation.removeprefix("negotiations/")
         try:
             check_understood(request, "")
-            if session and in_turn:
+            if session and stop_on_failure:
                 session.unfit.check(id_)
             group = await self._group(request, call)
             if session:
-                group = group._replace(turn=session.turn, in_turn=in_turn)
+                group = group._replace(turn=session.turn, stop_on_failure=stop_on_failure)
             while self._writer.crowded(group.name):  # noqa: ASYNC110 - the line is another thread's
                 await asyncio.sleep(_LOOK_SECONDS)
             return _PendingRecord(size, self._writer.submit(group))
@@ -198,7 +203,7 @@ class RecordServicer:
             return framed(pb.RecordOutcome.FAILURE_FIELD_NUMBER, failure)
         return framed(pb.RecordOutcome.RECEIPT_FIELD_NUMBER, receipt)
 
-    async def _group(self, request: pb.RecordRequest, call: Call) -> WriteRequest:
+    async def _group(self, request: pb.RecordEntriesRequest, call: Call) -> WriteRequest:
         """A request as a group, settled and of the right shape."""
         check_request_id(request.request_id, "request_id")
         negotiation = _negotiation(request, call.caller)
@@ -335,7 +340,7 @@ def _settle(drafts: Sequence[pb.Draft]) -> None:
         raise Refusal(violations[:_VIOLATIONS])
 
 
-def _negotiation(request: pb.RecordRequest, caller: str) -> str:
+def _negotiation(request: pb.RecordEntriesRequest, caller: str) -> str:
     """The id of the negotiation: the caller's, or one that is the same for every repetition."""
     if request.negotiation:
         return check_name(request.negotiation, "negotiation")

@@ -130,7 +130,7 @@ def seen_by(participant_id: str, roles: Roles, sight: VisibilityScope) -> Visibi
         refuse(
             pb.ERROR_REASON_ROLE_NOT_SUFFICIENT,
             "Only who sees everything, or mediates, may ask for what another one sees.",
-            "as_seen_by",
+            "viewer_participant_id",
         )
     return sight.within(of_participants([participant_id]))
 
@@ -190,7 +190,7 @@ def conflict() -> Refusal:
     In all cases the same, so that it tells no more than that there is something.
     """
     text = "It cannot be recorded, for what you may not see. Ask those who keep the record."
-    return Refusal([Violation(pb.ERROR_REASON_WITHHELD_CONFLICT, "", text, {})])
+    return Refusal([Violation(pb.ERROR_REASON_HIDDEN_CONFLICT, "", text, {})])
 
 
 def _not_for(text: str, field: str) -> NoReturn:

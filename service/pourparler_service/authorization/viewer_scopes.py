@@ -115,16 +115,16 @@ class ScopeResolver:
         self._admitted: LruCache[tuple[str, str], bool] = LruCache(_MOST_ADMITTED)
         self._commits = 0
 
-    def of(self, id_: str, caller: str, as_seen_by: str = "") -> ViewerScope:
+    def of(self, id_: str, caller: str, viewer_participant_id: str = "") -> ViewerScope:
         """What a caller sees of a negotiation, perhaps as a participant would.
 
         Blocks on the store. Refuses in the same words a negotiation that is not there, and one of
         which the caller sees nothing.
         """
-        if not as_seen_by and self.policy.audits(caller):
+        if not viewer_participant_id and self.policy.audits(caller):
             return WHOLE
-        if as_seen_by:
-            drafts.check_id(as_seen_by, "as_seen_by")
+        if viewer_participant_id:
+            drafts.check_id(viewer_participant_id, "viewer_participant_id")
         self.check_admitted(id_, caller)
         with self._lock:
             commits = self._commits  # before the store is read
@@ -147,18 +147,19 @@ class ScopeResolver:
             nothing = sight == NOTHING or (sight == PUBLIC and not audience.shows(sight))
             if nothing or not audience.version:
                 not_found(id_)
-            if as_seen_by:
-                whole, sight = sight, seen_by(as_seen_by, roles, sight)
-                if not audience.knows(as_seen_by, whole):
+            if viewer_participant_id:
+                whole, sight = sight, seen_by(viewer_participant_id, roles, sight)
+                if not audience.knows(viewer_participant_id, whole):
                     refuse(
                         pb.ERROR_REASON_PART_NOT_FOUND,
-                        f"There is no participant {quoted(as_seen_by)} in this negotiation.",
-                        "as_seen_by",
-                        id=as_seen_by,
+                        f"There is no participant {quoted(viewer_participant_id)} in this"
+                        " negotiation.",
+                        "viewer_participant_id",
+                        id=viewer_participant_id,
                     )
             view = ViewerScope(sight, audience.version, audience)
             if self._is_told and not _ends(audience, caller):
-                self._note(id_, (caller, as_seen_by), view, commits)
+                self._note(id_, (caller, viewer_participant_id), view, commits)
             return view
 
     def check_admitted(self, id_: str, caller: str) -> None:
@@ -189,16 +190,16 @@ class ScopeResolver:
         with self._lock:
             self._admitted.put((id_, caller), value=True, size=1)
 
-    def surely(self, name: str, caller: str, as_seen_by: str = "") -> CachedScope | None:
+    def surely(self, name: str, caller: str, viewer_participant_id: str = "") -> CachedScope | None:
         """What a caller sees of a negotiation, by its name, if that is known without the store.
 
         Never blocks.
         """
-        if not as_seen_by and self.policy.audits(caller):
+        if not viewer_participant_id and self.policy.audits(caller):
             return _EVERYTHING
         with self._lock:
             noted = self._noted.get(name)
-            return None if noted is None else noted.get((caller, as_seen_by))
+            return None if noted is None else noted.get((caller, viewer_participant_id))
 
     def committed(self, ids: Collection[str]) -> None:
         """There is more of these negotiations in the store, or may be. For any thread."""

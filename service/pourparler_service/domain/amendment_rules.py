@@ -69,7 +69,7 @@ def check_disclosure(
     facts = _as_counts(history, event.target_version).facts
     if not widens(event.disclosed_to, facts.visibility):
         text = f"It is {shown(facts.visibility)}: a disclosure is to these and to others besides."
-        refuse(pb.ERROR_REASON_NOT_WIDER, text, f"{path}.disclosed_to")
+        refuse(pb.ERROR_REASON_DISCLOSURE_NOT_WIDER, text, f"{path}.disclosed_to")
     if not candidate.words.legal_basis.strip():
         _check_consent(state, facts, event.consented_by)
     _check_not_wider(candidate, event.disclosed_to)

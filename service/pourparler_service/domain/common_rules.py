@@ -102,7 +102,9 @@ def _check_course(look: RuleContext) -> None:
         text = "The negotiation is not opened: its first entry is a NegotiationOpened."
         look.refuse(pb.ERROR_REASON_NOT_OPENED, text)
     if status and opening:
-        look.refuse(pb.ERROR_REASON_OPENED_ALREADY, "The negotiation has been opened before.")
+        look.refuse(
+            pb.ERROR_REASON_NEGOTIATION_ALREADY_OPENED, "The negotiation has been opened before."
+        )
     if status == pb.NEGOTIATION_STATUS_CONCLUDED and not look.type.rule.follow_up:
         text = f"The negotiation has ended: no {look.type.title} can follow until it is resumed."
         look.refuse(pb.ERROR_REASON_NEGOTIATION_CONCLUDED, text)
@@ -164,11 +166,11 @@ def _check_new(look: RuleContext) -> list[_Named]:
         amendments, place = look.state.amendments, f"{PARTS[brings.kind]}/{key}"
         if amendments and any(one.annulled_part == place for one in amendments.values()):
             text = f"The id {quoted(key)} named a {_kind(brings.kind)} that was annulled."
-            look.refuse(pb.ERROR_REASON_ID_USED, text, brings.field, id=key)
+            look.refuse(pb.ERROR_REASON_ID_ALREADY_USED, text, brings.field, id=key)
         return []
     if not brings.again:
         text = f"The id {quoted(key)} names a {_kind(brings.kind)} already."
-        look.refuse(pb.ERROR_REASON_ID_USED, text, brings.field, id=key)
+        look.refuse(pb.ERROR_REASON_ID_ALREADY_USED, text, brings.field, id=key)
     return [_Named(f"{look.type.name}.{brings.field}", key, part)]
 
 

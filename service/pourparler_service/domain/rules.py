@@ -173,7 +173,7 @@ def _participant_joined(look: RuleContext, event: pb.ParticipantJoined) -> None:
     part = look.part(pb.PART_KIND_PARTICIPANT, event.participant_id)
     if part is not None and part.status == pb.PARTICIPANT_STATUS_ACTIVE:
         text = f"{quoted(event.participant_id)} takes part already."
-        look.refuse(pb.ERROR_REASON_PARTICIPANT_ACTIVE, text, "participant_id")
+        look.refuse(pb.ERROR_REASON_PARTICIPANT_ALREADY_ACTIVE, text, "participant_id")
 
 
 def _participant_changed(look: RuleContext, event: pb.ParticipantChanged) -> None:
@@ -191,7 +191,7 @@ def _participant_changed(look: RuleContext, event: pb.ParticipantChanged) -> Non
         look.refuse(pb.ERROR_REASON_PARTY_HAS_OBLIGATIONS, text, "role")
     if not look.redacted and not _changes(part, event, look.words):
         text = f"{quoted(event.participant_id)} is all that already: nothing changes."
-        look.refuse(pb.ERROR_REASON_NOTHING_CHANGES, text)
+        look.refuse(pb.ERROR_REASON_NO_EFFECT, text)
 
 
 _OWED = frozenset(
@@ -375,7 +375,7 @@ def _proposal_answered(look: RuleContext, event: pb.ProposalAnswered) -> None:
         look.refuse(pb.ERROR_REASON_NOT_AN_ADDRESSEE, text, "by")
     if event.by in final_answers(part):
         text = f"{quoted(event.by)} has answered this proposal finally."
-        look.refuse(pb.ERROR_REASON_ANSWERED_FINALLY, text, "by")
+        look.refuse(pb.ERROR_REASON_FINAL_ANSWER_EXISTS, text, "by")
 
 
 def _proposal_closed(look: RuleContext, event: pb.ProposalClosed) -> None:
@@ -481,7 +481,7 @@ def _access_granted(look: RuleContext, event: pb.AccessGranted) -> None:
     known = look.state.principals.get(event.principal)
     if known is not None and any(one.facts == event for one in known.grants):
         text = f"{quoted(event.principal)} has this access already: nothing changes."
-        look.refuse(pb.ERROR_REASON_NOTHING_CHANGES, text)
+        look.refuse(pb.ERROR_REASON_NO_EFFECT, text)
 
 
 def _access_revoked(look: RuleContext, event: pb.AccessRevoked) -> None:

@@ -41,7 +41,7 @@ class PointInTimeReader:
         return StateAt(
             state=_partial(id_, [one for one, possible in happened if not possible], state),
             computed_at=computed_at(state),
-            possibly=_partial(id_, [one for one, _ in happened], state),
+            possible_state=_partial(id_, [one for one, _ in happened], state),
             possible_versions=tuple(
                 one.entry.header.version for one, possible in happened if possible
             ),

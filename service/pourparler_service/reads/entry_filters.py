@@ -41,7 +41,7 @@ class Selection(NamedTuple):
     limited: bool
 
 
-def needs_whole(request: pb.ReplayRequest) -> bool:
+def needs_whole(request: pb.ReplayEntriesRequest) -> bool:
     """Whether what is asked for is known only from a negotiation's whole record up to its point.
 
     All else is read a page at a time. Raises Refusal for what cannot be asked for together.
@@ -56,13 +56,13 @@ def needs_whole(request: pb.ReplayRequest) -> bool:
     return bool(request.as_of != pb.AsOf() or request.topic_ids or request.reverse)
 
 
-def check(request: pb.ReplayRequest) -> None:
+def check(request: pb.ReplayEntriesRequest) -> None:
     """Refuse filters that can meet nothing."""
     requests.check_as_of(request.as_of, "as_of")
     check_filters(request)
 
 
-def check_filters(request: pb.ReplayRequest | pb.SearchEntriesRequest) -> None:
+def check_filters(request: pb.ReplayEntriesRequest | pb.SearchEntriesRequest) -> None:
     """Refuse filters on types, participants, topics and bases that can meet nothing."""
     requests.check_length(request.entry_types, "entry_types")
     for place, name in enumerate(request.entry_types):
@@ -78,7 +78,7 @@ def check_filters(request: pb.ReplayRequest | pb.SearchEntriesRequest) -> None:
     requests.check_enum(request, "bases")
 
 
-def _check_absent(request: pb.ReplayRequest, names: Iterable[str], why: str) -> None:
+def _check_absent(request: pb.ReplayEntriesRequest, names: Iterable[str], why: str) -> None:
     for field, _ in request.ListFields():
         if field.name in names:
             refuse(
@@ -89,7 +89,7 @@ def _check_absent(request: pb.ReplayRequest, names: Iterable[str], why: str) -> 
 
 
 def meets(
-    entry: pb.Entry, request: pb.ReplayRequest, target: Callable[[int], pb.Entry | None]
+    entry: pb.Entry, request: pb.ReplayEntriesRequest, target: Callable[[int], pb.Entry | None]
 ) -> bool:
     """Whether an entry meets the filters but the one on topics.
 
@@ -111,7 +111,7 @@ def meets(
     return not parts.isdisjoint(who)
 
 
-def select(replayed: Sequence[ReplayedEntry], request: pb.ReplayRequest) -> Selection:
+def select(replayed: Sequence[ReplayedEntry], request: pb.ReplayEntriesRequest) -> Selection:
     """Those of all entries at a point that a request asks for."""
     found: Iterable[ReplayedEntry] = replayed
     if request.after_version:
@@ -177,7 +177,7 @@ def messages(selection: Selection, computed_at: pb.ComputedAt) -> Iterator[bytes
         if batch and (len(batch) == BATCH_ENTRIES or size + len(one.data) > BATCH_BYTES):
             yield _message(batch, possible)
             batch, possible, size = [], [], 0
-        batch.append(framed(pb.ReplayResponse.ENTRIES_FIELD_NUMBER, one.data))
+        batch.append(framed(pb.ReplayEntriesResponse.ENTRIES_FIELD_NUMBER, one.data))
         size += len(one.data)
         if one.possible:
             possible.append(one.entry.header.version)
@@ -186,9 +186,9 @@ def messages(selection: Selection, computed_at: pb.ComputedAt) -> Iterator[bytes
     complete = pb.ReplayComplete(
         entry_count=len(selection.replayed), computed_at=computed_at, limited=selection.limited
     )
-    yield pb.ReplayResponse(complete=complete).SerializeToString()
+    yield pb.ReplayEntriesResponse(complete=complete).SerializeToString()
 
 
 def _message(batch: Iterable[bytes], possible: Iterable[int]) -> bytes:
-    rest = pb.ReplayResponse(possible_versions=possible).SerializeToString()
+    rest = pb.ReplayEntriesResponse(possible_versions=possible).SerializeToString()
     return b"".join(batch) + rest

@@ -81,8 +81,8 @@ WHERE opened > :after
         SELECT 1 FROM participant
         WHERE participant.id = :participant AND participant.opened = negotiation.opened))
     AND (:title IS NULL OR instr(title, :title) > 0)
-    AND (:opened_from IS NULL OR open_time >= :opened_from)
-    AND (:opened_before IS NULL OR open_time < :opened_before)
+    AND (:open_start_time IS NULL OR open_time >= :open_start_time)
+    AND (:open_end_time IS NULL OR open_time < :open_end_time)
 ORDER BY opened LIMIT :most
 """
 # Only what may be seen is looked at: time would tell how much more there is.
@@ -246,7 +246,11 @@ class NegotiationList:
             with self._lock, _as_unavailable():
                 self._catch_up()
                 known: _Asked = {"principal": principal, "public": public}
-                known |= {"participant": request.as_seen_by, "after": after, "most": _LOOKED_AT}
+                known |= {
+                    "participant": request.viewer_participant_id,
+                    "after": after,
+                    "most": _LOOKED_AT,
+                }
                 sought = _KNOWN if principal is not None else _PARTAKEN
                 rows = self._database.execute(sought, known).fetchall()
             for opened, id_, open_time in rows:
@@ -415,7 +419,7 @@ def _meets(state: pb.Negotiation, open_time: int, asked: _Asked) -> bool:
         return False
     if asked["title"] is not None and str(asked["title"]) not in state.words.title.casefold():
         return False
-    begin, end = asked["opened_from"], asked["opened_before"]
+    begin, end = asked["open_start_time"], asked["open_end_time"]
     return (begin is None or open_time >= int(begin)) and (end is None or open_time < int(end))
 
 
@@ -451,8 +455,8 @@ def _asked(request: pb.ListNegotiationsRequest) -> _Asked:
         "outcomes": json.dumps(list(request.outcomes)) if request.outcomes else None,
         "participant": request.participant_id or None,
         "title": request.title_contains.casefold() or None,
-        "opened_from": requests.time(request, "opened_from"),
-        "opened_before": requests.time(request, "opened_before"),
+        "open_start_time": requests.time(request, "open_start_time"),
+        "open_end_time": requests.time(request, "open_end_time"),
     }
 
 

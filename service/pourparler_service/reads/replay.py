@@ -32,7 +32,7 @@ class ReplayRequest(NamedTuple):
     A place is a version of one negotiation, a position over all of them.
     """
 
-    request: pb.ReplayRequest
+    request: pb.ReplayEntriesRequest
     id: str
     """Of which negotiation; empty for all of them."""
     after: int
@@ -75,16 +75,16 @@ class ReplayReader:
         self._log = log
         self._tokens = tokens
 
-    def begin(self, request: pb.ReplayRequest, caller: str) -> ReplayRequest:
+    def begin(self, request: pb.ReplayEntriesRequest, caller: str) -> ReplayRequest:
         """See that a replay can be made, and where it begins. Raises Refusal."""
         id_ = "" if request.name == entry_filters.ALL else drafts.check_name(request.name, "name")
         entry_filters.check(request)
-        if request.as_seen_by:
-            drafts.check_id(request.as_seen_by, "as_seen_by")
-        if not request.as_seen_by and self._sights.policy.audits(caller):
+        if request.viewer_participant_id:
+            drafts.check_id(request.viewer_participant_id, "viewer_participant_id")
+        if not request.viewer_participant_id and self._sights.policy.audits(caller):
             caller = ""
         if caller and id_:
-            self._sights.of(id_, caller, request.as_seen_by)
+            self._sights.of(id_, caller, request.viewer_participant_id)
         last = self._store.last_version(id_) if id_ else self._store.position()
         if id_ and not last:
             refuse(
@@ -163,7 +163,7 @@ class ReplayReader:
                 return self._page(asked, batch, after, last=False)
 
     def _view(self, asked: ReplayRequest, id_: str) -> ViewerScope:
-        return self._sights.of(id_, asked.caller, asked.request.as_seen_by)
+        return self._sights.of(id_, asked.caller, asked.request.viewer_participant_id)
 
     def _cut(
         self, asked: ReplayRequest, view: ViewerScope | None, after: int, most: int | None
@@ -215,11 +215,11 @@ class ReplayReader:
 
     def started(self, asked: ReplayRequest) -> bytes:
         """The first message of a follow: its cursor, before anything has come."""
-        return pb.ReplayResponse(cursor=self._cursor(asked, asked.after)).SerializeToString()
+        return pb.ReplayEntriesResponse(cursor=self._cursor(asked, asked.after)).SerializeToString()
 
     def caught_up(self, asked: ReplayRequest, after: int) -> bytes:
         """The message that all there was has been sent."""
-        message = pb.ReplayResponse(cursor=self._cursor(asked, after))
+        message = pb.ReplayEntriesResponse(cursor=self._cursor(asked, after))
         message.caught_up.time.GetCurrentTime()
         if asked.id:
             # A follow may begin beyond the end.
@@ -237,10 +237,12 @@ class ReplayReader:
             (last,) = self._store.read(asked.id, after=asked.upto - 1, upto=asked.upto)
             complete.computed_at.version = asked.upto
             complete.computed_at.record_time.CopyFrom(decode_record(last.data).header.record_time)
-        message = pb.ReplayResponse(complete=complete, cursor=self._cursor(asked, page.after))
+        message = pb.ReplayEntriesResponse(
+            complete=complete, cursor=self._cursor(asked, page.after)
+        )
         return message.SerializeToString()
 
-    def _meets(self, request: pb.ReplayRequest, id_: str, data: bytes) -> bool:
+    def _meets(self, request: pb.ReplayEntriesRequest, id_: str, data: bytes) -> bool:
         def target(version: int) -> pb.Entry | None:
             found = self._store.read(id_, after=version - 1, upto=version)
             return decode_record(found[0].data) if found else None
@@ -256,7 +258,7 @@ class ReplayReader:
         last: bool,
         limited: bool = False,
     ) -> ReplayPage:
-        rest = pb.ReplayResponse(cursor=self._cursor(asked, after)).SerializeToString()
+        rest = pb.ReplayEntriesResponse(cursor=self._cursor(asked, after)).SerializeToString()
         message = b"".join((*batch, rest)) if batch else b""
         return ReplayPage(message, len(batch) // 2, after, last, limited)
 
@@ -304,7 +306,7 @@ class _ScopedReader:
     def _view(self, id_: str) -> ViewerScope | None:
         if id_ not in self._views:
             try:
-                seen_by = self._asked.request.as_seen_by
+                seen_by = self._asked.request.viewer_participant_id
                 self._views[id_] = self._sights.of(id_, self._asked.caller, seen_by)
             except Refusal:
                 self._views[id_] = None
@@ -316,7 +318,7 @@ def _version(data: bytes) -> int:
     return decode_record(filtering.header_alone(data)).header.version
 
 
-def _is_filtered(request: pb.ReplayRequest) -> bool:
+def _is_filtered(request: pb.ReplayEntriesRequest) -> bool:
     """Whether entries have to be parsed to know which are asked for."""
     return bool(request.entry_types or request.bases or request.participant_ids)
 
@@ -324,4 +326,6 @@ def _is_filtered(request: pb.ReplayRequest) -> bool:
 @functools.lru_cache(4_096)
 def _head(size: int) -> bytes:
     """What stands in a message before an entry of so many bytes."""
-    return framed(pb.ReplayResponse.ENTRIES_FIELD_NUMBER, bytes(size)).removesuffix(bytes(size))
+    return framed(pb.ReplayEntriesResponse.ENTRIES_FIELD_NUMBER, bytes(size)).removesuffix(
+        bytes(size)
+    )

@@ -130,9 +130,9 @@ class IndexQuery(NamedTuple):
     """The first second at which it is to have happened, and the last one."""
     end: int | None = None
     surely: bool = False
-    recorded_from: int | None = None
+    record_start_time: int | None = None
     """In nanoseconds since 1970."""
-    recorded_before: int | None = None
+    record_end_time: int | None = None
     until: float | None = None
     """By when an answer is of use, on the clock of `time.monotonic`: later it is a TimeoutError."""
 

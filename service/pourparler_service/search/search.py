@@ -38,7 +38,7 @@ class _Hit(NamedTuple):
     """A candidate that is seen, whether it counts, and by which correction it does not."""
 
     candidate: Candidate
-    status: int = pb.HIT_STATUS_COUNTS
+    status: int = pb.HIT_STATUS_CURRENT
     amended_by: int = 0
 
     @property
@@ -54,7 +54,7 @@ class _Page(NamedTuple):
     size: int
     ranked: bool
     oldest: bool
-    only_counting: bool
+    only_current: bool
     upto: int = 0
     after: tuple[int, int] | None = None
     """How late the last hit of the page before came, and its position."""
@@ -89,7 +89,7 @@ class Search:
             return self._page(request, caller, until)
         except TimeoutError:
             refuse(
-                pb.ERROR_REASON_DEADLINE,
+                pb.ERROR_REASON_DEADLINE_EXCEEDED,
                 "The deadline passed before all was found. Narrow the search, or give it longer.",
             )
 
@@ -97,9 +97,9 @@ class Search:
         named = [
             drafts.check_name(name, f"names[{place}]") for place, name in enumerate(request.names)
         ]
-        if request.as_seen_by:
-            drafts.check_id(request.as_seen_by, "as_seen_by")
-        seeing = _ScopedSearch(self._indexing, self._sights, caller, request.as_seen_by)
+        if request.viewer_participant_id:
+            drafts.check_id(request.viewer_participant_id, "viewer_participant_id")
+        seeing = _ScopedSearch(self._indexing, self._sights, caller, request.viewer_participant_id)
         asked = _asked(request)._replace(negotiations=self._among(named, caller), until=until)
         page = self._begun(request, asked.wanted)
         if asked.negotiations is not None and not asked.negotiations:
@@ -137,7 +137,7 @@ class Search:
             requests.page_size(request),
             ranked=order == pb.SEARCH_ORDER_RANK and bool(wanted.phrases),
             oldest=order == pb.SEARCH_ORDER_OLDEST,
-            only_counting=request.only_counting,
+            only_current=request.only_current,
         )
         if not request.page_token:
             return page
@@ -195,7 +195,7 @@ class Search:
         for hit, one, data in zip(hits, shown, stored, strict=False):
             rest = pb.SearchHit(
                 status=pb.HitStatus.ValueType(hit.status),
-                counts_at=one.target or one.version,
+                effective_version=one.target or one.version,
                 amended_by=hit.amended_by,
                 snippets=snippets.snippets(decode_record(data).words, page.wanted),
             )
@@ -252,13 +252,13 @@ class _ScopedSearch:
     """What one caller sees of what is searched, at the position up to which it is searched."""
 
     def __init__(
-        self, indexing: Indexer, sights: ScopeResolver, caller: str, as_seen_by: str
+        self, indexing: Indexer, sights: ScopeResolver, caller: str, viewer_participant_id: str
     ) -> None:
         self.caller = caller
         self.upto = 0
         self._indexing = indexing
         self._sights = sights
-        self._as_seen_by = as_seen_by
+        self._viewer_participant_id = viewer_participant_id
         self._views: dict[str, ViewerScope | None] = {}
         self._versions: dict[str, tuple[int, int]] = {}
         self._seen: dict[str, Callable[[int], bool]] = {}
@@ -266,7 +266,7 @@ class _ScopedSearch:
 
     def view(self, id_: str) -> ViewerScope:
         """What is seen of a negotiation. Refuses one of which nothing is."""
-        view = self._views[id_] = self._sights.of(id_, self.caller, self._as_seen_by)
+        view = self._views[id_] = self._sights.of(id_, self.caller, self._viewer_participant_id)
         return view
 
     def version(self, id_: str) -> tuple[int, int]:
@@ -324,7 +324,7 @@ def _hits(candidates: Sequence[Candidate], page: _Page, seeing: _ScopedSearch) -
         if last is not None and last.version != one.version:
             status = pb.HIT_STATUS_ANNULLED if last.annuls else pb.HIT_STATUS_REPLACED
             hit = _Hit(one, status, last.version)
-            if page.only_counting:
+            if page.only_current:
                 continue
         if not page.ranked or page.after is None or _rank(hit) > (page.after[0], -page.after[1]):
             yield hit
@@ -340,7 +340,7 @@ def _asked(request: pb.SearchEntriesRequest) -> IndexQuery:
     requests.check_ids(request.speaker_ids, "speaker_ids")
     entry_filters.check_filters(request)
     requests.check_enum(request, "occurred_match")
-    first, last = _bounds(request, "occurred_from"), _bounds(request, "occurred_to")
+    first, last = _bounds(request, "occur_start_date"), _bounds(request, "occur_end_date")
     begin, end = edtf.earliest_instant(first), edtf.latest_instant(last)
     return IndexQuery(
         SearchQuery.read(request.query),
@@ -351,9 +351,9 @@ def _asked(request: pb.SearchEntriesRequest) -> IndexQuery:
         bases=request.bases[:],
         begin=None if begin is None else begin[0],
         end=None if end is None else end[0],
-        surely=request.occurred_match == pb.OCCURRED_MATCH_DEFINITELY,
-        recorded_from=requests.time(request, "recorded_from"),
-        recorded_before=requests.time(request, "recorded_before"),
+        surely=request.occurred_match == pb.OCCURRED_MATCH_DEFINITE,
+        record_start_time=requests.time(request, "record_start_time"),
+        record_end_time=requests.time(request, "record_end_time"),
     )
 
 

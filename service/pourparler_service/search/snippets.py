@@ -89,11 +89,11 @@ def _snippet(field: SearchedField, spans: Sequence[Span], begin: int, end: int) 
     place = begin
     for one in _merged(within):
         if one.begin > place:
-            snippet.pieces.add(text=text[place : one.begin])
-        snippet.pieces.add(text=text[max(one.begin, place) : one.end], match=True)
+            snippet.segments.add(text=text[place : one.begin])
+        snippet.segments.add(text=text[max(one.begin, place) : one.end], match=True)
         place = one.end
     if place < end:
-        snippet.pieces.add(text=text[place:end])
+        snippet.segments.add(text=text[place:end])
     return snippet
 
 

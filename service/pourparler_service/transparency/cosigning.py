@@ -244,7 +244,7 @@ class Cosigner:
             self._held.move_to_end(id_)
             if len(self._held) > _HELD:
                 self._held.popitem(last=False)
-        self._note(id_, met=cosigned.witnessing.met)
+        self._note(id_, met=cosigned.cosignature_status.threshold_met)
         return cosigned
 
     def _ask(self, line: _CheckpointQueue, id_: str, signed: str) -> Future[Cosignature] | None:
@@ -282,10 +282,10 @@ class Cosigner:
         note = parse_note(answer.checkpoint)
         told = pb.GetCheckpointResponse()
         told.CopyFrom(answer)
-        told.witnessing.required = self._required
-        told.witnessing.met = len(has) >= self._required
+        told.cosignature_status.required = self._required
+        told.cosignature_status.threshold_met = len(has) >= self._required
         for at in (line.client.at for line in self._lines):
-            witness = told.witnessing.witnesses.add(verifier_key=str(at.key))
+            witness = told.cosignature_status.witnesses.add(verifier_key=str(at.key))
             if cosignature := has.get(at):
                 note = note._replace(signatures=(*note.signatures, cosignature.signature))
                 witness.cosign_time.FromSeconds(cosignature.time)

@@ -94,7 +94,7 @@ class BundleImporter:
             frontier.append(leaf(data))
         if frontier.root() != root:
             refuse(
-                pb.ERROR_REASON_COPY_DIVERGES,
+                pb.ERROR_REASON_COPY_CONFLICT,
                 f"The bundle and the copy of '{id_}' differ within their first {both} versions, and"
                 " both are signed: the service that they are from has told two histories. Nothing"
                 " was taken. Keep the bundle: it is the proof.",

@@ -27,7 +27,11 @@ from pourparler_service.writes.writer import Writer
 GROUP = 1_000
 """How many entries at most say at once that words were destroyed."""
 
-_ALWAYS_BEYOND = (pb.BEYOND_GIVEN_OUT, pb.BEYOND_COPIES_ELSEWHERE, pb.BEYOND_BACKUPS)
+_LIMITS = (
+    pb.ERASURE_LIMIT_DISTRIBUTED_COPIES,
+    pb.ERASURE_LIMIT_COPIES_AT_OTHER_SERVICES,
+    pb.ERASURE_LIMIT_BACKUPS,
+)
 
 
 class ErasureRequest(NamedTuple):
@@ -103,9 +107,9 @@ class Eraser:
                 legal_basis=asked.legal_basis,
                 authority=asked.authority,
                 requested_by=asked.caller,
-                status=pb.ERASURE_STATUS_UNDER_WAY,
+                state=pb.ERASURE_STATE_IN_PROGRESS,
             )
-            erasure.begin_time.GetCurrentTime()
+            erasure.start_time.GetCurrentTime()
             intent = ErasureIntent(
                 asked.negotiation, asked.caller, asked.request_id, destroyed=False, erasure=erasure
             )
@@ -165,13 +169,13 @@ class Eraser:
             self._record(intent)
         self._reached("recorded")
 
-        erasure.status = pb.ERASURE_STATUS_DONE
+        erasure.state = pb.ERASURE_STATE_SUCCEEDED
         erasure.end_time.GetCurrentTime()
-        erasure.beyond[:] = _ALWAYS_BEYOND
+        erasure.limits[:] = _LIMITS
         if copied:
-            erasure.beyond.append(pb.BEYOND_ORIGINAL)
+            erasure.limits.append(pb.ERASURE_LIMIT_ORIGINAL_RECORD)
         if erasure.remaining_versions:
-            erasure.beyond.append(pb.BEYOND_ENTRIES_IN_CLEAR)
+            erasure.limits.append(pb.ERASURE_LIMIT_UNENCRYPTED_ENTRIES)
         self._persons.save(intent, done=True)
         self._reached("done")
         return erasure

@@ -56,7 +56,7 @@ class WriteRequest(NamedTuple):
     deadline: float | None = None  # on the clock of time.monotonic
     turn: FailedNegotiations | None = None
     """Of a session: where it is noted if the group fails."""
-    in_turn: bool = False
+    stop_on_failure: bool = False
     """Whether it is refused if an earlier group of its negotiation in the session has failed."""
     name: str = ""
     """In which it waits in the line."""

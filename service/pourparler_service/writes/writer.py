@@ -282,9 +282,12 @@ class Writer:
         Or a Refusal, and all is as it was.
         """
         if asked.deadline is not None and time.monotonic() > asked.deadline:
-            refuse(pb.ERROR_REASON_DEADLINE, "The deadline had passed before anything was done.")
+            refuse(
+                pb.ERROR_REASON_DEADLINE_EXCEEDED,
+                "The deadline had passed before anything was done.",
+            )
         if isinstance(asked, WriteRequest):
-            if asked.in_turn and asked.turn is not None:
+            if asked.stop_on_failure and asked.turn is not None:
                 asked.turn.check(asked.negotiation)
             return self._decide(asked, records)
         self._copy(asked, records)

@@ -65,15 +65,15 @@ const services = await reflected.listServices();
 const [records, negotiations, audits] = await Promise.all(
   ["RecordService", "NegotiationService", "AuditService"].map(service),
 );
-const { receipt } = await call(records, "Record", asked.record);
-const again = await call(records, "Record", asked.record);
+const { receipt } = await call(records, "RecordEntries", asked.record);
+const again = await call(records, "RecordEntries", asked.record);
 const state = await call(negotiations, "GetNegotiation", { name: receipt.negotiation });
-const replay = await stream(audits, "Replay", { name: receipt.negotiation });
-const refused = await call(records, "Record", asked.refused).then(
+const replay = await stream(audits, "ReplayEntries", { name: receipt.negotiation });
+const refused = await call(records, "RecordEntries", asked.refused).then(
   () => null,
   (error) => refusal(error),
 );
-const refusedStream = await stream(audits, "Replay", { name: "negotiations/unknown" }).then(
+const refusedStream = await stream(audits, "ReplayEntries", { name: "negotiations/unknown" }).then(
   () => null,
   (error) => refusal(error),
 );

@@ -70,7 +70,7 @@ def test_a_refused_call_is_no_figure(address: str) -> None:
 
 
 def test_watchers_are_heard_out_to_the_last(address: str) -> None:
-    asked = pb.ReplayRequest(name="negotiations/met-0000", follow=True).SerializeToString()
+    asked = pb.ReplayEntriesRequest(name="negotiations/met-0000", follow=True).SerializeToString()
     with wire.Watchers(address, talks.REPLAY, asked, 120) as watchers:
         watchers.until(b"met-0000")
         body = next(talks.statements("met", first=5_000))

@@ -114,7 +114,7 @@ def test_a_version_mismatch_without_numbers_says_none() -> None:
 
 
 def test_a_fault_of_the_service_has_an_id() -> None:
-    error = refused(Finding(pb.ERROR_REASON_INTERNAL_FAULT, "", "At fault.", {"fault_id": "f7"}))
+    error = refused(Finding(pb.ERROR_REASON_INTERNAL, "", "At fault.", {"fault_id": "f7"}))
 
     assert isinstance(error, errors.ServiceFault)
     assert error.fault_id == "f7"
@@ -179,7 +179,7 @@ def test_details_that_cannot_be_read_leave_the_message() -> None:
 
 def test_an_error_survives_being_copied_and_pickled() -> None:
     error = refused(
-        Finding(pb.ERROR_REASON_ID_USED, "drafts[0]", "It was used.", {"id": "offer-1"})
+        Finding(pb.ERROR_REASON_ID_ALREADY_USED, "drafts[0]", "It was used.", {"id": "offer-1"})
     )
 
     for again in (copy.copy(error), pickle.loads(pickle.dumps(error))):  # noqa: S301 (our own)

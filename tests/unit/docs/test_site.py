@@ -66,8 +66,8 @@ def test_the_catalogue_has_a_page_of_every_type_with_its_words_and_its_example(
     ("name", "reason"),
     [
         ("proposal_made", "PROPOSAL_TO_SELF"),
-        ("topic_status_changed", "TOPIC_TRANSITION"),
-        ("agreement_recorded", "AGREEMENT_TRANSITION"),
+        ("topic_status_changed", "INVALID_TOPIC_TRANSITION"),
+        ("agreement_recorded", "INVALID_AGREEMENT_TRANSITION"),
         ("statement_recorded", "JOINT_MISMATCH"),
         ("entry_disclosed", "CONSENT_REQUIRED"),
         ("entry_corrected", "CORRECTION_BREAKS_LATER"),

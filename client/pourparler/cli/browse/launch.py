@@ -12,7 +12,7 @@ from pourparler.transparency.bundle import BundleError
 
 
 def browse(
-    negotiation: str | None, file: BinaryIO | None, version: int | None, as_seen_by: str
+    negotiation: str | None, file: BinaryIO | None, version: int | None, viewer_participant_id: str
 ) -> None:
     """Let a person read the negotiations of the service or of a bundle, until they have enough."""
     try:
@@ -31,7 +31,7 @@ def browse(
         )
     if file is None:
         server = click.get_current_context().find_root().params["server"]
-        service = Service(query_options.awaited(), as_seen_by, server)
+        service = Service(query_options.awaited(), viewer_participant_id, server)
         reader = Browser(service, negotiation, version)
     else:
         try:

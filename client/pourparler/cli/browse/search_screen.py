@@ -128,7 +128,7 @@ def _text(found: Found) -> Text:
     for snippet in hit.snippets:
         text.append("\n")
         text.append("… " if snippet.more_before else "", "dim")
-        for piece in snippet.pieces:
+        for piece in snippet.segments:
             text.append(harmless(piece.text), FOUND if piece.match else "")
         text.append(" …" if snippet.more_after else "", "dim")
     return text

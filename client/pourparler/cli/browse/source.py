@@ -55,28 +55,32 @@ class Service:
 
     lists = True
 
-    def __init__(self, client: Client, as_seen_by: str = "", server: str = "") -> None:
+    def __init__(self, client: Client, viewer_participant_id: str = "", server: str = "") -> None:
         """Ask the service at an address by this client; as a participant would have it."""
         self._client = client
         self._server = server
-        self._as_seen_by = as_seen_by
-        self.note = f"as {harmless(as_seen_by)} would have it" if as_seen_by else ""
+        self._viewer_participant_id = viewer_participant_id
+        self.note = (
+            f"as {harmless(viewer_participant_id)} would have it" if viewer_participant_id else ""
+        )
 
     def negotiations(self) -> AsyncIterator[pb.NegotiationSummary]:
         """All that there are, in the order in which they were opened."""
-        return self._client.list(page_size=PAGE, as_seen_by=self._as_seen_by)
+        return self._client.list(page_size=PAGE, viewer_participant_id=self._viewer_participant_id)
 
     def entries(self, name: str) -> AsyncIterator[pb.Entry]:
         """The entries of one, from the first to the last that there is now."""
-        return self._client.history(name, as_seen_by=self._as_seen_by)
+        return self._client.history(name, viewer_participant_id=self._viewer_participant_id)
 
     def watch(self, name: str, after: int) -> Watch:
         """Its entries after a version, as they come."""
-        return self._client.watch(name, after=after, as_seen_by=self._as_seen_by)
+        return self._client.watch(
+            name, after=after, viewer_participant_id=self._viewer_participant_id
+        )
 
     async def search(self, query: str) -> AsyncIterator[Found]:
         """The entries that have these words, in all negotiations, the best first."""
-        hits = self._client.search(query, as_seen_by=self._as_seen_by)
+        hits = self._client.search(query, viewer_participant_id=self._viewer_participant_id)
         async for hit in hits:
             name = f"negotiations/{hit.entry.header.negotiation}"
             known = hits.negotiations.get(name)

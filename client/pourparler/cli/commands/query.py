@@ -57,30 +57,34 @@ def show(
     occurred: str,
     kinds: tuple[str, ...],
     *,
-    as_seen_by: str,
+    viewer_participant_id: str,
     full: bool,
     as_json: bool,
 ) -> None:
     """Show the state of a negotiation, now or as it was."""
     asked = query_options.point(recorded, occurred)
-    answer = query_options.client().get(negotiation, as_of=asked, as_seen_by=as_seen_by)
+    answer = query_options.client().get(
+        negotiation, as_of=asked, viewer_participant_id=viewer_participant_id
+    )
     if as_json:
         print_message(answer)
         return
     page = standard_page(full=full)
     _at(page, asked, answer.computed_at)
     state = answer.negotiation
-    state_page.head(page, state, answer.possibly.words.title)
+    state_page.head(page, state, answer.possible_state.words.title)
     state_page.parts(page, state, kinds)
     if occurred:
-        possible = changes_between(state, answer.possibly)
+        possible = changes_between(state, answer.possible_state)
         page.heading(f"Only possibly by {wording.edtf(occurred)}")
         if answer.possible_versions:
             number = len(answer.possible_versions)
             which = wording.versions(answer.possible_versions)
             page.line(f"{'Entry' if number == 1 else 'Entries'} {which} may be in.")
             shown = [one for one in possible if not kinds or one.part.split("/")[0] in kinds]
-            diff_page.changes(page, shown, Names(answer.possibly.participants), "What they change")
+            diff_page.changes(
+                page, shown, Names(answer.possible_state.participants), "What they change"
+            )
             diff_page.legend(page, shown)
         else:
             page.line("Nothing more: every other entry happened later.")
@@ -110,23 +114,27 @@ def status(
     occurred: str,
     on_date: str | None,
     *,
-    as_seen_by: str,
+    viewer_participant_id: str,
     full: bool,
     as_json: bool,
 ) -> None:
     """Say what is agreed, what is proposed, who must answer, who owes what by when."""
     asked = query_options.point(recorded, occurred)
     client = query_options.client()
-    answer = client.standing(negotiation, as_of=asked, on=on_date, as_seen_by=as_seen_by)
+    answer = client.standing(
+        negotiation, as_of=asked, on=on_date, viewer_participant_id=viewer_participant_id
+    )
     if as_json:
         print_message(answer)
         return
     basic = pb.NEGOTIATION_VIEW_BASIC
-    known = client.get(negotiation, as_of=asked, view=basic, as_seen_by=as_seen_by).negotiation
+    known = client.get(
+        negotiation, as_of=asked, view=basic, viewer_participant_id=viewer_participant_id
+    ).negotiation
     page = standard_page(full=full)
     _at(page, asked, answer.computed_at)
     page.line(f"Status of {harmless(known.words.title) or negotiation}", "bold")
-    status_page.status_report(page, answer.standing, Names(known.participants))
+    status_page.status_report(page, answer.status_report, Names(known.participants))
 
 
 @click.command(
@@ -165,10 +173,12 @@ def history(
         for entry in entries:
             print_message(entry, one_line=True)
         return
-    known = client.get(negotiation, as_of=asked, as_seen_by=filters["as_seen_by"])
+    known = client.get(
+        negotiation, as_of=asked, viewer_participant_id=filters["viewer_participant_id"]
+    )
     page = standard_page(full=full)
     _at(page, asked, known.computed_at)
-    whole = known.possibly if occurred else known.negotiation
+    whole = known.possible_state if occurred else known.negotiation
     total = history_page.history(
         page,
         entries,
@@ -215,7 +225,7 @@ def blame(
     recorded: pb.AsOf | None,
     occurred: str,
     *,
-    as_seen_by: str,
+    viewer_participant_id: str,
     full: bool,
     as_json: bool,
 ) -> None:
@@ -229,10 +239,14 @@ def blame(
     asked = query_options.point(recorded, occurred)
     within = None
     if occurred:
-        by_then = client.history(negotiation, as_of=asked, as_seen_by=as_seen_by)
+        by_then = client.history(
+            negotiation, as_of=asked, viewer_participant_id=viewer_participant_id
+        )
         within = {entry.header.version for entry in by_then} - by_then.possible_versions
     replay = client.history(
-        negotiation, as_of=query_options.point(recorded, ""), as_seen_by=as_seen_by
+        negotiation,
+        as_of=query_options.point(recorded, ""),
+        viewer_participant_id=viewer_participant_id,
     )
     entries = list(replay)
     found = blame_page.ordered(made_by(entries, wanted, within))
@@ -268,9 +282,9 @@ def watch(negotiation: str, *, full: bool, as_json: bool, **filters: Any) -> int
     """
     client = query_options.client()
     everywhere = negotiation == EVERYWHERE
-    seen_by = filters["as_seen_by"]
+    seen_by = filters["viewer_participant_id"]
     if not everywhere:
-        client.get(negotiation, view=pb.NEGOTIATION_VIEW_BASIC, as_seen_by=seen_by)
+        client.get(negotiation, view=pb.NEGOTIATION_VIEW_BASIC, viewer_participant_id=seen_by)
     entries = client.watch(negotiation, **filters)
     server = click.get_current_context().find_root().params["server"]
     beside = watch_page.beside(entries, server)
@@ -296,18 +310,18 @@ def watch(negotiation: str, *, full: bool, as_json: bool, **filters: Any) -> int
 )
 @query_options.seen_option
 def browse(
-    negotiation: str | None, file: BinaryIO | None, as_of: int | None, as_seen_by: str
+    negotiation: str | None, file: BinaryIO | None, as_of: int | None, viewer_participant_id: str
 ) -> None:
     """Read negotiations in the whole terminal: where each stands, its topics, its entries.
 
     Without NEGOTIATION the list of all, to choose from. The ? key says what the others do: , and .
     step through the versions, / searches, q leaves. What is recorded meanwhile appears by itself.
     """
-    if file is not None and (negotiation is not None or as_seen_by):
+    if file is not None and (negotiation is not None or viewer_participant_id):
         raise click.UsageError("A bundle is read by itself: say --bundle alone, or NEGOTIATION.")
     if as_of is not None and negotiation is None and file is None:
         raise click.UsageError("Say which NEGOTIATION with --as-of.")
-    launch.browse(negotiation, file, as_of, as_seen_by)
+    launch.browse(negotiation, file, as_of, viewer_participant_id)
 
 
 @click.command(
@@ -332,7 +346,7 @@ def diff(
     occurred_from: str,
     occurred_to: str,
     *,
-    as_seen_by: str,
+    viewer_participant_id: str,
     full: bool,
     as_json: bool,
 ) -> None:
@@ -346,18 +360,24 @@ def diff(
         began.version = 0
     ended = query_options.point(to, occurred_to)
     client = query_options.client()
-    answer = client.diff(negotiation, from_=began, to=ended, as_seen_by=as_seen_by)
+    answer = client.diff(
+        negotiation, start=began, end=ended, viewer_participant_id=viewer_participant_id
+    )
     if as_json:
         print_message(answer)
         return
     page = standard_page(full=full)
     basic = pb.NEGOTIATION_VIEW_BASIC
-    known = client.get(negotiation, as_of=ended, view=basic, as_seen_by=as_seen_by)
-    names = Names({**known.possibly.participants, **known.negotiation.participants})
-    title = harmless(known.negotiation.words.title or known.possibly.words.title) or negotiation
+    known = client.get(
+        negotiation, as_of=ended, view=basic, viewer_participant_id=viewer_participant_id
+    )
+    names = Names({**known.possible_state.participants, **known.negotiation.participants})
+    title = (
+        harmless(known.negotiation.words.title or known.possible_state.words.title) or negotiation
+    )
     page.line(f"What changed in {title}", "bold")
-    page.line(f"from: {_end(began, answer.from_computed_at)}")
-    page.line(f"to:   {_end(ended, answer.to_computed_at)}")
+    page.line(f"from: {_end(began, answer.start_computed_at)}")
+    page.line(f"to:   {_end(ended, answer.end_computed_at)}")
     diff_page.reversals(page, answer.reversals, names)
     diff_page.changes(page, answer.changes, names)
     if occurred_to:
@@ -384,7 +404,7 @@ def list_(
     statuses: tuple[str, ...],
     participant: str | None,
     title: str | None,
-    as_seen_by: str,
+    viewer_participant_id: str,
     *,
     as_json: bool,
 ) -> None:
@@ -396,7 +416,7 @@ def list_(
         filters["participant"] = participant
     if title:
         filters["title_contains"] = title
-    found = query_options.client().list(**filters, as_seen_by=as_seen_by)
+    found = query_options.client().list(**filters, viewer_participant_id=viewer_participant_id)
     if as_json:
         for one in found:
             print_message(one, one_line=True)

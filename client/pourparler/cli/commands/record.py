@@ -192,7 +192,7 @@ def import_(
         def record(self, negotiation: str, draft: pb.Draft, request_id: str) -> Future[pb.Receipt]:
             return session.record(negotiation, draft, request_id=request_id)
 
-    with Reporter(file) as reporter, client.session(in_turn=not keep_going) as session:
+    with Reporter(file) as reporter, client.session(stop_on_failure=not keep_going) as session:
         run = imports.Import(
             _Recorder(),
             negotiation=negotiation,

@@ -44,17 +44,21 @@ _MOST_TO_A_PAGE = 1_000
 @query_options.topic_option
 @query_options.type_option
 @query_options.basis_option
-@click.option("--from", "occurred_from", metavar="EDTF", help="Only what happened then or later.")
-@click.option("--to", "occurred_to", metavar="EDTF", help="Only what happened then or earlier.")
-@click.option("--definite", is_flag=True, help="Only what surely happened between these dates.")
+@click.option(
+    "--from", "occur_start_date", metavar="EDTF", help="Only what happened then or later."
+)
+@click.option("--to", "occur_end_date", metavar="EDTF", help="Only what happened then or earlier.")
+@click.option("--definite", is_flag=True, help="Only what definitely happened between these dates.")
 @click.option(
     "--recorded-from",
+    "record_start_time",
     type=query_options.Begin(),
     metavar="TIME",
     help="Only what was recorded from then.",
 )
 @click.option(
     "--recorded-before",
+    "record_end_time",
     type=query_options.Begin(),
     metavar="TIME",
     help="Only what was recorded before.",
@@ -92,8 +96,8 @@ def search(
     """
     asked: dict[str, Any] = {
         "query": search_hits.query(words, excluded),
-        "occurred_match": "definitely" if definite else "possibly",
-        "only_counting": current,
+        "occurred_match": "definite" if definite else "possible",
+        "only_current": current,
         **filters,
     }
     found = query_options.client().search(page_size=min(limit + 1, _MOST_TO_A_PAGE), **asked)

@@ -36,7 +36,7 @@ def audit(
     since: str | None,
     save: Path | None,
     *,
-    as_seen_by: str,
+    viewer_participant_id: str,
     as_json: bool,
 ) -> int:
     """Check the whole record of a negotiation, believing nothing but the key.
@@ -49,7 +49,11 @@ def audit(
     client = query_options.client()
     with verdicts.progress() as progress:
         found = client.audit(
-            negotiation, keys=keys, since=since, as_seen_by=as_seen_by, progress=progress
+            negotiation,
+            keys=keys,
+            since=since,
+            viewer_participant_id=viewer_participant_id,
+            progress=progress,
         )
     origin = origin_of(keys[0].name, negotiation.removeprefix("negotiations/"))
     code = verdicts.tell(standard_page(), found, origin, compared=True, as_json=as_json)
@@ -97,7 +101,7 @@ def export(
     form: str,
     bundled: BinaryIO | None,
     *,
-    as_seen_by: str,
+    viewer_participant_id: str,
     as_json: bool,
 ) -> None:
     """Write the whole record of a negotiation to one file, a bundle that proves what it is.
@@ -107,7 +111,7 @@ def export(
     refer to and what corrects them. See docs/auditing.md. In another --format it is for other
     tools, and proves nothing: see docs/formats.md.
     """
-    if bundled is not None and as_seen_by:
+    if bundled is not None and viewer_participant_id:
         raise click.UsageError(_SEEN_IN_BUNDLE)
     if form == format_detection.BUNDLE:
         if bundled is not None:
@@ -119,7 +123,11 @@ def export(
             verdicts.progress("exporting") as progress,
         ):
             count = client.export(
-                negotiation, file, only=versions, as_seen_by=as_seen_by, progress=progress
+                negotiation,
+                file,
+                only=versions,
+                viewer_participant_id=viewer_participant_id,
+                progress=progress,
             )
         bundles.told(standard_page(), output, count, versions, as_json=as_json)
         return
@@ -131,7 +139,7 @@ def export(
             entries, origin = format_detection.of_bundle(bundled, negotiation)
         else:
             entries, origin = format_detection.of_service(
-                query_options.client(), negotiation, as_seen_by
+                query_options.client(), negotiation, viewer_participant_id
             )
         with bundles.fresh(output, f"{form} file") as file:
             count = WRITERS[form](file, entries, origin)
@@ -260,7 +268,7 @@ def report(
     on_date: str | None,
     as_of: int | None,
     keys: tuple[VerifierKey, ...],
-    as_seen_by: str,
+    viewer_participant_id: str,
     as_json: bool,
 ) -> int:
     """Write a negotiation as one page for a browser, that asks for nothing else.
@@ -272,14 +280,17 @@ def report(
     """
     if (negotiation is None) == (file is None):
         raise click.UsageError("Say either NEGOTIATION or --bundle FILE.")
-    if file is not None and as_seen_by:
+    if file is not None and viewer_participant_id:
         raise click.UsageError(_SEEN_IN_BUNDLE)
     if file is not None:
         data = file.read()
     else:
         with io.BytesIO() as copy, verdicts.progress("reading") as progress:
             query_options.client().export(
-                negotiation or "", copy, as_seen_by=as_seen_by, progress=progress
+                negotiation or "",
+                copy,
+                viewer_participant_id=viewer_participant_id,
+                progress=progress,
             )
             data = copy.getvalue()
     return reports.write(

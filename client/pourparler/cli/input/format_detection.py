@@ -36,7 +36,7 @@ def available(form: str) -> None:
 
 
 def of_service(
-    client: Client, negotiation: str, as_seen_by: str = ""
+    client: Client, negotiation: str, viewer_participant_id: str = ""
 ) -> tuple[Iterator[pb.Entry], str]:
     """The entries of a negotiation as they come, and the origin of its log."""
     try:
@@ -44,7 +44,7 @@ def of_service(
     except CheckpointError as error:
         message = f"The service gave no checkpoint that can be read: {error}."
         raise ServiceFault(message) from error
-    return client.history(negotiation, as_seen_by=as_seen_by), origin
+    return client.history(negotiation, viewer_participant_id=viewer_participant_id), origin
 
 
 def of_bundle(file: BinaryIO, negotiation: str) -> tuple[Iterator[pb.Entry], str]:

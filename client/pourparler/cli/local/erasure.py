@@ -12,12 +12,16 @@ from pourparler.cli.output import wording
 from pourparler.cli.output.page import Page
 from pourparler.cli.terminal_escape import harmless
 
-_BEYOND = {
-    pb.BEYOND_GIVEN_OUT: "what was exported or answered before",
-    pb.BEYOND_COPIES_ELSEWHERE: "copies that other services have taken",
-    pb.BEYOND_BACKUPS: "backups made before, if they have the keys of persons and the master key",
-    pb.BEYOND_ORIGINAL: "the original: this is a copy of it",
-    pb.BEYOND_ENTRIES_IN_CLEAR: "entries that stand in clear in a database of another kind",
+_LIMITS = {
+    pb.ERASURE_LIMIT_DISTRIBUTED_COPIES: "what was exported or answered before",
+    pb.ERASURE_LIMIT_COPIES_AT_OTHER_SERVICES: "copies that other services have taken",
+    pb.ERASURE_LIMIT_BACKUPS: (
+        "backups made before, if they have the keys of persons and the master key"
+    ),
+    pb.ERASURE_LIMIT_ORIGINAL_RECORD: "the original: this is a copy of it",
+    pb.ERASURE_LIMIT_UNENCRYPTED_ENTRIES: (
+        "entries that stand in clear in a database of another kind"
+    ),
 }
 
 
@@ -33,8 +37,8 @@ def told(page: Page, erasure: pb.Erasure) -> None:
         page.line(f"Not destroyed: {_listed(erasure.remaining_versions)}.")
     page.line(f"It is on the record as {harmless(erasure.name)}.")
     page.line("Not reached:")
-    for beyond in erasure.beyond:
-        page.line(f"- {_BEYOND.get(beyond, pb.Beyond.Name(beyond))}")
+    for limit in erasure.limits:
+        page.line(f"- {_LIMITS.get(limit, pb.ErasureLimit.Name(limit))}")
 
 
 def _listed(versions: Iterable[int]) -> str:

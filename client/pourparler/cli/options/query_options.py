@@ -121,6 +121,7 @@ def point_options(command: _Command) -> _Command:
 
 seen_option = click.option(
     "--as-seen-by",
+    "viewer_participant_id",
     type=Part("participants"),
     metavar="ID",
     default="",

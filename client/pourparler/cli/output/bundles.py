@@ -199,7 +199,7 @@ def is_bundle(file: BinaryIO) -> bool:
     return start == _KIND
 
 
-def told_of_copy(page: Page, copied: pb.CopyResponse) -> None:
+def told_of_copy(page: Page, copied: pb.ImportNegotiationResponse) -> None:
     """Tell what was copied."""
     name = harmless(copied.name.removeprefix("negotiations/"))
     new = wording.count(copied.entry_count, "entry is", "entries are")

@@ -82,7 +82,7 @@ def _row(page: Page, hit: pb.SearchHit) -> tuple[Cell, ...]:
     snippets = hit.snippets[:1] if page.plain else hit.snippets
     notes = [
         f"{_STATUSES[hit.status]} #{hit.amended_by}" if hit.status in _STATUSES else "",
-        f"in place of #{hit.counts_at}" if hit.counts_at != version else "",
+        f"in place of #{hit.effective_version}" if hit.effective_version != version else "",
         *(one.field.replace("_", " ") for one in snippets if one.field != "text"),
     ]
     passages = [_passage(one) for one in snippets]
@@ -104,6 +104,6 @@ def _speakers(facts: pb.Facts) -> list[str]:
 
 def _passage(snippet: pb.Snippet) -> Text:
     passage = Text("…" if snippet.more_before else "")
-    for piece in snippet.pieces:
+    for piece in snippet.segments:
         passage.append(harmless(" ".join(piece.text.split("\n"))), FOUND if piece.match else "")
     return passage.append("…" if snippet.more_after else "")

@@ -20,7 +20,7 @@ _DUE: dict[int, Text] = {
 _DAY = 24 * 60 * 60
 
 
-def status_report(page: Page, answer: pb.Standing, names: Names) -> None:
+def status_report(page: Page, answer: pb.StatusReport, names: Names) -> None:
     """The questions that are asked of every negotiation, each with its answer."""
     course = wording.word(answer, "status") or "not opened by then"
     on = wording.edtf(answer.on_date) if answer.on_date else "today"
@@ -33,7 +33,7 @@ def status_report(page: Page, answer: pb.Standing, names: Names) -> None:
     explain(page, _bases(answer))
 
 
-def _agreed(page: Page, answer: pb.Standing, names: Names) -> None:
+def _agreed(page: Page, answer: pb.StatusReport, names: Names) -> None:
     page.heading("What is agreed, and what is not?")
     _parts(
         page,
@@ -92,7 +92,7 @@ def _parts(
     page.table(Table(f"{title} ({len(rows)})", columns, rows))
 
 
-def _proposed(page: Page, answer: pb.Standing, names: Names) -> None:
+def _proposed(page: Page, answer: pb.StatusReport, names: Names) -> None:
     page.heading("What is proposed and undecided?")
     if not answer.open_proposals:
         page.line("Nothing is proposed and undecided.")
@@ -127,7 +127,7 @@ def _proposed(page: Page, answer: pb.Standing, names: Names) -> None:
     page.table(Table("", columns, rows))
 
 
-def _answers(page: Page, answer: pb.Standing, names: Names) -> None:
+def _answers(page: Page, answer: pb.StatusReport, names: Names) -> None:
     page.heading("Who must answer?")
     if not answer.answers_due:
         page.line("Nobody must answer.")
@@ -144,7 +144,7 @@ def _answers(page: Page, answer: pb.Standing, names: Names) -> None:
     page.table(Table("", columns, rows))
 
 
-def _owed(page: Page, answer: pb.Standing, names: Names) -> None:
+def _owed(page: Page, answer: pb.StatusReport, names: Names) -> None:
     page.heading("Who owes what by when, and what is expected?")
     if not answer.commitments_due:
         page.line("Nobody owes anything.")
@@ -186,7 +186,7 @@ def _owed(page: Page, answer: pb.Standing, names: Names) -> None:
             page.table(Table(f"{title} ({len(rows)})", columns, rows))
 
 
-def _open(page: Page, answer: pb.Standing, names: Names) -> None:
+def _open(page: Page, answer: pb.StatusReport, names: Names) -> None:
     page.heading("Which questions are open?")
     if not answer.open_questions:
         page.line("No question is open.")
@@ -220,7 +220,7 @@ def _age(age: Duration) -> str:
     return wording.count(days, "day") if days else "less than a day"
 
 
-def _bases(answer: pb.Standing) -> Iterable[int]:
+def _bases(answer: pb.StatusReport) -> Iterable[int]:
     parts: list[Any] = [
         *answer.agreed_topics,
         *answer.agreements,

@@ -42,7 +42,7 @@ class Item(NamedTuple):
     """The parts it tells of, by kind and id."""
 
 
-def answers(answer: pb.Standing, state: pb.Negotiation, names: Names) -> Iterator[Item]:
+def answers(answer: pb.StatusReport, state: pb.Negotiation, names: Names) -> Iterator[Item]:
     """The answers to the questions, line by line; of a question without any, that it has none."""
     found = [*_found(answer, state, names)]
     asked = {one.question for one in found}
@@ -52,7 +52,7 @@ def answers(answer: pb.Standing, state: pb.Negotiation, names: Names) -> Iterato
             yield Item(question, nothing, "", ())
 
 
-def _found(answer: pb.Standing, state: pb.Negotiation, names: Names) -> Iterator[Item]:
+def _found(answer: pb.StatusReport, state: pb.Negotiation, names: Names) -> Iterator[Item]:
     def item(question: int, part: Any, note: str) -> Item:
         unconfirmed = "" if part.origin.confirmed else wording.basis(part.origin.provenance)
         text = str(told.what(part, names))

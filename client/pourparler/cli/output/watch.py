@@ -91,10 +91,10 @@ def _away(error: PourparlerError, server: str) -> str:
 class Known:
     """What participants are called in each negotiation, as far as entries have come."""
 
-    def __init__(self, client: Client, as_seen_by: str) -> None:
+    def __init__(self, client: Client, viewer_participant_id: str) -> None:
         """Ask the service for the names in a negotiation when its first entry comes."""
         self._client = client
-        self._as_seen_by = as_seen_by
+        self._viewer_participant_id = viewer_participant_id
         self._participants: dict[str, dict[str, pb.Participant]] = {}
         self._names: dict[str, Names] = {}
 
@@ -116,7 +116,9 @@ class Known:
     def _asked(self, name: str) -> dict[str, pb.Participant]:
         view = pb.NEGOTIATION_VIEW_BASIC
         try:
-            answer = self._client.get(name, view=view, as_seen_by=self._as_seen_by)
+            answer = self._client.get(
+                name, view=view, viewer_participant_id=self._viewer_participant_id
+            )
         except PourparlerError:
             return {}  # ids will do
         return dict(answer.negotiation.participants)

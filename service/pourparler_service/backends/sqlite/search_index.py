@@ -475,8 +475,8 @@ def _where(asked: IndexQuery, upto: int) -> _Statement:
         given["topics"] = json.dumps(list(asked.topics))
         given["topic_kind"] = int(pb.PART_KIND_TOPIC)
     for name, term in (
-        ("recorded_from", "entry.recorded >= :recorded_from"),
-        ("recorded_before", "entry.recorded < :recorded_before"),
+        ("record_start_time", "entry.recorded >= :record_start_time"),
+        ("record_end_time", "entry.recorded < :record_end_time"),
         ("begin", "entry.begin >= :begin" if asked.surely else "ifnull(entry.end >= :begin, 1)"),
         ("end", "entry.end <= :end" if asked.surely else "ifnull(entry.begin <= :end, 1)"),
     ):

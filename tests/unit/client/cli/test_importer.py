@@ -37,11 +37,11 @@ class Record:
         self._time = 0
         self._times: dict[tuple[str, str], int] = {}
         self._refuse = refuse
-        self.begin(in_turn=False)
+        self.begin(stop_on_failure=False)
         self._lock = threading.Lock()
 
-    def begin(self, *, in_turn: bool) -> None:
-        self._in_turn = in_turn
+    def begin(self, *, stop_on_failure: bool) -> None:
+        self._stop_on_failure = stop_on_failure
         self._failed: set[str] = set()
 
     def now(self) -> int:
@@ -55,7 +55,7 @@ class Record:
             answer.set_exception(Refused("In vain.", reason="EARLIER_NOT_RECORDED"))
             return answer
         if refusal is not None:
-            if self._in_turn:
+            if self._stop_on_failure:
                 self._failed.add(negotiation)
             answer.set_exception(refusal)
             return answer
@@ -85,7 +85,7 @@ def run(
 ) -> tuple[Summary, list[tuple[int, str]]]:
     told: list[tuple[int, str]] = []
     data = b"".join((one if isinstance(one, bytes) else one.encode()) + b"\n" for one in lines)
-    record.begin(in_turn=not keep_going)
+    record.begin(stop_on_failure=not keep_going)
     summary = Import(
         record,
         negotiation=negotiation,

@@ -161,13 +161,13 @@ def test_a_point_is_a_version_an_instant_or_the_three_clocks() -> None:
     assert by_version == pb.GetNegotiationRequest(
         name="negotiations/a", as_of=pb.AsOf(version=11), view=pb.NEGOTIATION_VIEW_BASIC
     )
-    assert by_time == pb.GetStandingRequest(
+    assert by_time == pb.GetStatusReportRequest(
         name="negotiations/a",
         as_of=pb.AsOf(record_time=Timestamp(seconds=int(noon.timestamp())), occur_date="2021"),
         on_date="2022-12-31",
     )
-    assert getattr(by_all, "from") == pb.AsOf(version=3, occur_date="2021")
-    assert by_all.to == pb.AsOf(record_time=Timestamp(seconds=int(noon.timestamp())))
+    assert by_all.start == pb.AsOf(version=3, occur_date="2021")
+    assert by_all.end == pb.AsOf(record_time=Timestamp(seconds=int(noon.timestamp())))
 
 
 def test_now_is_asked_for_by_saying_nothing_and_version_0_by_saying_0() -> None:
@@ -192,8 +192,8 @@ def entry(version: int) -> pb.Entry:
 def test_a_replay_is_whole_when_it_says_so() -> None:
     progress = Progress()
 
-    taken = list(progress.take(pb.ReplayResponse(entries=[entry(1)], possible_versions=[1])))
-    progress.take(pb.ReplayResponse(complete=pb.ReplayComplete(entry_count=1)))
+    taken = list(progress.take(pb.ReplayEntriesResponse(entries=[entry(1)], possible_versions=[1])))
+    progress.take(pb.ReplayEntriesResponse(complete=pb.ReplayComplete(entry_count=1)))
     progress.end()
 
     assert taken == [entry(1)]
@@ -203,7 +203,7 @@ def test_a_replay_is_whole_when_it_says_so() -> None:
 
 def test_a_replay_that_ends_without_a_word_was_cut() -> None:
     progress = Progress()
-    progress.take(pb.ReplayResponse(entries=[entry(1), entry(2)]))
+    progress.take(pb.ReplayEntriesResponse(entries=[entry(1), entry(2)]))
 
     with pytest.raises(errors.ReplayCut, match="cut after version 2") as cut:
         progress.end()
@@ -215,7 +215,7 @@ def test_a_replay_that_ends_without_a_word_was_cut() -> None:
 
 def test_a_replay_that_breaks_off_says_how_far_it_came_unless_it_was_refused() -> None:
     progress = Progress()
-    progress.take(pb.ReplayResponse(entries=[entry(7)]))
+    progress.take(pb.ReplayEntriesResponse(entries=[entry(7)]))
     refusal = errors.ServiceFault("At fault.")
 
     broken = progress.broken(errors.Unavailable("Gone.", reason="SHUTTING_DOWN"))

@@ -15,6 +15,8 @@ from pourparler.errors import (
 )
 from pourparler.rpc import write_sessions
 from pourparler.rpc.write_sessions import GROUPS, Asked, Unanswered
+from pourparler_service.api.error_status import failure_message
+from pourparler_service.domain.refusal import Refusal, Violation
 
 Answer = Future[pb.Receipt]
 
@@ -28,16 +30,18 @@ class Clock:
 
 
 def unanswered(
-    *names: str, in_turn: bool = False, clock: Clock | None = None
+    *names: str, stop_on_failure: bool = False, clock: Clock | None = None
 ) -> Unanswered[Answer]:
-    made: Unanswered[Answer] = Unanswered(10.0, in_turn=in_turn, clock=clock or Clock())
+    made: Unanswered[Answer] = Unanswered(
+        10.0, stop_on_failure=stop_on_failure, clock=clock or Clock()
+    )
     for number, name in enumerate(names):
         made.add(group(name, number))
     return made
 
 
 def group(name: str, number: int = 0, text: str = "") -> Asked[Answer]:
-    request = pb.RecordRequest(negotiation=name, request_id=f"r-{number}")
+    request = pb.RecordEntriesRequest(negotiation=name, request_id=f"r-{number}")
     request.drafts.add().words.text = text
     return Asked(request, Future())
 
@@ -153,7 +157,7 @@ def test_every_answer_and_every_idle_time_begin_a_new_time() -> None:
 
 
 def test_in_turn_what_follows_a_failure_fails_at_once_or_when_it_would_be_sent_again() -> None:
-    waiting = unanswered("a", "b", "a", in_turn=True)
+    waiting = unanswered("a", "b", "a", stop_on_failure=True)
     sent(waiting)
     waiting.answered(Refused("No."))
     late = group("a", 3)
@@ -191,17 +195,12 @@ def test_an_answer_that_cannot_be_read_is_a_fault_of_the_service(data: bytes) ->
 
 
 def test_a_failure_says_all_that_an_error_would() -> None:
-    failure = pb.RecordFailure(
-        status="INVALID_ARGUMENT",
-        reason=pb.ERROR_REASON_FIELD_REQUIRED,
-        text="It needs a text.",
-        field="drafts[0].words.text",
-        metadata={"limit": "3"},
+    missing = Violation(
+        pb.ERROR_REASON_FIELD_REQUIRED, "drafts[0].words.text", "It needs a text.", {"limit": "3"}
     )
-    data = pb.RecordSessionResponse(outcome=pb.RecordOutcome(failure=failure)).SerializeToString()
 
     with pytest.raises(InvalidArgument) as caught:
-        write_sessions.receipt(data)
+        write_sessions.receipt(failed(failure_message(Refusal([missing]))))
 
     error = caught.value
     assert (error.reason, error.field) == ("FIELD_REQUIRED", "drafts[0].words.text")
@@ -209,11 +208,18 @@ def test_a_failure_says_all_that_an_error_would() -> None:
     assert error.violations == (("drafts[0].words.text", "It needs a text.", "FIELD_REQUIRED"),)
 
 
-def test_a_reason_of_a_newer_service_is_left_out() -> None:
-    failure = pb.RecordFailure(status="ABORTED", reason=pb.ErrorReason.ValueType(9_999), text="No.")
-    data = pb.RecordSessionResponse(outcome=pb.RecordOutcome(failure=failure)).SerializeToString()
+def test_a_code_that_is_not_known_is_a_fault_and_details_that_cannot_be_read_are_left_out() -> None:
+    failure = pb.RecordFailure()
+    failure.status.code = 9_999
+    failure.status.message = "No."
+    failure.status.details.add(type_url="type.googleapis.com/google.rpc.ErrorInfo", value=b"\xff")
 
-    with pytest.raises(PourparlerError) as caught:
-        write_sessions.receipt(data)
+    with pytest.raises(ServiceFault) as caught:
+        write_sessions.receipt(failed(failure))
 
-    assert (caught.value.code, caught.value.reason) == ("ABORTED", "")
+    assert (caught.value.code, caught.value.message) == ("UNKNOWN", "No.")
+
+
+def failed(failure: pb.RecordFailure) -> bytes:
+    outcome = pb.RecordOutcome(failure=failure)
+    return pb.StreamRecordEntriesResponse(outcome=outcome).SerializeToString()

@@ -23,7 +23,7 @@ from tests.support.sample_entries import (
 BEGINNING = (opened(), joined("renault"), joined("nissan"), joined("mitsubishi"))
 
 
-def standing_of(*given: pb.Draft, on: str = "2026-01-31") -> pb.Standing:
+def standing_of(*given: pb.Draft, on: str = "2026-01-31") -> pb.StatusReport:
     return standing(state_of(*BEGINNING, *given), edtf.bounds(on), on)
 
 
@@ -99,7 +99,7 @@ def asked(question_id: str, *addressed_to: str) -> pb.Draft:
     return draft(pb.QuestionRaised(question_id=question_id, addressed_to=addressed_to))
 
 
-def waiting(result: pb.Standing) -> dict[str, tuple[list[str], list[str]]]:
+def waiting(result: pb.StatusReport) -> dict[str, tuple[list[str], list[str]]]:
     return {
         one.participant_id: (list(one.proposal_ids), list(one.question_ids))
         for one in result.answers_due
@@ -109,7 +109,7 @@ def waiting(result: pb.Standing) -> dict[str, tuple[list[str], list[str]]]:
 def test_of_an_empty_record_there_is_nothing_to_say() -> None:
     empty = standing(pb.Negotiation(), edtf.bounds("2026-01-31"), "2026-01-31")
 
-    assert empty == pb.Standing(on_date="2026-01-31")
+    assert empty == pb.StatusReport(on_date="2026-01-31")
 
 
 def test_the_date_is_said_as_it_was_given_and_the_status_as_it_is() -> None:

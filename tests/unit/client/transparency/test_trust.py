@@ -53,9 +53,9 @@ class Log:
         hashes = self.tree.prove_consistency(asked.from_version, asked.to_version)
         return pb.GetConsistencyProofResponse(hashes=hashes)
 
-    def request(self, group: int) -> pb.RecordRequest:
+    def request(self, group: int) -> pb.RecordEntriesRequest:
         drafts = SAID[3 * group - 3 : 3 * group]
-        return pb.RecordRequest(negotiation=NAME, request_id=f"r{group}", drafts=drafts)
+        return pb.RecordEntriesRequest(negotiation=NAME, request_id=f"r{group}", drafts=drafts)
 
     def receipt(self, group: int) -> pb.Receipt:
         stored = self.records[3 * group - 3 : 3 * group]
@@ -76,7 +76,7 @@ class Log:
 
 
 def sent(receipt: pb.Receipt) -> bytes:
-    return pb.RecordResponse(receipt=receipt).SerializeToString()
+    return pb.RecordEntriesResponse(receipt=receipt).SerializeToString()
 
 
 @pytest.fixture(name="trust")
@@ -282,7 +282,7 @@ def test_a_receipt_that_is_read_in_two_ways_is_refused(trust: Trust) -> None:
     # The response twice: merged in the one reading, the last alone in the other.
     log = Log()
     twice = sent(pb.Receipt(entries=log.receipt(1).entries)) + sent(log.receipt(2))
-    request = pb.RecordRequest(negotiation=NAME, request_id="r2", drafts=SAID[:6])
+    request = pb.RecordEntriesRequest(negotiation=NAME, request_id="r2", drafts=SAID[:6])
 
     with pytest.raises(errors.AnotherReceipt):
         log.believed(trust.check_receipt(request, twice))

@@ -162,7 +162,7 @@ def test_who_takes_part_does_not_see_what_another_one_sees(grant: pb.Draft | Non
         seen_by("acme", known, sight_of(known, "one", Policy(public=["*"])))
 
     assert name_of(refused.value.reason) == "ROLE_NOT_SUFFICIENT"
-    assert refused.value.field == "as_seen_by"
+    assert refused.value.field == "viewer_participant_id"
 
 
 def test_the_public_within_what_a_participant_sees_is_the_public() -> None:
@@ -321,7 +321,7 @@ def test_who_may_open_and_list_is_for_the_policy_to_say() -> None:
 def test_a_conflict_with_what_is_hidden_says_nothing_of_it() -> None:
     refused = conflict()
 
-    assert name_of(refused.reason) == "WITHHELD_CONFLICT"
+    assert name_of(refused.reason) == "HIDDEN_CONFLICT"
     assert (refused.field, dict(refused.metadata)) == ("", {})
 
 

@@ -49,7 +49,7 @@ REFUSED: dict[str, tuple[tuple[pb.Draft, ...], pb.Draft | Message, str, str]] = 
     "the same again": (
         (granted("one", PARTY, "acme"),),
         granted("one", PARTY, "acme"),
-        "NOTHING_CHANGES",
+        "NO_EFFECT",
         "",
     ),
     "no such access": (

@@ -238,7 +238,7 @@ BREAKING: dict[str, tuple[Sequence[pb.Draft], pb.Draft, int, str]] = {
         ),
         corrected(NEXT, pb.TopicStatusChanged(topic_id="price", status=pb.TOPIC_STATUS_DROPPED)),
         NEXT + 1,
-        "TOPIC_TRANSITION",
+        "INVALID_TOPIC_TRANSITION",
     ),
     "one who left had never come": (
         (*TALKS, joined("zoe"), left("zoe")),
@@ -362,7 +362,7 @@ ALL = restricted("acme", "mia", "bolt")
 def test_a_disclosure_is_to_those_who_saw_it_and_to_others(
     to: pb.Visibility, *, wider: bool
 ) -> None:
-    refused = ("NOT_WIDER", "facts.entry_disclosed.disclosed_to")
+    refused = ("DISCLOSURE_NOT_WIDER", "facts.entry_disclosed.disclosed_to")
 
     assert answer(TALKS, disclosed(WHISPER, to, "acme")) == (ACCEPTED if wider else refused)
 
@@ -370,7 +370,7 @@ def test_a_disclosure_is_to_those_who_saw_it_and_to_others(
 def test_a_disclosure_is_weighed_against_the_last_one() -> None:
     given = (*TALKS, disclosed(WHISPER, ALL, "acme"))
 
-    assert answer(given, disclosed(WHISPER, ALL, "acme"))[0] == "NOT_WIDER"
+    assert answer(given, disclosed(WHISPER, ALL, "acme"))[0] == "DISCLOSURE_NOT_WIDER"
     assert answer(given, disclosed(WHISPER, PARTIES, "acme")) == ACCEPTED
 
 
@@ -480,7 +480,7 @@ def test_a_caucus_can_be_disclosed_and_the_record_corrected_afterwards() -> None
 
 def test_the_id_of_an_annulled_part_is_not_used_again() -> None:
     assert answer(ANNULLED, said("slip", "acme")) == (
-        "ID_USED",
+        "ID_ALREADY_USED",
         "facts.statement_recorded.statement_id",
     )
     assert answer(ANNULLED, said("another", "acme")) == ACCEPTED

@@ -65,8 +65,8 @@ def test_nothing_comes_before_the_opening() -> None:
 
 
 def test_a_negotiation_is_opened_once() -> None:
-    assert answer(TALKS, opened()) == ("OPENED_ALREADY", "facts.negotiation_opened")
-    assert answer((*TALKS, concluded()), opened())[0] == "OPENED_ALREADY"
+    assert answer(TALKS, opened()) == ("NEGOTIATION_ALREADY_OPENED", "facts.negotiation_opened")
+    assert answer((*TALKS, concluded()), opened())[0] == "NEGOTIATION_ALREADY_OPENED"
 
 
 def test_what_can_follow_on_the_end_is_what_the_contract_says() -> None:

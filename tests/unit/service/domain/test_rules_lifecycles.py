@@ -54,7 +54,7 @@ TOPIC_STATUSES = _statuses(pb.TopicStatus.keys(), "TOPIC_STATUS_")
 @pytest.mark.parametrize(("was", "becomes"), _pairs(TOPIC_WAYS, TOPIC_STATUSES))
 def test_a_topic_goes_on_as_listed_and_not_otherwise(was: str, becomes: str) -> None:
     then = _topic(pb.TopicStatus.Value(f"TOPIC_STATUS_{becomes}"))
-    refused = ("TOPIC_TRANSITION", "facts.topic_status_changed.status")
+    refused = ("INVALID_TOPIC_TRANSITION", "facts.topic_status_changed.status")
 
     given = (*BEGUN, topic("price"), *TOPIC_WAYS[was])
     assert answer(given, then) == (ACCEPTED if becomes in TOPIC_STEPS[was] else refused)
@@ -63,7 +63,7 @@ def test_a_topic_goes_on_as_listed_and_not_otherwise(was: str, becomes: str) -> 
 @pytest.mark.parametrize("begins", TOPIC_STATUSES)
 def test_a_topic_begins_open_or_under_discussion(begins: str) -> None:
     then = pb.TopicAdded(topic_id="x", status=pb.TopicStatus.Value(f"TOPIC_STATUS_{begins}"))
-    refused = ("TOPIC_TRANSITION", "facts.topic_added.status")
+    refused = ("INVALID_TOPIC_TRANSITION", "facts.topic_added.status")
 
     allowed = begins in {"OPEN", "UNDER_DISCUSSION"}
     assert answer(BEGUN, then) == (ACCEPTED if allowed else refused)
@@ -101,7 +101,7 @@ AGREEMENT_STATUSES = _statuses(pb.AgreementStatus.keys(), "AGREEMENT_STATUS_")
 def test_an_agreement_goes_on_as_listed_and_not_otherwise(was: str, becomes: str) -> None:
     status = pb.AgreementStatus.Value(f"AGREEMENT_STATUS_{becomes}")
     then = pb.AgreementStatusChanged(agreement_id="deal", status=status)
-    refused = ("AGREEMENT_TRANSITION", "facts.agreement_status_changed.status")
+    refused = ("INVALID_AGREEMENT_TRANSITION", "facts.agreement_status_changed.status")
 
     given = (*BEGUN, _agreement(was, pb.AGREEMENT_ORIGIN_PRIOR))
     assert answer(given, then) == (ACCEPTED if becomes in AGREEMENT_STEPS[was] else refused)
@@ -113,7 +113,7 @@ def test_only_an_agreement_that_binds_can_be_superseded(was: str) -> None:
     then.CopyFrom(REACHED.facts.agreement_recorded)
     then.agreement_id = "newer"
     then.supersedes.append("deal")
-    refused = ("AGREEMENT_TRANSITION", "facts.agreement_recorded.supersedes[0]")
+    refused = ("INVALID_AGREEMENT_TRANSITION", "facts.agreement_recorded.supersedes[0]")
 
     given = (*BEGUN, _agreement(was, pb.AGREEMENT_ORIGIN_PRIOR))
     allowed = "SUPERSEDED" in AGREEMENT_STEPS[was]
@@ -122,7 +122,7 @@ def test_only_an_agreement_that_binds_can_be_superseded(was: str) -> None:
 
 @pytest.mark.parametrize("begins", AGREEMENT_STATUSES)
 def test_an_agreement_reached_begins_pending_or_in_force(begins: str) -> None:
-    refused = ("AGREEMENT_TRANSITION", "facts.agreement_recorded.status")
+    refused = ("INVALID_AGREEMENT_TRANSITION", "facts.agreement_recorded.status")
 
     allowed = begins in {"PENDING_APPROVAL", "IN_FORCE"}
     then = _agreement(begins, pb.AGREEMENT_ORIGIN_REACHED)
@@ -167,7 +167,7 @@ COMMITMENT_STATUSES = _statuses(pb.CommitmentStatus.keys(), "COMMITMENT_STATUS_"
 
 @pytest.mark.parametrize(("was", "becomes"), _pairs(COMMITMENT_WAYS, COMMITMENT_STATUSES))
 def test_a_commitment_goes_on_as_listed_and_not_otherwise(was: str, becomes: str) -> None:
-    refused = ("COMMITMENT_TRANSITION", "facts.commitment_status_changed.status")
+    refused = ("INVALID_COMMITMENT_TRANSITION", "facts.commitment_status_changed.status")
 
     allowed = becomes in COMMITMENT_STEPS[was]
     then = _commitment(becomes)
@@ -366,13 +366,13 @@ CHANGED = draft(pb.ParticipantChanged(participant_id="zoe", role=pb.PARTICIPANT_
     ("was", "then", "reason"),
     [
         ((), ZOE, ""),
-        ((ZOE,), ZOE, "PARTICIPANT_ACTIVE"),
+        ((ZOE,), ZOE, "PARTICIPANT_ALREADY_ACTIVE"),
         ((ZOE,), GONE, ""),
         ((ZOE,), CHANGED, ""),
         ((ZOE, GONE), ZOE, ""),
         ((ZOE, GONE), GONE, "PARTICIPANT_NOT_ACTIVE"),
         ((ZOE, GONE), CHANGED, "PARTICIPANT_NOT_ACTIVE"),
-        ((ZOE, GONE, ZOE), ZOE, "PARTICIPANT_ACTIVE"),
+        ((ZOE, GONE, ZOE), ZOE, "PARTICIPANT_ALREADY_ACTIVE"),
         ((ZOE, GONE, ZOE), GONE, ""),
     ],
     ids=[

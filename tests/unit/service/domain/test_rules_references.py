@@ -44,7 +44,7 @@ NEW_IDS: dict[str, Message] = {
 
 @pytest.mark.parametrize("field", NEW_IDS)
 def test_an_id_is_used_once(field: str) -> None:
-    assert answer(TALKS, NEW_IDS[field]) == ("ID_USED", f"facts.{field}")
+    assert answer(TALKS, NEW_IDS[field]) == ("ID_ALREADY_USED", f"facts.{field}")
 
 
 def test_every_type_that_brings_an_id_used_once_is_tried() -> None:

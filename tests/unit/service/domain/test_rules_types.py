@@ -157,7 +157,7 @@ REFUSED: dict[str, tuple[tuple[pb.Draft, ...], pb.Draft | Message, str, str]] = 
     "the same role": (
         TALKS,
         pb.ParticipantChanged(participant_id="acme", role=PARTY),
-        "NOTHING_CHANGES",
+        "NO_EFFECT",
         "participant_changed",
     ),
     "the same principals": (
@@ -165,13 +165,13 @@ REFUSED: dict[str, tuple[tuple[pb.Draft, ...], pb.Draft | Message, str, str]] = 
         pb.ParticipantChanged(
             participant_id="rita", represents=pb.ParticipantList(participant_ids=["acme"])
         ),
-        "NOTHING_CHANGES",
+        "NO_EFFECT",
         "participant_changed",
     ),
     "the same name": (
         TALKS,
         draft(pb.ParticipantChanged(participant_id="acme"), pb.Words(name="Acme")),
-        "NOTHING_CHANGES",
+        "NO_EFFECT",
         "participant_changed",
     ),
     "a caucus for all": (
@@ -324,7 +324,7 @@ REFUSED: dict[str, tuple[tuple[pb.Draft, ...], pb.Draft | Message, str, str]] = 
             answered("wide", "bolt", pb.ANSWER_ABSTAIN),
         ),
         pb.ProposalAnswered(proposal_id="wide", by="bolt", answer=pb.ANSWER_ACCEPT),
-        "ANSWERED_FINALLY",
+        "FINAL_ANSWER_EXISTS",
         "proposal_answered.by",
     ),
     "an offer taken back by its addressee": (

@@ -18,7 +18,7 @@ from pourparler_service.search.snippets import (
 def shown(words: pb.Words, query: str) -> list[tuple[str, str]]:
     """Each passage: its field, and its text with what was found in brackets."""
     return [
-        (one.field, "".join(f"[{part.text}]" if part.match else part.text for part in one.pieces))
+        (one.field, "".join(f"[{part.text}]" if part.match else part.text for part in one.segments))
         for one in snippets(words, SearchQuery.read(query))
     ]
 
@@ -72,9 +72,9 @@ def test_a_long_text_is_cut_between_words_where_most_is_found() -> None:
     )
 
     (snippet,) = snippets(pb.Words(text=text), SearchQuery.read("crane rent"))
-    passage = "".join(one.text for one in snippet.pieces)
+    passage = "".join(one.text for one in snippet.segments)
 
-    assert [one.text for one in snippet.pieces if one.match] == ["rent", "crane"]
+    assert [one.text for one in snippet.segments if one.match] == ["rent", "crane"]
     assert passage in text
     assert len(passage) < 250
     before, _, after = text.partition(passage)
@@ -103,10 +103,10 @@ def test_passages_are_of_the_text_and_their_pieces_follow_each_other(
 ) -> None:
     text = some * times
     for one in snippets(pb.Words(text=text), SearchQuery.read(query)):
-        passage = "".join(part.text for part in one.pieces)
+        passage = "".join(part.text for part in one.segments)
         assert passage in text
-        assert all(part.text for part in one.pieces)
+        assert all(part.text for part in one.segments)
         assert one.more_before or text.startswith(passage)
         assert one.more_after or text.endswith(passage)
         assert len(passage) <= 450
-        assert not query or any(part.match for part in one.pieces)
+        assert not query or any(part.match for part in one.segments)

@@ -83,7 +83,7 @@ def asked(
 
 
 def failure(answer: pb.GetCheckpointResponse) -> str:
-    return answer.witnessing.witnesses[0].failure
+    return answer.cosignature_status.witnesses[0].failure
 
 
 def signatures(answer: pb.GetCheckpointResponse) -> int:
@@ -151,7 +151,7 @@ def test_a_version_that_is_not_the_newest_when_its_turn_comes_is_left_alone() ->
         answer = future.result(5)
 
         assert answer.computed_at.version == 2
-        assert (signatures(answer), answer.witnessing.met) == (1, False)
+        assert (signatures(answer), answer.cosignature_status.threshold_met) == (1, False)
         assert witnesses.met
 
 
