@@ -18,9 +18,8 @@ from tests.support.service_client import connected
 
 SERVE = """
 import sys
-from pathlib import Path
 from pourparler_service.server import ServeError, serve
-from pourparler_service.settings import Settings
+from pourparler_service.config.settings import Settings
 try:
     serve(Settings.from_environment(options={"data": sys.argv[1:2], "address": sys.argv[2:3]}))
 except ServeError as error:

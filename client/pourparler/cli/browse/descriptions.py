@@ -12,9 +12,9 @@ from pourparler import v1 as pb
 from pourparler.cli.browse.outline import NUMBER, sign, tone
 from pourparler.cli.browse.record_model import Part, Shown, brought
 from pourparler.cli.browse.text_layout import Hung
-from pourparler.cli.output import colors, wording
+from pourparler.cli.output import colors, part_descriptions, wording
 from pourparler.cli.output import state as told
-from pourparler.cli.output.history import describe
+from pourparler.cli.output.entry_descriptions import describe, type_name
 from pourparler.cli.output.page import safe
 from pourparler.cli.output.part_summaries import Face, face
 from pourparler.cli.terminal_escape import harmless
@@ -37,7 +37,7 @@ def entry(shown: Shown, version: int) -> Iterator[Hung]:
         yield Hung(Text(f"#{version} is not among the entries that are shown.", "dim"))
         return
     kind = entry_type(found.facts)
-    title = kind.name.replace("_", " ") if kind is not None else "withheld"
+    title = type_name(found.facts)
     yield Hung(Text.assemble((f"#{version} ", f"bold {NUMBER}"), (title, "bold")))
     note = shown.state.amendments.get(version)
     if note is not None:
@@ -152,7 +152,9 @@ def _known(shown: Shown, found: pb.Entry) -> Iterator[Hung]:
         meaning = wording.BASES.get(provenance.basis, ("", ""))[1]
         yield _field(
             "basis",
-            Text.assemble(sign(provenance), " ", told.known(provenance), (f": {meaning}", "dim")),
+            Text.assemble(
+                sign(provenance), " ", part_descriptions.known(provenance), (f": {meaning}", "dim")
+            ),
         )
     yield _field("form", Text(wording.word(provenance, "form")))
     yield _field("author", Text(harmless(words.author)))
@@ -174,7 +176,7 @@ def _known(shown: Shown, found: pb.Entry) -> Iterator[Hung]:
 
 
 def _status(shown: Shown, which: Part) -> Text:
-    said = str(told.status(shown.part(which), shown.names))
+    said = str(part_descriptions.status(shown.part(which), shown.names))
     return Text(said, tone(said))
 
 

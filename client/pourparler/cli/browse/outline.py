@@ -11,15 +11,15 @@ from rich.text import Text
 from pourparler import v1 as pb
 from pourparler.cli.browse.record_model import Part, Shown, brought
 from pourparler.cli.browse.row_list import Row
-from pourparler.cli.output import colors, wording
+from pourparler.cli.output import colors, part_descriptions, wording
 from pourparler.cli.output import state as told
-from pourparler.cli.output.history import describe
+from pourparler.cli.output.entry_descriptions import describe, type_name
 from pourparler.cli.output.page import safe
 from pourparler.cli.output.part_summaries import BAD, GOOD
 from pourparler.cli.output.status_lines import QUESTIONS, Item, answers
 from pourparler.cli.terminal_escape import harmless
 from pourparler.schema import edtf
-from pourparler.schema.contract import entry_type, is_repeated
+from pourparler.schema.contract import is_repeated
 from pourparler.state.status import standing as stands
 
 SIGNS: Mapping[int, str] = {
@@ -40,16 +40,6 @@ MINUTE = len("2026-11-23 09:30")
 _WIDE = 110
 _WIDEST_DATE = 24
 _WITHHELD = "withheld: only its place, its time and its digests are known"
-_KINDS_ON_TOPICS = (
-    "agreements",
-    "positions",
-    "proposals",
-    "questions",
-    "commitments",
-    "milestones",
-    "statements",
-    "documents",
-)
 _USUAL = frozenset({"stands", "latest"})
 _MUST_ANSWER = 2
 ELSEWHERE = ("topics", "")
@@ -58,7 +48,7 @@ ELSEWHERE = ("topics", "")
 
 def sign(provenance: pb.Provenance) -> Text:
     """The sign of a basis, in the colour that its name has."""
-    return Text(SIGNS.get(provenance.basis, "·"), told.known(provenance).style)
+    return Text(SIGNS.get(provenance.basis, "·"), part_descriptions.known(provenance).style)
 
 
 def tone(status: str) -> str:
@@ -115,7 +105,7 @@ def _entry_first(entry: pb.Entry, column: int, width: int) -> Text:
     if width < _WIDE:
         return Text.assemble(number, dated, " ", sign(entry.facts.provenance), " ")
     name = wording.BASES.get(entry.facts.provenance.basis, ("",))[0].ljust(12)
-    basis = Text(name, told.known(entry.facts.provenance).style)
+    basis = Text(name, part_descriptions.known(entry.facts.provenance).style)
     return Text.assemble(number, dated, " ", sign(entry.facts.provenance), " ", basis, " ")
 
 
@@ -146,15 +136,14 @@ def in_a_line(entry: pb.Entry, shown: Shown) -> Text:
     if bringing is None:
         return safe(describe(entry, shown.names))
     (kind, _), part = bringing
-    return Text.assemble((f"{kind[:-1]}  ", "dim"), safe(told.what(part, shown.names)))
+    return Text.assemble((f"{kind[:-1]}  ", "dim"), safe(part_descriptions.what(part, shown.names)))
 
 
 def _entry_said(entry: pb.Entry, shown: Shown) -> str:
     facts = entry.facts
-    kind = entry_type(facts)
     said = [
         f"#{entry.header.version}",
-        kind.name.replace("_", " ") if kind is not None else "withheld",
+        type_name(entry.facts),
         describe(entry, shown.names),
         wording.when(facts.occurred),
         wording.basis(facts.provenance),
@@ -229,9 +218,11 @@ def _mark(shown: Shown, parts: Iterable[Part]) -> Text:
 
 
 def _person(shown: Shown, key: str, part: pb.Participant) -> Row:
-    details = told.details_of(part, shown.names)
+    details = part_descriptions.details_of(part, shown.names)
     left = (
-        "" if part.status == pb.PARTICIPANT_STATUS_ACTIVE else str(told.status(part, shown.names))
+        ""
+        if part.status == pb.PARTICIPANT_STATUS_ACTIVE
+        else str(part_descriptions.status(part, shown.names))
     )
     text = Text.assemble(
         (shown.names[key], "bold"),
@@ -248,7 +239,7 @@ def _item(shown: Shown, item: Item) -> Row:
     part = shown.part(item.parts[0])
     plain = item.note.partition(";")[0].partition(", ")[2]
     how = f"bold {colors.BAD}" if "overdue" in item.note else tone(plain) or "dim"
-    asked = [safe(told.what(shown.part(one), shown.names)) for one in item.parts]
+    asked = [safe(part_descriptions.what(shown.part(one), shown.names)) for one in item.parts]
     text = Text.assemble(
         safe(item.text),
         *(Text.assemble("\n- ", one) for one in asked if item.question == _MUST_ANSWER),
@@ -309,7 +300,9 @@ def _in_order(parts: Mapping[str, Any]) -> list[tuple[str, Any]]:
 def _on_topics(state: pb.Negotiation) -> Mapping[str, list[Part]]:
     """What is on each topic, by kind and in the order of the record; by "" what is on none."""
     found: dict[str, list[Part]] = {}
-    for kind in _KINDS_ON_TOPICS:
+    for kind in part_descriptions.KINDS_BY_TOPIC:
+        if kind in part_descriptions.FRAMEWORK:
+            continue
         for key, part in _in_order(getattr(state, kind)):
             facts = part.facts
             names = facts.DESCRIPTOR.fields_by_name
@@ -338,8 +331,8 @@ def _topic(
     arrow = ("▾ " if open_ else "▸ ") if counts else "  "
     if key:
         part = shown.state.topics[key]
-        status = str(told.status(part, shown.names))
-        title = safe(told.what(part, shown.names))
+        status = str(part_descriptions.status(part, shown.names))
+        title = safe(part_descriptions.what(part, shown.names))
         title.stylize("bold")
         text = Text.assemble(
             title, "  ", (status, tone(status)), (f"  {many}" if many else "", "dim")
@@ -359,8 +352,8 @@ def _on_topic(shown: Shown, part: Part, level: int) -> Iterator[Row]:
     one = shown.part(part)
 
     def text() -> Text:
-        status = str(told.status(one, shown.names))
-        said = safe(told.what(one, shown.names))
+        status = str(part_descriptions.status(one, shown.names))
+        said = safe(part_descriptions.what(one, shown.names))
         if status in _USUAL:
             return said
         if status.startswith(("retracted", "withdrawn", "superseded")):

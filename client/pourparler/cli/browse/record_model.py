@@ -8,7 +8,7 @@ from functools import cached_property
 from typing import Any
 
 from pourparler import v1 as pb
-from pourparler.cli.output.part_summaries import KINDS
+from pourparler.cli.output.part_descriptions import KINDS_BY_RESULT
 from pourparler.cli.output.wording import Names
 from pourparler.schema.contract import PARTS, entry_type, rule_of
 from pourparler.state.fold import counted, evolve, is_amending, tally
@@ -48,7 +48,7 @@ class Shown:
     def made(self) -> Mapping[int, Sequence[Part]]:
         """The parts that each version had a hand in."""
         found: dict[int, list[Part]] = {}
-        for kind in KINDS:
+        for kind in KINDS_BY_RESULT:
             parts: Mapping[str, Any] = getattr(self.state, kind)
             for key, part in parts.items():
                 for version in part.blame:

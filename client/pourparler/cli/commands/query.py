@@ -12,7 +12,7 @@ from pourparler.cli.options import query_options
 from pourparler.cli.options.completion import Negotiation, Part
 from pourparler.cli.options.suggestions import Choice, near
 from pourparler.cli.output import blame as blame_page
-from pourparler.cli.output import colors, wording
+from pourparler.cli.output import colors, part_descriptions, wording
 from pourparler.cli.output import diff as diff_page
 from pourparler.cli.output import history as history_page
 from pourparler.cli.output import state as state_page
@@ -43,7 +43,7 @@ EVERYWHERE = "-"
 @click.option(
     "--kind",
     "kinds",
-    type=Choice(state_page.KINDS),
+    type=Choice(part_descriptions.KINDS),
     metavar="KIND",
     multiple=True,
     help="Show only the parts of this kind, such as agreements. Repeatable.",

@@ -13,7 +13,7 @@ from pourparler.cli.input.import_report import Reporter
 from pourparler.cli.options import query_options
 from pourparler.cli.options.completion import Negotiation
 from pourparler.cli.output import bundles, verdicts, wording
-from pourparler.cli.output import history as history_page
+from pourparler.cli.output.entry_descriptions import describe
 from pourparler.cli.output.page import print_message, standard_page
 from pourparler.cli.output.wording import Names
 from pourparler.cli.terminal_escape import harmless
@@ -112,7 +112,7 @@ def record(
     done = "Would be recorded" if validate_only else "Recorded"
     for entry in receipt.entries:
         known = wording.basis(entry.facts.provenance)
-        told = history_page.describe(entry, Names())
+        told = describe(entry, Names())
         page.line(f"{done} #{entry.header.version} ({known}): {told}")
 
 

@@ -9,18 +9,18 @@ from rich.text import Text
 
 from pourparler import v1 as pb
 from pourparler.cli.output import diff as diff_page
-from pourparler.cli.output import history, wording
+from pourparler.cli.output import history, part_descriptions, wording
 from pourparler.cli.output import state as state_page
+from pourparler.cli.output.entry_descriptions import describe, type_name
 from pourparler.cli.output.page import Cell, Column, Page, Table
 from pourparler.cli.output.wording import Names
 from pourparler.cli.terminal_escape import harmless
 from pourparler.errors import NotFound
-from pourparler.schema.contract import entry_type
 from pourparler.state.blame import HEAD, Blame, Made, Place
 from pourparler.state.fold import deciders, final_answers, is_amending
 
 ACCESS = "access"
-KINDS = (HEAD, *state_page.KINDS, ACCESS)
+KINDS = (HEAD, *part_descriptions.KINDS, ACCESS)
 """What can be blamed for, in the order in which it is shown."""
 
 _STORED = {ACCESS: "principals"}
@@ -168,7 +168,7 @@ def _status(found: Blame, names: Names) -> str:
     if isinstance(found.part, pb.Negotiation):
         outcome = wording.word(found.part, "outcome")
         return wording.word(found.part, "status") + (f", {outcome}" if outcome else "")
-    return str(state_page.status(found.part, names))
+    return str(part_descriptions.status(found.part, names))
 
 
 def _why(found: Blame, state: pb.Negotiation, names: Names) -> Iterator[str]:
@@ -200,17 +200,16 @@ def _rows(
     for place, made in enumerate(found.made):
         entry = made.entry
         facts, words = entry.facts, entry.words
-        kind = entry_type(facts)
         first = page.plain or not place
-        said, who = history.describe(entry, names), harmless(facts.recorded_by)
+        said, who = describe(entry, names), harmless(facts.recorded_by)
         yield (
             Text(path(found) if page.plain else found.place[1] or HEAD, "bold") if first else "",
             _status(found, names) if first else "",
             f"#{entry.header.version}",
             wording.when(facts.occurred),
             wording.moment(entry.header.record_time),
-            state_page.known(facts.provenance),
-            kind.name.replace("_", " ") if kind else "withheld",
+            part_descriptions.known(facts.provenance),
+            type_name(facts),
             said if page.plain else page.shortened(said, _ALONE),
             _sets(found, made, state, names)
             + ("" if page.plain or not who else f"; recorded by {who}"),

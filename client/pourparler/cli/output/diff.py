@@ -12,7 +12,8 @@ from rich.text import Text
 from pourparler import v1 as pb
 from pourparler.cli.output import colors, wording
 from pourparler.cli.output.page import Cell, Column, Page, Table
-from pourparler.cli.output.state import details_of, explain, known, since, status, what
+from pourparler.cli.output.part_descriptions import details_of, known, since, status, what
+from pourparler.cli.output.state import explain
 from pourparler.cli.output.wording import Names
 from pourparler.cli.terminal_escape import harmless
 from pourparler.schema.contract import PARTS, is_repeated, rule_of

@@ -8,7 +8,7 @@ from rich.text import Text
 from pourparler import v1 as pb
 from pourparler.cli.output import colors, wording
 from pourparler.cli.output.page import Cell, Column, Page, Table
-from pourparler.cli.output.state import known
+from pourparler.cli.output.part_descriptions import known
 from pourparler.cli.terminal_escape import harmless
 from pourparler.schema.contract import entry_type, references
 

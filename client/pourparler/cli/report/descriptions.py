@@ -74,7 +74,7 @@ class Talks(NamedTuple):
 def tell(kind: str, key: str, part: Any, state: pb.Negotiation, names: Names) -> Told:
     """What is told of a part as it stands in this state."""
     shown = face(kind, key, part, state, names)
-    rows = tuple(_ROWS[kind](part)) if kind in _ROWS else ()
+    rows = tuple(DATES[kind](part)) if kind in DATES else ()
     if kind == "positions":
         side = Side(part.facts.topic_id, tuple(sorted(part.facts.holders)))
         return Told(shown, rows, (side,), tuple(_steps(part, key, side, names)))
@@ -169,7 +169,7 @@ def _proposals(one: pb.Proposal) -> Iterator[Row]:
         yield _row(one.origin.version, what, "expires", one.facts.expires, said)
 
 
-_ROWS: Mapping[str, Callable[[Any], Iterator[Row]]] = {
+DATES: Mapping[str, Callable[[Any], Iterator[Row]]] = {
     "sessions": _sessions,
     "agreements": _agreements,
     "milestones": _milestones,

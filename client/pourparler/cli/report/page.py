@@ -18,13 +18,13 @@ from markupsafe import Markup
 
 from pourparler import v1 as pb
 from pourparler.cli.output import wording
-from pourparler.cli.output.history import describe
+from pourparler.cli.output.entry_descriptions import describe, type_name
+from pourparler.cli.output.part_descriptions import KINDS, KINDS_BY_RESULT
 from pourparler.cli.output.part_summaries import Face, sources
-from pourparler.cli.output.state import KINDS
 from pourparler.cli.output.status_lines import QUESTIONS
 from pourparler.cli.output.wording import Names
 from pourparler.cli.report import charts
-from pourparler.cli.report.descriptions import Row, Side, Step, Told
+from pourparler.cli.report.descriptions import DATES, Row, Side, Step, Told
 from pourparler.cli.report.timeline_data import Course, Reversed, Spans, course, presence
 from pourparler.cli.terminal_escape import harmless
 from pourparler.schema.contract import entry_type
@@ -36,6 +36,10 @@ _MODES = {
     pb.CORRECTION_KIND_TRANSLATION: "the translation was wrong",
     pb.CORRECTION_KIND_IDENTITY: "it was somebody else",
 }
+_WITH_THEIR_OWN_SECTION = frozenset(
+    {"participants", "topics", "positions", "proposals", "statements"}
+)
+"""The kinds of part that the template places itself. It lists each other kind in turn."""
 
 
 class Checked(NamedTuple):
@@ -111,14 +115,8 @@ def page(entries: Sequence[pb.Entry], on: str, checked: Checked) -> str:
         no_topic=_cards(through, "topics").nothing,
         papers=[
             (kind, _cards(through, kind))
-            for kind in (
-                "agreements",
-                "commitments",
-                "milestones",
-                "questions",
-                "sessions",
-                "documents",
-            )
+            for kind in KINDS_BY_RESULT
+            if kind not in _WITH_THEIR_OWN_SECTION
         ],
         statements=_cards(through, "statements"),
         corrections=list(_corrections(entries, through)),
@@ -225,7 +223,7 @@ def _renamed(through: Course) -> bool:
 def _dated(through: Course) -> Iterator[Spans[Row]]:
     """All that the timeline shows, and when."""
     yield through.talks.through(lambda talks: (row for one in talks for row in one.rows))
-    for kind in ("sessions", "agreements", "milestones", "commitments", "proposals"):
+    for kind in DATES:
         for (one, _), spans in through.parts.items():
             if one == kind:
                 yield spans.through(lambda parts: (row for part in parts for row in part.rows))
@@ -388,7 +386,7 @@ def _rows(entries: Iterable[pb.Entry], through: Course) -> Iterator[dict[str, An
             lacking = "its words are withheld"
         yield {
             "version": version,
-            "kind": kind.name.replace("_", " ") if kind else "withheld",
+            "kind": type_name(entry.facts),
             "told": describe(entry, names),
             "occurred": wording.when(facts.occurred, entry.words.occurred_verbatim),
             "recorded": wording.moment(entry.header.record_time),

@@ -9,7 +9,7 @@ from typing import Any, Generic, NamedTuple, TypeVar
 
 from pourparler import v1 as pb
 from pourparler.cli.output import wording
-from pourparler.cli.output.part_summaries import KINDS
+from pourparler.cli.output.part_descriptions import KINDS_BY_RESULT
 from pourparler.cli.output.status_lines import Item, answers
 from pourparler.cli.output.wording import Names
 from pourparler.cli.report.descriptions import Talks, Told, tell, tell_talks
@@ -206,7 +206,7 @@ def _came_to(step: pb.Movement) -> str:
 
 def _differing(before: pb.Negotiation, after: pb.Negotiation) -> Iterator[tuple[str, str]]:
     """The parts that an entry about an entry has changed, or of which it says something."""
-    for kind in KINDS:
+    for kind in KINDS_BY_RESULT:
         was, now = getattr(before, kind), getattr(after, kind)
         for key in sorted({*was, *now}):
             if was.get(key) != now.get(key) or _amended(before, after, now.get(key)):
@@ -236,4 +236,4 @@ def _concerned(state: pb.Negotiation, entry: pb.Entry) -> list[tuple[str, str]]:
         replied = state.statements[one].facts.in_reply_to
         if replied:
             ids[replied] = None
-    return [(kind, key) for kind in KINDS for key in ids if key in getattr(state, kind)]
+    return [(kind, key) for kind in KINDS_BY_RESULT for key in ids if key in getattr(state, kind)]

@@ -15,7 +15,8 @@ from examples.casino import convert as casino_convert
 from examples.diplomacy import convert as diplomacy_convert
 from pourparler import v1 as pb
 from pourparler.cli.commands import run
-from pourparler.cli.output.part_summaries import KINDS, face
+from pourparler.cli.output.part_descriptions import KINDS_BY_RESULT
+from pourparler.cli.output.part_summaries import face
 from pourparler.cli.output.wording import Names
 from pourparler.cli.report import Checked, charts, page
 from pourparler.cli.report.timeline_data import course
@@ -130,7 +131,7 @@ def test_at_every_version_each_part_is_told_as_it_was_then(
             if _within(version, spans)
         } == {
             (kind, face(kind, key, part, state, names))
-            for kind in KINDS
+            for kind in KINDS_BY_RESULT
             for key, part in getattr(state, kind).items()
         }
 

@@ -11,7 +11,8 @@ from pourparler import v1 as pb
 from pourparler.cli.output import colors, wording
 from pourparler.cli.output import state as shown_state
 from pourparler.cli.output.page import Page
-from pourparler.cli.output.state import KINDS, head, parts, point
+from pourparler.cli.output.part_descriptions import KINDS
+from pourparler.cli.output.state import head, parts, point
 from pourparler.schema.contract import PARTS
 from tests.support import sample_entries
 from tests.support.terminal_capture import in_pipe, in_terminal
