@@ -1,76 +1,19 @@
-"""The drafts that `record` is given: read from ProtoJSON, or said by options."""
+"""The options of `record`, and the drafts that they or a file give."""
 
-import json
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, BinaryIO, TypeVar
 
 import click
-from google.protobuf import json_format
 
 from pourparler import v1 as pb
+from pourparler.cli.input.draft_files import read
+from pourparler.cli.input.draft_types import TYPES
 from pourparler.cli.options.completion import Part, Word
-from pourparler.cli.terminal_escape import harmless
-from pourparler.drafts import builders
 from pourparler.drafts.values import money, source
 
 _Command = TypeVar("_Command", bound=Callable[..., Any])
 
-LONGEST = 16 << 20
-"""How much is read, in bytes: far more than a service takes at once."""
-
-KINDS = (
-    "statement", "position", "question", "proposal", "answer", "proposal_closing", "agreement",
-    "agreement_status", "commitment", "commitment_status", "milestone", "milestone_closing",
-    "topic", "topic_status", "participant",
-)  # fmt: skip
-"""What can be said by options: the option with its text, name, title, answer or status, of each."""
-
-_OPTIONS = (
-    click.option("--statement", metavar="TEXT", help="Something was said."),
-    click.option("--position", metavar="TEXT", help="A party wants or refuses something."),
-    click.option("--question", metavar="TEXT", help="A point is open."),
-    click.option("--proposal", metavar="TEXT", help="An offer is made."),
-    click.option(
-        "--answer",
-        type=Word("Answer"),
-        metavar="ANSWER",
-        help="An offer is answered: accept, reject ...",
-    ),
-    click.option(
-        "--proposal-closing",
-        type=Word("ProposalClosing"),
-        metavar="HOW",
-        help="An offer goes off the table: withdrawn, lapsed.",
-    ),
-    click.option("--agreement", metavar="TITLE", help="Something is agreed, or was before."),
-    click.option(
-        "--agreement-status",
-        type=Word("AgreementStatus"),
-        metavar="STATUS",
-        help="An agreement is approved, doubted, ended: in_force, in_question, terminated ...",
-    ),
-    click.option("--commitment", metavar="TEXT", help="Somebody owes something."),
-    click.option(
-        "--commitment-status",
-        type=Word("CommitmentStatus"),
-        metavar="STATUS",
-        help="A commitment is kept, broken, released: fulfilled, breached ...",
-    ),
-    click.option("--milestone", metavar="TITLE", help="A step is expected; with its --id, anew."),
-    click.option(
-        "--milestone-closing",
-        type=Word("MilestoneOutcome"),
-        metavar="OUTCOME",
-        help="A step is over: reached, missed, cancelled.",
-    ),
-    click.option("--topic", metavar="TITLE", help="A matter is put on the table."),
-    click.option(
-        "--topic-status",
-        type=Word("TopicStatus"),
-        metavar="STATUS",
-        help="A topic makes progress or is set aside: settled, deferred ...",
-    ),
-    click.option("--participant", metavar="NAME", help="Someone enters; needs --id."),
+_FIELDS = (
     click.option("--id", metavar="ID", help="The id of what is new; else one is made."),
     click.option(
         "--of",
@@ -228,7 +171,7 @@ _OPTIONS = (
     ),
 )
 
-_OF_ALL = (
+_COMMON_FIELDS = (
     click.option(
         "--basis",
         type=click.Choice(["direct", "on_record", "reported", "unattributed", "analysis"]),
@@ -267,13 +210,22 @@ _OF_ALL = (
 
 
 def options(command: _Command) -> _Command:
-    """The options by which an entry can be said."""
-    return _with(_OPTIONS, common(command))
+    """Add the options that draft an entry."""
+    types = [
+        click.option(
+            _option(name),
+            type=Word(one.enum) if one.enum else str,
+            metavar=one.metavar,
+            help=one.help,
+        )
+        for name, one in TYPES.items()
+    ]
+    return _with([*types, *_FIELDS], common(command))
 
 
 def common(command: _Command) -> _Command:
     """The options that every entry takes."""
-    return _with(_OF_ALL, command)
+    return _with(_COMMON_FIELDS, command)
 
 
 def _with(given: Sequence[Callable[[_Command], _Command]], command: _Command) -> _Command:
@@ -306,84 +258,15 @@ def drafts(file: BinaryIO | None, given: Mapping[str, Any]) -> list[pb.Draft]:
             options = ", ".join(map(_option, said))
             raise click.UsageError(f"Say it in FILE or by options, not both ({options}).")
         return read(file)
-    kinds = [kind for kind in KINDS if kind in said]
+    kinds = [kind for kind in TYPES if kind in said]
     if len(kinds) != 1:
         raise click.UsageError(
             "Say what to record: a FILE (`-` for standard input), or one of "
-            f"{', '.join(map(_option, KINDS))}."
+            f"{', '.join(map(_option, TYPES))}."
         )
     return [_built(kinds[0], said)]
 
 
-def read(file: BinaryIO) -> list[pb.Draft]:
-    """Drafts as ProtoJSON, one after the other or in a list."""
-    data = file.read(LONGEST + 1)
-    if len(data) > LONGEST:
-        raise click.UsageError("The file is too long for one group: use `pourparler import`.")
-    try:
-        found = [parsed(value) for value in _values(data.decode("utf-8-sig"))]
-    except (ValueError, RecursionError) as error:
-        raise click.UsageError(
-            f"The file holds no drafts: {harmless(str(error))}. See docs/import.md for what one is."
-        ) from error
-    if not found:
-        raise click.UsageError("The file holds no draft.")
-    return found
-
-
-def parsed(value: object) -> pb.Draft:
-    """A draft from what ProtoJSON says of it; a ValueError if that is none."""
-    if not isinstance(value, dict):
-        raise ValueError("it is JSON, but not an object with facts and words")  # noqa: TRY004 (one error for all)
-    try:
-        return json_format.ParseDict(value, pb.Draft())
-    except RecursionError:
-        raise ValueError("it is nested too deeply") from None
-    except (json_format.ParseError, TypeError, AttributeError, OverflowError) as error:
-        # Of some values that do not fit, the parser says so only by stumbling.
-        raise ValueError(" ".join(str(error).split()).rstrip(".")) from error
-
-
-def _values(text: str) -> list[Any]:
-    decoder, place, values = json.JSONDecoder(), 0, []
-    while place < len(text):
-        if text[place].isspace():
-            place += 1
-            continue
-        value, place = decoder.raw_decode(text, place)
-        values.extend(value if isinstance(value, list) else [value])
-    return values
-
-
-_TAKEN = {
-    "statement": {"id", "by", "to", "about", "attributed_to", "act", "in_reply_to"},
-    "position": {"id", "by", "about", "stance", "money", "supersedes"},
-    "question": {"id", "by", "to", "about"},
-    "proposal": {
-        "id", "by", "to", "about", "money", "binding", "condition", "expires", "counters",
-        "supersedes",
-    },
-    "answer": {"by", "in_reply_to", "condition", "reason"},
-    "proposal_closing": {"of", "by", "reason"},
-    "agreement": {
-        "id", "between", "kind", "origin", "status", "about", "money", "text", "from_proposal",
-        "supersedes",
-    },
-    "agreement_status": {"of", "by", "reason"},
-    "commitment": {
-        "id", "by", "to", "money", "due", "condition", "from_proposal", "from_agreement",
-        "from_statement", "date_verbatim",
-    },
-    "commitment_status": {"of", "by", "reason", "from_statement"},
-    "milestone": {
-        "id", "by", "about", "expected", "certainty", "condition", "reason", "date_verbatim",
-        "text", "from_statement",
-    },
-    "milestone_closing": {"of", "actual", "date_verbatim", "reason", "from_statement"},
-    "topic": {"id", "by"},
-    "topic_status": {"of", "from_agreement", "reason"},
-    "participant": {"id", "role", "kind", "represents", "count"},
-}  # fmt: skip
 _COMMON = {
     "basis", "form", "occurred", "occurred_verbatim", "speaker_described", "author", "session",
     "seen_by", "sources", "excerpt",
@@ -403,16 +286,18 @@ def _option(name: str) -> str:
 
 def _built(kind: str, said: dict[str, Any]) -> pb.Draft:
     text = said.pop(kind)
-    unfit = sorted(said.keys() - _TAKEN[kind] - _COMMON)
+    unfit = sorted(said.keys() - set(TYPES[kind].takes.split()) - _COMMON)
     if unfit:
         names = ", ".join(map(_option, unfit))
-        raise click.UsageError(f"{_A[kind]} takes no {names}.")
+        raise click.UsageError(
+            f"{'An' if kind[0] == 'a' else 'A'} {kind.replace('_', ' ')} takes no {names}."
+        )
     try:
         _settle(said)
         if "money" in said:
             said["terms"] = [money(key, sum_, unit) for key, sum_, unit in said.pop("money")]
         named = {_NAMES.get(name, name): value for name, value in said.items()}
-        return _BUILDERS[kind](text, named)
+        return TYPES[kind].build(text, named)
     except ValueError as error:
         raise click.UsageError(str(error)) from error
 
@@ -429,69 +314,3 @@ def _settle(said: dict[str, Any]) -> None:
         if "sources" not in said:
             raise click.UsageError("An --excerpt is of a --source.")
         said["sources"][-1].excerpt = said.pop("excerpt")
-
-
-def _participant(name: str, said: dict[str, Any]) -> pb.Draft:
-    if "id" not in said:
-        raise click.UsageError("A participant needs --id: all else names them by it.")
-    return builders.participant(said.pop("id"), name, **said)
-
-
-def _position(text: str, said: dict[str, Any]) -> pb.Draft:
-    about = said.pop("about", ())
-    if len(about) != 1 or "by" not in said or "stance" not in said:
-        raise click.UsageError("A position needs --by, one --about and --stance.")
-    return builders.position(text, about=about[0], **said)
-
-
-def _proposal(text: str, said: dict[str, Any]) -> pb.Draft:
-    if "by" not in said or "to" not in said:
-        raise click.UsageError("A proposal needs --by and --to.")
-    return builders.proposal(text, **said)
-
-
-def _answer(how: str, said: dict[str, Any]) -> pb.Draft:
-    by = said.pop("by", ())
-    if len(by) != 1 or "in_reply_to" not in said:
-        raise click.UsageError("An answer needs one --by, and --in-reply-to with the proposal.")
-    return builders.answer(said.pop("in_reply_to"), how, by=by[0], **said)
-
-
-def _agreement(title: str, said: dict[str, Any]) -> pb.Draft:
-    if "between" not in said or "kind" not in said:
-        raise click.UsageError("An agreement needs --between and --kind.")
-    return builders.agreement(title, **said)
-
-
-def _commitment(text: str, said: dict[str, Any]) -> pb.Draft:
-    if "by" not in said:
-        raise click.UsageError("A commitment needs --by.")
-    return builders.commitment(text, statement=said.pop("statements", ""), **said)
-
-
-def _change(kind: str) -> Callable[[str, dict[str, Any]], pb.Draft]:
-    """What becomes of something, by the builder of this name."""
-
-    def changed(how: str, said: dict[str, Any]) -> pb.Draft:
-        if "of" not in said:
-            raise click.UsageError(f"{_A[kind]} needs --of.")
-        draft: pb.Draft = getattr(builders, kind)(said.pop("of"), how, **said)
-        return draft
-
-    return changed
-
-
-_A = {kind: f"{'An' if kind[0] == 'a' else 'A'} {kind.replace('_', ' ')}" for kind in KINDS}
-_BUILDERS: Mapping[str, Callable[[str, dict[str, Any]], pb.Draft]] = {
-    "statement": lambda text, said: builders.statement(text, **said),
-    "position": _position,
-    "question": lambda text, said: builders.question(text, **said),
-    "proposal": _proposal,
-    "answer": _answer,
-    "agreement": _agreement,
-    "commitment": _commitment,
-    "milestone": lambda title, said: builders.milestone(title, **said),
-    "topic": lambda title, said: builders.topic(title, **said),
-    "participant": _participant,
-    **{kind: _change(kind) for kind in KINDS if kind.endswith(("_status", "_closing"))},
-}

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import BinaryIO, NamedTuple, Protocol
 
 from pourparler import v1 as pb
-from pourparler.cli.input.draft_options import parsed
+from pourparler.cli.input.draft_files import parsed
 from pourparler.drafts.values import negotiation_name
 from pourparler.errors import (
     DeadlineExceeded,

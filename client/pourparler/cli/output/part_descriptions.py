@@ -382,3 +382,6 @@ KINDS_BY_RESULT = (
 
 FRAMEWORK = frozenset({"participants", "topics", "sessions"})
 """The kinds that frame the talks. Parts of all other kinds belong to a topic, or to none."""
+
+COUNTED_AT_ZERO = frozenset({"topics", "proposals", "commitments"})
+"""The kinds whose absence the head of a state says: `no proposals`."""

@@ -9,6 +9,7 @@ from pourparler import v1 as pb
 from pourparler.cli.output import colors, wording
 from pourparler.cli.output.page import Cell, Column, Page, Table
 from pourparler.cli.output.part_descriptions import (
+    COUNTED_AT_ZERO,
     KINDS,
     details_of,
     known,
@@ -78,7 +79,7 @@ def _size(state: pb.Negotiation) -> str:
     said = []
     for kind in KINDS:
         number = getattr(state.counts, kind)
-        if number or kind in {"topics", "proposals", "commitments"}:
+        if number or kind in COUNTED_AT_ZERO:
             said.append(wording.count(number, kind[:-1]) if number else f"no {kind}")
         if kind == "agreements" and state.agreements:
             reached = sum(

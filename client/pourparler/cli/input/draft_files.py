@@ -1,0 +1,53 @@
+"""Drafts in a file: ProtoJSON, one after the other or in a list."""
+
+import json
+from typing import Any, BinaryIO
+
+import click
+from google.protobuf import json_format
+
+from pourparler import v1 as pb
+from pourparler.cli.terminal_escape import harmless
+
+LONGEST = 16 << 20
+"""The longest file in bytes: far more than one request of a service may have."""
+
+
+def read(file: BinaryIO) -> list[pb.Draft]:
+    """Drafts as ProtoJSON, one after the other or in a list."""
+    data = file.read(LONGEST + 1)
+    if len(data) > LONGEST:
+        raise click.UsageError("The file is too long for one group: use `pourparler import`.")
+    try:
+        found = [parsed(value) for value in _values(data.decode("utf-8-sig"))]
+    except (ValueError, RecursionError) as error:
+        raise click.UsageError(
+            f"The file holds no drafts: {harmless(str(error))}. See docs/import.md for what one is."
+        ) from error
+    if not found:
+        raise click.UsageError("The file holds no draft.")
+    return found
+
+
+def parsed(value: object) -> pb.Draft:
+    """A draft from what ProtoJSON says of it; a ValueError if that is none."""
+    if not isinstance(value, dict):
+        raise ValueError("it is JSON, but not an object with facts and words")  # noqa: TRY004 (one error for all)
+    try:
+        return json_format.ParseDict(value, pb.Draft())
+    except RecursionError:
+        raise ValueError("it is nested too deeply") from None
+    except (json_format.ParseError, TypeError, AttributeError, OverflowError) as error:
+        # Of some values that do not fit, the parser says so only by stumbling.
+        raise ValueError(" ".join(str(error).split()).rstrip(".")) from error
+
+
+def _values(text: str) -> list[Any]:
+    decoder, place, values = json.JSONDecoder(), 0, []
+    while place < len(text):
+        if text[place].isspace():
+            place += 1
+            continue
+        value, place = decoder.raw_decode(text, place)
+        values.extend(value if isinstance(value, list) else [value])
+    return values
