@@ -1,10 +1,10 @@
-"""Checks a bundle of Pourparler by what docs/format.md says, and without Pourparler.
+"""Check a bundle by docs/reference/record-format.md, without using Pourparler.
 
     python verifier.py FILE KEY [KEY ...]
 
-Every KEY is a verifier key of the service, had from anywhere but the file. It leaves with 0 if the
-record is sound, 4 if it was manipulated, 5 if it is incomplete, 6 if it cannot tell, and 7 if it is
-partial: sound as far as it is shown, and something is withheld.
+Every KEY is a verifier key of the service. Obtain it from another source than the file. The exit
+code is 0 for sound, 4 for manipulated, 5 for incomplete, 6 for cannot tell, and 7 for partial: all
+readable content is sound, and some content is withheld.
 """
 
 import base64
@@ -23,8 +23,8 @@ MAGIC = b"pourparler.v1.bundle\n"
 SIGNATURES = re.compile("(?:\u2014 [^\\s+]+ [A-Za-z0-9+/=]+\n){1,64}")
 KEY = re.compile("([^\\s+]+)\\+([0-9a-f]{8})\\+([A-Za-z0-9+/=]+)")
 SIZE = re.compile("0|[1-9][0-9]{0,18}", re.ASCII)
-# The fields of messages, in the order of their numbers, by a letter each: b bytes, B any number of
-# them, m a message that may be empty, v a number, - none.
+# The fields of messages in the order of their numbers, one letter each: b bytes, B repeated bytes,
+# m a message that may be empty, v a number, - none.
 HEADER = "bvmBv"
 FACTS = "bbmmmbB" + "-" * 12 + "m" * 32
 WORDS = "bbBb" + "b" * 7 + "B" + "b" * 7 + "BBbb"
@@ -34,7 +34,7 @@ Keys = dict[tuple[str, bytes], Ed25519PublicKey]
 
 
 class Finding(Exception):
-    """What is wrong: the exit code that it comes to, and a text."""
+    """A problem: its exit code and a text."""
 
 
 def expect(holds: object, text: str, verdict: int = MANIPULATED) -> None:
@@ -47,7 +47,7 @@ def sha256(*parts: bytes) -> bytes:
 
 
 def number(data: bytes, at: int) -> tuple[int, int]:
-    """A number of protobuf, seven bits a byte and the lowest first; and where it ends."""
+    """Return a protobuf varint, lowest seven bits first, and its end."""
     value = 0
     for place, byte in enumerate(data[at : at + 10]):
         value |= (byte & 127) << 7 * place
@@ -58,7 +58,7 @@ def number(data: bytes, at: int) -> tuple[int, int]:
 
 
 def piece(data: bytes, at: int) -> tuple[bytes, int]:
-    """Bytes that stand after their length; and where they end."""
+    """Return length-prefixed bytes and their end."""
     length, at = number(data, at)
     expect(length <= 1 << 24, "a length is beyond all bounds")
     expect(at + length <= len(data), "it is cut off", INCOMPLETE)
@@ -66,14 +66,14 @@ def piece(data: bytes, at: int) -> tuple[bytes, int]:
 
 
 def written(value: int | bytes) -> bytes:
-    """A number, or bytes after their length, as they are to be written."""
+    """Return a number, or length-prefixed bytes, in the canonical encoding."""
     if isinstance(value, bytes):
         return written(len(value)) + value
     return bytes([value]) if value < 128 else bytes([value & 127 | 128]) + written(value >> 7)
 
 
 def message(data: bytes, shape: str) -> list[Any]:
-    """The fields of a message of this shape, which is to be in the one form that it can have."""
+    """Return the fields of a message of this shape; it must be canonical."""
     values: list[Any] = [{"b": b"", "B": [], "v": 0}.get(kind) for kind in shape]
     again, at = b"", 0
     try:
@@ -97,7 +97,7 @@ def message(data: bytes, shape: str) -> list[Any]:
 
 
 def entry_header(data: bytes) -> list[Any]:
-    """The fields of the header of an entry, whose times are numbers with a sign."""
+    """Return the fields of an entry header; its times are signed numbers."""
     fields = message(data, HEADER)
     expect(is_text(fields[0]), "the negotiation is no text")
     fields[2] = [(one ^ 1 << 63) - (1 << 63) for one in message(fields[2] or b"", "vv")]
@@ -111,7 +111,7 @@ def is_text(data: bytes) -> bool:
 
 
 def frames(data: bytes) -> Iterator[bytes]:
-    """The header of a bundle, and then its records."""
+    """Yield the header of a bundle, and then its records."""
     begins = data and MAGIC.startswith(data[: len(MAGIC)])
     expect(begins, "it is no bundle of a known format", CANNOT_TELL)
     at, count, wanted = len(MAGIC), -1, b"\x12"
@@ -138,7 +138,7 @@ def decoded(text: str) -> bytes:
 
 
 def checkpoint(note: str, origin: str, keys: Keys) -> tuple[int, bytes]:
-    """The size and the root in a checkpoint of this origin that one of these keys has signed."""
+    """Return size and root of a checkpoint of this origin, signed by one of these keys."""
     text, _, below = note.rpartition("\n\n")
     whole = SIGNATURES.fullmatch(below) and not re.search("[\x00-\x09\x0b-\x1f]", note)
     expect(whole and len(note) <= 65536, "the checkpoint is no signed note", CANNOT_TELL)
@@ -160,7 +160,7 @@ def checkpoint(note: str, origin: str, keys: Keys) -> tuple[int, bytes]:
 
 
 class Log:
-    """What was read so far: the last version and its time, the tree, and what is not given."""
+    """The state of the reader: last version, its time, the tree, and withheld sections."""
 
     def __init__(self, negotiation: bytes) -> None:
         self.negotiation, self.version, self.time, self.size = negotiation, 0, [0, 0], 0
@@ -203,7 +203,7 @@ class Log:
             yield Finding(CANNOT_TELL, f"version {version} cannot be read: {finding.args[1]}")
 
     def read(self, facts: bytes, words: bytes) -> None:
-        """See that sections are messages, whatever they say; and which words were destroyed."""
+        """Check that the sections are messages, and note which words were destroyed."""
         message(words, WORDS)
         fields = message(facts, FACTS)
         events = [event for event in fields[EVENTS] if event is not None]
@@ -219,7 +219,7 @@ class Log:
 
 
 def verify(data: bytes, service: str, keys: Keys) -> Iterator[Finding]:
-    """What is wrong with a bundle. What was manipulated is raised, and ends the search."""
+    """Yield the problems of a bundle. Raise Finding for manipulation, which ends the check."""
     log, header = Log(b""), [b"", b"", b""]
     try:
         for place, frame in enumerate(frames(data)):

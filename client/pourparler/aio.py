@@ -564,9 +564,9 @@ class Client:
     ) -> pb.Erasure:
         """Have the words destroyed of all entries of a negotiation that concern a natural person.
 
-        For good: see docs/privacy.md. `legal_basis` and `authority` stay on the record, and should
-        name nobody. It goes on if it takes longer than the timeout: to repeat it with the same
-        `request_id` is to wait for it again.
+        For good: see docs/guides/erasing-personal-data.md. `legal_basis` and `authority` stay on
+        the record, and should name nobody. It goes on if it takes longer than the timeout: to
+        repeat it with the same `request_id` is to wait for it again.
         """
         request = erase_request(name, participant, legal_basis, authority, request_id)
         return (await self._call(self._stubs().privacy.EraseSubject, request)).erasure
@@ -1046,7 +1046,9 @@ class History(_Entries):
         self._progress = progress
 
     async def to_pandas(self) -> Any:
-        """The rest of the entries as a DataFrame of pandas: the columns of docs/formats.md.
+        """The rest of the entries as a DataFrame of pandas.
+
+        The columns are those of docs/reference/export-formats.md.
 
         Raises ExtraMissingError without the extra `data`.
         """

@@ -1,4 +1,4 @@
-"""Builds the documentation as a site: `python -m docs.site FOLDER`, the site in FOLDER/site."""
+"""Build the documentation site: `python -m docs.site FOLDER` writes it to FOLDER/site."""
 
 import shutil
 import sys
@@ -14,16 +14,16 @@ ROOT = HERE.parents[1]
 
 
 def main(folder: Path) -> int:
-    """Put the pages together and build them; a warning is an error."""
+    """Assemble the pages and build them; a warning is an error."""
     pages, doctrees, site = (folder / name for name in ("pages", "doctrees", "site"))
     assemble(ROOT, pages, made(ROOT))
-    # Every page has the contents of the site beside it: one that is new is written into all.
+    # Every page contains the contents of the site, so a new page changes all of them.
     shutil.rmtree(site, ignore_errors=True)
     strict = ["--fail-on-warning", "--quiet", "--jobs", "auto", "--write-all"]
     places = ["-c", str(HERE), "-d", str(doctrees), str(pages), str(site)]
     code = int(build_main([*strict, "-b", "html", *places]))
     if code:
-        # What was read is not read again, and what is wrong with it would not be told again.
+        # Sphinx does not read unchanged pages again, and would not repeat their warnings.
         shutil.rmtree(doctrees)
     return code
 

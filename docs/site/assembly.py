@@ -1,6 +1,6 @@
-"""Puts the pages of the site together: those that are written, and those that are made.
+"""Assemble the pages of the site: the written ones and the generated ones.
 
-The Markdown stays as it stands in the project; only its links are led to where their pages are.
+The Markdown of the project stays unchanged, except that its links point to the pages of the site.
 """
 
 import posixpath
@@ -20,7 +20,7 @@ _PICTURE = re.compile(
 
 
 def assemble(root: Path, folder: Path, made: Mapping[str, str]) -> None:
-    """Write all pages to a folder; `made` are those that are not written, by name and suffix."""
+    """Write all pages to a folder; `made` has the generated ones, by name with suffix."""
     pages = dict(made)
     shown: set[str] = set()
     names = tree.written(root)
@@ -33,7 +33,7 @@ def assemble(root: Path, folder: Path, made: Mapping[str, str]) -> None:
 
 
 def _led(root: Path, page: str, names: Mapping[str, str], shown: set[str]) -> str:
-    """The text of a page with its links led to the pages of the site."""
+    """Return the text of a page, with links to the pages of the site."""
     here = posixpath.dirname(names[page])
 
     def led(found: re.Match[str]) -> str:
@@ -56,7 +56,7 @@ def _led(root: Path, page: str, names: Mapping[str, str], shown: set[str]) -> st
         elif (root / path).is_dir():
             name = "index"
         else:
-            return found[0]  # which the build does not let pass
+            return found[0]  # the build refuses it
         if path == page:
             return f"](#{heading})"
         suffix = "rst" if name.startswith("python/") else "md"
@@ -74,7 +74,7 @@ def _over(here: str, name: str) -> str:
 
 
 def _pictures(here: str) -> str:
-    """A picture for the light and the dark of the reader's choice, which a <picture> cannot see."""
+    """Return one picture for the light theme and one for the dark; <picture> ignores the theme."""
     static = _over(here, "_static")
     return "\n".join(
         f'<img class="only-{shade}" src="{static}/{name}.svg" alt="\\3">'
@@ -83,7 +83,7 @@ def _pictures(here: str) -> str:
 
 
 def _contents(root: Path, name: str) -> str:
-    """The contents that Sphinx wants to have said below a page that lists others."""
+    """Return the toctree that Sphinx requires on a page that lists others."""
     if name == "index":
         return "".join(
             _toctree([f"{title} <{page}>" if title else page for title, page in pages], caption)
@@ -103,14 +103,15 @@ def _toctree(entries: list[str], caption: str = "") -> str:
 
 
 def _source(root: Path, path: str) -> str:
-    """A page that shows a file of the project as it is."""
+    """Return a page that shows a file of the project unchanged."""
     language = _LANGUAGES.get(Path(path).suffix, "text")
     text = (root / path).read_text()
-    return f"---\norphan: true\n---\n\n# {path}\n\n````{language}\n{text}````\n"
+    marks = "orphan: true\n" + tree.NO_SEARCH * path.startswith("tests/")
+    return f"---\n{marks}---\n\n# {path}\n\n````{language}\n{text}````\n"
 
 
 def _write(folder: Path, pages: Mapping[str, str]) -> None:
-    """Write what has changed, and remove what is no page any more."""
+    """Write changed pages, and remove files that are no longer pages."""
     for name, text in pages.items():
         path = folder / name
         path.parent.mkdir(parents=True, exist_ok=True)

@@ -1,4 +1,4 @@
-"""The catalogue of entries: a page for each type, made of the contract, rules and a record."""
+"""The entry types: one page each, from the contract, the rules and an example record."""
 
 import json
 import re
@@ -22,7 +22,7 @@ _LIFECYCLES = [one for one in vars(lifecycles).values() if isinstance(one, Lifec
 
 
 def pages(root: Path, examples: Mapping[str, Example]) -> Mapping[str, str]:
-    """The pages of the catalogue, by their names."""
+    """Return the pages of the entry types by name."""
     known = contract.files(root)
     found = {f"entries/{_page(name)}": "\n".join(_entry(known, one, examples[name]))
              for name, one in ENTRY_TYPES.items()}  # fmt: skip
@@ -35,28 +35,28 @@ def _page(name: str) -> str:
 
 
 def _index(known: Sequence[Commented]) -> Iterator[str]:
-    yield "# The entries\n"
+    yield "# Entry types\n"
     yield (
-        f"There are {len(ENTRY_TYPES)} types of entry. Each has a page here with what it says,"
-        " which words it takes, what is refused, and an example that a service recorded when this"
-        " page was made. What the words mean, and why these things are kept apart, is said in"
-        " [The words](../words.md).\n"
+        f"There are {len(ENTRY_TYPES)} entry types. Each page lists the fields, the words and the"
+        " refusals of one type. It has an example that a service recorded when the page was"
+        " generated. [Concepts](../explanation/concepts.md) explains the terms.\n"
     )
     for kind, types in groupby(ENTRY_TYPES.values(), key=lambda one: one.name.split("_")[0]):
         yield f"## {_KINDS[kind]}\n"
         for one in types:
             comment = _message(known, one.title)[2]
             yield f"[{one.title}]({_page(one.name)}.md)\n: {_first(comment)}\n"
-    yield "## What is refused of every entry\n"
+    yield "## Refusals of every entry type\n"
     yield (
-        "Beside what is refused of its type, an entry of any type can be refused for these reasons;"
-        " the page of [reasons](../contract/errors.md) says with which status.\n"
+        "The service can refuse an entry of any type for these reasons. The page of"
+        " [error reasons](../contract/errors.md) has the status of each.\n"
     )
     yield from _reasons(known, refusals.of_all())
     listed = "\n".join(_page(name) for name in ENTRY_TYPES)
     yield f"```{{toctree}}\n:hidden:\n\n{listed}\n```\n"
 
 
+_OF_EVERY = "the [reasons of every type](index.md#refusals-of-every-entry-type)"
 _KINDS = {
     "negotiation": "The negotiation",
     "participant": "Participants",
@@ -82,7 +82,7 @@ def _first(text: str) -> str:
 def _message(
     known: Sequence[Commented], name: str
 ) -> tuple[Commented, DescriptorProto, str, tuple[int, ...]]:
-    """A message, where it is declared, its comment and its path."""
+    """Return the file of a message, the message, its comment and its path."""
     for one in known:
         for place, message in enumerate(one.file.message_type):
             if message.name == name:
@@ -95,35 +95,35 @@ def _entry(known: Sequence[Commented], kind: EntryType, example: Example) -> Ite
     builder = example.said.partition("(")[0]
     yield f"({label(kind.title)})=\n# {kind.title}\n"
     yield linked(comment, kind.title) + "\n"
-    yield f"In [Facts](#{label('Facts')}) it is `{kind.name}`; in Python, {_made_by(builder)}.\n"
-    yield "## What it says\n"
+    yield f"Field of [Facts](#{label('Facts')}): `{kind.name}`. In Python, {_made_by(builder)}.\n"
+    yield "## Fields\n"
     if message.field:
         yield from contract.fields(one, message, path)
     else:
-        yield "Nothing beyond its words and what every entry says.\n"
-    yield "## Its words\n"
+        yield "This type has no fields of its own.\n"
+    yield "## Words\n"
     yield from _words(known, kind)
-    yield "## When it is refused\n"
+    yield "## Refusals\n"
     yield from _held(kind)
     own = refusals.of_type(kind.name) - refusals.of_all()
     if own:
-        yield "Besides what is [refused of every entry](index.md#what-is-refused-of-every-entry):\n"
+        yield f"The service refuses this type for {_OF_EVERY}, and for these reasons:\n"
         yield from _reasons(known, own)
     else:
-        yield "For what is [refused of every entry](index.md#what-is-refused-of-every-entry).\n"
+        yield f"The service refuses this type only for {_OF_EVERY}.\n"
     for life in _LIFECYCLES:
         if _name(life.reason) in own:
             yield from _steps(life)
-    yield "## An example\n"
+    yield "## Example\n"
     yield f"```python\n{example.said}\n```\n"
-    yield "What the service recorded, but for who called and the header:\n"
+    yield "The recorded entry, without the header and the caller:\n"
     yield f"```json\n{_json(example.entry)}\n```\n"
 
 
 def _made_by(builder: str) -> str:
     if builder.startswith("client."):
-        return f"the service records it itself, for `{builder.removeprefix('client.')}`"
-    return f"{{py:func}}`pourparler.{builder}` makes it"
+        return f"only the service records it, for a call of `{builder.removeprefix('client.')}`"
+    return f"{{py:func}}`pourparler.{builder}` builds it"
 
 
 def _words(known: Sequence[Commented], kind: EntryType) -> Iterator[str]:
@@ -137,17 +137,17 @@ def _words(known: Sequence[Commented], kind: EntryType) -> Iterator[str]:
         yield f"`{name}`\n: {said[name].replace(chr(10), chr(10) + '  ')}{must}\n"
     of_all = ", ".join(f"`{name}`" for name in said if name in WORDS_OF_ALL)
     also = "also " if kind.rule.words or kind.rule.optional_words else ""
-    yield f"Like every entry it may {also}have {of_all}.\n"
+    yield f"An entry of any type may {also}have {of_all}.\n"
 
 
 def _held(kind: EntryType) -> Iterator[str]:
     if kind.rule.act:
         yield (
-            "It is the act of a party, and never recorded on the basis `UNATTRIBUTED` or"
+            "This type is an act of a party. The service refuses it on the basis `UNATTRIBUTED` or"
             f" `ANALYSIS`: [BASIS_NOT_ALLOWED](#{label('ERROR_REASON_BASIS_NOT_ALLOWED')}).\n"
         )
     if kind.rule.follow_up:
-        yield "It may still be recorded when the negotiation has ended.\n"
+        yield "An entry of this type is allowed after the end of the negotiation.\n"
 
 
 def _reasons(known: Sequence[Commented], names: Iterable[str]) -> Iterator[str]:
@@ -165,17 +165,17 @@ def _name(reason: int) -> str:
 
 
 def _steps(life: Lifecycle) -> Iterator[str]:
-    yield f"{life.what} goes from one status to another like this:\n"
+    yield f"{life.what} has these status transitions:\n"
     yield "| from | to |\n|---|---|"
     for was, becomes in life.steps.items():
         if becomes:
             then = ", ".join(f"`{life.name(one)}`" for one in becomes)
-            yield f"| {f'`{life.name(was)}`' if was else 'the beginning'} | {then} |"
+            yield f"| {f'`{life.name(was)}`' if was else 'start'} | {then} |"
     yield ""
 
 
 def _json(entry: dict[str, object]) -> str:
-    """ProtoJSON to be read: short lists stand on one line."""
+    """Return readable ProtoJSON, with short lists on one line."""
     text = json.dumps(entry, indent=2, ensure_ascii=False)
     short = re.compile(r'\[\n\s+("[^"\n]*"(?:,\n\s+"[^"\n]*")*)\n\s+\]')
     return short.sub(lambda found: "[" + re.sub(r",\n\s+", ", ", found[1]) + "]", text)

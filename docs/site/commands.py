@@ -1,31 +1,31 @@
-"""The reference of the command `pourparler`, made from its own help."""
+"""The reference of the command `pourparler`, generated from its help."""
 
 import re
 from collections.abc import Iterator
 
 import click
 
-from pourparler.cli.commands import SECTIONS
+from pourparler.cli.commands import ROOMS
 from pourparler.cli.commands import pourparler as command_line
 
 
 def page() -> str:
-    """The page of the command and of all its commands, with all their options."""
+    """Return the page with all commands and their options."""
     return "\n".join(_page())
 
 
 def label(name: str) -> str:
-    """The label of a command: what links name."""
+    """Return the label that links use for a command."""
     return f"command-{name}"
 
 
 def _page() -> Iterator[str]:
     context = click.Context(command_line, info_name="pourparler")
-    yield "# The command\n"
+    yield "# Command line\n"
     yield from _said(command_line)
     yield "```text\npourparler [OPTIONS] COMMAND [ARGUMENTS]\n```\n"
     yield from _options(command_line, context)
-    for title, commands in SECTIONS.items():
+    for title, commands in ROOMS.items():
         yield f"## {title}\n"
         for command in commands:
             said = command.get_short_help_str(limit=200)
@@ -49,15 +49,15 @@ def _command(command: click.Command, above: click.Context) -> Iterator[str]:
 
 
 def _said(command: click.Command) -> Iterator[str]:
-    """What the help of a command says, each paragraph on its own."""
+    """Yield the help of a command, one paragraph at a time."""
     for paragraph in re.split(r"\n\s*\n", (command.help or "").strip()):
         yield _marked(re.sub(r"\s+", " ", paragraph)) + "\n"
 
 
 def _marked(text: str) -> str:
-    """A text of the help as Markdown: what is not plain is code."""
+    """Return a help text as Markdown, with options as code and pages as links."""
     text = re.sub(r"(?<![\w`])(--[a-z][\w-]*)", r"`\1`", text)
-    text = re.sub(r"\bdocs/(\w+)\.md\b", r"[docs/\1.md](\1.md)", text)
+    text = re.sub(r"\bdocs/([\w/-]+)\.md\b", r"[docs/\1.md](\1.md)", text)
     return text.replace("<", "\\<").replace("[env: ", "[").replace("*", "\\*")
 
 

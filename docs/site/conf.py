@@ -1,4 +1,4 @@
-"""How Sphinx builds the site."""
+"""Sphinx configuration of the site."""
 
 import re
 from pathlib import Path
@@ -36,13 +36,13 @@ _COMMAND = re.compile(r"pourparler ([a-z][a-z-]*)\b.*")
 
 
 def setup(app: Sphinx) -> None:
-    """Have names lead to their places, and pages be read by everybody."""
+    """Add links to names, and make the pages accessible."""
     app.connect("doctree-resolved", _lead)
     app.connect("build-finished", _open)
 
 
 def _lead(app: Sphinx, tree: nodes.document, page: str) -> None:
-    """Make of each first name of the contract, or command, in a section a link to its place."""
+    """Link the first use of each contract name and command in a section to its place."""
     labels = app.env.domains.standard_domain.anonlabels
     for section in tree.findall(nodes.section):
         seen: set[str] = set()
@@ -64,7 +64,7 @@ def _lead(app: Sphinx, tree: nodes.document, page: str) -> None:
 
 
 def _target(text: str) -> str:
-    """The label of what a piece of code names; empty if it names nothing."""
+    """Return the label of the object that a code span names; empty if it names none."""
     if command := _COMMAND.fullmatch(text):
         return commands.label(command[1])
     return contract.places().get(text, "")
@@ -75,7 +75,7 @@ _SIGNATURE = re.compile(r'<dt class="sig.*?</dt>', re.DOTALL)
 
 
 def _open(app: Sphinx, failure: Exception | None) -> None:
-    """Say in the pages what the theme does not: of what a list is, and how to reach it by keys."""
+    """Add the labels and the keyboard focus that the theme omits."""
     if failure is not None or not isinstance(app.builder, StandaloneHTMLBuilder):
         return
     for path in app.outdir.rglob("*.html"):
@@ -97,6 +97,6 @@ _SAID = {
 
 
 def _parameters(found: re.Match[Any]) -> str:
-    """A signature whose parameters are no list of definitions, as nothing in it is defined."""
+    """Return a signature without a definition list for its parameters: it defines nothing."""
     text = found[0].replace("<dl>", "<span>").replace("<dd>", '<span class="parameter">')
     return re.sub(r"</d[ld]>", "</span>", text)

@@ -1,7 +1,7 @@
-"""The reference of the contract, made from what the .proto says of itself.
+"""The reference of the contract, generated from the .proto files.
 
-Services, calls, messages, fields and values with their comments, and the rules that their options
-state. What comes in is the descriptor set that buf makes of proto/, with its source information.
+It has services, methods, messages, fields and values with their comments, and the rules in their
+options. Its input is the descriptor set that buf builds from proto/, with source information.
 """
 
 import re
@@ -26,7 +26,7 @@ from pourparler.schema.contract import ENTRY_TYPES
 
 PACKAGE = "pourparler.v1"
 ENTRY_MESSAGES = frozenset(one.title for one in ENTRY_TYPES.values())
-"""The messages that have a page of their own, among the entries."""
+"""The messages that have their own page among the entry types."""
 
 _NAMES = re.compile(r"(?<![\w`/.#\[])(?:[A-Z][a-z]+(?:[A-Z][a-z]+)+|[A-Z]+(?:_[A-Z]+)+)(?![\w`])")
 _SCALARS = {
@@ -42,18 +42,18 @@ _SCALARS = {
 
 
 class Commented(NamedTuple):
-    """One file of the contract, and its comments by the path of what they are about."""
+    """One file of the contract, and its comments by descriptor path."""
 
     file: FileDescriptorProto
     comments: Mapping[tuple[int, ...], str]
 
     @property
     def stem(self) -> str:
-        """The name of the file, without its folder and its suffix."""
+        """The name of the file, without folder and suffix."""
         return Path(self.file.name).stem
 
     def comment(self, *path: int) -> str:
-        """What is said of the thing at a path; with names of the contract led to their places."""
+        """Return the comment at a descriptor path; empty if there is none."""
         return self.comments.get(path, "")
 
 
@@ -64,7 +64,7 @@ _VALUES = _METHODS = 2  # of EnumDescriptorProto and ServiceDescriptorProto
 
 @cache
 def files(root: Path) -> Sequence[Commented]:
-    """The files of the contract, as buf reads them: it needs no network."""
+    """Return the files of the contract as buf reads them, without network access."""
     buf = Path(sysconfig.get_path("scripts")) / "buf"
     done = subprocess.run(
         [buf, "build", "--output", "-"], cwd=root, capture_output=True, check=True
@@ -88,7 +88,7 @@ def _prose(comment: str) -> str:
 
 @cache
 def places() -> Mapping[str, str]:
-    """The label of everything in the contract that has a name of its own."""
+    """Return the label of every named object of the contract."""
     found = {}
     for name in sorted(vars(pb)):
         module = getattr(pb, name)
@@ -113,12 +113,12 @@ def _services() -> Mapping[str, Sequence[str]]:
 
 
 def label(name: str) -> str:
-    """The label of something in the contract: what links name."""
+    """Return the label that links use for an object of the contract."""
     return f"pb-{name.lower().replace('_', '-')}"
 
 
 def linked(text: str, but: str = "") -> str:
-    """A comment in which names of the contract lead to their places, but for one."""
+    """Return a comment with links on the names of the contract, except one name."""
 
     def led(found: re.Match[str]) -> str:
         name = found[0]
@@ -129,7 +129,7 @@ def linked(text: str, but: str = "") -> str:
 
 
 def pages(root: Path) -> Mapping[str, str]:
-    """The pages of the reference, by their names."""
+    """Return the pages of the reference by name."""
     found = {f"contract/{one.stem}": "\n".join(_page(one)) for one in files(root)}
     found["contract/index"] = "\n".join(_index(files(root)))
     return found
@@ -138,10 +138,10 @@ def pages(root: Path) -> Mapping[str, str]:
 def _index(known: Sequence[Commented]) -> Iterator[str]:
     yield "# Services and messages\n"
     yield (
-        "What programs say to the service and what it answers, made from the comments in"
-        " `proto/pourparler/v1`, which are the documentation of the API. Every field that a rule is"
-        " stated for has it here; [why something was refused](errors.md) is a page of its own, and"
-        " so is [each type of entry](../entries/index.md).\n"
+        "This reference lists the requests and responses of the service. It is generated from the"
+        " comments in `proto/pourparler/v1`, which document the API. Each field is listed with its"
+        " rules. Separate pages list the [error reasons](errors.md) and the"
+        " [entry types](../entries/index.md).\n"
     )
     for one in known:
         for place, service in enumerate(one.file.service):
@@ -164,7 +164,7 @@ def _index(known: Sequence[Commented]) -> Iterator[str]:
 
 
 def _first(text: str) -> str:
-    """The first sentence of a comment."""
+    """Return the first sentence of a comment."""
     return re.split(r"(?<=\.)\s", text, maxsplit=1)[0]
 
 
@@ -206,7 +206,7 @@ def _service(
 def message_section(
     one: Commented, message: DescriptorProto, path: tuple[int, ...], level: int
 ) -> Iterator[str]:
-    """A message with its fields, and what is declared within it."""
+    """Yield a message with its fields and nested messages."""
     if message.options.map_entry:
         return
     yield f"({label(message.name)})=\n{'#' * level} {message.name}\n"
@@ -217,7 +217,7 @@ def message_section(
 
 
 def fields(one: Commented, message: DescriptorProto, path: tuple[int, ...]) -> Iterator[str]:
-    """The fields of a message, each with its type, its comment and its rule."""
+    """Yield the fields of a message, each with its type, comment and rules."""
     for place, field in enumerate(message.field):
         said = [_sentence(linked(one.comment(*path, _FIELDS, place), message.name))]
         said += rules(field)
@@ -237,25 +237,25 @@ def _indented(text: str) -> str:
 
 
 def rules(field: FieldDescriptorProto) -> Iterator[str]:
-    """What the options of a field say that is checked of it."""
+    """Yield the rules in the options of a field."""
     rule = field.options.Extensions[pb.rule]
     if rule.required:
         yield "**Required.**"
     if rule.introduces:
         kind = _kind(rule.introduces)
-        yield f"**Brings** a {kind} under a new id{', or one that came before' * rule.again}."
+        yield f"**Introduces** a {kind} under a new id{', or an existing id' * rule.again}."
     if rule.refers_to:
         kind = _kind(rule.refers_to)
         acting = _ACTING[rule.acting]
         yield f"**Refers to** {_article(kind)} {kind} that is on the record{acting}."
     if rule.id:
-        yield "**An id** of the caller's own choosing."
+        yield "**An id** that the caller chooses."
 
 
 _ACTING: Mapping[int, str] = {
     pb.ACTING_UNSPECIFIED: "",
     pb.ACTING_SPEAKER: ", and not a `SUBJECT`",
-    pb.ACTING_PARTY: ", who is active and neither `SUBJECT` nor `OBSERVER`",
+    pb.ACTING_PARTY: ", which is active and not a `SUBJECT` or `OBSERVER`",
 }
 
 
@@ -302,7 +302,7 @@ def _enum(
 
 
 def _reasons(one: Commented, enum: EnumDescriptorProto, path: tuple[int, ...]) -> Iterator[str]:
-    """The reasons of errors, each with its status and where links can name it."""
+    """Yield the error reasons, each with its label and status."""
     for place, value in enumerate(enum.value):
         name = value.name.removeprefix("ERROR_REASON_")
         if value.number:

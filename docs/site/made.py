@@ -1,4 +1,4 @@
-"""The pages that are made, not written: of the contract, the command, the client, the promises."""
+"""The generated pages: contract, entry types, command, Python client, promises."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -9,7 +9,7 @@ from pourparler_service.server import running
 
 
 def made(root: Path) -> Mapping[str, str]:
-    """Every page that is made, by its name with its suffix. A service records the examples."""
+    """Return every generated page by name with suffix. A service records the examples."""
     with running() as address, Client(address) as client:
         examples = story.examples(client)
     markdown = {

@@ -1,4 +1,4 @@
-"""What is promised, and how each promise is tested: the table of the README, with its tests."""
+"""The promises of the README, each with the source of its test."""
 
 import ast
 import re
@@ -6,13 +6,15 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
+from docs.site import tree
+
 _ROW = re.compile(
     r"^\| (?P<text>.+?) \| \[`(?P<test>test_\w+)`\]\((?P<path>[^)]+)\) \|$", re.MULTILINE
 )
 
 
 class Promise(NamedTuple):
-    """One row of the table: what is promised, and the test that shows it."""
+    """One row of the table: a promise and the test that shows it."""
 
     text: str
     test: str
@@ -20,21 +22,22 @@ class Promise(NamedTuple):
 
 
 def promises(root: Path) -> list[Promise]:
-    """The promises, in the order of the README."""
+    """Return the promises in the order of the README."""
     readme = (root / "README.md").read_text()
     return [Promise(**found.groupdict()) for found in _ROW.finditer(readme)]
 
 
 def page(root: Path) -> str:
-    """The page that has each promise beside the whole of its test."""
+    """Return the page with each promise and the source of its test."""
     return "\n".join(_page(root))
 
 
 def _page(root: Path) -> Iterator[str]:
-    yield "# What it promises, and how that is tested\n"
+    yield f"---\n{tree.NO_SEARCH}---\n"
+    yield "# Promises and their tests\n"
     yield (
-        "Each promise stands with the test that shows it, as it is run before every change."
-        " `make test` runs them all, and `make kills` kills the service a hundred times.\n"
+        "This page shows each promise with the source of its test. The tests run before every"
+        " change. `make test` runs all of them. `make kills` kills the service a hundred times.\n"
     )
     for promise in promises(root):
         yield f"({promise.test.replace('_', '-')})=\n## {promise.text.rstrip('.')}\n"
@@ -43,7 +46,7 @@ def _page(root: Path) -> Iterator[str]:
 
 
 def source(path: Path, test: str) -> str:
-    """A test as it stands in its file, with what decorates it."""
+    """Return the source of a test with its decorators."""
     text = path.read_text()
     for node in ast.parse(text).body:
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) and node.name == test:

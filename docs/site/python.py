@@ -1,4 +1,4 @@
-"""The reference of the client in Python, which Sphinx reads off its docstrings."""
+"""The reference of the Python client, which Sphinx reads from its docstrings."""
 
 import inspect
 from collections.abc import Iterator, Mapping
@@ -9,7 +9,7 @@ from pourparler.drafts import builders, values
 
 
 def pages() -> Mapping[str, str]:
-    """The pages of the reference, by their names. They are in reStructuredText."""
+    """Return the pages of the reference by name, in reStructuredText."""
     return {
         "python/clients": "\n".join(_clients()),
         "python/entries": "\n".join(_entries()),
@@ -22,8 +22,8 @@ def _title(text: str) -> str:
 
 
 def _clients() -> Iterator[str]:
-    yield _title("Clients")
-    yield "Both clients do the same: one waits, the other is for asyncio.\n"
+    yield _title("Python clients")
+    yield "Both clients have the same methods: one blocks, and one is for asyncio.\n"
     names = [name for name in pourparler.__all__ if inspect.isclass(vars(pourparler)[name])]
     of_client = [name for name in names if getattr(pourparler, name).__module__ == client.__name__]
     for name in of_client:
@@ -36,11 +36,11 @@ def _clients() -> Iterator[str]:
 
 
 def _entries() -> Iterator[str]:
-    yield _title("Entries and values")
+    yield _title("Python builders of entries and values")
     yield (inspect.getdoc(builders) or "").partition("\n\n")[2] + "\n"
     yield ".. autoclass:: pourparler.drafts.builders.Common\n   :members:\n   :undoc-members:\n"
     public = [name for name in pourparler.__all__ if inspect.isfunction(vars(pourparler)[name])]
-    yield "For each type of entry\n----------------------\n"
+    yield "Entry types\n-----------\n"
     for name in sorted(public):
         if getattr(pourparler, name).__module__ == builders.__name__:
             yield f".. autofunction:: pourparler.{name}\n"
@@ -51,7 +51,7 @@ def _entries() -> Iterator[str]:
 
 
 def _errors() -> Iterator[str]:
-    yield _title("Errors")
+    yield _title("Python errors")
     head, _, rest = (inspect.getdoc(errors) or "").partition("\n\n")
     tree, _, said = rest.partition("\n\n")
     yield f"{head}\n\n.. code-block:: text\n\n{tree}\n\n{said}\n"

@@ -1,7 +1,7 @@
-"""Which reasons an entry of each type can be refused for, read off the rules themselves.
+"""The refusal reasons of each entry type, read from the source of the rules.
 
-The rules are functions found by the name of the type. What is named in one of them, or in what it
-calls, is a reason of that type; what is asked of every entry is told apart.
+The rules are functions named after the type. A reason that such a function or its callees name is
+a reason of that type. Reasons that apply to every entry are listed separately.
 """
 
 import ast
@@ -31,7 +31,7 @@ _REASON = "ERROR_REASON_"
 
 
 class _Function(NamedTuple):
-    """What stands in one function: the reasons it names, and what it calls."""
+    """The reasons that one function names, and the functions that it calls."""
 
     reasons: frozenset[str]
     calls: frozenset[tuple[str, str]]
@@ -39,14 +39,14 @@ class _Function(NamedTuple):
 
 @cache
 def of_all() -> frozenset[str]:
-    """The reasons for which an entry of any type may be refused."""
+    """Return the refusal reasons that apply to every entry type."""
     starts = [*_OF_ALL, *(place for place in _functions() if place[0] == "fields")]
     return frozenset().union(*(_reasons(start, frozenset()) for start in starts))
 
 
 @cache
 def of_type(name: str) -> frozenset[str]:
-    """The reasons for which an entry of a type may be refused besides, by what it says."""
+    """Return the further refusal reasons of one entry type."""
     ground = frozenset(_OF_ALL)
     return frozenset().union(*(_reasons((room, f"_{name}"), ground) for room in _CASES))
 
@@ -73,14 +73,14 @@ def _functions() -> Mapping[tuple[str, str], _Function]:
     for room, wing in _ROOMS.items():
         spec = find_spec(f"pourparler_service.{wing}.{room}")
         if spec is None or spec.origin is None:
-            raise ImportError(f"There is no room {room}: the rules have moved.")
+            raise ImportError(f"There is no module {room}: the rules have moved.")
         tree = ast.parse(Path(spec.origin).read_text())
         imported = dict(_imported(tree))
         cases = {f"_{name}" for name in ENTRY_TYPES}
         for node in ast.walk(tree):
             if isinstance(node, ast.FunctionDef):
                 calls = {(imported.get(name, room), name) for name in _called(node)}
-                # The cases of the types are found by their names, and each is looked at by itself.
+                # Each case is found by the name of its type, and is analysed separately.
                 calls = {one for one in calls if one[1] not in cases}
                 found[room, node.name] = _Function(frozenset(_named(node)), frozenset(calls))
     return found

@@ -1,7 +1,7 @@
-"""A negotiation in which every type of entry comes up, recorded when the site is built.
+"""A negotiation with every entry type, recorded when the site is built.
 
-What stands here is what the catalogue shows as examples, word for word, and beside it what became
-of it. The lease of a crane: a harbour, a carrier, and a mediator with a clerk.
+The pages of the entry types show this code as examples, with the recorded entries. The talks are
+about the lease of a crane: a harbour, a carrier, and a mediator with a clerk.
 """
 
 import ast
@@ -53,18 +53,18 @@ from pourparler import (
 NAME = "crane-lease"
 
 Say = Callable[[v1.Draft], v1.Entry]
-"""Records a draft, and gives the entry that it became."""
+"""Records a draft and returns its entry."""
 
 
 class Example(NamedTuple):
-    """An entry as it is said in Python, and as it is stored: facts and words."""
+    """An entry as Python code, and as stored: facts and words."""
 
     said: str
     entry: dict[str, object]
 
 
 def tell(client: Client, say: Say) -> None:
-    """Record the talks, from the opening to the end and what followed it."""
+    """Record the talks, from the opening to the end and the follow-up."""
     say(
         opening(
             "Lease of a crane",
@@ -358,7 +358,7 @@ def tell(client: Client, say: Say) -> None:
 
 
 def examples(client: Client) -> Mapping[str, Example]:
-    """The first entry of each type in the talks, by the name of the type."""
+    """Return the first entry of each type in the talks, by type name."""
     recorded: list[v1.Entry] = []
 
     def say(draft: v1.Draft) -> v1.Entry:
@@ -377,7 +377,7 @@ def examples(client: Client) -> Mapping[str, Example]:
 
 
 def _plain(entry: v1.Entry) -> dict[str, object]:
-    """What was said of an entry, and what its dates came to; not what the service adds to all."""
+    """Return an entry without the fields that the service adds to every entry."""
     shown = v1.Draft(facts=entry.facts, words=entry.words)
     stated = [shown.facts]
     if shown.facts.HasField("entry_corrected"):
@@ -389,7 +389,7 @@ def _plain(entry: v1.Entry) -> dict[str, object]:
 
 
 def _said() -> list[str]:
-    """What stands between the brackets of each `say`, in their order."""
+    """Return the source of the argument of each `say`, in order."""
     return [_dedented(call.args[0]) for call in _calls("say")]
 
 

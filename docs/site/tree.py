@@ -1,9 +1,8 @@
-"""Where each page of the site comes from, and in which order they stand. Pure but for reading.
+"""Source and order of the pages of the site. Pure, except that it reads files.
 
 The pages are the Markdown files of the project. The front page, docs/README.md, lists them under
-headings: that list is the contents of the site. A page that is made, not written, stands in the
-place of what it is made from: whoever reads the Markdown as it is gets to the .proto, and whoever
-reads the site to the page that says the same.
+headings, and that list is the contents of the site. A generated page replaces its source: a link
+to a .proto leads to the file in the Markdown, and to the generated page on the site.
 """
 
 import posixpath
@@ -13,7 +12,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 FRONT = "docs/README.md"
-"""The front page, whose lists of links are the contents."""
+"""The front page. Its lists of links are the contents of the site."""
 
 MADE: Mapping[str, str] = {
     "proto/pourparler/v1": "contract/index",
@@ -25,7 +24,10 @@ MADE: Mapping[str, str] = {
     "client/pourparler/errors.py": "python/errors",
     "README.md#what-it-promises": "promises",
 }
-"""The pages that are made, by what they are made from."""
+"""The generated pages, by their source."""
+
+NO_SEARCH = "no-search: true\n"
+"""Page metadata that keeps the text of tests out of the search of the site."""
 
 _LINK = re.compile(r"\]\(([^)\s]+)\)")
 _ITEM = re.compile(r"^- \[([^\]]+)\]\(([^)\s]+)\)", re.MULTILINE)
@@ -33,14 +35,14 @@ _FURTHER = "Further"
 
 
 class Section(NamedTuple):
-    """A heading of the front page, and the pages that are listed under it: title and name."""
+    """A heading of the front page, with the title and name of each page under it."""
 
     caption: str
     pages: list[tuple[str, str]]
 
 
 def written(root: Path) -> dict[str, str]:
-    """The name on the site of every page that is written, by its path in the project."""
+    """Return the name on the site of every written page, by its path in the project."""
     found = ["README.md", "CHANGELOG.md"]
     found += sorted(
         path.relative_to(root).as_posix()
@@ -62,24 +64,24 @@ def _name(path: str) -> str:
 
 
 def resolved(page: str, target: str) -> str:
-    """What a relative link of a page leads to: a path in the project, perhaps with a heading."""
+    """Return the target of a relative link: a path in the project, perhaps with a heading."""
     path, mark, heading = target.partition("#")
     to = posixpath.normpath(posixpath.join(posixpath.dirname(page), path)) if path else page
     return to + mark + heading
 
 
 def is_elsewhere(target: str) -> bool:
-    """Whether a link leads out of the project."""
+    """True if a link leads out of the project."""
     return re.match(r"[a-z]+:", target) is not None
 
 
 def links(text: str) -> Iterator[str]:
-    """The targets of the links of a page."""
+    """Return the targets of the links of a page."""
     return (found[1] for found in _LINK.finditer(text))
 
 
 def contents(root: Path) -> list[Section]:
-    """The sections of the site, as the front page lists them; what it does not list comes last."""
+    """Return the sections as the front page lists them; pages it does not list come last."""
     pages = written(root)
     text = (root / FRONT).read_text()
     sections = []
@@ -103,5 +105,5 @@ def _page(path: str, pages: Mapping[str, str]) -> str:
 
 
 def _is_below(name: str) -> bool:
-    """Whether a page is listed by another one than the front page."""
+    """True if a page other than the front page lists this page."""
     return name == "index" or re.fullmatch(r"decisions/\d+-.*", name) is not None

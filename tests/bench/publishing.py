@@ -13,7 +13,7 @@ from tests.bench.rows import Ratio, Row, rows, sought
 ROOT = Path(__file__).resolve().parents[2]
 README = ROOT / "README.md"
 DOCS = ROOT / "docs"
-PAGE = DOCS / "benchmarks.md"
+PAGE = DOCS / "explanation" / "performance.md"
 REPORT = DOCS / "benchmarks.json"
 DRAWINGS = ("speed.svg", "speed-dark.svg")
 
@@ -120,7 +120,7 @@ def _entries(report: Any) -> str:
 
 
 def whole(report: Any) -> str:
-    """What docs/benchmarks.md says of a report: each workload with all its contenders."""
+    """Return the tables of docs/explanation/performance.md: each workload, all contenders."""
     return "\n\n".join(_workload(one) for one in report["workloads"])
 
 

@@ -57,8 +57,8 @@ def test_a_second_opening_is_refused_and_says_what_to_do(tmp_path: Path) -> None
 def test_another_process_is_refused_while_this_one_holds_the_folder(tmp_path: Path) -> None:
     program = (
         "import sys, pathlib; from pourparler_service.storage.data_directory import *\n"
-        "try: Folder(pathlib.Path(sys.argv[1]))\n"
-        "except FolderInUseError as error: print(error); sys.exit(7)\n"
+        "try: DataDirectory(pathlib.Path(sys.argv[1]))\n"
+        "except DataDirectoryInUseError as error: print(error); sys.exit(7)\n"
     )
 
     with DataDirectory(tmp_path):

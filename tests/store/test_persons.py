@@ -404,7 +404,7 @@ def test_a_rotation_that_is_cut_off_leaves_one_of_the_two_master_keys(
             wrap_anew(self, master)
         raise Crash
 
-    monkeypatch.setattr(SubjectKeyStore, "wrap_anew", cut_off)
+    monkeypatch.setattr(SubjectKeyStore, "rewrap", cut_off)
     with pytest.raises(Crash):
         rotate_master_key(tmp_path, {})
     assert (tmp_path / f"{MASTER_KEY}.next").exists()

@@ -115,7 +115,9 @@ NEXT_BY_REASON = {
     "TOKEN_EXPOSED": "Ask by TLS: see --root-certificates.",
     "TOKEN_KEYS_UNAVAILABLE": "Repeat it in a while.",
     "INDEX_NOT_READY": "Repeat it in a while.",
-    "NOT_ALLOWED_HERE": "Ask whoever runs the service: see [access] in docs/security.md.",
+    "NOT_ALLOWED_HERE": (
+        "Ask the operator of the service: see [access] in docs/reference/configuration.md."
+    ),
     "BASIS_NOT_ALLOWED": "Record what was said with --statement instead.",
     "SOURCE_REQUIRED": "Name where it stands, such as --source press news 'The Daily, page 3'.",
     "SPEAKER_REQUIRED": "Name who said or did it with --by, or choose another --basis.",

@@ -25,8 +25,8 @@ DESCRIPTOR: google.protobuf.descriptor.FileDescriptor
 
 @typing.final
 class ReplayEntriesRequest(google.protobuf.message.Message):
-    """Asks for entries. Those that meet every filter given are sent. An entry about an entry meets the filters on participants and
-    topics that its target meets, so that no filter hides a correction.
+    """The entries to replay. The service sends entries that meet every given filter. An amendment meets the filters on
+    participants and topics that its target meets, so that no filter hides a correction.
     """
 
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
@@ -44,49 +44,52 @@ class ReplayEntriesRequest(google.protobuf.message.Message):
     CURSOR_FIELD_NUMBER: builtins.int
     VIEWER_PARTICIPANT_ID_FIELD_NUMBER: builtins.int
     name: builtins.str
-    """The negotiation, `negotiations/{id}`; or `negotiations/-` for all. Over all there is no `after_version`, `as_of`, `topic_ids` or
-    `reverse`.
+    """The negotiation, `negotiations/{id}`, or `negotiations/-` for all. `after_version`, `as_of`, `topic_ids` and
+    `reverse` require one negotiation.
     """
     after_version: builtins.int
-    """Only entries after this version; in reverse, too, the entries above it."""
+    """Only entries with a higher version, in either direction."""
     reverse: builtins.bool
-    """The latest entry first."""
+    """True for the latest entry first."""
     limit: builtins.int
-    """At most this many entries. 0: all."""
+    """The maximum number of entries. 0: no limit."""
     follow: builtins.bool
-    """Go on with what is recorded from now on, until the caller leaves. Not together with `as_of`, `topic_ids`, `reverse` or `limit`."""
+    """True to go on with new entries until the caller cancels. Cannot be combined with `as_of`, `topic_ids`, `reverse` or
+    `limit`.
+    """
     cursor: builtins.str
-    """Go on after the message that this cursor came with, whether or not that replay followed; `name` and filters must be as they were
-    then. Not together with `after_version`, `as_of`, `topic_ids` or `reverse`.
+    """The cursor of the message to resume after, from a replay with or without `follow`. `name` and the filters must be
+    unchanged. Cannot be combined with `after_version`, `as_of`, `topic_ids` or `reverse`.
     """
     viewer_participant_id: builtins.str
-    """As the one who acts for this participant would have it: no more is shown than they and the caller may both see. For who sees
-    everything, and for mediators. Over all negotiations, those are left out in which there is no such participant that the caller
-    knows of, and those in which it may not ask for this.
+    """The participant whose view is returned: only what both the participant and the caller may see. Allowed for callers
+    who see everything, and for mediators. Over all negotiations, those are left out in which the caller knows no such
+    participant or may not ask for its view.
     """
     @property
     def as_of(self) -> pourparler.v1.negotiation_pb2.AsOf:
-        """At what point. With an `occur_date`, the entries that had definitely or possibly happened by then; an entry that was corrected
-        counts by its corrected date, one that was annulled not at all, and corrections come with their targets.
+        """The point on the clocks. With an `occur_date`, the entries that had definitely or possibly happened by then. A
+        corrected entry is placed by its corrected date, an annulled entry is left out, and corrections come with their
+        targets.
         """
 
     @property
     def entry_types(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.str]:
-        """Only these entry types, by the name of their field in Facts: `statement_recorded`."""
+        """Only these entry types, by the name of their field in Facts, such as `statement_recorded`."""
 
     @property
     def participant_ids(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.str]:
-        """Only entries that name one of these participants, in whatever part they play."""
+        """Only entries that name one of these participants, in any field."""
 
     @property
     def topic_ids(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.str]:
-        """Only entries on one of these topics: those that name it, and those that name a statement, position, question, proposal, agreement
-        or milestone on it.
+        """Only entries on one of these topics. An entry is on a topic if it names the topic, or a statement, position,
+        question, proposal, agreement or milestone on it.
         """
 
     @property
     def bases(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[pourparler.v1.values_pb2.Basis.ValueType]:
-        """Only entries of these bases."""
+        """Only entries with one of these bases."""
 
     def __init__(
         self,
@@ -111,7 +114,7 @@ Global___ReplayEntriesRequest: typing_extensions.TypeAlias = ReplayEntriesReques
 
 @typing.final
 class ReplayEntriesResponse(google.protobuf.message.Message):
-    """Some of the entries, or the end."""
+    """The next entries of a replay, or its end."""
 
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 
@@ -121,26 +124,26 @@ class ReplayEntriesResponse(google.protobuf.message.Message):
     CURSOR_FIELD_NUMBER: builtins.int
     CAUGHT_UP_FIELD_NUMBER: builtins.int
     cursor: builtins.str
-    """Where the replay stands after this message. A request with it as its `cursor` goes on from here, over reconnects and restarts:
-    nothing is left out, and nothing comes twice. It is opaque, and holds for this record alone. Not given with `as_of`, `topic_ids`
-    or `reverse`. The first message of a follow has nothing but this.
+    """The place after this message. A request with this `cursor` resumes here, after reconnects and restarts, without
+    gaps and duplicates. It is opaque and valid for this record only. Not given with `as_of`, `topic_ids` or `reverse`.
+    The first message of a stream with `follow` has only this field.
     """
     @property
     def entries(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[pourparler.v1.entry_pb2.Entry]:
-        """The next entries, at most 256 of them and, but for a single entry, at most 256 KiB."""
+        """The next entries: at most 256, and at most 256 KiB unless it is a single entry."""
 
     @property
     def possible_versions(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.int]:
-        """With an `occur_date`: those of these entries that are only possibly in, by version."""
+        """The versions of these entries that had only possibly happened, with an `occur_date`."""
 
     @property
     def complete(self) -> Global___ReplayComplete:
-        """In the last message, and only there."""
+        """The end of the replay, in the last message only."""
 
     @property
     def caught_up(self) -> Global___ReplayCaughtUp:
-        """With `follow`: that all there was has been sent. It comes when the replay has caught up with the record, and every 15 seconds
-        while nothing is recorded.
+        """A note that all recorded entries have been sent, with `follow`. It comes when the stream has caught up with the
+        record, and every 15 seconds while nothing is sent.
         """
 
     def __init__(
@@ -159,7 +162,7 @@ Global___ReplayEntriesResponse: typing_extensions.TypeAlias = ReplayEntriesRespo
 
 @typing.final
 class ReplayCaughtUp(google.protobuf.message.Message):
-    """That a replay which follows has sent all there was."""
+    """A note that a stream with `follow` has sent all recorded entries."""
 
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 
@@ -168,14 +171,14 @@ class ReplayCaughtUp(google.protobuf.message.Message):
     CHECKPOINT_FIELD_NUMBER: builtins.int
     POSITION_FIELD_NUMBER: builtins.int
     version: builtins.int
-    """Of one negotiation: its version then."""
+    """The version of the negotiation at that time, for one negotiation."""
     checkpoint: builtins.str
-    """Of one negotiation: the signed checkpoint of that version, see GetCheckpointResponse."""
+    """The signed checkpoint at that version, for one negotiation. See GetCheckpointResponse."""
     position: builtins.int
-    """Of all negotiations: the position of the last entry that was looked at; positions grow, with gaps."""
+    """The position of the last entry that was read, for all negotiations. Positions increase, with gaps."""
     @property
     def time(self) -> google.protobuf.timestamp_pb2.Timestamp:
-        """When, by the clock of the service."""
+        """The time, by the clock of the service."""
 
     def __init__(
         self,
@@ -192,7 +195,7 @@ Global___ReplayCaughtUp: typing_extensions.TypeAlias = ReplayCaughtUp
 
 @typing.final
 class ReplayComplete(google.protobuf.message.Message):
-    """That a replay is complete."""
+    """The end of a complete replay."""
 
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 
@@ -200,12 +203,12 @@ class ReplayComplete(google.protobuf.message.Message):
     COMPUTED_AT_FIELD_NUMBER: builtins.int
     LIMITED_FIELD_NUMBER: builtins.int
     entry_count: builtins.int
-    """How many entries were sent."""
+    """The number of entries that were sent."""
     limited: builtins.bool
-    """Whether `limit` cut it short: more entries meet the filters."""
+    """True if `limit` ended the replay and more entries meet the filters."""
     @property
     def computed_at(self) -> pourparler.v1.negotiation_pb2.ComputedAt:
-        """At what point it was computed. Not given over all negotiations."""
+        """The point at which the replay was computed. Not given for all negotiations."""
 
     def __init__(
         self,
@@ -221,7 +224,7 @@ Global___ReplayComplete: typing_extensions.TypeAlias = ReplayComplete
 
 @typing.final
 class GetCheckpointRequest(google.protobuf.message.Message):
-    """Asks for a checkpoint."""
+    """The version of a checkpoint."""
 
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 
@@ -230,7 +233,7 @@ class GetCheckpointRequest(google.protobuf.message.Message):
     name: builtins.str
     """The negotiation, `negotiations/{id}`."""
     version: builtins.int
-    """At this version. Not given: the last one."""
+    """The version. Not given: the latest."""
     def __init__(
         self,
         *,
@@ -254,23 +257,23 @@ class GetCheckpointResponse(google.protobuf.message.Message):
     COSIGNATURE_STATUS_FIELD_NUMBER: builtins.int
     COPY_FIELD_NUMBER: builtins.int
     checkpoint: builtins.str
-    """The checkpoint as a C2SP signed note, see docs/format.md: what the service stands by. Its size is the version. Verify it with a
-    key that you had from elsewhere.
+    """The checkpoint, a C2SP signed note whose size is the version. See docs/reference/record-format.md. Verify it with a key that you
+    obtained from the operator, not from the service.
     """
     @property
     def computed_at(self) -> pourparler.v1.negotiation_pb2.ComputedAt:
-        """At what point it was computed."""
+        """The point at which it was computed."""
 
     @property
     def cosignature_status(self) -> Global___CosignatureStatus:
-        """What the service's witnesses made of it; not given where the service has none. Believe the cosignatures in the checkpoint, not
-        this: verify them with keys that you had from the witnesses themselves.
+        """The status of the cosignatures, if the service has witnesses. It is not evidence. Verify the cosignatures in the
+        checkpoint with keys that you obtained from the witnesses.
         """
 
     @property
     def copy(self) -> pourparler.v1.copy_pb2.Copy:
-        """Of a copy: where it comes from. The checkpoint is then one that the original signed; there is one of each version at which the
-        copy was taken.
+        """The origin of the negotiation, if it is a copy. The original service then signed the checkpoint, and there is one
+        for each imported version only.
         """
 
     def __init__(
@@ -288,7 +291,7 @@ Global___GetCheckpointResponse: typing_extensions.TypeAlias = GetCheckpointRespo
 
 @typing.final
 class CosignatureStatus(google.protobuf.message.Message):
-    """What the witnesses of a service made of a checkpoint, as the service tells it."""
+    """The status of the cosignatures of a checkpoint, as the service reports it."""
 
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 
@@ -296,12 +299,12 @@ class CosignatureStatus(google.protobuf.message.Message):
     THRESHOLD_MET_FIELD_NUMBER: builtins.int
     WITNESSES_FIELD_NUMBER: builtins.int
     required: builtins.int
-    """How many cosignatures the operator wants a checkpoint to bear."""
+    """The number of cosignatures that the operator requires."""
     threshold_met: builtins.bool
-    """Whether it bears as many."""
+    """True if the checkpoint has that number."""
     @property
     def witnesses(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[Global___Witness]:
-        """All witnesses that the service has, and what came of each."""
+        """All witnesses of the service, each with its result."""
 
     def __init__(
         self,
@@ -316,7 +319,7 @@ Global___CosignatureStatus: typing_extensions.TypeAlias = CosignatureStatus
 
 @typing.final
 class Witness(google.protobuf.message.Message):
-    """What came of one witness: a cosignature in the checkpoint, or a failure."""
+    """The result of one witness: a cosignature in the checkpoint, or a failure."""
 
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 
@@ -324,12 +327,12 @@ class Witness(google.protobuf.message.Message):
     COSIGN_TIME_FIELD_NUMBER: builtins.int
     FAILURE_FIELD_NUMBER: builtins.int
     verifier_key: builtins.str
-    """Its verifier key, `name+id+key`."""
+    """The verifier key of the witness, `name+id+key`."""
     failure: builtins.str
-    """Why the checkpoint does not bear its cosignature."""
+    """The reason that its cosignature is missing."""
     @property
     def cosign_time(self) -> google.protobuf.timestamp_pb2.Timestamp:
-        """When it cosigned, by its own clock."""
+        """The time of the cosignature, by the clock of the witness."""
 
     def __init__(
         self,
@@ -345,7 +348,7 @@ Global___Witness: typing_extensions.TypeAlias = Witness
 
 @typing.final
 class GetInclusionProofRequest(google.protobuf.message.Message):
-    """Asks for the proof that an entry is in the log."""
+    """The entry to prove."""
 
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 
@@ -357,7 +360,7 @@ class GetInclusionProofRequest(google.protobuf.message.Message):
     version: builtins.int
     """The version of the entry."""
     at_version: builtins.int
-    """The version of the checkpoint to which the proof leads. Not given: the last one."""
+    """The version of the checkpoint that the proof leads to. Not given: the latest."""
     def __init__(
         self,
         *,
@@ -382,14 +385,14 @@ class GetInclusionProofResponse(google.protobuf.message.Message):
     TLOG_PROOF_FIELD_NUMBER: builtins.int
     HEADER_FIELD_NUMBER: builtins.int
     checkpoint: builtins.str
-    """The signed checkpoint to which they lead."""
+    """The signed checkpoint that they lead to."""
     tlog_proof: builtins.str
-    """The same as a C2SP tlog-proof: one text with index, hashes and checkpoint."""
+    """The same as a C2SP tlog-proof: one text with the index, the hashes and the checkpoint."""
     header: builtins.bytes
-    """The header of the entry, whose hash is the leaf."""
+    """The header of the entry. Its hash is the leaf."""
     @property
     def hashes(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.bytes]:
-        """The hashes on the way from the leaf to the root, the lowest first. The index of the leaf is its version less one."""
+        """The hashes from the leaf to the root, the lowest first. The index of the leaf is its version minus one."""
 
     def __init__(
         self,
@@ -405,7 +408,7 @@ Global___GetInclusionProofResponse: typing_extensions.TypeAlias = GetInclusionPr
 
 @typing.final
 class GetConsistencyProofRequest(google.protobuf.message.Message):
-    """Asks for the proof that a log only grew."""
+    """The two versions of a consistency proof."""
 
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 
@@ -415,9 +418,9 @@ class GetConsistencyProofRequest(google.protobuf.message.Message):
     name: builtins.str
     """The negotiation, `negotiations/{id}`."""
     from_version: builtins.int
-    """The earlier version, 1 or more."""
+    """The earlier version, at least 1."""
     to_version: builtins.int
-    """The later version. Not given: the last one."""
+    """The later version. Not given: the latest."""
     def __init__(
         self,
         *,
@@ -433,7 +436,7 @@ Global___GetConsistencyProofRequest: typing_extensions.TypeAlias = GetConsistenc
 
 @typing.final
 class GetConsistencyProofResponse(google.protobuf.message.Message):
-    """The proof that a log only grew."""
+    """The proof that the log at the later version begins with the log at the earlier one."""
 
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 
@@ -443,7 +446,7 @@ class GetConsistencyProofResponse(google.protobuf.message.Message):
     """The signed checkpoint at the later version."""
     @property
     def hashes(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.bytes]:
-        """The hashes that lead from the root at the earlier version to the one at the later version."""
+        """The hashes that lead from the root at the earlier version to the root at the later one."""
 
     def __init__(
         self,

@@ -26,7 +26,10 @@ if _version_not_supported:
 
 
 class AuditServiceStub(object):
-    """Gives out the record itself.
+    """Serves the record itself: entries, checkpoints and proofs.
+
+    All methods are read-only. A negotiation that the caller cannot see returns NEGOTIATION_NOT_FOUND, exactly as if it
+    did not exist.
     """
 
     def __init__(self, channel):
@@ -58,35 +61,60 @@ class AuditServiceStub(object):
 
 
 class AuditServiceServicer(object):
-    """Gives out the record itself.
+    """Serves the record itself: entries, checkpoints and proofs.
+
+    All methods are read-only. A negotiation that the caller cannot see returns NEGOTIATION_NOT_FOUND, exactly as if it
+    did not exist.
     """
 
     def ReplayEntries(self, request, context):
-        """Replays the entries of a negotiation, or of all, exactly as they are stored, in the order in which they were recorded. The last
-        message says that the replay is complete; without it, it was cut. With `follow` it has no end: it goes on with entries as they are
-        recorded.
+        """Streams the entries of a negotiation, or of all negotiations, exactly as they are stored.
+
+        For entries that the caller may not see, the stream has only the header, so that the Merkle proofs still verify.
+        Over all negotiations, it leaves out the negotiations that the caller may not see.
+
+        Ordering: the entries come in the order in which they were recorded, or in the reverse order with `reverse`.
+
+        The last message has `complete`. A stream without it was cut. With `follow` the stream does not end: it goes on
+        with new entries as they are recorded. Resume an interrupted stream with its last `cursor`.
+
+        Errors:
+
+        - INVALID_ARGUMENT: FIELD_INVALID, FIELD_NOT_ALLOWED, ID_INVALID, ENUM_UNKNOWN, LIMIT_EXCEEDED, DATE_INVALID,
+        AS_OF_INVALID, CURSOR_INVALID;
+        - NOT_FOUND: NEGOTIATION_NOT_FOUND, VERSION_NOT_FOUND, PART_NOT_FOUND;
+        - PERMISSION_DENIED: ROLE_NOT_SUFFICIENT, also if the caller's access changes during a stream that cannot be
+        resumed.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def GetCheckpoint(self, request, context):
-        """The signed checkpoint of a negotiation's log, now or at an earlier version. Checkpoints and proofs are made of headers alone, which
-        nobody is refused who sees anything of the negotiation: so they are the same for all of these, and there is no view of them.
+        """Returns the signed checkpoint of a negotiation's log, now or at an earlier version.
+
+        Checkpoints and proofs are made of headers alone. They are therefore the same for every caller who may see the
+        negotiation, and there are no views of them.
+
+        Errors: NEGOTIATION_NOT_FOUND, VERSION_NOT_FOUND, CHECKPOINT_NOT_FOUND, ID_INVALID.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def GetInclusionProof(self, request, context):
-        """The proof that an entry is in the log (RFC 6962, 2.1.1).
+        """Returns the proof that an entry is in the log (RFC 6962, section 2.1.1).
+
+        Errors: those of GetCheckpoint.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def GetConsistencyProof(self, request, context):
-        """The proof that the log at a later version begins with the log at an earlier one (RFC 6962, 2.1.2).
+        """Returns the proof that the log at a later version begins with the log at an earlier one (RFC 6962, section 2.1.2).
+
+        Errors: those of GetCheckpoint.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -124,7 +152,10 @@ def add_AuditServiceServicer_to_server(servicer, server):
 
  # This class is part of an EXPERIMENTAL API.
 class AuditService(object):
-    """Gives out the record itself.
+    """Serves the record itself: entries, checkpoints and proofs.
+
+    All methods are read-only. A negotiation that the caller cannot see returns NEGOTIATION_NOT_FOUND, exactly as if it
+    did not exist.
     """
 
     @staticmethod

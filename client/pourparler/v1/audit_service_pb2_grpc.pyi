@@ -90,7 +90,11 @@ _AuditServiceGetConsistencyProofType = typing_extensions.TypeVar(
 )
 
 class AuditServiceStub(typing.Generic[_AuditServiceReplayEntriesType, _AuditServiceGetCheckpointType, _AuditServiceGetInclusionProofType, _AuditServiceGetConsistencyProofType]):
-    """Gives out the record itself."""
+    """Serves the record itself: entries, checkpoints and proofs.
+
+    All methods are read-only. A negotiation that the caller cannot see returns NEGOTIATION_NOT_FOUND, exactly as if it
+    did not exist.
+    """
 
     @typing.overload
     def __init__(self: AuditServiceStub[
@@ -133,21 +137,45 @@ class AuditServiceStub(typing.Generic[_AuditServiceReplayEntriesType, _AuditServ
     ], channel: grpc.aio.Channel) -> None: ...
 
     ReplayEntries: _AuditServiceReplayEntriesType
-    """Replays the entries of a negotiation, or of all, exactly as they are stored, in the order in which they were recorded. The last
-    message says that the replay is complete; without it, it was cut. With `follow` it has no end: it goes on with entries as they are
-    recorded.
+    """Streams the entries of a negotiation, or of all negotiations, exactly as they are stored.
+
+    For entries that the caller may not see, the stream has only the header, so that the Merkle proofs still verify.
+    Over all negotiations, it leaves out the negotiations that the caller may not see.
+
+    Ordering: the entries come in the order in which they were recorded, or in the reverse order with `reverse`.
+
+    The last message has `complete`. A stream without it was cut. With `follow` the stream does not end: it goes on
+    with new entries as they are recorded. Resume an interrupted stream with its last `cursor`.
+
+    Errors:
+
+    - INVALID_ARGUMENT: FIELD_INVALID, FIELD_NOT_ALLOWED, ID_INVALID, ENUM_UNKNOWN, LIMIT_EXCEEDED, DATE_INVALID,
+      AS_OF_INVALID, CURSOR_INVALID;
+    - NOT_FOUND: NEGOTIATION_NOT_FOUND, VERSION_NOT_FOUND, PART_NOT_FOUND;
+    - PERMISSION_DENIED: ROLE_NOT_SUFFICIENT, also if the caller's access changes during a stream that cannot be
+      resumed.
     """
 
     GetCheckpoint: _AuditServiceGetCheckpointType
-    """The signed checkpoint of a negotiation's log, now or at an earlier version. Checkpoints and proofs are made of headers alone, which
-    nobody is refused who sees anything of the negotiation: so they are the same for all of these, and there is no view of them.
+    """Returns the signed checkpoint of a negotiation's log, now or at an earlier version.
+
+    Checkpoints and proofs are made of headers alone. They are therefore the same for every caller who may see the
+    negotiation, and there are no views of them.
+
+    Errors: NEGOTIATION_NOT_FOUND, VERSION_NOT_FOUND, CHECKPOINT_NOT_FOUND, ID_INVALID.
     """
 
     GetInclusionProof: _AuditServiceGetInclusionProofType
-    """The proof that an entry is in the log (RFC 6962, 2.1.1)."""
+    """Returns the proof that an entry is in the log (RFC 6962, section 2.1.1).
+
+    Errors: those of GetCheckpoint.
+    """
 
     GetConsistencyProof: _AuditServiceGetConsistencyProofType
-    """The proof that the log at a later version begins with the log at an earlier one (RFC 6962, 2.1.2)."""
+    """Returns the proof that the log at a later version begins with the log at an earlier one (RFC 6962, section 2.1.2).
+
+    Errors: those of GetCheckpoint.
+    """
 
 AuditServiceAsyncStub: typing_extensions.TypeAlias = AuditServiceStub[
     grpc.aio.UnaryStreamMultiCallable[
@@ -169,7 +197,11 @@ AuditServiceAsyncStub: typing_extensions.TypeAlias = AuditServiceStub[
 ]
 
 class AuditServiceServicer(metaclass=abc.ABCMeta):
-    """Gives out the record itself."""
+    """Serves the record itself: entries, checkpoints and proofs.
+
+    All methods are read-only. A negotiation that the caller cannot see returns NEGOTIATION_NOT_FOUND, exactly as if it
+    did not exist.
+    """
 
     @abc.abstractmethod
     def ReplayEntries(
@@ -177,9 +209,23 @@ class AuditServiceServicer(metaclass=abc.ABCMeta):
         request: pourparler.v1.audit_service_pb2.ReplayEntriesRequest,
         context: _ServicerContext,
     ) -> typing.Union[collections.abc.Iterator[pourparler.v1.audit_service_pb2.ReplayEntriesResponse], collections.abc.AsyncIterator[pourparler.v1.audit_service_pb2.ReplayEntriesResponse]]:
-        """Replays the entries of a negotiation, or of all, exactly as they are stored, in the order in which they were recorded. The last
-        message says that the replay is complete; without it, it was cut. With `follow` it has no end: it goes on with entries as they are
-        recorded.
+        """Streams the entries of a negotiation, or of all negotiations, exactly as they are stored.
+
+        For entries that the caller may not see, the stream has only the header, so that the Merkle proofs still verify.
+        Over all negotiations, it leaves out the negotiations that the caller may not see.
+
+        Ordering: the entries come in the order in which they were recorded, or in the reverse order with `reverse`.
+
+        The last message has `complete`. A stream without it was cut. With `follow` the stream does not end: it goes on
+        with new entries as they are recorded. Resume an interrupted stream with its last `cursor`.
+
+        Errors:
+
+        - INVALID_ARGUMENT: FIELD_INVALID, FIELD_NOT_ALLOWED, ID_INVALID, ENUM_UNKNOWN, LIMIT_EXCEEDED, DATE_INVALID,
+          AS_OF_INVALID, CURSOR_INVALID;
+        - NOT_FOUND: NEGOTIATION_NOT_FOUND, VERSION_NOT_FOUND, PART_NOT_FOUND;
+        - PERMISSION_DENIED: ROLE_NOT_SUFFICIENT, also if the caller's access changes during a stream that cannot be
+          resumed.
         """
 
     @abc.abstractmethod
@@ -188,8 +234,12 @@ class AuditServiceServicer(metaclass=abc.ABCMeta):
         request: pourparler.v1.audit_service_pb2.GetCheckpointRequest,
         context: _ServicerContext,
     ) -> typing.Union[pourparler.v1.audit_service_pb2.GetCheckpointResponse, collections.abc.Awaitable[pourparler.v1.audit_service_pb2.GetCheckpointResponse]]:
-        """The signed checkpoint of a negotiation's log, now or at an earlier version. Checkpoints and proofs are made of headers alone, which
-        nobody is refused who sees anything of the negotiation: so they are the same for all of these, and there is no view of them.
+        """Returns the signed checkpoint of a negotiation's log, now or at an earlier version.
+
+        Checkpoints and proofs are made of headers alone. They are therefore the same for every caller who may see the
+        negotiation, and there are no views of them.
+
+        Errors: NEGOTIATION_NOT_FOUND, VERSION_NOT_FOUND, CHECKPOINT_NOT_FOUND, ID_INVALID.
         """
 
     @abc.abstractmethod
@@ -198,7 +248,10 @@ class AuditServiceServicer(metaclass=abc.ABCMeta):
         request: pourparler.v1.audit_service_pb2.GetInclusionProofRequest,
         context: _ServicerContext,
     ) -> typing.Union[pourparler.v1.audit_service_pb2.GetInclusionProofResponse, collections.abc.Awaitable[pourparler.v1.audit_service_pb2.GetInclusionProofResponse]]:
-        """The proof that an entry is in the log (RFC 6962, 2.1.1)."""
+        """Returns the proof that an entry is in the log (RFC 6962, section 2.1.1).
+
+        Errors: those of GetCheckpoint.
+        """
 
     @abc.abstractmethod
     def GetConsistencyProof(
@@ -206,6 +259,9 @@ class AuditServiceServicer(metaclass=abc.ABCMeta):
         request: pourparler.v1.audit_service_pb2.GetConsistencyProofRequest,
         context: _ServicerContext,
     ) -> typing.Union[pourparler.v1.audit_service_pb2.GetConsistencyProofResponse, collections.abc.Awaitable[pourparler.v1.audit_service_pb2.GetConsistencyProofResponse]]:
-        """The proof that the log at a later version begins with the log at an earlier one (RFC 6962, 2.1.2)."""
+        """Returns the proof that the log at a later version begins with the log at an earlier one (RFC 6962, section 2.1.2).
+
+        Errors: those of GetCheckpoint.
+        """
 
 def add_AuditServiceServicer_to_server(servicer: AuditServiceServicer, server: typing.Union[grpc.Server, grpc.aio.Server]) -> None: ...

@@ -21,11 +21,11 @@ DESCRIPTOR: google.protobuf.descriptor.FileDescriptor
 
 @typing.final
 class Bundle(google.protobuf.message.Message):
-    """The record of a negotiation as a file that can be checked without the service it came from: see docs/format.md.
+    """The record of a negotiation as a file that can be checked without its service. See docs/reference/record-format.md.
 
-    The file is a line that says what it is, `pourparler.v1.bundle`, and then this message, written field by field so that it can be
-    written and read as a stream: first `header`, then each of `records` in the order of its version, then `end`. Tags and lengths are
-    written as short as they can be, and nothing comes after.
+    The file begins with the line `pourparler.v1.bundle`. This message follows, field by field, so that the file can be
+    written and read as a stream. The order is `header`, then `records` in the order of their versions, then `end`. Tags
+    and lengths have their shortest form, and nothing follows `end`.
     """
 
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
@@ -35,17 +35,17 @@ class Bundle(google.protobuf.message.Message):
     END_FIELD_NUMBER: builtins.int
     @property
     def records(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[pourparler.v1.entry_pb2.Record]:
-        """The entries as they are stored, in the order of their versions from 1 on, without gaps. What may not be passed on is left out of
-        an entry together with its salt; the header of every entry is always there, so that the root can be computed.
+        """The entries as they are stored, in the order of their versions, from 1 and without gaps. A bundle may omit a
+        section of an entry together with its salt. The header of every entry is present, so that the root can be computed.
         """
 
     @property
     def header(self) -> Global___BundleHeader:
-        """Whose record it is. The first in the file."""
+        """The origin of the record. The first field in the file."""
 
     @property
     def end(self) -> Global___BundleEnd:
-        """That the bundle is complete. The last in the file; without it, the file was cut."""
+        """The end marker of a complete bundle. The last field in the file. A file without it was truncated."""
 
     def __init__(
         self,
@@ -61,8 +61,9 @@ Global___Bundle: typing_extensions.TypeAlias = Bundle
 
 @typing.final
 class BundleHeader(google.protobuf.message.Message):
-    """Whose record a bundle is, and the signed checkpoint that it must lead to. None of this is to be believed for being said here: the
-    checkpoint is believed for its signature, and the rest has to agree with it.
+    """The origin of a bundle, and the signed checkpoint that its entries lead to.
+
+    This header is not evidence by itself. Verify the signature of the checkpoint, then compare the rest with it.
     """
 
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
@@ -73,9 +74,9 @@ class BundleHeader(google.protobuf.message.Message):
     negotiation: builtins.str
     """The id of the negotiation."""
     origin: builtins.str
-    """The origin of its log, as in the checkpoint: the name of the service, `/negotiations/`, and the id."""
+    """The origin of the log, as in the checkpoint: the name of the service, `/negotiations/`, and the id."""
     checkpoint: builtins.str
-    """The checkpoint as a C2SP signed note. Its size is the number of records."""
+    """The checkpoint, a C2SP signed note. Its size is the number of records."""
     def __init__(
         self,
         *,
@@ -89,16 +90,16 @@ Global___BundleHeader: typing_extensions.TypeAlias = BundleHeader
 
 @typing.final
 class BundleEnd(google.protobuf.message.Message):
-    """That a bundle is complete."""
+    """The end marker of a complete bundle."""
 
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 
     COUNT_FIELD_NUMBER: builtins.int
     DIGEST_FIELD_NUMBER: builtins.int
     count: builtins.int
-    """How many records there are."""
+    """The number of records."""
     digest: builtins.bytes
-    """SHA-256 of all that comes before this field in the file. It shows damage on the way; against forgers there is the checkpoint."""
+    """The SHA-256 digest of all bytes of the file before this field. It detects damage; the checkpoint detects forgery."""
     def __init__(
         self,
         *,

@@ -21,8 +21,10 @@ DESCRIPTOR: google.protobuf.descriptor.FileDescriptor
 
 @typing.final
 class Copy(google.protobuf.message.Message):
-    """That a negotiation is a copy of a record that another service keeps, as it is stored beside the entries: one each time that more of
-    it was taken.
+    """A stored note that a negotiation is a copy of a record that another service keeps.
+
+    The service stores one Copy beside the entries for each import that added entries. Permanent: the full name of this
+    message and its field numbers are part of the storage format.
     """
 
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
@@ -33,18 +35,18 @@ class Copy(google.protobuf.message.Message):
     COPY_TIME_FIELD_NUMBER: builtins.int
     COPIED_BY_FIELD_NUMBER: builtins.int
     checkpoint: builtins.str
-    """The signed checkpoint that came with it, as it came."""
+    """The signed checkpoint of the imported bundle, as it came."""
     version: builtins.int
-    """Its size: the version that the copy had then."""
+    """The size of the checkpoint, which is the version of the copy after the import."""
     copied_by: builtins.str
-    """Who had it taken."""
+    """The principal that imported the bundle."""
     @property
     def verifier_keys(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.str]:
-        """The verifier keys with which all was checked. Who wants proof checks with keys of their own."""
+        """The verifier keys that the import was checked with. For proof, check the record with your own keys."""
 
     @property
     def copy_time(self) -> google.protobuf.timestamp_pb2.Timestamp:
-        """When it was taken, by the clock of the service that has the copy."""
+        """The time of the import, by the clock of the service that has the copy."""
 
     def __init__(
         self,

@@ -23,10 +23,10 @@ DESCRIPTOR: google.protobuf.descriptor.FileDescriptor
 
 @typing.final
 class Entry(google.protobuf.message.Message):
-    """One thing recorded, as it is delivered.
+    """An entry of the record, as it is delivered.
 
-    Entry and Record are two readings of the same bytes: Entry for those who read, Record for those who verify. What is hashed is
-    always the bytes as stored, never a message that was written again.
+    Entry and Record are two readings of the same bytes. Readers use Entry, verifiers use Record. The hashes cover the
+    stored bytes, never a message that was serialized again.
     """
 
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
@@ -37,19 +37,21 @@ class Entry(google.protobuf.message.Message):
     WORDS_FIELD_NUMBER: builtins.int
     @property
     def header(self) -> Global___EntryHeader:
-        """Where the entry stands, when it was recorded, and the digests of its sections."""
+        """The version of the entry, its record time, and the digests of its sections."""
 
     @property
     def salts(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.bytes]:
-        """One salt for each section, in the order of `section_digests`; empty where the section was withheld or destroyed."""
+        """One salt for each section, in the order of `section_digests`. A salt is empty if its section was filtered out or
+        destroyed.
+        """
 
     @property
     def facts(self) -> pourparler.v1.facts_pb2.Facts:
-        """What rules and state need: ids, types, statuses, references, terms, bounds, basis."""
+        """The structured content: ids, types, statuses, references, terms, dates, basis."""
 
     @property
     def words(self) -> Global___Words:
-        """All that is language or names a person."""
+        """The text and the names of persons."""
 
     def __init__(
         self,
@@ -66,10 +68,10 @@ Global___Entry: typing_extensions.TypeAlias = Entry
 
 @typing.final
 class Record(google.protobuf.message.Message):
-    """One thing recorded, as it is stored and hashed: the same bytes as Entry, with each section left as it was written.
+    """An entry of the record, as it is stored and hashed: the same bytes as Entry, with each section as raw bytes.
 
-    `section_digests[0]` is SHA-256(salts[0] || facts), `section_digests[1]` is SHA-256(salts[1] || words); the leaf of the entry
-    is SHA-256(0x00 || header), as in RFC 6962.
+    `section_digests[0]` is SHA-256(salts[0] || facts), and `section_digests[1]` is SHA-256(salts[1] || words). The leaf
+    hash of the entry is SHA-256(0x00 || header), as in RFC 6962.
     """
 
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
@@ -102,7 +104,10 @@ Global___Record: typing_extensions.TypeAlias = Record
 
 @typing.final
 class Records(google.protobuf.message.Message):
-    """Any message that carries entries carries them in field 1, so that it can also be read as Records."""
+    """The entries in another message, as raw bytes.
+
+    Every message that carries entries has them in field 1, so that it can also be read as Records.
+    """
 
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 
@@ -122,7 +127,7 @@ Global___Records: typing_extensions.TypeAlias = Records
 
 @typing.final
 class EntryHeader(google.protobuf.message.Message):
-    """What every entry says of itself, whoever may read the rest."""
+    """The header of an entry. Every caller who may see anything of the negotiation may see all its headers."""
 
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 
@@ -134,12 +139,14 @@ class EntryHeader(google.protobuf.message.Message):
     negotiation: builtins.str
     """The id of the negotiation."""
     version: builtins.int
-    """The place of the entry in its negotiation: the first is 1, without gaps."""
+    """The place of the entry in its negotiation, from 1 and without gaps."""
     format: builtins.int
     """The version of the stored format: 1."""
     @property
     def record_time(self) -> google.protobuf.timestamp_pb2.Timestamp:
-        """When the service recorded it: the same for all entries of a group, and later for every later group."""
+        """The time at which the service recorded it. All entries of a group have the same time, and each later group has a
+        later one.
+        """
 
     @property
     def section_digests(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.bytes]:
@@ -161,8 +168,10 @@ Global___EntryHeader: typing_extensions.TypeAlias = EntryHeader
 
 @typing.final
 class Words(google.protobuf.message.Message):
-    """The second section of an entry: all that is language or names a person, flat and the same for every type, so that everything
-    that somebody may ask to have destroyed stands in one place. Each type's comment says which of these it takes.
+    """The second section of an entry: its text and the names of persons.
+
+    All entry types share this flat message, so that personal data is in one place and can be destroyed there. The rule
+    of each entry type names the fields that it takes.
     """
 
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
@@ -195,42 +204,42 @@ class Words(google.protobuf.message.Message):
     name: builtins.str
     """The name of a participant."""
     text: builtins.str
-    """What was said, is held, asked, offered, agreed or owed."""
+    """The text that was said, asked, offered or agreed, or that describes what is held or owed."""
     reason: builtins.str
-    """Why."""
+    """The reason."""
     summary: builtins.str
-    """What a session came to."""
+    """The summary of a session."""
     purpose: builtins.str
-    """What the negotiation is for."""
+    """The purpose of the negotiation."""
     place: builtins.str
-    """Where a session takes place."""
+    """The place of a session."""
     as_role: builtins.str
-    """The role in which somebody spoke, such as "as chair of the works council"."""
+    """The role of a speaker, such as "as chair of the works council"."""
     mandate: builtins.str
-    """What a representative may do."""
+    """The powers of a representative."""
     answer: builtins.str
     """The answer to a question."""
     speaker_described: builtins.str
-    """A speaker without a name, such as "a person close to the talks"."""
+    """A description of a speaker without a name, such as "a person close to the talks"."""
     author: builtins.str
-    """Who inferred it, with the basis ANALYSIS."""
+    """The author of an inference, with the basis ANALYSIS."""
     legal_basis: builtins.str
-    """Under what law an entry is disclosed or redacted."""
+    """The law under which an entry is disclosed or redacted."""
     authority: builtins.str
-    """Who ordered a redaction."""
+    """The authority that ordered a redaction."""
     correction_reason: builtins.str
-    """Why the record is corrected."""
+    """The reason for a correction of the record."""
     digest: builtins.str
     """The digest of a document, as `sha256:` and 64 hexadecimal digits."""
     uri: builtins.str
     """The address of a document."""
     occurred_verbatim: builtins.str
-    """The words in which `occurred` was given, such as "in May 2020"."""
+    """The text that gave the date `occurred`, such as "in May 2020"."""
     date_verbatim: builtins.str
-    """The words in which the entry's other date was given, such as "in due course"."""
+    """The text that gave the other date of the entry, such as "in due course"."""
     @property
     def aliases(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.str]:
-        """Other names of a participant."""
+        """The other names of a participant."""
 
     @property
     def conditions(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.str]:
@@ -242,7 +251,7 @@ class Words(google.protobuf.message.Message):
 
     @property
     def sources(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[pourparler.v1.values_pb2.Source]:
-        """Where it can be looked up."""
+        """The sources of the entry."""
 
     def __init__(
         self,
@@ -277,8 +286,10 @@ Global___Words: typing_extensions.TypeAlias = Words
 
 @typing.final
 class Draft(google.protobuf.message.Message):
-    """What a caller sends to be recorded. The service fills in what is said to be its own, refuses what the rules do not allow, and
-    makes it an Entry.
+    """An entry that a caller sends to be recorded.
+
+    The service sets the fields that are marked as its own, refuses what the rules do not allow, and makes an Entry of
+    it.
     """
 
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
@@ -287,7 +298,7 @@ class Draft(google.protobuf.message.Message):
     WORDS_FIELD_NUMBER: builtins.int
     @property
     def facts(self) -> pourparler.v1.facts_pb2.Facts:
-        """The facts. `request_id`, `recorded_by` and the bounds of dates are the service's own: what a draft says there is not kept."""
+        """The facts. The service overwrites `request_id`, `recorded_by` and the bounds of dates."""
 
     @property
     def words(self) -> Global___Words:

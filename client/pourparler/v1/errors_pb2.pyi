@@ -27,228 +27,247 @@ class _ErrorReasonEnumTypeWrapper(google.protobuf.internal.enum_type_wrapper._En
     ERROR_REASON_MALFORMED: _ErrorReason.ValueType  # 1
     """The bytes of the request are not a message of the expected type."""
     ERROR_REASON_FIELD_REQUIRED: _ErrorReason.ValueType  # 2
-    """A field that must be given is missing or empty."""
+    """A required field is missing or empty."""
     ERROR_REASON_FIELD_NOT_ALLOWED: _ErrorReason.ValueType  # 3
-    """A field is given that has no place in this request or entry."""
+    """A field is set that this request or entry may not have."""
     ERROR_REASON_FIELD_INVALID: _ErrorReason.ValueType  # 4
-    """The value of a field is not one that the field can have."""
+    """The value of a field is not allowed."""
     ERROR_REASON_ID_INVALID: _ErrorReason.ValueType  # 5
     """An id is not 1 to 64 lower-case letters, digits, `.`, `_` or `-`, beginning with a letter or a digit."""
     ERROR_REASON_ENUM_UNKNOWN: _ErrorReason.ValueType  # 6
-    """The number of an enum value is not known to this version of the service."""
+    """This version of the service does not know the number of an enum value."""
     ERROR_REASON_DUPLICATE: _ErrorReason.ValueType  # 7
     """A list names the same thing twice."""
     ERROR_REASON_LIMIT_EXCEEDED: _ErrorReason.ValueType  # 8
-    """Too many items, or too long a text."""
+    """A list has too many items, or a text is too long."""
     ERROR_REASON_DATE_INVALID: _ErrorReason.ValueType  # 9
-    """A date is not in the supported profile of EDTF, or beyond the calendar."""
+    """A date is outside the supported profile of EDTF, or outside the calendar."""
     ERROR_REASON_TERM_INVALID: _ErrorReason.ValueType  # 10
     """The value of a term does not fit its type or its qualifier."""
     ERROR_REASON_PAGE_TOKEN_INVALID: _ErrorReason.ValueType  # 11
-    """A page token was not made by this service, or for another query."""
+    """This service did not issue the page token, or issued it for another query."""
     ERROR_REASON_AS_OF_INVALID: _ErrorReason.ValueType  # 12
-    """The clocks that were given cannot be read together."""
+    """The given points on the clocks cannot be combined."""
     ERROR_REASON_BUNDLE_INVALID: _ErrorReason.ValueType  # 13
-    """What was sent is not a bundle, or does not verify with the keys that were given. The metadata have the `finding`, by its name."""
+    """The bytes are not a bundle, or do not verify with the given keys. The metadata has the `finding`, by its name."""
     ERROR_REASON_CURSOR_INVALID: _ErrorReason.ValueType  # 14
-    """A cursor was not made by this service, or for another record or another replay, or lies beyond what is on the record."""
+    """The service did not issue the cursor for this record and this replay, or the record does not reach that far."""
     ERROR_REASON_SOURCE_REQUIRED: _ErrorReason.ValueType  # 21
-    """The basis needs a source."""
+    """The basis requires a source."""
     ERROR_REASON_SPEAKER_REQUIRED: _ErrorReason.ValueType  # 22
-    """The basis needs a speaker."""
+    """The basis requires a speaker."""
     ERROR_REASON_SPEAKER_NOT_ALLOWED: _ErrorReason.ValueType  # 23
-    """The basis allows no speaker: nobody was heard to say it."""
+    """The basis allows no named speaker."""
     ERROR_REASON_ATTRIBUTION_REQUIRED: _ErrorReason.ValueType  # 24
-    """The basis needs somebody to whom it is attributed, named or described."""
+    """The basis requires a participant to attribute the statement to, or a description of the speaker."""
     ERROR_REASON_ATTRIBUTION_NOT_ALLOWED: _ErrorReason.ValueType  # 25
-    """The basis allows nobody to whom it is attributed."""
+    """The basis allows no attribution."""
     ERROR_REASON_DESCRIPTION_REQUIRED: _ErrorReason.ValueType  # 26
-    """An unattributed entry needs a description of the speaker."""
+    """An unattributed entry requires a description of the speaker."""
     ERROR_REASON_AUTHOR_REQUIRED: _ErrorReason.ValueType  # 27
-    """An analysis needs an author or a source."""
+    """An analysis requires an author or a source."""
     ERROR_REASON_JOINT_MISMATCH: _ErrorReason.ValueType  # 28
-    """A statement is joint exactly if it has two speakers or more."""
+    """`joint` must be true exactly if a statement has two speakers or more."""
     ERROR_REASON_REPLY_REQUIRED: _ErrorReason.ValueType  # 29
-    """To confirm or deny, a statement must say which statement it replies to."""
+    """A statement that confirms or denies must name the statement that it replies to."""
     ERROR_REASON_BASIS_NOT_ALLOWED: _ErrorReason.ValueType  # 30
-    """The act of a party, or an agreement reached, cannot be recorded on this basis. Record what was said as a statement."""
+    """The basis does not allow an act of a party or a reached agreement. Record what was said as a statement."""
     ERROR_REASON_NEGOTIATION_NOT_FOUND: _ErrorReason.ValueType  # 41
-    """No such negotiation, as far as the caller may see."""
+    """The negotiation does not exist, or the caller may not see it."""
     ERROR_REASON_PART_NOT_FOUND: _ErrorReason.ValueType  # 42
-    """No such part of the negotiation, as far as the caller may see."""
+    """The part does not exist in the negotiation, or the caller may not see it."""
     ERROR_REASON_VERSION_NOT_FOUND: _ErrorReason.ValueType  # 43
-    """The negotiation has no such version, as far as the caller may see."""
+    """The negotiation does not have this version, or the caller may not see it."""
     ERROR_REASON_SERVICE_NOT_FOUND: _ErrorReason.ValueType  # 44
-    """No such gRPC service, asked of grpc.health.v1.Health."""
+    """A health check names a gRPC service that this server does not have. A call to an unknown method fails with
+    UNIMPLEMENTED and has no reason.
+    """
     ERROR_REASON_NEGOTIATION_EXISTS: _ErrorReason.ValueType  # 45
-    """The id of the new negotiation is taken."""
+    """The id of the new negotiation is already used."""
     ERROR_REASON_ID_ALREADY_USED: _ErrorReason.ValueType  # 46
     """The id of the new part was used before in this negotiation."""
     ERROR_REASON_REQUEST_ID_REUSED: _ErrorReason.ValueType  # 47
     """The request id was used before with other content."""
     ERROR_REASON_VERSION_MISMATCH: _ErrorReason.ValueType  # 48
-    """The negotiation is not at the expected version. Read it again and decide anew."""
+    """The negotiation is not at the expected version. Read it again, then decide again."""
     ERROR_REASON_CHECKPOINT_NOT_FOUND: _ErrorReason.ValueType  # 49
-    """The negotiation is a copy, which came without a checkpoint of this version. Only the service that recorded it could sign one."""
+    """The negotiation is a copy and has no checkpoint of this version. Only the service that recorded it can sign one."""
     ERROR_REASON_NOT_OPENED: _ErrorReason.ValueType  # 61
-    """The first entry of a negotiation is its opening."""
+    """The first entry of a negotiation must be its opening."""
     ERROR_REASON_NEGOTIATION_ALREADY_OPENED: _ErrorReason.ValueType  # 62
-    """The negotiation has been opened, and a negotiation is opened once."""
+    """The negotiation is already open or was open before. A negotiation is opened once."""
     ERROR_REASON_NEGOTIATION_CONCLUDED: _ErrorReason.ValueType  # 63
-    """The negotiation has ended: only entries that follow it up can be recorded."""
+    """The negotiation has ended. Only follow-up entries can be recorded."""
     ERROR_REASON_NEGOTIATION_NOT_OPEN: _ErrorReason.ValueType  # 64
     """The negotiation is not open."""
     ERROR_REASON_NEGOTIATION_NOT_PAUSED: _ErrorReason.ValueType  # 65
-    """The negotiation is open: there is nothing to resume."""
+    """The negotiation is open, so it cannot be resumed."""
     ERROR_REASON_OCCURRED_IN_FUTURE: _ErrorReason.ValueType  # 66
-    """What happened cannot have happened after it is recorded."""
+    """`occurred` is later than the time of recording."""
     ERROR_REASON_ACTING_NOT_ALLOWED: _ErrorReason.ValueType  # 67
     """A participant of this role cannot act in this way."""
     ERROR_REASON_PARTICIPANT_NOT_ACTIVE: _ErrorReason.ValueType  # 68
-    """The participant does not take part any more."""
+    """The participant has left the negotiation."""
     ERROR_REASON_VISIBILITY_TOO_WIDE: _ErrorReason.ValueType  # 69
-    """An entry cannot be seen by more people than what it refers to."""
+    """The entry is visible to more participants than an entry that it refers to."""
     ERROR_REASON_RESERVED_TO_SERVICE: _ErrorReason.ValueType  # 70
-    """Entries of this type are recorded by the service alone."""
+    """Only the service records entries of this type."""
     ERROR_REASON_NEGOTIATION_IS_COPY: _ErrorReason.ValueType  # 71
-    """The negotiation is a copy of a record that another service keeps: it is only read here."""
+    """The negotiation is a read-only copy of a record that another service keeps."""
     ERROR_REASON_COPY_CONFLICT: _ErrorReason.ValueType  # 72
-    """The bundle does not begin with the entries that the copy has: one of the two is not the record."""
+    """The bundle does not begin with the entries of the copy. One of the two is not the true record."""
     ERROR_REASON_EARLIER_NOT_RECORDED: _ErrorReason.ValueType  # 73
-    """A group of the same negotiation that came before it in the session was not recorded, and it was to be recorded only after that one."""
+    """An earlier group of the same negotiation in this stream was not recorded, and `stop_on_failure` is set."""
     ERROR_REASON_OUTCOME_NEEDS_AGREEMENT: _ErrorReason.ValueType  # 81
-    """This outcome needs an agreement that was reached."""
+    """This outcome requires an agreement that was reached."""
     ERROR_REASON_OUTCOME_HAS_NO_AGREEMENT: _ErrorReason.ValueType  # 82
     """This outcome cannot name an agreement."""
     ERROR_REASON_PARTICIPANT_ALREADY_ACTIVE: _ErrorReason.ValueType  # 101
-    """The participant takes part already."""
+    """The participant is already active."""
     ERROR_REASON_PARTY_HAS_OBLIGATIONS: _ErrorReason.ValueType  # 102
-    """A party with open proposals or commitments cannot cease to be one."""
+    """A party with open proposals or commitments cannot cease to be a party."""
     ERROR_REASON_NO_EFFECT: _ErrorReason.ValueType  # 103
-    """The participant is all that already."""
+    """The entry would change nothing."""
     ERROR_REASON_SESSION_NOT_OPEN: _ErrorReason.ValueType  # 121
     """The session is not open."""
     ERROR_REASON_CAUCUS_TOO_WIDE: _ErrorReason.ValueType  # 122
-    """A caucus cannot be seen by more people than attend it."""
+    """A caucus cannot be visible to more participants than attend it."""
     ERROR_REASON_INVALID_TOPIC_TRANSITION: _ErrorReason.ValueType  # 123
-    """A topic cannot go from its status to this one, or begin with it."""
+    """A topic cannot change from its status to this one, or cannot begin with it."""
     ERROR_REASON_TOPIC_HAS_PROPOSAL: _ErrorReason.ValueType  # 124
-    """A topic cannot be settled with an open proposal on it alone."""
+    """A topic cannot be settled while an open proposal is on that topic alone."""
     ERROR_REASON_TOPIC_DROPPED: _ErrorReason.ValueType  # 125
-    """The topic is off the table."""
+    """The topic was dropped."""
     ERROR_REASON_STATEMENT_RETRACTED: _ErrorReason.ValueType  # 141
-    """The statement has been taken back already."""
+    """The statement was already retracted."""
     ERROR_REASON_NOT_THE_SPEAKERS: _ErrorReason.ValueType  # 142
-    """A statement is taken back by all who made it, or in part by some of them."""
+    """All speakers of a statement retract it together, or some of them retract it with `partial`."""
     ERROR_REASON_POSITION_NOT_HELD: _ErrorReason.ValueType  # 143
     """The position is not held."""
     ERROR_REASON_NOT_THE_HOLDERS: _ErrorReason.ValueType  # 144
-    """Only those who hold a position can replace it or give it up."""
+    """Only the holders of a position can replace it or withdraw it."""
     ERROR_REASON_QUESTION_NOT_OPEN: _ErrorReason.ValueType  # 145
     """The question is not open."""
     ERROR_REASON_QUESTION_OPEN: _ErrorReason.ValueType  # 146
-    """The question is open: it need not be asked again."""
+    """The question is still open, so it cannot be reopened."""
     ERROR_REASON_PROPOSAL_NOT_OPEN: _ErrorReason.ValueType  # 161
     """The proposal is not open."""
     ERROR_REASON_PROPOSAL_TO_SELF: _ErrorReason.ValueType  # 162
-    """Nobody makes an offer to themselves."""
+    """A participant cannot make a proposal to itself."""
     ERROR_REASON_NOT_THE_PROPOSERS: _ErrorReason.ValueType  # 163
-    """Only those who made an offer can replace it or take it back."""
+    """Only the proposers can replace or withdraw a proposal."""
     ERROR_REASON_NOT_AN_ADDRESSEE: _ErrorReason.ValueType  # 164
-    """Only an addressee of an offer can answer or decide it."""
+    """Only an addressee can answer or decide a proposal."""
     ERROR_REASON_FINAL_ANSWER_EXISTS: _ErrorReason.ValueType  # 165
-    """The addressee has answered finally."""
+    """The addressee has already given a final answer."""
     ERROR_REASON_INVALID_AGREEMENT_TRANSITION: _ErrorReason.ValueType  # 166
-    """An agreement cannot go from its status to this one, or begin with it."""
+    """An agreement cannot change from its status to this one, or cannot begin with it."""
     ERROR_REASON_PROPOSAL_NOT_ACCEPTED: _ErrorReason.ValueType  # 167
     """The proposal was not accepted."""
     ERROR_REASON_DEBTOR_IS_CREDITOR: _ErrorReason.ValueType  # 168
-    """Nobody owes themselves."""
+    """A debtor cannot be its own creditor."""
     ERROR_REASON_INVALID_COMMITMENT_TRANSITION: _ErrorReason.ValueType  # 169
-    """A commitment cannot go from its status to this one."""
+    """A commitment cannot change from its status to this one."""
     ERROR_REASON_CREDITOR_REQUIRED: _ErrorReason.ValueType  # 170
     """Only a creditor can release a debtor."""
     ERROR_REASON_MILESTONE_NOT_PLANNED: _ErrorReason.ValueType  # 181
     """The milestone is closed."""
     ERROR_REASON_EXPECTED_BEFORE_PLAN: _ErrorReason.ValueType  # 182
-    """A step cannot be expected for a time before it was planned."""
+    """A milestone cannot be expected for a time before it was planned."""
     ERROR_REASON_TARGET_NOT_ALLOWED: _ErrorReason.ValueType  # 201
-    """An entry about an entry cannot itself be corrected, disclosed or redacted, and one about access not be corrected."""
+    """An amendment cannot be corrected, disclosed or redacted. An entry about access cannot be corrected."""
     ERROR_REASON_TARGET_ANNULLED: _ErrorReason.ValueType  # 202
     """The entry was annulled."""
     ERROR_REASON_TARGET_REDACTED: _ErrorReason.ValueType  # 203
     """The words of the entry were destroyed."""
     ERROR_REASON_CORRECTION_CHANGES_TYPE: _ErrorReason.ValueType  # 204
-    """A correction cannot make an entry one of another type."""
+    """A correction cannot change the type of an entry."""
     ERROR_REASON_CORRECTION_CHANGES_ID: _ErrorReason.ValueType  # 205
-    """A correction cannot give a part another id."""
+    """A correction cannot change the id of a part."""
     ERROR_REASON_CORRECTION_BREAKS_LATER: _ErrorReason.ValueType  # 206
-    """With this correction a later entry could not stand. Correct that one first."""
+    """With this correction a later entry would be refused. Correct the later entry first."""
     ERROR_REASON_DISCLOSURE_NOT_WIDER: _ErrorReason.ValueType  # 207
-    """A disclosure must be wider than what it discloses."""
+    """The new visibility must be wider than the present one."""
     ERROR_REASON_CONSENT_REQUIRED: _ErrorReason.ValueType  # 208
-    """A disclosure needs the consent of all who confided it, or a legal basis."""
+    """A disclosure requires the consent of all who confided the entry, or a legal basis."""
     ERROR_REASON_DEADLINE_EXCEEDED: _ErrorReason.ValueType  # 221
-    """The deadline had passed before anything was done."""
+    """The deadline passed before anything was done."""
     ERROR_REASON_OVERLOADED: _ErrorReason.ValueType  # 222
-    """More waits than can be done in time, or the caller has more than its share. Nothing was done; try again later."""
+    """The queue is too long, or the caller exceeds its share. Nothing was done; try again later."""
     ERROR_REASON_MESSAGE_TOO_LARGE: _ErrorReason.ValueType  # 223
-    """The request is larger than the service receives."""
+    """The request is larger than the service accepts."""
     ERROR_REASON_STORE_UNAVAILABLE: _ErrorReason.ValueType  # 224
     """The store cannot be read or written. Repeat the request with the same request id."""
     ERROR_REASON_SHUTTING_DOWN: _ErrorReason.ValueType  # 225
     """The service is shutting down. Try again."""
     ERROR_REASON_CALL_CANCELLED: _ErrorReason.ValueType  # 226
-    """The caller gave up before anything was done."""
+    """The caller cancelled the call before anything was done."""
     ERROR_REASON_INTERNAL: _ErrorReason.ValueType  # 227
-    """A fault of the service. Its id is in the metadata, the rest in the service's log."""
+    """The service has an internal error. The metadata has its `fault_id`, which the log of the service explains."""
     ERROR_REASON_INDEX_NOT_READY: _ErrorReason.ValueType  # 228
-    """The index that is searched does not hold the whole record yet: it is being made. Nothing else waits for it; try again."""
+    """The search index is being built and does not cover the whole record. Only searches wait for it; try again."""
     ERROR_REASON_CREDENTIALS_REQUIRED: _ErrorReason.ValueType  # 241
-    """Nothing says who is calling: neither a certificate nor a token, and this service has to know."""
+    """The call has no client certificate and no token, and this service requires authentication."""
     ERROR_REASON_TOKEN_MALFORMED: _ErrorReason.ValueType  # 242
-    """What is given as a token is not one, or lacks what a token has to say."""
+    """The token cannot be parsed, or lacks a required claim."""
     ERROR_REASON_TOKEN_UNSIGNED: _ErrorReason.ValueType  # 243
     """The token is not signed: its algorithm is `none`."""
     ERROR_REASON_TOKEN_ALGORITHM_NOT_ALLOWED: _ErrorReason.ValueType  # 244
-    """The token is signed with another algorithm than ES256, EdDSA and RS256."""
+    """The token is signed with an algorithm other than ES256, EdDSA and RS256."""
     ERROR_REASON_TOKEN_ISSUER_NOT_TRUSTED: _ErrorReason.ValueType  # 245
-    """The token is of an issuer whose tokens are not taken."""
+    """The service does not accept tokens of this issuer."""
     ERROR_REASON_TOKEN_KEY_UNKNOWN: _ErrorReason.ValueType  # 246
-    """The issuer has no such key as the token names."""
+    """The issuer does not have the key that the token names."""
     ERROR_REASON_TOKEN_SIGNATURE_INVALID: _ErrorReason.ValueType  # 247
-    """The signature of the token is not by the key that it names."""
+    """The signature of the token does not verify with the key that it names."""
     ERROR_REASON_TOKEN_AUDIENCE_MISMATCH: _ErrorReason.ValueType  # 248
-    """The token is for somebody else than this service."""
+    """The token is for another audience."""
     ERROR_REASON_TOKEN_EXPIRED: _ErrorReason.ValueType  # 249
     """The token has expired. Get a new one."""
     ERROR_REASON_TOKEN_NOT_YET_VALID: _ErrorReason.ValueType  # 250
     """The token is not valid yet."""
     ERROR_REASON_TOKEN_EXPOSED: _ErrorReason.ValueType  # 251
-    """The token came over a connection that others can read. It is not safe any more, here or elsewhere: have it revoked."""
+    """The token came over an unencrypted connection. It is compromised here and elsewhere: have it revoked."""
     ERROR_REASON_CERTIFICATE_NOT_ACCEPTED: _ErrorReason.ValueType  # 252
-    """The certificate of the caller has expired, or does not name one caller."""
+    """The client certificate has expired, or does not name exactly one caller."""
     ERROR_REASON_TOKEN_KEYS_UNAVAILABLE: _ErrorReason.ValueType  # 253
-    """The keys of the issuer cannot be had, or are just read anew: the token cannot be judged yet. Try again."""
+    """The keys of the issuer are not available at the moment, so the token cannot be checked. Try again."""
     ERROR_REASON_ROLE_NOT_SUFFICIENT: _ErrorReason.ValueType  # 261
-    """The caller takes part, but its role does not allow this."""
+    """The caller has access to the negotiation, but its role does not allow this."""
     ERROR_REASON_HIDDEN_CONFLICT: _ErrorReason.ValueType  # 262
-    """The entry cannot be recorded, for what the caller may not see. Which, is not told."""
+    """The entry conflicts with an entry that the caller may not see. Contact a custodian of the negotiation."""
     ERROR_REASON_ACCESS_NOT_GRANTED: _ErrorReason.ValueType  # 263
-    """The principal has no such access."""
+    """The principal does not have this access."""
     ERROR_REASON_ACCESS_LAST_CUSTODIAN: _ErrorReason.ValueType  # 264
-    """A record has one custodian at least."""
+    """A negotiation must keep at least one custodian."""
     ERROR_REASON_NOT_ALLOWED_HERE: _ErrorReason.ValueType  # 265
-    """This service does not let the caller do this, in whichever negotiation."""
+    """The policy of this service does not allow the caller to do this in any negotiation."""
     ERROR_REASON_NOT_A_PERSON: _ErrorReason.ValueType  # 281
-    """The participant is no natural person, and no entry says that it concerns one: there is nothing to erase."""
+    """The participant is not a natural person, and no entry concerns it as one. There is nothing to erase."""
     ERROR_REASON_ERASURE_NOT_FOUND: _ErrorReason.ValueType  # 282
-    """No such erasure."""
+    """The erasure does not exist."""
 
 class ErrorReason(_ErrorReason, metaclass=_ErrorReasonEnumTypeWrapper):
-    """Why something was refused: the `reason` of the google.rpc.ErrorInfo that every error carries, without the prefix, in the domain
-    `pourparler`. What varies in the message stands in the ErrorInfo's metadata too, `field` among it: the path of the field in the
-    request, such as `drafts[2].facts.proposal_answered.by`. A reason keeps its meaning and its status code for good.
+    """The reason for an error.
+
+    Every error of the service carries a google.rpc.ErrorInfo in the details of its status. Its `reason` is the name of
+    one of these values without the prefix, and its `domain` is `pourparler`. Its `metadata` holds the variable parts of
+    the message. The key `field` holds the path of the field in the request, such as
+    `drafts[2].facts.proposal_answered.by`. INVALID_ARGUMENT also carries a google.rpc.BadRequest, FAILED_PRECONDITION a
+    google.rpc.PreconditionFailure. An error that asks for a retry carries a google.rpc.RetryInfo.
+
+    A reason keeps its meaning and its status code.
+
+    Every method can fail with these reasons:
+
+    - INVALID_ARGUMENT: MALFORMED, and FIELD_NOT_ALLOWED for a field that this version of the service does not know;
+    - UNAUTHENTICATED: CREDENTIALS_REQUIRED, CERTIFICATE_NOT_ACCEPTED, and the reasons that begin with TOKEN;
+    - RESOURCE_EXHAUSTED: OVERLOADED, MESSAGE_TOO_LARGE;
+    - UNAVAILABLE: STORE_UNAVAILABLE, SHUTTING_DOWN, TOKEN_KEYS_UNAVAILABLE;
+    - DEADLINE_EXCEEDED: DEADLINE_EXCEEDED;
+    - INTERNAL: INTERNAL.
+
+    The comment of each method lists the other reasons.
     """
 
 ERROR_REASON_UNSPECIFIED: ErrorReason.ValueType  # 0
@@ -256,221 +275,223 @@ ERROR_REASON_UNSPECIFIED: ErrorReason.ValueType  # 0
 ERROR_REASON_MALFORMED: ErrorReason.ValueType  # 1
 """The bytes of the request are not a message of the expected type."""
 ERROR_REASON_FIELD_REQUIRED: ErrorReason.ValueType  # 2
-"""A field that must be given is missing or empty."""
+"""A required field is missing or empty."""
 ERROR_REASON_FIELD_NOT_ALLOWED: ErrorReason.ValueType  # 3
-"""A field is given that has no place in this request or entry."""
+"""A field is set that this request or entry may not have."""
 ERROR_REASON_FIELD_INVALID: ErrorReason.ValueType  # 4
-"""The value of a field is not one that the field can have."""
+"""The value of a field is not allowed."""
 ERROR_REASON_ID_INVALID: ErrorReason.ValueType  # 5
 """An id is not 1 to 64 lower-case letters, digits, `.`, `_` or `-`, beginning with a letter or a digit."""
 ERROR_REASON_ENUM_UNKNOWN: ErrorReason.ValueType  # 6
-"""The number of an enum value is not known to this version of the service."""
+"""This version of the service does not know the number of an enum value."""
 ERROR_REASON_DUPLICATE: ErrorReason.ValueType  # 7
 """A list names the same thing twice."""
 ERROR_REASON_LIMIT_EXCEEDED: ErrorReason.ValueType  # 8
-"""Too many items, or too long a text."""
+"""A list has too many items, or a text is too long."""
 ERROR_REASON_DATE_INVALID: ErrorReason.ValueType  # 9
-"""A date is not in the supported profile of EDTF, or beyond the calendar."""
+"""A date is outside the supported profile of EDTF, or outside the calendar."""
 ERROR_REASON_TERM_INVALID: ErrorReason.ValueType  # 10
 """The value of a term does not fit its type or its qualifier."""
 ERROR_REASON_PAGE_TOKEN_INVALID: ErrorReason.ValueType  # 11
-"""A page token was not made by this service, or for another query."""
+"""This service did not issue the page token, or issued it for another query."""
 ERROR_REASON_AS_OF_INVALID: ErrorReason.ValueType  # 12
-"""The clocks that were given cannot be read together."""
+"""The given points on the clocks cannot be combined."""
 ERROR_REASON_BUNDLE_INVALID: ErrorReason.ValueType  # 13
-"""What was sent is not a bundle, or does not verify with the keys that were given. The metadata have the `finding`, by its name."""
+"""The bytes are not a bundle, or do not verify with the given keys. The metadata has the `finding`, by its name."""
 ERROR_REASON_CURSOR_INVALID: ErrorReason.ValueType  # 14
-"""A cursor was not made by this service, or for another record or another replay, or lies beyond what is on the record."""
+"""The service did not issue the cursor for this record and this replay, or the record does not reach that far."""
 ERROR_REASON_SOURCE_REQUIRED: ErrorReason.ValueType  # 21
-"""The basis needs a source."""
+"""The basis requires a source."""
 ERROR_REASON_SPEAKER_REQUIRED: ErrorReason.ValueType  # 22
-"""The basis needs a speaker."""
+"""The basis requires a speaker."""
 ERROR_REASON_SPEAKER_NOT_ALLOWED: ErrorReason.ValueType  # 23
-"""The basis allows no speaker: nobody was heard to say it."""
+"""The basis allows no named speaker."""
 ERROR_REASON_ATTRIBUTION_REQUIRED: ErrorReason.ValueType  # 24
-"""The basis needs somebody to whom it is attributed, named or described."""
+"""The basis requires a participant to attribute the statement to, or a description of the speaker."""
 ERROR_REASON_ATTRIBUTION_NOT_ALLOWED: ErrorReason.ValueType  # 25
-"""The basis allows nobody to whom it is attributed."""
+"""The basis allows no attribution."""
 ERROR_REASON_DESCRIPTION_REQUIRED: ErrorReason.ValueType  # 26
-"""An unattributed entry needs a description of the speaker."""
+"""An unattributed entry requires a description of the speaker."""
 ERROR_REASON_AUTHOR_REQUIRED: ErrorReason.ValueType  # 27
-"""An analysis needs an author or a source."""
+"""An analysis requires an author or a source."""
 ERROR_REASON_JOINT_MISMATCH: ErrorReason.ValueType  # 28
-"""A statement is joint exactly if it has two speakers or more."""
+"""`joint` must be true exactly if a statement has two speakers or more."""
 ERROR_REASON_REPLY_REQUIRED: ErrorReason.ValueType  # 29
-"""To confirm or deny, a statement must say which statement it replies to."""
+"""A statement that confirms or denies must name the statement that it replies to."""
 ERROR_REASON_BASIS_NOT_ALLOWED: ErrorReason.ValueType  # 30
-"""The act of a party, or an agreement reached, cannot be recorded on this basis. Record what was said as a statement."""
+"""The basis does not allow an act of a party or a reached agreement. Record what was said as a statement."""
 ERROR_REASON_NEGOTIATION_NOT_FOUND: ErrorReason.ValueType  # 41
-"""No such negotiation, as far as the caller may see."""
+"""The negotiation does not exist, or the caller may not see it."""
 ERROR_REASON_PART_NOT_FOUND: ErrorReason.ValueType  # 42
-"""No such part of the negotiation, as far as the caller may see."""
+"""The part does not exist in the negotiation, or the caller may not see it."""
 ERROR_REASON_VERSION_NOT_FOUND: ErrorReason.ValueType  # 43
-"""The negotiation has no such version, as far as the caller may see."""
+"""The negotiation does not have this version, or the caller may not see it."""
 ERROR_REASON_SERVICE_NOT_FOUND: ErrorReason.ValueType  # 44
-"""No such gRPC service, asked of grpc.health.v1.Health."""
+"""A health check names a gRPC service that this server does not have. A call to an unknown method fails with
+UNIMPLEMENTED and has no reason.
+"""
 ERROR_REASON_NEGOTIATION_EXISTS: ErrorReason.ValueType  # 45
-"""The id of the new negotiation is taken."""
+"""The id of the new negotiation is already used."""
 ERROR_REASON_ID_ALREADY_USED: ErrorReason.ValueType  # 46
 """The id of the new part was used before in this negotiation."""
 ERROR_REASON_REQUEST_ID_REUSED: ErrorReason.ValueType  # 47
 """The request id was used before with other content."""
 ERROR_REASON_VERSION_MISMATCH: ErrorReason.ValueType  # 48
-"""The negotiation is not at the expected version. Read it again and decide anew."""
+"""The negotiation is not at the expected version. Read it again, then decide again."""
 ERROR_REASON_CHECKPOINT_NOT_FOUND: ErrorReason.ValueType  # 49
-"""The negotiation is a copy, which came without a checkpoint of this version. Only the service that recorded it could sign one."""
+"""The negotiation is a copy and has no checkpoint of this version. Only the service that recorded it can sign one."""
 ERROR_REASON_NOT_OPENED: ErrorReason.ValueType  # 61
-"""The first entry of a negotiation is its opening."""
+"""The first entry of a negotiation must be its opening."""
 ERROR_REASON_NEGOTIATION_ALREADY_OPENED: ErrorReason.ValueType  # 62
-"""The negotiation has been opened, and a negotiation is opened once."""
+"""The negotiation is already open or was open before. A negotiation is opened once."""
 ERROR_REASON_NEGOTIATION_CONCLUDED: ErrorReason.ValueType  # 63
-"""The negotiation has ended: only entries that follow it up can be recorded."""
+"""The negotiation has ended. Only follow-up entries can be recorded."""
 ERROR_REASON_NEGOTIATION_NOT_OPEN: ErrorReason.ValueType  # 64
 """The negotiation is not open."""
 ERROR_REASON_NEGOTIATION_NOT_PAUSED: ErrorReason.ValueType  # 65
-"""The negotiation is open: there is nothing to resume."""
+"""The negotiation is open, so it cannot be resumed."""
 ERROR_REASON_OCCURRED_IN_FUTURE: ErrorReason.ValueType  # 66
-"""What happened cannot have happened after it is recorded."""
+"""`occurred` is later than the time of recording."""
 ERROR_REASON_ACTING_NOT_ALLOWED: ErrorReason.ValueType  # 67
 """A participant of this role cannot act in this way."""
 ERROR_REASON_PARTICIPANT_NOT_ACTIVE: ErrorReason.ValueType  # 68
-"""The participant does not take part any more."""
+"""The participant has left the negotiation."""
 ERROR_REASON_VISIBILITY_TOO_WIDE: ErrorReason.ValueType  # 69
-"""An entry cannot be seen by more people than what it refers to."""
+"""The entry is visible to more participants than an entry that it refers to."""
 ERROR_REASON_RESERVED_TO_SERVICE: ErrorReason.ValueType  # 70
-"""Entries of this type are recorded by the service alone."""
+"""Only the service records entries of this type."""
 ERROR_REASON_NEGOTIATION_IS_COPY: ErrorReason.ValueType  # 71
-"""The negotiation is a copy of a record that another service keeps: it is only read here."""
+"""The negotiation is a read-only copy of a record that another service keeps."""
 ERROR_REASON_COPY_CONFLICT: ErrorReason.ValueType  # 72
-"""The bundle does not begin with the entries that the copy has: one of the two is not the record."""
+"""The bundle does not begin with the entries of the copy. One of the two is not the true record."""
 ERROR_REASON_EARLIER_NOT_RECORDED: ErrorReason.ValueType  # 73
-"""A group of the same negotiation that came before it in the session was not recorded, and it was to be recorded only after that one."""
+"""An earlier group of the same negotiation in this stream was not recorded, and `stop_on_failure` is set."""
 ERROR_REASON_OUTCOME_NEEDS_AGREEMENT: ErrorReason.ValueType  # 81
-"""This outcome needs an agreement that was reached."""
+"""This outcome requires an agreement that was reached."""
 ERROR_REASON_OUTCOME_HAS_NO_AGREEMENT: ErrorReason.ValueType  # 82
 """This outcome cannot name an agreement."""
 ERROR_REASON_PARTICIPANT_ALREADY_ACTIVE: ErrorReason.ValueType  # 101
-"""The participant takes part already."""
+"""The participant is already active."""
 ERROR_REASON_PARTY_HAS_OBLIGATIONS: ErrorReason.ValueType  # 102
-"""A party with open proposals or commitments cannot cease to be one."""
+"""A party with open proposals or commitments cannot cease to be a party."""
 ERROR_REASON_NO_EFFECT: ErrorReason.ValueType  # 103
-"""The participant is all that already."""
+"""The entry would change nothing."""
 ERROR_REASON_SESSION_NOT_OPEN: ErrorReason.ValueType  # 121
 """The session is not open."""
 ERROR_REASON_CAUCUS_TOO_WIDE: ErrorReason.ValueType  # 122
-"""A caucus cannot be seen by more people than attend it."""
+"""A caucus cannot be visible to more participants than attend it."""
 ERROR_REASON_INVALID_TOPIC_TRANSITION: ErrorReason.ValueType  # 123
-"""A topic cannot go from its status to this one, or begin with it."""
+"""A topic cannot change from its status to this one, or cannot begin with it."""
 ERROR_REASON_TOPIC_HAS_PROPOSAL: ErrorReason.ValueType  # 124
-"""A topic cannot be settled with an open proposal on it alone."""
+"""A topic cannot be settled while an open proposal is on that topic alone."""
 ERROR_REASON_TOPIC_DROPPED: ErrorReason.ValueType  # 125
-"""The topic is off the table."""
+"""The topic was dropped."""
 ERROR_REASON_STATEMENT_RETRACTED: ErrorReason.ValueType  # 141
-"""The statement has been taken back already."""
+"""The statement was already retracted."""
 ERROR_REASON_NOT_THE_SPEAKERS: ErrorReason.ValueType  # 142
-"""A statement is taken back by all who made it, or in part by some of them."""
+"""All speakers of a statement retract it together, or some of them retract it with `partial`."""
 ERROR_REASON_POSITION_NOT_HELD: ErrorReason.ValueType  # 143
 """The position is not held."""
 ERROR_REASON_NOT_THE_HOLDERS: ErrorReason.ValueType  # 144
-"""Only those who hold a position can replace it or give it up."""
+"""Only the holders of a position can replace it or withdraw it."""
 ERROR_REASON_QUESTION_NOT_OPEN: ErrorReason.ValueType  # 145
 """The question is not open."""
 ERROR_REASON_QUESTION_OPEN: ErrorReason.ValueType  # 146
-"""The question is open: it need not be asked again."""
+"""The question is still open, so it cannot be reopened."""
 ERROR_REASON_PROPOSAL_NOT_OPEN: ErrorReason.ValueType  # 161
 """The proposal is not open."""
 ERROR_REASON_PROPOSAL_TO_SELF: ErrorReason.ValueType  # 162
-"""Nobody makes an offer to themselves."""
+"""A participant cannot make a proposal to itself."""
 ERROR_REASON_NOT_THE_PROPOSERS: ErrorReason.ValueType  # 163
-"""Only those who made an offer can replace it or take it back."""
+"""Only the proposers can replace or withdraw a proposal."""
 ERROR_REASON_NOT_AN_ADDRESSEE: ErrorReason.ValueType  # 164
-"""Only an addressee of an offer can answer or decide it."""
+"""Only an addressee can answer or decide a proposal."""
 ERROR_REASON_FINAL_ANSWER_EXISTS: ErrorReason.ValueType  # 165
-"""The addressee has answered finally."""
+"""The addressee has already given a final answer."""
 ERROR_REASON_INVALID_AGREEMENT_TRANSITION: ErrorReason.ValueType  # 166
-"""An agreement cannot go from its status to this one, or begin with it."""
+"""An agreement cannot change from its status to this one, or cannot begin with it."""
 ERROR_REASON_PROPOSAL_NOT_ACCEPTED: ErrorReason.ValueType  # 167
 """The proposal was not accepted."""
 ERROR_REASON_DEBTOR_IS_CREDITOR: ErrorReason.ValueType  # 168
-"""Nobody owes themselves."""
+"""A debtor cannot be its own creditor."""
 ERROR_REASON_INVALID_COMMITMENT_TRANSITION: ErrorReason.ValueType  # 169
-"""A commitment cannot go from its status to this one."""
+"""A commitment cannot change from its status to this one."""
 ERROR_REASON_CREDITOR_REQUIRED: ErrorReason.ValueType  # 170
 """Only a creditor can release a debtor."""
 ERROR_REASON_MILESTONE_NOT_PLANNED: ErrorReason.ValueType  # 181
 """The milestone is closed."""
 ERROR_REASON_EXPECTED_BEFORE_PLAN: ErrorReason.ValueType  # 182
-"""A step cannot be expected for a time before it was planned."""
+"""A milestone cannot be expected for a time before it was planned."""
 ERROR_REASON_TARGET_NOT_ALLOWED: ErrorReason.ValueType  # 201
-"""An entry about an entry cannot itself be corrected, disclosed or redacted, and one about access not be corrected."""
+"""An amendment cannot be corrected, disclosed or redacted. An entry about access cannot be corrected."""
 ERROR_REASON_TARGET_ANNULLED: ErrorReason.ValueType  # 202
 """The entry was annulled."""
 ERROR_REASON_TARGET_REDACTED: ErrorReason.ValueType  # 203
 """The words of the entry were destroyed."""
 ERROR_REASON_CORRECTION_CHANGES_TYPE: ErrorReason.ValueType  # 204
-"""A correction cannot make an entry one of another type."""
+"""A correction cannot change the type of an entry."""
 ERROR_REASON_CORRECTION_CHANGES_ID: ErrorReason.ValueType  # 205
-"""A correction cannot give a part another id."""
+"""A correction cannot change the id of a part."""
 ERROR_REASON_CORRECTION_BREAKS_LATER: ErrorReason.ValueType  # 206
-"""With this correction a later entry could not stand. Correct that one first."""
+"""With this correction a later entry would be refused. Correct the later entry first."""
 ERROR_REASON_DISCLOSURE_NOT_WIDER: ErrorReason.ValueType  # 207
-"""A disclosure must be wider than what it discloses."""
+"""The new visibility must be wider than the present one."""
 ERROR_REASON_CONSENT_REQUIRED: ErrorReason.ValueType  # 208
-"""A disclosure needs the consent of all who confided it, or a legal basis."""
+"""A disclosure requires the consent of all who confided the entry, or a legal basis."""
 ERROR_REASON_DEADLINE_EXCEEDED: ErrorReason.ValueType  # 221
-"""The deadline had passed before anything was done."""
+"""The deadline passed before anything was done."""
 ERROR_REASON_OVERLOADED: ErrorReason.ValueType  # 222
-"""More waits than can be done in time, or the caller has more than its share. Nothing was done; try again later."""
+"""The queue is too long, or the caller exceeds its share. Nothing was done; try again later."""
 ERROR_REASON_MESSAGE_TOO_LARGE: ErrorReason.ValueType  # 223
-"""The request is larger than the service receives."""
+"""The request is larger than the service accepts."""
 ERROR_REASON_STORE_UNAVAILABLE: ErrorReason.ValueType  # 224
 """The store cannot be read or written. Repeat the request with the same request id."""
 ERROR_REASON_SHUTTING_DOWN: ErrorReason.ValueType  # 225
 """The service is shutting down. Try again."""
 ERROR_REASON_CALL_CANCELLED: ErrorReason.ValueType  # 226
-"""The caller gave up before anything was done."""
+"""The caller cancelled the call before anything was done."""
 ERROR_REASON_INTERNAL: ErrorReason.ValueType  # 227
-"""A fault of the service. Its id is in the metadata, the rest in the service's log."""
+"""The service has an internal error. The metadata has its `fault_id`, which the log of the service explains."""
 ERROR_REASON_INDEX_NOT_READY: ErrorReason.ValueType  # 228
-"""The index that is searched does not hold the whole record yet: it is being made. Nothing else waits for it; try again."""
+"""The search index is being built and does not cover the whole record. Only searches wait for it; try again."""
 ERROR_REASON_CREDENTIALS_REQUIRED: ErrorReason.ValueType  # 241
-"""Nothing says who is calling: neither a certificate nor a token, and this service has to know."""
+"""The call has no client certificate and no token, and this service requires authentication."""
 ERROR_REASON_TOKEN_MALFORMED: ErrorReason.ValueType  # 242
-"""What is given as a token is not one, or lacks what a token has to say."""
+"""The token cannot be parsed, or lacks a required claim."""
 ERROR_REASON_TOKEN_UNSIGNED: ErrorReason.ValueType  # 243
 """The token is not signed: its algorithm is `none`."""
 ERROR_REASON_TOKEN_ALGORITHM_NOT_ALLOWED: ErrorReason.ValueType  # 244
-"""The token is signed with another algorithm than ES256, EdDSA and RS256."""
+"""The token is signed with an algorithm other than ES256, EdDSA and RS256."""
 ERROR_REASON_TOKEN_ISSUER_NOT_TRUSTED: ErrorReason.ValueType  # 245
-"""The token is of an issuer whose tokens are not taken."""
+"""The service does not accept tokens of this issuer."""
 ERROR_REASON_TOKEN_KEY_UNKNOWN: ErrorReason.ValueType  # 246
-"""The issuer has no such key as the token names."""
+"""The issuer does not have the key that the token names."""
 ERROR_REASON_TOKEN_SIGNATURE_INVALID: ErrorReason.ValueType  # 247
-"""The signature of the token is not by the key that it names."""
+"""The signature of the token does not verify with the key that it names."""
 ERROR_REASON_TOKEN_AUDIENCE_MISMATCH: ErrorReason.ValueType  # 248
-"""The token is for somebody else than this service."""
+"""The token is for another audience."""
 ERROR_REASON_TOKEN_EXPIRED: ErrorReason.ValueType  # 249
 """The token has expired. Get a new one."""
 ERROR_REASON_TOKEN_NOT_YET_VALID: ErrorReason.ValueType  # 250
 """The token is not valid yet."""
 ERROR_REASON_TOKEN_EXPOSED: ErrorReason.ValueType  # 251
-"""The token came over a connection that others can read. It is not safe any more, here or elsewhere: have it revoked."""
+"""The token came over an unencrypted connection. It is compromised here and elsewhere: have it revoked."""
 ERROR_REASON_CERTIFICATE_NOT_ACCEPTED: ErrorReason.ValueType  # 252
-"""The certificate of the caller has expired, or does not name one caller."""
+"""The client certificate has expired, or does not name exactly one caller."""
 ERROR_REASON_TOKEN_KEYS_UNAVAILABLE: ErrorReason.ValueType  # 253
-"""The keys of the issuer cannot be had, or are just read anew: the token cannot be judged yet. Try again."""
+"""The keys of the issuer are not available at the moment, so the token cannot be checked. Try again."""
 ERROR_REASON_ROLE_NOT_SUFFICIENT: ErrorReason.ValueType  # 261
-"""The caller takes part, but its role does not allow this."""
+"""The caller has access to the negotiation, but its role does not allow this."""
 ERROR_REASON_HIDDEN_CONFLICT: ErrorReason.ValueType  # 262
-"""The entry cannot be recorded, for what the caller may not see. Which, is not told."""
+"""The entry conflicts with an entry that the caller may not see. Contact a custodian of the negotiation."""
 ERROR_REASON_ACCESS_NOT_GRANTED: ErrorReason.ValueType  # 263
-"""The principal has no such access."""
+"""The principal does not have this access."""
 ERROR_REASON_ACCESS_LAST_CUSTODIAN: ErrorReason.ValueType  # 264
-"""A record has one custodian at least."""
+"""A negotiation must keep at least one custodian."""
 ERROR_REASON_NOT_ALLOWED_HERE: ErrorReason.ValueType  # 265
-"""This service does not let the caller do this, in whichever negotiation."""
+"""The policy of this service does not allow the caller to do this in any negotiation."""
 ERROR_REASON_NOT_A_PERSON: ErrorReason.ValueType  # 281
-"""The participant is no natural person, and no entry says that it concerns one: there is nothing to erase."""
+"""The participant is not a natural person, and no entry concerns it as one. There is nothing to erase."""
 ERROR_REASON_ERASURE_NOT_FOUND: ErrorReason.ValueType  # 282
-"""No such erasure."""
+"""The erasure does not exist."""
 Global___ErrorReason: typing_extensions.TypeAlias = ErrorReason

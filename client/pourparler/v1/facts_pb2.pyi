@@ -30,31 +30,31 @@ class _AcceptanceRuleEnumTypeWrapper(google.protobuf.internal.enum_type_wrapper.
     ACCEPTANCE_RULE_UNSPECIFIED: _AcceptanceRule.ValueType  # 0
     """Not given: ALL_ADDRESSEES."""
     ACCEPTANCE_RULE_ALL_ADDRESSEES: _AcceptanceRule.ValueType  # 1
-    """Accepted when every addressee has accepted or abstained, and one at least has accepted; rejected by the first rejection, and when
-    all have abstained.
+    """Accepted when every addressee has accepted or abstained, and at least one has accepted. Rejected by the first
+    rejection, and when all have abstained.
     """
     ACCEPTANCE_RULE_ANY: _AcceptanceRule.ValueType  # 2
-    """Accepted by the first acceptance; rejected when nobody is left who could."""
+    """Accepted by the first acceptance. Rejected when no addressee is left who could accept."""
     ACCEPTANCE_RULE_MAJORITY: _AcceptanceRule.ValueType  # 3
-    """Accepted when more than half of the addressees have accepted; rejected when that can no longer be."""
+    """Accepted when more than half of the addressees have accepted. Rejected when that is no longer possible."""
     ACCEPTANCE_RULE_NAMED: _AcceptanceRule.ValueType  # 4
-    """Like ALL_ADDRESSEES, but over those whom the proposal names in `decided_by`."""
+    """Like ALL_ADDRESSEES, over the participants that the proposal names in `decided_by`."""
 
 class AcceptanceRule(_AcceptanceRule, metaclass=_AcceptanceRuleEnumTypeWrapper):
-    """How the answers to a proposal decide it."""
+    """The rule by which answers decide a proposal."""
 
 ACCEPTANCE_RULE_UNSPECIFIED: AcceptanceRule.ValueType  # 0
 """Not given: ALL_ADDRESSEES."""
 ACCEPTANCE_RULE_ALL_ADDRESSEES: AcceptanceRule.ValueType  # 1
-"""Accepted when every addressee has accepted or abstained, and one at least has accepted; rejected by the first rejection, and when
-all have abstained.
+"""Accepted when every addressee has accepted or abstained, and at least one has accepted. Rejected by the first
+rejection, and when all have abstained.
 """
 ACCEPTANCE_RULE_ANY: AcceptanceRule.ValueType  # 2
-"""Accepted by the first acceptance; rejected when nobody is left who could."""
+"""Accepted by the first acceptance. Rejected when no addressee is left who could accept."""
 ACCEPTANCE_RULE_MAJORITY: AcceptanceRule.ValueType  # 3
-"""Accepted when more than half of the addressees have accepted; rejected when that can no longer be."""
+"""Accepted when more than half of the addressees have accepted. Rejected when that is no longer possible."""
 ACCEPTANCE_RULE_NAMED: AcceptanceRule.ValueType  # 4
-"""Like ALL_ADDRESSEES, but over those whom the proposal names in `decided_by`."""
+"""Like ALL_ADDRESSEES, over the participants that the proposal names in `decided_by`."""
 Global___AcceptanceRule: typing_extensions.TypeAlias = AcceptanceRule
 
 class _Outcome:
@@ -66,31 +66,31 @@ class _OutcomeEnumTypeWrapper(google.protobuf.internal.enum_type_wrapper._EnumTy
     OUTCOME_UNSPECIFIED: _Outcome.ValueType  # 0
     """Not given."""
     OUTCOME_AGREEMENT: _Outcome.ValueType  # 1
-    """All of it was agreed."""
+    """Everything was agreed."""
     OUTCOME_PARTIAL_AGREEMENT: _Outcome.ValueType  # 2
-    """A part of it was agreed."""
+    """A part was agreed."""
     OUTCOME_NO_AGREEMENT: _Outcome.ValueType  # 3
     """Nothing was agreed."""
     OUTCOME_WITHDRAWN: _Outcome.ValueType  # 4
-    """Somebody walked away."""
+    """A party withdrew."""
     OUTCOME_LAPSED: _Outcome.ValueType  # 5
-    """It was not pursued."""
+    """The talks were not pursued."""
 
 class Outcome(_Outcome, metaclass=_OutcomeEnumTypeWrapper):
-    """How a negotiation ended."""
+    """The outcome of a negotiation."""
 
 OUTCOME_UNSPECIFIED: Outcome.ValueType  # 0
 """Not given."""
 OUTCOME_AGREEMENT: Outcome.ValueType  # 1
-"""All of it was agreed."""
+"""Everything was agreed."""
 OUTCOME_PARTIAL_AGREEMENT: Outcome.ValueType  # 2
-"""A part of it was agreed."""
+"""A part was agreed."""
 OUTCOME_NO_AGREEMENT: Outcome.ValueType  # 3
 """Nothing was agreed."""
 OUTCOME_WITHDRAWN: Outcome.ValueType  # 4
-"""Somebody walked away."""
+"""A party withdrew."""
 OUTCOME_LAPSED: Outcome.ValueType  # 5
-"""It was not pursued."""
+"""The talks were not pursued."""
 Global___Outcome: typing_extensions.TypeAlias = Outcome
 
 class _ParticipantKind:
@@ -106,16 +106,16 @@ class _ParticipantKindEnumTypeWrapper(google.protobuf.internal.enum_type_wrapper
     PARTICIPANT_KIND_ORGANIZATION: _ParticipantKind.ValueType  # 2
     """A company, a state, a union."""
     PARTICIPANT_KIND_BUSINESS_UNIT: _ParticipantKind.ValueType  # 3
-    """A part of an organisation."""
+    """A part of an organization."""
     PARTICIPANT_KIND_GROUP: _ParticipantKind.ValueType  # 4
     """Several participants under one name."""
     PARTICIPANT_KIND_COHORT: _ParticipantKind.ValueType  # 5
-    """Several that are not named, such as "eleven bidders". Needs `count`."""
+    """Several participants that are not named, such as "eleven bidders". Requires `count`."""
     PARTICIPANT_KIND_SOFTWARE_AGENT: _ParticipantKind.ValueType  # 6
-    """A program that acts for somebody."""
+    """A program that acts for a participant."""
 
 class ParticipantKind(_ParticipantKind, metaclass=_ParticipantKindEnumTypeWrapper):
-    """What kind of being a participant is."""
+    """The kind of a participant."""
 
 PARTICIPANT_KIND_UNSPECIFIED: ParticipantKind.ValueType  # 0
 """Not given."""
@@ -124,13 +124,13 @@ PARTICIPANT_KIND_PERSON: ParticipantKind.ValueType  # 1
 PARTICIPANT_KIND_ORGANIZATION: ParticipantKind.ValueType  # 2
 """A company, a state, a union."""
 PARTICIPANT_KIND_BUSINESS_UNIT: ParticipantKind.ValueType  # 3
-"""A part of an organisation."""
+"""A part of an organization."""
 PARTICIPANT_KIND_GROUP: ParticipantKind.ValueType  # 4
 """Several participants under one name."""
 PARTICIPANT_KIND_COHORT: ParticipantKind.ValueType  # 5
-"""Several that are not named, such as "eleven bidders". Needs `count`."""
+"""Several participants that are not named, such as "eleven bidders". Requires `count`."""
 PARTICIPANT_KIND_SOFTWARE_AGENT: ParticipantKind.ValueType  # 6
-"""A program that acts for somebody."""
+"""A program that acts for a participant."""
 Global___ParticipantKind: typing_extensions.TypeAlias = ParticipantKind
 
 class _ParticipantRole:
@@ -144,45 +144,45 @@ class _ParticipantRoleEnumTypeWrapper(google.protobuf.internal.enum_type_wrapper
     PARTICIPANT_ROLE_PARTY: _ParticipantRole.ValueType  # 1
     """Negotiates for itself."""
     PARTICIPANT_ROLE_REPRESENTATIVE: _ParticipantRole.ValueType  # 2
-    """Negotiates for somebody. Needs `represents`."""
+    """Negotiates for another participant. Requires `represents`."""
     PARTICIPANT_ROLE_MEDIATOR: _ParticipantRole.ValueType  # 3
     """Helps the parties to agree."""
     PARTICIPANT_ROLE_ADVISER: _ParticipantRole.ValueType  # 4
-    """Advises somebody."""
+    """Advises a participant."""
     PARTICIPANT_ROLE_OBSERVER: _ParticipantRole.ValueType  # 5
-    """Is there, and takes no part."""
+    """Is present and takes no part."""
     PARTICIPANT_ROLE_GUARANTOR: _ParticipantRole.ValueType  # 6
-    """Stands surety."""
+    """Gives a guarantee."""
     PARTICIPANT_ROLE_SUPPORTER: _ParticipantRole.ValueType  # 7
     """Supports a party."""
     PARTICIPANT_ROLE_GROUP: _ParticipantRole.ValueType  # 8
-    """Stands for its members."""
+    """Acts for its members."""
     PARTICIPANT_ROLE_SUBJECT: _ParticipantRole.ValueType  # 9
-    """Is talked about: never speaks, answers or owes."""
+    """Is a subject of the talks. It never speaks, answers or owes."""
 
 class ParticipantRole(_ParticipantRole, metaclass=_ParticipantRoleEnumTypeWrapper):
-    """What part a participant plays."""
+    """The role of a participant."""
 
 PARTICIPANT_ROLE_UNSPECIFIED: ParticipantRole.ValueType  # 0
 """Not given."""
 PARTICIPANT_ROLE_PARTY: ParticipantRole.ValueType  # 1
 """Negotiates for itself."""
 PARTICIPANT_ROLE_REPRESENTATIVE: ParticipantRole.ValueType  # 2
-"""Negotiates for somebody. Needs `represents`."""
+"""Negotiates for another participant. Requires `represents`."""
 PARTICIPANT_ROLE_MEDIATOR: ParticipantRole.ValueType  # 3
 """Helps the parties to agree."""
 PARTICIPANT_ROLE_ADVISER: ParticipantRole.ValueType  # 4
-"""Advises somebody."""
+"""Advises a participant."""
 PARTICIPANT_ROLE_OBSERVER: ParticipantRole.ValueType  # 5
-"""Is there, and takes no part."""
+"""Is present and takes no part."""
 PARTICIPANT_ROLE_GUARANTOR: ParticipantRole.ValueType  # 6
-"""Stands surety."""
+"""Gives a guarantee."""
 PARTICIPANT_ROLE_SUPPORTER: ParticipantRole.ValueType  # 7
 """Supports a party."""
 PARTICIPANT_ROLE_GROUP: ParticipantRole.ValueType  # 8
-"""Stands for its members."""
+"""Acts for its members."""
 PARTICIPANT_ROLE_SUBJECT: ParticipantRole.ValueType  # 9
-"""Is talked about: never speaks, answers or owes."""
+"""Is a subject of the talks. It never speaks, answers or owes."""
 Global___ParticipantRole: typing_extensions.TypeAlias = ParticipantRole
 
 class _LeavingReason:
@@ -194,31 +194,31 @@ class _LeavingReasonEnumTypeWrapper(google.protobuf.internal.enum_type_wrapper._
     LEAVING_REASON_UNSPECIFIED: _LeavingReason.ValueType  # 0
     """Not given."""
     LEAVING_REASON_WITHDREW: _LeavingReason.ValueType  # 1
-    """Of its own will."""
+    """The participant withdrew."""
     LEAVING_REASON_EXCLUDED: _LeavingReason.ValueType  # 2
-    """By the will of others, named in `by`."""
+    """Others, named in `by`, excluded the participant."""
     LEAVING_REASON_REPLACED: _LeavingReason.ValueType  # 3
-    """Somebody else came in its place."""
+    """Another participant replaced it."""
     LEAVING_REASON_DISSOLVED: _LeavingReason.ValueType  # 4
-    """It no longer exists."""
+    """The participant no longer exists."""
     LEAVING_REASON_NO_RESPONSE: _LeavingReason.ValueType  # 5
-    """It was not heard of again."""
+    """The participant no longer responds."""
 
 class LeavingReason(_LeavingReason, metaclass=_LeavingReasonEnumTypeWrapper):
-    """Why a participant left."""
+    """The reason that a participant left."""
 
 LEAVING_REASON_UNSPECIFIED: LeavingReason.ValueType  # 0
 """Not given."""
 LEAVING_REASON_WITHDREW: LeavingReason.ValueType  # 1
-"""Of its own will."""
+"""The participant withdrew."""
 LEAVING_REASON_EXCLUDED: LeavingReason.ValueType  # 2
-"""By the will of others, named in `by`."""
+"""Others, named in `by`, excluded the participant."""
 LEAVING_REASON_REPLACED: LeavingReason.ValueType  # 3
-"""Somebody else came in its place."""
+"""Another participant replaced it."""
 LEAVING_REASON_DISSOLVED: LeavingReason.ValueType  # 4
-"""It no longer exists."""
+"""The participant no longer exists."""
 LEAVING_REASON_NO_RESPONSE: LeavingReason.ValueType  # 5
-"""It was not heard of again."""
+"""The participant no longer responds."""
 Global___LeavingReason: typing_extensions.TypeAlias = LeavingReason
 
 class _SessionKind:
@@ -230,33 +230,33 @@ class _SessionKindEnumTypeWrapper(google.protobuf.internal.enum_type_wrapper._En
     SESSION_KIND_UNSPECIFIED: _SessionKind.ValueType  # 0
     """Not given."""
     SESSION_KIND_PLENARY: _SessionKind.ValueType  # 1
-    """All meet."""
+    """A meeting of all."""
     SESSION_KIND_BILATERAL: _SessionKind.ValueType  # 2
-    """Two meet."""
+    """A meeting of two."""
     SESSION_KIND_CAUCUS: _SessionKind.ValueType  # 3
-    """Some meet in confidence, such as one party with the mediator. What is said there is RESTRICTED to those who attend."""
+    """A confidential meeting of some, such as one party with the mediator. Its entries are RESTRICTED to the attendees."""
     SESSION_KIND_CALL: _SessionKind.ValueType  # 4
-    """By telephone or video."""
+    """A call by telephone or video."""
     SESSION_KIND_CORRESPONDENCE: _SessionKind.ValueType  # 5
-    """In writing."""
+    """An exchange in writing."""
     SESSION_KIND_ROUND: _SessionKind.ValueType  # 6
     """A round of the negotiation."""
 
 class SessionKind(_SessionKind, metaclass=_SessionKindEnumTypeWrapper):
-    """What kind of session it is."""
+    """The kind of a session."""
 
 SESSION_KIND_UNSPECIFIED: SessionKind.ValueType  # 0
 """Not given."""
 SESSION_KIND_PLENARY: SessionKind.ValueType  # 1
-"""All meet."""
+"""A meeting of all."""
 SESSION_KIND_BILATERAL: SessionKind.ValueType  # 2
-"""Two meet."""
+"""A meeting of two."""
 SESSION_KIND_CAUCUS: SessionKind.ValueType  # 3
-"""Some meet in confidence, such as one party with the mediator. What is said there is RESTRICTED to those who attend."""
+"""A confidential meeting of some, such as one party with the mediator. Its entries are RESTRICTED to the attendees."""
 SESSION_KIND_CALL: SessionKind.ValueType  # 4
-"""By telephone or video."""
+"""A call by telephone or video."""
 SESSION_KIND_CORRESPONDENCE: SessionKind.ValueType  # 5
-"""In writing."""
+"""An exchange in writing."""
 SESSION_KIND_ROUND: SessionKind.ValueType  # 6
 """A round of the negotiation."""
 Global___SessionKind: typing_extensions.TypeAlias = SessionKind
@@ -272,33 +272,33 @@ class _TopicStatusEnumTypeWrapper(google.protobuf.internal.enum_type_wrapper._En
     TOPIC_STATUS_OPEN: _TopicStatus.ValueType  # 1
     """On the table."""
     TOPIC_STATUS_UNDER_DISCUSSION: _TopicStatus.ValueType  # 2
-    """Talked about."""
+    """Under discussion."""
     TOPIC_STATUS_AGREED_IN_PRINCIPLE: _TopicStatus.ValueType  # 3
     """Agreed in principle."""
     TOPIC_STATUS_SETTLED: _TopicStatus.ValueType  # 4
-    """Done with."""
+    """Settled."""
     TOPIC_STATUS_DEFERRED: _TopicStatus.ValueType  # 5
-    """Put off."""
+    """Deferred."""
     TOPIC_STATUS_DROPPED: _TopicStatus.ValueType  # 6
-    """Off the table."""
+    """Dropped."""
 
 class TopicStatus(_TopicStatus, metaclass=_TopicStatusEnumTypeWrapper):
-    """How far a topic has come."""
+    """The status of a topic."""
 
 TOPIC_STATUS_UNSPECIFIED: TopicStatus.ValueType  # 0
 """Not given."""
 TOPIC_STATUS_OPEN: TopicStatus.ValueType  # 1
 """On the table."""
 TOPIC_STATUS_UNDER_DISCUSSION: TopicStatus.ValueType  # 2
-"""Talked about."""
+"""Under discussion."""
 TOPIC_STATUS_AGREED_IN_PRINCIPLE: TopicStatus.ValueType  # 3
 """Agreed in principle."""
 TOPIC_STATUS_SETTLED: TopicStatus.ValueType  # 4
-"""Done with."""
+"""Settled."""
 TOPIC_STATUS_DEFERRED: TopicStatus.ValueType  # 5
-"""Put off."""
+"""Deferred."""
 TOPIC_STATUS_DROPPED: TopicStatus.ValueType  # 6
-"""Off the table."""
+"""Dropped."""
 Global___TopicStatus: typing_extensions.TypeAlias = TopicStatus
 
 class _StatementAct:
@@ -310,47 +310,47 @@ class _StatementActEnumTypeWrapper(google.protobuf.internal.enum_type_wrapper._E
     STATEMENT_ACT_UNSPECIFIED: _StatementAct.ValueType  # 0
     """Not given."""
     STATEMENT_ACT_ASSERT: _StatementAct.ValueType  # 1
-    """Says that something is so."""
+    """Asserts that something is so."""
     STATEMENT_ACT_ANNOUNCE: _StatementAct.ValueType  # 2
-    """Makes something known."""
+    """Announces something."""
     STATEMENT_ACT_CONFIRM: _StatementAct.ValueType  # 3
-    """Says that another statement is true. Needs `in_reply_to`."""
+    """Confirms another statement. Requires `in_reply_to`."""
     STATEMENT_ACT_DENY: _StatementAct.ValueType  # 4
-    """Says that another statement is not true. Needs `in_reply_to`."""
+    """Denies another statement. Requires `in_reply_to`."""
     STATEMENT_ACT_DECLINE_TO_COMMENT: _StatementAct.ValueType  # 5
-    """Says nothing, when asked."""
+    """Declines to comment."""
     STATEMENT_ACT_REQUEST: _StatementAct.ValueType  # 6
-    """Asks for something."""
+    """Requests something."""
     STATEMENT_ACT_WARN: _StatementAct.ValueType  # 7
     """Warns of something."""
     STATEMENT_ACT_CONCEDE: _StatementAct.ValueType  # 8
-    """Grants a point."""
+    """Concedes a point."""
     STATEMENT_ACT_PROCEDURAL: _StatementAct.ValueType  # 9
-    """Is about how to go on."""
+    """Concerns the procedure."""
 
 class StatementAct(_StatementAct, metaclass=_StatementActEnumTypeWrapper):
-    """What a statement does."""
+    """The act that a statement performs."""
 
 STATEMENT_ACT_UNSPECIFIED: StatementAct.ValueType  # 0
 """Not given."""
 STATEMENT_ACT_ASSERT: StatementAct.ValueType  # 1
-"""Says that something is so."""
+"""Asserts that something is so."""
 STATEMENT_ACT_ANNOUNCE: StatementAct.ValueType  # 2
-"""Makes something known."""
+"""Announces something."""
 STATEMENT_ACT_CONFIRM: StatementAct.ValueType  # 3
-"""Says that another statement is true. Needs `in_reply_to`."""
+"""Confirms another statement. Requires `in_reply_to`."""
 STATEMENT_ACT_DENY: StatementAct.ValueType  # 4
-"""Says that another statement is not true. Needs `in_reply_to`."""
+"""Denies another statement. Requires `in_reply_to`."""
 STATEMENT_ACT_DECLINE_TO_COMMENT: StatementAct.ValueType  # 5
-"""Says nothing, when asked."""
+"""Declines to comment."""
 STATEMENT_ACT_REQUEST: StatementAct.ValueType  # 6
-"""Asks for something."""
+"""Requests something."""
 STATEMENT_ACT_WARN: StatementAct.ValueType  # 7
 """Warns of something."""
 STATEMENT_ACT_CONCEDE: StatementAct.ValueType  # 8
-"""Grants a point."""
+"""Concedes a point."""
 STATEMENT_ACT_PROCEDURAL: StatementAct.ValueType  # 9
-"""Is about how to go on."""
+"""Concerns the procedure."""
 Global___StatementAct: typing_extensions.TypeAlias = StatementAct
 
 class _Stance:
@@ -364,33 +364,33 @@ class _StanceEnumTypeWrapper(google.protobuf.internal.enum_type_wrapper._EnumTyp
     STANCE_WANTS: _Stance.ValueType  # 1
     """Wants it."""
     STANCE_SUPPORTS: _Stance.ValueType  # 2
-    """Would see it gladly."""
+    """Supports it."""
     STANCE_OPEN_TO: _Stance.ValueType  # 3
-    """Would talk about it."""
+    """Is open to it."""
     STANCE_OPPOSES: _Stance.ValueType  # 4
-    """Does not want it."""
+    """Opposes it."""
     STANCE_RED_LINE: _Stance.ValueType  # 5
     """Will never accept it."""
     STANCE_RESERVES: _Stance.ValueType  # 6
-    """Has not decided."""
+    """Reserves its decision."""
 
 class Stance(_Stance, metaclass=_StanceEnumTypeWrapper):
-    """How a party stands to a matter."""
+    """The stance of a party on a topic."""
 
 STANCE_UNSPECIFIED: Stance.ValueType  # 0
 """Not given."""
 STANCE_WANTS: Stance.ValueType  # 1
 """Wants it."""
 STANCE_SUPPORTS: Stance.ValueType  # 2
-"""Would see it gladly."""
+"""Supports it."""
 STANCE_OPEN_TO: Stance.ValueType  # 3
-"""Would talk about it."""
+"""Is open to it."""
 STANCE_OPPOSES: Stance.ValueType  # 4
-"""Does not want it."""
+"""Opposes it."""
 STANCE_RED_LINE: Stance.ValueType  # 5
 """Will never accept it."""
 STANCE_RESERVES: Stance.ValueType  # 6
-"""Has not decided."""
+"""Reserves its decision."""
 Global___Stance: typing_extensions.TypeAlias = Stance
 
 class _QuestionResolution:
@@ -402,23 +402,23 @@ class _QuestionResolutionEnumTypeWrapper(google.protobuf.internal.enum_type_wrap
     QUESTION_RESOLUTION_UNSPECIFIED: _QuestionResolution.ValueType  # 0
     """Not given."""
     QUESTION_RESOLUTION_ANSWERED: _QuestionResolution.ValueType  # 1
-    """It was answered. Needs the answer."""
+    """Answered. Requires the answer."""
     QUESTION_RESOLUTION_MOOT: _QuestionResolution.ValueType  # 2
-    """It no longer matters."""
+    """No longer relevant."""
     QUESTION_RESOLUTION_WITHDRAWN: _QuestionResolution.ValueType  # 3
-    """It was taken back."""
+    """Withdrawn."""
 
 class QuestionResolution(_QuestionResolution, metaclass=_QuestionResolutionEnumTypeWrapper):
-    """How a question was closed."""
+    """The resolution of a question."""
 
 QUESTION_RESOLUTION_UNSPECIFIED: QuestionResolution.ValueType  # 0
 """Not given."""
 QUESTION_RESOLUTION_ANSWERED: QuestionResolution.ValueType  # 1
-"""It was answered. Needs the answer."""
+"""Answered. Requires the answer."""
 QUESTION_RESOLUTION_MOOT: QuestionResolution.ValueType  # 2
-"""It no longer matters."""
+"""No longer relevant."""
 QUESTION_RESOLUTION_WITHDRAWN: QuestionResolution.ValueType  # 3
-"""It was taken back."""
+"""Withdrawn."""
 Global___QuestionResolution: typing_extensions.TypeAlias = QuestionResolution
 
 class _ProposalBinding:
@@ -430,21 +430,21 @@ class _ProposalBindingEnumTypeWrapper(google.protobuf.internal.enum_type_wrapper
     PROPOSAL_BINDING_UNSPECIFIED: _ProposalBinding.ValueType  # 0
     """Not given."""
     PROPOSAL_BINDING_INDICATIVE: _ProposalBinding.ValueType  # 1
-    """It sounds out."""
+    """It does not bind."""
     PROPOSAL_BINDING_CONDITIONAL: _ProposalBinding.ValueType  # 2
-    """It binds if its conditions are met. Needs conditions."""
+    """It binds if its conditions are met. Requires conditions."""
     PROPOSAL_BINDING_BINDING: _ProposalBinding.ValueType  # 3
     """It binds."""
 
 class ProposalBinding(_ProposalBinding, metaclass=_ProposalBindingEnumTypeWrapper):
-    """How far a proposal binds the one who makes it."""
+    """The degree to which a proposal binds its proposers."""
 
 PROPOSAL_BINDING_UNSPECIFIED: ProposalBinding.ValueType  # 0
 """Not given."""
 PROPOSAL_BINDING_INDICATIVE: ProposalBinding.ValueType  # 1
-"""It sounds out."""
+"""It does not bind."""
 PROPOSAL_BINDING_CONDITIONAL: ProposalBinding.ValueType  # 2
-"""It binds if its conditions are met. Needs conditions."""
+"""It binds if its conditions are met. Requires conditions."""
 PROPOSAL_BINDING_BINDING: ProposalBinding.ValueType  # 3
 """It binds."""
 Global___ProposalBinding: typing_extensions.TypeAlias = ProposalBinding
@@ -458,27 +458,27 @@ class _AnswerEnumTypeWrapper(google.protobuf.internal.enum_type_wrapper._EnumTyp
     ANSWER_UNSPECIFIED: _Answer.ValueType  # 0
     """Not given."""
     ANSWER_ACCEPT: _Answer.ValueType  # 1
-    """Yes, as it stands. An acceptance has no conditions."""
+    """Accepts the proposal as it is, without conditions."""
     ANSWER_ACCEPT_IN_PRINCIPLE: _Answer.ValueType  # 2
-    """Yes in principle, perhaps on conditions: not final."""
+    """Accepts in principle, perhaps on conditions. Not final."""
     ANSWER_REJECT: _Answer.ValueType  # 3
-    """No."""
+    """Rejects."""
     ANSWER_ABSTAIN: _Answer.ValueType  # 4
-    """Neither."""
+    """Abstains."""
 
 class Answer(_Answer, metaclass=_AnswerEnumTypeWrapper):
-    """What an addressee says to an offer."""
+    """The answer of an addressee to a proposal."""
 
 ANSWER_UNSPECIFIED: Answer.ValueType  # 0
 """Not given."""
 ANSWER_ACCEPT: Answer.ValueType  # 1
-"""Yes, as it stands. An acceptance has no conditions."""
+"""Accepts the proposal as it is, without conditions."""
 ANSWER_ACCEPT_IN_PRINCIPLE: Answer.ValueType  # 2
-"""Yes in principle, perhaps on conditions: not final."""
+"""Accepts in principle, perhaps on conditions. Not final."""
 ANSWER_REJECT: Answer.ValueType  # 3
-"""No."""
+"""Rejects."""
 ANSWER_ABSTAIN: Answer.ValueType  # 4
-"""Neither."""
+"""Abstains."""
 Global___Answer: typing_extensions.TypeAlias = Answer
 
 class _ProposalClosing:
@@ -490,19 +490,19 @@ class _ProposalClosingEnumTypeWrapper(google.protobuf.internal.enum_type_wrapper
     PROPOSAL_CLOSING_UNSPECIFIED: _ProposalClosing.ValueType  # 0
     """Not given."""
     PROPOSAL_CLOSING_WITHDRAWN: _ProposalClosing.ValueType  # 1
-    """Its proposers took it back, named in `by`."""
+    """Its proposers, named in `by`, withdrew it."""
     PROPOSAL_CLOSING_LAPSED: _ProposalClosing.ValueType  # 2
-    """It was not taken up in time. Needs the offer's `expires`, or a reason."""
+    """It was not accepted in time. Requires the proposal's `expires`, or a reason."""
 
 class ProposalClosing(_ProposalClosing, metaclass=_ProposalClosingEnumTypeWrapper):
-    """How an offer went off the table."""
+    """The way in which a proposal was closed."""
 
 PROPOSAL_CLOSING_UNSPECIFIED: ProposalClosing.ValueType  # 0
 """Not given."""
 PROPOSAL_CLOSING_WITHDRAWN: ProposalClosing.ValueType  # 1
-"""Its proposers took it back, named in `by`."""
+"""Its proposers, named in `by`, withdrew it."""
 PROPOSAL_CLOSING_LAPSED: ProposalClosing.ValueType  # 2
-"""It was not taken up in time. Needs the offer's `expires`, or a reason."""
+"""It was not accepted in time. Requires the proposal's `expires`, or a reason."""
 Global___ProposalClosing: typing_extensions.TypeAlias = ProposalClosing
 
 class _AgreementOrigin:
@@ -516,17 +516,17 @@ class _AgreementOriginEnumTypeWrapper(google.protobuf.internal.enum_type_wrapper
     AGREEMENT_ORIGIN_PRIOR: _AgreementOrigin.ValueType  # 1
     """It is older than these talks."""
     AGREEMENT_ORIGIN_REACHED: _AgreementOrigin.ValueType  # 2
-    """It was reached in them."""
+    """It was reached in these talks."""
 
 class AgreementOrigin(_AgreementOrigin, metaclass=_AgreementOriginEnumTypeWrapper):
-    """Where an agreement comes from."""
+    """The origin of an agreement."""
 
 AGREEMENT_ORIGIN_UNSPECIFIED: AgreementOrigin.ValueType  # 0
 """Not given."""
 AGREEMENT_ORIGIN_PRIOR: AgreementOrigin.ValueType  # 1
 """It is older than these talks."""
 AGREEMENT_ORIGIN_REACHED: AgreementOrigin.ValueType  # 2
-"""It was reached in them."""
+"""It was reached in these talks."""
 Global___AgreementOrigin: typing_extensions.TypeAlias = AgreementOrigin
 
 class _AgreementKind:
@@ -538,43 +538,43 @@ class _AgreementKindEnumTypeWrapper(google.protobuf.internal.enum_type_wrapper._
     AGREEMENT_KIND_UNSPECIFIED: _AgreementKind.ValueType  # 0
     """Not given."""
     AGREEMENT_KIND_IN_PRINCIPLE: _AgreementKind.ValueType  # 1
-    """Agreed in principle."""
+    """An agreement in principle."""
     AGREEMENT_KIND_INTERIM: _AgreementKind.ValueType  # 2
-    """Until a later one."""
+    """An interim agreement."""
     AGREEMENT_KIND_FRAMEWORK: _AgreementKind.ValueType  # 3
-    """A frame for later ones."""
+    """A framework for later agreements."""
     AGREEMENT_KIND_DEFINITIVE: _AgreementKind.ValueType  # 4
-    """Final."""
+    """A definitive agreement."""
     AGREEMENT_KIND_AMENDMENT: _AgreementKind.ValueType  # 5
-    """A change to an earlier one."""
+    """An amendment of an earlier agreement."""
     AGREEMENT_KIND_NDA: _AgreementKind.ValueType  # 6
-    """On keeping silent."""
+    """A non-disclosure agreement."""
     AGREEMENT_KIND_CEASEFIRE: _AgreementKind.ValueType  # 7
-    """On ceasing to fight."""
+    """A ceasefire."""
     AGREEMENT_KIND_OTHER: _AgreementKind.ValueType  # 8
-    """Another."""
+    """Another kind."""
 
 class AgreementKind(_AgreementKind, metaclass=_AgreementKindEnumTypeWrapper):
-    """What kind of instrument it is."""
+    """The kind of an agreement."""
 
 AGREEMENT_KIND_UNSPECIFIED: AgreementKind.ValueType  # 0
 """Not given."""
 AGREEMENT_KIND_IN_PRINCIPLE: AgreementKind.ValueType  # 1
-"""Agreed in principle."""
+"""An agreement in principle."""
 AGREEMENT_KIND_INTERIM: AgreementKind.ValueType  # 2
-"""Until a later one."""
+"""An interim agreement."""
 AGREEMENT_KIND_FRAMEWORK: AgreementKind.ValueType  # 3
-"""A frame for later ones."""
+"""A framework for later agreements."""
 AGREEMENT_KIND_DEFINITIVE: AgreementKind.ValueType  # 4
-"""Final."""
+"""A definitive agreement."""
 AGREEMENT_KIND_AMENDMENT: AgreementKind.ValueType  # 5
-"""A change to an earlier one."""
+"""An amendment of an earlier agreement."""
 AGREEMENT_KIND_NDA: AgreementKind.ValueType  # 6
-"""On keeping silent."""
+"""A non-disclosure agreement."""
 AGREEMENT_KIND_CEASEFIRE: AgreementKind.ValueType  # 7
-"""On ceasing to fight."""
+"""A ceasefire."""
 AGREEMENT_KIND_OTHER: AgreementKind.ValueType  # 8
-"""Another."""
+"""Another kind."""
 Global___AgreementKind: typing_extensions.TypeAlias = AgreementKind
 
 class _AgreementStatus:
@@ -588,41 +588,41 @@ class _AgreementStatusEnumTypeWrapper(google.protobuf.internal.enum_type_wrapper
     AGREEMENT_STATUS_PENDING_APPROVAL: _AgreementStatus.ValueType  # 1
     """Waits for approval or ratification."""
     AGREEMENT_STATUS_IN_FORCE: _AgreementStatus.ValueType  # 2
-    """Binds."""
+    """In force."""
     AGREEMENT_STATUS_IN_QUESTION: _AgreementStatus.ValueType  # 3
-    """Somebody doubts it."""
+    """In question."""
     AGREEMENT_STATUS_UNDER_RENEGOTIATION: _AgreementStatus.ValueType  # 4
-    """Is negotiated anew."""
+    """Under renegotiation."""
     AGREEMENT_STATUS_REJECTED: _AgreementStatus.ValueType  # 5
-    """Was not approved."""
+    """Not approved."""
     AGREEMENT_STATUS_SUPERSEDED: _AgreementStatus.ValueType  # 6
-    """Another took its place."""
+    """Replaced by another agreement."""
     AGREEMENT_STATUS_TERMINATED: _AgreementStatus.ValueType  # 7
-    """Was ended."""
+    """Terminated."""
     AGREEMENT_STATUS_EXPIRED: _AgreementStatus.ValueType  # 8
-    """Ran out."""
+    """Expired."""
 
 class AgreementStatus(_AgreementStatus, metaclass=_AgreementStatusEnumTypeWrapper):
-    """How an agreement stands."""
+    """The status of an agreement."""
 
 AGREEMENT_STATUS_UNSPECIFIED: AgreementStatus.ValueType  # 0
 """Not given."""
 AGREEMENT_STATUS_PENDING_APPROVAL: AgreementStatus.ValueType  # 1
 """Waits for approval or ratification."""
 AGREEMENT_STATUS_IN_FORCE: AgreementStatus.ValueType  # 2
-"""Binds."""
+"""In force."""
 AGREEMENT_STATUS_IN_QUESTION: AgreementStatus.ValueType  # 3
-"""Somebody doubts it."""
+"""In question."""
 AGREEMENT_STATUS_UNDER_RENEGOTIATION: AgreementStatus.ValueType  # 4
-"""Is negotiated anew."""
+"""Under renegotiation."""
 AGREEMENT_STATUS_REJECTED: AgreementStatus.ValueType  # 5
-"""Was not approved."""
+"""Not approved."""
 AGREEMENT_STATUS_SUPERSEDED: AgreementStatus.ValueType  # 6
-"""Another took its place."""
+"""Replaced by another agreement."""
 AGREEMENT_STATUS_TERMINATED: AgreementStatus.ValueType  # 7
-"""Was ended."""
+"""Terminated."""
 AGREEMENT_STATUS_EXPIRED: AgreementStatus.ValueType  # 8
-"""Ran out."""
+"""Expired."""
 Global___AgreementStatus: typing_extensions.TypeAlias = AgreementStatus
 
 class _CommitmentStatus:
@@ -638,18 +638,18 @@ class _CommitmentStatusEnumTypeWrapper(google.protobuf.internal.enum_type_wrappe
     COMMITMENT_STATUS_ACTIVE: _CommitmentStatus.ValueType  # 2
     """Owed."""
     COMMITMENT_STATUS_FULFILLED: _CommitmentStatus.ValueType  # 3
-    """Kept."""
+    """Fulfilled."""
     COMMITMENT_STATUS_BREACHED: _CommitmentStatus.ValueType  # 4
-    """Broken."""
+    """Breached."""
     COMMITMENT_STATUS_RELEASED: _CommitmentStatus.ValueType  # 5
-    """The creditor let the debtor off."""
+    """Released by the creditor."""
     COMMITMENT_STATUS_LAPSED: _CommitmentStatus.ValueType  # 6
     """No longer owed."""
     COMMITMENT_STATUS_DISPUTED: _CommitmentStatus.ValueType  # 7
-    """Whether it is owed or kept is disputed."""
+    """Disputed: the parties disagree whether it is owed or fulfilled."""
 
 class CommitmentStatus(_CommitmentStatus, metaclass=_CommitmentStatusEnumTypeWrapper):
-    """How a commitment stands."""
+    """The status of a commitment."""
 
 COMMITMENT_STATUS_UNSPECIFIED: CommitmentStatus.ValueType  # 0
 """Not given."""
@@ -658,15 +658,15 @@ COMMITMENT_STATUS_CONDITIONAL: CommitmentStatus.ValueType  # 1
 COMMITMENT_STATUS_ACTIVE: CommitmentStatus.ValueType  # 2
 """Owed."""
 COMMITMENT_STATUS_FULFILLED: CommitmentStatus.ValueType  # 3
-"""Kept."""
+"""Fulfilled."""
 COMMITMENT_STATUS_BREACHED: CommitmentStatus.ValueType  # 4
-"""Broken."""
+"""Breached."""
 COMMITMENT_STATUS_RELEASED: CommitmentStatus.ValueType  # 5
-"""The creditor let the debtor off."""
+"""Released by the creditor."""
 COMMITMENT_STATUS_LAPSED: CommitmentStatus.ValueType  # 6
 """No longer owed."""
 COMMITMENT_STATUS_DISPUTED: CommitmentStatus.ValueType  # 7
-"""Whether it is owed or kept is disputed."""
+"""Disputed: the parties disagree whether it is owed or fulfilled."""
 Global___CommitmentStatus: typing_extensions.TypeAlias = CommitmentStatus
 
 class _Certainty:
@@ -685,7 +685,7 @@ class _CertaintyEnumTypeWrapper(google.protobuf.internal.enum_type_wrapper._Enum
     """It depends on conditions."""
 
 class Certainty(_Certainty, metaclass=_CertaintyEnumTypeWrapper):
-    """Whether a step will be taken at all; when, is said by the date."""
+    """The certainty that a step will be taken. The date of the step is a separate field."""
 
 CERTAINTY_UNSPECIFIED: Certainty.ValueType  # 0
 """Not given."""
@@ -706,23 +706,23 @@ class _MilestoneOutcomeEnumTypeWrapper(google.protobuf.internal.enum_type_wrappe
     MILESTONE_OUTCOME_UNSPECIFIED: _MilestoneOutcome.ValueType  # 0
     """Not given."""
     MILESTONE_OUTCOME_REACHED: _MilestoneOutcome.ValueType  # 1
-    """It was taken. Needs `actual`."""
+    """It was reached. Requires `actual`."""
     MILESTONE_OUTCOME_MISSED: _MilestoneOutcome.ValueType  # 2
-    """It was not taken."""
+    """It was missed."""
     MILESTONE_OUTCOME_CANCELLED: _MilestoneOutcome.ValueType  # 3
-    """It was given up. Has no `actual`."""
+    """It was cancelled. Has no `actual`."""
 
 class MilestoneOutcome(_MilestoneOutcome, metaclass=_MilestoneOutcomeEnumTypeWrapper):
-    """What became of a step."""
+    """The outcome of a milestone."""
 
 MILESTONE_OUTCOME_UNSPECIFIED: MilestoneOutcome.ValueType  # 0
 """Not given."""
 MILESTONE_OUTCOME_REACHED: MilestoneOutcome.ValueType  # 1
-"""It was taken. Needs `actual`."""
+"""It was reached. Requires `actual`."""
 MILESTONE_OUTCOME_MISSED: MilestoneOutcome.ValueType  # 2
-"""It was not taken."""
+"""It was missed."""
 MILESTONE_OUTCOME_CANCELLED: MilestoneOutcome.ValueType  # 3
-"""It was given up. Has no `actual`."""
+"""It was cancelled. Has no `actual`."""
 Global___MilestoneOutcome: typing_extensions.TypeAlias = MilestoneOutcome
 
 class _CorrectionMode:
@@ -734,19 +734,19 @@ class _CorrectionModeEnumTypeWrapper(google.protobuf.internal.enum_type_wrapper.
     CORRECTION_MODE_UNSPECIFIED: _CorrectionMode.ValueType  # 0
     """Not given."""
     CORRECTION_MODE_REPLACE: _CorrectionMode.ValueType  # 1
-    """The entry is replaced, at its own place."""
+    """Replaces the entry, at its own place."""
     CORRECTION_MODE_ANNUL: _CorrectionMode.ValueType  # 2
-    """The entry counts as never made."""
+    """Annuls the entry, as if it had never been recorded."""
 
 class CorrectionMode(_CorrectionMode, metaclass=_CorrectionModeEnumTypeWrapper):
-    """What a correction does."""
+    """The effect of a correction."""
 
 CORRECTION_MODE_UNSPECIFIED: CorrectionMode.ValueType  # 0
 """Not given."""
 CORRECTION_MODE_REPLACE: CorrectionMode.ValueType  # 1
-"""The entry is replaced, at its own place."""
+"""Replaces the entry, at its own place."""
 CORRECTION_MODE_ANNUL: CorrectionMode.ValueType  # 2
-"""The entry counts as never made."""
+"""Annuls the entry, as if it had never been recorded."""
 Global___CorrectionMode: typing_extensions.TypeAlias = CorrectionMode
 
 class _CorrectionKind:
@@ -758,27 +758,27 @@ class _CorrectionKindEnumTypeWrapper(google.protobuf.internal.enum_type_wrapper.
     CORRECTION_KIND_UNSPECIFIED: _CorrectionKind.ValueType  # 0
     """Not given."""
     CORRECTION_KIND_RECORDER: _CorrectionKind.ValueType  # 1
-    """Whoever recorded it erred."""
+    """An error of the recorder."""
     CORRECTION_KIND_SPEAKER_REQUEST: _CorrectionKind.ValueType  # 2
-    """The speaker asks for it."""
+    """A request of the speaker."""
     CORRECTION_KIND_TRANSLATION: _CorrectionKind.ValueType  # 3
-    """The translation was wrong."""
+    """An error of translation."""
     CORRECTION_KIND_IDENTITY: _CorrectionKind.ValueType  # 4
-    """It was somebody else."""
+    """An error of identity."""
 
 class CorrectionKind(_CorrectionKind, metaclass=_CorrectionKindEnumTypeWrapper):
-    """Who or what calls for a correction."""
+    """The cause of a correction."""
 
 CORRECTION_KIND_UNSPECIFIED: CorrectionKind.ValueType  # 0
 """Not given."""
 CORRECTION_KIND_RECORDER: CorrectionKind.ValueType  # 1
-"""Whoever recorded it erred."""
+"""An error of the recorder."""
 CORRECTION_KIND_SPEAKER_REQUEST: CorrectionKind.ValueType  # 2
-"""The speaker asks for it."""
+"""A request of the speaker."""
 CORRECTION_KIND_TRANSLATION: CorrectionKind.ValueType  # 3
-"""The translation was wrong."""
+"""An error of translation."""
 CORRECTION_KIND_IDENTITY: CorrectionKind.ValueType  # 4
-"""It was somebody else."""
+"""An error of identity."""
 Global___CorrectionKind: typing_extensions.TypeAlias = CorrectionKind
 
 class _AccessRole:
@@ -790,50 +790,50 @@ class _AccessRoleEnumTypeWrapper(google.protobuf.internal.enum_type_wrapper._Enu
     ACCESS_ROLE_UNSPECIFIED: _AccessRole.ValueType  # 0
     """Not given."""
     ACCESS_ROLE_CUSTODIAN: _AccessRole.ValueType  # 1
-    """Keeps the record: sees everything, records everything, grants and revokes. Whoever opens a negotiation is its custodian, and there
-    is always one.
+    """Keeps the record: sees everything, records everything, grants and revokes access. The principal that opens a
+    negotiation is its custodian. There is always at least one.
     """
     ACCESS_ROLE_RECORDER: _AccessRole.ValueType  # 2
-    """Writes the record: sees everything, and records everything but grants and revocations."""
+    """Writes the record: sees everything, and records everything except grants and revocations."""
     ACCESS_ROLE_PARTY: _AccessRole.ValueType  # 3
-    """Is, or acts for, a participant: sees what is PUBLIC, for the PARTIES, and RESTRICTED to an audience that names the participant;
-    records, as DIRECT or ON_RECORD, entries in which this participant acts, and no other.
+    """Acts for a participant, or is one. It sees what is PUBLIC, for the PARTIES, or RESTRICTED to an audience that names
+    the participant. It records only entries in which this participant acts, as DIRECT or ON_RECORD.
     """
     ACCESS_ROLE_MEDIATOR: _AccessRole.ValueType  # 4
-    """Mediates: sees what is PUBLIC and for the PARTIES and, as a participant, what is RESTRICTED to an audience that names it; records
-    what that participant does and, besides, sessions, topics and disclosures.
+    """Mediates. It sees what is PUBLIC and for the PARTIES. As a participant it also sees what is RESTRICTED to an
+    audience that names it. It records the acts of that participant, and sessions, topics and disclosures.
     """
     ACCESS_ROLE_AUDITOR: _AccessRole.ValueType  # 5
-    """Examines the record: sees everything, until the end of the grant if it has one, and records nothing."""
+    """Examines the record: sees everything until the end of the grant, if it has one, and records nothing."""
 
 class AccessRole(_AccessRole, metaclass=_AccessRoleEnumTypeWrapper):
-    """What a principal may see and record. What several roles allow adds up. Nobody else sees anything of a negotiation, not even that there
-    is one.
+    """The role of a principal, which determines what it may see and record. Several roles add up. A principal without a
+    role does not see that the negotiation exists.
     """
 
 ACCESS_ROLE_UNSPECIFIED: AccessRole.ValueType  # 0
 """Not given."""
 ACCESS_ROLE_CUSTODIAN: AccessRole.ValueType  # 1
-"""Keeps the record: sees everything, records everything, grants and revokes. Whoever opens a negotiation is its custodian, and there
-is always one.
+"""Keeps the record: sees everything, records everything, grants and revokes access. The principal that opens a
+negotiation is its custodian. There is always at least one.
 """
 ACCESS_ROLE_RECORDER: AccessRole.ValueType  # 2
-"""Writes the record: sees everything, and records everything but grants and revocations."""
+"""Writes the record: sees everything, and records everything except grants and revocations."""
 ACCESS_ROLE_PARTY: AccessRole.ValueType  # 3
-"""Is, or acts for, a participant: sees what is PUBLIC, for the PARTIES, and RESTRICTED to an audience that names the participant;
-records, as DIRECT or ON_RECORD, entries in which this participant acts, and no other.
+"""Acts for a participant, or is one. It sees what is PUBLIC, for the PARTIES, or RESTRICTED to an audience that names
+the participant. It records only entries in which this participant acts, as DIRECT or ON_RECORD.
 """
 ACCESS_ROLE_MEDIATOR: AccessRole.ValueType  # 4
-"""Mediates: sees what is PUBLIC and for the PARTIES and, as a participant, what is RESTRICTED to an audience that names it; records
-what that participant does and, besides, sessions, topics and disclosures.
+"""Mediates. It sees what is PUBLIC and for the PARTIES. As a participant it also sees what is RESTRICTED to an
+audience that names it. It records the acts of that participant, and sessions, topics and disclosures.
 """
 ACCESS_ROLE_AUDITOR: AccessRole.ValueType  # 5
-"""Examines the record: sees everything, until the end of the grant if it has one, and records nothing."""
+"""Examines the record: sees everything until the end of the grant, if it has one, and records nothing."""
 Global___AccessRole: typing_extensions.TypeAlias = AccessRole
 
 @typing.final
 class Facts(google.protobuf.message.Message):
-    """The first section of an entry."""
+    """The first section of an entry: its structured content."""
 
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 
@@ -877,26 +877,26 @@ class Facts(google.protobuf.message.Message):
     ACCESS_GRANTED_FIELD_NUMBER: builtins.int
     ACCESS_REVOKED_FIELD_NUMBER: builtins.int
     request_id: builtins.str
-    """Set by the service: the request with which the entry came."""
+    """The request id of the call that recorded the entry. Set by the service."""
     recorded_by: builtins.str
-    """Set by the service: who called. Never the caller's own word."""
+    """The principal that recorded the entry. Set by the service from the authentication of the call."""
     session_id: builtins.str
     """The session in which it happened."""
     @property
     def occurred(self) -> pourparler.v1.values_pb2.FuzzyDate:
-        """When it happened. Absent: not known."""
+        """The date on which it happened. Absent: not known."""
 
     @property
     def provenance(self) -> pourparler.v1.values_pb2.Provenance:
-        """How the record knows it."""
+        """The basis on which the record knows it."""
 
     @property
     def visibility(self) -> pourparler.v1.values_pb2.Visibility:
-        """Who may see it. Absent: the default of the session, else PARTIES."""
+        """The participants that may see it. Absent: the default of the session, else PARTIES."""
 
     @property
     def concerns(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.str]:
-        """The natural persons whom the words concern, beyond those that the entry itself names."""
+        """The natural persons that the words concern, in addition to those that the entry itself names."""
 
     @property
     def negotiation_opened(self) -> Global___NegotiationOpened:
@@ -908,7 +908,7 @@ class Facts(google.protobuf.message.Message):
 
     @property
     def negotiation_resumed(self) -> Global___NegotiationResumed:
-        """The talks go on, or are taken up again after their end."""
+        """The talks resume, after a pause or after their end."""
 
     @property
     def negotiation_concluded(self) -> Global___NegotiationConcluded:
@@ -916,15 +916,15 @@ class Facts(google.protobuf.message.Message):
 
     @property
     def participant_joined(self) -> Global___ParticipantJoined:
-        """Someone enters."""
+        """A participant joins."""
 
     @property
     def participant_changed(self) -> Global___ParticipantChanged:
-        """A participant's role, name, mandate or membership changes."""
+        """The role, name, mandate or membership of a participant changes."""
 
     @property
     def participant_left(self) -> Global___ParticipantLeft:
-        """Someone leaves."""
+        """A participant leaves."""
 
     @property
     def session_opened(self) -> Global___SessionOpened:
@@ -936,95 +936,95 @@ class Facts(google.protobuf.message.Message):
 
     @property
     def topic_added(self) -> Global___TopicAdded:
-        """A matter is put on the table."""
+        """A topic is put on the table."""
 
     @property
     def topic_status_changed(self) -> Global___TopicStatusChanged:
-        """A topic makes progress, or is set aside."""
+        """The status of a topic changes."""
 
     @property
     def statement_recorded(self) -> Global___StatementRecorded:
-        """Something was said."""
+        """A statement is made."""
 
     @property
     def statement_retracted(self) -> Global___StatementRetracted:
-        """A speaker takes back what they said."""
+        """A speaker retracts a statement."""
 
     @property
     def position_taken(self) -> Global___PositionTaken:
-        """A party wants or refuses something."""
+        """A party takes a position."""
 
     @property
     def position_withdrawn(self) -> Global___PositionWithdrawn:
-        """A party no longer holds a position."""
+        """A party withdraws a position."""
 
     @property
     def question_raised(self) -> Global___QuestionRaised:
-        """A point is open."""
+        """A question is raised."""
 
     @property
     def question_resolved(self) -> Global___QuestionResolved:
-        """A point is closed."""
+        """A question is resolved."""
 
     @property
     def proposal_made(self) -> Global___ProposalMade:
-        """An offer is made."""
+        """A proposal is made."""
 
     @property
     def proposal_answered(self) -> Global___ProposalAnswered:
-        """An offer is answered."""
+        """A proposal is answered."""
 
     @property
     def proposal_closed(self) -> Global___ProposalClosed:
-        """An offer goes off the table."""
+        """A proposal is closed without an answer."""
 
     @property
     def agreement_recorded(self) -> Global___AgreementRecorded:
-        """An agreement is put on the record."""
+        """An agreement is recorded."""
 
     @property
     def agreement_status_changed(self) -> Global___AgreementStatusChanged:
-        """An agreement is approved, put in doubt or ended."""
+        """The status of an agreement changes."""
 
     @property
     def commitment_made(self) -> Global___CommitmentMade:
-        """A debtor owes a creditor something."""
+        """A commitment is made."""
 
     @property
     def commitment_status_changed(self) -> Global___CommitmentStatusChanged:
-        """A commitment is kept, broken, released."""
+        """The status of a commitment changes."""
 
     @property
     def milestone_planned(self) -> Global___MilestonePlanned:
-        """A step is expected, or expected anew."""
+        """A milestone is planned, or planned again."""
 
     @property
     def milestone_closed(self) -> Global___MilestoneClosed:
-        """A step was reached, missed or cancelled."""
+        """A milestone is reached, missed or cancelled."""
 
     @property
     def document_attached(self) -> Global___DocumentAttached:
-        """A text is put on the record."""
+        """A document is attached."""
 
     @property
     def entry_corrected(self) -> Global___EntryCorrected:
-        """The record was wrong."""
+        """An entry is corrected."""
 
     @property
     def entry_disclosed(self) -> Global___EntryDisclosed:
-        """More people may see an entry."""
+        """An entry becomes visible to more participants."""
 
     @property
     def entry_redacted(self) -> Global___EntryRedacted:
-        """The words of an entry were destroyed by law."""
+        """The words of an entry are destroyed under the law."""
 
     @property
     def access_granted(self) -> Global___AccessGranted:
-        """Somebody may see and record more."""
+        """A principal gets access."""
 
     @property
     def access_revoked(self) -> Global___AccessRevoked:
-        """Somebody may see and record less."""
+        """A principal loses access."""
 
     def __init__(
         self,
@@ -1077,16 +1077,16 @@ Global___Facts: typing_extensions.TypeAlias = Facts
 
 @typing.final
 class NegotiationOpened(google.protobuf.message.Message):
-    """The record begins. Always, and only, the first entry."""
+    """The record begins. This is always the first entry, and only the first."""
 
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 
     ACCEPTANCE_RULE_FIELD_NUMBER: builtins.int
     PREDECESSOR_FIELD_NUMBER: builtins.int
     acceptance_rule: Global___AcceptanceRule.ValueType
-    """How answers decide proposals here."""
+    """The rule by which answers decide proposals in this negotiation."""
     predecessor: builtins.str
-    """The negotiation that this one takes up, as `negotiations/{id}`."""
+    """The negotiation that this one continues, as `negotiations/{id}`."""
     def __init__(
         self,
         *,
@@ -1099,14 +1099,14 @@ Global___NegotiationOpened: typing_extensions.TypeAlias = NegotiationOpened
 
 @typing.final
 class NegotiationSuspended(google.protobuf.message.Message):
-    """The talks pause. Refused unless they are open."""
+    """The talks pause. Refused unless the negotiation is open."""
 
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 
     EXPECTED_RESUME_FIELD_NUMBER: builtins.int
     @property
     def expected_resume(self) -> pourparler.v1.values_pb2.FuzzyDate:
-        """When they are expected to go on."""
+        """The date on which they are expected to resume."""
 
     def __init__(
         self,
@@ -1120,7 +1120,7 @@ Global___NegotiationSuspended: typing_extensions.TypeAlias = NegotiationSuspende
 
 @typing.final
 class NegotiationResumed(google.protobuf.message.Message):
-    """The talks go on, or are taken up again after their end. Refused when they are open."""
+    """The talks resume, after a pause or after their end. Refused if the negotiation is open."""
 
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 
@@ -1132,8 +1132,8 @@ Global___NegotiationResumed: typing_extensions.TypeAlias = NegotiationResumed
 
 @typing.final
 class NegotiationConcluded(google.protobuf.message.Message):
-    """The talks end. Refused when they have ended; AGREEMENT and PARTIAL_AGREEMENT need an agreement that was REACHED and
-    not REJECTED, and NO_AGREEMENT names none.
+    """The talks end. Refused if they have ended. AGREEMENT and PARTIAL_AGREEMENT require an agreement that was REACHED and
+    not REJECTED. NO_AGREEMENT names none.
     """
 
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
@@ -1141,10 +1141,10 @@ class NegotiationConcluded(google.protobuf.message.Message):
     OUTCOME_FIELD_NUMBER: builtins.int
     AGREEMENT_IDS_FIELD_NUMBER: builtins.int
     outcome: Global___Outcome.ValueType
-    """How."""
+    """The outcome."""
     @property
     def agreement_ids(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.str]:
-        """What was agreed."""
+        """The agreements that were reached."""
 
     def __init__(
         self,
@@ -1158,7 +1158,7 @@ Global___NegotiationConcluded: typing_extensions.TypeAlias = NegotiationConclude
 
 @typing.final
 class ParticipantJoined(google.protobuf.message.Message):
-    """Someone enters, or comes back under the same id. Refused while they are active."""
+    """A participant joins, or rejoins under the same id. Refused while the participant is active."""
 
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 
@@ -1172,30 +1172,30 @@ class ParticipantJoined(google.protobuf.message.Message):
     ATTRIBUTES_FIELD_NUMBER: builtins.int
     OWNED_BY_FIELD_NUMBER: builtins.int
     participant_id: builtins.str
-    """Its id."""
+    """The id of the participant."""
     kind: Global___ParticipantKind.ValueType
-    """What it is."""
+    """The kind."""
     role: Global___ParticipantRole.ValueType
-    """What part it plays."""
+    """The role."""
     members_complete: builtins.bool
-    """Whether `members` names them all."""
+    """True if `members` names them all."""
     count: builtins.int
-    """How many a cohort has."""
+    """The number of members of a cohort."""
     @property
     def represents(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.str]:
-        """For whom a representative or an adviser speaks."""
+        """The participants that a representative or an adviser speaks for."""
 
     @property
     def members(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.str]:
-        """Who belongs to a group."""
+        """The members of a group."""
 
     @property
     def attributes(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[pourparler.v1.values_pb2.Term]:
-        """What else is known of it, such as its number of employees."""
+        """Other known attributes, such as the number of employees."""
 
     @property
     def owned_by(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.str]:
-        """Who owns it."""
+        """The owners."""
 
     def __init__(
         self,
@@ -1218,7 +1218,7 @@ Global___ParticipantJoined: typing_extensions.TypeAlias = ParticipantJoined
 
 @typing.final
 class ParticipantList(google.protobuf.message.Message):
-    """A list of participants that can be told from no list at all."""
+    """A list of participants. Its presence distinguishes an empty list from no list."""
 
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 
@@ -1238,8 +1238,9 @@ Global___ParticipantList: typing_extensions.TypeAlias = ParticipantList
 
 @typing.final
 class ParticipantChanged(google.protobuf.message.Message):
-    """A participant's role, name, mandate or membership changes: what is given is new, what is not given stays. Refused when the
-    participant is not active, when nothing changes, and when a party with open proposals or commitments would cease to be one.
+    """The role, name, mandate or membership of a participant changes. Given fields replace the previous ones, and other
+    fields stay. Refused if the participant is not active, and if nothing changes. Refused also if a party with open
+    proposals or commitments would cease to be a party.
     """
 
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
@@ -1252,24 +1253,24 @@ class ParticipantChanged(google.protobuf.message.Message):
     COUNT_FIELD_NUMBER: builtins.int
     OWNED_BY_FIELD_NUMBER: builtins.int
     participant_id: builtins.str
-    """Who."""
+    """The participant."""
     role: Global___ParticipantRole.ValueType
     """The new role."""
     members_complete: builtins.bool
-    """Whether `members` names them all."""
+    """True if `members` names them all."""
     count: builtins.int
-    """How many it has now."""
+    """The number of members that it now has."""
     @property
     def represents(self) -> Global___ParticipantList:
-        """For whom it speaks now."""
+        """The participants that it now speaks for."""
 
     @property
     def members(self) -> Global___ParticipantList:
-        """Who belongs to it now."""
+        """The members that it now has."""
 
     @property
     def owned_by(self) -> Global___ParticipantList:
-        """Who owns it now."""
+        """The owners that it now has."""
 
     def __init__(
         self,
@@ -1293,7 +1294,7 @@ Global___ParticipantChanged: typing_extensions.TypeAlias = ParticipantChanged
 
 @typing.final
 class ParticipantLeft(google.protobuf.message.Message):
-    """Someone leaves. Refused when they are not active; EXCLUDED needs `by`."""
+    """A participant leaves. Refused if it is not active. EXCLUDED requires `by`."""
 
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 
@@ -1301,12 +1302,12 @@ class ParticipantLeft(google.protobuf.message.Message):
     LEAVING_REASON_FIELD_NUMBER: builtins.int
     BY_FIELD_NUMBER: builtins.int
     participant_id: builtins.str
-    """Who."""
+    """The participant."""
     leaving_reason: Global___LeavingReason.ValueType
-    """Why."""
+    """The reason."""
     @property
     def by(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.str]:
-        """At whose will."""
+        """The participants that decided it."""
 
     def __init__(
         self,
@@ -1321,8 +1322,8 @@ Global___ParticipantLeft: typing_extensions.TypeAlias = ParticipantLeft
 
 @typing.final
 class SessionOpened(google.protobuf.message.Message):
-    """A session begins. Refused when the negotiation has ended, when an attendee is unknown, and when a caucus would be wider than
-    its attendees.
+    """A session begins. Refused if the negotiation has ended, if an attendee is unknown, and if a caucus would be wider
+    than its attendees.
     """
 
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
@@ -1332,16 +1333,18 @@ class SessionOpened(google.protobuf.message.Message):
     ATTENDEES_FIELD_NUMBER: builtins.int
     DEFAULT_VISIBILITY_FIELD_NUMBER: builtins.int
     session_id: builtins.str
-    """Its id."""
+    """The id of the new session."""
     kind: Global___SessionKind.ValueType
-    """What kind it is."""
+    """The kind."""
     @property
     def attendees(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.str]:
-        """Who attends."""
+        """The attendees."""
 
     @property
     def default_visibility(self) -> pourparler.v1.values_pb2.Visibility:
-        """What visibility its entries have unless they say otherwise. Absent: of a caucus RESTRICTED to the attendees, else PARTIES."""
+        """The visibility of its entries, unless an entry has its own. Absent: RESTRICTED to the attendees for a caucus, else
+        PARTIES.
+        """
 
     def __init__(
         self,
@@ -1358,13 +1361,13 @@ Global___SessionOpened: typing_extensions.TypeAlias = SessionOpened
 
 @typing.final
 class SessionClosed(google.protobuf.message.Message):
-    """A session ends. Refused when it is not open."""
+    """A session ends. Refused if it is not open."""
 
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 
     CLOSED_SESSION_ID_FIELD_NUMBER: builtins.int
     closed_session_id: builtins.str
-    """Which."""
+    """The session."""
     def __init__(
         self,
         *,
@@ -1376,7 +1379,7 @@ Global___SessionClosed: typing_extensions.TypeAlias = SessionClosed
 
 @typing.final
 class TopicAdded(google.protobuf.message.Message):
-    """A matter is put on the table. Refused with another status than OPEN or UNDER_DISCUSSION."""
+    """A topic is put on the table. Refused with a status other than OPEN and UNDER_DISCUSSION."""
 
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 
@@ -1385,14 +1388,14 @@ class TopicAdded(google.protobuf.message.Message):
     PROPOSED_BY_FIELD_NUMBER: builtins.int
     STATUS_FIELD_NUMBER: builtins.int
     topic_id: builtins.str
-    """Its id."""
+    """The id of the new topic."""
     parent_id: builtins.str
     """The topic that it is a part of."""
     status: Global___TopicStatus.ValueType
     """OPEN or UNDER_DISCUSSION. Not given: OPEN."""
     @property
     def proposed_by(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.str]:
-        """Who put it on the table."""
+        """The participants that proposed it."""
 
     def __init__(
         self,
@@ -1408,9 +1411,13 @@ Global___TopicAdded: typing_extensions.TypeAlias = TopicAdded
 
 @typing.final
 class TopicStatusChanged(google.protobuf.message.Message):
-    """A topic makes progress: OPEN, UNDER_DISCUSSION, AGREED_IN_PRINCIPLE, SETTLED in this order; from any but SETTLED and DROPPED to
-    DEFERRED or DROPPED; from DEFERRED or SETTLED back to UNDER_DISCUSSION, with a reason. Refused otherwise, and when a topic would
-    be SETTLED with an open proposal on it alone.
+    """The status of a topic changes. These transitions are allowed:
+
+    - forward in the order OPEN, UNDER_DISCUSSION, AGREED_IN_PRINCIPLE, SETTLED;
+    - to DEFERRED or DROPPED from every status except SETTLED and DROPPED;
+    - from DEFERRED or SETTLED back to UNDER_DISCUSSION, with a reason.
+
+    Refused otherwise, and if a topic would be SETTLED while an open proposal is on that topic alone.
     """
 
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
@@ -1419,9 +1426,9 @@ class TopicStatusChanged(google.protobuf.message.Message):
     STATUS_FIELD_NUMBER: builtins.int
     BY_AGREEMENT_ID_FIELD_NUMBER: builtins.int
     topic_id: builtins.str
-    """Which topic."""
+    """The topic."""
     status: Global___TopicStatus.ValueType
-    """Its new status."""
+    """The new status."""
     by_agreement_id: builtins.str
     """The agreement that settles it."""
     def __init__(
@@ -1437,7 +1444,7 @@ Global___TopicStatusChanged: typing_extensions.TypeAlias = TopicStatusChanged
 
 @typing.final
 class StatementRecorded(google.protobuf.message.Message):
-    """Something was said. Who may be named as speaker depends on the basis, see Basis."""
+    """A statement is made. The basis determines the participants that may be named as speakers; see Basis."""
 
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 
@@ -1453,36 +1460,36 @@ class StatementRecorded(google.protobuf.message.Message):
     LANGUAGE_FIELD_NUMBER: builtins.int
     DOCUMENT_ID_FIELD_NUMBER: builtins.int
     statement_id: builtins.str
-    """Its id."""
+    """The id of the new statement."""
     joint: builtins.bool
-    """Whether several speakers said this same text together: true exactly if there are two speakers or more."""
+    """True if several speakers made the same statement together. It is true exactly if there are two speakers or more."""
     act: Global___StatementAct.ValueType
-    """What it does."""
+    """The act that it performs."""
     in_reply_to: builtins.str
-    """The statement that it answers."""
+    """The statement that it replies to."""
     language: builtins.str
-    """The language of the text, as a BCP 47 tag such as `en` or `fr-CA`."""
+    """The language of the text, a BCP 47 tag such as `en` or `fr-CA`."""
     document_id: builtins.str
-    """The document in which it stands."""
+    """The document that contains it."""
     @property
     def speakers(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.str]:
-        """Who said it."""
+        """The speakers."""
 
     @property
     def attributed_to(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.str]:
-        """With REPORTED: who is said to have said it."""
+        """The participants that the statement is attributed to, with REPORTED."""
 
     @property
     def on_behalf_of(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.str]:
-        """For whom it was said, beyond the speakers themselves."""
+        """The participants on behalf of which it was made, in addition to the speakers."""
 
     @property
     def addressed_to(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.str]:
-        """To whom."""
+        """The addressees."""
 
     @property
     def topic_ids(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.str]:
-        """What it is about."""
+        """The topics."""
 
     def __init__(
         self,
@@ -1505,8 +1512,8 @@ Global___StatementRecorded: typing_extensions.TypeAlias = StatementRecorded
 
 @typing.final
 class StatementRetracted(google.protobuf.message.Message):
-    """A speaker takes back what they said. Refused when it was taken back before, and unless `by` are all of its speakers (those it is
-    attributed to, if it has none) or, with `partial`, some of them.
+    """A speaker retracts a statement. Refused if the statement was retracted before. `by` must name all its speakers, or
+    some of them with `partial`. Without speakers, the participants that it is attributed to are its speakers.
     """
 
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
@@ -1515,12 +1522,12 @@ class StatementRetracted(google.protobuf.message.Message):
     BY_FIELD_NUMBER: builtins.int
     PARTIAL_FIELD_NUMBER: builtins.int
     statement_id: builtins.str
-    """Which statement."""
+    """The statement."""
     partial: builtins.bool
-    """Of a joint statement, only those in `by` take back their part in it."""
+    """True if only those in `by` retract their part of a joint statement."""
     @property
     def by(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.str]:
-        """Who takes it back."""
+        """The participants that retract it."""
 
     def __init__(
         self,
@@ -1535,9 +1542,9 @@ Global___StatementRetracted: typing_extensions.TypeAlias = StatementRetracted
 
 @typing.final
 class PositionTaken(google.protobuf.message.Message):
-    """What a party wants or refuses on a topic: a reading of what was said, linked to the statements it is read from. Refused when
-    a holder is neither PARTY nor GROUP, when `supersedes` is not a held position of the same holders, and when the topic was
-    dropped.
+    """A party takes a position: it wants or refuses something on a topic. A position is an interpretation of statements,
+    and links to them. Refused if a holder is not a PARTY or a GROUP, and if the topic was dropped. Refused also if
+    `supersedes` is not a held position of the same holders.
     """
 
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
@@ -1550,24 +1557,24 @@ class PositionTaken(google.protobuf.message.Message):
     STATEMENT_IDS_FIELD_NUMBER: builtins.int
     SUPERSEDES_FIELD_NUMBER: builtins.int
     position_id: builtins.str
-    """Its id."""
+    """The id of the new position."""
     topic_id: builtins.str
-    """On what."""
+    """The topic."""
     stance: Global___Stance.ValueType
-    """How."""
+    """The stance."""
     supersedes: builtins.str
-    """The position that it takes the place of."""
+    """The position that it replaces."""
     @property
     def holders(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.str]:
-        """Who holds it."""
+        """The holders."""
 
     @property
     def terms(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[pourparler.v1.values_pb2.Term]:
-        """In terms that can be compared."""
+        """The terms that can be compared."""
 
     @property
     def statement_ids(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.str]:
-        """The statements that it is read from."""
+        """The statements that it interprets."""
 
     def __init__(
         self,
@@ -1586,17 +1593,17 @@ Global___PositionTaken: typing_extensions.TypeAlias = PositionTaken
 
 @typing.final
 class PositionWithdrawn(google.protobuf.message.Message):
-    """A position is no longer held. Refused when it is not, and unless `by` are holders of it."""
+    """A party withdraws a position. Refused if it is not held, and unless `by` are its holders."""
 
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 
     POSITION_ID_FIELD_NUMBER: builtins.int
     BY_FIELD_NUMBER: builtins.int
     position_id: builtins.str
-    """Which position."""
+    """The position."""
     @property
     def by(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.str]:
-        """Who gives it up: all of its holders."""
+        """The participants that withdraw it: all its holders."""
 
     def __init__(
         self,
@@ -1610,7 +1617,7 @@ Global___PositionWithdrawn: typing_extensions.TypeAlias = PositionWithdrawn
 
 @typing.final
 class QuestionRaised(google.protobuf.message.Message):
-    """A point is open. Refused when `reopens` is a question that is open still."""
+    """A question is raised. Refused if `reopens` is a question that is still open."""
 
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 
@@ -1621,12 +1628,12 @@ class QuestionRaised(google.protobuf.message.Message):
     ADDRESSED_TO_FIELD_NUMBER: builtins.int
     REOPENS_FIELD_NUMBER: builtins.int
     question_id: builtins.str
-    """Its id."""
+    """The id of the new question."""
     reopens: builtins.str
-    """The closed question that is asked again."""
+    """The resolved question that is raised again."""
     @property
     def topic_ids(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.str]:
-        """What it is about."""
+        """The topics."""
 
     @property
     def about(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[pourparler.v1.values_pb2.Term]:
@@ -1634,11 +1641,11 @@ class QuestionRaised(google.protobuf.message.Message):
 
     @property
     def raised_by(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.str]:
-        """Who asks. Nobody, where the record itself does."""
+        """The participants that ask. Empty if the record itself asks."""
 
     @property
     def addressed_to(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.str]:
-        """Who could answer."""
+        """The participants that could answer."""
 
     def __init__(
         self,
@@ -1656,7 +1663,7 @@ Global___QuestionRaised: typing_extensions.TypeAlias = QuestionRaised
 
 @typing.final
 class QuestionResolved(google.protobuf.message.Message):
-    """A point is closed. Refused when it is not open, and when ANSWERED has no answer."""
+    """A question is resolved. Refused if it is not open, and if ANSWERED has no answer."""
 
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 
@@ -1665,9 +1672,9 @@ class QuestionResolved(google.protobuf.message.Message):
     STATEMENT_IDS_FIELD_NUMBER: builtins.int
     AGREEMENT_ID_FIELD_NUMBER: builtins.int
     question_id: builtins.str
-    """Which question."""
+    """The question."""
     resolution: Global___QuestionResolution.ValueType
-    """How."""
+    """The resolution."""
     agreement_id: builtins.str
     """The agreement that answers it."""
     @property
@@ -1688,8 +1695,9 @@ Global___QuestionResolved: typing_extensions.TypeAlias = QuestionResolved
 
 @typing.final
 class ProposalMade(google.protobuf.message.Message):
-    """An offer is made. Refused unless the negotiation is open; when somebody would offer to themselves; when `supersedes` is not an
-    open proposal of the same proposers; when CONDITIONAL has no conditions. `counters` is a link: the other side's offer stays open.
+    """A proposal is made. Refused unless the negotiation is open, and if a participant would make a proposal to itself.
+    Refused also if `supersedes` is not an open proposal of the same proposers, and if CONDITIONAL has no conditions.
+    `counters` is only a link: the countered proposal stays open.
     """
 
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
@@ -1706,38 +1714,38 @@ class ProposalMade(google.protobuf.message.Message):
     DOCUMENT_ID_FIELD_NUMBER: builtins.int
     DECIDED_BY_FIELD_NUMBER: builtins.int
     proposal_id: builtins.str
-    """Its id."""
+    """The id of the new proposal."""
     binding: Global___ProposalBinding.ValueType
-    """How far it binds."""
+    """The degree to which it binds."""
     counters: builtins.str
-    """The offer that it answers with another."""
+    """The proposal that it counters."""
     supersedes: builtins.str
-    """The proposers' own open offer that it takes the place of."""
+    """The proposers' own open proposal that it replaces."""
     document_id: builtins.str
-    """The document in which it stands."""
+    """The document that contains it."""
     @property
     def by(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.str]:
-        """Who offers."""
+        """The proposers."""
 
     @property
     def to(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.str]:
-        """To whom."""
+        """The addressees."""
 
     @property
     def topic_ids(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.str]:
-        """On what."""
+        """The topics."""
 
     @property
     def terms(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[pourparler.v1.values_pb2.Term]:
-        """What is offered."""
+        """The terms."""
 
     @property
     def expires(self) -> pourparler.v1.values_pb2.FuzzyDate:
-        """Until when it can be accepted. It never lapses by the clock alone: that it lapsed is an entry of its own."""
+        """The date until which it can be accepted. A proposal never lapses by the clock alone: its lapse is an entry."""
 
     @property
     def decided_by(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.str]:
-        """Where the acceptance rule is NAMED, and only there: whose answers decide it, among those in `to`."""
+        """The addressees whose answers decide it, if the acceptance rule is NAMED. Empty otherwise."""
 
     def __init__(
         self,
@@ -1761,8 +1769,9 @@ Global___ProposalMade: typing_extensions.TypeAlias = ProposalMade
 
 @typing.final
 class ProposalAnswered(google.protobuf.message.Message):
-    """An offer is answered; the acceptance rule says what the answers come to. Refused when the offer is not open, when the one who
-    answers is not an addressee, and after a final answer (any but ACCEPT_IN_PRINCIPLE) of the same one.
+    """A proposal is answered. The acceptance rule decides the result. Refused if the proposal is not open, and if the
+    participant is not an addressee. Refused also after a final answer of the same participant, which is any answer
+    except ACCEPT_IN_PRINCIPLE.
     """
 
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
@@ -1771,11 +1780,11 @@ class ProposalAnswered(google.protobuf.message.Message):
     BY_FIELD_NUMBER: builtins.int
     ANSWER_FIELD_NUMBER: builtins.int
     proposal_id: builtins.str
-    """Which offer."""
+    """The proposal."""
     by: builtins.str
-    """Who answers."""
+    """The participant that answers."""
     answer: Global___Answer.ValueType
-    """What."""
+    """The answer."""
     def __init__(
         self,
         *,
@@ -1789,7 +1798,7 @@ Global___ProposalAnswered: typing_extensions.TypeAlias = ProposalAnswered
 
 @typing.final
 class ProposalClosed(google.protobuf.message.Message):
-    """An offer goes off the table without an answer. Refused when it is not open."""
+    """A proposal is closed without an answer. Refused if it is not open."""
 
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 
@@ -1797,12 +1806,12 @@ class ProposalClosed(google.protobuf.message.Message):
     HOW_FIELD_NUMBER: builtins.int
     BY_FIELD_NUMBER: builtins.int
     proposal_id: builtins.str
-    """Which offer."""
+    """The proposal."""
     how: Global___ProposalClosing.ValueType
-    """How."""
+    """The way in which it was closed."""
     @property
     def by(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.str]:
-        """Who took it back."""
+        """The participants that withdrew it."""
 
     def __init__(
         self,
@@ -1817,8 +1826,9 @@ Global___ProposalClosed: typing_extensions.TypeAlias = ProposalClosed
 
 @typing.final
 class AgreementRecorded(google.protobuf.message.Message):
-    """An agreement is put on the record. `occurred` is when it was made. Refused with fewer than two parties; with a proposal that was
-    not accepted; REACHED on the basis ANALYSIS or UNATTRIBUTED; REACHED with another status than PENDING_APPROVAL or IN_FORCE.
+    """An agreement is recorded. `occurred` is the date on which it was made. Refused with fewer than two parties, and with
+    a proposal that was not accepted. REACHED is refused on the basis ANALYSIS or UNATTRIBUTED, and with a status other
+    than PENDING_APPROVAL and IN_FORCE.
     """
 
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
@@ -1834,34 +1844,34 @@ class AgreementRecorded(google.protobuf.message.Message):
     STATUS_FIELD_NUMBER: builtins.int
     TOPIC_IDS_FIELD_NUMBER: builtins.int
     agreement_id: builtins.str
-    """Its id."""
+    """The id of the new agreement."""
     origin: Global___AgreementOrigin.ValueType
-    """Older than the talks, or reached in them."""
+    """The origin."""
     kind: Global___AgreementKind.ValueType
-    """What kind it is."""
+    """The kind."""
     proposal_id: builtins.str
-    """The offer that was accepted."""
+    """The accepted proposal."""
     status: Global___AgreementStatus.ValueType
-    """How it stands at first."""
+    """The first status."""
     @property
     def between(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.str]:
-        """Who made it."""
+        """The parties to the agreement."""
 
     @property
     def terms(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[pourparler.v1.values_pb2.Term]:
-        """What was agreed."""
+        """The terms."""
 
     @property
     def supersedes(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.str]:
-        """The agreements that it takes the place of."""
+        """The agreements that it replaces."""
 
     @property
     def amends(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.str]:
-        """The agreements that it changes."""
+        """The agreements that it amends."""
 
     @property
     def topic_ids(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.str]:
-        """What it is about."""
+        """The topics."""
 
     def __init__(
         self,
@@ -1883,9 +1893,13 @@ Global___AgreementRecorded: typing_extensions.TypeAlias = AgreementRecorded
 
 @typing.final
 class AgreementStatusChanged(google.protobuf.message.Message):
-    """An agreement is approved, put in doubt or ended: PENDING_APPROVAL to IN_FORCE or REJECTED; IN_FORCE, IN_QUESTION and
-    UNDER_RENEGOTIATION one step along this line, either way; from these three to SUPERSEDED, TERMINATED or EXPIRED. Refused
-    otherwise.
+    """The status of an agreement changes. These transitions are allowed:
+
+    - from PENDING_APPROVAL to IN_FORCE or REJECTED;
+    - one step in either direction in the order IN_FORCE, IN_QUESTION, UNDER_RENEGOTIATION;
+    - from these three to SUPERSEDED, TERMINATED or EXPIRED.
+
+    Refused otherwise.
     """
 
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
@@ -1894,12 +1908,12 @@ class AgreementStatusChanged(google.protobuf.message.Message):
     STATUS_FIELD_NUMBER: builtins.int
     BY_FIELD_NUMBER: builtins.int
     agreement_id: builtins.str
-    """Which agreement."""
+    """The agreement."""
     status: Global___AgreementStatus.ValueType
-    """Its new status."""
+    """The new status."""
     @property
     def by(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.str]:
-        """By whose act."""
+        """The participants that acted."""
 
     def __init__(
         self,
@@ -1914,7 +1928,9 @@ Global___AgreementStatusChanged: typing_extensions.TypeAlias = AgreementStatusCh
 
 @typing.final
 class CommitmentMade(google.protobuf.message.Message):
-    """A debtor owes a creditor something: CONDITIONAL or ACTIVE at first. Refused when somebody would owe themselves."""
+    """A commitment is made: a debtor owes a creditor something. Its first status is CONDITIONAL or ACTIVE. Refused if a
+    participant would owe itself.
+    """
 
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 
@@ -1928,30 +1944,30 @@ class CommitmentMade(google.protobuf.message.Message):
     STATEMENT_ID_FIELD_NUMBER: builtins.int
     CONDITIONAL_FIELD_NUMBER: builtins.int
     commitment_id: builtins.str
-    """Its id."""
+    """The id of the new commitment."""
     agreement_id: builtins.str
     """An agreement."""
     proposal_id: builtins.str
-    """An offer."""
+    """A proposal."""
     statement_id: builtins.str
     """A statement."""
     conditional: builtins.bool
-    """Whether it is owed only if its conditions are met: true exactly if Words has conditions."""
+    """True if it is owed only if its conditions are met. It is true exactly if Words has conditions."""
     @property
     def debtors(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.str]:
-        """Who owes."""
+        """The debtors."""
 
     @property
     def creditors(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.str]:
-        """To whom. None: to all."""
+        """The creditors. None: all participants."""
 
     @property
     def terms(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[pourparler.v1.values_pb2.Term]:
-        """What, in terms that can be compared."""
+        """The terms that can be compared."""
 
     @property
     def due(self) -> pourparler.v1.values_pb2.FuzzyDate:
-        """By when."""
+        """The due date."""
 
     def __init__(
         self,
@@ -1974,9 +1990,13 @@ Global___CommitmentMade: typing_extensions.TypeAlias = CommitmentMade
 
 @typing.final
 class CommitmentStatusChanged(google.protobuf.message.Message):
-    """A commitment's condition is met, or it is kept, broken, released, disputed: CONDITIONAL to ACTIVE, RELEASED or LAPSED; ACTIVE to
-    FULFILLED, BREACHED, RELEASED, LAPSED or DISPUTED; DISPUTED to ACTIVE. Refused otherwise, and when RELEASED has no creditor in
-    `by`.
+    """The status of a commitment changes. These transitions are allowed:
+
+    - from CONDITIONAL to ACTIVE, RELEASED or LAPSED;
+    - from ACTIVE to FULFILLED, BREACHED, RELEASED, LAPSED or DISPUTED;
+    - from DISPUTED to ACTIVE.
+
+    Refused otherwise, and if RELEASED has no creditor in `by`.
     """
 
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
@@ -1987,12 +2007,12 @@ class CommitmentStatusChanged(google.protobuf.message.Message):
     STATEMENT_IDS_FIELD_NUMBER: builtins.int
     DOCUMENT_IDS_FIELD_NUMBER: builtins.int
     commitment_id: builtins.str
-    """Which commitment."""
+    """The commitment."""
     status: Global___CommitmentStatus.ValueType
-    """Its new status."""
+    """The new status."""
     @property
     def by(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.str]:
-        """By whose act."""
+        """The participants that acted."""
 
     @property
     def statement_ids(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.str]:
@@ -2017,8 +2037,8 @@ Global___CommitmentStatusChanged: typing_extensions.TypeAlias = CommitmentStatus
 
 @typing.final
 class MilestonePlanned(google.protobuf.message.Message):
-    """A step is expected; the same id again plans it anew. Refused when the milestone is closed, and when it would have been expected
-    before it was planned.
+    """A milestone is planned. The same id again plans it again. Refused if the milestone is closed, and if it would be
+    expected before it was planned.
     """
 
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
@@ -2030,24 +2050,24 @@ class MilestonePlanned(google.protobuf.message.Message):
     CERTAINTY_FIELD_NUMBER: builtins.int
     STATEMENT_IDS_FIELD_NUMBER: builtins.int
     milestone_id: builtins.str
-    """Its id."""
+    """The id of the milestone."""
     certainty: Global___Certainty.ValueType
-    """Whether at all."""
+    """The certainty."""
     @property
     def by(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.str]:
-        """Who will take the step."""
+        """The participants that will take the step."""
 
     @property
     def topic_ids(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.str]:
-        """What it is about."""
+        """The topics."""
 
     @property
     def expected(self) -> pourparler.v1.values_pb2.FuzzyDate:
-        """When."""
+        """The expected date."""
 
     @property
     def statement_ids(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.str]:
-        """The statements in which it was announced."""
+        """The statements that announced it."""
 
     def __init__(
         self,
@@ -2066,7 +2086,7 @@ Global___MilestonePlanned: typing_extensions.TypeAlias = MilestonePlanned
 
 @typing.final
 class MilestoneClosed(google.protobuf.message.Message):
-    """A step was reached, missed or cancelled. Refused when it is not planned."""
+    """A milestone is reached, missed or cancelled. Refused if it is not planned."""
 
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 
@@ -2076,12 +2096,12 @@ class MilestoneClosed(google.protobuf.message.Message):
     STATEMENT_IDS_FIELD_NUMBER: builtins.int
     DOCUMENT_IDS_FIELD_NUMBER: builtins.int
     milestone_id: builtins.str
-    """Which milestone."""
+    """The milestone."""
     outcome: Global___MilestoneOutcome.ValueType
-    """What became of it."""
+    """The outcome."""
     @property
     def actual(self) -> pourparler.v1.values_pb2.FuzzyDate:
-        """When it was reached."""
+        """The date on which it was reached."""
 
     @property
     def statement_ids(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.str]:
@@ -2107,7 +2127,7 @@ Global___MilestoneClosed: typing_extensions.TypeAlias = MilestoneClosed
 
 @typing.final
 class DocumentAttached(google.protobuf.message.Message):
-    """A text is put on the record by its digest. The text itself stays where it is."""
+    """A document is attached by its digest. The service does not store the document itself."""
 
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 
@@ -2117,16 +2137,16 @@ class DocumentAttached(google.protobuf.message.Message):
     SIZE_BYTES_FIELD_NUMBER: builtins.int
     AUTHORS_FIELD_NUMBER: builtins.int
     document_id: builtins.str
-    """Its id."""
+    """The id of the new document."""
     version_of: builtins.str
-    """The document of which it is a later version."""
+    """The document that it is a later version of."""
     media_type: builtins.str
-    """What form it has, such as `application/pdf`."""
+    """The media type, such as `application/pdf`."""
     size_bytes: builtins.int
-    """How long it is, in bytes."""
+    """The size in bytes."""
     @property
     def authors(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.str]:
-        """Who wrote it."""
+        """The authors."""
 
     def __init__(
         self,
@@ -2143,13 +2163,21 @@ Global___DocumentAttached: typing_extensions.TypeAlias = DocumentAttached
 
 @typing.final
 class EntryCorrected(google.protobuf.message.Message):
-    """The record was wrong. In every read that includes the correction, what it says counts at the place of its target; the target
-    stays readable. The words of a REPLACE, but for `correction_reason`, are those of the corrected entry. Refused when the target is
-    itself about an entry (corrected, disclosed, redacted), was annulled or redacted, is later, or of another type; when the corrected
-    entry introduces another id; and when a later entry of the record could then not stand.
-    Who takes part corrects, by REPLACE, what they recorded themselves: of a statement, position, question or document that nobody else
-    has corrected, or spoken of as far as they see, the words and `occurred`, for all who see it, as RECORDER or TRANSLATION, until the
-    negotiation has ended. All else is for those who keep the record.
+    """An entry is corrected. In every state that includes the correction, its content applies at the place of its target.
+    The target stays readable.
+
+    The words of a REPLACE are those of the corrected entry, except `correction_reason`. Refused in these cases:
+
+    - the target is an amendment (a correction, disclosure or redaction), was annulled or redacted, is later, or has
+      another type;
+    - the corrected entry introduces another id;
+    - a later entry of the record would then be refused.
+
+    Custodians and recorders can make every correction. A participant can correct only by REPLACE, as RECORDER or
+    TRANSLATION, and until the negotiation has ended. The target must be a statement, position, question or document that
+    the participant recorded itself. The correction may change the words and `occurred` only, and everyone who sees the
+    target must see it. Refused if another participant has corrected the target, or if a visible entry of another
+    participant refers to it.
     """
 
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
@@ -2159,16 +2187,14 @@ class EntryCorrected(google.protobuf.message.Message):
     KIND_FIELD_NUMBER: builtins.int
     REPLACEMENT_FIELD_NUMBER: builtins.int
     target_version: builtins.int
-    """The version of the entry that was wrong."""
+    """The version of the entry to correct."""
     mode: Global___CorrectionMode.ValueType
-    """Replace it, or annul it."""
+    """The effect."""
     kind: Global___CorrectionKind.ValueType
-    """Who calls for it."""
+    """The cause."""
     @property
     def replacement(self) -> Global___Facts:
-        """With REPLACE, and only with it: the facts as they should have been. Who may see the entry is not corrected but disclosed:
-        `visibility` stays empty.
-        """
+        """The corrected facts, with REPLACE and only with it. `visibility` stays empty: to change it, disclose the entry."""
 
     def __init__(
         self,
@@ -2185,8 +2211,9 @@ Global___EntryCorrected: typing_extensions.TypeAlias = EntryCorrected
 
 @typing.final
 class EntryDisclosed(google.protobuf.message.Message):
-    """More people may see an entry. Refused when the new visibility is not wider, and unless all who confided it consent or the law
-    asks for it (`legal_basis`). Who confided an entry: those who act in it, else those who may see it.
+    """An entry becomes visible to more participants. Refused if the new visibility is not wider. All participants that
+    confided the entry must consent, or the law must require the disclosure (`legal_basis`). The participants that act in
+    an entry confided it; without such participants, those that may see it did.
     """
 
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
@@ -2198,11 +2225,11 @@ class EntryDisclosed(google.protobuf.message.Message):
     """The version of the entry."""
     @property
     def disclosed_to(self) -> pourparler.v1.values_pb2.Visibility:
-        """Who may see it from now on."""
+        """The new visibility."""
 
     @property
     def consented_by(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.str]:
-        """Who consents."""
+        """The participants that consent."""
 
     def __init__(
         self,
@@ -2218,8 +2245,8 @@ Global___EntryDisclosed: typing_extensions.TypeAlias = EntryDisclosed
 
 @typing.final
 class EntryRedacted(google.protobuf.message.Message):
-    """The words of an entry were destroyed by law; its facts and its leaf stay. Recorded by the service itself when it destroys them,
-    never on a caller's word: a record must not claim an erasure that did not happen.
+    """The words of an entry are destroyed under the law. Its facts and its leaf stay. Only the service records this entry,
+    when it destroys the words. A record must not claim an erasure that did not happen.
     """
 
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
@@ -2238,9 +2265,9 @@ Global___EntryRedacted: typing_extensions.TypeAlias = EntryRedacted
 
 @typing.final
 class AccessGranted(google.protobuf.message.Message):
-    """Somebody may see and record more. Recorded by a custodian, and RECORDER_ONLY unless it says otherwise, whatever its session says. The
-    same role for the same participant again replaces the grant, as with another end; it is refused when nothing changes. Never corrected,
-    but revoked.
+    """A principal gets access. Only a custodian records it. Its visibility is RECORDER_ONLY unless it has its own, whatever
+    the default of its session. The same role for the same participant again replaces the grant, for example with another
+    end. Refused if nothing changes. A grant is revoked, never corrected.
     """
 
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
@@ -2250,14 +2277,16 @@ class AccessGranted(google.protobuf.message.Message):
     PARTICIPANT_ID_FIELD_NUMBER: builtins.int
     END_TIME_FIELD_NUMBER: builtins.int
     principal: builtins.str
-    """Who, as `recorded_by` names callers."""
+    """The principal, in the form of `recorded_by`."""
     role: Global___AccessRole.ValueType
-    """As what."""
+    """The role."""
     participant_id: builtins.str
-    """Of a PARTY, for whom it acts; of a MEDIATOR, as whom it takes part, if it does. Of no other."""
+    """The participant: for a PARTY the one that it acts for, for a MEDIATOR the one that it takes part as, if any. Empty
+    for other roles.
+    """
     @property
     def end_time(self) -> google.protobuf.timestamp_pb2.Timestamp:
-        """Of an AUDITOR, until when. Not given: until it is revoked."""
+        """The end of the access of an AUDITOR. Not given: until it is revoked."""
 
     def __init__(
         self,
@@ -2274,8 +2303,9 @@ Global___AccessGranted: typing_extensions.TypeAlias = AccessGranted
 
 @typing.final
 class AccessRevoked(google.protobuf.message.Message):
-    """Somebody may see and record less. Recorded by a custodian, and RECORDER_ONLY unless it says otherwise, whatever its session says.
-    Refused when there is no such grant, and when no custodian would be left. Never corrected: grant it anew.
+    """A principal loses access. Only a custodian records it. Its visibility is RECORDER_ONLY unless it has its own,
+    whatever the default of its session. Refused if there is no such grant, and if no custodian would be left. A
+    revocation is never corrected: grant the access again.
     """
 
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
@@ -2284,11 +2314,11 @@ class AccessRevoked(google.protobuf.message.Message):
     ROLE_FIELD_NUMBER: builtins.int
     PARTICIPANT_ID_FIELD_NUMBER: builtins.int
     principal: builtins.str
-    """From whom."""
+    """The principal."""
     role: Global___AccessRole.ValueType
-    """As what. Not given: whatever the role."""
+    """The role. Not given: all roles."""
     participant_id: builtins.str
-    """For which participant. Not given: for any, and for none."""
+    """The participant. Not given: all participants and none."""
     def __init__(
         self,
         *,

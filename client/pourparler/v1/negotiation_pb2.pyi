@@ -30,7 +30,7 @@ class _NegotiationStatus:
 class _NegotiationStatusEnumTypeWrapper(google.protobuf.internal.enum_type_wrapper._EnumTypeWrapper[_NegotiationStatus.ValueType], builtins.type):
     DESCRIPTOR: google.protobuf.descriptor.EnumDescriptor
     NEGOTIATION_STATUS_UNSPECIFIED: _NegotiationStatus.ValueType  # 0
-    """Not opened, as far as these entries say."""
+    """Not opened, according to these entries."""
     NEGOTIATION_STATUS_OPEN: _NegotiationStatus.ValueType  # 1
     """Under way."""
     NEGOTIATION_STATUS_SUSPENDED: _NegotiationStatus.ValueType  # 2
@@ -39,10 +39,10 @@ class _NegotiationStatusEnumTypeWrapper(google.protobuf.internal.enum_type_wrapp
     """Ended."""
 
 class NegotiationStatus(_NegotiationStatus, metaclass=_NegotiationStatusEnumTypeWrapper):
-    """How a negotiation stands."""
+    """The status of a negotiation."""
 
 NEGOTIATION_STATUS_UNSPECIFIED: NegotiationStatus.ValueType  # 0
-"""Not opened, as far as these entries say."""
+"""Not opened, according to these entries."""
 NEGOTIATION_STATUS_OPEN: NegotiationStatus.ValueType  # 1
 """Under way."""
 NEGOTIATION_STATUS_SUSPENDED: NegotiationStatus.ValueType  # 2
@@ -58,21 +58,25 @@ class _ParticipantStatus:
 class _ParticipantStatusEnumTypeWrapper(google.protobuf.internal.enum_type_wrapper._EnumTypeWrapper[_ParticipantStatus.ValueType], builtins.type):
     DESCRIPTOR: google.protobuf.descriptor.EnumDescriptor
     PARTICIPANT_STATUS_UNSPECIFIED: _ParticipantStatus.ValueType  # 0
-    """Named by other entries of this reading, though it has not joined in it: given so that its name resolves."""
+    """Named by other entries of this view, and not joined in it. The state includes such a participant so that its name
+    resolves.
+    """
     PARTICIPANT_STATUS_ACTIVE: _ParticipantStatus.ValueType  # 1
     """Takes part."""
     PARTICIPANT_STATUS_LEFT: _ParticipantStatus.ValueType  # 2
-    """Left."""
+    """Has left."""
 
 class ParticipantStatus(_ParticipantStatus, metaclass=_ParticipantStatusEnumTypeWrapper):
-    """How a participant stands."""
+    """The status of a participant."""
 
 PARTICIPANT_STATUS_UNSPECIFIED: ParticipantStatus.ValueType  # 0
-"""Named by other entries of this reading, though it has not joined in it: given so that its name resolves."""
+"""Named by other entries of this view, and not joined in it. The state includes such a participant so that its name
+resolves.
+"""
 PARTICIPANT_STATUS_ACTIVE: ParticipantStatus.ValueType  # 1
 """Takes part."""
 PARTICIPANT_STATUS_LEFT: ParticipantStatus.ValueType  # 2
-"""Left."""
+"""Has left."""
 Global___ParticipantStatus: typing_extensions.TypeAlias = ParticipantStatus
 
 class _SessionStatus:
@@ -86,17 +90,17 @@ class _SessionStatusEnumTypeWrapper(google.protobuf.internal.enum_type_wrapper._
     SESSION_STATUS_OPEN: _SessionStatus.ValueType  # 1
     """Under way."""
     SESSION_STATUS_CLOSED: _SessionStatus.ValueType  # 2
-    """Over."""
+    """Ended."""
 
 class SessionStatus(_SessionStatus, metaclass=_SessionStatusEnumTypeWrapper):
-    """How a session stands."""
+    """The status of a session."""
 
 SESSION_STATUS_UNSPECIFIED: SessionStatus.ValueType  # 0
 """Not given."""
 SESSION_STATUS_OPEN: SessionStatus.ValueType  # 1
 """Under way."""
 SESSION_STATUS_CLOSED: SessionStatus.ValueType  # 2
-"""Over."""
+"""Ended."""
 Global___SessionStatus: typing_extensions.TypeAlias = SessionStatus
 
 class _StatementStatus:
@@ -108,19 +112,19 @@ class _StatementStatusEnumTypeWrapper(google.protobuf.internal.enum_type_wrapper
     STATEMENT_STATUS_UNSPECIFIED: _StatementStatus.ValueType  # 0
     """Not given."""
     STATEMENT_STATUS_STANDS: _StatementStatus.ValueType  # 1
-    """Not taken back."""
+    """Not retracted."""
     STATEMENT_STATUS_RETRACTED: _StatementStatus.ValueType  # 2
-    """Taken back by all who made it."""
+    """Retracted by all its speakers."""
 
 class StatementStatus(_StatementStatus, metaclass=_StatementStatusEnumTypeWrapper):
-    """How a statement stands."""
+    """The status of a statement."""
 
 STATEMENT_STATUS_UNSPECIFIED: StatementStatus.ValueType  # 0
 """Not given."""
 STATEMENT_STATUS_STANDS: StatementStatus.ValueType  # 1
-"""Not taken back."""
+"""Not retracted."""
 STATEMENT_STATUS_RETRACTED: StatementStatus.ValueType  # 2
-"""Taken back by all who made it."""
+"""Retracted by all its speakers."""
 Global___StatementStatus: typing_extensions.TypeAlias = StatementStatus
 
 class _Corroboration:
@@ -130,7 +134,7 @@ class _Corroboration:
 class _CorroborationEnumTypeWrapper(google.protobuf.internal.enum_type_wrapper._EnumTypeWrapper[_Corroboration.ValueType], builtins.type):
     DESCRIPTOR: google.protobuf.descriptor.EnumDescriptor
     CORROBORATION_UNSPECIFIED: _Corroboration.ValueType  # 0
-    """Neither confirmed nor denied."""
+    """Not confirmed and not denied."""
     CORROBORATION_CONFIRMED: _Corroboration.ValueType  # 1
     """Confirmed."""
     CORROBORATION_DENIED: _Corroboration.ValueType  # 2
@@ -139,13 +143,15 @@ class _CorroborationEnumTypeWrapper(google.protobuf.internal.enum_type_wrapper._
     """Confirmed and denied."""
 
 class Corroboration(_Corroboration, metaclass=_CorroborationEnumTypeWrapper):
-    """Whether those who should know have borne a statement out, in a later statement that is DIRECT or ON_RECORD, replies to it and
-    confirms or denies it: those it is attributed to, or if it has none any party, themselves or by somebody who speaks on their behalf.
-    What was taken back does not count.
+    """The corroboration of a statement by later statements.
+
+    A statement is confirmed or denied by a later statement that replies to it, with the basis DIRECT or ON_RECORD. The
+    later speaker must be a participant that the statement is attributed to. Without an attribution, it must be a party.
+    A representative may speak for either. Retracted replies are ignored.
     """
 
 CORROBORATION_UNSPECIFIED: Corroboration.ValueType  # 0
-"""Neither confirmed nor denied."""
+"""Not confirmed and not denied."""
 CORROBORATION_CONFIRMED: Corroboration.ValueType  # 1
 """Confirmed."""
 CORROBORATION_DENIED: Corroboration.ValueType  # 2
@@ -165,21 +171,21 @@ class _PositionStatusEnumTypeWrapper(google.protobuf.internal.enum_type_wrapper.
     POSITION_STATUS_HELD: _PositionStatus.ValueType  # 1
     """Held."""
     POSITION_STATUS_SUPERSEDED: _PositionStatus.ValueType  # 2
-    """Another took its place."""
+    """Replaced by another position."""
     POSITION_STATUS_WITHDRAWN: _PositionStatus.ValueType  # 3
-    """Given up."""
+    """Withdrawn."""
 
 class PositionStatus(_PositionStatus, metaclass=_PositionStatusEnumTypeWrapper):
-    """How a position stands."""
+    """The status of a position."""
 
 POSITION_STATUS_UNSPECIFIED: PositionStatus.ValueType  # 0
 """Not given."""
 POSITION_STATUS_HELD: PositionStatus.ValueType  # 1
 """Held."""
 POSITION_STATUS_SUPERSEDED: PositionStatus.ValueType  # 2
-"""Another took its place."""
+"""Replaced by another position."""
 POSITION_STATUS_WITHDRAWN: PositionStatus.ValueType  # 3
-"""Given up."""
+"""Withdrawn."""
 Global___PositionStatus: typing_extensions.TypeAlias = PositionStatus
 
 class _QuestionStatus:
@@ -195,12 +201,12 @@ class _QuestionStatusEnumTypeWrapper(google.protobuf.internal.enum_type_wrapper.
     QUESTION_STATUS_ANSWERED: _QuestionStatus.ValueType  # 2
     """Answered."""
     QUESTION_STATUS_MOOT: _QuestionStatus.ValueType  # 3
-    """Of no more matter."""
+    """No longer relevant."""
     QUESTION_STATUS_WITHDRAWN: _QuestionStatus.ValueType  # 4
-    """Taken back."""
+    """Withdrawn."""
 
 class QuestionStatus(_QuestionStatus, metaclass=_QuestionStatusEnumTypeWrapper):
-    """How a question stands."""
+    """The status of a question."""
 
 QUESTION_STATUS_UNSPECIFIED: QuestionStatus.ValueType  # 0
 """Not given."""
@@ -209,9 +215,9 @@ QUESTION_STATUS_OPEN: QuestionStatus.ValueType  # 1
 QUESTION_STATUS_ANSWERED: QuestionStatus.ValueType  # 2
 """Answered."""
 QUESTION_STATUS_MOOT: QuestionStatus.ValueType  # 3
-"""Of no more matter."""
+"""No longer relevant."""
 QUESTION_STATUS_WITHDRAWN: QuestionStatus.ValueType  # 4
-"""Taken back."""
+"""Withdrawn."""
 Global___QuestionStatus: typing_extensions.TypeAlias = QuestionStatus
 
 class _ProposalStatus:
@@ -223,35 +229,35 @@ class _ProposalStatusEnumTypeWrapper(google.protobuf.internal.enum_type_wrapper.
     PROPOSAL_STATUS_UNSPECIFIED: _ProposalStatus.ValueType  # 0
     """Not given."""
     PROPOSAL_STATUS_OPEN: _ProposalStatus.ValueType  # 1
-    """On the table."""
+    """Open for answers."""
     PROPOSAL_STATUS_ACCEPTED: _ProposalStatus.ValueType  # 2
     """Accepted."""
     PROPOSAL_STATUS_REJECTED: _ProposalStatus.ValueType  # 3
     """Rejected."""
     PROPOSAL_STATUS_WITHDRAWN: _ProposalStatus.ValueType  # 4
-    """Taken back."""
+    """Withdrawn by its proposers."""
     PROPOSAL_STATUS_LAPSED: _ProposalStatus.ValueType  # 5
-    """Not taken up in time."""
+    """Not accepted in time."""
     PROPOSAL_STATUS_SUPERSEDED: _ProposalStatus.ValueType  # 6
-    """Its proposers put another in its place."""
+    """Replaced by another proposal of its proposers."""
 
 class ProposalStatus(_ProposalStatus, metaclass=_ProposalStatusEnumTypeWrapper):
-    """How an offer stands."""
+    """The status of a proposal."""
 
 PROPOSAL_STATUS_UNSPECIFIED: ProposalStatus.ValueType  # 0
 """Not given."""
 PROPOSAL_STATUS_OPEN: ProposalStatus.ValueType  # 1
-"""On the table."""
+"""Open for answers."""
 PROPOSAL_STATUS_ACCEPTED: ProposalStatus.ValueType  # 2
 """Accepted."""
 PROPOSAL_STATUS_REJECTED: ProposalStatus.ValueType  # 3
 """Rejected."""
 PROPOSAL_STATUS_WITHDRAWN: ProposalStatus.ValueType  # 4
-"""Taken back."""
+"""Withdrawn by its proposers."""
 PROPOSAL_STATUS_LAPSED: ProposalStatus.ValueType  # 5
-"""Not taken up in time."""
+"""Not accepted in time."""
 PROPOSAL_STATUS_SUPERSEDED: ProposalStatus.ValueType  # 6
-"""Its proposers put another in its place."""
+"""Replaced by another proposal of its proposers."""
 Global___ProposalStatus: typing_extensions.TypeAlias = ProposalStatus
 
 class _MilestoneStatus:
@@ -269,10 +275,10 @@ class _MilestoneStatusEnumTypeWrapper(google.protobuf.internal.enum_type_wrapper
     MILESTONE_STATUS_MISSED: _MilestoneStatus.ValueType  # 3
     """Missed."""
     MILESTONE_STATUS_CANCELLED: _MilestoneStatus.ValueType  # 4
-    """Given up."""
+    """Cancelled."""
 
 class MilestoneStatus(_MilestoneStatus, metaclass=_MilestoneStatusEnumTypeWrapper):
-    """How a milestone stands."""
+    """The status of a milestone."""
 
 MILESTONE_STATUS_UNSPECIFIED: MilestoneStatus.ValueType  # 0
 """Not given."""
@@ -283,15 +289,16 @@ MILESTONE_STATUS_REACHED: MilestoneStatus.ValueType  # 2
 MILESTONE_STATUS_MISSED: MilestoneStatus.ValueType  # 3
 """Missed."""
 MILESTONE_STATUS_CANCELLED: MilestoneStatus.ValueType  # 4
-"""Given up."""
+"""Cancelled."""
 Global___MilestoneStatus: typing_extensions.TypeAlias = MilestoneStatus
 
 @typing.final
 class Negotiation(google.protobuf.message.Message):
-    """The state of a negotiation: the fold of its entries, with corrections counted at the place of their targets.
+    """The state of a negotiation: the fold of its entries, with each correction applied at the place of its target.
 
-    Every part has the same head: `facts` and `words` as they stand now, `origin` for where it comes from, `blame` for the versions
-    that made it what it is. Below that stands what became of it.
+    Every part begins with the same fields. `facts` and `words` hold its present content. `origin` is the entry that
+    introduced it, and `blame` has the versions that determine it. The fields after these hold what later entries
+    changed.
     """
 
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
@@ -557,52 +564,52 @@ class Negotiation(google.protobuf.message.Message):
     AMENDMENTS_FIELD_NUMBER: builtins.int
     PRINCIPALS_FIELD_NUMBER: builtins.int
     name: builtins.str
-    """`negotiations/{id}`."""
+    """The name, `negotiations/{id}`."""
     version: builtins.int
-    """The version this is the state at."""
+    """The version of this state."""
     status: Global___NegotiationStatus.ValueType
-    """How it stands."""
+    """The status."""
     outcome: pourparler.v1.facts_pb2.Outcome.ValueType
-    """Of a CONCLUDED one: how it ended."""
+    """The outcome, if CONCLUDED."""
     @property
     def update_time(self) -> google.protobuf.timestamp_pb2.Timestamp:
-        """When the last entry counted here was recorded."""
+        """The time at which the last entry of this state was recorded."""
 
     @property
     def facts(self) -> pourparler.v1.facts_pb2.NegotiationOpened:
-        """The opening: its facts."""
+        """The facts of the opening."""
 
     @property
     def words(self) -> pourparler.v1.entry_pb2.Words:
-        """The opening: its words, `title` and `purpose` among them."""
+        """The words of the opening, such as `title` and `purpose`."""
 
     @property
     def origin(self) -> Global___Origin:
-        """The opening: where it comes from."""
+        """The origin of the opening."""
 
     @property
     def blame(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.int]:
-        """The versions that opened, suspended, resumed or concluded it, and those that corrected these."""
+        """The versions that opened, suspended, resumed or concluded the negotiation, and those that corrected these."""
 
     @property
     def agreement_ids(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.str]:
-        """Of a CONCLUDED one: what was agreed."""
+        """The agreements that were reached, if CONCLUDED."""
 
     @property
     def expected_resume(self) -> pourparler.v1.values_pb2.FuzzyDate:
-        """Of a SUSPENDED one: when it is expected to go on."""
+        """The date on which it is expected to resume, if SUSPENDED."""
 
     @property
     def status_change(self) -> Global___StatusChange:
-        """The entry that gave it this status."""
+        """The entry that set this status."""
 
     @property
     def counts(self) -> Global___Counts:
-        """How many there are of what. All that the BASIC view gives besides this head, the participants and the topics."""
+        """The number of parts of each kind. The BASIC view has the fields up to this one, the participants and the topics."""
 
     @property
     def participants(self) -> google.protobuf.internal.containers.MessageMap[builtins.str, Global___Participant]:
-        """Everyone on the record, by id."""
+        """All participants on the record, by id."""
 
     @property
     def sessions(self) -> google.protobuf.internal.containers.MessageMap[builtins.str, Global___Session]:
@@ -646,11 +653,11 @@ class Negotiation(google.protobuf.message.Message):
 
     @property
     def amendments(self) -> google.protobuf.internal.containers.MessageMap[builtins.int, Global___Amendment]:
-        """What entries say of other entries, by the version of the target."""
+        """The amendments of entries, by the version of the target."""
 
     @property
     def principals(self) -> google.protobuf.internal.containers.MessageMap[builtins.str, Global___Principal]:
-        """Who has, or had, access to the record, by principal."""
+        """The principals that have or had access to the record, by principal."""
 
     def __init__(
         self,
@@ -689,7 +696,7 @@ Global___Negotiation: typing_extensions.TypeAlias = Negotiation
 
 @typing.final
 class Counts(google.protobuf.message.Message):
-    """How many parts the state has."""
+    """The number of parts in the state."""
 
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 
@@ -705,27 +712,27 @@ class Counts(google.protobuf.message.Message):
     MILESTONES_FIELD_NUMBER: builtins.int
     DOCUMENTS_FIELD_NUMBER: builtins.int
     participants: builtins.int
-    """Participants on the record, those who left among them."""
+    """The participants on the record, including those who left."""
     sessions: builtins.int
-    """Sessions."""
+    """The sessions."""
     topics: builtins.int
-    """Topics."""
+    """The topics."""
     statements: builtins.int
-    """Statements."""
+    """The statements."""
     positions: builtins.int
-    """Positions."""
+    """The positions."""
     questions: builtins.int
-    """Questions."""
+    """The questions."""
     proposals: builtins.int
-    """Proposals."""
+    """The proposals."""
     agreements: builtins.int
-    """Agreements."""
+    """The agreements."""
     commitments: builtins.int
-    """Commitments."""
+    """The commitments."""
     milestones: builtins.int
-    """Milestones."""
+    """The milestones."""
     documents: builtins.int
-    """Documents."""
+    """The documents."""
     def __init__(
         self,
         *,
@@ -747,7 +754,7 @@ Global___Counts: typing_extensions.TypeAlias = Counts
 
 @typing.final
 class Origin(google.protobuf.message.Message):
-    """Where a part of the state comes from: the entry that brought it."""
+    """The entry that introduced a part of the state."""
 
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 
@@ -762,26 +769,26 @@ class Origin(google.protobuf.message.Message):
     version: builtins.int
     """The version of that entry."""
     recorded_by: builtins.str
-    """Who recorded it."""
+    """The principal that recorded it."""
     confirmed: builtins.bool
-    """Whether its basis is DIRECT or ON_RECORD. Whatever is only reported, relayed or inferred is not confirmed."""
+    """True if its basis is DIRECT or ON_RECORD. A part that is only reported, relayed or inferred is not confirmed."""
     session_id: builtins.str
     """The session in which it happened."""
     @property
     def record_time(self) -> google.protobuf.timestamp_pb2.Timestamp:
-        """When it was recorded."""
+        """The time at which it was recorded."""
 
     @property
     def occurred(self) -> pourparler.v1.values_pb2.FuzzyDate:
-        """When it happened."""
+        """The date on which it happened."""
 
     @property
     def provenance(self) -> pourparler.v1.values_pb2.Provenance:
-        """How the record knows it: its basis and form. The sources stand in the part's words."""
+        """The basis and form of the entry. Its sources are in the words of the part."""
 
     @property
     def visibility(self) -> pourparler.v1.values_pb2.Visibility:
-        """Who may see it."""
+        """The visibility of the entry."""
 
     def __init__(
         self,
@@ -802,7 +809,7 @@ Global___Origin: typing_extensions.TypeAlias = Origin
 
 @typing.final
 class StatusChange(google.protobuf.message.Message):
-    """The entry that gave something its present status."""
+    """The entry that set the present status of a part."""
 
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 
@@ -815,20 +822,20 @@ class StatusChange(google.protobuf.message.Message):
     version: builtins.int
     """The version of that entry."""
     reason: builtins.str
-    """Why."""
+    """The reason."""
     confirmed: builtins.bool
-    """Whether its basis is DIRECT or ON_RECORD."""
+    """True if its basis is DIRECT or ON_RECORD."""
     @property
     def occurred(self) -> pourparler.v1.values_pb2.FuzzyDate:
-        """When it happened."""
+        """The date on which it happened."""
 
     @property
     def provenance(self) -> pourparler.v1.values_pb2.Provenance:
-        """How the record knows it."""
+        """The basis and form of the entry."""
 
     @property
     def by(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.str]:
-        """By whose act."""
+        """The participants that acted."""
 
     def __init__(
         self,
@@ -847,7 +854,7 @@ Global___StatusChange: typing_extensions.TypeAlias = StatusChange
 
 @typing.final
 class Participant(google.protobuf.message.Message):
-    """Someone in the negotiation, or something it is about."""
+    """A participant in the negotiation, or a subject of it."""
 
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 
@@ -859,28 +866,28 @@ class Participant(google.protobuf.message.Message):
     STATUS_CHANGE_FIELD_NUMBER: builtins.int
     LEAVING_REASON_FIELD_NUMBER: builtins.int
     status: Global___ParticipantStatus.ValueType
-    """Whether it takes part."""
+    """The status."""
     leaving_reason: pourparler.v1.facts_pb2.LeavingReason.ValueType
-    """Of one that left: why."""
+    """The reason that it left, if it left."""
     @property
     def facts(self) -> pourparler.v1.facts_pb2.ParticipantJoined:
-        """What it is, what part it plays, whom it represents."""
+        """The kind, the role, and the participants that it represents."""
 
     @property
     def words(self) -> pourparler.v1.entry_pb2.Words:
-        """Its name, aliases and mandate."""
+        """The name, aliases and mandate."""
 
     @property
     def origin(self) -> Global___Origin:
-        """Where it comes from."""
+        """The entry that introduced it."""
 
     @property
     def blame(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.int]:
-        """The versions that made it what it is."""
+        """The versions that determine its present state."""
 
     @property
     def status_change(self) -> Global___StatusChange:
-        """The entry that gave it this status."""
+        """The entry that set this status."""
 
     def __init__(
         self,
@@ -912,28 +919,28 @@ class Session(google.protobuf.message.Message):
     STATUS_CHANGE_FIELD_NUMBER: builtins.int
     SUMMARY_FIELD_NUMBER: builtins.int
     status: Global___SessionStatus.ValueType
-    """Whether it is over."""
+    """The status."""
     summary: builtins.str
-    """What it came to."""
+    """The summary of the session."""
     @property
     def facts(self) -> pourparler.v1.facts_pb2.SessionOpened:
-        """Its kind, its attendees, its default visibility."""
+        """The kind, the attendees and the default visibility."""
 
     @property
     def words(self) -> pourparler.v1.entry_pb2.Words:
-        """Its label and its place."""
+        """The label and the place."""
 
     @property
     def origin(self) -> Global___Origin:
-        """Where it comes from."""
+        """The entry that introduced it."""
 
     @property
     def blame(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.int]:
-        """The versions that made it what it is."""
+        """The versions that determine its present state."""
 
     @property
     def status_change(self) -> Global___StatusChange:
-        """The entry that gave it this status."""
+        """The entry that set this status."""
 
     def __init__(
         self,
@@ -965,28 +972,28 @@ class Topic(google.protobuf.message.Message):
     STATUS_CHANGE_FIELD_NUMBER: builtins.int
     BY_AGREEMENT_ID_FIELD_NUMBER: builtins.int
     status: pourparler.v1.facts_pb2.TopicStatus.ValueType
-    """How far it has come."""
+    """The status."""
     by_agreement_id: builtins.str
     """The agreement that settled it."""
     @property
     def facts(self) -> pourparler.v1.facts_pb2.TopicAdded:
-        """Who put it on the table, and what it is a part of."""
+        """The participants that proposed it, and the topic that it is a part of."""
 
     @property
     def words(self) -> pourparler.v1.entry_pb2.Words:
-        """Its title."""
+        """The title."""
 
     @property
     def origin(self) -> Global___Origin:
-        """Where it comes from."""
+        """The entry that introduced it."""
 
     @property
     def blame(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.int]:
-        """The versions that made it what it is."""
+        """The versions that determine its present state."""
 
     @property
     def status_change(self) -> Global___StatusChange:
-        """The entry that gave it this status."""
+        """The entry that set this status."""
 
     def __init__(
         self,
@@ -1020,32 +1027,32 @@ class Statement(google.protobuf.message.Message):
     CORROBORATION_FIELD_NUMBER: builtins.int
     CORROBORATED_BY_FIELD_NUMBER: builtins.int
     status: Global___StatementStatus.ValueType
-    """Whether it was taken back."""
+    """The status."""
     corroboration: Global___Corroboration.ValueType
-    """Whether it is borne out."""
+    """The corroboration."""
     @property
     def facts(self) -> pourparler.v1.facts_pb2.StatementRecorded:
-        """Who said it, to whom, on what."""
+        """The speakers, the addressees and the topics."""
 
     @property
     def words(self) -> pourparler.v1.entry_pb2.Words:
-        """What was said."""
+        """The text."""
 
     @property
     def origin(self) -> Global___Origin:
-        """Where it comes from."""
+        """The entry that introduced it."""
 
     @property
     def blame(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.int]:
-        """The versions that made it what it is."""
+        """The versions that determine its present state."""
 
     @property
     def status_change(self) -> Global___StatusChange:
-        """The entry by which it was last taken back."""
+        """The entry that last retracted it."""
 
     @property
     def retracted_by(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.str]:
-        """Who took it back: of a joint statement perhaps only some."""
+        """The speakers that retracted it. For a joint statement these may be only some of the speakers."""
 
     @property
     def corroborated_by(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.str]:
@@ -1071,7 +1078,7 @@ Global___Statement: typing_extensions.TypeAlias = Statement
 
 @typing.final
 class Position(google.protobuf.message.Message):
-    """What a party wants or refuses on a topic."""
+    """The stance of a party on a topic: what it wants or refuses."""
 
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 
@@ -1083,28 +1090,28 @@ class Position(google.protobuf.message.Message):
     STATUS_CHANGE_FIELD_NUMBER: builtins.int
     SUPERSEDED_BY_FIELD_NUMBER: builtins.int
     status: Global___PositionStatus.ValueType
-    """Whether it is held."""
+    """The status."""
     superseded_by: builtins.str
-    """The position that took its place."""
+    """The position that replaced it."""
     @property
     def facts(self) -> pourparler.v1.facts_pb2.PositionTaken:
-        """Who holds it, on what, how."""
+        """The holders, the topic and the stance."""
 
     @property
     def words(self) -> pourparler.v1.entry_pb2.Words:
-        """What is wanted."""
+        """The text."""
 
     @property
     def origin(self) -> Global___Origin:
-        """Where it comes from."""
+        """The entry that introduced it."""
 
     @property
     def blame(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.int]:
-        """The versions that made it what it is."""
+        """The versions that determine its present state."""
 
     @property
     def status_change(self) -> Global___StatusChange:
-        """The entry that gave it this status."""
+        """The entry that set this status."""
 
     def __init__(
         self,
@@ -1139,32 +1146,32 @@ class Question(google.protobuf.message.Message):
     AGREEMENT_ID_FIELD_NUMBER: builtins.int
     REOPENED_BY_FIELD_NUMBER: builtins.int
     status: Global___QuestionStatus.ValueType
-    """Whether it is open."""
+    """The status."""
     answer: builtins.str
     """The answer."""
     agreement_id: builtins.str
     """The agreement that answers it."""
     reopened_by: builtins.str
-    """The question by which it was asked again."""
+    """The question that reopened it."""
     @property
     def facts(self) -> pourparler.v1.facts_pb2.QuestionRaised:
-        """Who asks whom about what."""
+        """The askers, the addressees and the subject."""
 
     @property
     def words(self) -> pourparler.v1.entry_pb2.Words:
-        """The question."""
+        """The text of the question."""
 
     @property
     def origin(self) -> Global___Origin:
-        """Where it comes from."""
+        """The entry that introduced it."""
 
     @property
     def blame(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.int]:
-        """The versions that made it what it is."""
+        """The versions that determine its present state."""
 
     @property
     def status_change(self) -> Global___StatusChange:
-        """The entry that gave it this status."""
+        """The entry that set this status."""
 
     @property
     def statement_ids(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.str]:
@@ -1191,7 +1198,7 @@ Global___Question: typing_extensions.TypeAlias = Question
 
 @typing.final
 class ProposalReply(google.protobuf.message.Message):
-    """An answer to an offer, as it stands in the offer."""
+    """An answer to a proposal, as a part of that proposal."""
 
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 
@@ -1204,11 +1211,11 @@ class ProposalReply(google.protobuf.message.Message):
 
     @property
     def words(self) -> pourparler.v1.entry_pb2.Words:
-        """Its words and conditions."""
+        """The text and the conditions of the answer."""
 
     @property
     def origin(self) -> Global___Origin:
-        """Where it comes from."""
+        """The entry that introduced it."""
 
     def __init__(
         self,
@@ -1239,30 +1246,30 @@ class Proposal(google.protobuf.message.Message):
     SUPERSEDED_BY_FIELD_NUMBER: builtins.int
     AGREEMENT_ID_FIELD_NUMBER: builtins.int
     status: Global___ProposalStatus.ValueType
-    """Whether it is on the table."""
+    """The status."""
     superseded_by: builtins.str
-    """The offer that took its place."""
+    """The proposal that replaced it."""
     agreement_id: builtins.str
     """The agreement that it became."""
     @property
     def facts(self) -> pourparler.v1.facts_pb2.ProposalMade:
-        """Who offers what to whom."""
+        """The proposers, the addressees and the terms."""
 
     @property
     def words(self) -> pourparler.v1.entry_pb2.Words:
-        """Its words and conditions."""
+        """The text and the conditions."""
 
     @property
     def origin(self) -> Global___Origin:
-        """Where it comes from."""
+        """The entry that introduced it."""
 
     @property
     def blame(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.int]:
-        """The versions that made it what it is."""
+        """The versions that determine its present state."""
 
     @property
     def status_change(self) -> Global___StatusChange:
-        """The entry that gave it this status."""
+        """The entry that set this status."""
 
     @property
     def replies(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[Global___ProposalReply]:
@@ -1270,7 +1277,7 @@ class Proposal(google.protobuf.message.Message):
 
     @property
     def countered_by(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.str]:
-        """The offers that answer this one with another."""
+        """The proposals that counter it."""
 
     def __init__(
         self,
@@ -1293,7 +1300,7 @@ Global___Proposal: typing_extensions.TypeAlias = Proposal
 
 @typing.final
 class Agreement(google.protobuf.message.Message):
-    """An instrument, older than the talks or reached in them."""
+    """An instrument that is older than the talks, or that was reached in them."""
 
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 
@@ -1306,32 +1313,32 @@ class Agreement(google.protobuf.message.Message):
     SUPERSEDED_BY_FIELD_NUMBER: builtins.int
     AMENDED_BY_FIELD_NUMBER: builtins.int
     status: pourparler.v1.facts_pb2.AgreementStatus.ValueType
-    """How it stands."""
+    """The status."""
     superseded_by: builtins.str
-    """The agreement that took its place."""
+    """The agreement that replaced it."""
     @property
     def facts(self) -> pourparler.v1.facts_pb2.AgreementRecorded:
-        """Who made it, of what kind it is, its terms."""
+        """The parties, the kind and the terms."""
 
     @property
     def words(self) -> pourparler.v1.entry_pb2.Words:
-        """Its title and text."""
+        """The title and the text."""
 
     @property
     def origin(self) -> Global___Origin:
-        """Where it comes from. `origin.occurred` is when it was made."""
+        """The entry that introduced it. `origin.occurred` is the date on which the agreement was made."""
 
     @property
     def blame(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.int]:
-        """The versions that made it what it is."""
+        """The versions that determine its present state."""
 
     @property
     def status_change(self) -> Global___StatusChange:
-        """The entry that gave it this status."""
+        """The entry that set this status."""
 
     @property
     def amended_by(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.str]:
-        """The agreements that changed it."""
+        """The agreements that amend it."""
 
     def __init__(
         self,
@@ -1352,7 +1359,7 @@ Global___Agreement: typing_extensions.TypeAlias = Agreement
 
 @typing.final
 class Commitment(google.protobuf.message.Message):
-    """What a debtor owes a creditor."""
+    """An obligation of a debtor to a creditor."""
 
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 
@@ -1365,26 +1372,26 @@ class Commitment(google.protobuf.message.Message):
     STATEMENT_IDS_FIELD_NUMBER: builtins.int
     DOCUMENT_IDS_FIELD_NUMBER: builtins.int
     status: pourparler.v1.facts_pb2.CommitmentStatus.ValueType
-    """How it stands."""
+    """The status."""
     @property
     def facts(self) -> pourparler.v1.facts_pb2.CommitmentMade:
-        """Who owes whom, and by when."""
+        """The debtors, the creditors and the due date."""
 
     @property
     def words(self) -> pourparler.v1.entry_pb2.Words:
-        """What is owed, on what conditions."""
+        """The text and the conditions."""
 
     @property
     def origin(self) -> Global___Origin:
-        """Where it comes from."""
+        """The entry that introduced it."""
 
     @property
     def blame(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.int]:
-        """The versions that made it what it is."""
+        """The versions that determine its present state."""
 
     @property
     def status_change(self) -> Global___StatusChange:
-        """The entry that gave it this status."""
+        """The entry that set this status."""
 
     @property
     def statement_ids(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.str]:
@@ -1429,44 +1436,44 @@ class Milestone(google.protobuf.message.Message):
     STATEMENT_IDS_FIELD_NUMBER: builtins.int
     DOCUMENT_IDS_FIELD_NUMBER: builtins.int
     status: Global___MilestoneStatus.ValueType
-    """What became of it."""
+    """The status."""
     late: builtins.bool
-    """Whether it was reached later than planned, by the last bound of the plan."""
+    """True if it was reached after the last possible day of the plan."""
     @property
     def facts(self) -> pourparler.v1.facts_pb2.MilestonePlanned:
-        """Who will take it, when, and how certainly: as it was last planned."""
+        """The participants that take the step, its date and its certainty, as last planned."""
 
     @property
     def words(self) -> pourparler.v1.entry_pb2.Words:
-        """What it is."""
+        """The title and the text."""
 
     @property
     def origin(self) -> Global___Origin:
-        """Where the plan comes from."""
+        """The entry that last planned it."""
 
     @property
     def blame(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.int]:
-        """The versions that made it what it is."""
+        """The versions that determine its present state."""
 
     @property
     def status_change(self) -> Global___StatusChange:
-        """The entry that gave it this status."""
+        """The entry that set this status."""
 
     @property
     def actual(self) -> pourparler.v1.values_pb2.FuzzyDate:
-        """When it was reached."""
+        """The date on which it was reached."""
 
     @property
     def planned_before(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[pourparler.v1.values_pb2.FuzzyDate]:
-        """The dates for which it was planned before, oldest first."""
+        """The dates of earlier plans, the oldest first."""
 
     @property
     def statement_ids(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.str]:
-        """The statements that show what became of it."""
+        """The statements that show the outcome."""
 
     @property
     def document_ids(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.str]:
-        """The documents that show it."""
+        """The documents that show the outcome."""
 
     def __init__(
         self,
@@ -1501,19 +1508,19 @@ class Document(google.protobuf.message.Message):
     LATER_VERSIONS_FIELD_NUMBER: builtins.int
     @property
     def facts(self) -> pourparler.v1.facts_pb2.DocumentAttached:
-        """What it is a version of."""
+        """The document that it is a version of."""
 
     @property
     def words(self) -> pourparler.v1.entry_pb2.Words:
-        """Its title, digest and address."""
+        """The title, digest and address."""
 
     @property
     def origin(self) -> Global___Origin:
-        """Where it comes from."""
+        """The entry that introduced it."""
 
     @property
     def blame(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.int]:
-        """The versions that made it what it is."""
+        """The versions that determine its present state."""
 
     @property
     def later_versions(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.str]:
@@ -1535,7 +1542,7 @@ Global___Document: typing_extensions.TypeAlias = Document
 
 @typing.final
 class Amendment(google.protobuf.message.Message):
-    """What later entries say of an entry."""
+    """The changes that later entries make to an entry."""
 
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 
@@ -1546,16 +1553,18 @@ class Amendment(google.protobuf.message.Message):
     DISCLOSED_BY_FIELD_NUMBER: builtins.int
     REDACTED_BY_FIELD_NUMBER: builtins.int
     annulled: builtins.bool
-    """Whether it was annulled, and counts no more."""
+    """True if it was annulled and is not in force."""
     annulled_part: builtins.str
-    """Of an annulled entry that brought a part: the part's place in the state, such as `statements/s-joint`. Its id is not used again."""
+    """The place in the state of the part that an annulled entry introduced, such as `statements/s-joint`. The id is not
+    used again.
+    """
     correction_reason: builtins.str
-    """Why it was last corrected."""
+    """The reason for the last correction."""
     redacted_by: builtins.int
-    """The version that says its words were destroyed."""
+    """The version that records the destruction of its words."""
     @property
     def corrected_by(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.int]:
-        """The versions that correct it, oldest first. The last one counts."""
+        """The versions that correct it, the oldest first. The last one is in force."""
 
     @property
     def disclosed_by(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.int]:
@@ -1577,7 +1586,7 @@ Global___Amendment: typing_extensions.TypeAlias = Amendment
 
 @typing.final
 class Principal(google.protobuf.message.Message):
-    """Somebody who has, or had, access to the record."""
+    """A principal that has or had access to the record."""
 
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 
@@ -1585,11 +1594,11 @@ class Principal(google.protobuf.message.Message):
     BLAME_FIELD_NUMBER: builtins.int
     @property
     def grants(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[Global___Grant]:
-        """What they have been granted and have not lost. The one who opened the negotiation has a grant of the opening itself."""
+        """The grants in force. The principal that opened the negotiation has a grant that comes from the opening."""
 
     @property
     def blame(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.int]:
-        """The versions that made it so."""
+        """The versions that determine its present access."""
 
     def __init__(
         self,
@@ -1612,15 +1621,15 @@ class Grant(google.protobuf.message.Message):
     ORIGIN_FIELD_NUMBER: builtins.int
     @property
     def facts(self) -> pourparler.v1.facts_pb2.AccessGranted:
-        """As what, for whom, until when."""
+        """The role, the participant and the end time."""
 
     @property
     def words(self) -> pourparler.v1.entry_pb2.Words:
-        """Why."""
+        """The reason."""
 
     @property
     def origin(self) -> Global___Origin:
-        """Where it comes from."""
+        """The entry that granted it."""
 
     def __init__(
         self,
@@ -1704,11 +1713,11 @@ class Part(google.protobuf.message.Message):
 
     @property
     def amendment(self) -> Global___Amendment:
-        """What was said of an entry."""
+        """The amendments of an entry."""
 
     @property
     def principal(self) -> Global___Principal:
-        """Somebody's access to the record."""
+        """The access of a principal to the record."""
 
     def __init__(
         self,
@@ -1736,11 +1745,11 @@ Global___Part: typing_extensions.TypeAlias = Part
 
 @typing.final
 class AsOf(google.protobuf.message.Message):
-    """A point on the three clocks of a negotiation. Nothing given: now.
+    """A point on the three clocks of a negotiation. An empty message means now.
 
-    `version` and `record_time` ask what the record said then: corrections that came later do not count. `occur_date` asks what had
-    happened by then, as the record holds it now or, with `record_time` or `version` too, as it held it then. `version` and
-    `record_time` exclude each other.
+    `version` and `record_time` select what the record said then, without later corrections. Only one of them may be
+    given. `occur_date` selects what had happened by that date, according to the record now. With `record_time` or
+    `version` it is according to the record at that point.
     """
 
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
@@ -1751,8 +1760,9 @@ class AsOf(google.protobuf.message.Message):
     version: builtins.int
     """The record up to this version, inclusive. 0 is the record before its first entry."""
     occur_date: builtins.str
-    """What had happened by the end of this date, in EDTF. An entry is definitely in when the last day on which it can have happened is
-    not after it (and everything had happened by the time it was recorded), possibly in when only the first day is not.
+    """The entries that had happened by the end of this date, in EDTF. An entry had definitely happened if its last
+    possible day is not after the date. It had possibly happened if only its first possible day is not after the date.
+    Every entry had happened by its time of recording.
     """
     @property
     def record_time(self) -> google.protobuf.timestamp_pb2.Timestamp:
@@ -1773,17 +1783,17 @@ Global___AsOf: typing_extensions.TypeAlias = AsOf
 
 @typing.final
 class ComputedAt(google.protobuf.message.Message):
-    """At what point an answer was computed."""
+    """The point at which a response was computed."""
 
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 
     VERSION_FIELD_NUMBER: builtins.int
     RECORD_TIME_FIELD_NUMBER: builtins.int
     version: builtins.int
-    """The last version that counted in it."""
+    """The last version that it includes."""
     @property
     def record_time(self) -> google.protobuf.timestamp_pb2.Timestamp:
-        """When that version was recorded."""
+        """The time at which that version was recorded."""
 
     def __init__(
         self,

@@ -37,17 +37,17 @@ class _NegotiationViewEnumTypeWrapper(google.protobuf.internal.enum_type_wrapper
     NEGOTIATION_VIEW_BASIC: _NegotiationView.ValueType  # 1
     """The negotiation itself with its counts, the participants and the topics."""
     NEGOTIATION_VIEW_FULL: _NegotiationView.ValueType  # 2
-    """Everything."""
+    """The whole state."""
 
 class NegotiationView(_NegotiationView, metaclass=_NegotiationViewEnumTypeWrapper):
-    """How much of a state is asked for."""
+    """The part of a state to return."""
 
 NEGOTIATION_VIEW_UNSPECIFIED: NegotiationView.ValueType  # 0
 """Not given: FULL."""
 NEGOTIATION_VIEW_BASIC: NegotiationView.ValueType  # 1
 """The negotiation itself with its counts, the participants and the topics."""
 NEGOTIATION_VIEW_FULL: NegotiationView.ValueType  # 2
-"""Everything."""
+"""The whole state."""
 Global___NegotiationView: typing_extensions.TypeAlias = NegotiationView
 
 class _DueState:
@@ -57,25 +57,25 @@ class _DueState:
 class _DueStateEnumTypeWrapper(google.protobuf.internal.enum_type_wrapper._EnumTypeWrapper[_DueState.ValueType], builtins.type):
     DESCRIPTOR: google.protobuf.descriptor.EnumDescriptor
     DUE_STATE_UNSPECIFIED: _DueState.ValueType  # 0
-    """There is no date."""
+    """There is no due date."""
     DUE_STATE_NOT_DUE: _DueState.ValueType  # 1
-    """It is still to come."""
+    """The due date is in the future."""
     DUE_STATE_DUE: _DueState.ValueType  # 2
-    """It may have come: the date of the standing lies within its bounds."""
+    """The due date may have come: the date of the report is within its bounds."""
     DUE_STATE_OVERDUE: _DueState.ValueType  # 3
-    """It has gone by, whatever day it was."""
+    """The due date is past, whichever of its possible days it was."""
 
 class DueState(_DueState, metaclass=_DueStateEnumTypeWrapper):
-    """How a date stands to another."""
+    """The relation of a due date to the date of the report."""
 
 DUE_STATE_UNSPECIFIED: DueState.ValueType  # 0
-"""There is no date."""
+"""There is no due date."""
 DUE_STATE_NOT_DUE: DueState.ValueType  # 1
-"""It is still to come."""
+"""The due date is in the future."""
 DUE_STATE_DUE: DueState.ValueType  # 2
-"""It may have come: the date of the standing lies within its bounds."""
+"""The due date may have come: the date of the report is within its bounds."""
 DUE_STATE_OVERDUE: DueState.ValueType  # 3
-"""It has gone by, whatever day it was."""
+"""The due date is past, whichever of its possible days it was."""
 Global___DueState: typing_extensions.TypeAlias = DueState
 
 class _ChangeKind:
@@ -87,23 +87,23 @@ class _ChangeKindEnumTypeWrapper(google.protobuf.internal.enum_type_wrapper._Enu
     CHANGE_KIND_UNSPECIFIED: _ChangeKind.ValueType  # 0
     """Not given."""
     CHANGE_KIND_ADDED: _ChangeKind.ValueType  # 1
-    """It is new."""
+    """The part is new."""
     CHANGE_KIND_REMOVED: _ChangeKind.ValueType  # 2
-    """It is no longer there."""
+    """The part no longer exists."""
     CHANGE_KIND_CHANGED: _ChangeKind.ValueType  # 3
-    """It is another than it was."""
+    """The part differs."""
 
 class ChangeKind(_ChangeKind, metaclass=_ChangeKindEnumTypeWrapper):
-    """What happened to a part."""
+    """The kind of a change to a part."""
 
 CHANGE_KIND_UNSPECIFIED: ChangeKind.ValueType  # 0
 """Not given."""
 CHANGE_KIND_ADDED: ChangeKind.ValueType  # 1
-"""It is new."""
+"""The part is new."""
 CHANGE_KIND_REMOVED: ChangeKind.ValueType  # 2
-"""It is no longer there."""
+"""The part no longer exists."""
 CHANGE_KIND_CHANGED: ChangeKind.ValueType  # 3
-"""It is another than it was."""
+"""The part differs."""
 Global___ChangeKind: typing_extensions.TypeAlias = ChangeKind
 
 class _SearchOrder:
@@ -115,29 +115,29 @@ class _SearchOrderEnumTypeWrapper(google.protobuf.internal.enum_type_wrapper._En
     SEARCH_ORDER_UNSPECIFIED: _SearchOrder.ValueType  # 0
     """Not given: RANK."""
     SEARCH_ORDER_RANK: _SearchOrder.ValueType  # 1
-    """What counts before what no longer does; then by how much of an entry it is, and where in it: a title before a text, a text before
-    what stands beside it; then the newest first. How a hit ranks depends on its entry and the query alone, and on nothing else that is
-    on the record. Without words in the query that are to be found: NEWEST.
+    """The best hits first. Hits in force come before replaced and annulled ones. They rank by the share of the entry that
+    matches, and by the field: titles first, then texts, then other fields. Equal hits come newest first. The rank of a
+    hit depends on its entry and the query only, never on other entries. A query without words to find uses NEWEST.
     """
     SEARCH_ORDER_NEWEST: _SearchOrder.ValueType  # 2
-    """What was recorded last comes first."""
+    """The most recently recorded first."""
     SEARCH_ORDER_OLDEST: _SearchOrder.ValueType  # 3
-    """What was recorded first comes first."""
+    """The earliest recorded first."""
 
 class SearchOrder(_SearchOrder, metaclass=_SearchOrderEnumTypeWrapper):
-    """In which order hits come."""
+    """The order of the hits."""
 
 SEARCH_ORDER_UNSPECIFIED: SearchOrder.ValueType  # 0
 """Not given: RANK."""
 SEARCH_ORDER_RANK: SearchOrder.ValueType  # 1
-"""What counts before what no longer does; then by how much of an entry it is, and where in it: a title before a text, a text before
-what stands beside it; then the newest first. How a hit ranks depends on its entry and the query alone, and on nothing else that is
-on the record. Without words in the query that are to be found: NEWEST.
+"""The best hits first. Hits in force come before replaced and annulled ones. They rank by the share of the entry that
+matches, and by the field: titles first, then texts, then other fields. Equal hits come newest first. The rank of a
+hit depends on its entry and the query only, never on other entries. A query without words to find uses NEWEST.
 """
 SEARCH_ORDER_NEWEST: SearchOrder.ValueType  # 2
-"""What was recorded last comes first."""
+"""The most recently recorded first."""
 SEARCH_ORDER_OLDEST: SearchOrder.ValueType  # 3
-"""What was recorded first comes first."""
+"""The earliest recorded first."""
 Global___SearchOrder: typing_extensions.TypeAlias = SearchOrder
 
 class _OccurredMatch:
@@ -149,19 +149,19 @@ class _OccurredMatchEnumTypeWrapper(google.protobuf.internal.enum_type_wrapper._
     OCCURRED_MATCH_UNSPECIFIED: _OccurredMatch.ValueType  # 0
     """Not given: POSSIBLE."""
     OCCURRED_MATCH_POSSIBLE: _OccurredMatch.ValueType  # 1
-    """It may have: what its date can mean and the dates asked for have a day in common."""
+    """The entry possibly happened within the dates: the possible days of the entry and the given dates overlap."""
     OCCURRED_MATCH_DEFINITE: _OccurredMatch.ValueType  # 2
-    """It surely did: every day that its date can mean lies within the dates asked for."""
+    """The entry definitely happened within the dates: they include every possible day of the entry."""
 
 class OccurredMatch(_OccurredMatch, metaclass=_OccurredMatchEnumTypeWrapper):
-    """How sure it must be that an entry happened within the dates asked for."""
+    """The certainty with which an entry must have happened within the given dates."""
 
 OCCURRED_MATCH_UNSPECIFIED: OccurredMatch.ValueType  # 0
 """Not given: POSSIBLE."""
 OCCURRED_MATCH_POSSIBLE: OccurredMatch.ValueType  # 1
-"""It may have: what its date can mean and the dates asked for have a day in common."""
+"""The entry possibly happened within the dates: the possible days of the entry and the given dates overlap."""
 OCCURRED_MATCH_DEFINITE: OccurredMatch.ValueType  # 2
-"""It surely did: every day that its date can mean lies within the dates asked for."""
+"""The entry definitely happened within the dates: they include every possible day of the entry."""
 Global___OccurredMatch: typing_extensions.TypeAlias = OccurredMatch
 
 class _HitStatus:
@@ -173,28 +173,28 @@ class _HitStatusEnumTypeWrapper(google.protobuf.internal.enum_type_wrapper._Enum
     HIT_STATUS_UNSPECIFIED: _HitStatus.ValueType  # 0
     """Not given."""
     HIT_STATUS_CURRENT: _HitStatus.ValueType  # 1
-    """It does."""
+    """The entry is in force."""
     HIT_STATUS_REPLACED: _HitStatus.ValueType  # 2
-    """A correction has put something else in its place."""
+    """A correction replaced the entry."""
     HIT_STATUS_ANNULLED: _HitStatus.ValueType  # 3
-    """It counts as never made."""
+    """A correction annulled the entry."""
 
 class HitStatus(_HitStatus, metaclass=_HitStatusEnumTypeWrapper):
-    """Whether what an entry says counts."""
+    """The status of an entry among the hits."""
 
 HIT_STATUS_UNSPECIFIED: HitStatus.ValueType  # 0
 """Not given."""
 HIT_STATUS_CURRENT: HitStatus.ValueType  # 1
-"""It does."""
+"""The entry is in force."""
 HIT_STATUS_REPLACED: HitStatus.ValueType  # 2
-"""A correction has put something else in its place."""
+"""A correction replaced the entry."""
 HIT_STATUS_ANNULLED: HitStatus.ValueType  # 3
-"""It counts as never made."""
+"""A correction annulled the entry."""
 Global___HitStatus: typing_extensions.TypeAlias = HitStatus
 
 @typing.final
 class GetNegotiationRequest(google.protobuf.message.Message):
-    """Asks for a state."""
+    """The state to return."""
 
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 
@@ -205,14 +205,14 @@ class GetNegotiationRequest(google.protobuf.message.Message):
     name: builtins.str
     """The negotiation, `negotiations/{id}`."""
     view: Global___NegotiationView.ValueType
-    """How much of it."""
+    """The part of the state."""
     viewer_participant_id: builtins.str
-    """As the one who acts for this participant would have it: no more is shown than they and the caller may both see. For who sees
-    everything, and for mediators.
+    """The participant whose view is returned: only what both the participant and the caller may see. Allowed for callers
+    who see everything, and for mediators.
     """
     @property
     def as_of(self) -> pourparler.v1.negotiation_pb2.AsOf:
-        """At what point."""
+        """The point on the clocks."""
 
     def __init__(
         self,
@@ -239,19 +239,19 @@ class GetNegotiationResponse(google.protobuf.message.Message):
     POSSIBLE_VERSIONS_FIELD_NUMBER: builtins.int
     @property
     def negotiation(self) -> pourparler.v1.negotiation_pb2.Negotiation:
-        """The state; with an `occur_date`, the fold of what had definitely happened."""
+        """The state. With an `occur_date`, it is the fold of the entries that had definitely happened."""
 
     @property
     def computed_at(self) -> pourparler.v1.negotiation_pb2.ComputedAt:
-        """At what point it was computed."""
+        """The point at which it was computed."""
 
     @property
     def possible_state(self) -> pourparler.v1.negotiation_pb2.Negotiation:
-        """With an `occur_date`: the state if everything had happened that possibly had."""
+        """The state with the entries that had possibly happened too, with an `occur_date`."""
 
     @property
     def possible_versions(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.int]:
-        """With an `occur_date`: the versions that are only possibly in."""
+        """The versions that had only possibly happened, with an `occur_date`."""
 
     def __init__(
         self,
@@ -268,7 +268,7 @@ Global___GetNegotiationResponse: typing_extensions.TypeAlias = GetNegotiationRes
 
 @typing.final
 class ListNegotiationsRequest(google.protobuf.message.Message):
-    """Asks for the negotiations on the record."""
+    """The negotiations to list. The service returns negotiations that meet every given filter."""
 
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 
@@ -282,32 +282,32 @@ class ListNegotiationsRequest(google.protobuf.message.Message):
     OPEN_END_TIME_FIELD_NUMBER: builtins.int
     VIEWER_PARTICIPANT_ID_FIELD_NUMBER: builtins.int
     page_size: builtins.int
-    """How many to a page: 0 for 50, at most 1,000 (more is taken for 1,000)."""
+    """The number of negotiations per page. 0: 50. Values above 1,000 are treated as 1,000."""
     page_token: builtins.str
-    """The `next_page_token` of the page before; all else but `page_size` must be as it was then."""
+    """The `next_page_token` of the previous page. All other fields except `page_size` must be unchanged."""
     participant_id: builtins.str
-    """Only those with a participant of this id."""
+    """Only negotiations with a participant of this id."""
     title_contains: builtins.str
-    """Only those with these words in their title, in any case."""
+    """Only negotiations with this text in the title, in any case."""
     viewer_participant_id: builtins.str
-    """As the one who acts for this participant would have them: those in which the participant is known and the caller may ask for what
-    they see, each with no more than both may see. Others are left out, so that a caller who may ask in none has an empty list.
+    """The participant whose view is returned. The list has only negotiations in which the caller knows the participant
+    and may ask for its view. A caller who may ask for no view gets an empty list.
     """
     @property
     def statuses(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[pourparler.v1.negotiation_pb2.NegotiationStatus.ValueType]:
-        """Only those with one of these statuses."""
+        """Only negotiations with one of these statuses."""
 
     @property
     def outcomes(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[pourparler.v1.facts_pb2.Outcome.ValueType]:
-        """Only those with one of these outcomes."""
+        """Only negotiations with one of these outcomes."""
 
     @property
     def open_start_time(self) -> google.protobuf.timestamp_pb2.Timestamp:
-        """Only those opened at this time or later."""
+        """Only negotiations opened at or after this time."""
 
     @property
     def open_end_time(self) -> google.protobuf.timestamp_pb2.Timestamp:
-        """Only those opened before this time."""
+        """Only negotiations opened before this time."""
 
     def __init__(
         self,
@@ -336,7 +336,7 @@ class ListNegotiationsResponse(google.protobuf.message.Message):
     NEGOTIATIONS_FIELD_NUMBER: builtins.int
     NEXT_PAGE_TOKEN_FIELD_NUMBER: builtins.int
     next_page_token: builtins.str
-    """The token of the next page. Empty: this is the last one."""
+    """The token of the next page. Empty: this is the last page."""
     @property
     def negotiations(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[Global___NegotiationSummary]:
         """The negotiations of this page."""
@@ -366,26 +366,26 @@ class NegotiationSummary(google.protobuf.message.Message):
     UPDATE_TIME_FIELD_NUMBER: builtins.int
     PARTIES_FIELD_NUMBER: builtins.int
     name: builtins.str
-    """`negotiations/{id}`."""
+    """The name, `negotiations/{id}`."""
     title: builtins.str
-    """Its title."""
+    """The title."""
     status: pourparler.v1.negotiation_pb2.NegotiationStatus.ValueType
-    """How it stands."""
+    """The status."""
     outcome: pourparler.v1.facts_pb2.Outcome.ValueType
-    """How it ended."""
+    """The outcome."""
     version: builtins.int
-    """How many entries it has."""
+    """The number of entries."""
     @property
     def open_time(self) -> google.protobuf.timestamp_pb2.Timestamp:
-        """When its opening was recorded."""
+        """The time at which the opening was recorded."""
 
     @property
     def update_time(self) -> google.protobuf.timestamp_pb2.Timestamp:
-        """When its last entry was recorded."""
+        """The time at which the last entry was recorded."""
 
     @property
     def parties(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.str]:
-        """The ids of its parties and their representatives."""
+        """The ids of the parties and their representatives."""
 
     def __init__(
         self,
@@ -406,7 +406,7 @@ Global___NegotiationSummary: typing_extensions.TypeAlias = NegotiationSummary
 
 @typing.final
 class GetStatusReportRequest(google.protobuf.message.Message):
-    """Asks where a negotiation stands."""
+    """The status report to return."""
 
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 
@@ -417,14 +417,16 @@ class GetStatusReportRequest(google.protobuf.message.Message):
     name: builtins.str
     """The negotiation, `negotiations/{id}`."""
     on_date: builtins.str
-    """The date against which dues and ages are reckoned, in EDTF; not given, the `occur_date`, else the day of `record_time`, else today."""
+    """The date against which due dates and ages are computed, in EDTF. Not given: the `occur_date`, else the day of
+    `record_time`, else today.
+    """
     viewer_participant_id: builtins.str
-    """As the one who acts for this participant would have it: no more is shown than they and the caller may both see. For who sees
-    everything, and for mediators.
+    """The participant whose view is returned: only what both the participant and the caller may see. Allowed for callers
+    who see everything, and for mediators.
     """
     @property
     def as_of(self) -> pourparler.v1.negotiation_pb2.AsOf:
-        """At what point. With an `occur_date`, what had definitely happened."""
+        """The point on the clocks. With an `occur_date`, the report covers the entries that had definitely happened."""
 
     def __init__(
         self,
@@ -441,7 +443,7 @@ Global___GetStatusReportRequest: typing_extensions.TypeAlias = GetStatusReportRe
 
 @typing.final
 class GetStatusReportResponse(google.protobuf.message.Message):
-    """Where a negotiation stands."""
+    """The response of GetStatusReport."""
 
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 
@@ -449,11 +451,11 @@ class GetStatusReportResponse(google.protobuf.message.Message):
     COMPUTED_AT_FIELD_NUMBER: builtins.int
     @property
     def status_report(self) -> Global___StatusReport:
-        """The standing."""
+        """The status report."""
 
     @property
     def computed_at(self) -> pourparler.v1.negotiation_pb2.ComputedAt:
-        """At what point it was computed."""
+        """The point at which it was computed."""
 
     def __init__(
         self,
@@ -468,7 +470,7 @@ Global___GetStatusReportResponse: typing_extensions.TypeAlias = GetStatusReportR
 
 @typing.final
 class StatusReport(google.protobuf.message.Message):
-    """The answers to the questions that are asked of every negotiation."""
+    """The status of a negotiation: what is agreed, proposed, owed, expected and open."""
 
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 
@@ -485,48 +487,50 @@ class StatusReport(google.protobuf.message.Message):
     MILESTONES_DUE_FIELD_NUMBER: builtins.int
     OPEN_QUESTIONS_FIELD_NUMBER: builtins.int
     on_date: builtins.str
-    """The date against which dues and ages are reckoned."""
+    """The date against which due dates and ages are computed."""
     status: pourparler.v1.negotiation_pb2.NegotiationStatus.ValueType
-    """How the negotiation stands."""
+    """The status of the negotiation."""
     @property
     def agreed_topics(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[pourparler.v1.negotiation_pb2.Topic]:
-        """What is agreed: the topics."""
+        """The topics that are agreed."""
 
     @property
     def agreements(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[pourparler.v1.negotiation_pb2.Agreement]:
-        """What is agreed: the agreements that bind, those in question or under renegotiation among them."""
+        """The agreements that bind, including those in question and under renegotiation."""
 
     @property
     def accepted_proposals(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[pourparler.v1.negotiation_pb2.Proposal]:
-        """What is agreed: the proposals that were accepted and have not become an agreement."""
+        """The accepted proposals that have not become an agreement."""
 
     @property
     def unsettled_topics(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[pourparler.v1.negotiation_pb2.Topic]:
-        """What is not agreed: the other topics that are on the table."""
+        """The other topics on the table, which are not agreed."""
 
     @property
     def pending_agreements(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[pourparler.v1.negotiation_pb2.Agreement]:
-        """What is not agreed: agreements that wait for approval."""
+        """The agreements that wait for approval, which are not agreed."""
 
     @property
     def open_proposals(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[Global___OpenProposal]:
-        """What is proposed and undecided."""
+        """The proposals that are not decided."""
 
     @property
     def answers_due(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[Global___AnswerDue]:
-        """Who must answer. Nobody, when the negotiation has ended: nothing can be answered then."""
+        """The participants who must answer. Empty if the negotiation has ended, because an ended negotiation accepts no
+        answers.
+        """
 
     @property
     def commitments_due(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[Global___CommitmentDue]:
-        """Who owes what."""
+        """The commitments, each with its due state."""
 
     @property
     def milestones_due(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[Global___MilestoneDue]:
-        """What is expected."""
+        """The milestones that are expected, each with its due state."""
 
     @property
     def open_questions(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[pourparler.v1.negotiation_pb2.Question]:
-        """What is an open question."""
+        """The open questions."""
 
     def __init__(
         self,
@@ -550,7 +554,7 @@ Global___StatusReport: typing_extensions.TypeAlias = StatusReport
 
 @typing.final
 class OpenProposal(google.protobuf.message.Message):
-    """A proposal that is undecided."""
+    """A proposal that is not decided."""
 
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 
@@ -560,24 +564,24 @@ class OpenProposal(google.protobuf.message.Message):
     WAITS_FOR_FIELD_NUMBER: builtins.int
     EXPIRY_FIELD_NUMBER: builtins.int
     expiry: Global___DueState.ValueType
-    """Whether it could still be accepted in time."""
+    """The due state of its expiry date."""
     @property
     def proposal(self) -> pourparler.v1.negotiation_pb2.Proposal:
         """The proposal."""
 
     @property
     def lineage(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.str]:
-        """The proposals it goes back to, by `supersedes` and `counters`, the oldest first, itself last."""
+        """The proposals that it goes back to by `supersedes` and `counters`, the oldest first and itself last."""
 
     @property
     def age(self) -> google.protobuf.duration_pb2.Duration:
-        """How long it has been on the table: from the first day on which it can have been made, or if that is not known from when it was
-        recorded, to the date of the standing.
+        """The time from the first possible day of the proposal to the date of the report. If that day is not known, the time
+        of recording is used.
         """
 
     @property
     def waits_for(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.str]:
-        """Those who have not answered it finally."""
+        """The participants who have not given a final answer."""
 
     def __init__(
         self,
@@ -595,7 +599,7 @@ Global___OpenProposal: typing_extensions.TypeAlias = OpenProposal
 
 @typing.final
 class AnswerDue(google.protobuf.message.Message):
-    """Somebody who must answer."""
+    """A participant who must answer."""
 
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 
@@ -603,14 +607,14 @@ class AnswerDue(google.protobuf.message.Message):
     PROPOSAL_IDS_FIELD_NUMBER: builtins.int
     QUESTION_IDS_FIELD_NUMBER: builtins.int
     participant_id: builtins.str
-    """Who."""
+    """The participant."""
     @property
     def proposal_ids(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.str]:
-        """The open proposals that wait for them."""
+        """The open proposals that wait for its answer."""
 
     @property
     def question_ids(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.str]:
-        """The open questions that are addressed to them."""
+        """The open questions that are addressed to it."""
 
     def __init__(
         self,
@@ -625,14 +629,14 @@ Global___AnswerDue: typing_extensions.TypeAlias = AnswerDue
 
 @typing.final
 class CommitmentDue(google.protobuf.message.Message):
-    """Something owed."""
+    """A commitment and its due state."""
 
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 
     COMMITMENT_FIELD_NUMBER: builtins.int
     DUE_FIELD_NUMBER: builtins.int
     due: Global___DueState.ValueType
-    """Whether it is due."""
+    """The due state."""
     @property
     def commitment(self) -> pourparler.v1.negotiation_pb2.Commitment:
         """The commitment."""
@@ -650,14 +654,14 @@ Global___CommitmentDue: typing_extensions.TypeAlias = CommitmentDue
 
 @typing.final
 class MilestoneDue(google.protobuf.message.Message):
-    """Something expected."""
+    """A milestone and its due state."""
 
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 
     MILESTONE_FIELD_NUMBER: builtins.int
     DUE_FIELD_NUMBER: builtins.int
     due: Global___DueState.ValueType
-    """Whether it is due."""
+    """The due state."""
     @property
     def milestone(self) -> pourparler.v1.negotiation_pb2.Milestone:
         """The milestone."""
@@ -675,7 +679,7 @@ Global___MilestoneDue: typing_extensions.TypeAlias = MilestoneDue
 
 @typing.final
 class DiffNegotiationRequest(google.protobuf.message.Message):
-    """Asks what changed."""
+    """The two points to compare."""
 
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 
@@ -686,16 +690,16 @@ class DiffNegotiationRequest(google.protobuf.message.Message):
     name: builtins.str
     """The negotiation, `negotiations/{id}`."""
     viewer_participant_id: builtins.str
-    """As the one who acts for this participant would have it: no more is shown than they and the caller may both see. For who sees
-    everything, and for mediators.
+    """The participant whose view is returned: only what both the participant and the caller may see. Allowed for callers
+    who see everything, and for mediators.
     """
     @property
     def start(self) -> pourparler.v1.negotiation_pb2.AsOf:
-        """From what point. Not given: the record before its first entry."""
+        """The earlier point. Not given: the record before its first entry."""
 
     @property
     def end(self) -> pourparler.v1.negotiation_pb2.AsOf:
-        """To what point. Not given: now."""
+        """The later point. Not given: now."""
 
     def __init__(
         self,
@@ -712,7 +716,7 @@ Global___DiffNegotiationRequest: typing_extensions.TypeAlias = DiffNegotiationRe
 
 @typing.final
 class DiffNegotiationResponse(google.protobuf.message.Message):
-    """What changed."""
+    """The changes between two points."""
 
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 
@@ -723,25 +727,27 @@ class DiffNegotiationResponse(google.protobuf.message.Message):
     POSSIBLE_CHANGES_FIELD_NUMBER: builtins.int
     @property
     def changes(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[Global___Change]:
-        """What changed, part by part: the negotiation itself first, then by kind and id. Applied to the state at `start` it gives the
-        state at `end`.
+        """The changes, part by part: the negotiation itself first, then by kind and id. Applied to the state at `start` they
+        give the state at `end`.
         """
 
     @property
     def reversals(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[Global___Reversal]:
-        """The later terms that undo earlier ones, in the order of their versions: those that `end` has and `start` has not."""
+        """The later terms that undo earlier ones, in the order of their versions: those that `end` has and `start` does not
+        have.
+        """
 
     @property
     def start_computed_at(self) -> pourparler.v1.negotiation_pb2.ComputedAt:
-        """At what point `start` was computed."""
+        """The point at which the state at `start` was computed."""
 
     @property
     def end_computed_at(self) -> pourparler.v1.negotiation_pb2.ComputedAt:
-        """At what point `end` was computed."""
+        """The point at which the state at `end` was computed."""
 
     @property
     def possible_changes(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[Global___Change]:
-        """With an `occur_date`: what more changed if everything had happened that possibly had: the changes from `end` to that state."""
+        """The changes from the state at `end` to its possible state, with an `occur_date`."""
 
     def __init__(
         self,
@@ -759,7 +765,7 @@ Global___DiffNegotiationResponse: typing_extensions.TypeAlias = DiffNegotiationR
 
 @typing.final
 class Change(google.protobuf.message.Message):
-    """What changed in a part."""
+    """A change to a part."""
 
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 
@@ -770,16 +776,16 @@ class Change(google.protobuf.message.Message):
     FIELDS_FIELD_NUMBER: builtins.int
     VERSIONS_FIELD_NUMBER: builtins.int
     part: builtins.str
-    """The part: its place in Negotiation, such as `topics/t-ev`; `negotiation` for the negotiation itself."""
+    """The place of the part in Negotiation, such as `topics/t-ev`, or `negotiation` for the negotiation itself."""
     kind: Global___ChangeKind.ValueType
-    """What happened to it."""
+    """The kind of the change."""
     @property
     def before(self) -> pourparler.v1.negotiation_pb2.Part:
-        """As it was. Absent if it is new."""
+        """The part at the start. Absent if it is new."""
 
     @property
     def after(self) -> pourparler.v1.negotiation_pb2.Part:
-        """As it is. Absent if it is no longer there."""
+        """The part at the end. Absent if it no longer exists."""
 
     @property
     def fields(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.str]:
@@ -787,7 +793,9 @@ class Change(google.protobuf.message.Message):
 
     @property
     def versions(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.int]:
-        """The versions that made the difference: those in the later blame that were not in the earlier, and the one that annulled it."""
+        """The versions that made the difference: those in the later blame that are not in the earlier one, and the version
+        that annulled the part.
+        """
 
     def __init__(
         self,
@@ -806,7 +814,7 @@ Global___Change: typing_extensions.TypeAlias = Change
 
 @typing.final
 class Reversal(google.protobuf.message.Message):
-    """A term by which somebody goes back on an earlier one."""
+    """A term with which a participant reverses a move that it made."""
 
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 
@@ -817,22 +825,22 @@ class Reversal(google.protobuf.message.Message):
     MOVED_FIELD_NUMBER: builtins.int
     BACK_FIELD_NUMBER: builtins.int
     participant_id: builtins.str
-    """Whose."""
+    """The participant."""
     topic_id: builtins.str
-    """On which topic. Empty where a proposal names none."""
+    """The topic. Empty if a proposal names none."""
     term_key: builtins.str
-    """The key of the term. Empty where it is the stance that was reversed."""
+    """The key of the term. Empty if the participant reversed its stance."""
     @property
     def first(self) -> Global___Movement:
-        """What was held or offered first."""
+        """The first position or offer."""
 
     @property
     def moved(self) -> Global___Movement:
-        """What it was moved to."""
+        """The move away from it."""
 
     @property
     def back(self) -> Global___Movement:
-        """What it was moved back to."""
+        """The move back to it."""
 
     def __init__(
         self,
@@ -851,7 +859,7 @@ Global___Reversal: typing_extensions.TypeAlias = Reversal
 
 @typing.final
 class Movement(google.protobuf.message.Message):
-    """One step in what somebody holds or offers."""
+    """One step in the positions or offers of a participant."""
 
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 
@@ -861,16 +869,16 @@ class Movement(google.protobuf.message.Message):
     TERM_FIELD_NUMBER: builtins.int
     STANCE_FIELD_NUMBER: builtins.int
     version: builtins.int
-    """The version that made it."""
+    """The version of the entry that made it."""
     kind: pourparler.v1.options_pb2.PartKind.ValueType
-    """The position or the proposal."""
+    """The kind of the part: a position or a proposal."""
     id: builtins.str
-    """Its id."""
+    """The id of the part."""
     stance: pourparler.v1.facts_pb2.Stance.ValueType
-    """The stance, of a position."""
+    """The stance of a position."""
     @property
     def term(self) -> pourparler.v1.values_pb2.Term:
-        """The term. Absent where it is the stance."""
+        """The term. Absent for a stance."""
 
     def __init__(
         self,
@@ -888,9 +896,10 @@ Global___Movement: typing_extensions.TypeAlias = Movement
 
 @typing.final
 class SearchEntriesRequest(google.protobuf.message.Message):
-    """Asks for the entries with some words. Those that meet every filter given are hits. A correction that replaces an entry is a hit by the
-    words that it puts there, and by what it says of them: it meets the filters that the entry as corrected meets, and is of its type too.
-    What it replaced is still found, and marked.
+    """The entries to find. The service returns entries that meet every given filter.
+
+    A correction that replaces an entry is found by the words of the corrected entry. It meets the filters that the
+    corrected entry meets, and has its type too. The replaced entry is still found, and is marked as replaced.
     """
 
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
@@ -913,70 +922,76 @@ class SearchEntriesRequest(google.protobuf.message.Message):
     PAGE_TOKEN_FIELD_NUMBER: builtins.int
     VIEWER_PARTICIPANT_ID_FIELD_NUMBER: builtins.int
     query: builtins.str
-    """What to look for, at most 1,000 characters and 32 words. All of it must stand in the words of an entry, in whatever fields:
-    `crane rent` finds entries with both words, `"crane rent"` those in which they follow each other, `rent*` those with a word that
-    begins so, and `-rent` leaves out those with that word. Nothing else is special. Case, accents, vowel signs of Arabic and Hebrew and
-    the width of characters do not matter. In scripts without spaces between words, and in Hangul, what is written together is looked for
-    as it stands, anywhere. Empty: all entries that meet the filters.
+    """The words to find, at most 1,000 characters and 32 words. An entry must have all of them, in any fields of its
+    words:
+
+    - `crane rent` finds entries with both words;
+    - `"crane rent"` finds entries in which they follow each other;
+    - `rent*` finds entries with a word that begins so;
+    - `-rent` excludes entries with that word.
+
+    There is no other syntax. Case, accents, vowel signs of Arabic and Hebrew and the width of characters are ignored.
+    In Hangul and in scripts without spaces between words, a query matches anywhere in the text. Empty: all entries
+    that meet the filters.
     """
     occur_start_date: builtins.str
-    """Only what happened on this date or later, in EDTF. Of a date that is not exact, the first day that it can mean: `2023-41` is from
-    2023-07-01 on. An entry without a date, or with one that is open, had happened when it was recorded.
+    """Only entries that happened on or after this date, in EDTF. A date that is not exact means its first possible day:
+    `2023-41` means 2023-07-01. An entry without a date, or with an open one, happened before its time of recording.
     """
     occur_end_date: builtins.str
-    """Only what happened on this date or earlier, in EDTF. Of a date that is not exact, the last day that it can mean."""
+    """Only entries that happened on or before this date, in EDTF. A date that is not exact means its last possible day."""
     occurred_match: Global___OccurredMatch.ValueType
-    """How sure it must be that it happened between `occur_start_date` and `occur_end_date`."""
+    """The certainty with which an entry must have happened between `occur_start_date` and `occur_end_date`."""
     only_current: builtins.bool
-    """Only what counts: not what was replaced or annulled."""
+    """True for entries in force only: without replaced and annulled ones."""
     order: Global___SearchOrder.ValueType
-    """In which order."""
+    """The order of the hits."""
     page_size: builtins.int
-    """How many to a page: 0 for 50, at most 1,000 (more is taken for 1,000)."""
+    """The number of hits per page. 0: 50. Values above 1,000 are treated as 1,000."""
     page_token: builtins.str
-    """The `next_page_token` of the page before; all else but `page_size` must be as it was then. The pages of a search are of the record as
-    it was at the first of them: what is recorded meanwhile is in none of them.
+    """The `next_page_token` of the previous page. All other fields except `page_size` must be unchanged. All pages show
+    the record as it was at the first page.
     """
     viewer_participant_id: builtins.str
-    """As the one who acts for this participant would have it: no more is shown than they and the caller may both see. For who sees
-    everything, and for mediators. Where no negotiation is named, those are left out in which there is no such participant that the
-    caller knows of, and those in which it may not ask for this.
+    """The participant whose view is returned: only what both the participant and the caller may see. Allowed for callers
+    who see everything, and for mediators. Without `names`, negotiations are left out in which the caller knows no such
+    participant or may not ask for its view.
     """
     @property
     def names(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.str]:
-        """Only in these negotiations, `negotiations/{id}`. None: in all that ListNegotiations gives to the caller."""
+        """Only in these negotiations, `negotiations/{id}`. None: in all that ListNegotiations returns to the caller."""
 
     @property
     def speaker_ids(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.str]:
-        """Only entries in which one of these speaks or acts: who said it or is said to have, who took, asked, offered, answered, agreed, owes
-        or attached it.
+        """Only entries in which one of these participants speaks or acts: as speaker, holder, proposer, debtor, author or in
+        a similar capacity.
         """
 
     @property
     def participant_ids(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.str]:
-        """Only entries that name one of these participants, in whatever part they play."""
+        """Only entries that name one of these participants, in any field."""
 
     @property
     def topic_ids(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.str]:
-        """Only entries on one of these topics: those that name it, and those that name a statement, position, question, proposal, agreement
-        or milestone on it.
+        """Only entries on one of these topics. An entry is on a topic if it names the topic, or a statement, position,
+        question, proposal, agreement or milestone on it.
         """
 
     @property
     def entry_types(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.str]:
-        """Only these entry types, by the name of their field in Facts: `statement_recorded`."""
+        """Only these entry types, by the name of their field in Facts, such as `statement_recorded`."""
 
     @property
     def bases(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[pourparler.v1.values_pb2.Basis.ValueType]:
-        """Only entries of these bases."""
+        """Only entries with one of these bases."""
 
     @property
     def record_start_time(self) -> google.protobuf.timestamp_pb2.Timestamp:
-        """Only what was recorded at this time or later."""
+        """Only entries recorded at or after this time."""
 
     @property
     def record_end_time(self) -> google.protobuf.timestamp_pb2.Timestamp:
-        """Only what was recorded before this time."""
+        """Only entries recorded before this time."""
 
     def __init__(
         self,
@@ -1014,10 +1029,10 @@ class SearchEntriesResponse(google.protobuf.message.Message):
     NEXT_PAGE_TOKEN_FIELD_NUMBER: builtins.int
     NEGOTIATIONS_FIELD_NUMBER: builtins.int
     next_page_token: builtins.str
-    """The token of the next page. Empty: this is the last one."""
+    """The token of the next page. Empty: this is the last page."""
     @property
     def hits(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[Global___SearchHit]:
-        """The hits of this page, in the order that was asked for."""
+        """The hits of this page, in the requested order."""
 
     @property
     def negotiations(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[Global___SearchedNegotiation]:
@@ -1036,7 +1051,7 @@ Global___SearchEntriesResponse: typing_extensions.TypeAlias = SearchEntriesRespo
 
 @typing.final
 class SearchHit(google.protobuf.message.Message):
-    """An entry that was found. It can also be read as Records, whose only record is the entry as it is stored."""
+    """An entry that was found. It can also be read as Records with one record, the entry as it is stored."""
 
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 
@@ -1046,19 +1061,21 @@ class SearchHit(google.protobuf.message.Message):
     AMENDED_BY_FIELD_NUMBER: builtins.int
     SNIPPETS_FIELD_NUMBER: builtins.int
     status: Global___HitStatus.ValueType
-    """Whether what it says counts, as far as the caller sees."""
+    """The status of the entry, as far as the caller may see."""
     effective_version: builtins.int
-    """The version at whose place its words stand: of a correction that replaces, that of the entry which it corrects, else its own."""
+    """The version at which the words of the entry apply: for a correction that replaces, that of its target, else its
+    own.
+    """
     amended_by: builtins.int
-    """With REPLACED and ANNULLED: the version of the correction."""
+    """The version of the correction, with REPLACED and ANNULLED."""
     @property
     def entry(self) -> pourparler.v1.entry_pb2.Entry:
         """The entry."""
 
     @property
     def snippets(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[Global___Snippet]:
-        """What was found in it, the best first, at most three. Without words in the query: the beginning of what it says. None where the
-        entry has no words.
+        """The passages that match, the best first, at most three. For a query without words, the beginning of the text. Empty
+        if the entry has no words.
         """
 
     def __init__(
@@ -1077,7 +1094,7 @@ Global___SearchHit: typing_extensions.TypeAlias = SearchHit
 
 @typing.final
 class Snippet(google.protobuf.message.Message):
-    """A passage of the words of an entry in which something was found."""
+    """A passage in the words of an entry that matches a query."""
 
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 
@@ -1086,14 +1103,14 @@ class Snippet(google.protobuf.message.Message):
     MORE_BEFORE_FIELD_NUMBER: builtins.int
     MORE_AFTER_FIELD_NUMBER: builtins.int
     field: builtins.str
-    """Where it stands, below `entry.words`: `text`, `conditions[1]`, `sources[0].excerpt`."""
+    """The place of the passage below `entry.words`: `text`, `conditions[1]`, `sources[0].excerpt`."""
     more_before: builtins.bool
-    """Whether there is more before it."""
+    """True if there is more text before it."""
     more_after: builtins.bool
-    """Whether there is more after it."""
+    """True if there is more text after it."""
     @property
     def segments(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[Global___SnippetSegment]:
-        """The passage, in pieces that follow each other without a gap."""
+        """The passage, in consecutive segments."""
 
     def __init__(
         self,
@@ -1109,7 +1126,7 @@ Global___Snippet: typing_extensions.TypeAlias = Snippet
 
 @typing.final
 class SnippetSegment(google.protobuf.message.Message):
-    """A piece of a passage."""
+    """A segment of a passage."""
 
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 
@@ -1118,7 +1135,7 @@ class SnippetSegment(google.protobuf.message.Message):
     text: builtins.str
     """The text, as it was recorded."""
     match: builtins.bool
-    """Whether this is what was looked for."""
+    """True if this segment matches the query."""
     def __init__(
         self,
         *,
@@ -1139,12 +1156,12 @@ class SearchedNegotiation(google.protobuf.message.Message):
     TITLE_FIELD_NUMBER: builtins.int
     COMPUTED_AT_FIELD_NUMBER: builtins.int
     name: builtins.str
-    """`negotiations/{id}`."""
+    """The name, `negotiations/{id}`."""
     title: builtins.str
-    """Its title, as the caller sees it."""
+    """The title, as the caller sees it."""
     @property
     def computed_at(self) -> pourparler.v1.negotiation_pb2.ComputedAt:
-        """At what point it was searched."""
+        """The point at which it was searched."""
 
     def __init__(
         self,

@@ -26,7 +26,10 @@ if _version_not_supported:
 
 
 class NegotiationServiceStub(object):
-    """Answers what a negotiation is and was, by replaying its entries.
+    """Serves the state of negotiations, computed from their entries.
+
+    All methods are read-only. A response never depends on entries that the caller may not see. A negotiation that the
+    caller cannot see returns NEGOTIATION_NOT_FOUND, exactly as if it did not exist.
     """
 
     def __init__(self, channel):
@@ -63,42 +66,69 @@ class NegotiationServiceStub(object):
 
 
 class NegotiationServiceServicer(object):
-    """Answers what a negotiation is and was, by replaying its entries.
+    """Serves the state of negotiations, computed from their entries.
+
+    All methods are read-only. A response never depends on entries that the caller may not see. A negotiation that the
+    caller cannot see returns NEGOTIATION_NOT_FOUND, exactly as if it did not exist.
     """
 
     def GetNegotiation(self, request, context):
-        """The state of a negotiation, now or as of a point on its three clocks.
+        """Returns the state of a negotiation, now or as of a point on its three clocks.
+
+        Errors:
+
+        - INVALID_ARGUMENT: ID_INVALID, FIELD_INVALID, ENUM_UNKNOWN, DATE_INVALID, AS_OF_INVALID;
+        - NOT_FOUND: NEGOTIATION_NOT_FOUND, VERSION_NOT_FOUND, or PART_NOT_FOUND for the viewer;
+        - PERMISSION_DENIED: ROLE_NOT_SUFFICIENT, for the view of another participant.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def ListNegotiations(self, request, context):
-        """The negotiations on the record, in the order in which they were opened.
+        """Returns the negotiations that the caller may see, a page at a time.
+
+        Ordering: the order in which they were opened.
+
+        Errors: FIELD_INVALID, ID_INVALID, ENUM_UNKNOWN, LIMIT_EXCEEDED, PAGE_TOKEN_INVALID.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def GetStatusReport(self, request, context):
-        """Where a negotiation stands: what is agreed and what is not, what is proposed and undecided, who must answer, who owes what by
-        when, and which questions are open.
+        """Returns the status report of a negotiation: what is agreed, what is proposed, which answers and commitments are
+        due, and which questions are open.
+
+        Errors: those of GetNegotiation.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def DiffNegotiation(self, request, context):
-        """What changed between two points, part by part, and which later terms undo earlier ones.
+        """Returns the changes between two points, part by part, and the later terms that undo earlier ones.
+
+        Errors: those of GetNegotiation.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def SearchEntries(self, request, context):
-        """The entries in whose words something stands, over all negotiations that the caller sees or over some of them, a page at a time. It
-        finds what was recorded before it was asked. While the index is made anew it answers UNAVAILABLE, with when to ask again, and never
-        finds less than there is.
+        """Finds entries by their words, in all negotiations that the caller may see or in some of them, a page at a time.
+
+        A search covers everything that was recorded before the call. While the search index is being built it fails with
+        INDEX_NOT_READY, rather than return an incomplete result.
+
+        Ordering: by `order`.
+
+        Errors:
+
+        - INVALID_ARGUMENT: FIELD_INVALID, ID_INVALID, ENUM_UNKNOWN, LIMIT_EXCEEDED, DATE_INVALID, PAGE_TOKEN_INVALID;
+        - NOT_FOUND: NEGOTIATION_NOT_FOUND, or PART_NOT_FOUND for the viewer;
+        - PERMISSION_DENIED: ROLE_NOT_SUFFICIENT, for the view of another participant;
+        - UNAVAILABLE: INDEX_NOT_READY.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -141,7 +171,10 @@ def add_NegotiationServiceServicer_to_server(servicer, server):
 
  # This class is part of an EXPERIMENTAL API.
 class NegotiationService(object):
-    """Answers what a negotiation is and was, by replaying its entries.
+    """Serves the state of negotiations, computed from their entries.
+
+    All methods are read-only. A response never depends on entries that the caller may not see. A negotiation that the
+    caller cannot see returns NEGOTIATION_NOT_FOUND, exactly as if it did not exist.
     """
 
     @staticmethod

@@ -106,7 +106,11 @@ _NegotiationServiceSearchEntriesType = typing_extensions.TypeVar(
 )
 
 class NegotiationServiceStub(typing.Generic[_NegotiationServiceGetNegotiationType, _NegotiationServiceListNegotiationsType, _NegotiationServiceGetStatusReportType, _NegotiationServiceDiffNegotiationType, _NegotiationServiceSearchEntriesType]):
-    """Answers what a negotiation is and was, by replaying its entries."""
+    """Serves the state of negotiations, computed from their entries.
+
+    All methods are read-only. A response never depends on entries that the caller may not see. A negotiation that the
+    caller cannot see returns NEGOTIATION_NOT_FOUND, exactly as if it did not exist.
+    """
 
     @typing.overload
     def __init__(self: NegotiationServiceStub[
@@ -157,23 +161,50 @@ class NegotiationServiceStub(typing.Generic[_NegotiationServiceGetNegotiationTyp
     ], channel: grpc.aio.Channel) -> None: ...
 
     GetNegotiation: _NegotiationServiceGetNegotiationType
-    """The state of a negotiation, now or as of a point on its three clocks."""
+    """Returns the state of a negotiation, now or as of a point on its three clocks.
+
+    Errors:
+
+    - INVALID_ARGUMENT: ID_INVALID, FIELD_INVALID, ENUM_UNKNOWN, DATE_INVALID, AS_OF_INVALID;
+    - NOT_FOUND: NEGOTIATION_NOT_FOUND, VERSION_NOT_FOUND, or PART_NOT_FOUND for the viewer;
+    - PERMISSION_DENIED: ROLE_NOT_SUFFICIENT, for the view of another participant.
+    """
 
     ListNegotiations: _NegotiationServiceListNegotiationsType
-    """The negotiations on the record, in the order in which they were opened."""
+    """Returns the negotiations that the caller may see, a page at a time.
+
+    Ordering: the order in which they were opened.
+
+    Errors: FIELD_INVALID, ID_INVALID, ENUM_UNKNOWN, LIMIT_EXCEEDED, PAGE_TOKEN_INVALID.
+    """
 
     GetStatusReport: _NegotiationServiceGetStatusReportType
-    """Where a negotiation stands: what is agreed and what is not, what is proposed and undecided, who must answer, who owes what by
-    when, and which questions are open.
+    """Returns the status report of a negotiation: what is agreed, what is proposed, which answers and commitments are
+    due, and which questions are open.
+
+    Errors: those of GetNegotiation.
     """
 
     DiffNegotiation: _NegotiationServiceDiffNegotiationType
-    """What changed between two points, part by part, and which later terms undo earlier ones."""
+    """Returns the changes between two points, part by part, and the later terms that undo earlier ones.
+
+    Errors: those of GetNegotiation.
+    """
 
     SearchEntries: _NegotiationServiceSearchEntriesType
-    """The entries in whose words something stands, over all negotiations that the caller sees or over some of them, a page at a time. It
-    finds what was recorded before it was asked. While the index is made anew it answers UNAVAILABLE, with when to ask again, and never
-    finds less than there is.
+    """Finds entries by their words, in all negotiations that the caller may see or in some of them, a page at a time.
+
+    A search covers everything that was recorded before the call. While the search index is being built it fails with
+    INDEX_NOT_READY, rather than return an incomplete result.
+
+    Ordering: by `order`.
+
+    Errors:
+
+    - INVALID_ARGUMENT: FIELD_INVALID, ID_INVALID, ENUM_UNKNOWN, LIMIT_EXCEEDED, DATE_INVALID, PAGE_TOKEN_INVALID;
+    - NOT_FOUND: NEGOTIATION_NOT_FOUND, or PART_NOT_FOUND for the viewer;
+    - PERMISSION_DENIED: ROLE_NOT_SUFFICIENT, for the view of another participant;
+    - UNAVAILABLE: INDEX_NOT_READY.
     """
 
 NegotiationServiceAsyncStub: typing_extensions.TypeAlias = NegotiationServiceStub[
@@ -200,7 +231,11 @@ NegotiationServiceAsyncStub: typing_extensions.TypeAlias = NegotiationServiceStu
 ]
 
 class NegotiationServiceServicer(metaclass=abc.ABCMeta):
-    """Answers what a negotiation is and was, by replaying its entries."""
+    """Serves the state of negotiations, computed from their entries.
+
+    All methods are read-only. A response never depends on entries that the caller may not see. A negotiation that the
+    caller cannot see returns NEGOTIATION_NOT_FOUND, exactly as if it did not exist.
+    """
 
     @abc.abstractmethod
     def GetNegotiation(
@@ -208,7 +243,14 @@ class NegotiationServiceServicer(metaclass=abc.ABCMeta):
         request: pourparler.v1.negotiation_service_pb2.GetNegotiationRequest,
         context: _ServicerContext,
     ) -> typing.Union[pourparler.v1.negotiation_service_pb2.GetNegotiationResponse, collections.abc.Awaitable[pourparler.v1.negotiation_service_pb2.GetNegotiationResponse]]:
-        """The state of a negotiation, now or as of a point on its three clocks."""
+        """Returns the state of a negotiation, now or as of a point on its three clocks.
+
+        Errors:
+
+        - INVALID_ARGUMENT: ID_INVALID, FIELD_INVALID, ENUM_UNKNOWN, DATE_INVALID, AS_OF_INVALID;
+        - NOT_FOUND: NEGOTIATION_NOT_FOUND, VERSION_NOT_FOUND, or PART_NOT_FOUND for the viewer;
+        - PERMISSION_DENIED: ROLE_NOT_SUFFICIENT, for the view of another participant.
+        """
 
     @abc.abstractmethod
     def ListNegotiations(
@@ -216,7 +258,12 @@ class NegotiationServiceServicer(metaclass=abc.ABCMeta):
         request: pourparler.v1.negotiation_service_pb2.ListNegotiationsRequest,
         context: _ServicerContext,
     ) -> typing.Union[pourparler.v1.negotiation_service_pb2.ListNegotiationsResponse, collections.abc.Awaitable[pourparler.v1.negotiation_service_pb2.ListNegotiationsResponse]]:
-        """The negotiations on the record, in the order in which they were opened."""
+        """Returns the negotiations that the caller may see, a page at a time.
+
+        Ordering: the order in which they were opened.
+
+        Errors: FIELD_INVALID, ID_INVALID, ENUM_UNKNOWN, LIMIT_EXCEEDED, PAGE_TOKEN_INVALID.
+        """
 
     @abc.abstractmethod
     def GetStatusReport(
@@ -224,8 +271,10 @@ class NegotiationServiceServicer(metaclass=abc.ABCMeta):
         request: pourparler.v1.negotiation_service_pb2.GetStatusReportRequest,
         context: _ServicerContext,
     ) -> typing.Union[pourparler.v1.negotiation_service_pb2.GetStatusReportResponse, collections.abc.Awaitable[pourparler.v1.negotiation_service_pb2.GetStatusReportResponse]]:
-        """Where a negotiation stands: what is agreed and what is not, what is proposed and undecided, who must answer, who owes what by
-        when, and which questions are open.
+        """Returns the status report of a negotiation: what is agreed, what is proposed, which answers and commitments are
+        due, and which questions are open.
+
+        Errors: those of GetNegotiation.
         """
 
     @abc.abstractmethod
@@ -234,7 +283,10 @@ class NegotiationServiceServicer(metaclass=abc.ABCMeta):
         request: pourparler.v1.negotiation_service_pb2.DiffNegotiationRequest,
         context: _ServicerContext,
     ) -> typing.Union[pourparler.v1.negotiation_service_pb2.DiffNegotiationResponse, collections.abc.Awaitable[pourparler.v1.negotiation_service_pb2.DiffNegotiationResponse]]:
-        """What changed between two points, part by part, and which later terms undo earlier ones."""
+        """Returns the changes between two points, part by part, and the later terms that undo earlier ones.
+
+        Errors: those of GetNegotiation.
+        """
 
     @abc.abstractmethod
     def SearchEntries(
@@ -242,9 +294,19 @@ class NegotiationServiceServicer(metaclass=abc.ABCMeta):
         request: pourparler.v1.negotiation_service_pb2.SearchEntriesRequest,
         context: _ServicerContext,
     ) -> typing.Union[pourparler.v1.negotiation_service_pb2.SearchEntriesResponse, collections.abc.Awaitable[pourparler.v1.negotiation_service_pb2.SearchEntriesResponse]]:
-        """The entries in whose words something stands, over all negotiations that the caller sees or over some of them, a page at a time. It
-        finds what was recorded before it was asked. While the index is made anew it answers UNAVAILABLE, with when to ask again, and never
-        finds less than there is.
+        """Finds entries by their words, in all negotiations that the caller may see or in some of them, a page at a time.
+
+        A search covers everything that was recorded before the call. While the search index is being built it fails with
+        INDEX_NOT_READY, rather than return an incomplete result.
+
+        Ordering: by `order`.
+
+        Errors:
+
+        - INVALID_ARGUMENT: FIELD_INVALID, ID_INVALID, ENUM_UNKNOWN, LIMIT_EXCEEDED, DATE_INVALID, PAGE_TOKEN_INVALID;
+        - NOT_FOUND: NEGOTIATION_NOT_FOUND, or PART_NOT_FOUND for the viewer;
+        - PERMISSION_DENIED: ROLE_NOT_SUFFICIENT, for the view of another participant;
+        - UNAVAILABLE: INDEX_NOT_READY.
         """
 
 def add_NegotiationServiceServicer_to_server(servicer: NegotiationServiceServicer, server: typing.Union[grpc.Server, grpc.aio.Server]) -> None: ...

@@ -30,7 +30,7 @@ class _PartKindEnumTypeWrapper(google.protobuf.internal.enum_type_wrapper._EnumT
     PART_KIND_UNSPECIFIED: _PartKind.ValueType  # 0
     """Not given."""
     PART_KIND_PARTICIPANT: _PartKind.ValueType  # 1
-    """A participant: a person, an organisation, a group, or what is talked about."""
+    """A participant: a person, an organization, a group, or a subject of the talks."""
     PART_KIND_SESSION: _PartKind.ValueType  # 2
     """A session: a meeting, a call, a round, a caucus."""
     PART_KIND_TOPIC: _PartKind.ValueType  # 3
@@ -42,23 +42,23 @@ class _PartKindEnumTypeWrapper(google.protobuf.internal.enum_type_wrapper._EnumT
     PART_KIND_QUESTION: _PartKind.ValueType  # 6
     """A question: something that is not known or not decided."""
     PART_KIND_PROPOSAL: _PartKind.ValueType  # 7
-    """A proposal: an offer with terms, addressed to someone."""
+    """A proposal: an offer with terms and addressees."""
     PART_KIND_AGREEMENT: _PartKind.ValueType  # 8
-    """An agreement: an instrument, older than the talks or reached in them."""
+    """An agreement: an instrument that is older than the talks, or that was reached in them."""
     PART_KIND_COMMITMENT: _PartKind.ValueType  # 9
-    """A commitment: a debtor owes a creditor something."""
+    """A commitment: something that a debtor owes a creditor."""
     PART_KIND_MILESTONE: _PartKind.ValueType  # 10
     """A milestone: a step that is expected."""
     PART_KIND_DOCUMENT: _PartKind.ValueType  # 11
     """A document: one version of a text."""
 
 class PartKind(_PartKind, metaclass=_PartKindEnumTypeWrapper):
-    """The kinds of part that the state of a negotiation is made of. Each part has an id of its own that is never used again."""
+    """The kinds of part in the state of a negotiation. Each part has its own id, which no other part uses again."""
 
 PART_KIND_UNSPECIFIED: PartKind.ValueType  # 0
 """Not given."""
 PART_KIND_PARTICIPANT: PartKind.ValueType  # 1
-"""A participant: a person, an organisation, a group, or what is talked about."""
+"""A participant: a person, an organization, a group, or a subject of the talks."""
 PART_KIND_SESSION: PartKind.ValueType  # 2
 """A session: a meeting, a call, a round, a caucus."""
 PART_KIND_TOPIC: PartKind.ValueType  # 3
@@ -70,11 +70,11 @@ PART_KIND_POSITION: PartKind.ValueType  # 5
 PART_KIND_QUESTION: PartKind.ValueType  # 6
 """A question: something that is not known or not decided."""
 PART_KIND_PROPOSAL: PartKind.ValueType  # 7
-"""A proposal: an offer with terms, addressed to someone."""
+"""A proposal: an offer with terms and addressees."""
 PART_KIND_AGREEMENT: PartKind.ValueType  # 8
-"""An agreement: an instrument, older than the talks or reached in them."""
+"""An agreement: an instrument that is older than the talks, or that was reached in them."""
 PART_KIND_COMMITMENT: PartKind.ValueType  # 9
-"""A commitment: a debtor owes a creditor something."""
+"""A commitment: something that a debtor owes a creditor."""
 PART_KIND_MILESTONE: PartKind.ValueType  # 10
 """A milestone: a step that is expected."""
 PART_KIND_DOCUMENT: PartKind.ValueType  # 11
@@ -88,26 +88,26 @@ class _Acting:
 class _ActingEnumTypeWrapper(google.protobuf.internal.enum_type_wrapper._EnumTypeWrapper[_Acting.ValueType], builtins.type):
     DESCRIPTOR: google.protobuf.descriptor.EnumDescriptor
     ACTING_UNSPECIFIED: _Acting.ValueType  # 0
-    """Not given: any participant may be named."""
+    """Not given: the field may name any participant."""
     ACTING_SPEAKER: _Acting.ValueType  # 1
-    """The participant speaks: anyone but a SUBJECT, which is only talked about."""
+    """The participant speaks: any participant except a SUBJECT."""
     ACTING_PARTY: _Acting.ValueType  # 2
-    """The participant acts as a party: it is active, and neither SUBJECT nor OBSERVER."""
+    """The participant acts as a party: it is active, and not a SUBJECT or an OBSERVER."""
 
 class Acting(_Acting, metaclass=_ActingEnumTypeWrapper):
-    """What standing a participant needs in order to be named in a field."""
+    """The capacity that a participant needs to be named in a field."""
 
 ACTING_UNSPECIFIED: Acting.ValueType  # 0
-"""Not given: any participant may be named."""
+"""Not given: the field may name any participant."""
 ACTING_SPEAKER: Acting.ValueType  # 1
-"""The participant speaks: anyone but a SUBJECT, which is only talked about."""
+"""The participant speaks: any participant except a SUBJECT."""
 ACTING_PARTY: Acting.ValueType  # 2
-"""The participant acts as a party: it is active, and neither SUBJECT nor OBSERVER."""
+"""The participant acts as a party: it is active, and not a SUBJECT or an OBSERVER."""
 Global___Acting: typing_extensions.TypeAlias = Acting
 
 @typing.final
 class FieldRule(google.protobuf.message.Message):
-    """What the service checks of a field, said where the field is declared."""
+    """The checks that the service makes of a field. The declaration of the field carries them."""
 
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 
@@ -118,17 +118,19 @@ class FieldRule(google.protobuf.message.Message):
     ACTING_FIELD_NUMBER: builtins.int
     ID_FIELD_NUMBER: builtins.int
     required: builtins.bool
-    """The field must be given: not empty, not zero, not UNSPECIFIED."""
+    """True if the field must be given: not empty, not zero, not UNSPECIFIED."""
     introduces: Global___PartKind.ValueType
-    """The field is the id of a new part of this kind; an id that was used before is refused."""
+    """The kind of the new part whose id the field holds. The service refuses an id that was used before."""
     again: builtins.bool
-    """With `introduces`: the same id may come again (a participant who rejoins, a milestone that is planned anew)."""
+    """True if an id that `introduces` a part may come again: a participant who rejoins, a milestone that is planned
+    again.
+    """
     refers_to: Global___PartKind.ValueType
-    """The field is the id, or the ids, of parts of this kind that are on the record already."""
+    """The kind of the recorded parts whose ids the field holds."""
     acting: Global___Acting.ValueType
-    """With `refers_to` a participant: what standing it needs."""
+    """The capacity that a participant needs, if the field refers to participants."""
     id: builtins.bool
-    """The field is an id of the caller's own choosing, of the shape of every id, that names no part."""
+    """True if the field holds an id that the caller chooses. It has the form of every id and names no part."""
     def __init__(
         self,
         *,
@@ -145,7 +147,7 @@ Global___FieldRule: typing_extensions.TypeAlias = FieldRule
 
 @typing.final
 class EventRule(google.protobuf.message.Message):
-    """What the service checks of an entry type, said where the type is declared."""
+    """The checks that the service makes of an entry type. The declaration of the type carries them."""
 
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 
@@ -154,16 +156,18 @@ class EventRule(google.protobuf.message.Message):
     FOLLOW_UP_FIELD_NUMBER: builtins.int
     ACT_FIELD_NUMBER: builtins.int
     follow_up: builtins.bool
-    """The entry may still be recorded when the negotiation is CONCLUDED."""
+    """True if the entry may be recorded after the negotiation is CONCLUDED."""
     act: builtins.bool
-    """The entry is an act of a party: never recorded on the basis UNATTRIBUTED or ANALYSIS."""
+    """True if the entry is an act of a party, which is never recorded on the basis UNATTRIBUTED or ANALYSIS."""
     @property
     def words(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.str]:
         """The fields of Words that an entry of this type must have."""
 
     @property
     def optional_words(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.str]:
-        """The fields of Words that it may have. Every type may also have `sources`, `author`, `speaker_described` and `occurred_verbatim`."""
+        """The fields of Words that it may have. Every type may also have `sources`, `author`, `speaker_described` and
+        `occurred_verbatim`.
+        """
 
     def __init__(
         self,
@@ -185,4 +189,4 @@ rule: google.protobuf.internal.extension_dict._ExtensionFieldDescriptor[google.p
 event_rule: google.protobuf.internal.extension_dict._ExtensionFieldDescriptor[google.protobuf.descriptor_pb2.MessageOptions, Global___EventRule]
 """The rule of an entry type."""
 status: google.protobuf.internal.extension_dict._ExtensionFieldDescriptor[google.protobuf.descriptor_pb2.EnumValueOptions, builtins.str]
-"""Of an ErrorReason: the name of the gRPC status code with which it is answered."""
+"""The name of the gRPC status code of an ErrorReason."""

@@ -29,19 +29,19 @@ class _ErasureStateEnumTypeWrapper(google.protobuf.internal.enum_type_wrapper._E
     ERASURE_STATE_UNSPECIFIED: _ErasureState.ValueType  # 0
     """Not given."""
     ERASURE_STATE_IN_PROGRESS: _ErasureState.ValueType  # 1
-    """It has begun and cannot be taken back, but is not done."""
+    """The erasure has started and is not complete. It cannot be undone."""
     ERASURE_STATE_SUCCEEDED: _ErasureState.ValueType  # 2
-    """All is destroyed that this service could reach, and the record says so."""
+    """The service has destroyed everything that it can reach and has recorded the erasure."""
 
 class ErasureState(_ErasureState, metaclass=_ErasureStateEnumTypeWrapper):
-    """How far an erasure has come."""
+    """The state of an erasure."""
 
 ERASURE_STATE_UNSPECIFIED: ErasureState.ValueType  # 0
 """Not given."""
 ERASURE_STATE_IN_PROGRESS: ErasureState.ValueType  # 1
-"""It has begun and cannot be taken back, but is not done."""
+"""The erasure has started and is not complete. It cannot be undone."""
 ERASURE_STATE_SUCCEEDED: ErasureState.ValueType  # 2
-"""All is destroyed that this service could reach, and the record says so."""
+"""The service has destroyed everything that it can reach and has recorded the erasure."""
 Global___ErasureState: typing_extensions.TypeAlias = ErasureState
 
 class _ErasureLimit:
@@ -53,40 +53,44 @@ class _ErasureLimitEnumTypeWrapper(google.protobuf.internal.enum_type_wrapper._E
     ERASURE_LIMIT_UNSPECIFIED: _ErasureLimit.ValueType  # 0
     """Not given."""
     ERASURE_LIMIT_DISTRIBUTED_COPIES: _ErasureLimit.ValueType  # 1
-    """Bundles, exports and answers that were given out before."""
+    """Bundles, exports and responses that the service distributed before."""
     ERASURE_LIMIT_COPIES_AT_OTHER_SERVICES: _ErasureLimit.ValueType  # 2
-    """Copies of the record that other services have taken."""
+    """Copies of the record at other services."""
     ERASURE_LIMIT_BACKUPS: _ErasureLimit.ValueType  # 3
-    """Backups made before, if they have the keys of persons and the master key too."""
+    """Earlier backups that include the keys of persons and the master key."""
     ERASURE_LIMIT_ORIGINAL_RECORD: _ErasureLimit.ValueType  # 4
-    """The original of which this negotiation is a copy: only the service that keeps it can destroy words there."""
+    """The original record, if this negotiation is a copy. Only the service that keeps the original can destroy words
+    there.
+    """
     ERASURE_LIMIT_UNENCRYPTED_ENTRIES: _ErasureLimit.ValueType  # 5
-    """The database in which entries stand in clear that were recorded before their words were known to concern a person: this service
-    can write anew only the entries of its own embedded store.
+    """Unencrypted entries in an external database, recorded before their words were known to concern a person. The
+    service can rewrite entries only in its own embedded store.
     """
 
 class ErasureLimit(_ErasureLimit, metaclass=_ErasureLimitEnumTypeWrapper):
-    """Where words may still be that this service could not reach."""
+    """A place that an erasure does not reach, where words may still exist."""
 
 ERASURE_LIMIT_UNSPECIFIED: ErasureLimit.ValueType  # 0
 """Not given."""
 ERASURE_LIMIT_DISTRIBUTED_COPIES: ErasureLimit.ValueType  # 1
-"""Bundles, exports and answers that were given out before."""
+"""Bundles, exports and responses that the service distributed before."""
 ERASURE_LIMIT_COPIES_AT_OTHER_SERVICES: ErasureLimit.ValueType  # 2
-"""Copies of the record that other services have taken."""
+"""Copies of the record at other services."""
 ERASURE_LIMIT_BACKUPS: ErasureLimit.ValueType  # 3
-"""Backups made before, if they have the keys of persons and the master key too."""
+"""Earlier backups that include the keys of persons and the master key."""
 ERASURE_LIMIT_ORIGINAL_RECORD: ErasureLimit.ValueType  # 4
-"""The original of which this negotiation is a copy: only the service that keeps it can destroy words there."""
+"""The original record, if this negotiation is a copy. Only the service that keeps the original can destroy words
+there.
+"""
 ERASURE_LIMIT_UNENCRYPTED_ENTRIES: ErasureLimit.ValueType  # 5
-"""The database in which entries stand in clear that were recorded before their words were known to concern a person: this service
-can write anew only the entries of its own embedded store.
+"""Unencrypted entries in an external database, recorded before their words were known to concern a person. The
+service can rewrite entries only in its own embedded store.
 """
 Global___ErasureLimit: typing_extensions.TypeAlias = ErasureLimit
 
 @typing.final
 class EraseSubjectRequest(google.protobuf.message.Message):
-    """Whose words are to be destroyed, and by what right."""
+    """The person and the legal basis of an erasure."""
 
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 
@@ -98,14 +102,14 @@ class EraseSubjectRequest(google.protobuf.message.Message):
     name: builtins.str
     """The negotiation, `negotiations/{id}`."""
     participant_id: builtins.str
-    """The participant: a PERSON, or one whom entries name in `concerns`."""
+    """The participant: a PERSON, or a participant that entries name in `concerns`."""
     legal_basis: builtins.str
-    """Under what law, such as "Art. 17(1)(b) GDPR". It stays on the record: it should name nobody."""
+    """The law, such as "Art. 17(1)(b) GDPR". It stays on the record and should not name a person."""
     authority: builtins.str
-    """Who ordered it, by office and not by name. It stays on the record as well."""
+    """The authority that ordered the erasure, by office and not by name. It stays on the record."""
     request_id: builtins.str
-    """The caller's own id for this request, best a UUID: 1 to 128 printable ASCII characters. Without one a call cannot be repeated
-    safely.
+    """An id of the request, chosen by the caller: 1 to 128 printable ASCII characters, preferably a UUID. A call without
+    one cannot be repeated safely.
     """
     def __init__(
         self,
@@ -122,14 +126,14 @@ Global___EraseSubjectRequest: typing_extensions.TypeAlias = EraseSubjectRequest
 
 @typing.final
 class EraseSubjectResponse(google.protobuf.message.Message):
-    """An erasure that is done."""
+    """The response of EraseSubject."""
 
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 
     ERASURE_FIELD_NUMBER: builtins.int
     @property
     def erasure(self) -> Global___Erasure:
-        """The erasure."""
+        """The completed erasure."""
 
     def __init__(
         self,
@@ -143,13 +147,13 @@ Global___EraseSubjectResponse: typing_extensions.TypeAlias = EraseSubjectRespons
 
 @typing.final
 class GetErasureRequest(google.protobuf.message.Message):
-    """Which erasure is asked for."""
+    """The name of an erasure."""
 
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 
     NAME_FIELD_NUMBER: builtins.int
     name: builtins.str
-    """Its name."""
+    """The name, `negotiations/{id}/erasures/{erasure}`."""
     def __init__(
         self,
         *,
@@ -161,7 +165,7 @@ Global___GetErasureRequest: typing_extensions.TypeAlias = GetErasureRequest
 
 @typing.final
 class GetErasureResponse(google.protobuf.message.Message):
-    """An erasure, as far as it has come."""
+    """The response of GetErasure."""
 
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 
@@ -182,7 +186,7 @@ Global___GetErasureResponse: typing_extensions.TypeAlias = GetErasureResponse
 
 @typing.final
 class Erasure(google.protobuf.message.Message):
-    """What an erasure destroyed, and what it could not reach."""
+    """An erasure: what it destroyed, and its limits."""
 
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 
@@ -201,46 +205,46 @@ class Erasure(google.protobuf.message.Message):
     KEY_COUNT_FIELD_NUMBER: builtins.int
     LIMITS_FIELD_NUMBER: builtins.int
     name: builtins.str
-    """`negotiations/{id}/erasures/{erasure}`."""
+    """The name, `negotiations/{id}/erasures/{erasure}`."""
     participant_id: builtins.str
     """The participant."""
     legal_basis: builtins.str
-    """Under what law."""
+    """The law."""
     authority: builtins.str
-    """Who ordered it."""
+    """The authority that ordered it."""
     requested_by: builtins.str
-    """Who asked for it, as `recorded_by` of the entries that say so."""
+    """The principal that requested it, in the form of `recorded_by`."""
     state: Global___ErasureState.ValueType
-    """How far it has come."""
+    """The state."""
     key_count: builtins.int
-    """How many keys of the participant were destroyed."""
+    """The number of keys of the participant that it destroyed."""
     @property
     def start_time(self) -> google.protobuf.timestamp_pb2.Timestamp:
-        """When it began."""
+        """The time at which it started."""
 
     @property
     def end_time(self) -> google.protobuf.timestamp_pb2.Timestamp:
-        """When it was done."""
+        """The time at which it succeeded."""
 
     @property
     def versions(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.int]:
-        """The versions whose words it destroyed, in their order."""
+        """The versions whose words it destroyed, in ascending order."""
 
     @property
     def rewritten_versions(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.int]:
-        """Those of them that had stood in clear in the store, and were written anew without their words."""
+        """Those versions that were stored unencrypted and were rewritten without their words."""
 
     @property
     def erased_before(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.int]:
-        """Versions that concern the participant and whose words were gone before."""
+        """Versions that concern the participant and had no words before this erasure."""
 
     @property
     def remaining_versions(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.int]:
-        """Versions whose words it could not destroy: see `limits`."""
+        """Versions whose words it could not destroy. See `limits`."""
 
     @property
     def limits(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[Global___ErasureLimit.ValueType]:
-        """Where the words may still be."""
+        """The places that it does not reach."""
 
     def __init__(
         self,

@@ -26,7 +26,7 @@ if _version_not_supported:
 
 
 class PrivacyServiceStub(object):
-    """Destroys words, by law: see docs/privacy.md.
+    """Destroys words under the law. See docs/guides/erasing-personal-data.md.
     """
 
     def __init__(self, channel):
@@ -48,23 +48,38 @@ class PrivacyServiceStub(object):
 
 
 class PrivacyServiceServicer(object):
-    """Destroys words, by law: see docs/privacy.md.
+    """Destroys words under the law. See docs/guides/erasing-personal-data.md.
     """
 
     def EraseSubject(self, request, context):
-        """Destroys the words of all entries of a negotiation that concern a natural person, for good. What is destroyed is the key that they
-        lie under; their facts, their leaves and all proofs stay, and the record says of each entry that its words are gone. What was made of
-        the words goes with them: states that are kept, lists, the index that is searched.
+        """Destroys the words of all entries of a negotiation that concern a natural person, permanently.
 
-        Once it has begun it cannot be taken back: a caller who gives up, or a service that stops, only delays it. The answer comes when all
-        is done. Repeating the call, with its request id, gives the same answer.
+        The service destroys the encryption keys of these words, and everything that it derived from the words: snapshots,
+        lists, the search index. It keeps the facts, the leaves and all proofs. It then records an EntryRedacted for each
+        entry whose words it destroyed.
+
+        The call returns when the erasure is complete. An erasure that has started cannot be undone. Cancelling the call or
+        stopping the service only delays it.
+
+        Idempotency: a call with a request id that the caller used before, and with the same content, returns the same
+        erasure. With other content it fails with REQUEST_ID_REUSED.
+
+        Errors:
+
+        - INVALID_ARGUMENT: FIELD_REQUIRED, ID_INVALID, LIMIT_EXCEEDED;
+        - NOT_FOUND: NEGOTIATION_NOT_FOUND, PART_NOT_FOUND;
+        - ALREADY_EXISTS: REQUEST_ID_REUSED;
+        - FAILED_PRECONDITION: NOT_A_PERSON;
+        - PERMISSION_DENIED: ROLE_NOT_SUFFICIENT, unless the caller is a custodian or the policy of the service allows it.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def GetErasure(self, request, context):
-        """What became of an erasure.
+        """Returns an erasure and its state. It does not wait for an erasure that is in progress.
+
+        Errors: NEGOTIATION_NOT_FOUND, ERASURE_NOT_FOUND, ID_INVALID, ROLE_NOT_SUFFICIENT.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -92,7 +107,7 @@ def add_PrivacyServiceServicer_to_server(servicer, server):
 
  # This class is part of an EXPERIMENTAL API.
 class PrivacyService(object):
-    """Destroys words, by law: see docs/privacy.md.
+    """Destroys words under the law. See docs/guides/erasing-personal-data.md.
     """
 
     @staticmethod

@@ -58,7 +58,7 @@ _PrivacyServiceGetErasureType = typing_extensions.TypeVar(
 )
 
 class PrivacyServiceStub(typing.Generic[_PrivacyServiceEraseSubjectType, _PrivacyServiceGetErasureType]):
-    """Destroys words, by law: see docs/privacy.md."""
+    """Destroys words under the law. See docs/guides/erasing-personal-data.md."""
 
     @typing.overload
     def __init__(self: PrivacyServiceStub[
@@ -85,16 +85,32 @@ class PrivacyServiceStub(typing.Generic[_PrivacyServiceEraseSubjectType, _Privac
     ], channel: grpc.aio.Channel) -> None: ...
 
     EraseSubject: _PrivacyServiceEraseSubjectType
-    """Destroys the words of all entries of a negotiation that concern a natural person, for good. What is destroyed is the key that they
-    lie under; their facts, their leaves and all proofs stay, and the record says of each entry that its words are gone. What was made of
-    the words goes with them: states that are kept, lists, the index that is searched.
+    """Destroys the words of all entries of a negotiation that concern a natural person, permanently.
 
-    Once it has begun it cannot be taken back: a caller who gives up, or a service that stops, only delays it. The answer comes when all
-    is done. Repeating the call, with its request id, gives the same answer.
+    The service destroys the encryption keys of these words, and everything that it derived from the words: snapshots,
+    lists, the search index. It keeps the facts, the leaves and all proofs. It then records an EntryRedacted for each
+    entry whose words it destroyed.
+
+    The call returns when the erasure is complete. An erasure that has started cannot be undone. Cancelling the call or
+    stopping the service only delays it.
+
+    Idempotency: a call with a request id that the caller used before, and with the same content, returns the same
+    erasure. With other content it fails with REQUEST_ID_REUSED.
+
+    Errors:
+
+    - INVALID_ARGUMENT: FIELD_REQUIRED, ID_INVALID, LIMIT_EXCEEDED;
+    - NOT_FOUND: NEGOTIATION_NOT_FOUND, PART_NOT_FOUND;
+    - ALREADY_EXISTS: REQUEST_ID_REUSED;
+    - FAILED_PRECONDITION: NOT_A_PERSON;
+    - PERMISSION_DENIED: ROLE_NOT_SUFFICIENT, unless the caller is a custodian or the policy of the service allows it.
     """
 
     GetErasure: _PrivacyServiceGetErasureType
-    """What became of an erasure."""
+    """Returns an erasure and its state. It does not wait for an erasure that is in progress.
+
+    Errors: NEGOTIATION_NOT_FOUND, ERASURE_NOT_FOUND, ID_INVALID, ROLE_NOT_SUFFICIENT.
+    """
 
 PrivacyServiceAsyncStub: typing_extensions.TypeAlias = PrivacyServiceStub[
     grpc.aio.UnaryUnaryMultiCallable[
@@ -108,7 +124,7 @@ PrivacyServiceAsyncStub: typing_extensions.TypeAlias = PrivacyServiceStub[
 ]
 
 class PrivacyServiceServicer(metaclass=abc.ABCMeta):
-    """Destroys words, by law: see docs/privacy.md."""
+    """Destroys words under the law. See docs/guides/erasing-personal-data.md."""
 
     @abc.abstractmethod
     def EraseSubject(
@@ -116,12 +132,25 @@ class PrivacyServiceServicer(metaclass=abc.ABCMeta):
         request: pourparler.v1.privacy_service_pb2.EraseSubjectRequest,
         context: _ServicerContext,
     ) -> typing.Union[pourparler.v1.privacy_service_pb2.EraseSubjectResponse, collections.abc.Awaitable[pourparler.v1.privacy_service_pb2.EraseSubjectResponse]]:
-        """Destroys the words of all entries of a negotiation that concern a natural person, for good. What is destroyed is the key that they
-        lie under; their facts, their leaves and all proofs stay, and the record says of each entry that its words are gone. What was made of
-        the words goes with them: states that are kept, lists, the index that is searched.
+        """Destroys the words of all entries of a negotiation that concern a natural person, permanently.
 
-        Once it has begun it cannot be taken back: a caller who gives up, or a service that stops, only delays it. The answer comes when all
-        is done. Repeating the call, with its request id, gives the same answer.
+        The service destroys the encryption keys of these words, and everything that it derived from the words: snapshots,
+        lists, the search index. It keeps the facts, the leaves and all proofs. It then records an EntryRedacted for each
+        entry whose words it destroyed.
+
+        The call returns when the erasure is complete. An erasure that has started cannot be undone. Cancelling the call or
+        stopping the service only delays it.
+
+        Idempotency: a call with a request id that the caller used before, and with the same content, returns the same
+        erasure. With other content it fails with REQUEST_ID_REUSED.
+
+        Errors:
+
+        - INVALID_ARGUMENT: FIELD_REQUIRED, ID_INVALID, LIMIT_EXCEEDED;
+        - NOT_FOUND: NEGOTIATION_NOT_FOUND, PART_NOT_FOUND;
+        - ALREADY_EXISTS: REQUEST_ID_REUSED;
+        - FAILED_PRECONDITION: NOT_A_PERSON;
+        - PERMISSION_DENIED: ROLE_NOT_SUFFICIENT, unless the caller is a custodian or the policy of the service allows it.
         """
 
     @abc.abstractmethod
@@ -130,6 +159,9 @@ class PrivacyServiceServicer(metaclass=abc.ABCMeta):
         request: pourparler.v1.privacy_service_pb2.GetErasureRequest,
         context: _ServicerContext,
     ) -> typing.Union[pourparler.v1.privacy_service_pb2.GetErasureResponse, collections.abc.Awaitable[pourparler.v1.privacy_service_pb2.GetErasureResponse]]:
-        """What became of an erasure."""
+        """Returns an erasure and its state. It does not wait for an erasure that is in progress.
+
+        Errors: NEGOTIATION_NOT_FOUND, ERASURE_NOT_FOUND, ID_INVALID, ROLE_NOT_SUFFICIENT.
+        """
 
 def add_PrivacyServiceServicer_to_server(servicer: PrivacyServiceServicer, server: typing.Union[grpc.Server, grpc.aio.Server]) -> None: ...

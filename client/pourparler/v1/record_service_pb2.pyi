@@ -22,7 +22,7 @@ DESCRIPTOR: google.protobuf.descriptor.FileDescriptor
 
 @typing.final
 class RecordEntriesRequest(google.protobuf.message.Message):
-    """A group of entries to be recorded."""
+    """A group of entries to record."""
 
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 
@@ -32,20 +32,21 @@ class RecordEntriesRequest(google.protobuf.message.Message):
     VALIDATE_ONLY_FIELD_NUMBER: builtins.int
     DRAFTS_FIELD_NUMBER: builtins.int
     negotiation: builtins.str
-    """The negotiation, `negotiations/{id}`. For a new one, whose first draft is its NegotiationOpened, the caller may choose the id, or
-    leave this empty: then the service makes one, the same for the same caller and request id, so that a retry finds it.
+    """The negotiation, `negotiations/{id}`. The first draft of a new negotiation is its NegotiationOpened. For a new one
+    the caller may choose the id or leave the field empty. The service then derives the id from the caller and the
+    request id, so that a retry finds it.
     """
     request_id: builtins.str
-    """The caller's own id for this request, best a UUID: 1 to 128 printable ASCII characters. Without one a call cannot be repeated
-    safely.
+    """An id of the request, chosen by the caller: 1 to 128 printable ASCII characters, preferably a UUID. A call without
+    one cannot be repeated safely.
     """
     expected_version: builtins.int
-    """The version at which the negotiation must be: 0 for a new one. Not given: whatever it is."""
+    """The version that the negotiation must have before the group: 0 for a new one. Not given: any version."""
     validate_only: builtins.bool
-    """Check only: answer as if it were recorded, with the versions that the entries would have, and record nothing."""
+    """True to check only. The response has the versions that the entries would get, and the service records nothing."""
     @property
     def drafts(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[pourparler.v1.entry_pb2.Draft]:
-        """The entries to be, 1 to 1,000 of them, in their order."""
+        """The entries to record, 1 to 1,000, in their order."""
 
     def __init__(
         self,
@@ -64,7 +65,7 @@ Global___RecordEntriesRequest: typing_extensions.TypeAlias = RecordEntriesReques
 
 @typing.final
 class RecordEntriesResponse(google.protobuf.message.Message):
-    """What was recorded."""
+    """The response of RecordEntries."""
 
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 
@@ -85,7 +86,7 @@ Global___RecordEntriesResponse: typing_extensions.TypeAlias = RecordEntriesRespo
 
 @typing.final
 class Receipt(google.protobuf.message.Message):
-    """That a group of entries is on the record. The same bytes for every repetition of the request."""
+    """The receipt for a group of recorded entries. Every repetition of the request returns the same bytes."""
 
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 
@@ -99,7 +100,7 @@ class Receipt(google.protobuf.message.Message):
     version: builtins.int
     """The version after the group."""
     checkpoint: builtins.str
-    """The signed checkpoint of the negotiation's log at this version: a C2SP signed note, see docs/format.md. Empty with
+    """The signed checkpoint of the negotiation's log at this version, a C2SP signed note. See docs/reference/record-format.md. Empty with
     `validate_only`.
     """
     @property
@@ -108,8 +109,8 @@ class Receipt(google.protobuf.message.Message):
 
     @property
     def erased_versions(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.int]:
-        """The versions among the entries whose words were destroyed since: they come without their words and without the words' salt. Only
-        then is a receipt not the one that was given first.
+        """The versions of the entries whose words were destroyed since. Those entries come without their words and without
+        the salt of the words. Only in this case does a receipt differ from the first one.
         """
 
     def __init__(
@@ -127,14 +128,14 @@ Global___Receipt: typing_extensions.TypeAlias = Receipt
 
 @typing.final
 class BatchRecordEntriesRequest(google.protobuf.message.Message):
-    """Groups of entries to be recorded, each on its own."""
+    """The groups of a batch."""
 
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 
     REQUESTS_FIELD_NUMBER: builtins.int
     @property
     def requests(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[Global___RecordEntriesRequest]:
-        """The groups, of which there is one at least; they have 1,000 drafts at most in all."""
+        """The groups, at least one. All groups together have at most 1,000 drafts."""
 
     def __init__(
         self,
@@ -147,14 +148,14 @@ Global___BatchRecordEntriesRequest: typing_extensions.TypeAlias = BatchRecordEnt
 
 @typing.final
 class BatchRecordEntriesResponse(google.protobuf.message.Message):
-    """What became of the groups."""
+    """The outcomes of a batch."""
 
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 
     OUTCOMES_FIELD_NUMBER: builtins.int
     @property
     def outcomes(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[Global___RecordOutcome]:
-        """The outcome of each group, in the order of the groups."""
+        """The outcome of each group, in the order of the request."""
 
     def __init__(
         self,
@@ -167,16 +168,16 @@ Global___BatchRecordEntriesResponse: typing_extensions.TypeAlias = BatchRecordEn
 
 @typing.final
 class StreamRecordEntriesRequest(google.protobuf.message.Message):
-    """The next group of a session."""
+    """The next group of a stream."""
 
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 
     REQUEST_FIELD_NUMBER: builtins.int
     STOP_ON_FAILURE_FIELD_NUMBER: builtins.int
     stop_on_failure: builtins.bool
-    """Record it only if no group of the same negotiation that came before it in this session has failed; else it is refused with
-    EARLIER_NOT_RECORDED. So nothing is recorded out of its order, though nothing is waited for. Once groups of 10,000 negotiations have
-    failed, all are taken to have failed.
+    """True to refuse the group with EARLIER_NOT_RECORDED if an earlier group of the same negotiation in this stream
+    failed. The entries of a negotiation then keep their order without waiting for outcomes. After failures in 10,000
+    negotiations the service treats all negotiations as failed.
     """
     @property
     def request(self) -> Global___RecordEntriesRequest:
@@ -195,14 +196,14 @@ Global___StreamRecordEntriesRequest: typing_extensions.TypeAlias = StreamRecordE
 
 @typing.final
 class StreamRecordEntriesResponse(google.protobuf.message.Message):
-    """The answer to the next group of a session that has none yet."""
+    """The outcome of the next group of a stream."""
 
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 
     OUTCOME_FIELD_NUMBER: builtins.int
     @property
     def outcome(self) -> Global___RecordOutcome:
-        """The outcome of the group."""
+        """The outcome of the earliest group that had none yet."""
 
     def __init__(
         self,
@@ -216,7 +217,7 @@ Global___StreamRecordEntriesResponse: typing_extensions.TypeAlias = StreamRecord
 
 @typing.final
 class RecordOutcome(google.protobuf.message.Message):
-    """What became of a group."""
+    """The outcome of a group."""
 
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 
@@ -224,11 +225,11 @@ class RecordOutcome(google.protobuf.message.Message):
     FAILURE_FIELD_NUMBER: builtins.int
     @property
     def receipt(self) -> Global___Receipt:
-        """It is on the record."""
+        """The receipt of a recorded group."""
 
     @property
     def failure(self) -> Global___RecordFailure:
-        """It was refused, or failed."""
+        """The failure of a group that was refused or failed."""
 
     def __init__(
         self,
@@ -244,16 +245,15 @@ Global___RecordOutcome: typing_extensions.TypeAlias = RecordOutcome
 
 @typing.final
 class RecordFailure(google.protobuf.message.Message):
-    """Why a group was not recorded: what the error of a RecordEntries of this group alone would say."""
+    """The failure of one group."""
 
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 
     STATUS_FIELD_NUMBER: builtins.int
     @property
     def status(self) -> google.rpc.status_pb2.Status:
-        """The status that RecordEntries would end with for this group alone: the code, the message, and in the details the ErrorInfo and
-        what else an error carries. With `UNAVAILABLE` and `DEADLINE_EXCEEDED` the group may have been recorded all the same: repeat it with
-        its request id.
+        """The status that RecordEntries returns for this group alone, with its details: a google.rpc.ErrorInfo and those of
+        the code. With UNAVAILABLE or DEADLINE_EXCEEDED the group may have been recorded. Repeat it with its request id.
         """
 
     def __init__(
@@ -268,17 +268,19 @@ Global___RecordFailure: typing_extensions.TypeAlias = RecordFailure
 
 @typing.final
 class ImportNegotiationRequest(google.protobuf.message.Message):
-    """A part of a bundle."""
+    """A chunk of a bundle."""
 
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 
     VERIFIER_KEYS_FIELD_NUMBER: builtins.int
     CHUNK_FIELD_NUMBER: builtins.int
     chunk: builtins.bytes
-    """The next bytes of the bundle. They may be parted anywhere."""
+    """The next bytes of the bundle. Chunks may end at any byte."""
     @property
     def verifier_keys(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.str]:
-        """The verifier keys of the service that the bundle is from, which the caller had from elsewhere: in the first message."""
+        """The verifier keys of the service that the bundle comes from, in the first message only. Obtain them from its
+        operator, not from the bundle.
+        """
 
     def __init__(
         self,
@@ -292,7 +294,7 @@ Global___ImportNegotiationRequest: typing_extensions.TypeAlias = ImportNegotiati
 
 @typing.final
 class ImportNegotiationResponse(google.protobuf.message.Message):
-    """What was copied."""
+    """The result of an import."""
 
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 
@@ -300,11 +302,11 @@ class ImportNegotiationResponse(google.protobuf.message.Message):
     VERSION_FIELD_NUMBER: builtins.int
     ENTRY_COUNT_FIELD_NUMBER: builtins.int
     name: builtins.str
-    """The negotiation, `negotiations/{id}`: the copy has the name of the original."""
+    """The negotiation, `negotiations/{id}`. The copy has the name of the original."""
     version: builtins.int
-    """The version that the copy has now."""
+    """The version of the copy after the import."""
     entry_count: builtins.int
-    """How many of its entries are new here."""
+    """The number of entries that the import added."""
     def __init__(
         self,
         *,

@@ -90,7 +90,11 @@ _RecordServiceImportNegotiationType = typing_extensions.TypeVar(
 )
 
 class RecordServiceStub(typing.Generic[_RecordServiceRecordEntriesType, _RecordServiceBatchRecordEntriesType, _RecordServiceStreamRecordEntriesType, _RecordServiceImportNegotiationType]):
-    """Puts entries on the record."""
+    """Records entries.
+
+    The comments list the reasons for errors of each method; see ErrorReason for those of every method. A response means
+    that the entries are on disk.
+    """
 
     @typing.overload
     def __init__(self: RecordServiceStub[
@@ -133,32 +137,73 @@ class RecordServiceStub(typing.Generic[_RecordServiceRecordEntriesType, _RecordS
     ], channel: grpc.aio.Channel) -> None: ...
 
     RecordEntries: _RecordServiceRecordEntriesType
-    """Records a group of entries of one negotiation: all of them or, when any is refused, none. What is answered is on disk.
+    """Records a group of entries of one negotiation, atomically: all of them, or none if any is refused.
 
-    A call with a request id that was used before in this negotiation, with the same drafts, is answered with the first receipt,
-    whatever the version is by now; with other drafts it is refused with REQUEST_ID_REUSED.
+    Idempotency: a call with a request id that was used before in this negotiation, and with the same drafts, returns
+    the first receipt. It does so at any version of the negotiation. With other drafts it fails with REQUEST_ID_REUSED.
+
+    Ordering: the entries get consecutive versions in the order of the drafts. `expected_version` makes the call
+    conditional.
+
+    Errors:
+
+    - INVALID_ARGUMENT: the drafts or other fields are not valid;
+    - NOT_FOUND: NEGOTIATION_NOT_FOUND, PART_NOT_FOUND, VERSION_NOT_FOUND;
+    - ALREADY_EXISTS: NEGOTIATION_EXISTS, ID_ALREADY_USED, REQUEST_ID_REUSED;
+    - ABORTED: VERSION_MISMATCH;
+    - FAILED_PRECONDITION: a rule of the record does not allow an entry, given the state;
+    - PERMISSION_DENIED: ROLE_NOT_SUFFICIENT, NOT_ALLOWED_HERE.
+
+    After UNAVAILABLE or DEADLINE_EXCEEDED the group may have been recorded. Repeat the call with the same request id.
     """
 
     BatchRecordEntries: _RecordServiceBatchRecordEntriesType
-    """Records several groups, of any negotiations, each on its own: one that is refused leaves the others as they are. They are taken up
-    in their order and answered in their order, all at once.
+    """Records several groups of any negotiations, each atomically and independently. A refused group does not affect the
+    others.
+
+    Ordering: the service records the groups in the order of the request and returns the outcomes in the same order,
+    all at once.
+
+    Idempotency: that of RecordEntries, for each group.
+
+    Errors: LIMIT_EXCEEDED or FIELD_REQUIRED for the whole batch. The errors of a group are in its outcome.
     """
 
     StreamRecordEntries: _RecordServiceStreamRecordEntriesType
-    """Records groups as they come, each on its own, and answers each as soon as it is on disk and all before it were answered. The caller
-    need not wait for an answer before it sends the next group: up to 256 of them may be under way, and the next is read when there is
-    room. They are taken up in their order.
+    """Records groups from a stream, each atomically and independently.
 
-    A message that cannot be read ends the session with its status, after the answers to all before it; so does a service that shuts
-    down. What was sent and not answered may be on the record: whoever sends it again, with the same request ids, gets the receipts. A
-    session that is cancelled leaves nothing behind of what was not yet taken up. A deadline is one for the session, not for its
-    groups.
+    The client sends the next group without waiting for the outcome of the previous one. The service reads on while
+    fewer than 256 groups have no outcome.
+
+    Ordering: the service records the groups in the order of the stream. It returns each outcome when the group is on
+    disk and all earlier outcomes are sent. Use `stop_on_failure` to keep the order within a negotiation after a
+    failure.
+
+    Idempotency: that of RecordEntries, for each group. After the stream ends, groups without an outcome may have been
+    recorded. Send them again with the same request ids to get their receipts.
+
+    Errors: a message that cannot be parsed ends the stream with its status, after the outcomes of all earlier groups.
+    A shutdown ends it in the same way with SHUTTING_DOWN. The errors of a group are in its outcome.
+
+    The deadline applies to the stream as a whole. After a cancellation the service discards the groups that it has not
+    started.
     """
 
     ImportNegotiation: _RecordServiceImportNegotiationType
-    """Takes the record of a negotiation that another service keeps, as a copy that is only read here: a bundle, see docs/format.md, sent
-    in parts. It is checked as a whole with the keys that the caller gives, and taken as it is or not at all. A longer bundle of a
-    record of which there is a copy extends the copy, if it begins with what the copy has. Repeating the call changes nothing.
+    """Imports the record of a negotiation from another service as a read-only copy.
+
+    The client sends a bundle in chunks; see docs/reference/record-format.md. The service verifies the whole bundle with the given keys,
+    then imports all of it or nothing. A longer bundle of the same record extends the copy.
+
+    Idempotency: importing the same or a shorter bundle again changes nothing.
+
+    Errors:
+
+    - INVALID_ARGUMENT: BUNDLE_INVALID, FIELD_REQUIRED, FIELD_NOT_ALLOWED, FIELD_INVALID, LIMIT_EXCEEDED;
+    - ALREADY_EXISTS: NEGOTIATION_EXISTS, if the negotiation is not a copy;
+    - FAILED_PRECONDITION: COPY_CONFLICT;
+    - PERMISSION_DENIED: NOT_ALLOWED_HERE;
+    - RESOURCE_EXHAUSTED: MESSAGE_TOO_LARGE, OVERLOADED.
     """
 
 RecordServiceAsyncStub: typing_extensions.TypeAlias = RecordServiceStub[
@@ -181,7 +226,11 @@ RecordServiceAsyncStub: typing_extensions.TypeAlias = RecordServiceStub[
 ]
 
 class RecordServiceServicer(metaclass=abc.ABCMeta):
-    """Puts entries on the record."""
+    """Records entries.
+
+    The comments list the reasons for errors of each method; see ErrorReason for those of every method. A response means
+    that the entries are on disk.
+    """
 
     @abc.abstractmethod
     def RecordEntries(
@@ -189,10 +238,24 @@ class RecordServiceServicer(metaclass=abc.ABCMeta):
         request: pourparler.v1.record_service_pb2.RecordEntriesRequest,
         context: _ServicerContext,
     ) -> typing.Union[pourparler.v1.record_service_pb2.RecordEntriesResponse, collections.abc.Awaitable[pourparler.v1.record_service_pb2.RecordEntriesResponse]]:
-        """Records a group of entries of one negotiation: all of them or, when any is refused, none. What is answered is on disk.
+        """Records a group of entries of one negotiation, atomically: all of them, or none if any is refused.
 
-        A call with a request id that was used before in this negotiation, with the same drafts, is answered with the first receipt,
-        whatever the version is by now; with other drafts it is refused with REQUEST_ID_REUSED.
+        Idempotency: a call with a request id that was used before in this negotiation, and with the same drafts, returns
+        the first receipt. It does so at any version of the negotiation. With other drafts it fails with REQUEST_ID_REUSED.
+
+        Ordering: the entries get consecutive versions in the order of the drafts. `expected_version` makes the call
+        conditional.
+
+        Errors:
+
+        - INVALID_ARGUMENT: the drafts or other fields are not valid;
+        - NOT_FOUND: NEGOTIATION_NOT_FOUND, PART_NOT_FOUND, VERSION_NOT_FOUND;
+        - ALREADY_EXISTS: NEGOTIATION_EXISTS, ID_ALREADY_USED, REQUEST_ID_REUSED;
+        - ABORTED: VERSION_MISMATCH;
+        - FAILED_PRECONDITION: a rule of the record does not allow an entry, given the state;
+        - PERMISSION_DENIED: ROLE_NOT_SUFFICIENT, NOT_ALLOWED_HERE.
+
+        After UNAVAILABLE or DEADLINE_EXCEEDED the group may have been recorded. Repeat the call with the same request id.
         """
 
     @abc.abstractmethod
@@ -201,8 +264,15 @@ class RecordServiceServicer(metaclass=abc.ABCMeta):
         request: pourparler.v1.record_service_pb2.BatchRecordEntriesRequest,
         context: _ServicerContext,
     ) -> typing.Union[pourparler.v1.record_service_pb2.BatchRecordEntriesResponse, collections.abc.Awaitable[pourparler.v1.record_service_pb2.BatchRecordEntriesResponse]]:
-        """Records several groups, of any negotiations, each on its own: one that is refused leaves the others as they are. They are taken up
-        in their order and answered in their order, all at once.
+        """Records several groups of any negotiations, each atomically and independently. A refused group does not affect the
+        others.
+
+        Ordering: the service records the groups in the order of the request and returns the outcomes in the same order,
+        all at once.
+
+        Idempotency: that of RecordEntries, for each group.
+
+        Errors: LIMIT_EXCEEDED or FIELD_REQUIRED for the whole batch. The errors of a group are in its outcome.
         """
 
     @abc.abstractmethod
@@ -211,14 +281,23 @@ class RecordServiceServicer(metaclass=abc.ABCMeta):
         request_iterator: _MaybeAsyncIterator[pourparler.v1.record_service_pb2.StreamRecordEntriesRequest],
         context: _ServicerContext,
     ) -> typing.Union[collections.abc.Iterator[pourparler.v1.record_service_pb2.StreamRecordEntriesResponse], collections.abc.AsyncIterator[pourparler.v1.record_service_pb2.StreamRecordEntriesResponse]]:
-        """Records groups as they come, each on its own, and answers each as soon as it is on disk and all before it were answered. The caller
-        need not wait for an answer before it sends the next group: up to 256 of them may be under way, and the next is read when there is
-        room. They are taken up in their order.
+        """Records groups from a stream, each atomically and independently.
 
-        A message that cannot be read ends the session with its status, after the answers to all before it; so does a service that shuts
-        down. What was sent and not answered may be on the record: whoever sends it again, with the same request ids, gets the receipts. A
-        session that is cancelled leaves nothing behind of what was not yet taken up. A deadline is one for the session, not for its
-        groups.
+        The client sends the next group without waiting for the outcome of the previous one. The service reads on while
+        fewer than 256 groups have no outcome.
+
+        Ordering: the service records the groups in the order of the stream. It returns each outcome when the group is on
+        disk and all earlier outcomes are sent. Use `stop_on_failure` to keep the order within a negotiation after a
+        failure.
+
+        Idempotency: that of RecordEntries, for each group. After the stream ends, groups without an outcome may have been
+        recorded. Send them again with the same request ids to get their receipts.
+
+        Errors: a message that cannot be parsed ends the stream with its status, after the outcomes of all earlier groups.
+        A shutdown ends it in the same way with SHUTTING_DOWN. The errors of a group are in its outcome.
+
+        The deadline applies to the stream as a whole. After a cancellation the service discards the groups that it has not
+        started.
         """
 
     @abc.abstractmethod
@@ -227,9 +306,20 @@ class RecordServiceServicer(metaclass=abc.ABCMeta):
         request_iterator: _MaybeAsyncIterator[pourparler.v1.record_service_pb2.ImportNegotiationRequest],
         context: _ServicerContext,
     ) -> typing.Union[pourparler.v1.record_service_pb2.ImportNegotiationResponse, collections.abc.Awaitable[pourparler.v1.record_service_pb2.ImportNegotiationResponse]]:
-        """Takes the record of a negotiation that another service keeps, as a copy that is only read here: a bundle, see docs/format.md, sent
-        in parts. It is checked as a whole with the keys that the caller gives, and taken as it is or not at all. A longer bundle of a
-        record of which there is a copy extends the copy, if it begins with what the copy has. Repeating the call changes nothing.
+        """Imports the record of a negotiation from another service as a read-only copy.
+
+        The client sends a bundle in chunks; see docs/reference/record-format.md. The service verifies the whole bundle with the given keys,
+        then imports all of it or nothing. A longer bundle of the same record extends the copy.
+
+        Idempotency: importing the same or a shorter bundle again changes nothing.
+
+        Errors:
+
+        - INVALID_ARGUMENT: BUNDLE_INVALID, FIELD_REQUIRED, FIELD_NOT_ALLOWED, FIELD_INVALID, LIMIT_EXCEEDED;
+        - ALREADY_EXISTS: NEGOTIATION_EXISTS, if the negotiation is not a copy;
+        - FAILED_PRECONDITION: COPY_CONFLICT;
+        - PERMISSION_DENIED: NOT_ALLOWED_HERE;
+        - RESOURCE_EXHAUSTED: MESSAGE_TOO_LARGE, OVERLOADED.
         """
 
 def add_RecordServiceServicer_to_server(servicer: RecordServiceServicer, server: typing.Union[grpc.Server, grpc.aio.Server]) -> None: ...

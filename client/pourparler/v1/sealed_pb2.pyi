@@ -18,10 +18,10 @@ DESCRIPTOR: google.protobuf.descriptor.FileDescriptor
 
 @typing.final
 class SealedRecord(google.protobuf.message.Message):
-    """An entry at rest whose words concern natural persons: how it lies in the store, and never how it is given out. Permanent; see
-    docs/format.md, "At rest".
+    """The storage format of an entry with words that concern natural persons. The service never sends this message.
+    Permanent: see docs/reference/record-format.md, "Encryption at rest".
 
-    A Record begins with its field 1, which this message will never have: so the two are told apart by their first byte.
+    A Record begins with its field 1, which this message reserves. Readers distinguish the two by their first byte.
     """
 
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
@@ -33,14 +33,16 @@ class SealedRecord(google.protobuf.message.Message):
     before_salt: builtins.bytes
     """The bytes of the Record before the salt of its words: its header and the salt of its facts."""
     after_salt: builtins.bytes
-    """Those after it and before the words: its facts. Once a key is destroyed, what is left is `before_salt`, an empty salt, and these."""
+    """The bytes of the Record between that salt and its words: its facts. After a key is destroyed, the entry consists of
+    `before_salt`, an empty salt and these bytes.
+    """
     keys: builtins.str
-    """The keys with which it is sealed, each the id of a participant, a colon and a number, in the order of their bytes and with a blank
-    between them. It takes all of them to open it.
+    """The names of the keys, in the order of their bytes and separated by a space. Each is the id of a participant, a
+    colon and a number. Decryption needs all of them.
     """
     sealed: builtins.bytes
-    """A nonce of 12 bytes, and what AES-256-GCM makes, with `before_salt` as associated data, of the two fields that are missing: the salt
-    of the words and the words, each with its tag and its length.
+    """A nonce of 12 bytes and the AES-256-GCM ciphertext, with `before_salt` as associated data. The plaintext is the
+    salt of the words and the words, each with its tag and its length.
     """
     def __init__(
         self,

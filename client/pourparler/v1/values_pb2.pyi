@@ -29,35 +29,43 @@ class _BasisEnumTypeWrapper(google.protobuf.internal.enum_type_wrapper._EnumType
     BASIS_UNSPECIFIED: _Basis.ValueType  # 0
     """Not given."""
     BASIS_DIRECT: _Basis.ValueType  # 1
-    """Recorded at the table, or sent through this service by the one who acts."""
+    """Recorded at the table, or sent through this service by the person who acts."""
     BASIS_ON_RECORD: _Basis.ValueType  # 2
-    """Published or said by named speakers for attribution. Needs a source."""
+    """Published, or said by named speakers for attribution. Requires a source."""
     BASIS_REPORTED: _Basis.ValueType  # 3
-    """A named outlet says what a named party said or wants ("reportedly"). Needs a source; a statement also needs `attributed_to` or
-    `speaker_described`, and has no speakers.
+    """A named outlet says what a named party said or wants ("reportedly"). Requires a source and has no speakers. A
+    statement also requires `attributed_to` or `speaker_described`.
     """
     BASIS_UNATTRIBUTED: _Basis.ValueType  # 4
-    """An outlet relays sources that it does not name. Needs a source and `speaker_described`, and names nobody as speaker."""
+    """An outlet relays sources that it does not name. Requires a source and `speaker_described`, and has no named
+    speaker.
+    """
     BASIS_ANALYSIS: _Basis.ValueType  # 5
-    """An inference of the author or of the recorder ("it remains unclear"). Needs an author or a source; never the act of a party."""
+    """An inference of the author or of the recorder ("it remains unclear"). Requires an author or a source. Never the act
+    of a party.
+    """
 
 class Basis(_Basis, metaclass=_BasisEnumTypeWrapper):
-    """How the record knows what an entry says."""
+    """The basis on which the record knows what an entry says."""
 
 BASIS_UNSPECIFIED: Basis.ValueType  # 0
 """Not given."""
 BASIS_DIRECT: Basis.ValueType  # 1
-"""Recorded at the table, or sent through this service by the one who acts."""
+"""Recorded at the table, or sent through this service by the person who acts."""
 BASIS_ON_RECORD: Basis.ValueType  # 2
-"""Published or said by named speakers for attribution. Needs a source."""
+"""Published, or said by named speakers for attribution. Requires a source."""
 BASIS_REPORTED: Basis.ValueType  # 3
-"""A named outlet says what a named party said or wants ("reportedly"). Needs a source; a statement also needs `attributed_to` or
-`speaker_described`, and has no speakers.
+"""A named outlet says what a named party said or wants ("reportedly"). Requires a source and has no speakers. A
+statement also requires `attributed_to` or `speaker_described`.
 """
 BASIS_UNATTRIBUTED: Basis.ValueType  # 4
-"""An outlet relays sources that it does not name. Needs a source and `speaker_described`, and names nobody as speaker."""
+"""An outlet relays sources that it does not name. Requires a source and `speaker_described`, and has no named
+speaker.
+"""
 BASIS_ANALYSIS: Basis.ValueType  # 5
-"""An inference of the author or of the recorder ("it remains unclear"). Needs an author or a source; never the act of a party."""
+"""An inference of the author or of the recorder ("it remains unclear"). Requires an author or a source. Never the act
+of a party.
+"""
 Global___Basis: typing_extensions.TypeAlias = Basis
 
 class _Form:
@@ -71,25 +79,25 @@ class _FormEnumTypeWrapper(google.protobuf.internal.enum_type_wrapper._EnumTypeW
     FORM_VERBATIM: _Form.ValueType  # 1
     """Word for word."""
     FORM_PARAPHRASE: _Form.ValueType  # 2
-    """The same thing in other words."""
+    """The same content in other words."""
     FORM_SUMMARY: _Form.ValueType  # 3
     """Shortened."""
     FORM_TRANSLATION: _Form.ValueType  # 4
-    """In another language than the one it was said in."""
+    """Translated from another language."""
 
 class Form(_Form, metaclass=_FormEnumTypeWrapper):
-    """How the words of an entry relate to the words that were used."""
+    """The relation between the words of an entry and the words that were used."""
 
 FORM_UNSPECIFIED: Form.ValueType  # 0
 """Not given."""
 FORM_VERBATIM: Form.ValueType  # 1
 """Word for word."""
 FORM_PARAPHRASE: Form.ValueType  # 2
-"""The same thing in other words."""
+"""The same content in other words."""
 FORM_SUMMARY: Form.ValueType  # 3
 """Shortened."""
 FORM_TRANSLATION: Form.ValueType  # 4
-"""In another language than the one it was said in."""
+"""Translated from another language."""
 Global___Form: typing_extensions.TypeAlias = Form
 
 class _VisibilityLevel:
@@ -101,27 +109,27 @@ class _VisibilityLevelEnumTypeWrapper(google.protobuf.internal.enum_type_wrapper
     VISIBILITY_LEVEL_UNSPECIFIED: _VisibilityLevel.ValueType  # 0
     """Not given: the default of the session, else PARTIES."""
     VISIBILITY_LEVEL_PUBLIC: _VisibilityLevel.ValueType  # 1
-    """Everyone."""
+    """Everyone may see it."""
     VISIBILITY_LEVEL_PARTIES: _VisibilityLevel.ValueType  # 2
-    """The participants of the negotiation."""
+    """The participants of the negotiation may see it."""
     VISIBILITY_LEVEL_RESTRICTED: _VisibilityLevel.ValueType  # 3
-    """The participants named in `audience`."""
+    """The participants named in `audience` may see it."""
     VISIBILITY_LEVEL_RECORDER_ONLY: _VisibilityLevel.ValueType  # 4
-    """Those who keep the record."""
+    """Only custodians, recorders and auditors of the record may see it."""
 
 class VisibilityLevel(_VisibilityLevel, metaclass=_VisibilityLevelEnumTypeWrapper):
-    """Who may see an entry, from the widest to the narrowest."""
+    """The level of visibility of an entry, from the widest to the narrowest."""
 
 VISIBILITY_LEVEL_UNSPECIFIED: VisibilityLevel.ValueType  # 0
 """Not given: the default of the session, else PARTIES."""
 VISIBILITY_LEVEL_PUBLIC: VisibilityLevel.ValueType  # 1
-"""Everyone."""
+"""Everyone may see it."""
 VISIBILITY_LEVEL_PARTIES: VisibilityLevel.ValueType  # 2
-"""The participants of the negotiation."""
+"""The participants of the negotiation may see it."""
 VISIBILITY_LEVEL_RESTRICTED: VisibilityLevel.ValueType  # 3
-"""The participants named in `audience`."""
+"""The participants named in `audience` may see it."""
 VISIBILITY_LEVEL_RECORDER_ONLY: VisibilityLevel.ValueType  # 4
-"""Those who keep the record."""
+"""Only custodians, recorders and auditors of the record may see it."""
 Global___VisibilityLevel: typing_extensions.TypeAlias = VisibilityLevel
 
 class _TermType:
@@ -133,37 +141,37 @@ class _TermTypeEnumTypeWrapper(google.protobuf.internal.enum_type_wrapper._EnumT
     TERM_TYPE_UNSPECIFIED: _TermType.ValueType  # 0
     """Not given."""
     TERM_TYPE_MONEY: _TermType.ValueType  # 1
-    """An amount in a currency; `unit` is its ISO 4217 code."""
+    """An amount in a currency. `unit` is its ISO 4217 code."""
     TERM_TYPE_PERCENT: _TermType.ValueType  # 2
     """A share in percent."""
     TERM_TYPE_QUANTITY: _TermType.ValueType  # 3
-    """A number of things; `unit` says of what."""
+    """A number of things. `unit` names the things."""
     TERM_TYPE_TEXT: _TermType.ValueType  # 4
-    """Language: the value stands in Words, in `term_texts` under the term's key."""
+    """Text. The value is in Words, in `term_texts` under the key of the term."""
     TERM_TYPE_ENUM: _TermType.ValueType  # 5
     """One of several choices, by its id."""
     TERM_TYPE_DATE: _TermType.ValueType  # 6
-    """A day, `2023-07-01`."""
+    """A day, such as `2023-07-01`."""
     TERM_TYPE_BOOL: _TermType.ValueType  # 7
     """`true` or `false`."""
 
 class TermType(_TermType, metaclass=_TermTypeEnumTypeWrapper):
-    """What kind of value a term has."""
+    """The type of the value of a term."""
 
 TERM_TYPE_UNSPECIFIED: TermType.ValueType  # 0
 """Not given."""
 TERM_TYPE_MONEY: TermType.ValueType  # 1
-"""An amount in a currency; `unit` is its ISO 4217 code."""
+"""An amount in a currency. `unit` is its ISO 4217 code."""
 TERM_TYPE_PERCENT: TermType.ValueType  # 2
 """A share in percent."""
 TERM_TYPE_QUANTITY: TermType.ValueType  # 3
-"""A number of things; `unit` says of what."""
+"""A number of things. `unit` names the things."""
 TERM_TYPE_TEXT: TermType.ValueType  # 4
-"""Language: the value stands in Words, in `term_texts` under the term's key."""
+"""Text. The value is in Words, in `term_texts` under the key of the term."""
 TERM_TYPE_ENUM: TermType.ValueType  # 5
 """One of several choices, by its id."""
 TERM_TYPE_DATE: TermType.ValueType  # 6
-"""A day, `2023-07-01`."""
+"""A day, such as `2023-07-01`."""
 TERM_TYPE_BOOL: TermType.ValueType  # 7
 """`true` or `false`."""
 Global___TermType: typing_extensions.TypeAlias = TermType
@@ -191,10 +199,10 @@ class _TermQualifierEnumTypeWrapper(google.protobuf.internal.enum_type_wrapper._
     TERM_QUALIFIER_APPROX: _TermQualifier.ValueType  # 7
     """About the value."""
     TERM_QUALIFIER_UNKNOWN: _TermQualifier.ValueType  # 8
-    """Not known: what open questions are about. Has no value."""
+    """The value is not known, as in an open question. The term has no value."""
 
 class TermQualifier(_TermQualifier, metaclass=_TermQualifierEnumTypeWrapper):
-    """How the value of a term is meant."""
+    """The meaning of the value of a term."""
 
 TERM_QUALIFIER_UNSPECIFIED: TermQualifier.ValueType  # 0
 """Not given."""
@@ -213,7 +221,7 @@ TERM_QUALIFIER_BETWEEN: TermQualifier.ValueType  # 6
 TERM_QUALIFIER_APPROX: TermQualifier.ValueType  # 7
 """About the value."""
 TERM_QUALIFIER_UNKNOWN: TermQualifier.ValueType  # 8
-"""Not known: what open questions are about. Has no value."""
+"""The value is not known, as in an open question. The term has no value."""
 Global___TermQualifier: typing_extensions.TypeAlias = TermQualifier
 
 class _SourceKind:
@@ -225,34 +233,36 @@ class _SourceKindEnumTypeWrapper(google.protobuf.internal.enum_type_wrapper._Enu
     SOURCE_KIND_UNSPECIFIED: _SourceKind.ValueType  # 0
     """Not given."""
     SOURCE_KIND_PRIMARY: _SourceKind.ValueType  # 1
-    """From those who speak: a statement, a filing, a letter."""
+    """A text by the speakers themselves: a statement, a filing, a letter."""
     SOURCE_KIND_NEWS: _SourceKind.ValueType  # 2
     """A press report."""
     SOURCE_KIND_MINUTES: _SourceKind.ValueType  # 3
-    """Minutes of a session."""
+    """The minutes of a session."""
     SOURCE_KIND_SYSTEM: _SourceKind.ValueType  # 4
     """A system: a log, a data set."""
 
 class SourceKind(_SourceKind, metaclass=_SourceKindEnumTypeWrapper):
-    """What kind of source it is."""
+    """The kind of a source."""
 
 SOURCE_KIND_UNSPECIFIED: SourceKind.ValueType  # 0
 """Not given."""
 SOURCE_KIND_PRIMARY: SourceKind.ValueType  # 1
-"""From those who speak: a statement, a filing, a letter."""
+"""A text by the speakers themselves: a statement, a filing, a letter."""
 SOURCE_KIND_NEWS: SourceKind.ValueType  # 2
 """A press report."""
 SOURCE_KIND_MINUTES: SourceKind.ValueType  # 3
-"""Minutes of a session."""
+"""The minutes of a session."""
 SOURCE_KIND_SYSTEM: SourceKind.ValueType  # 4
 """A system: a log, a data set."""
 Global___SourceKind: typing_extensions.TypeAlias = SourceKind
 
 @typing.final
 class FuzzyDate(google.protobuf.message.Message):
-    """A date as well as it is known: an instant, or a date in the Extended Date/Time Format (ISO 8601-2, EDTF), which can say
-    "some time in 2023-07", "the second half of 2023" (`2023-41`) or "on or after 2022-10-10" (`[2022-10-10..]`).
-    A FuzzyDate that is absent means: not known. The words in which the date was given stand in Words.
+    """A date, as precise as it is known.
+
+    A date is an instant or a date in the Extended Date/Time Format (EDTF, ISO 8601-2). EDTF can express "some time in
+    2023-07", "the second half of 2023" (`2023-41`) and "on or after 2022-10-10" (`[2022-10-10..]`). An absent FuzzyDate
+    means that the date is not known. The text that gave the date is in Words.
     """
 
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
@@ -262,18 +272,24 @@ class FuzzyDate(google.protobuf.message.Message):
     EARLIEST_FIELD_NUMBER: builtins.int
     LATEST_FIELD_NUMBER: builtins.int
     edtf: builtins.str
-    """A date in EDTF: level 0; of level 1 `~ ? %`, unspecified digits, `..` in intervals and the seasons 21 to 24 (of the
-    northern hemisphere; winter is that which begins in the year); of level 2 the one-of sets `[..d] [d..] [a..b] [a,b]`, the
-    quarters 33 to 36 and the halves 40 and 41. `a/b` lasted from a to b; `[a..b]` is one day within; the ends of both are days,
-    months and years, not times of day. At most 64 characters.
+    """A date in EDTF, at most 64 characters. The service supports these parts of EDTF:
+
+    - level 0;
+    - of level 1: `~ ? %`, unspecified digits, `..` in intervals, and the seasons 21 to 24. Seasons are those of the
+      northern hemisphere, and winter is the one that begins in the year;
+    - of level 2: the one-of sets `[..d] [d..] [a..b] [a,b]`, the quarters 33 to 36, and the halves 40 and 41.
+
+    `a/b` lasts from a to b; `[a..b]` is one day within. Both ends are days, months or years, not times of day.
     """
     earliest: builtins.str
-    """Set by the service: the first day it can be (`2023-07-01`), or for an instant the instant in RFC 3339, UTC. Empty: open."""
+    """The first possible day, such as `2023-07-01`, or the instant in RFC 3339 and UTC. Empty: no lower bound. Set by the
+    service.
+    """
     latest: builtins.str
-    """Set by the service: the last day it can be, inclusive, in the same form. Empty: open."""
+    """The last possible day, inclusive, in the same form. Empty: no upper bound. Set by the service."""
     @property
     def instant(self) -> google.protobuf.timestamp_pb2.Timestamp:
-        """An instant, where the minute is known."""
+        """An instant, when the minute is known."""
 
     def __init__(
         self,
@@ -291,16 +307,16 @@ Global___FuzzyDate: typing_extensions.TypeAlias = FuzzyDate
 
 @typing.final
 class Provenance(google.protobuf.message.Message):
-    """Where an entry's knowledge comes from. The sources themselves stand in Words."""
+    """The origin of an entry's knowledge. The sources themselves are in Words."""
 
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 
     BASIS_FIELD_NUMBER: builtins.int
     FORM_FIELD_NUMBER: builtins.int
     basis: Global___Basis.ValueType
-    """How the record knows it."""
+    """The basis on which the record knows it."""
     form: Global___Form.ValueType
-    """How close the words are to those that were used."""
+    """The relation between the words and those that were used."""
     def __init__(
         self,
         *,
@@ -313,17 +329,17 @@ Global___Provenance: typing_extensions.TypeAlias = Provenance
 
 @typing.final
 class Visibility(google.protobuf.message.Message):
-    """Who may see an entry."""
+    """The participants and principals that may see an entry."""
 
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 
     LEVEL_FIELD_NUMBER: builtins.int
     AUDIENCE_FIELD_NUMBER: builtins.int
     level: Global___VisibilityLevel.ValueType
-    """How widely."""
+    """The level."""
     @property
     def audience(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.str]:
-        """With RESTRICTED, and only with it: who. At least one participant."""
+        """The participants that may see the entry: at least one with RESTRICTED, none with any other level."""
 
     def __init__(
         self,
@@ -337,7 +353,7 @@ Global___Visibility: typing_extensions.TypeAlias = Visibility
 
 @typing.final
 class Term(google.protobuf.message.Message):
-    """One thing that an offer, an agreement, a position or a question is about, in a form that can be compared."""
+    """One element of an offer, an agreement, a position or a question, in a form that can be compared."""
 
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 
@@ -352,25 +368,25 @@ class Term(google.protobuf.message.Message):
     BY_FIELD_NUMBER: builtins.int
     INTO_FIELD_NUMBER: builtins.int
     key: builtins.str
-    """What the term is about, such as `stake` or `price`."""
+    """The subject of the term, such as `stake` or `price`."""
     type: Global___TermType.ValueType
-    """What kind of value it has."""
+    """The type of the value."""
     qualifier: Global___TermQualifier.ValueType
-    """How the value is meant."""
+    """The meaning of the value."""
     value: builtins.str
     """The value. A number is a decimal such as `50` or `-0.25`, never a float."""
     value_max: builtins.str
-    """With BETWEEN: the upper end."""
+    """The upper end, with BETWEEN."""
     unit: builtins.str
-    """The currency of MONEY, or what a QUANTITY counts."""
+    """The currency of MONEY, or the name of the things of a QUANTITY."""
     of: builtins.str
-    """Of what, or of whom."""
+    """The participant that the term is a share or a part of."""
     held_by: builtins.str
-    """Who holds it."""
+    """The participant that holds it."""
     by: builtins.str
-    """Who does it or pays it."""
+    """The participant that does it or pays it."""
     into: builtins.str
-    """Into what it goes."""
+    """The participant that it goes into."""
     def __init__(
         self,
         *,
@@ -391,7 +407,7 @@ Global___Term: typing_extensions.TypeAlias = Term
 
 @typing.final
 class TermText(google.protobuf.message.Message):
-    """The language of a term of type TEXT."""
+    """The text of a term of type TEXT."""
 
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 
@@ -400,7 +416,7 @@ class TermText(google.protobuf.message.Message):
     key: builtins.str
     """The key of the term."""
     text: builtins.str
-    """Its value."""
+    """The value of the term."""
     def __init__(
         self,
         *,
@@ -413,7 +429,7 @@ Global___TermText: typing_extensions.TypeAlias = TermText
 
 @typing.final
 class Source(google.protobuf.message.Message):
-    """Where something can be looked up."""
+    """A place to look something up."""
 
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 
@@ -428,26 +444,26 @@ class Source(google.protobuf.message.Message):
     DIGEST_FIELD_NUMBER: builtins.int
     RETRIEVE_TIME_FIELD_NUMBER: builtins.int
     id: builtins.str
-    """The id of the source, so that entries can name the same one."""
+    """The id of the source, so that several entries can name the same source."""
     kind: Global___SourceKind.ValueType
-    """What kind it is."""
+    """The kind of the source."""
     uri: builtins.str
-    """Its address."""
+    """The address of the source."""
     title: builtins.str
-    """Its title."""
+    """The title of the source."""
     publisher: builtins.str
-    """Who published it."""
+    """The publisher of the source."""
     published: builtins.str
-    """When it was published, in EDTF."""
+    """The date of publication, in EDTF."""
     locator: builtins.str
-    """Where in it: a page, a paragraph, a minute."""
+    """The place in the source: a page, a paragraph, a minute."""
     excerpt: builtins.str
     """The passage itself, word for word."""
     digest: builtins.str
-    """The digest of what was read, as `sha256:` and 64 hexadecimal digits."""
+    """The digest of the bytes that were read, as `sha256:` and 64 hexadecimal digits."""
     @property
     def retrieve_time(self) -> google.protobuf.timestamp_pb2.Timestamp:
-        """When it was read."""
+        """The time at which the source was read."""
 
     def __init__(
         self,

@@ -1,4 +1,4 @@
-/** Signed checkpoints: C2SP tlog-checkpoint in a C2SP signed-note, read as docs/format.md has them. */
+/** Signed checkpoints: C2SP tlog-checkpoint in a C2SP signed-note, read as docs/reference/record-format.md has them. */
 
 import { createPublicKey, verify, type KeyObject } from "node:crypto";
 import { Refuted, same, sha256 } from "./proof.js";

@@ -61,7 +61,7 @@ judge<Consistency>("consistency", (one, proof) =>
   checkConsistency(one.size1, bytes(one.root1), one.size2, bytes(one.root2), proof),
 );
 
-test("the roots of trees of one to three leaves are those of docs/format.md", () => {
+test("the roots of trees of one to three leaves are those of docs/reference/record-format.md", () => {
   const leaves = [
     "22f61b2645ca16cfe7f34c7b7e2a0ad7380a059a0ede6d7a337bc93f828bdf63",
     "20335c64d109e3c5a2376f891c79b6bebcd9191caa969152acba3acf19ca9dbf",
@@ -76,7 +76,7 @@ test("the roots of trees of one to three leaves are those of docs/format.md", ()
   assert.equal(three, "3e01bdfcb9244b866ba48d036f3c00af034a42828342b872d581af65f37c6184");
 });
 
-test("the leaf of an entry is that of docs/format.md", () => {
+test("the leaf of an entry is that of docs/reference/record-format.md", () => {
   const header =
     "0a0574616c6b7310011a0608bcf2d6ca062220736789aea8f9a567dadc1b867c9b88d9c0e6fe1f5f574d3f90b984bcb432d8ae2220747ea9e434f1bb63e9417cc3f2b2ddd088c3908aa2c261ab3579958c7865c95b2801";
 

@@ -1,4 +1,4 @@
-/** Receipts, true and forged, made of the worked example in docs/format.md. */
+/** Receipts, true and forged, made of the worked example in docs/reference/record-format.md. */
 
 import assert from "node:assert/strict";
 import { createPrivateKey, sign } from "node:crypto";

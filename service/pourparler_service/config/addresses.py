@@ -36,7 +36,7 @@ def listening(address: str, *, told_apart: bool) -> tuple[str, int]:
             f"The address {address!r} is not a loopback address, such as 127.0.0.1:50710, and"
             " callers are not told apart: everybody who reached the service could read and record"
             " everything. It listens elsewhere only with TLS, and with certificates or tokens of"
-            " its callers: see docs/security.md."
+            " its callers: see docs/guides/security.md."
         )
         raise AddressError(message)
     return host, port

@@ -106,7 +106,9 @@ class Settings:
         chosen |= given
         if any(BY_NAME[name].section == "oidc" for name in given):
             issuers = (_issuer({name: given.get(name) for name in BY_NAME}),)
-        if variables.get("PERSISTENCE_MODULE") == IN_MEMORY and not any((options or {}).get("data", ())):
+        if variables.get("PERSISTENCE_MODULE") == IN_MEMORY and not any(
+            (options or {}).get("data", ())
+        ):
             chosen["data"] = None
         settings = cls(environment=variables, oidc=issuers, **_grouped(chosen))
         _check(settings)

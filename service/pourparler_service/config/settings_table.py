@@ -84,7 +84,7 @@ class Setting(NamedTuple):
             return self.default_text
         if isinstance(self.default, tuple):
             return " ".join(self.default)
-        return f"{self.default:,}" if isinstance(self.default, int) else f"{self.default}"
+        return f"{self.default:,}" if isinstance(self.default, int) else f"{self.default:g}"
 
 
 _MIB = 1 << 20
@@ -94,7 +94,7 @@ SETTINGS: tuple[Setting, ...] = (
         "data",
         Kind.PATH,
         None,
-        "Data directory: the record, its indexes, and keys that the service makes itself.",
+        "Data folder: the record, its indexes, and keys that the service makes itself.",
         default_text=DEFAULT_DATA,
     ),
     Setting(
@@ -116,14 +116,14 @@ SETTINGS: tuple[Setting, ...] = (
         Kind.PATHS,
         (),
         "Files of the keys that sign checkpoints.",
-        default_text="signing.key in the data directory",
+        default_text="signing.key in the data folder",
     ),
     Setting(
         "master_key",
         Kind.TEXT,
         "",
         "Key that encrypts the keys of persons: the path of its file, or the key itself.",
-        default_text="master.key in the data directory",
+        default_text="master.key in the data folder",
         environment_only=True,
     ),
     Setting(

@@ -182,7 +182,7 @@ def test_a_page_that_says_something_else_is_noticed(desk: Path, address: str) ->
 
 
 def test_the_tutorial_records_what_the_example_holds(desk: Path, address: str) -> None:
-    follow(ROOT / "docs" / "tutorial.md", address)
+    follow(ROOT / "docs" / "tutorials" / "getting-started.md", address)
     with pourparler.Client(address) as client:
         recorded = particulars(client.get("renault-nissan", as_of=17).negotiation)
     expected = json.loads((ROOT / "examples/renault-nissan/expected_state.json").read_text())
@@ -193,7 +193,7 @@ def test_the_tutorial_records_what_the_example_holds(desk: Path, address: str) -
 
 
 def test_a_backup_made_as_the_guide_says_verifies_and_goes_on(desk: Path, address: str) -> None:
-    follow(ROOT / "docs" / "guides" / "operation.md", address)
+    follow(ROOT / "docs" / "guides" / "backup-and-restore.md", address)
     shutil.copy(desk / "pourparler-data" / "master.key", desk / "backup")
     settings = Settings(
         data=desk / "backup", address="127.0.0.1:0", signing_keys=(desk / "signing.key",)
@@ -373,8 +373,33 @@ def test_the_readme_counts_the_types_of_entry_right() -> None:
     assert f"each of the {len(ENTRY_TYPES)} types of entry" in README.read_text()
 
 
+PLAIN = [page for page in PAGES if page.is_relative_to(ROOT / "docs")]
+PLAIN = [page for page in PLAIN if page not in DECISIONS and page.parent.name != "decisions"]
+DENIED = re.compile(
+    r"\b(whoever|whom|anew|nor|lest|besides|upon|somebody|nobody|lies?|told apart|taken up|had by"
+    r"|to be had|gone back on|is to be|made so by)\b",
+    re.IGNORECASE,
+)
+
+
+@pytest.mark.parametrize("page", PLAIN, ids=names_of(PLAIN))
+def test_a_page_has_no_word_of_the_deny_list(page: Path) -> None:
+    prose = re.sub(r"\]\([^)]*\)", "]", unfenced(page).partition("<!-- measured")[0])
+
+    assert DENIED.findall(prose) == []
+
+
+def test_the_glossary_is_in_alphabetical_order() -> None:
+    page = (ROOT / "docs" / "reference" / "glossary.md").read_text()
+    terms = re.findall(r"^\| \*\*(.+?)\*\* \| .+ \|$", page, re.MULTILINE)
+    plain = [re.sub(r"[^a-z ]", "", term.lower()) for term in terms]
+
+    assert len(terms) > 100
+    assert plain == sorted(set(plain))
+
+
 def test_dates_have_the_bounds_that_the_words_show() -> None:
-    words = (ROOT / "docs" / "words.md").read_text()
+    words = (ROOT / "docs" / "explanation" / "concepts.md").read_text()
     shown = re.findall(r"^\| [^|]+ \| `([^`]+)` \| (\S+) \| (\S+) \|$", words, re.MULTILINE)
 
     assert shown
@@ -386,7 +411,7 @@ def test_the_mapping_shown_is_that_of_the_example() -> None:
     mapping = (ROOT / "examples" / "wages" / "minutes.toml").read_text()
     shown = textwrap.indent(mapping, "    ")
 
-    assert shown in (ROOT / "docs" / "formats.md").read_text()
+    assert shown in (ROOT / "docs" / "reference" / "import-formats.md").read_text()
 
 
 def test_commands_that_are_not_run_say_what_to_put_in_their_place() -> None:
@@ -402,7 +427,7 @@ def unfenced(page: Path) -> str:
 
 
 def test_the_data_folder_has_the_files_that_the_design_names(tmp_path: Path) -> None:
-    design = (ROOT / "docs" / "design.md").read_text()
+    design = (ROOT / "docs" / "explanation" / "design.md").read_text()
     table = design.partition("The data folder:")[2].partition("\n\n## ")[0]
     named = set(re.findall(r"^\| `([^`]+)` \|", table, re.MULTILINE))
     with running(Settings(data=tmp_path, address="127.0.0.1:0")) as address:

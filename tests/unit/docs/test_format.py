@@ -1,4 +1,4 @@
-"""What docs/format.md says by example is so, byte for byte."""
+"""What docs/reference/record-format.md says by example is so, byte for byte."""
 
 import base64
 import hashlib
@@ -11,8 +11,8 @@ from pourparler.transparency.bundle import LARGEST, MAGIC
 from tests.support import bundles
 
 ROOT = Path(__file__).parents[3]
-PAGE = (ROOT / "docs" / "format.md").read_text()
-EXAMPLE = PAGE.partition("## A worked example")[2]
+PAGE = (ROOT / "docs" / "reference" / "record-format.md").read_text()
+EXAMPLE = PAGE.partition("## Worked example")[2]
 BLOCKS = re.findall(r"^```text\n(.*?)^```$", EXAMPLE, re.MULTILINE | re.DOTALL)
 KEY, STORED, HEADER, DIGEST, HASHES, CHECKPOINT, END, GOLDEN = BLOCKS
 BUNDLE = (ROOT / "tests" / "golden" / "talks.bundle").read_bytes()
@@ -78,7 +78,7 @@ def test_the_leaves_lead_to_the_root_of_the_checkpoint() -> None:
 def test_the_checkpoint_and_the_key_are_those_of_the_bundle() -> None:
     assert READ.header.checkpoint == CHECKPOINT
     assert KEY.strip() == str(bundles.KEYS[0])
-    assert KEY.strip() in EXAMPLE.split("So this says")[1]
+    assert KEY.strip() in EXAMPLE.split("This command prints")[1]
     name, key_id, key = KEY.strip().split("+", 2)
     data = base64.b64decode(key)
     assert sha256(f"{name}\n".encode(), data)[:4].hex() == key_id

@@ -170,9 +170,10 @@ def test_every_page_is_listed_on_the_front_page_or_comes_last() -> None:
 def test_links_lead_to_the_pages_of_the_site(tmp_path: Path) -> None:
     assembly.assemble(ROOT, tmp_path, {"entries/index.md": "# Made\n"})
 
-    words = (tmp_path / "words.md").read_text()
-    assert "](entries/index.md)" in words
-    assert "](sources/docs/verifier.py.md)" in (tmp_path / "format.md").read_text()
+    concepts = (tmp_path / "explanation" / "concepts.md").read_text()
+    assert "](../entries/index.md)" in concepts
+    record_format = (tmp_path / "reference" / "record-format.md").read_text()
+    assert "](../sources/docs/verifier.py.md)" in record_format
     assert "](promises.md)" in (tmp_path / "index.md").read_text()
     assert 'class="only-dark"' in (tmp_path / "readme.md").read_text()
 
@@ -196,6 +197,18 @@ def test_a_link_to_what_is_not_there_is_left_for_the_build_to_refuse(tmp_path: P
     contents = (pages / "index.md").read_text()
     assert ":caption: All\n\nChanges <changelog>\n" in contents
     assert ":caption: Further\n\nreadme\n" in contents
+
+
+def test_the_text_of_tests_is_left_out_of_the_search(tmp_path: Path) -> None:
+    assembly.assemble(ROOT, tmp_path, {"promises.md": promises.page(ROOT)})
+
+    tests = sorted((tmp_path / "sources" / "tests").rglob("*.md"))
+    assert tests
+    for page in (tmp_path / "promises.md", *tests):
+        metadata = page.read_text().split("---\n")[1]
+        assert "no-search: true\n" in metadata, page
+    shown = (tmp_path / "sources" / "docs" / "verifier.py.md").read_text()
+    assert "no-search" not in shown
 
 
 def test_a_page_that_is_no_page_any_more_is_removed(tmp_path: Path) -> None:

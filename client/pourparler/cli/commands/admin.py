@@ -25,7 +25,7 @@ from pourparler.transparency.checkpoint import VerifierKey
     metavar="FILE",
     envvar="POURPARLER_CONFIG",
     show_envvar=True,
-    help="Settings file, in TOML: see docs/security.md.",
+    help="Settings file, in TOML: see docs/reference/configuration.md.",
 )
 @click.option(
     "--in-memory", is_flag=True, help="Keep the record in memory. It ends with the process."
@@ -68,7 +68,7 @@ def serve(config: Path | None, *, in_memory: bool, **settings: str | tuple[str, 
 )
 @click.option("--address", metavar="HOST:PORT", help="Where to listen.  [default: 127.0.0.1:50711]")
 def witness(key: Path, logs: tuple[VerifierKey, ...], data: Path, address: str | None) -> int:
-    """Run a witness until it is told to stop: see docs/witnesses.md.
+    """Run a witness until it is told to stop: see docs/guides/witnesses.md.
 
     It cosigns the checkpoints of services, as long as each record only grows. Run it where the
     operator of the service has no power over it.
@@ -104,7 +104,7 @@ def erase(
     """Destroy the words of all entries that concern a natural person, for good.
 
     PARTICIPANT is its id. Facts and proofs stay, and the record says what was destroyed: see
-    docs/privacy.md.
+    docs/guides/erasing-personal-data.md.
     """
     if not yes:
         asked = f"Destroy all words that concern {harmless(participant)} in {harmless(negotiation)}"
@@ -138,7 +138,7 @@ def erase(
     help="A new file for the new master key. Else it takes the place of the old one.",
 )
 def rotate_master_key(data: Path, to: Path | None) -> None:
-    """Wrap the keys of all persons by a new master key: see docs/privacy.md.
+    """Wrap the keys of all persons by a new master key: see docs/guides/erasing-personal-data.md.
 
     The old one is that of the folder, or what POURPARLER_MASTER_KEY says.
     """
@@ -181,7 +181,7 @@ def rebuild_indexes(data: Path) -> None:
     required=True,
     help="The file for the key, which must not be there yet.",
 )
-@click.option("--witness", is_flag=True, help="A key for a witness: see docs/witnesses.md.")
+@click.option("--witness", is_flag=True, help="A key for a witness: see docs/guides/witnesses.md.")
 def keygen(name: str, output: Path, *, witness: bool) -> None:
     """Make a signing key for a service, and print the verifier key that belongs to it.
 

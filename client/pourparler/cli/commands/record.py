@@ -142,7 +142,7 @@ def record(
     "--mapping",
     type=click.File("rb"),
     metavar="FILE",
-    help="Of a table of others: how its rows make drafts, see docs/formats.md.",
+    help="Of a table of others: how its rows make drafts, see docs/reference/import-formats.md.",
 )
 @click.option("--keep-going", is_flag=True, help="Go on after a refusal.")
 @query_options.json_option
@@ -156,12 +156,12 @@ def import_(
     keep_going: bool,
     as_json: bool,
 ) -> int:
-    """Put a file of drafts on the record, or take a bundle as a copy: see docs/import.md.
+    """Put a file of drafts on the record, or take a bundle as a copy.
 
-    Drafts stand one to a line, or in another --format: see docs/formats.md. Repeating it doubles
-    nothing: what is recorded already is found again. Refused lines are told as FILE:LINE: REASON:
-    text (field). A bundle is what `pourparler export` wrote; the copy is only read, and still
-    proves itself with the key of the original.
+    Drafts stand one to a line, or in another --format: see docs/reference/import-formats.md.
+    Repeating it doubles nothing: what is recorded already is found again. Refused lines are told as
+    FILE:LINE: REASON: text (field). A bundle is what `pourparler export` wrote; the copy is only
+    read, and still proves itself with the key of the original.
     """
     if bundles.is_bundle(file):
         if not keys:

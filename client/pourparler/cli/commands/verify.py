@@ -83,7 +83,7 @@ def audit(
     type=click.Choice(format_detection.OUT),
     default=format_detection.BUNDLE,
     show_default=True,
-    help="In which format: see docs/formats.md.",
+    help="In which format: see docs/reference/export-formats.md.",
 )
 @click.option(
     "--bundle",
@@ -106,10 +106,10 @@ def export(
 ) -> None:
     """Write the whole record of a negotiation to one file, a bundle that proves what it is.
 
-    Every entry is in it as it is stored, with the signed checkpoint: see docs/format.md. Whether it
+    Every entry is in it as it is stored, with the signed checkpoint: see docs/reference/record-format.md. Whether it
     is sound, `pourparler verify` tells. With --versions, the command lists what the chosen entries
-    refer to and what corrects them. See docs/auditing.md. In another --format it is for other
-    tools, and proves nothing: see docs/formats.md.
+    refer to and what corrects them. See docs/guides/auditing.md. In another --format it is for other
+    tools, and proves nothing: see docs/reference/export-formats.md.
     """
     if bundled is not None and viewer_participant_id:
         raise click.UsageError(_SEEN_IN_BUNDLE)
@@ -161,7 +161,7 @@ def redact_bundle(file: BinaryIO, output: Path, versions: Selection, *, as_json:
     """Write a bundle anew in which only some entries can be read, asking nobody.
 
     FILE is what `pourparler export` wrote; - is standard input. Of all other entries there is the
-    header alone, and the whole still verifies: see docs/auditing.md.
+    header alone, and the whole still verifies: see docs/guides/auditing.md.
     """
     with bundles.refusing(), bundles.fresh(output) as fresh:
         count = bundle.withhold(file, fresh, versions)

@@ -22,7 +22,7 @@ def read(file: BinaryIO) -> list[pb.Draft]:
         found = [parsed(value) for value in _values(data.decode("utf-8-sig"))]
     except (ValueError, RecursionError) as error:
         raise click.UsageError(
-            f"The file holds no drafts: {harmless(str(error))}. See docs/import.md for what one is."
+            f"The file holds no drafts: {harmless(str(error))}. See docs/reference/import-formats.md for what one is."
         ) from error
     if not found:
         raise click.UsageError("The file holds no draft.")

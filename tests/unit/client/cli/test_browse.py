@@ -380,7 +380,7 @@ async def test_an_entry_of_a_type_that_is_not_known_is_told_in_a_sentence() -> N
 
 
 def test_the_page_of_the_reader_has_every_key_and_what_it_does() -> None:
-    page = (test_docs.ROOT / "docs" / "browse.md").read_text()
+    page = (test_docs.ROOT / "docs" / "guides" / "terminal-browser.md").read_text()
 
     for place, keys in KEYS:
         for key, does in keys:

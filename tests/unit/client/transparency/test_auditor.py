@@ -616,7 +616,7 @@ def test_every_finding_has_a_test_here() -> None:
 
 
 def test_the_docs_name_every_finding_and_its_verdict() -> None:
-    page = Path(__file__).resolve().parents[4] / "docs" / "auditing.md"
+    page = Path(__file__).resolve().parents[4] / "docs" / "reference" / "audit-findings.md"
 
     for name, verdict in FINDINGS.items():
         assert f"\n| {name} | {verdict.value} | " in page.read_text(encoding="utf-8")

@@ -34,7 +34,7 @@ from tests.support import sample_entries as samples
 from tests.support.bundles import audited, bundle, changed, checkpoint, root_of, sealed, talks
 
 GOLDEN = Path(__file__).parents[3] / "golden" / "talks.bundle"
-FORMAT = Path(__file__).parents[4] / "docs" / "format.md"
+FORMAT = Path(__file__).parents[4] / "docs" / "reference" / "record-format.md"
 LATER = signing_keys.signing_key(1, since=datetime(2021, 1, 1, tzinfo=UTC))
 RECORDS = sealed(talks())
 SIGNED = checkpoint(RECORDS)
