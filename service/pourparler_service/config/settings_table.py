@@ -84,7 +84,9 @@ class Setting(NamedTuple):
             return self.default_text
         if isinstance(self.default, tuple):
             return " ".join(self.default)
-        return f"{self.default:,}" if isinstance(self.default, int) else f"{self.default:g}"
+        if isinstance(self.default, int):
+            return f"{self.default:,}"
+        return f"{self.default:g}" if isinstance(self.default, float) else str(self.default)
 
 
 _MIB = 1 << 20

@@ -1,4 +1,4 @@
-"""The command line: its options, its commands, and how it ends."""
+"""The command `pourparler`: its global options, its commands and its exit codes."""
 
 import os
 import sys
@@ -102,16 +102,16 @@ def pourparler(**_options: object) -> None:
 
 
 def run(arguments: Sequence[str]) -> int:
-    """Run one command line; the exit code."""
+    """Run one command line and return the exit code."""
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):
-            # A terminal that cannot show a character must not end the command.
+            # A character that the terminal cannot show must not end the command.
             stream.reconfigure(errors="backslashreplace")
     if completion.VARIABLE in os.environ:
         return completion.answer(pourparler)
     context: click.Context | None = None
     try:
-        # Not by its main(), which leaves with 1 when a reader has seen enough.
+        # Its main() would exit with 1 when the reader of a pipe stops reading.
         with pourparler.make_context("pourparler", list(arguments)) as context:
             code = pourparler.invoke(context)
         sys.stdout.flush()
@@ -127,25 +127,27 @@ def run(arguments: Sequence[str]) -> int:
     except (click.Abort, KeyboardInterrupt):
         return errors.INTERRUPTED
     except BrokenPipeError:
-        # Whoever read has seen enough. What is still buffered must not fail at exit.
+        # The reader of the pipe has stopped. The flush at exit must not fail.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return _BROKEN_PIPE
     return code if isinstance(code, int) else 0
 
 
-@pourparler.command(short_help="See it at work on a real negotiation.")
-@click.option("--keep", is_flag=True, help="Leave the service running, and say how to talk to it.")
+@pourparler.command(short_help="Run a demonstration on a real negotiation.")
+@click.option("--keep", is_flag=True, help="Leave the service running.")
 @click.option(
-    "--port", type=click.IntRange(0, 65535), help="Where to listen; 0 is any that is free."
+    "--port", type=click.IntRange(0, 65535), help="Port to listen on. 0 takes any free port."
 )
-@click.option("--data", type=click.Path(path_type=Path), help="A data folder; else a fresh one.")
+@click.option(
+    "--data", type=click.Path(path_type=Path), help="Data folder. By default a new temporary one."
+)
 @click.option(
     "--file",
     type=click.Path(exists=True, dir_okay=False, path_type=Path),
     help="The negotiation to import; else the one in examples/.",
 )
 def demo(file: Path | None, data: Path | None, port: int | None, *, keep: bool) -> int:
-    """Start a service, import a real negotiation, and show what can be asked of it."""
+    """Start a service, import a real negotiation, and run queries on it."""
     file = file or service_process.example()
     if file is None:
         raise click.UsageError(

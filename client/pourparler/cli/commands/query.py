@@ -1,4 +1,4 @@
-"""Commands that ask what a negotiation is and was, and watch it go on."""
+"""Commands that query a negotiation, now or as it was, and watch new entries."""
 
 from collections.abc import Mapping
 from typing import Any, BinaryIO
@@ -27,15 +27,15 @@ from pourparler.state.diff import diff as changes_between
 from pourparler.state.fold import fold
 
 EVERYWHERE = "-"
-"""What stands for all negotiations in place of one."""
+"""The name that stands for all negotiations."""
 
 
 @click.command(
-    short_help="What it is, or was: every part, and how it is known.",
+    short_help="Show the state: every part with its status and its basis.",
     epilog=query_options.examples(
         "pourparler show renault-nissan --kind agreements",
-        "pourparler show renault-nissan --as-of 16        as the record stood then",
-        "pourparler show renault-nissan --occurred 2021   what had happened by then",
+        "pourparler show renault-nissan --as-of 16        as of version 16",
+        "pourparler show renault-nissan --occurred 2021   as of a date of the events",
     ),
 )
 @click.argument("negotiation", type=Negotiation())
@@ -61,7 +61,7 @@ def show(
     full: bool,
     as_json: bool,
 ) -> None:
-    """Show the state of a negotiation, now or as it was."""
+    """Show the state of a negotiation, now or at an earlier point."""
     asked = query_options.point(recorded, occurred)
     answer = query_options.client().get(
         negotiation, as_of=asked, viewer_participant_id=viewer_participant_id
@@ -91,20 +91,20 @@ def show(
 
 
 def _at(page: Page, asked: pb.AsOf, at: pb.ComputedAt) -> None:
-    """Say at the top of an answer at what point it is, unless that is now."""
+    """Print the point of the answer, unless it is now."""
     if said := state_page.point(asked, at):
         page.line(said, f"bold {colors.DOUBTFUL}")
 
 
 @click.command(
-    short_help="Where it stands: agreed, proposed, owed, open.",
+    short_help="Report what is agreed, proposed, owed and open.",
     epilog=query_options.examples(
-        "pourparler status renault-nissan --on 2023-06-30    what was due by then",
+        "pourparler status renault-nissan --on 2023-06-30    as of this date",
     ),
 )
 @click.argument("negotiation", type=Negotiation())
 @query_options.point_options
-@click.option("--on", "on_date", metavar="EDTF", help="Reckon dues and ages against this date.")
+@click.option("--on", "on_date", metavar="EDTF", help="Compute due dates and ages as of this date.")
 @query_options.seen_option
 @query_options.full_option
 @query_options.json_option
@@ -118,7 +118,7 @@ def status(
     full: bool,
     as_json: bool,
 ) -> None:
-    """Say what is agreed, what is proposed, who must answer, who owes what by when."""
+    """Report what is agreed, what is proposed, who must answer, and who owes what by when."""
     asked = query_options.point(recorded, occurred)
     client = query_options.client()
     answer = client.standing(
@@ -138,21 +138,23 @@ def status(
 
 
 @click.command(
-    short_help="The record itself, entry by entry.",
+    short_help="List the entries.",
     epilog=query_options.examples(
         "pourparler history renault-nissan --basis on_record --topic t-ev",
-        "pourparler history renault-nissan --reverse --limit 5       the latest five",
+        "pourparler history renault-nissan --reverse --limit 5       the last five",
     ),
 )
 @click.argument("negotiation", type=Negotiation())
 @query_options.point_options
-@click.option("--after", type=click.IntRange(min=0), default=0, help="Only after this version.")
+@click.option(
+    "--after", type=click.IntRange(min=0), default=0, help="Show only entries after this version."
+)
 @query_options.type_option
 @query_options.participant_option
 @query_options.topic_option
 @query_options.basis_option
-@click.option("--reverse", is_flag=True, help="The latest first.")
-@click.option("--limit", type=click.IntRange(min=1), help="At most this many.")
+@click.option("--reverse", is_flag=True, help="Show the latest entry first.")
+@click.option("--limit", type=click.IntRange(min=1), help="Show at most this many entries.")
 @query_options.seen_option
 @query_options.full_option
 @query_options.json_option
@@ -165,7 +167,7 @@ def history(
     as_json: bool,
     **filters: Any,
 ) -> None:
-    """Replay the entries of a negotiation, with --json one to a line."""
+    """List the entries of a negotiation. With --json, print one entry on each line."""
     asked = query_options.point(recorded, occurred)
     client = query_options.client()
     entries = client.history(negotiation, as_of=asked, **filters)
@@ -194,8 +196,8 @@ def history(
 
 
 def _none(state: pb.Negotiation, filters: Mapping[str, Any]) -> None:
-    """Say, past a pipe, that nothing meets the filters, and which of their ids are not there."""
-    said = ["No entry is asked for by this."]
+    """Print to stderr that no entry matches, and which ids of the filters are unknown."""
+    said = ["No entry matches these options."]
     for kind in ("participants", "topics"):
         parts = getattr(state, kind)
         for key in filters[kind]:
@@ -207,7 +209,7 @@ def _none(state: pb.Negotiation, filters: Mapping[str, Any]) -> None:
 
 
 @click.command(
-    short_help="Which entries made each part what it is, and why.",
+    short_help="Show which entries set each part and each field.",
     epilog=query_options.examples(
         "pourparler blame renault-nissan agr-leader-follower",
         "pourparler blame renault-nissan milestones --as-of 15",
@@ -229,10 +231,10 @@ def blame(
     full: bool,
     as_json: bool,
 ) -> None:
-    """Say which entries made each part of the state what it is, and what each of them set.
+    """Show which entries set each part of the state, and each field of one part.
 
-    PART is one part, by its id or with its kind before it, or a whole kind; without it, all. Of one
-    part it is said of each field which entry set it, and of a proposal why it is decided.
+    PART is an id, a kind such as `agreements`, or both, such as `agreements/ID`. Without PART, the
+    command shows all parts. For a decided proposal it also shows the reason of the decision.
     """
     wanted = blame_page.Wanted(part)
     client = query_options.client()
@@ -264,10 +266,14 @@ def blame(
     blame_page.blame(page, found, state, one=wanted.one)
 
 
-@click.command(short_help="The entries as they come.")
+@click.command(short_help="Print new entries as the service records them.")
 @click.argument("negotiation", type=Negotiation(), default=EVERYWHERE)
-@click.option("--after", type=click.IntRange(min=0), default=0, help="Only after this version.")
-@click.option("--cursor", metavar="CURSOR", default="", help="Go on where an earlier watch ended.")
+@click.option(
+    "--after", type=click.IntRange(min=0), default=0, help="Show only entries after this version."
+)
+@click.option(
+    "--cursor", metavar="CURSOR", default="", help="Continue where an earlier watch ended."
+)
 @query_options.type_option
 @query_options.participant_option
 @query_options.basis_option
@@ -275,10 +281,10 @@ def blame(
 @query_options.full_option
 @query_options.json_option
 def watch(negotiation: str, *, full: bool, as_json: bool, **filters: Any) -> int:
-    """Print the entries of a negotiation as `history` does, and go on with those that come.
+    """Print the entries of a negotiation as `history` does, and then each new entry.
 
-    Without NEGOTIATION those of all. It reconnects by itself when the connection breaks. Ctrl-C
-    ends it, and says with which --cursor to go on: nothing is left out, and nothing comes twice.
+    Without NEGOTIATION, the command watches all negotiations. It reconnects automatically. Ctrl-C
+    ends it and prints the --cursor that continues without a gap and without a repetition.
     """
     client = query_options.client()
     everywhere = negotiation == EVERYWHERE
@@ -297,35 +303,39 @@ def watch(negotiation: str, *, full: bool, as_json: bool, **filters: Any) -> int
 
 
 @click.command(
-    short_help="Read negotiations in the whole terminal.",
+    short_help="Browse negotiations in a full-screen terminal.",
     epilog=query_options.examples(
-        "pourparler browse                             the list, to choose from",
-        "pourparler browse renault-nissan --as-of 11   as it stood at version 11",
+        "pourparler browse                             the list of all",
+        "pourparler browse renault-nissan --as-of 11   as of version 11",
     ),
 )
 @click.argument("negotiation", type=Negotiation(), required=False)
-@click.option("--bundle", "file", type=click.File("rb"), help="Read this bundle, asking nobody.")
 @click.option(
-    "--as-of", type=click.IntRange(min=1), metavar="VERSION", help="Begin at this version."
+    "--bundle", "file", type=click.File("rb"), help="Read this bundle, without a service."
+)
+@click.option(
+    "--as-of", type=click.IntRange(min=1), metavar="VERSION", help="Start at this version."
 )
 @query_options.seen_option
 def browse(
     negotiation: str | None, file: BinaryIO | None, as_of: int | None, viewer_participant_id: str
 ) -> None:
-    """Read negotiations in the whole terminal: where each stands, its topics, its entries.
+    """Browse negotiations in a full-screen terminal: status, topics and entries.
 
-    Without NEGOTIATION the list of all, to choose from. The ? key says what the others do: , and .
-    step through the versions, / searches, q leaves. What is recorded meanwhile appears by itself.
+    Without NEGOTIATION, the command lists all negotiations. The key ? explains the other keys: ,
+    and . step through the versions, / searches, q quits. New entries appear automatically.
     """
     if file is not None and (negotiation is not None or viewer_participant_id):
-        raise click.UsageError("A bundle is read by itself: say --bundle alone, or NEGOTIATION.")
+        raise click.UsageError(
+            "--bundle excludes NEGOTIATION and --as-seen-by. Give --bundle alone."
+        )
     if as_of is not None and negotiation is None and file is None:
-        raise click.UsageError("Say which NEGOTIATION with --as-of.")
+        raise click.UsageError("--as-of needs a negotiation. Give NEGOTIATION or --bundle.")
     launch.browse(negotiation, file, as_of, viewer_participant_id)
 
 
 @click.command(
-    short_help="What changed between two points, and was gone back on.",
+    short_help="Show changes and reversals between two points.",
     epilog=query_options.examples(
         "pourparler diff renault-nissan 16                     since version 16",
         "pourparler diff renault-nissan --occurred-from 2021 --occurred-to 2022",
@@ -334,8 +344,15 @@ def browse(
 @click.argument("negotiation", type=Negotiation())
 @click.argument("from_", metavar="[FROM", type=query_options.Point(), required=False)
 @click.argument("to", metavar="[TO]]", type=query_options.Point(), required=False)
-@click.option("--occurred-from", metavar="EDTF", default="", help="From what had happened by then.")
-@click.option("--occurred-to", metavar="EDTF", default="", help="To what had happened by then.")
+@click.option(
+    "--occurred-from",
+    metavar="EDTF",
+    default="",
+    help="Start: the events up to the end of this date.",
+)
+@click.option(
+    "--occurred-to", metavar="EDTF", default="", help="End: the events up to the end of this date."
+)
 @query_options.seen_option
 @query_options.full_option
 @query_options.json_option
@@ -350,10 +367,10 @@ def diff(
     full: bool,
     as_json: bool,
 ) -> None:
-    """Say what changed from one version or time to another, and who went back on a term.
+    """Show the changes from one version or time to another, and the reversals of terms.
 
-    FROM and TO are versions (16) or times (2026-11-23T09:30Z). Without FROM: from the beginning.
-    Without TO: to now.
+    FROM and TO are versions (16) or times (2026-11-23T09:30Z). The default of FROM is the
+    beginning, the default of TO is now.
     """
     began = query_options.point(from_, occurred_from)
     if from_ is None and not occurred_from:
@@ -392,12 +409,18 @@ def _end(asked: pb.AsOf, at: pb.ComputedAt) -> str:
     return state_page.point(asked, at) or f"Now, at version {at.version} (recorded {recorded})."
 
 
-@click.command("list", short_help="The negotiations there are.")
+@click.command("list", short_help="List the negotiations.")
 @click.option(
-    "--status", "statuses", type=click.Choice(["open", "suspended", "concluded"]), multiple=True
+    "--status",
+    "statuses",
+    type=click.Choice(["open", "suspended", "concluded"]),
+    multiple=True,
+    help="List only negotiations with this status. Repeatable.",
 )
-@click.option("--participant", metavar="ID", help="Only those with this participant.")
-@click.option("--title", metavar="WORDS", help="Only those with these words in their title.")
+@click.option("--participant", metavar="ID", help="List only negotiations with this participant.")
+@click.option(
+    "--title", metavar="WORDS", help="List only negotiations with these words in their title."
+)
 @query_options.seen_option
 @query_options.json_option
 def list_(
@@ -408,7 +431,7 @@ def list_(
     *,
     as_json: bool,
 ) -> None:
-    """List the negotiations on the record, in the order in which they were opened."""
+    """List the negotiations in the order in which they were opened."""
     filters: dict[str, Any] = {}
     if statuses:
         filters["statuses"] = [choice(pb.NegotiationStatus, status) for status in statuses]

@@ -1,4 +1,4 @@
-"""Commands that take a record elsewhere, and prove or show what it is."""
+"""Commands that verify, export and show a whole record."""
 
 import io
 from pathlib import Path
@@ -22,10 +22,10 @@ from pourparler.transparency.auditor import Verdict
 from pourparler.transparency.checkpoint import VerifierKey, origin_of
 from pourparler.transparency.selection import Selection
 
-_SEEN_IN_BUNDLE = "--as-seen-by asks the service: a bundle is as it was written."
+_SEEN_IN_BUNDLE = "--bundle excludes --as-seen-by: only a service can filter a record."
 
 
-@click.command(short_help="Check a record against the service that keeps it.")
+@click.command(short_help="Verify a record against its service.")
 @click.argument("negotiation", type=Negotiation())
 @verdicts.options
 @query_options.seen_option
@@ -39,12 +39,12 @@ def audit(
     viewer_participant_id: str,
     as_json: bool,
 ) -> int:
-    """Check the whole record of a negotiation, believing nothing but the key.
+    """Verify the whole record of a negotiation. Trust nothing but the verifier key.
 
-    Every entry is checked against what the service has signed, and folded anew; the state that the
-    service gives has to be the same. Exit codes: 0 sound, 4 manipulated, 5 incomplete, 6 cannot
-    tell, 7 partial: sound as far as it is shown. The service prints its key when it starts: have it
-    from whoever runs it.
+    The client checks every entry against the signed checkpoint, computes the state again and
+    compares it with the state that the service returns. Exit codes: 0 sound, 4 manipulated, 5
+    incomplete, 6 cannot tell, 7 partial. Obtain the verifier key from the operator, not from the
+    service.
     """
     client = query_options.client()
     with verdicts.progress() as progress:
@@ -63,7 +63,7 @@ def audit(
 
 
 @click.command(
-    short_help="Write a record to a file: a bundle, or for other tools.",
+    short_help="Export a record: a bundle, or another format.",
     epilog=query_options.examples(
         "pourparler export renault-nissan --output talks.bundle --versions 3,7-9",
         "pourparler export renault-nissan --output talks.csv --format csv",
@@ -75,7 +75,7 @@ def audit(
     "--versions",
     type=bundles.Versions(),
     metavar="VERSIONS",
-    help="Only these can be read, such as 3,7-9; of all others there is the header alone.",
+    help="Include only these entries, such as 3,7-9, and the headers of all others.",
 )
 @click.option(
     "--format",
@@ -83,14 +83,14 @@ def audit(
     type=click.Choice(format_detection.OUT),
     default=format_detection.BUNDLE,
     show_default=True,
-    help="In which format: see docs/reference/export-formats.md.",
+    help="Format of the file: see docs/reference/export-formats.md.",
 )
 @click.option(
     "--bundle",
     "bundled",
     type=click.File("rb"),
     metavar="FILE",
-    help="Read the record from a bundle, and ask no service.",
+    help="Read the record from this bundle, without a service.",
 )
 @query_options.seen_option
 @query_options.json_option
@@ -104,18 +104,19 @@ def export(
     viewer_participant_id: str,
     as_json: bool,
 ) -> None:
-    """Write the whole record of a negotiation to one file, a bundle that proves what it is.
+    """Export the whole record of a negotiation to one file.
 
-    Every entry is in it as it is stored, with the signed checkpoint: see docs/reference/record-format.md. Whether it
-    is sound, `pourparler verify` tells. With --versions, the command lists what the chosen entries
-    refer to and what corrects them. See docs/guides/auditing.md. In another --format it is for other
-    tools, and proves nothing: see docs/reference/export-formats.md.
+    A bundle contains every entry as it is stored, and the signed checkpoint: see
+    docs/reference/record-format.md. `pourparler verify` verifies it. With --versions, the command
+    lists what the included entries refer to and what corrects them: see docs/guides/auditing.md.
+
+    Other formats are for other tools and prove nothing: see docs/reference/export-formats.md.
     """
     if bundled is not None and viewer_participant_id:
         raise click.UsageError(_SEEN_IN_BUNDLE)
     if form == format_detection.BUNDLE:
         if bundled is not None:
-            raise click.UsageError("Of a bundle, say the --format that it is to be written in.")
+            raise click.UsageError("--bundle needs a --format other than bundle. Name one.")
         client = query_options.client()
         with (
             bundles.refusing(),
@@ -132,7 +133,9 @@ def export(
         bundles.told(standard_page(), output, count, versions, as_json=as_json)
         return
     if versions is not None:
-        raise click.UsageError("--versions is for a bundle: write one, and that in a --format.")
+        raise click.UsageError(
+            "--versions is only for a bundle. Write a bundle, and export that with --format."
+        )
     format_detection.available(form)
     with bundles.refusing():
         if bundled is not None:
@@ -146,35 +149,39 @@ def export(
     bundles.told(standard_page(), output, count, as_json=as_json, proves=False)
 
 
-@click.command(short_help="Write a bundle in which only some entries can be read.")
+@click.command(short_help="Reduce a bundle to some of its entries.")
 @click.argument("file", type=click.File("rb", lazy=True))
 @click.option(
     "--versions",
     type=bundles.Versions(),
     metavar="VERSIONS",
     required=True,
-    help="What can be read, such as 3,7-9.",
+    help="Entries that stay readable, such as 3,7-9.",
 )
 @bundles.output_option
 @query_options.json_option
 def redact_bundle(file: BinaryIO, output: Path, versions: Selection, *, as_json: bool) -> None:
-    """Write a bundle anew in which only some entries can be read, asking nobody.
+    """Write a bundle in which only some entries are readable, without a service.
 
-    FILE is what `pourparler export` wrote; - is standard input. Of all other entries there is the
-    header alone, and the whole still verifies: see docs/guides/auditing.md.
+    FILE is a bundle; - is standard input. The new bundle has only the header of each other entry,
+    so the Merkle proofs still verify: see docs/guides/auditing.md.
     """
     with bundles.refusing(), bundles.fresh(output) as fresh:
         count = bundle.withhold(file, fresh, versions)
     bundles.told(standard_page(), output, count, versions, as_json=as_json)
 
 
-@click.command(short_help="Check a bundle, asking nobody.")
+@click.command(short_help="Verify a bundle, without a service.")
 @click.argument("file", type=click.File("rb", lazy=True))
 @click.option(
-    "--negotiation", type=Negotiation(), metavar="NAME", default="", help="Of which it has to be."
+    "--negotiation",
+    type=Negotiation(),
+    metavar="NAME",
+    default="",
+    help="Fail unless the bundle contains this negotiation.",
 )
 @click.option(
-    "--show", "showing", is_flag=True, help="Show the entries, if what is here is proven."
+    "--show", "showing", is_flag=True, help="List the entries if the verdict is sound or partial."
 )
 @query_options.full_option
 @verdicts.options
@@ -190,12 +197,11 @@ def verify(
     full: bool,
     as_json: bool,
 ) -> int:
-    """Check a bundle, believing nothing but the key and asking nobody.
+    """Verify a bundle, without a service. Trust nothing but the verifier key.
 
-    FILE is what `pourparler export` wrote; - is standard input. With --show its entries follow, as
-    `history` shows them, where the verdict is sound or partial; with --json one to a line. Exit
-    codes: 0 sound, 4 manipulated, 5 incomplete, 6 cannot tell, 7 partial: sound as far as it is
-    shown.
+    FILE is a bundle; - is standard input. With --show, the entries follow if the verdict is sound
+    or partial. With --json, each entry is on one line. Exit codes: 0 sound, 4 manipulated, 5
+    incomplete, 6 cannot tell, 7 partial.
     """
     read = bundles.held(file) if showing else file
     with verdicts.progress() as progress:
@@ -221,14 +227,14 @@ def verify(
             state_page.sources(page, bundles.entries(read))
             unknown = bundles.unknown(bundles.entries(read))
             if unknown and found.withheld:
-                page.line(f"Named here, and brought by what is withheld: {', '.join(unknown)}.")
+                page.line(f"Withheld entries introduce these parts: {', '.join(unknown)}.")
     if save is not None and found.verdict is Verdict.SOUND:
         verdicts.save(save, found.signed)
     return code
 
 
 @click.command(
-    short_help="Write a negotiation as one page for a browser.",
+    short_help="Write an HTML report of a negotiation.",
     epilog=query_options.examples(
         "pourparler report renault-nissan --output report.html",
     ),
@@ -238,7 +244,7 @@ def verify(
     "--bundle",
     "file",
     type=click.File("rb"),
-    help="Made of this bundle, asking nobody; in place of NEGOTIATION.",
+    help="Read the record from this bundle, without a service.",
 )
 @click.option(
     "-o",
@@ -246,17 +252,24 @@ def verify(
     type=click.Path(dir_okay=False, allow_dash=True, path_type=Path),
     metavar="FILE",
     required=True,
-    help="Where to write it, over an older one; or - for a pipe.",
+    help="File to write. It replaces an older file. - is standard output.",
 )
-@click.option("--on", "on_date", metavar="EDTF", help="Reckon dues against this date, not today.")
-@click.option("--as-of", type=click.IntRange(min=1), metavar="VERSION", help="Only up to here.")
+@click.option(
+    "--on", "on_date", metavar="EDTF", help="Compute due dates as of this date. By default today."
+)
+@click.option(
+    "--as-of",
+    type=click.IntRange(min=1),
+    metavar="VERSION",
+    help="Report the record up to this version.",
+)
 @click.option(
     "--verifier-key",
     "keys",
     type=verdicts.Key(),
     multiple=True,
     callback=verdicts.one_service,
-    help="Verify the record first; a key of its service, had by another way than from it.",
+    help="Verify the record first, with this verifier key of its service. Repeatable.",
 )
 @query_options.seen_option
 @query_options.json_option
@@ -271,15 +284,16 @@ def report(
     viewer_participant_id: str,
     as_json: bool,
 ) -> int:
-    """Write a negotiation as one page for a browser, that asks for nothing else.
+    """Write an HTML report of a negotiation: one file that loads nothing else.
 
-    For whoever was not in the room: where it stands, its timeline, each topic with what the parties
-    held and offered, what was said, what was corrected, and the entries behind it all. Exit codes
-    with --verifier-key: 0 sound, 4 manipulated, 5 incomplete, 6 cannot tell, 7 partial; the page
-    says so, too.
+    It has the status, the timeline, the positions and offers on each topic, all corrections, and
+    the entries themselves. Exit codes with --verifier-key: 0 sound, 4 manipulated, 5 incomplete, 6
+    cannot tell, 7 partial. The report shows the verdict, too.
     """
     if (negotiation is None) == (file is None):
-        raise click.UsageError("Say either NEGOTIATION or --bundle FILE.")
+        raise click.UsageError(
+            "The report needs one record. Give either NEGOTIATION or --bundle FILE."
+        )
     if file is not None and viewer_participant_id:
         raise click.UsageError(_SEEN_IN_BUNDLE)
     if file is not None:

@@ -14,23 +14,24 @@ LONGEST = 16 << 20
 
 
 def read(file: BinaryIO) -> list[pb.Draft]:
-    """Drafts as ProtoJSON, one after the other or in a list."""
+    """Return the drafts of a file. Raises click.UsageError."""
     data = file.read(LONGEST + 1)
     if len(data) > LONGEST:
-        raise click.UsageError("The file is too long for one group: use `pourparler import`.")
+        raise click.UsageError("The file is too long for one request. Use `pourparler import`.")
     try:
         found = [parsed(value) for value in _values(data.decode("utf-8-sig"))]
     except (ValueError, RecursionError) as error:
         raise click.UsageError(
-            f"The file holds no drafts: {harmless(str(error))}. See docs/reference/import-formats.md for what one is."
+            f"The file contains no drafts: {harmless(str(error))}."
+            " See docs/reference/import-formats.md for their format."
         ) from error
     if not found:
-        raise click.UsageError("The file holds no draft.")
+        raise click.UsageError("The file contains no draft. Write at least one to it.")
     return found
 
 
 def parsed(value: object) -> pb.Draft:
-    """A draft from what ProtoJSON says of it; a ValueError if that is none."""
+    """Return the draft that a JSON value describes. Raises ValueError."""
     if not isinstance(value, dict):
         raise ValueError("it is JSON, but not an object with facts and words")  # noqa: TRY004 (one error for all)
     try:
@@ -38,7 +39,7 @@ def parsed(value: object) -> pb.Draft:
     except RecursionError:
         raise ValueError("it is nested too deeply") from None
     except (json_format.ParseError, TypeError, AttributeError, OverflowError) as error:
-        # Of some values that do not fit, the parser says so only by stumbling.
+        # The parser raises TypeError and its like for some values of the wrong type.
         raise ValueError(" ".join(str(error).split()).rstrip(".")) from error
 
 

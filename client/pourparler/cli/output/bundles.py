@@ -63,7 +63,7 @@ def output_option(command: _Command) -> _Command:
         type=click.Path(dir_okay=False, allow_dash=True, path_type=Path),
         metavar="FILE",
         required=True,
-        help="Where to write it: a new file, or - for a pipe.",
+        help="New file to write. - is standard output.",
     )(command)
 
 

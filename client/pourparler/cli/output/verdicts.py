@@ -86,7 +86,7 @@ def _text(context: click.Context, option: click.Parameter, path: Path | None) ->
 
 
 def options(command: _Command) -> _Command:
-    """The options of every audit: --verifier-key, --base-checkpoint and --save-checkpoint."""
+    """Add the options of a verification."""
     key = click.option(
         "--verifier-key",
         "keys",
@@ -94,7 +94,8 @@ def options(command: _Command) -> _Command:
         required=True,
         multiple=True,
         callback=one_service,
-        help="A verifier key of the service, had by another way than from it; one of several does.",
+        help="Verifier key of the service. Obtain it from the operator, not from the service."
+        " Repeatable; one matching key is enough.",
     )
     since = click.option(
         "--base-checkpoint",
@@ -102,14 +103,14 @@ def options(command: _Command) -> _Command:
         type=click.Path(exists=True, dir_okay=False, path_type=Path),
         metavar="FILE",
         callback=_text,
-        help="An older checkpoint: the record has to begin with what it signed for.",
+        help="Older checkpoint. The record must contain everything that it signed.",
     )
     save = click.option(
         "--save-checkpoint",
         "save",
         type=click.Path(dir_okay=False, path_type=Path),
         metavar="FILE",
-        help="Keep the checkpoint here, for the next --base-checkpoint, if all is sound.",
+        help="Save the checkpoint here if the record is sound, for a later --base-checkpoint.",
     )
     return key(since(save(command)))
 
