@@ -84,8 +84,9 @@ async def _serve(
 ) -> None:
     """Serve until `stop` is set. `started` is told address and keys once calls are taken."""
     with _as_serve_error(settings):
-        told_apart = settings.requires_authentication
-        host, _ = addresses.listening(settings.address, told_apart=told_apart)
+        host, _ = addresses.listening(
+            settings.address, requires_authentication=settings.requires_authentication
+        )
         rooms = Application(settings)
     try:
         witnesses = rooms.witnesses
@@ -151,7 +152,7 @@ def _listen(server: grpc.aio.Server, settings: Settings) -> int:
     shown = ServerCertificateFiles(certificate, key, None if apart else clients)
     port = server.add_secure_port(settings.address, _credentials(shown))
     if apart:
-        addresses.listening(apart, told_apart=True)
+        addresses.listening(apart, requires_authentication=True)
         server.add_secure_port(
             apart, _credentials(ServerCertificateFiles(certificate, key, clients))
         )

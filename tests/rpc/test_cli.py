@@ -157,7 +157,7 @@ def test_a_service_that_is_away_is_told_with_what_to_do(capsys: pytest.CaptureFi
 @pytest.mark.parametrize(
     ("arguments", "code", "said"),
     [
-        (("show", "renault-nisan"), 1, "Did you mean renault-nissan? See what there is with"),
+        (("show", "renault-nisan"), 1, "Did you mean renault-nissan? See all with"),
         (("show", "renault-nissan", "--as-seen-by", "nisan"), 1, "Did you mean nissan? See"),
         (("blame", "renault-nissan", "agr-leader"), 1, "Did you mean agr-leader-follower?"),
         (("record", "renault-nissan", "--topic", "A", "--by", "nisan"), 1, "Did you mean nissan?"),

@@ -43,7 +43,7 @@ class Setting(NamedTuple):
     kind: Kind
     default: Any
     help: str
-    """What the value is, as the help of the command and the reference show it."""
+    """The meaning of the value, for the help of the command and the reference."""
     section: str = ""
     """The section of the settings file. The name begins with it. Empty: the top of the file."""
     least: float = 1

@@ -8,7 +8,6 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import ClassVar, NamedTuple
 
-from rich.style import Style
 from rich.text import Text
 from textual import work
 from textual.app import ComposeResult
@@ -18,7 +17,7 @@ from textual.screen import Screen
 from textual.widgets import Footer, Input, Static
 
 from pourparler.aio import Watch
-from pourparler.cli.browse import descriptions, outline
+from pourparler.cli.browse import descriptions, outline, screen_lines
 from pourparler.cli.browse.detail_pane import Detail
 from pourparler.cli.browse.record_model import Record, Shown
 from pourparler.cli.browse.row_list import Key, Row, Rows
@@ -275,65 +274,20 @@ class NegotiationScreen(Screen[None]):
         self._head()
 
     def _head(self) -> None:
-        """Say what it is, at which point, and whether more will be heard."""
+        """Show the title, the status, the point in time and the connection."""
         shown, width = self._shown, self.size.width
-        state = shown.state
-        title = harmless(state.words.title) or self._negotiation.removeprefix("negotiations/")
-        status = ", ".join(
-            filter(None, (wording.word(state, "status"), wording.word(state, "outcome")))
-        )
-        tone = {"open": f"bold {colors.GOOD}", "suspended": f"bold {colors.DOUBTFUL}"}.get(
-            wording.word(state, "status"), "bold"
-        )
-        head = Text(title, "bold")
-        head.truncate(max(width - len(status) - 3, 8), overflow="ellipsis", pad=True)
-        self._put("#head", Text.assemble(head, " ", (status, tone)))
-        if not shown.entries:
-            said = Text(
-                self._away or "Asking for the record…", colors.DOUBTFUL if self._away else "dim"
-            )
-            self._put("#when", said)
-            return
-        recorded = wording.moment(state.update_time)
-        name = state.name.removeprefix("negotiations/")
-        if shown.past:
-            bar = (
-                f" HISTORY as of #{shown.version:,} of {shown.latest:,}, "
-                f"recorded {recorded[: outline.MINUTE]}; n: now "
-            )
-            last = outline.in_a_line(shown.entries[-1], shown)
-            said = Text.assemble((bar, "bold reverse" if self.app.no_color else colors.MARKED))
-            if self._shelf.note:
-                said.append(f" {self._shelf.note};", colors.DOUBTFUL)
-            said.append(" ").append_text(last)
-        else:
-            count = wording.count(len(shown.entries), "entry", "entries")
-            rest = f"; the last was recorded {recorded}; {harmless(name)}"
-            said = Text.assemble((f"now, {count}", colors.GOOD), (rest, "dim"))
-            if self._shelf.note:
-                said.append(f"; {self._shelf.note}", colors.DOUBTFUL)
-        if self._away:
-            said = Text.assemble((f"{self._away} ", f"bold {colors.DOUBTFUL}"), said)
-        self._put("#when", said)
-        self.set_class(shown.past, "-past")
-        self._views()
+        self._put("#head", screen_lines.title(shown, self._negotiation, width))
+        monochrome = self.app.no_color
+        note = self._shelf.note
+        self._put("#when", screen_lines.point(shown, note, self._away, monochrome=monochrome))
+        if shown.entries:
+            self.set_class(shown.past, "-past")
+            self._views()
 
     def _views(self) -> None:
-        said = Text()
-        for number, view in enumerate(VIEWS, 1):
-            style = Style(bold=True, reverse=True) if view == self._view else Style()
-            click = Style(meta={"@click": f"screen.view('{view}')"})
-            said.append(f" {number} {view.capitalize()} ", style + click)
-            said.append(" ")
-        if self._words:
-            rows = [key for key in self._list.keys if key[0] not in {"heading", "nothing"}]
-            found = wording.count(len(rows), "row")
-            asked = harmless(" ".join(self._words))
-            said.append(f" “{asked}”: {found}; Esc: all", colors.DOUBTFUL)
-        if self._unseen:
-            new = wording.ranges(self._unseen)
-            said.append(f" new: {new}; n leads there", f"bold {colors.GOOD}")
-        self._put("#views", said)
+        rows = [key for key in self._list.keys if key[0] not in {"heading", "nothing"}]
+        line = screen_lines.views(VIEWS, self._view, self._words, len(rows), self._unseen)
+        self._put("#views", line)
         bases = {entry.facts.provenance.basis for entry in self._shown.entries}
         self._put("#legend", outline.legend(bases))
 

@@ -14,160 +14,167 @@ from pourparler.drafts.values import money, source
 _Command = TypeVar("_Command", bound=Callable[..., Any])
 
 _FIELDS = (
-    click.option("--id", metavar="ID", help="The id of what is new; else one is made."),
+    click.option(
+        "--id", metavar="ID", help="Id of the new part. By default the command makes one."
+    ),
     click.option(
         "--of",
         type=Part("proposals", "agreements", "commitments", "milestones", "topics"),
         metavar="ID",
-        help="Of a closing or a status: of what.",
+        help="Part whose status changes: for a closing or a status.",
     ),
     click.option(
         "--by",
         type=Part("participants"),
         metavar="ID",
         multiple=True,
-        help="Who says, holds, offers, answers, owes or does it.",
+        help="Participant who says, holds, offers, answers, owes or does it. Repeatable.",
     ),
-    click.option("--to", type=Part("participants"), metavar="ID", multiple=True, help="To whom."),
     click.option(
-        "--about", type=Part("topics"), metavar="ID", multiple=True, help="On which topic."
+        "--to",
+        type=Part("participants"),
+        metavar="ID",
+        multiple=True,
+        help="Participant addressed. Repeatable.",
+    ),
+    click.option(
+        "--about", type=Part("topics"), metavar="ID", multiple=True, help="Topic. Repeatable."
     ),
     click.option(
         "--attributed-to",
         type=Part("participants"),
         metavar="ID",
         multiple=True,
-        help="Who is said to have said it.",
+        help="Participant to whom a source attributes the statement. Repeatable.",
     ),
     click.option(
         "--act",
         type=Word("StatementAct"),
         metavar="ACT",
-        help="Of a statement: assert, announce, warn, concede ...",
+        help="Act of a statement: assert, announce, warn, concede ...",
     ),
     click.option(
         "--in-reply-to",
         type=Part("proposals", "statements"),
         metavar="ID",
-        help="Of a statement or answer: what it answers.",
+        help="Statement or proposal that a statement or an answer replies to.",
     ),
     click.option(
         "--stance",
         type=Word("Stance"),
         metavar="STANCE",
-        help="Of a position: wants, opposes, red_line ...",
+        help="Stance of a position: wants, opposes, red_line ...",
     ),
     click.option(
         "--money",
         type=(str, str, str),
         metavar="KEY AMOUNT CURRENCY",
         multiple=True,
-        help="A sum that a position, proposal, agreement or commitment speaks of: rent 9500 EUR.",
+        help="Sum in a position, proposal, agreement or commitment: rent 9500 EUR. Repeatable.",
     ),
     click.option(
         "--binding",
         type=Word("ProposalBinding"),
         metavar="BINDING",
-        help="Of a proposal: indicative, conditional, binding.",
+        help="Binding force of a proposal: indicative, conditional, binding.",
     ),
     click.option(
         "--condition",
         metavar="TEXT",
         multiple=True,
-        help="Of a proposal, answer, commitment or milestone: if what.",
+        help="Condition of a proposal, answer, commitment or milestone. Repeatable.",
     ),
-    click.option("--expires", metavar="EDTF", help="Of a proposal: until when it stands."),
+    click.option("--expires", metavar="EDTF", help="Date on which a proposal expires."),
     click.option(
         "--counters",
         type=Part("proposals"),
         metavar="ID",
-        help="Of a proposal: the one it counters.",
+        help="Proposal that a proposal counters.",
     ),
     click.option(
         "--supersedes",
         type=Part("proposals", "positions", "agreements"),
         metavar="ID",
-        help="Of a position, proposal or agreement: the one it replaces.",
+        help="Position, proposal or agreement that the new one replaces.",
     ),
     click.option(
-        "--reason", metavar="TEXT", help="Of an answer, milestone, closing or status: why."
+        "--reason", metavar="TEXT", help="Reason of an answer, milestone, closing or status."
     ),
     click.option(
         "--between",
         type=Part("participants"),
         metavar="ID",
         multiple=True,
-        help="Of an agreement: who is bound by it.",
+        help="Participant bound by an agreement. Repeatable.",
     ),
     click.option(
         "--origin",
         type=Word("AgreementOrigin"),
         metavar="ORIGIN",
-        help="Of an agreement: reached, or prior for an older one.",
+        help="Origin of an agreement: reached in these talks, or prior.",
     ),
     click.option(
         "--status",
         type=Word("AgreementStatus"),
         metavar="STATUS",
-        help="Of an agreement: in_force, pending_approval, in_question ...",
+        help="Status of an agreement: in_force, pending_approval, in_question ...",
     ),
     click.option(
         "--from-proposal",
         type=Part("proposals"),
         metavar="ID",
-        help="Of an agreement or commitment: the proposal it comes from.",
+        help="Proposal from which an agreement or a commitment comes.",
     ),
     click.option(
         "--from-agreement",
         type=Part("agreements"),
         metavar="ID",
-        help="Of a commitment or topic status: the agreement it comes from.",
+        help="Agreement from which a commitment or a topic status comes.",
     ),
     click.option(
         "--from-statement",
         type=Part("statements"),
         metavar="ID",
-        help="Of a commitment or milestone: the statement it comes from.",
+        help="Statement from which a commitment or a milestone comes.",
     ),
-    click.option("--due", metavar="EDTF", help="Of a commitment: by when."),
-    click.option("--expected", metavar="EDTF", help="Of a milestone: when."),
-    click.option("--actual", metavar="EDTF", help="Of a milestone closing: when it was reached."),
+    click.option("--due", metavar="EDTF", help="Date on which a commitment is due."),
+    click.option("--expected", metavar="EDTF", help="Expected date of a milestone."),
+    click.option("--actual", metavar="EDTF", help="Date on which a milestone was reached."),
     click.option(
         "--certainty",
         type=Word("Certainty"),
         metavar="CERTAINTY",
-        help="Of a milestone: planned, possible, conditional.",
+        help="Certainty of a milestone: planned, possible, conditional.",
     ),
     click.option(
         "--date-verbatim",
         metavar="TEXT",
-        help='Of a commitment or milestone: its date in their words, such as "in due course".',
+        help='Date of a commitment or milestone in original words, such as "in due course".',
     ),
-    click.option("--text", metavar="TEXT", help="Of an agreement or milestone: what it says."),
+    click.option("--text", metavar="TEXT", help="Text of an agreement or milestone."),
     click.option(
         "--role",
         type=Word("ParticipantRole"),
         metavar="ROLE",
-        help="Of a participant: party, mediator, observer ...",
+        help="Role of a participant: party, mediator, observer ...",
     ),
     click.option(
         "--kind",
         type=Word("ParticipantKind", "AgreementKind"),
         metavar="KIND",
-        help="Of a participant: organization, person ...; of an agreement: interim, framework ...",
+        help="Kind of a participant (organization, person ...) or of an agreement (interim,"
+        " framework ...).",
     ),
     click.option(
         "--represents",
         type=Part("participants"),
         metavar="ID",
         multiple=True,
-        help="Of a participant: for whom it speaks.",
+        help="Participant that a participant represents. Repeatable.",
     ),
+    click.option("--count", type=click.IntRange(min=1), help="Number of people in a cohort."),
     click.option(
-        "--count", type=click.IntRange(min=1), help="Of a participant: how many a cohort has."
-    ),
-    click.option(
-        "--session", type=Part("sessions"), metavar="ID", help="The session in which it happened."
+        "--session", type=Part("sessions"), metavar="ID", help="Session in which it happened."
     ),
 )
 
@@ -175,27 +182,32 @@ _COMMON_FIELDS = (
     click.option(
         "--basis",
         type=click.Choice(["direct", "on_record", "reported", "unattributed", "analysis"]),
-        help="How it is known; direct if nothing is said.",
+        help="Basis: how the record knows it.  [default: direct]",
     ),
     click.option(
         "--form",
         type=click.Choice(["verbatim", "paraphrase", "summary", "translation"]),
-        help="How close the words are to those that were used.",
-    ),
-    click.option("--occurred", metavar="EDTF", help="When: 2022-10-10, 2023-41, [2022-10-10..]."),
-    click.option(
-        "--occurred-verbatim", metavar="TEXT", help='When, in their words, such as "in May 2020".'
+        help="Form: how close the words are to the original.",
     ),
     click.option(
-        "--speaker", "speaker_described", metavar="TEXT", help="A speaker without a name."
+        "--occurred", metavar="EDTF", help="Date of the event: 2022-10-10, 2023-41, [2022-10-10..]."
     ),
-    click.option("--author", metavar="TEXT", help="Who inferred it, with the basis analysis."),
+    click.option(
+        "--occurred-verbatim", metavar="TEXT", help='Date in original words, such as "in May 2020".'
+    ),
+    click.option(
+        "--speaker",
+        "speaker_described",
+        metavar="TEXT",
+        help="Description of a speaker without a name.",
+    ),
+    click.option("--author", metavar="TEXT", help="Author of an analysis."),
     click.option(
         "--seen-by",
         type=Part("participants"),
         metavar="WHO",
         multiple=True,
-        help="public, parties, recorder, or the ids of participants.",
+        help="Audience: public, parties, recorder, or ids of participants. Repeatable.",
     ),
     click.option(
         "--source",
@@ -203,9 +215,9 @@ _COMMON_FIELDS = (
         type=(str, str, str),
         metavar="ID KIND TITLE",
         multiple=True,
-        help="Where it can be looked up: a kind is primary, news, minutes or system.",
+        help="Source of the entry. KIND is primary, news, minutes or system. Repeatable.",
     ),
-    click.option("--excerpt", metavar="TEXT", help="The passage of the last source that says so."),
+    click.option("--excerpt", metavar="TEXT", help="Passage of the last --source."),
 )
 
 
@@ -224,7 +236,7 @@ def options(command: _Command) -> _Command:
 
 
 def common(command: _Command) -> _Command:
-    """The options that every entry takes."""
+    """Add the options that every entry takes."""
     return _with(_COMMON_FIELDS, command)
 
 
@@ -235,7 +247,7 @@ def _with(given: Sequence[Callable[[_Command], _Command]], command: _Command) ->
 
 
 def said_of_all(given: Mapping[str, Any]) -> dict[str, Any]:
-    """What the options say that every entry takes, as its builder takes it."""
+    """Return the values of the common options, as a builder takes them."""
     said = {name: value for name, value in given.items() if value not in (None, ())}
     try:
         _settle(said)
@@ -245,23 +257,25 @@ def said_of_all(given: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def example(negotiation: str) -> str:
-    """A command that puts the first participant on the record."""
+    """Return a command that records the first participant."""
     name = negotiation.removeprefix("negotiations/")
     return f'pourparler record {name} --participant "Nissan Motor" --id nissan'
 
 
 def drafts(file: BinaryIO | None, given: Mapping[str, Any]) -> list[pb.Draft]:
-    """The drafts of a file, or the one that the options say."""
+    """Return the drafts of a file, or the draft of the options."""
     said = {name: value for name, value in given.items() if value not in (None, ())}
     if file is not None:
         if said:
             options = ", ".join(map(_option, said))
-            raise click.UsageError(f"Say it in FILE or by options, not both ({options}).")
+            raise click.UsageError(
+                f"FILE excludes the options of a draft. Leave out FILE or {options}."
+            )
         return read(file)
     kinds = [kind for kind in TYPES if kind in said]
     if len(kinds) != 1:
         raise click.UsageError(
-            "Say what to record: a FILE (`-` for standard input), or one of "
+            "Nothing to record. Give FILE (`-` for standard input) or one of "
             f"{', '.join(map(_option, TYPES))}."
         )
     return [_built(kinds[0], said)]
@@ -277,7 +291,7 @@ _NAMES = {
     "from_agreement": "agreement",
     "from_statement": "statements",
 }
-"""What the builders call what an option says."""
+"""The parameters of builders that have other names than their options."""
 
 
 def _option(name: str) -> str:
@@ -303,7 +317,7 @@ def _built(kind: str, said: dict[str, Any]) -> pb.Draft:
 
 
 def _settle(said: dict[str, Any]) -> None:
-    """Turn what the options say of every entry into what the builders take."""
+    """Convert the values of the common options to what the builders take."""
     if "seen_by" in said:
         who = said.pop("seen_by")
         alone = len(who) == 1 and who[0] in {"public", "parties", "recorder"}
@@ -312,5 +326,5 @@ def _settle(said: dict[str, Any]) -> None:
         said["sources"] = [source(key, sort, title=title) for key, sort, title in said["sources"]]
     if "excerpt" in said:
         if "sources" not in said:
-            raise click.UsageError("An --excerpt is of a --source.")
+            raise click.UsageError("--excerpt needs a --source. Give the source of the passage.")
         said["sources"][-1].excerpt = said.pop("excerpt")

@@ -26,7 +26,7 @@ class DraftType(NamedTuple):
 
 def _participant(name: str, given: dict[str, Any]) -> pb.Draft:
     if "id" not in given:
-        raise click.UsageError("A participant needs --id: all else names them by it.")
+        raise click.UsageError("A participant needs --id: other entries refer to it.")
     return builders.participant(given.pop("id"), name, **given)
 
 

@@ -1,4 +1,4 @@
-"""How things are put to a person: bases, statuses, dates, terms, quotes, names. Pure."""
+"""Phrases for bases, statuses, dates, terms, quotations and names. Pure."""
 
 import re
 from collections import Counter
@@ -16,11 +16,11 @@ NOTHING = "-"
 BASES: Mapping[int, tuple[str, str]] = {
     pb.BASIS_DIRECT: ("direct", "recorded at the table, or sent by the one who acts"),
     pb.BASIS_ON_RECORD: ("on record", "published or said by named speakers for attribution"),
-    pb.BASIS_REPORTED: ("reported", "somebody else says that they said or want it; not confirmed"),
-    pb.BASIS_UNATTRIBUTED: ("unattributed", "from sources that are not named; not confirmed"),
-    pb.BASIS_ANALYSIS: ("analysis", "an inference, nobody said it; not confirmed"),
+    pb.BASIS_REPORTED: ("reported", "another person says so; not confirmed"),
+    pb.BASIS_UNATTRIBUTED: ("unattributed", "from unnamed sources; not confirmed"),
+    pb.BASIS_ANALYSIS: ("analysis", "an inference, said by no one; not confirmed"),
 }
-"""Of each basis: its name, and what it means."""
+"""The name and the meaning of each basis."""
 
 _CONFIRMED = frozenset({pb.BASIS_DIRECT, pb.BASIS_ON_RECORD})
 
@@ -82,7 +82,7 @@ def count(number: int, one: str, many: str = "") -> str:
 
 
 class Names:
-    """What participants are called; those who share a name are told apart by their ids."""
+    """The names of participants. If two share a name, their ids follow."""
 
     def __init__(self, participants: Mapping[str, pb.Participant] | None = None) -> None:
         """Take the names from the participants of a state."""
@@ -104,7 +104,7 @@ class Names:
 
 
 def access(granted: pb.AccessGranted, names: Names) -> str:
-    """As what, for whom and until when somebody has access: `as party, for Nissan`."""
+    """Return the role, the participant and the end of an access: `as party, for Nissan`."""
     said = f"as {word(granted, 'role')}"
     if granted.participant_id:
         said += f", for {names[granted.participant_id]}"
@@ -114,7 +114,7 @@ def access(granted: pb.AccessGranted, names: Names) -> str:
 
 
 def grants(principal: pb.Principal, names: Names) -> str:
-    """All access that somebody has."""
+    """Return a phrase for all access of a principal."""
     return "; ".join(access(one.facts, names) for one in principal.grants) or "none any more"
 
 
@@ -250,7 +250,7 @@ def terms(several: Iterable[pb.Term], names: Names, words: pb.Words | None = Non
 
 
 def quote(text: str, form: int, speaker: str = "") -> str:
-    """What was said: in quotation marks word for word, else with what it is instead."""
+    """Return a text: verbatim in quotation marks, else with its form."""
     if not text:
         gone = "(words destroyed or withheld)"
         return f"{speaker}: {gone}" if speaker else gone
@@ -262,7 +262,7 @@ def quote(text: str, form: int, speaker: str = "") -> str:
 
 
 def speaker(statement: pb.StatementRecorded, words: pb.Words, names: Names) -> str:
-    """Who said it, as what and for whom; or to whom it is only attributed."""
+    """Return the speaker, with role and represented participants, or the attribution."""
     if statement.speakers:
         who = names.all(statement.speakers)
         if statement.joint:
@@ -281,11 +281,11 @@ def speaker(statement: pb.StatementRecorded, words: pb.Words, names: Names) -> s
 
 
 def seen_by(visibility: pb.Visibility, names: Names) -> str:
-    """Who may see something, where that is not everyone or every participant."""
+    """Return the audience of an entry, if not everyone or every participant may see it."""
     if visibility.level == pb.VISIBILITY_LEVEL_RESTRICTED:
         return f"seen only by {names.all(visibility.audience)}"
     if visibility.level == pb.VISIBILITY_LEVEL_RECORDER_ONLY:
-        return "seen only by those who keep the record"
+        return "seen only by custodians and recorders"
     return ""
 
 
@@ -302,6 +302,6 @@ def source(one: pb.Source) -> str:
 
 
 def listing(pairs: Iterable[tuple[str, str]]) -> str:
-    """What is given of several things: `by Renault Group; on t-ev`."""
+    """Return a phrase for pairs that have a value: `by Renault Group; on t-ev`."""
     said = [f"{name} {value}".strip() for name, value in pairs if value]
     return "; ".join(dict.fromkeys(said))

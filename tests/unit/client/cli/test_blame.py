@@ -84,7 +84,7 @@ def test_without_a_part_all_kinds_are_shown_and_the_bases_explained() -> None:
 
     kinds = ["Negotiation", "Participants (2)", "Topics (2)", "Proposals (1)", "Access (1)"]
     assert [line for line in lines if line in kinds] == kinds
-    assert any(line.startswith("reported: somebody else says") for line in lines)
+    assert any(line.startswith("reported: another person says") for line in lines)
     assert not any(line.startswith("analysis: ") for line in lines)
 
 

@@ -54,7 +54,9 @@ def test_a_service_that_is_away_is_told_in_plain_words_first() -> None:
 
     first, second = told(error)
 
-    assert first.startswith("The service at its address cannot be reached. Start a service with")
+    assert first.startswith(
+        "The client cannot reach the service at its address. Start a service with"
+    )
     assert second == "  reason UNAVAILABLE, ipv4:127.0.0.1:1: refused"
 
 
@@ -62,13 +64,13 @@ def test_a_service_that_is_away_is_told_in_plain_words_first() -> None:
     ("detail", "said"),
     [
         ("ipv4:127.0.0.1:1: Connection refused", "Nothing listens at crane:50710. Start a service"),
-        ("errors resolving crane", "There is no host as in crane:50710. Mend --server"),
-        ("Tls: WRONG_VERSION_NUMBER", "does not speak TLS, and was asked by it. Leave out"),
-        ("Tls: CERTIFICATE_VERIFY_FAILED", "by no authority that you trust. Name its authority"),
-        ("Peer name crane is not in peer certificate", "is for another name than crane:50710."),
-        ("Failed to create security handshaker", "A certificate cannot be used"),
-        ("Socket closed", "has ended the connection. If it speaks TLS"),
-        ("something new", "The service at crane:50710 cannot be reached. Start a service"),
+        ("errors resolving crane", "No host has the name in crane:50710. Correct --server"),
+        ("Tls: WRONG_VERSION_NUMBER", "does not use TLS, but the client does. Leave out"),
+        ("Tls: CERTIFICATE_VERIFY_FAILED", "No trusted authority issued the certificate"),
+        ("Peer name crane is not in peer certificate", "does not name crane:50710."),
+        ("Failed to create security handshaker", "cannot use a certificate"),
+        ("Socket closed", "closed the connection. If it uses TLS"),
+        ("something new", "The client cannot reach the service at crane:50710. Start a service"),
     ],
 )
 def test_what_is_wrong_with_the_way_to_a_service_is_told_in_plain_words(

@@ -459,7 +459,7 @@ def test_what_is_no_bundle_or_no_date_is_refused(
     assert run(["report", "--bundle", str(file), "-o", str(there), "--on", "soon"]) == 2
     assert run(["report", "-o", str(there)]) == 2
     assert run(["report", "talks", "--bundle", str(file), "-o", str(there)]) == 2
-    assert "Say either NEGOTIATION or --bundle FILE." in capsys.readouterr().err
+    assert "Give either NEGOTIATION or --bundle FILE." in capsys.readouterr().err
     assert not there.exists()
 
 

@@ -131,7 +131,7 @@ def test_an_open_question_shows_for_whom_it_is_and_how_it_is_known() -> None:
     assert rows(page, "Which questions are open?")[1] == (
         "q #4 analysis, unconfirmed summary: Who pays? for Acme"
     )
-    assert "analysis: an inference, nobody said it; not confirmed." in page
+    assert "analysis: an inference, said by no one; not confirmed." in page
 
 
 def test_it_fits_a_narrow_terminal() -> None:
