@@ -8,7 +8,7 @@ _JOINERS = frozenset("\u200c\u200d")
 
 
 def harmless(text: str, *, lines: bool = False) -> str:
-    r"""The text with every control, escape, direction and unseen character shown by its name.
+    r"""Return a text with each control, escape, direction and invisible character by its name.
 
     Control characters come out as `\x1b`, others as `<U+202E>`. With `lines`, line ends stay: for
     places that keep a text within its column.

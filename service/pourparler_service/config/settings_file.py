@@ -76,7 +76,7 @@ class Section:
 
 
 def _fits(setting: Setting, given: object) -> bool:
-    """True if a value of a file has the type and the size that its setting needs."""
+    """Return True if a value of a file has the type and the size that its setting needs."""
     match setting.kind:
         case Kind.PATHS | Kind.TEXTS:
             return isinstance(given, list) and all(isinstance(one, str) for one in given)

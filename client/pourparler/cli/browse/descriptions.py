@@ -31,7 +31,7 @@ _CORRECTIONS = {
 
 
 def entry(shown: Shown, version: int) -> Iterator[Hung]:
-    """An entry in full, as it was recorded, and what later ones say of it."""
+    """Yield an entry in full, as it was recorded, and its later amendments."""
     found = shown.entry(version)
     if found is None:
         yield Hung(Text(f"#{version} is not among the entries that are shown.", "dim"))
@@ -52,7 +52,7 @@ def entry(shown: Shown, version: int) -> Iterator[Hung]:
 
 
 def part(shown: Shown, which: Part) -> Iterator[Hung]:
-    """A part as it stands in this state, and the entries that made it so, in full."""
+    """Yield a part as of this state, and the entries that set it, in full."""
     kind, key = which
     found = shown.part(which)
     if found is None:
@@ -88,7 +88,7 @@ def part(shown: Shown, which: Part) -> Iterator[Hung]:
 
 
 def _content(shown: Shown, found: pb.Entry, *, erased_by: int) -> Iterator[Hung]:
-    """What an entry says: of one that brings a part, the part as it alone would have it."""
+    """Yield the content of an entry. An entry that introduces a part shows that part alone."""
     bringing = brought(found)
     if bringing is not None:
         (kind, key), one = bringing
@@ -216,7 +216,7 @@ def _gap() -> Hung:
 
 
 def linked(said: str) -> Text:
-    """A text in which every version that is named leads to its entry, by a click."""
+    """Return a text in which each version is a link to its entry."""
     text = safe(said)
     text.highlight_regex(r"#\d{1,18}\b", NUMBER)
     for span in list(text.spans):

@@ -178,7 +178,7 @@ class NegotiationScreen(Screen[None]):
             await watch.close()
 
     def _told_away(self, error: PourparlerError) -> str:
-        """What is told while the service is away: that it is asked again by itself."""
+        """Return the message for a service that does not answer: the client retries."""
         said = self._shelf.told(error)[0]
         if self._shown.entries:
             said = said.partition(". ")[0].rstrip(".")

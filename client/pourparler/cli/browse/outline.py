@@ -47,18 +47,18 @@ ELSEWHERE = ("topics", "")
 
 
 def sign(provenance: pb.Provenance) -> Text:
-    """The sign of a basis, in the colour that its name has."""
+    """Return the sign of a basis, in the colour of its name."""
     return Text(SIGNS.get(provenance.basis, "·"), part_descriptions.known(provenance).style)
 
 
 def tone(status: str) -> str:
-    """The colour of a status: of what came about, of what did not, or none."""
+    """Return the colour of a status: for success, for failure, or none."""
     plain = status.partition(",")[0]
     return colors.GOOD if plain in GOOD else colors.BAD if plain in BAD else ""
 
 
 def legend(bases: Iterable[int]) -> Text:
-    """What the signs mean, of these bases."""
+    """Return the meaning of the signs of these bases."""
     wanted = set(bases)
     said = [
         Text.assemble(sign(pb.Provenance(basis=basis)), f" {wording.BASES[basis][0]}")  # type: ignore[arg-type]
@@ -69,7 +69,7 @@ def legend(bases: Iterable[int]) -> Text:
 
 
 def matching(rows: Sequence[Row], words: Sequence[str]) -> list[Row]:
-    """The rows that have all these words, each beneath what it stands beneath."""
+    """Return the rows that contain all these words, and the rows above them."""
     found: list[Row] = []
     above: Row | None = None
     for row in rows:
@@ -110,7 +110,7 @@ def _entry_first(entry: pb.Entry, column: int, width: int) -> Text:
 
 
 def when(date: pb.FuzzyDate) -> Text:
-    """A date as what it is: one that is no single day is slanted."""
+    """Return a date. A date that is not a single day is in italics."""
     if date.WhichOneof("date") == "instant":
         return Text(wording.moment(date.instant)[:MINUTE])
     exact = date.earliest == date.latest != ""
@@ -131,7 +131,7 @@ def _entry(entry: pb.Entry, shown: Shown) -> Text:
 
 
 def in_a_line(entry: pb.Entry, shown: Shown) -> Text:
-    """What an entry brings in its own words, or else what it says of what there is."""
+    """Return the part that an entry introduces in its own words, or else its sentence."""
     bringing = brought(entry)
     if bringing is None:
         return safe(describe(entry, shown.names))
@@ -164,7 +164,7 @@ def _strings(message: Message) -> Iterator[str]:
 
 
 def standing(shown: Shown, on: str) -> list[Row]:
-    """What it is, who is at the table, and the questions that are asked of every negotiation."""
+    """Return the rows of the status report: the head, the participants and each question."""
     state, names = shown.state, shown.names
     answer = stands(state, edtf.bounds(on), on)
     rows = [*_what(shown), _heading("Who is at the table?")]
@@ -212,7 +212,7 @@ def _said(text: Text, *more: Message) -> Any:
 
 
 def _mark(shown: Shown, parts: Iterable[Part]) -> Text:
-    """What the last entry shown has touched is marked, where there are later ones."""
+    """Mark the parts that the last shown entry changed, if later entries exist."""
     touched = shown.past and not {*parts}.isdisjoint(shown.made.get(shown.version, ()))
     return Text("+ ", f"bold {colors.GOOD}") if touched else Text("  ")
 
@@ -251,7 +251,7 @@ def _item(shown: Shown, item: Item) -> Row:
 
 
 def topics(shown: Shown, unfolded: AbstractSet[Part] | None) -> list[Row]:
-    """The topics as a tree, each with what is on it; of all if None, beneath those unfolded."""
+    """Return the topics as a tree. `unfolded` names the open topics; None opens all."""
     state = shown.state
     found = _on_topics(state)
     below: dict[str, list[str]] = {}
@@ -282,7 +282,7 @@ def topics(shown: Shown, unfolded: AbstractSet[Part] | None) -> list[Row]:
 
 
 def _parent(state: pb.Negotiation, key: str) -> str:
-    """The topic above this one; "" if there is none, or if one never comes to an end going up."""
+    """Return the parent of a topic; "" if it has none or if its parents form a cycle."""
     above, passed = state.topics[key].facts.parent_id, {key}
     while above in state.topics:
         if above in passed:
@@ -298,7 +298,7 @@ def _in_order(parts: Mapping[str, Any]) -> list[tuple[str, Any]]:
 
 
 def _on_topics(state: pb.Negotiation) -> Mapping[str, list[Part]]:
-    """What is on each topic, by kind and in the order of the record; by "" what is on none."""
+    """Return the parts of each topic, by kind and in record order; "" is no topic."""
     found: dict[str, list[Part]] = {}
     for kind in part_descriptions.KINDS_BY_TOPIC:
         if kind in part_descriptions.FRAMEWORK:

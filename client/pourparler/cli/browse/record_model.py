@@ -56,18 +56,18 @@ class Shown:
         return found
 
     def entry(self, version: int) -> pb.Entry | None:
-        """The entry at a version, if it is shown."""
+        """Return the entry at a version; None if it is not shown."""
         place = bisect_right(self.entries, version, key=_version) - 1
         found = self.entries[place] if place >= 0 else None
         return found if found is not None and _version(found) == version else None
 
     def part(self, part: Part) -> Any:
-        """A part; None if it is not there, or not yet."""
+        """Return a part; None if it does not exist at this version."""
         return getattr(self.state, part[0]).get(part[1])
 
 
 def brought(entry: pb.Entry) -> tuple[Part, Any] | None:
-    """The part that an entry brings, as it alone would have it; None if it brings none."""
+    """Return the part that an entry introduces, from this entry alone; None if it has none."""
     kind = entry_type(entry.facts)
     if kind is None or kind.introduces is None:
         return None
@@ -109,7 +109,7 @@ class Record:
             self._entries.append(entry)
 
     def at(self, version: int | None = None) -> Shown:
-        """The record as it was at a version; at the last one before, if there is none such."""
+        """Return the record as of a version, or as of the last version before it."""
         with self._lock:
             latest = self.latest
             version = latest if version is None else version

@@ -79,7 +79,7 @@ class Rows(ScrollView, can_focus=True):
         """What is beneath a row is to be shown, or no more."""
 
     def __init__(self, *, folded: int = 0, id: str | None = None) -> None:  # noqa: A002
-        """An empty list. Up to `folded` rows, those too long for a line go on in the next ones."""
+        """Create an empty list. With up to `folded` rows, long rows wrap."""
         super().__init__(id=id)
         self._most_folded = folded
         self._folded = False
@@ -197,7 +197,7 @@ class Rows(ScrollView, can_focus=True):
         return Strip(segments).adjust_cell_length(self.size.width).apply_offsets(0, y)
 
     def _allowed(self, place: int, step: int) -> int:
-        """The nearest row in a direction that the cursor may stand on, or else in the other."""
+        """Return the nearest selectable row in a direction, or else in the other direction."""
         for way in (step, -step):
             found = place
             while 0 <= found < len(self._rows):

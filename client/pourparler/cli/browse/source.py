@@ -35,16 +35,16 @@ class Shelf(Protocol):
         """All that there are."""
 
     def entries(self, name: str) -> AsyncIterator[pb.Entry]:
-        """The entries of one, from the first to the last that there is now."""
+        """Return the entries of a negotiation, from the first to the latest."""
 
     def watch(self, name: str, after: int) -> Watch | None:
         """Its entries after a version, as they come; None if none will."""
 
     def search(self, query: str) -> AsyncIterator[Found]:
-        """The entries that have these words, in all negotiations, the best first."""
+        """Return the entries that contain these words, in all negotiations, best first."""
 
     def told(self, error: PourparlerError) -> list[str]:
-        """What is wrong, and what to do next."""
+        """Return the lines of an error message."""
 
     async def close(self) -> None:
         """Let go of it."""
@@ -69,7 +69,7 @@ class Service:
         return self._client.list(page_size=PAGE, viewer_participant_id=self._viewer_participant_id)
 
     def entries(self, name: str) -> AsyncIterator[pb.Entry]:
-        """The entries of one, from the first to the last that there is now."""
+        """Return the entries of a negotiation, from the first to the latest."""
         return self._client.history(name, viewer_participant_id=self._viewer_participant_id)
 
     def watch(self, name: str, after: int) -> Watch:
@@ -79,7 +79,7 @@ class Service:
         )
 
     async def search(self, query: str) -> AsyncIterator[Found]:
-        """The entries that have these words, in all negotiations, the best first."""
+        """Return the entries that contain these words, in all negotiations, best first."""
         hits = self._client.search(query, viewer_participant_id=self._viewer_participant_id)
         async for hit in hits:
             name = f"negotiations/{hit.entry.header.negotiation}"
@@ -87,7 +87,7 @@ class Service:
             yield Found(hit, known.title if known is not None else "")
 
     def told(self, error: PourparlerError) -> list[str]:
-        """What is wrong, and what to do next."""
+        """Return the lines of an error message."""
         return errors.told(error, errors.Asked("browse", server=self._server))
 
     async def close(self) -> None:
@@ -139,7 +139,7 @@ class Bundled:
             yield found
 
     def told(self, error: PourparlerError) -> list[str]:
-        """What is wrong: nothing, for nobody is asked."""
+        """Return no lines: a bundle needs no service."""
         return errors.told(error)
 
     async def close(self) -> None:

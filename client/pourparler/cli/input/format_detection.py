@@ -38,7 +38,7 @@ def available(form: str) -> None:
 def of_service(
     client: Client, negotiation: str, viewer_participant_id: str = ""
 ) -> tuple[Iterator[pb.Entry], str]:
-    """The entries of a negotiation as they come, and the origin of its log."""
+    """Return the entries of a negotiation as they arrive, and the origin of its log."""
     try:
         origin = parse_checkpoint(parse_note(client.checkpoint(negotiation)).text).origin
     except CheckpointError as error:
@@ -48,7 +48,7 @@ def of_service(
 
 
 def of_bundle(file: BinaryIO, negotiation: str) -> tuple[Iterator[pb.Entry], str]:
-    """The entries of a bundle as they are read, and the origin that it names; none is checked.
+    """Return the unverified entries of a bundle, and the origin that it names.
 
     Raises BundleError, also while they are read.
     """

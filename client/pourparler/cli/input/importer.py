@@ -36,7 +36,7 @@ class Recorder(Protocol):
     """What an import needs of a client and a session of it."""
 
     def now(self) -> int:
-        """The time by the clock of the service, in nanoseconds since 1970."""
+        """Return the time of the clock of the service, in nanoseconds since 1970."""
 
     def record(self, negotiation: str, draft: pb.Draft, request_id: str) -> Future[pb.Receipt]:
         """Put one draft on the record, after those before it; wait until there is room for it."""
@@ -71,13 +71,13 @@ class Summary:
 
 
 def request_id(negotiation: str, number: int, line: bytes) -> str:
-    """The request id of a line, permanent: the same for every repetition of the import."""
+    """Return the request id of a line. It is permanent: a repeated import sends the same ids."""
     said = f"{negotiation}\n{number}\n".encode() + line
     return f"import-{hashlib.sha256(said).hexdigest()[:32]}"
 
 
 def draft(line: bytes) -> tuple[str, pb.Draft]:
-    """What a line says: the negotiation, empty if it names none, and the draft.
+    """Return the negotiation of a line, "" if it names none, and the draft.
 
     A line with a header is an entry that was exported: what is the service's own is not kept.
     """
@@ -152,7 +152,7 @@ class Import:
             raise KeyboardInterrupt
 
     def _lines_of(self, lines: Iterator[Read]) -> Iterator[Read]:
-        """What is read, until the end or an interruption before it."""
+        """Yield the lines until the end or an interruption."""
         while not self._interrupted:
             self._reading = True
             try:
@@ -188,7 +188,7 @@ class Import:
         self._record(Line(number, name, said, request_id(name, self._lines[name], line)))
 
     def _addressed(self, line: bytes) -> tuple[str, pb.Draft]:
-        """The negotiation that a line is for, and its draft."""
+        """Return the negotiation of a line, and its draft."""
         if len(line) > LONGEST:
             raise BadLineError(f"The line is longer than {LONGEST:,} bytes.")
         named, said = draft(line)

@@ -38,7 +38,7 @@ _STEPS = (
 
 
 def example() -> Path | None:
-    """What the demo imports: below here, or in the checkout that this package lies in."""
+    """Return the file that the demo imports, or None if this machine does not have it."""
     package = Path(pourparler.__file__).resolve()
     for folder in (Path.cwd(), *package.parents[2:3]):
         if (folder / EXAMPLE).is_file():
@@ -105,7 +105,7 @@ def _keep(address: str, server: list[str], data: Path) -> None:
 
 @contextlib.contextmanager
 def _service(data: Path, port: int | None, default_server: str) -> Iterator[str]:
-    """A service on the embedded store; on the usual address if that is free."""
+    """Run a service on the embedded store, at the default address if it is free."""
     server = service_module("server")
     host = default_server.rpartition(":")[0]
     addresses = [default_server, f"{host}:0"] if port is None else [f"{host}:{port}"]
@@ -145,7 +145,7 @@ def _settings(
 
 
 def service_module(name: str) -> Any:
-    """A room of the service: by its name, as the client never depends on it."""
+    """Import a module of the service. The client does not depend on the service."""
     try:
         return importlib.import_module(f"pourparler_service.{name}")
     except ModuleNotFoundError as error:

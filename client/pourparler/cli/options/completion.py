@@ -78,7 +78,7 @@ shell_completion.add_completion_class(_Bash, "bash")
 
 
 def script(command: click.Command, shell: str) -> str:
-    """The script by which a shell completes the command."""
+    """Return the completion script of a shell."""
     return _complete(command, shell).source()
 
 
@@ -109,7 +109,7 @@ class Negotiation(click.ParamType[str]):
     def shell_complete(
         self, ctx: click.Context, param: click.Parameter, incomplete: str
     ) -> list[CompletionItem[str]]:
-        """The negotiations there are, with their titles."""
+        """Return the negotiations, with their titles."""
         del param
         prefix = "negotiations/" if incomplete.startswith("negotiations/") else ""
         found: list[CompletionItem[str]] = []
@@ -137,7 +137,7 @@ class Part(click.ParamType[str]):
     def shell_complete(
         self, ctx: click.Context, param: click.Parameter, incomplete: str
     ) -> list[CompletionItem[str]]:
-        """The parts there are, with what they are called."""
+        """Return the parts, with their names."""
         del param
         found = [CompletionItem(kind) for kind in self._kinds if self._paths]
         # Where an option waits for its value, what stands before it has not been told apart yet.
@@ -176,7 +176,7 @@ class Word(click.ParamType[str]):
     def shell_complete(
         self, ctx: click.Context, param: click.Parameter, incomplete: str
     ) -> list[CompletionItem[str]]:
-        """The values there are."""
+        """Return the values."""
         del ctx, param
         return [CompletionItem(word) for word in self._words if word.startswith(incomplete)]
 

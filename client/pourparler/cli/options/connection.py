@@ -20,7 +20,7 @@ class Address(click.ParamType[str]):
     name = "ADDRESS"
 
     def convert(self, value: str, param: click.Parameter | None, ctx: click.Context | None) -> str:
-        """The address, if it has its parts."""
+        """Return the address. Raises click.BadParameter if it has no port."""
         scheme, apart, rest = value.partition("://")
         if apart and scheme.lower() in {"http", "https"}:
             self.fail(f"Leave out {scheme}://, and say it as {rest.rstrip('/')}.", param, ctx)
@@ -30,12 +30,12 @@ class Address(click.ParamType[str]):
 
 
 def client_of(root: click.Context, timeout: float | None = None) -> Client:
-    """A client of the service that the options name before the command, closed by the caller."""
+    """Return a client with the global options. The caller closes it."""
     return Client(**_options(root, timeout))
 
 
 def awaited_of(root: click.Context) -> aio.Client:
-    """The same for who awaits its answers."""
+    """Return an asynchronous client with the global options."""
     return aio.Client(**_options(root))
 
 
@@ -52,7 +52,7 @@ def _options(root: click.Context, timeout: float | None = None) -> dict[str, Any
 
 
 def _token(file: str | None) -> str | Callable[[], str] | None:
-    """The token that says who asks. It is not given as an option: others could see it there."""
+    """Return the bearer token. It is not an option, because other users can see options."""
     if file is None:
         return os.environ.get("POURPARLER_TOKEN") or None
 

@@ -20,7 +20,7 @@ _NAMED = 3
 
 
 def near(said: str, words: Iterable[str]) -> list[str]:
-    """The words that are nearly what was said, the nearest first: by letters, or by a beginning."""
+    """Return the known words that resemble one, the nearest first."""
     known = list(words)
     close = get_close_matches(said, known, n=_NAMED, cutoff=0.7)
     begun = sorted(one for one in known if said and one.startswith(said))
@@ -31,7 +31,7 @@ class Choice(click.Choice[str]):
     """One of several words; of one that is none of them, it is said which was perhaps meant."""
 
     def convert(self, value: str, param: click.Parameter | None, ctx: click.Context | None) -> str:
-        """The word."""
+        """Return the word. Suggests similar words if it is unknown."""
         try:
             return super().convert(value, param, ctx)
         except click.BadParameter:
@@ -44,7 +44,7 @@ class Choice(click.Choice[str]):
 
 
 def meant(error: PourparlerError, asked: Asked, root: click.Context) -> list[str]:
-    """The ids that were perhaps meant where something is not there; none if that takes long."""
+    """Return ids that resemble an unknown id. Returns none if the service is slow."""
     if not isinstance(error, NotFound):
         return []
     with contextlib.suppress(Exception), connection.client_of(root, timeout=_PATIENCE) as client:
@@ -59,6 +59,6 @@ def meant(error: PourparlerError, asked: Asked, root: click.Context) -> list[str
 
 
 def _ids(state: pb.Negotiation, message: str) -> set[str]:
-    """The ids of the parts of the kind that a refusal speaks of, or else of all."""
+    """Return the ids of the kind of part that an error names, or else of all kinds."""
     kinds = [kind for kind in PARTS.values() if f"no {kind[:-1]} " in message]
     return {key for kind in kinds or PARTS.values() for key in getattr(state, kind)}

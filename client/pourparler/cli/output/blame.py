@@ -60,7 +60,7 @@ class Wanted:
         return of_kind or key == self._said
 
     def missing(self, negotiation: str) -> NotFound:
-        """The error that there is none of what was asked for."""
+        """Return the error for a part that does not exist."""
         what = f"part {self._said!r}" if self.one else f"part among the {self._said}"
         return NotFound(
             f"There is no {what} in {negotiation.removeprefix('negotiations/')}.",
@@ -70,7 +70,7 @@ class Wanted:
 
 
 def _columns(*, narrow: bool) -> list[Column]:
-    """What is told of each entry; how it is known stands beneath the dates if that is narrow."""
+    """Return the columns. In a narrow terminal the basis is below the dates."""
     return [
         Column("part"),
         Column("status", under=True),
@@ -87,7 +87,7 @@ def _columns(*, narrow: bool) -> list[Column]:
 
 
 def path(found: Blame) -> str:
-    """The part as people name it: `proposals/offer`, `access/PRINCIPAL`."""
+    """Return the path of a part: `proposals/offer`, `access/PRINCIPAL`."""
     return harmless("/".join(filter(None, (_kind(found), found.place[1]))))
 
 
@@ -124,7 +124,7 @@ def _title(kind: str, parts: Sequence[Blame]) -> str:
 
 
 def ordered(found: Iterable[Blame]) -> list[Blame]:
-    """The parts in the order in which they are shown."""
+    """Return the parts in display order."""
     places = {_STORED.get(kind, kind): place for place, kind in enumerate(KINDS)}
     return sorted(found, key=lambda part: places[part.place[0]])
 
@@ -219,7 +219,7 @@ def _rows(
 
 
 def _sets(found: Blame, made: Made, state: pb.Negotiation, names: Names) -> str:
-    """What an entry set of a part, and what was said of it since."""
+    """Return the fields of a part that an entry set, and its later amendments."""
     version = made.entry.header.version
     amended = state_page.amended(state.amendments, version)
     told = _asked_for(found, made.sets)

@@ -39,7 +39,7 @@ class Versions(click.ParamType[Selection]):
     def convert(
         self, value: Any, param: click.Parameter | None, ctx: click.Context | None
     ) -> Selection:
-        """The selection of these."""
+        """Return the selection of these versions."""
         chosen: set[int] = set()
         for one in str(value).split(","):
             found = _RANGE.fullmatch(one.strip())
@@ -56,7 +56,7 @@ class Versions(click.ParamType[Selection]):
 
 
 def output_option(command: _Command) -> _Command:
-    """The option that says where a bundle is written to."""
+    """Add the option --output for a bundle."""
     return click.option(
         "-o",
         "--output",
@@ -77,7 +77,7 @@ def refusing() -> Iterator[None]:
 
 
 def held(file: BinaryIO) -> BinaryIO:
-    """A copy of a bundle of one's own: what is shown is what was verified, come what may."""
+    """Return a private copy of a bundle, so that the shown bytes are the verified ones."""
     copy = cast("BinaryIO", tempfile.SpooledTemporaryFile(_IN_MEMORY, mode="w+b"))  # noqa: SIM115
     click.get_current_context().call_on_close(copy.close)
     shutil.copyfileobj(file, copy)
@@ -86,7 +86,7 @@ def held(file: BinaryIO) -> BinaryIO:
 
 
 def entries(file: BinaryIO) -> Iterator[pb.Entry]:
-    """The entries of a held bundle that can be read, after it was verified."""
+    """Yield the readable entries of a verified copy."""
     file.seek(0)
     for stored in Bundle(file).records():
         entry = pb.Entry.FromString(stored)
@@ -96,7 +96,7 @@ def entries(file: BinaryIO) -> Iterator[pb.Entry]:
 
 @contextlib.contextmanager
 def fresh(path: Path, what: str = "bundle") -> Iterator[BinaryIO]:
-    """A new file to be written, that is gone again if it does not come to its end.
+    """Open a new file. It disappears if the block fails.
 
     No file is written over: an older bundle may be all that shows what the record once was.
     Nothing is written to a terminal: what was recorded could do something to it.
@@ -141,7 +141,7 @@ def _unwritable(path: Path, error: OSError) -> click.ClickException:
 
 
 def unknown(shown: Iterator[pb.Entry]) -> list[str]:
-    """The parts that these entries name and do not bring: `participants/acme`."""
+    """Return the parts that entries refer to and do not introduce: `participants/acme`."""
     brought: set[str] = set()
     named: dict[str, None] = {}
     for entry in shown:

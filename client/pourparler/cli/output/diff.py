@@ -40,7 +40,7 @@ TOLD_OTHERWISE = frozenset(
 
 
 def changes(page: Page, found: Sequence[pb.Change], names: Names, title: str = "Changes") -> None:
-    """What changed, part by part."""
+    """Print the changes, part by part."""
     shown = [change for change in found if _tells(change)]
     if not shown:
         page.line(f"{title}: none.")
@@ -106,7 +106,7 @@ def _told(change: pb.Change, names: Names, joint: str) -> Cell:
 
 
 def _whole(part: Any, names: Names, joint: str) -> Cell:
-    """A part that is new or gone."""
+    """Return the row of a new or a removed part."""
     if isinstance(part, pb.Negotiation):
         return f"{harmless(part.words.title)}, {wording.word(part, 'status')}"
     if isinstance(part, pb.Amendment):
@@ -130,7 +130,7 @@ def _amendment(part: pb.Amendment) -> str:
 
 
 def label(path: str) -> str:
-    """What a field is called, by its path: `facts.topic_ids` are `topics`."""
+    """Return the name of a field for readers: `facts.topic_ids` is `topics`."""
     name = path.rpartition(".")[2]
     said = _LABELS.get(name) or re.sub(r"_id(s?)$", r"\1", name)
     return said.replace("_", " ")
@@ -144,7 +144,7 @@ def moved(before: Any, after: Any, path: str, names: Names) -> str:
 
 
 def field_value(part: Any, path: str, names: Names) -> str:
-    """The value of a field of a part, by its path, as people say it."""
+    """Return the value of a field for readers, by its path."""
     message, words = part, getattr(part, "words", None)
     *outer, last = path.split(".")
     for name in outer:
@@ -227,7 +227,7 @@ def _moved(step: pb.Movement) -> str:
 
 
 def legend(page: Page, found: Iterable[pb.Change]) -> None:
-    """What the bases among these changes mean."""
+    """Print the meaning of the bases among these changes."""
     bases: set[int] = set()
     for change in found:
         for side in (change.before, change.after):

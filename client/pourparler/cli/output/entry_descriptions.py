@@ -64,7 +64,7 @@ def _own(words: pb.Words) -> str:
 
 
 def _text(entry: _Entry, lead: str = "") -> str:
-    """The text of an entry: in quotation marks only where it is word for word."""
+    """Return the text of an entry, in quotation marks only if it is verbatim."""
     return wording.quote(entry.words.text, entry.facts.provenance.form, lead)
 
 

@@ -82,7 +82,7 @@ def row(
 
 
 def source(one: pb.Source) -> str:
-    """A source that an entry names, with the place in it and the passage."""
+    """Return a source of an entry, with the place in it and the passage."""
     said = f"source {one.id}"
     place = harmless(one.locator)
     if place:

@@ -81,7 +81,7 @@ def face(kind: str, key: str, part: Any, state: pb.Negotiation, names: Names) ->
 
 
 def sources(words: pb.Words) -> tuple[tuple[str, str, str], ...]:
-    """The sources of an entry; only what is an address of the web is one to follow."""
+    """Return the sources of an entry. Only a web address becomes a link."""
     return tuple(
         (
             wording.source(one) or one.id,
@@ -93,7 +93,7 @@ def sources(words: pb.Words) -> tuple[tuple[str, str, str], ...]:
 
 
 def _details(kind: str, part: Any, names: Names) -> str:
-    """What else is known of a part; its terms and answers are told by themselves."""
+    """Return the details of a part, without its terms and answers."""
     if kind == "proposals":
         facts = part.facts
         return wording.listing(

@@ -29,7 +29,7 @@ _COLUMNS = (
 
 
 def query(words: Iterable[str], without: Iterable[str]) -> str:
-    """The query of the words on a command line: several in one argument are a phrase."""
+    """Return the query for words of a command line. An argument of several words is a phrase."""
     said = [*words, *(f"-{_phrase(one)}" for one in without)]
     return " ".join(one if one.startswith("-") else _phrase(one) for one in said)
 

@@ -92,7 +92,7 @@ def _size(state: pb.Negotiation) -> str:
 
 
 def parts(page: Page, state: pb.Negotiation, only: Iterable[str] = (), title: str = "{}") -> None:
-    """The parts of a state, a table for each kind."""
+    """Print the parts of a state, in a table for each kind."""
     names, wanted = Names(state.participants), set(only)
     shown: list[Any] = []
     tables: list[Table] = []
@@ -114,7 +114,7 @@ def parts(page: Page, state: pb.Negotiation, only: Iterable[str] = (), title: st
 def table(
     kind: str, found: Mapping[str, Any], state: pb.Negotiation, names: Names, title: str = "{}"
 ) -> Table:
-    """The parts of one kind, in the order in which they came on the record."""
+    """Return the table of one kind of part, in record order."""
     columns = [
         Column("id"),
         Column("versions", under=True),
@@ -162,7 +162,7 @@ def _sourced(words: pb.Words) -> str:
 
 
 def amended(amendments: Mapping[int, pb.Amendment], version: int) -> str:
-    """What later entries say of an entry."""
+    """Return a phrase for the amendments of an entry."""
     if version not in amendments:
         return ""
     note = amendments[version]
@@ -178,7 +178,7 @@ def amended(amendments: Mapping[int, pb.Amendment], version: int) -> str:
 
 
 def amendments(page: Page, state: pb.Negotiation) -> None:
-    """What later entries say of earlier ones."""
+    """Print the table of amended entries."""
     rows = [
         (f"#{version}", amended(state.amendments, version)) for version in sorted(state.amendments)
     ]
@@ -201,7 +201,7 @@ def principals(page: Page, state: pb.Negotiation) -> None:
 
 
 def sources(page: Page, shown: Iterable[Any]) -> None:
-    """The sources that the parts shown name."""
+    """Print the sources that these parts name."""
     found: dict[str, pb.Source] = {}
     for part in shown:
         for source in part.words.sources:
@@ -216,7 +216,7 @@ def sources(page: Page, shown: Iterable[Any]) -> None:
 
 
 def legend(page: Page, shown: Iterable[Any]) -> None:
-    """What the bases and forms among these parts mean."""
+    """Print the meaning of the bases and forms of these parts."""
     bases, forms = set[int](), set[int]()
     for part in shown:
         for name in ("origin", "status_change"):
@@ -230,7 +230,7 @@ def legend(page: Page, shown: Iterable[Any]) -> None:
 def explain(
     page: Page, bases: Iterable[int], *, forms: Iterable[int] = (), numbers: bool = True
 ) -> None:
-    """What some bases mean, each in its colour; how words are given; what the numbers are."""
+    """Print the meaning of bases, of forms, and of the version numbers."""
     wanted = set(bases)
     said = [(basis, *wording.BASES[basis]) for basis in wording.BASES if basis in wanted]
     if not said:

@@ -22,7 +22,7 @@ _DAY = 24 * 60 * 60
 
 
 def status_report(page: Page, answer: pb.StatusReport, names: Names) -> None:
-    """The questions that are asked of every negotiation, each with its answer."""
+    """Print a status report: each question with its answer."""
     course = wording.word(answer, "status") or "not opened by then"
     on = wording.edtf(answer.on_date) if answer.on_date else "today"
     page.line(f"The negotiation is {course}. Dues and ages are reckoned on {on}.")

@@ -42,7 +42,7 @@ class Item(NamedTuple):
 
 
 def answers(answer: pb.StatusReport, state: pb.Negotiation, names: Names) -> Iterator[Item]:
-    """The answers to the questions, line by line; of a question without any, that it has none."""
+    """Yield the answers to each question. A question without an answer yields one line."""
     found = [*_found(answer, state, names)]
     asked = {one.question for one in found}
     yield from found
@@ -92,7 +92,7 @@ def _found(answer: pb.StatusReport, state: pb.Negotiation, names: Names) -> Iter
 
 
 def _asked(part: pb.Proposal | pb.Question) -> str:
-    """What is to be answered, with its id."""
+    """Return the part that needs an answer, with its id."""
     if isinstance(part, pb.Proposal):
         return f"offer {part.facts.proposal_id}"
     return f"question {part.facts.question_id}"

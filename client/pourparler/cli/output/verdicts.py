@@ -55,7 +55,7 @@ class Key(click.ParamType[VerifierKey]):
     def convert(
         self, value: Any, param: click.Parameter | None, ctx: click.Context | None
     ) -> VerifierKey:
-        """The key."""
+        """Return the key."""
         if isinstance(value, VerifierKey):
             return value
         try:
@@ -70,7 +70,7 @@ class Key(click.ParamType[VerifierKey]):
 def one_service(
     context: click.Context, option: click.Parameter, keys: tuple[VerifierKey, ...]
 ) -> tuple[VerifierKey, ...]:
-    """The keys, seen to be those of one service."""
+    """Return the keys. Raises click.BadParameter if they belong to several services."""
     if len({key.name for key in keys}) > 1:
         raise click.BadParameter("the keys of one service go by one name.", context, option)
     return keys

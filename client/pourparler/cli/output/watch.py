@@ -99,7 +99,7 @@ class Known:
         self._names: dict[str, Names] = {}
 
     def names(self, entry: pb.Entry) -> Names:
-        """The names in the negotiation of an entry, with the one that it may bring."""
+        """Return the names in the negotiation of an entry, with the name that it introduces."""
         name = entry.header.negotiation
         participants = self._participants.get(name)
         if participants is None:
@@ -125,7 +125,7 @@ class Known:
 
 
 def rows(page: Page, known: Known, *, everywhere: bool) -> Callable[[pb.Entry], object]:
-    """Puts each entry on the page as a row of the history; over all, with its negotiation."""
+    """Return a function that prints each entry as a row of `history`."""
     columns = [_NEGOTIATION, *history.COLUMNS] if everywhere else history.COLUMNS
     head = True
 

@@ -26,13 +26,13 @@ _CONFIRMED = frozenset({pb.BASIS_DIRECT, pb.BASIS_ON_RECORD})
 
 
 def word(message: Message, field: str) -> str:
-    """The value of an enum field as people say it: `under discussion`. Empty if not given."""
+    """Return the value of an enum field for readers: `under discussion`. Empty if not set."""
     enum = message.DESCRIPTOR.fields_by_name[field].enum_type
     return word_of(enum.name, getattr(message, field)) if enum is not None else ""
 
 
 def word_of(enum: str, number: int) -> str:
-    """A value of an enum of the contract as people say it."""
+    """Return a value of an enum of the contract for readers."""
     if not number:
         return ""
     pool = pb.Facts.DESCRIPTOR.file.pool
@@ -52,7 +52,7 @@ def basis(provenance: pb.Provenance) -> str:
 
 
 def versions(numbers: Iterable[int]) -> str:
-    """The entries that made something so: `#7 #17`."""
+    """Return versions in one phrase: `#7 #17`."""
     return " ".join(f"#{number}" for number in numbers)
 
 
@@ -77,7 +77,7 @@ def listed(items: Sequence[str], conjunction: str = "and") -> str:
 
 
 def count(number: int, one: str, many: str = "") -> str:
-    """A number of things: `1 entry`, `1,030 entries`."""
+    """Return a number with its noun: `1 entry`, `1,030 entries`."""
     return f"{number:,} {one if number == 1 else many or one + 's'}"
 
 
@@ -95,11 +95,11 @@ class Names:
         }
 
     def __getitem__(self, participant_id: str) -> str:
-        """The name of a participant, or its id where no name is known."""
+        """Return the name of a participant, or the id if the name is unknown."""
         return self._names.get(participant_id) or harmless(participant_id)
 
     def all(self, participant_ids: Iterable[str], conjunction: str = "and") -> str:
-        """The names of several participants in one phrase."""
+        """Return the names of several participants in one phrase."""
         return listed([self[one] for one in participant_ids], conjunction)
 
 
@@ -119,7 +119,7 @@ def grants(principal: pb.Principal, names: Names) -> str:
 
 
 def moment(time: Timestamp) -> str:
-    """An instant to the second, in UTC: `2026-11-23 09:30:00Z`. Empty where it is not given."""
+    """Return an instant to the second, in UTC: `2026-11-23 09:30:00Z`. Empty if not set."""
     if not time.seconds and not time.nanos:
         return ""
     try:
@@ -138,7 +138,7 @@ _MARKS = {"~": "about {}", "?": "{}, uncertain", "%": "about {}, uncertain"}
 
 
 def when(date: pb.FuzzyDate, verbatim: str = "") -> str:
-    """A date as what it is: `second half of 2023`, `from 2022-10-10, open`, with its own words."""
+    """Return a date in words, `second half of 2023`, with its verbatim text."""
     kind = date.WhichOneof("date")
     if kind is None:
         said = ""
@@ -153,7 +153,7 @@ def when(date: pb.FuzzyDate, verbatim: str = "") -> str:
 
 
 def edtf(text: str, earliest: str = "", latest: str = "") -> str:
-    """A date in EDTF in plain words; where there are none, as it is written, with its bounds."""
+    """Return an EDTF date in plain words, or else as written, with its bounds."""
     return _one_of(text) or _lasting(text) or _single(text) or _bounded(text, earliest, latest)
 
 
@@ -188,7 +188,7 @@ def _one_of(text: str) -> str:
 
 
 def _lasting(text: str) -> str:
-    """A time that lasts from one date to another."""
+    """Return a period in words."""
     first, slash, last = text.partition("/")
     if not slash:
         return ""
@@ -221,7 +221,7 @@ _QUALIFIED = {
 
 
 def term(one: pb.Term, names: Names, words: pb.Words | None = None) -> str:
-    """A term in words: `stake of Ampère held by Renault Group: more than 50 %`."""
+    """Return a term in words: `stake of Ampère held by Renault Group: more than 50 %`."""
     about = [harmless(one.key)]
     for field, link in (("of", "of"), ("held_by", "held by"), ("by", "by"), ("into", "into")):
         if value := getattr(one, field):
@@ -230,7 +230,7 @@ def term(one: pb.Term, names: Names, words: pb.Words | None = None) -> str:
 
 
 def amount(one: pb.Term, words: pb.Words | None = None) -> str:
-    """The value of a term alone: `more than 50 %`."""
+    """Return the value of a term: `more than 50 %`."""
     if one.qualifier == pb.TERM_QUALIFIER_UNKNOWN:
         return "not known"
     unit = "%" if one.type == pb.TERM_TYPE_PERCENT else harmless(one.unit)
@@ -290,7 +290,7 @@ def seen_by(visibility: pb.Visibility, names: Names) -> str:
 
 
 def source(one: pb.Source) -> str:
-    """A source in one phrase: title, publisher, date, place."""
+    """Return a source in one phrase: title, publisher, date, place."""
     parts = [
         one.title,
         one.publisher,

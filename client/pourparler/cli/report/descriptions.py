@@ -72,7 +72,7 @@ class Talks(NamedTuple):
 
 
 def tell(kind: str, key: str, part: Any, state: pb.Negotiation, names: Names) -> Told:
-    """What is told of a part as it stands in this state."""
+    """Return the description of a part as of this state."""
     shown = face(kind, key, part, state, names)
     rows = tuple(DATES[kind](part)) if kind in DATES else ()
     if kind == "positions":
@@ -89,7 +89,7 @@ def tell(kind: str, key: str, part: Any, state: pb.Negotiation, names: Names) ->
 
 
 def tell_talks(state: pb.Negotiation, names: Names) -> Talks:
-    """What is told of the negotiation as it stands in this state."""
+    """Return the description of the negotiation as of this state."""
     return Talks(
         title=state.words.title or state.name or "A negotiation",
         purpose=state.words.purpose,

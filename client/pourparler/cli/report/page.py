@@ -76,7 +76,7 @@ class _Cards(NamedTuple):
 
 
 def page(entries: Sequence[pb.Entry], on: str, checked: Checked) -> str:
-    """The page of a negotiation, from all its entries; dues are reckoned on a date in EDTF."""
+    """Return the HTML page of a negotiation, from all its entries. `on` is an EDTF date."""
     through = course(entries, on)
     state, (_, names) = through.state, through.names[-1]
     rows = list(_dated(through))
@@ -148,7 +148,7 @@ def _beside(name: str) -> str:
 
 
 def _digest(script: str) -> str:
-    """The digest by which the page's own policy lets this script run, and no other."""
+    """Return the digest of a script. The content policy of the page allows only this script."""
     return base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
 
 
@@ -170,7 +170,7 @@ def _bases(entries: Iterable[pb.Entry]) -> set[int]:
 
 
 def _cards(through: Course, kind: str) -> _Cards:
-    """The parts of a kind."""
+    """Return the cards of one kind of part."""
     return _ordered(
         spans.through(_faces) for (one, _), spans in through.parts.items() if one == kind
     )
@@ -181,7 +181,7 @@ def _faces(all_told: Iterable[Told]) -> Iterator[Face]:
 
 
 def _ordered(parts: Iterable[Spans[Face]]) -> _Cards:
-    """A card for each part that has ever had a face here."""
+    """Return a card for each part that was ever visible here."""
     spans = [faces for faces in parts if any(faces.turns())]
     cards = sorted(map(_card, spans), key=lambda card: card.since)
     return _Cards(cards, _whens(spans).get(False))
@@ -305,7 +305,7 @@ def _on(topic: str) -> Callable[[Iterable[Reversed]], Iterator[Reversed]]:
 
 
 def _in_steps(spans: Spans[Step], back: set[tuple[int, str]]) -> list[tuple[Step, bool, str, bool]]:
-    """Steps in their order, with whether each goes back on something, and when they were so."""
+    """Return the steps in order, each with its reversal and its versions."""
     return [
         (step, (step.version, step.key) in back, when, now)
         for step, when, now in sorted(spans, key=lambda one: one[0].version)
@@ -315,7 +315,7 @@ def _in_steps(spans: Spans[Step], back: set[tuple[int, str]]) -> list[tuple[Step
 def _movement_charts(
     moved: Mapping[tuple[tuple[str, ...], str, str], Spans[Step]], names: Names
 ) -> Iterator[tuple[str, Markup, When]]:
-    """A chart for each matter that is a number and moved."""
+    """Return a chart for each numeric term that changed."""
     matters: dict[tuple[str, str], list[tuple[str, Spans[Step]]]] = {}
     for (who, matter, unit), spans in moved.items():
         matters.setdefault((matter, unit), []).append((names.all(who), spans))
@@ -334,7 +334,7 @@ def _moving(points: Sequence[charts.Moved]) -> Iterator[bool]:
 
 
 def _numbers(who: str) -> Callable[[Iterable[Step]], Iterator[charts.Moved]]:
-    """What a party held of a matter that is a number, each up to what it held next."""
+    """Return the values of a numeric term for a party, each up to the next value."""
 
     def of(steps: Iterable[Step]) -> Iterator[charts.Moved]:
         known = [(one.version, one.number) for one in steps if one.number is not None]
@@ -346,7 +346,7 @@ def _numbers(who: str) -> Callable[[Iterable[Step]], Iterator[charts.Moved]]:
 
 
 def _corrections(entries: Sequence[pb.Entry], through: Course) -> Iterator[dict[str, Any]]:
-    """What was corrected: what it was, what it counts as, at whose call and why."""
+    """Yield each correction: the entry before and after, the kind and the reason."""
     by_version = {entry.header.version: entry for entry in entries}
     for entry in entries:
         if not entry.facts.HasField("entry_corrected"):
@@ -369,7 +369,7 @@ def _corrections(entries: Sequence[pb.Entry], through: Course) -> Iterator[dict[
 
 
 def _rows(entries: Iterable[pb.Entry], through: Course) -> Iterator[dict[str, Any]]:
-    """The record itself: entry by entry, as recorded, and what became of each."""
+    """Yield the entries as recorded, each with its amendments."""
     amendments = through.state.amendments
     for entry in entries:
         facts, version = entry.facts, entry.header.version

@@ -38,7 +38,7 @@ class Made(NamedTuple):
 
 
 def make(data: bytes, keys: Sequence[VerifierKey], *, on: str, as_of: int | None = None) -> Made:
-    """The page of the record in a bundle, up to a version. Raises BundleError."""
+    """Return the page of the record in a bundle, up to a version. Raises BundleError."""
     audit = bundle.verify(io.BytesIO(data), keys) if keys else None
     entries = _entries(data)
     shown = [one for one in entries if as_of is None or one.header.version <= as_of]

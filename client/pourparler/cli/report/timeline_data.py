@@ -67,21 +67,21 @@ class Spans(Generic[_Thing]):
             yield version, list(now)
 
     def through(self, of: Callable[[list[_Thing]], Iterable[_Other]]) -> "Spans[_Other]":
-        """What follows from the things that are so, and when it did."""
+        """Return what a function derives from these things, with the versions."""
         result: Spans[_Other] = Spans()
         for version, things in self.changes():
             result.become(version, of(things))
         return result
 
     def turns(self) -> Iterator[tuple[int, int]]:
-        """The versions at which one of the things begins, with 1, or ends, with -1."""
+        """Return the versions at which one of the things begins (1) or ends (-1)."""
         for spans in self._spans.values():
             for span in spans:
                 yield from zip(span, (1, -1), strict=False)
 
     @classmethod
     def together(cls, many: "Iterable[Spans[_Thing]]") -> "Spans[_Thing]":
-        """The things of several, none of which has one of another."""
+        """Return the things of several, which have none in common."""
         result = cls()
         for one in many:
             result._spans |= one._spans  # noqa: SLF001 - of its own kind
@@ -187,7 +187,7 @@ def course(entries: Sequence[pb.Entry], on: str) -> Course:
 
 
 def _go_back(gone_back: Spans[Reversed], since: int, state: pb.Negotiation) -> None:
-    """What was gone back on by then, from a version on after which nothing was amended."""
+    """Add the reversals up to the version of the state. `since` follows the last amendment."""
     now: list[Reversed] = []
     gone_back.become(since, now)
     for one in reversals(state):
@@ -205,7 +205,7 @@ def _came_to(step: pb.Movement) -> str:
 
 
 def _differing(before: pb.Negotiation, after: pb.Negotiation) -> Iterator[tuple[str, str]]:
-    """The parts that an entry about an entry has changed, or of which it says something."""
+    """Yield the parts that an amendment changed."""
     for kind in KINDS_BY_RESULT:
         was, now = getattr(before, kind), getattr(after, kind)
         for key in sorted({*was, *now}):
@@ -222,7 +222,7 @@ def _amended(before: pb.Negotiation, after: pb.Negotiation, part: Any) -> bool:
 
 
 def _concerned(state: pb.Negotiation, entry: pb.Entry) -> list[tuple[str, str]]:
-    """The parts that an entry names, and the statements that those it names reply to."""
+    """Return the parts that an entry names, and the statements that these reply to."""
     kind = entry.facts.WhichOneof("event")
     if kind is None:
         return []
