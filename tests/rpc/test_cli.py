@@ -251,7 +251,7 @@ def test_as_of_what_had_happened_the_possible_is_told_from_the_definite(
     shown = command("show", example, "--occurred", "2021-01-01").out
 
     assert shown.startswith(
-        "What had definitely happened by 2021-01-01, by the record as it is now"
+        "Events that definitely happened by 2021-01-01, by the record as it is now"
     )
     definite, _, possible = shown.partition("Only possibly by 2021-01-01")
     assert "agr-leader-follower" in definite
@@ -313,7 +313,7 @@ def test_a_standing_answers_its_questions(command: Command, example: str) -> Non
     assert "Dues and ages are reckoned on 2024-01-01." in said
     assert re.search(r"m-ipo .* OVERDUE ", said)
     assert re.search(r"m-communication .* perhaps due ", said)
-    assert "Nobody owes anything." in said
+    assert "No one owes anything." in said
 
 
 def test_a_history_is_filtered(command: Command, example: str) -> None:
@@ -502,7 +502,7 @@ def test_the_demo_shows_each_command_and_its_answer(
     ]  # fmt: skip
     assert "17 recorded" in out
     assert "As the record stood at version 16" in out
-    assert "What had definitely happened by 2021-01-01" in out
+    assert "Events that definitely happened by 2021-01-01" in out
 
 
 def test_the_service_is_served_until_it_is_told_to_stop(tmp_path: Path) -> None:

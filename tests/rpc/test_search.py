@@ -389,7 +389,7 @@ def test_an_index_is_rebuilt_in_a_folder_that_nobody_uses(
         assert "is in use by another process" in capsys.readouterr().err
 
     assert run(["rebuild-indexes", "--data", data]) == 0
-    assert "made anew, of 5 entries" in capsys.readouterr().out
+    assert "search index from 5 entries" in capsys.readouterr().out
     assert run(["rebuild-indexes", "--data", f"{data}/none"]) == 1
     with serving(tmp_path) as service:
         assert versions(search(service, "quokka")) == [4]

@@ -135,7 +135,7 @@ NEXT_BY_REASON = {
     "AUTHOR_REQUIRED": "Name the author with --author, or the source with --source.",
     "REPLY_REQUIRED": "Name the statement with --in-reply-to.",
 }
-"""What to do next, by the reason of an error. Empty if the message says it."""
+"""The next step for each reason of an error. Empty if the message says it."""
 
 _OF_RECORD = frozenset(
     {

@@ -31,7 +31,7 @@ def _shown(character: str) -> str:
     category = unicodedata.category(character)
     if category == "Cc":
         return f"\\x{ord(character):02x}"
-    # Zl and Zp end lines, Cf turns and hides text; what a terminal makes of the rest, nobody knows.
+    # Zl and Zp end lines, Cf turns and hides text; terminals differ on the rest.
     if category in {"Zl", "Zp"} or category.startswith("C"):
         return f"<U+{ord(character):04X}>"
     return character

@@ -65,7 +65,7 @@ class Browser(App[None]):
         self._shelf, self._negotiation, self._version = shelf, name, version
 
     def on_mount(self) -> None:
-        """Begin; whoever ends the process from outside gets the terminal back as well."""
+        """Start. A signal that ends the process also restores the terminal."""
         with contextlib.suppress(NotImplementedError, RuntimeError, ValueError):
             for ending in (signal.SIGTERM, signal.SIGHUP):
                 asyncio.get_running_loop().add_signal_handler(ending, self.exit)

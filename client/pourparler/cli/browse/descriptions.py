@@ -22,12 +22,6 @@ from pourparler.schema.contract import entry_type
 
 _LABEL = 11
 _MOST_ENTRIES = 12
-_CORRECTIONS = {
-    pb.CORRECTION_KIND_RECORDER: "whoever recorded it erred",
-    pb.CORRECTION_KIND_SPEAKER_REQUEST: "the speaker asked for it",
-    pb.CORRECTION_KIND_TRANSLATION: "the translation was wrong",
-    pb.CORRECTION_KIND_IDENTITY: "it was somebody else",
-}
 
 
 def entry(shown: Shown, version: int) -> Iterator[Hung]:
@@ -105,7 +99,7 @@ def _correction(shown: Shown, found: pb.Entry) -> Iterator[Hung]:
     was = shown.entry(event.target_version)
     yield _field("corrects", linked(f"#{event.target_version}"))
     yield _field("because", Text(harmless(found.words.correction_reason, lines=True)))
-    yield _field("", Text(_CORRECTIONS.get(event.kind, ""), "dim"))
+    yield _field("", Text(wording.CORRECTIONS.get(event.kind, ""), "dim"))
     if was is not None:
         said = safe(describe(was, shown.names))
         said.stylize("strike dim")
@@ -118,7 +112,7 @@ def _correction(shown: Shown, found: pb.Entry) -> Iterator[Hung]:
 
 
 def _said(told_of: Face, *, erased_by: int = 0) -> Iterator[Hung]:
-    """Who says what; a quotation looks like one, and like nothing else."""
+    """Yield the speaker and the text. Only a verbatim text looks like a quotation."""
     if told_of.who:
         yield Hung(Text(harmless(told_of.who), "bold"))
     gone = f"words erased by #{erased_by}" if erased_by else told_of.gone

@@ -1,4 +1,4 @@
-"""What is under the cursor, in full."""
+"""The pane that shows the selected row in full."""
 
 from collections.abc import Iterable, Sequence
 from typing import ClassVar
@@ -27,7 +27,7 @@ class Detail(VerticalScroll, can_focus=True):
         super().__init__()
         self._about: object = None
         self.plain = ""
-        """What stands in it, without colours."""
+        """Return the text of the pane, without colours."""
 
     def compose(self) -> ComposeResult:
         """Its text."""

@@ -58,11 +58,11 @@ KEYS: Sequence[tuple[str, Sequence[tuple[str, str]]]] = (
         ),
     ),
 )
-"""What each key does, by where it does it."""
+"""The keys of each screen."""
 
 
 class Help(ModalScreen[None]):
-    """What each key does."""
+    """The screen that explains the keys."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("escape,question_mark,q,enter", "dismiss", "Back"),

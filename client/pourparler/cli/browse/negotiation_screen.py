@@ -29,8 +29,8 @@ from pourparler.cli.terminal_escape import harmless
 from pourparler.errors import DeadlineExceeded, Overloaded, PourparlerError, Unavailable
 from pourparler.state.fold import UnknownEntryError
 
-VIEWS = ("standing", "topics", "timeline")
-"""What is shown of a negotiation, in the order of their keys."""
+VIEWS = ("status", "topics", "timeline")
+"""The views of a negotiation, in the order of their keys."""
 
 WIDE = 110
 """From this width on the text stands beside the list, and not below it."""
@@ -53,7 +53,7 @@ class NegotiationScreen(Screen[None]):
     """A negotiation, from above and from near."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("1", "view('standing')", "Standing", show=False),
+        Binding("1", "view('status')", "Status", show=False),
         Binding("2", "view('topics')", "Topics", show=False),
         Binding("3", "view('timeline')", "Timeline", show=False),
         Binding("enter", "read", show=False),
@@ -97,7 +97,7 @@ class NegotiationScreen(Screen[None]):
 
     @property
     def shown(self) -> Shown:
-        """What is shown."""
+        """The state and the entries on the screen."""
         return self._shown
 
     def compose(self) -> ComposeResult:
@@ -106,7 +106,7 @@ class NegotiationScreen(Screen[None]):
         yield Static(id="when", markup=False)
         yield Static(id="views", markup=False)
         with Container(id="body"):
-            yield Rows(folded=_MOST_FOLDED, id="standing")
+            yield Rows(folded=_MOST_FOLDED, id="status")
             yield Rows(folded=_MOST_FOLDED, id="topics")
             yield Rows(id="timeline")
             yield Detail()
@@ -234,8 +234,8 @@ class NegotiationScreen(Screen[None]):
     def _rows(
         shown: Shown, view: str, words: Sequence[str], unfolded: set[Key] | None
     ) -> list[Row]:
-        if view == "standing":
-            rows = outline.standing(shown, datetime.now(UTC).date().isoformat())
+        if view == "status":
+            rows = outline.status_rows(shown, datetime.now(UTC).date().isoformat())
         elif view == "topics":
             few = len(shown.entries) <= _FEW
             open_ = None if words or (unfolded is None and few) else unfolded or set()
@@ -261,7 +261,7 @@ class NegotiationScreen(Screen[None]):
         detail = self.query_one(Detail)
         narrow = self.size.width < WIDE
         self.set_class(not narrow, "-wide")
-        detail.display = self._zoomed or not (narrow and self._view == "standing")
+        detail.display = self._zoomed or not (narrow and self._view == "status")
         self.set_class(self._zoomed, "-zoomed")
         if self._zoomed:
             self.set_focus(detail)

@@ -1,4 +1,4 @@
-"""What is shown of a record in a list: where it stands, its topics as a tree, its entries. Pure."""
+"""The rows of the three views of a record: status, topics and timeline."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
@@ -163,14 +163,14 @@ def _strings(message: Message) -> Iterator[str]:
                 yield from _strings(one)
 
 
-def standing(shown: Shown, on: str) -> list[Row]:
+def status_rows(shown: Shown, on: str) -> list[Row]:
     """Return the rows of the status report: the head, the participants and each question."""
     state, names = shown.state, shown.names
     answer = stands(state, edtf.bounds(on), on)
     rows = [*_what(shown), _heading("Who is at the table?")]
     people = sorted(state.participants.items(), key=lambda item: item[1].origin.version)
     rows += [_person(shown, key, part) for key, part in people]
-    rows += [] if people else [_nothing("Nobody is named yet.", "people")]
+    rows += [] if people else [_nothing("No participant is named yet.", "people")]
     items = list(answers(answer, state, names))
     for number, asked in enumerate(QUESTIONS):
         rows.append(_heading(asked))

@@ -41,7 +41,7 @@ class Shown:
 
     @cached_property
     def names(self) -> Names:
-        """What the participants are called."""
+        """The names of the participants."""
         return Names(self.state.participants)
 
     @cached_property

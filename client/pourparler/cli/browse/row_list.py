@@ -18,7 +18,7 @@ from textual.strip import Strip
 from pourparler.cli.browse.text_layout import Hung, flat, marked
 
 Key = tuple[str, str]
-"""What a row is about: `("entries", "7")`, or a part by its kind and id."""
+"""The key of a row: `entries` and a version, or a part by its kind and id."""
 
 _MOST_LINES = 6
 _CURSOR = Style(reverse=True, bold=True)
@@ -32,7 +32,7 @@ class Row:
     key: Key
     text: Callable[[], Text]
     first: Callable[[int], Text] = lambda _width: Text()
-    """What stands before it in a list of this width."""
+    """Return the text before the row, in a list of this width."""
     said: Callable[[], str] = str
     """All its words, in lower case, for who searches."""
     heading: bool = False
@@ -76,7 +76,7 @@ class Rows(ScrollView, can_focus=True):
         """A row was asked for."""
 
     class Unfolded(Moved):
-        """What is beneath a row is to be shown, or no more."""
+        """The user opens or closes the rows below a row."""
 
     def __init__(self, *, folded: int = 0, id: str | None = None) -> None:  # noqa: A002
         """Create an empty list. With up to `folded` rows, long rows wrap."""
@@ -91,12 +91,12 @@ class Rows(ScrollView, can_focus=True):
 
     @property
     def key(self) -> Key | None:
-        """What the row under the cursor is about."""
+        """The key of the selected row."""
         return self._rows[self._cursor].key if 0 <= self._cursor < len(self._rows) else None
 
     @property
     def keys(self) -> list[Key]:
-        """What all rows are about, in their order."""
+        """The keys of all rows, in order."""
         return [row.key for row in self._rows]
 
     @property

@@ -29,7 +29,7 @@ class Shelf(Protocol):
     """Whether there is a list of them, from which one is chosen."""
 
     note: str
-    """What is to be said of all that comes from here."""
+    """The note for everything that this source returns."""
 
     def negotiations(self) -> AsyncIterator[pb.NegotiationSummary]:
         """All that there are."""
@@ -96,7 +96,7 @@ class Service:
 
 
 class Bundled:
-    """The negotiation in a bundle, which nobody has to be asked for."""
+    """The negotiation in a bundle, without a service."""
 
     lists = False
     note = "from a bundle that was not verified here: `pourparler verify` does"
@@ -112,7 +112,7 @@ class Bundled:
 
     @property
     def name(self) -> str:
-        """What the negotiation is called."""
+        """The name of the negotiation."""
         return self._entries[0].header.negotiation
 
     async def negotiations(self) -> AsyncIterator[pb.NegotiationSummary]:

@@ -83,7 +83,7 @@ def show(
             page.line(f"{'Entry' if number == 1 else 'Entries'} {which} may be in.")
             shown = [one for one in possible if not kinds or one.part.split("/")[0] in kinds]
             diff_page.changes(
-                page, shown, Names(answer.possible_state.participants), "What they change"
+                page, shown, Names(answer.possible_state.participants), "Their changes"
             )
             diff_page.legend(page, shown)
         else:
@@ -262,7 +262,7 @@ def blame(
     if replay.complete is not None:
         _at(page, asked, replay.complete.computed_at)
     if not page.plain:
-        page.line(f"What made {harmless(state.words.title) or negotiation} what it is", "bold")
+        page.line(f"Blame of {harmless(state.words.title) or negotiation}", "bold")
     blame_page.blame(page, found, state, one=wanted.one)
 
 
@@ -392,7 +392,7 @@ def diff(
     title = (
         harmless(known.negotiation.words.title or known.possible_state.words.title) or negotiation
     )
-    page.line(f"What changed in {title}", "bold")
+    page.line(f"Changes in {title}", "bold")
     page.line(f"from: {_end(began, answer.start_computed_at)}")
     page.line(f"to:   {_end(ended, answer.end_computed_at)}")
     diff_page.reversals(page, answer.reversals, names)

@@ -33,7 +33,7 @@ _IN_VAIN = "EARLIER_NOT_RECORDED"
 
 
 class Recorder(Protocol):
-    """What an import needs of a client and a session of it."""
+    """The part of a client that an import uses."""
 
     def now(self) -> int:
         """Return the time of the clock of the service, in nanoseconds since 1970."""
@@ -53,7 +53,7 @@ class Line(NamedTuple):
 
 @dataclass(slots=True)
 class Summary:
-    """What an import came to."""
+    """The result of an import."""
 
     recorded: int = 0
     already_there: int = 0
@@ -145,7 +145,7 @@ class Import:
     def interrupt(self) -> None:
         """Try no more lines. For a handler of a signal in the thread of run(), at any step of it.
 
-        Raises KeyboardInterrupt, for run() alone, where a file that nobody writes to is read.
+        Raises KeyboardInterrupt, only for run(), while it waits for input.
         """
         self._interrupted = True
         if self._reading:

@@ -1,4 +1,4 @@
-"""What was destroyed of a person, on the page; and a new master key."""
+"""The report of an erasure, and the rotation of the master key."""
 
 import os
 from collections.abc import Iterable
@@ -30,7 +30,7 @@ def told(page: Page, erasure: pb.Erasure) -> None:
     who = harmless(erasure.participant_id)
     entries = wording.count(len(erasure.versions), "entry", "entries")
     page.line(f"Destroyed the words of {entries} that concern {who}: {_listed(erasure.versions)}.")
-    page.line("What was made of them is gone too: kept states, lists, the index of searches.")
+    page.line("Derived data is erased too: snapshots, lists and the search index.")
     if erasure.erased_before:
         page.line(f"Gone before: {_listed(erasure.erased_before)}.")
     if erasure.remaining_versions:

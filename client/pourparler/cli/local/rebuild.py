@@ -1,4 +1,4 @@
-"""The catalogue and the index of a data folder made anew, and how far that is."""
+"""The rebuild of the negotiation list and the search index, with its progress."""
 
 import os
 from pathlib import Path
@@ -12,7 +12,7 @@ from pourparler.cli.terminal_escape import harmless
 
 
 def rebuild(page: Page, data: Path) -> None:
-    """Make them anew, and tell of how many entries."""
+    """Rebuild both, and print the number of entries."""
     directory, master_key, store = (
         service_module("storage.data_directory"),
         service_module("storage.master_key"),
@@ -31,4 +31,4 @@ def rebuild(page: Page, data: Path) -> None:
     ) as error:
         raise click.ClickException(str(error)) from error
     entries = wording.count(count, "entry", "entries")
-    page.line(f"The catalogue and the index are made anew, of {entries}.")
+    page.line(f"Rebuilt the negotiation list and the search index from {entries}.")

@@ -20,21 +20,21 @@ EXAMPLE = Path("examples", "renault-nissan", "negotiation.jsonl")
 NEGOTIATION = "renault-nissan"
 
 _STEPS = (
-    ("What is on the record", ["list"]),
-    ("How the negotiation stands: every part, and how it is known", ["show", NEGOTIATION]),
-    ("Where it stands: what is agreed, what is owed, what is open", ["status", NEGOTIATION]),
-    ("The record itself, entry by entry", ["history", NEGOTIATION]),
+    ("List the negotiations", ["list"]),
+    ("Show the state: every part, with its basis", ["show", NEGOTIATION]),
+    ("Report the status: what is agreed, what is owed, what is open", ["status", NEGOTIATION]),
+    ("List the entries", ["history", NEGOTIATION]),
     (
-        "What the record said one step earlier of the agreement that was there before",
+        "Show the prior agreement as of one version earlier",
         ["show", NEGOTIATION, "--as-of", "16", "--kind", "agreements"],
     ),
-    ("And what entry 17 changed", ["diff", NEGOTIATION, "16", "17"]),
+    ("Show what entry 17 changed", ["diff", NEGOTIATION, "16", "17"]),
     (
-        "What it says about 2021: what had happened by then, as we know it now",
+        "Show the events up to 2021, as the record knows them now",
         ["show", NEGOTIATION, "--occurred", "2021-01-01"],
     ),
 )
-"""What the demo asks, and why. Version 16 is the record before its last entry."""
+"""The commands of the demonstration, each with its purpose."""
 
 
 def example() -> Path | None:
@@ -73,7 +73,7 @@ def run(
             "import",
             os.path.relpath(file) if file.is_relative_to(Path.cwd()) else str(file),
         ]
-        steps = [("A negotiation is put on the record", imported), *_STEPS]
+        steps = [("Import a negotiation", imported), *_STEPS]
         for why, arguments in steps:
             print(f"\n# {why}.\n$ {shlex.join(['pourparler', *server, *arguments])}", flush=True)
             code = command([*(server or ["--server", address]), *arguments])

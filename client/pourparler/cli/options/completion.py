@@ -1,4 +1,4 @@
-"""What a shell completes: ids that the service is asked for, and words of the contract."""
+"""Completion in shells: ids from the service, and values of the contract."""
 
 import contextlib
 import io
@@ -21,12 +21,12 @@ from pourparler.drafts.values import negotiation_name
 
 SHELLS = ("bash", "zsh", "fish")
 VARIABLE = "_POURPARLER_COMPLETE"
-"""By this variable of the environment a shell asks what to complete."""
+"""The environment variable with which a shell asks for a completion."""
 
-_PATIENCE = 1.0  # seconds: whoever presses a key waits no longer
+_PATIENCE = 1.0  # seconds: a user who presses a key waits no longer
 _MOST = 200
 _INSERTABLE = re.compile(r"[\w.@+/:=-]+", re.ASCII)
-"""What means nothing more to a shell than it says. Anything else is not offered."""
+"""The characters that have no special meaning in a shell."""
 _BREAKS = re.compile(r"[:=]")
 _STORED = {"access": "principals", "negotiation": ""}
 
@@ -140,7 +140,7 @@ class Part(click.ParamType[str]):
         """Return the parts, with their names."""
         del param
         found = [CompletionItem(kind) for kind in self._kinds if self._paths]
-        # Where an option waits for its value, what stands before it has not been told apart yet.
+        # While an option waits for its value, click has not parsed the words before it.
         if negotiation := next(iter(ctx.args), ctx.params.get("negotiation")):
             with contextlib.suppress(Exception), _client(ctx) as client:
                 found += islice(self._parts(client, negotiation, incomplete), _MOST)

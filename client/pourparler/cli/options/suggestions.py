@@ -1,4 +1,4 @@
-"""What was probably meant by an id that is not there: asked of the service, and soon given up."""
+"""Suggestions for an unknown id. The service has one second to list its ids."""
 
 import contextlib
 from collections.abc import Iterable

@@ -1,4 +1,4 @@
-"""What made each part of a negotiation what it is: the entries, and what each of them set."""
+"""The blame page: the entries that set each part, and the fields that each entry set."""
 
 import json
 from collections.abc import Iterable, Iterator, Sequence
@@ -21,7 +21,7 @@ from pourparler.state.fold import deciders, final_answers, is_amending
 
 ACCESS = "access"
 KINDS = (HEAD, *part_descriptions.KINDS, ACCESS)
-"""What can be blamed for, in the order in which it is shown."""
+"""The kinds of part that `blame` shows, in order."""
 
 _STORED = {ACCESS: "principals"}
 _NAMED = {stored: said for said, stored in _STORED.items()}
@@ -35,7 +35,7 @@ _ASIDE = diff_page.TOLD_OTHERWISE | {
     "words.occurred_verbatim",
     "words.sources",
 }
-"""What is told of the entries that set it, and not of the part once more."""
+"""The fields that the columns of the entries already show."""
 
 
 class Wanted:
@@ -143,14 +143,14 @@ def _alone(page: Page, found: Blame, state: pb.Negotiation, names: Names) -> Non
     ]
     if rows:
         columns = [Column("set by"), Column("field"), Column("as it stands", text=True)]
-        page.table(Table("What it says, and which entry set it", columns, rows, dense=True))
+        page.table(Table("Fields, and the entry that set each", columns, rows, dense=True))
     entries = [row[2:] for row in _rows(page, found, state, names)]
     columns = _columns(narrow=False)[2:]
     page.table(Table(f"The entries that made it so ({len(entries)})", columns, entries))
 
 
 def _asked_for(found: Blame, fields: Iterable[str]) -> list[str]:
-    """Of some fields those that people ask for: the status first, and not the id once more."""
+    """Return the fields that readers want: the status first, and the id only once."""
     told = []
     for field in fields:
         section, _, name = field.rpartition(".")
@@ -172,7 +172,7 @@ def _status(found: Blame, names: Names) -> str:
 
 
 def _why(found: Blame, state: pb.Negotiation, names: Names) -> Iterator[str]:
-    """Of a proposal that was decided: by whose answers, and under which rule."""
+    """Return the answers and the rule that decided a proposal."""
     part = found.part
     if not isinstance(part, pb.Proposal):
         return

@@ -1,4 +1,4 @@
-"""What changed between two points, part by part, and where somebody went back on a term."""
+"""The changes between two points, part by part, and the reversals of terms."""
 
 import re
 from collections.abc import Iterable, Sequence
@@ -36,7 +36,7 @@ TOLD_OTHERWISE = frozenset(
         "origin.confirmed",
     }
 )
-"""What stands in another column, or follows from what is shown."""
+"""The fields that another column shows, or that follow from others."""
 
 
 def changes(page: Page, found: Sequence[pb.Change], names: Names, title: str = "Changes") -> None:
@@ -198,7 +198,7 @@ def _message(value: Message, names: Names, words: pb.Words | None) -> str:
 
 
 def reversals(page: Page, found: Sequence[pb.Reversal], names: Names) -> None:
-    """Where somebody went back on what they had moved to."""
+    """Print the reversals: terms that undo an earlier move."""
     if not found:
         return
     columns = [

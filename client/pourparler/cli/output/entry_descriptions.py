@@ -114,7 +114,7 @@ def _participant_changed(event: pb.ParticipantChanged, entry: _Entry, names: Nam
         ("mandate", harmless(entry.words.mandate)),
         ("also called", wording.listed([harmless(alias) for alias in entry.words.aliases], "or")),
         *(
-            (field.replace("_", " "), names.all(getattr(event, field).participant_ids) or "nobody")
+            (field.replace("_", " "), names.all(getattr(event, field).participant_ids) or "no one")
             for field in ("represents", "members", "owned_by")
             if event.HasField(field)
         ),

@@ -24,7 +24,7 @@ COLUMNS = (
     Column("what", text=True),
     Column("details", under=True, text=True),
 )
-"""What is told of an entry."""
+"""The columns of an entry."""
 
 
 def history(

@@ -32,7 +32,7 @@ _GAP = 2
 _JOINTS = frozenset("-_/.:@#,+=")
 
 Cell = str | Text
-"""What stands in a table; a line end only in running text."""
+"""The content of a table cell. Only running text may contain line ends."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +47,7 @@ class Column:
     whole: bool = False
     """It is never folded: people copy it."""
     lead: str = ""
-    """What it begins with in a terminal, where it stands beneath and has no head of its own."""
+    """The text before the cell in a terminal, if it stands below another cell."""
     width: int = 0
     """How wide it is, in tables that are printed piece by piece; 0 is as wide as it needs to be."""
 

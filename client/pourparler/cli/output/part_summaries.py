@@ -35,7 +35,7 @@ class Face(NamedTuple):
     blame: tuple[int, ...]
     amended: str
     sources: tuple[tuple[str, str, str], ...]
-    """Of each source: what it is, its address if it is one of the web, and its excerpt."""
+    """Each source: its description, its address if it is a web address, and its excerpt."""
 
 
 def face(kind: str, key: str, part: Any, state: pb.Negotiation, names: Names) -> Face:

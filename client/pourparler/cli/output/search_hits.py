@@ -1,4 +1,4 @@
-"""What was found, on the page: by negotiation in a terminal, line by line in a pipe."""
+"""The results of a search: by negotiation in a terminal, line by line in a pipe."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from itertools import groupby
@@ -98,7 +98,7 @@ def _row(page: Page, hit: pb.SearchHit) -> tuple[Cell, ...]:
 
 
 def _speakers(facts: pb.Facts) -> list[str]:
-    """Who speaks or acts in an entry."""
+    """Return the participants who speak or act in an entry."""
     return list(dict.fromkeys(one.id for one in references(facts) if one.acting))
 
 

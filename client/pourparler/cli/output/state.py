@@ -35,7 +35,7 @@ def point(as_of: pb.AsOf, at: pb.ComputedAt) -> str:
         return ""
     if as_of.occur_date:
         date = wording.edtf(as_of.occur_date)
-        return f"What had definitely happened by {date}, {record}."
+        return f"Events that definitely happened by {date}, {record}."
     return f"{record[0].upper()}{record[1:]}."
 
 
@@ -44,7 +44,7 @@ def head(page: Page, state: pb.Negotiation, title: str = "") -> None:
     said = harmless(state.words.title or title or state.name)
     page.line(said or "Nothing is on the record.", "bold")
     if not state.status:
-        page.line("By then nothing of it is certain to have happened, not even its opening.")
+        page.line("No event definitely happened by then, not even the opening.")
     else:
         page.line(
             Text.assemble(
@@ -188,9 +188,9 @@ def amendments(page: Page, state: pb.Negotiation) -> None:
 
 
 def principals(page: Page, state: pb.Negotiation) -> None:
-    """Who has access, where somebody was granted any."""
+    """Print the principals with access, if any access was granted."""
     names = Names(state.participants)
-    if len(state.principals) < 2:  # noqa: PLR2004 - whoever opened it has
+    if len(state.principals) < 2:  # noqa: PLR2004 - only the one who opened it
         return
     rows = [
         (harmless(who), wording.versions(one.blame), wording.grants(one, names))

@@ -131,7 +131,7 @@ def _proposed(page: Page, answer: pb.StatusReport, names: Names) -> None:
 def _answers(page: Page, answer: pb.StatusReport, names: Names) -> None:
     page.heading("Who must answer?")
     if not answer.answers_due:
-        page.line("Nobody must answer.")
+        page.line("No one must answer.")
         return
     columns = [Column("who"), Column("proposals"), Column("questions", text=True)]
     rows: list[Sequence[Cell]] = [
@@ -148,7 +148,7 @@ def _answers(page: Page, answer: pb.StatusReport, names: Names) -> None:
 def _owed(page: Page, answer: pb.StatusReport, names: Names) -> None:
     page.heading("Who owes what by when, and what is expected?")
     if not answer.commitments_due:
-        page.line("Nobody owes anything.")
+        page.line("No one owes anything.")
     if not answer.milestones_due:
         page.line("Nothing is expected.")
     columns = [

@@ -14,13 +14,13 @@ QUESTIONS = (
     "Who owes what by when, and what is expected?",
     "What is still open?",
 )
-"""What is asked of every negotiation."""
+"""The questions of a status report."""
 
 _NOTHING = (
     "Nothing is agreed.",
     "Nothing is proposed and undecided.",
-    "Nobody must answer.",
-    "Nobody owes anything, and nothing is expected.",
+    "No one must answer.",
+    "No one owes anything, and nothing is expected.",
     "Nothing is left open.",
 )
 _DUE = {

@@ -1,4 +1,4 @@
-"""What an audit is asked on the command line, and how it is told: verdict, findings, exit code."""
+"""The options of a verification, and its report: verdict, findings, exit code."""
 
 import contextlib
 import json
@@ -34,14 +34,14 @@ _STYLES = {
     Verdict.PARTIAL: f"bold {colors.GOOD}",
 }
 _SAYINGS = {
-    Verdict.MANIPULATED: "this is not what was signed for, or it contradicts itself.",
-    Verdict.INCOMPLETE: "something is missing; that the rest is as it was, is not shown.",
-    Verdict.CANNOT_TELL: "what is needed to tell is not here.",
+    Verdict.MANIPULATED: "the record is not the signed one, or it contradicts itself.",
+    Verdict.INCOMPLETE: "a part is missing, so the rest is not proven.",
+    Verdict.CANNOT_TELL: "the data for a verdict is missing.",
 }
-_STATELESS = " Its state was not compared with any."
+_STATELESS = " Its state was not compared with another."
 _UNSEEN = (
-    "What these say cannot be checked, nor what state all come to: they may correct or take back "
-    "what can be read."
+    "The client cannot verify their content or the resulting state: they may correct or retract "
+    "readable entries."
 )
 
 _Command = TypeVar("_Command", bound=Callable[..., Any])

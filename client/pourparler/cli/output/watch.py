@@ -1,4 +1,4 @@
-"""Entries as they come: each on the page at once, until whoever watches has seen enough."""
+"""The output of `watch`: each entry appears at once, until the reader stops."""
 
 import contextlib
 import sys
@@ -89,7 +89,7 @@ def _away(error: PourparlerError, server: str) -> str:
 
 
 class Known:
-    """What participants are called in each negotiation, as far as entries have come."""
+    """The names of participants in each negotiation, from the entries that have arrived."""
 
     def __init__(self, client: Client, viewer_participant_id: str) -> None:
         """Ask the service for the names in a negotiation when its first entry comes."""

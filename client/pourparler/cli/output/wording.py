@@ -22,6 +22,14 @@ BASES: Mapping[int, tuple[str, str]] = {
 }
 """The name and the meaning of each basis."""
 
+CORRECTIONS: Mapping[int, str] = {
+    pb.CORRECTION_KIND_RECORDER: "the recorder made an error",
+    pb.CORRECTION_KIND_SPEAKER_REQUEST: "the speaker asked for it",
+    pb.CORRECTION_KIND_TRANSLATION: "the translation was wrong",
+    pb.CORRECTION_KIND_IDENTITY: "it was another participant",
+}
+"""The reason for each kind of correction."""
+
 _CONFIRMED = frozenset({pb.BASIS_DIRECT, pb.BASIS_ON_RECORD})
 
 
@@ -272,7 +280,7 @@ def speaker(statement: pb.StatementRecorded, words: pb.Words, names: Names) -> s
         if words.speaker_described:
             who += f" by {harmless(words.speaker_described)}"
     else:
-        who = harmless(words.speaker_described) or "nobody named"
+        who = harmless(words.speaker_described) or "an unnamed speaker"
     if words.as_role:
         who += f", {harmless(words.as_role)}"
     if statement.on_behalf_of:

@@ -16,7 +16,7 @@ from pourparler import v1 as pb
 from pourparler.schema import edtf
 
 MOST_ROWS = 200
-"""How many rows a timeline has at most: what is drawn smaller, nobody can read."""
+"""The largest number of rows of a timeline. Smaller rows are not readable."""
 
 PALETTE = tuple(f"var(--party-{number})" for number in range(6))
 """The colours of parties, in their order; with more of them they come again."""
@@ -80,14 +80,14 @@ class Dated(NamedTuple):
 
     label: str
     state: str
-    """What is dated: `planned`, `reached`, `due`, `happened`."""
+    """The kinds of date: `opened`, `planned`, `due` and their like."""
     form: str
     earliest: str
     latest: str
 
 
 class Moved(NamedTuple):
-    """What a party held or offered, as a number: from a version on, and up to its next one."""
+    """The value of a numeric term for a party, from one version to the next."""
 
     party: str
     version: int

@@ -1,4 +1,4 @@
-"""What the page tells of a part at a version: its face, its dates, its sides, its terms.
+"""The description of a part at a version: summary, dates, sides and terms.
 
 Pure: no I/O, no clock.
 """
@@ -39,7 +39,7 @@ class Side(NamedTuple):
 
 
 class Step(NamedTuple):
-    """What was held or offered of a matter, from a version on."""
+    """One value of a term, from a version on."""
 
     side: Side
     matter: str

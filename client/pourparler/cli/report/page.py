@@ -30,12 +30,6 @@ from pourparler.cli.terminal_escape import harmless
 from pourparler.schema.contract import entry_type
 
 _LONG = 300  # entries: from here on a browser does not lay out at once what is out of sight
-_MODES = {
-    pb.CORRECTION_KIND_RECORDER: "whoever recorded it erred",
-    pb.CORRECTION_KIND_SPEAKER_REQUEST: "the speaker asked for it",
-    pb.CORRECTION_KIND_TRANSLATION: "the translation was wrong",
-    pb.CORRECTION_KIND_IDENTITY: "it was somebody else",
-}
 _WITH_THEIR_OWN_SECTION = frozenset(
     {"participants", "topics", "positions", "proposals", "statements"}
 )
@@ -46,7 +40,7 @@ class Checked(NamedTuple):
     """How the record was verified before the page was made of it."""
 
     verdict: str
-    """`sound`, `manipulated`, `incomplete`, `cannot tell`; empty where nobody verified it."""
+    """`sound`, `manipulated`, `incomplete`, `cannot tell`; empty if it is not verified."""
     said: str
     origin: str = ""
     size: int = 0
@@ -215,7 +209,7 @@ def _named(through: Course, who: Iterable[str], since: int) -> list[tuple[str, s
 
 
 def _renamed(through: Course) -> bool:
-    """Whether somebody has ever been called otherwise than now."""
+    """Return True if any participant had another name at an earlier version."""
     faces = [faces for (kind, _), faces in through.parts.items() if kind == "participants"]
     return any(len({told.face.text for told, _, _ in one}) > 1 for one in faces)
 
@@ -230,7 +224,7 @@ def _dated(through: Course) -> Iterator[Spans[Row]]:
 
 
 def _topics(through: Course, names: Names) -> Iterator[dict[str, Any]]:
-    """Of each topic, and of none: what each party held and offered, and how that moved."""
+    """Yield each topic, and "" for none, with the positions and offers of each party."""
     topics = {key: spans for (kind, key), spans in through.parts.items() if kind == "topics"}
     sides: dict[Side, list[Spans[Face]]] = {}
     steps: dict[str, dict[tuple[tuple[str, ...], str, str], list[Spans[Step]]]] = {}
@@ -363,7 +357,7 @@ def _corrections(entries: Sequence[pb.Entry], through: Course) -> Iterator[dict[
             "target": event.target_version,
             "was": describe(target, names) if target is not None else "",
             "now": now,
-            "kind": _MODES.get(event.kind, ""),
+            "kind": wording.CORRECTIONS.get(event.kind, ""),
             "reason": entry.words.correction_reason,
         }
 

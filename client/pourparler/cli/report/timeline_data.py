@@ -18,7 +18,7 @@ from pourparler.state.diff import reversals
 from pourparler.state.fold import evolve, fold, is_amending
 from pourparler.state.status import standing
 
-# What these say changes nothing of how a negotiation stands.
+# Entries of these types do not change the status report.
 _ASIDE = frozenset({"statement_recorded", "session_opened", "session_closed", "document_attached"})
 
 _Thing = TypeVar("_Thing", bound=Hashable)
@@ -102,13 +102,13 @@ def presence(many: Iterable[Spans[Any]]) -> Spans[bool]:
 
 
 class Reversed(NamedTuple):
-    """Something that was gone back on, and the three steps that show it."""
+    """A reversal, and the three steps that show it."""
 
     topic: str
     participant: str
     key: str
     steps: tuple[tuple[str, int], ...]
-    """What each step came to, and its version."""
+    """The value of each step, and its version."""
 
 
 class Course(NamedTuple):
@@ -122,7 +122,7 @@ class Course(NamedTuple):
     names: Sequence[tuple[int, Names]]
     """From which version on participants were called how."""
     made: Mapping[int, Sequence[str]]
-    """What each version made of the parts: `proposal p-1: rejected`."""
+    """The parts that each version set."""
 
 
 def course(entries: Sequence[pb.Entry], on: str) -> Course:

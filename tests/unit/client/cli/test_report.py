@@ -304,7 +304,7 @@ def test_what_was_erased_is_said_to_be_and_by_which_entry() -> None:
 def test_who_goes_back_on_something_is_told() -> None:
     text = page(report_samples.talks(8), ON, NOBODY)
 
-    assert "<h4>Gone back on</h4>" in text
+    assert "<h4>Reversals</h4>" in text
     assert '<span class="back">reversal</span>' in text
 
 

@@ -260,7 +260,7 @@ AT = pb.ComputedAt(version=16, record_time=sample_entries.recorded_at(16))
         (
             pb.AsOf(occur_date="2021-01-01"),
             (
-                "What had definitely happened by 2021-01-01, by the record as it is now, at"
+                "Events that definitely happened by 2021-01-01, by the record as it is now, at"
                 " version 16"
                 " (recorded 2026-01-01 00:16:00Z)."
             ),
@@ -268,7 +268,7 @@ AT = pb.ComputedAt(version=16, record_time=sample_entries.recorded_at(16))
         (
             pb.AsOf(occur_date="2023-41", version=16),
             (
-                "What had definitely happened by second half of 2023, as the record stood at"
+                "Events that definitely happened by second half of 2023, as the record stood at"
                 " version 16"
                 " (recorded 2026-01-01 00:16:00Z)."
             ),

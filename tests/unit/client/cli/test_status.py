@@ -35,10 +35,10 @@ def test_every_question_is_answered_even_by_nothing() -> None:
         "Nothing is proposed and undecided.\n"
         "\n"
         "Who must answer?\n"
-        "Nobody must answer.\n"
+        "No one must answer.\n"
         "\n"
         "Who owes what by when, and what is expected?\n"
-        "Nobody owes anything.\n"
+        "No one owes anything.\n"
         "Nothing is expected.\n"
         "\n"
         "Which questions are open?\n"
@@ -143,4 +143,4 @@ def test_it_fits_a_narrow_terminal() -> None:
     page = in_terminal(lambda page: status_report(page, answer, Names(state.participants)))
 
     assert max(map(len, page.splitlines())) <= 80
-    assert "Nobody owes anything." in page
+    assert "No one owes anything." in page
