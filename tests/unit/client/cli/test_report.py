@@ -18,7 +18,8 @@ from pourparler.cli.commands import run
 from pourparler.cli.output.part_descriptions import KINDS_BY_RESULT
 from pourparler.cli.output.part_summaries import face
 from pourparler.cli.output.wording import Names
-from pourparler.cli.report import Checked, charts, page
+from pourparler.cli.report import charts
+from pourparler.cli.report.page import Checked, page
 from pourparler.cli.report.timeline_data import course
 from pourparler.schema.edtf import bounds
 from pourparler.state.fold import fold
