@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 import click
 
-from pourparler.cli.terminal_escape import harmless
+from pourparler.cli.terminal_escape import escaped
 from pourparler.errors import (
     AlreadyExists,
     DeadlineExceeded,
@@ -29,7 +29,7 @@ AWAY = 3
 INTERRUPTED = 130
 
 
-class Asked(NamedTuple):
+class QueryContext(NamedTuple):
     """The query that failed, as far as the command line shows it."""
 
     command: str = ""
@@ -158,56 +158,58 @@ def exit_code(error: PourparlerError) -> int:
     return AWAY if isinstance(error, Unavailable | DeadlineExceeded | Overloaded) else REFUSED
 
 
-def told(error: PourparlerError, asked: Asked | None = None, near: Sequence[str] = ()) -> list[str]:
+def error_lines(
+    error: PourparlerError, asked: QueryContext | None = None, near: Sequence[str] = ()
+) -> list[str]:
     """Return the lines of an error message: problem and advice, reason and field, other problems.
 
     `near` are existing ids that resemble the unknown one.
     """
-    asked = asked or Asked()
-    message, detail, advice = harmless(error.message).rstrip("."), "", _next(error, asked)
+    asked = asked or QueryContext()
+    message, detail, advice = escaped(error.message).rstrip("."), "", _next(error, asked)
     if isinstance(error, Unavailable) and not error.reason:
         # The text of the connection error is a detail for experts.
         message, _, detail = message.partition(": ")
     if detail:
         for sign, meaning, advised in _CONNECTING:
             if sign in detail:
-                message = meaning.format(server=harmless(asked.server) or "its address")
+                message = meaning.format(server=escaped(asked.server) or "its address")
                 advice = advised
                 break
     if near:
-        advice = f"Did you mean {either(near)}? {advice}"
+        advice = f"Did you mean {alternatives(near)}? {advice}"
     lines = [f"{message}. {advice}".rstrip()]
     second = [f"reason {error.reason or error.code}"]
     if detail:
         second.append(detail)
     if error.field:
-        second.append(f"field {harmless(error.field)}")
+        second.append(f"field {escaped(error.field)}")
     if isinstance(error, ServiceFault) and error.fault_id:
-        second.append(f"id {harmless(error.fault_id)}")
+        second.append(f"id {escaped(error.fault_id)}")
     lines.append("  " + ", ".join(second))
     lines += [
-        f"  {harmless(violation.field)}: {harmless(violation.text)}"
+        f"  {escaped(violation.field)}: {escaped(violation.text)}"
         for violation in error.violations[1:]
     ]
     return lines
 
 
-def either(words: Sequence[str]) -> str:
+def alternatives(words: Sequence[str]) -> str:
     """Return a phrase for alternatives: `a, b or c`."""
-    *others, last = map(harmless, words)
+    *others, last = map(escaped, words)
     return f"{', '.join(others)} or {last}" if others else last
 
 
-def _next(error: PourparlerError, asked: Asked) -> str:
+def _next(error: PourparlerError, asked: QueryContext) -> str:
     advice = NEXT_BY_REASON.get(error.reason)
     if advice is None or (error.reason in _OF_RECORD and asked.command not in {"", "record"}):
         advice = next((advice for kind, advice in _NEXT if isinstance(error, kind)), "")
     after = error.expected if isinstance(error, VersionMismatch) else None
     known: Mapping[str, str] = {
-        "of": f" {harmless(asked.negotiation)}" if asked.negotiation else "",
+        "of": f" {escaped(asked.negotiation)}" if asked.negotiation else "",
         "after": f" --after {after}" if after else "",
-        "id": harmless(error.metadata.get("id", "")) or "ID",
-        "taken": harmless(error.metadata.get("negotiation", "").removeprefix("negotiations/"))
+        "id": escaped(error.metadata.get("id", "")) or "ID",
+        "taken": escaped(error.metadata.get("negotiation", "").removeprefix("negotiations/"))
         or "ID",
     }
     return advice.format(**known)
@@ -216,14 +218,16 @@ def _next(error: PourparlerError, asked: Asked) -> str:
 def in_one_line(error: Exception) -> str:
     """Return an error as `reason: text (field)`."""
     if not isinstance(error, PourparlerError):
-        return f"MALFORMED: {harmless(str(error))}"
-    field = f" ({harmless(error.field)})" if error.field else ""
-    return f"{error.reason or error.code}: {harmless(error.message)}{field}"
+        return f"MALFORMED: {escaped(str(error))}"
+    field = f" ({escaped(error.field)})" if error.field else ""
+    return f"{error.reason or error.code}: {escaped(error.message)}{field}"
 
 
-def report(error: PourparlerError, asked: Asked | None = None, near: Sequence[str] = ()) -> int:
+def report(
+    error: PourparlerError, asked: QueryContext | None = None, near: Sequence[str] = ()
+) -> int:
     """Print an error message to stderr and return the exit code."""
-    first, *rest = told(error, asked, near)
+    first, *rest = error_lines(error, asked, near)
     print(
         f"{click.style('Error:', fg='red', bold=True)} {first}"
         if sys.stderr.isatty()

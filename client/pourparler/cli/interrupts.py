@@ -8,7 +8,7 @@ from types import FrameType
 
 
 @contextlib.contextmanager
-def first(told: Callable[[], None]) -> Iterator[None]:
+def on_first_interrupt(told: Callable[[], None]) -> Iterator[None]:
     """Tell of the first interruption; each after it raises KeyboardInterrupt, as always.
 
     KeyboardInterrupt comes between any two steps, also where a lock was just taken and is never

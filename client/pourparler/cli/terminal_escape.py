@@ -7,7 +7,7 @@ _JOINERS = frozenset("\u200c\u200d")
 """Written within words of several scripts, and within emoji: they join letters and turn nothing."""
 
 
-def harmless(text: str, *, lines: bool = False) -> str:
+def escaped(text: str, *, lines: bool = False) -> str:
     r"""Return a text with each control, escape, direction and invisible character by its name.
 
     Control characters come out as `\x1b`, others as `<U+202E>`. With `lines`, line ends stay: for

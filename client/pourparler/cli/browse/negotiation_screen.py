@@ -19,13 +19,13 @@ from textual.widgets import Footer, Input, Static
 from pourparler.aio import Watch
 from pourparler.cli.browse import descriptions, outline, screen_lines
 from pourparler.cli.browse.detail_pane import Detail
-from pourparler.cli.browse.record_model import Record, Shown
+from pourparler.cli.browse.record_model import Record, RecordAtVersion
 from pourparler.cli.browse.row_list import Key, Row, Rows
-from pourparler.cli.browse.source import Shelf
+from pourparler.cli.browse.source import RecordSource
 from pourparler.cli.browse.text_layout import flat, words_of
 from pourparler.cli.browse.version_prompt import AskVersion
 from pourparler.cli.output import colors, wording
-from pourparler.cli.terminal_escape import harmless
+from pourparler.cli.terminal_escape import escaped
 from pourparler.errors import DeadlineExceeded, Overloaded, PourparlerError, Unavailable
 from pourparler.state.fold import UnknownEntryError
 
@@ -76,11 +76,11 @@ class NegotiationScreen(Screen[None]):
     ]
 
     def __init__(
-        self, shelf: Shelf, name: str, version: int | None = None, entry: int | None = None
+        self, source: RecordSource, name: str, version: int | None = None, entry: int | None = None
     ) -> None:
         """Show this one, as it is now or at a version; with the cursor on an entry."""
         super().__init__()
-        self._shelf, self._negotiation = shelf, name
+        self._source, self._negotiation = source, name
         self._record = Record()
         self._shown = self._record.at()
         self._version = version  # None: now, and whatever comes
@@ -96,7 +96,7 @@ class NegotiationScreen(Screen[None]):
         self._zoomed = False
 
     @property
-    def shown(self) -> Shown:
+    def shown(self) -> RecordAtVersion:
         """The state and the entries on the screen."""
         return self._shown
 
@@ -141,14 +141,14 @@ class NegotiationScreen(Screen[None]):
                 self._head()
                 await asyncio.sleep(_PAUSE)
             except PourparlerError as error:
-                self._fail(self._shelf.told(error))
+                self._fail(self._source.error_lines(error))
                 return
             else:
                 return
 
     async def _read(self) -> None:
         record, told = Record(), 0.0
-        async for entry in self._shelf.entries(self._negotiation):
+        async for entry in self._source.entries(self._negotiation):
             record.add(entry)
             now = asyncio.get_running_loop().time()
             if now - told > _LOOK:
@@ -164,7 +164,7 @@ class NegotiationScreen(Screen[None]):
         self._fold(key=self._keys.get(self._view))
 
     async def _go_on(self) -> None:
-        watch = self._shelf.watch(self._negotiation, self._record.latest)
+        watch = self._source.watch(self._negotiation, self._record.latest)
         if watch is None:
             return
         self._watch = watch
@@ -179,7 +179,7 @@ class NegotiationScreen(Screen[None]):
 
     def _told_away(self, error: PourparlerError) -> str:
         """Return the message for a service that does not answer: the client retries."""
-        said = self._shelf.told(error)[0]
+        said = self._source.error_lines(error)[0]
         if self._shown.entries:
             said = said.partition(". ")[0].rstrip(".")
             return f"{said}; it is asked again by itself."
@@ -206,7 +206,7 @@ class NegotiationScreen(Screen[None]):
                 self._made, self._record, self._version, self._view, self._words, self._unfolded
             )
         except UnknownEntryError as error:
-            self._fail([f"{harmless(str(error)).capitalize()}. A newer version may show it."])
+            self._fail([f"{escaped(str(error)).capitalize()}. A newer version may show it."])
             return
         self._shown = shown
         if not shown.past:
@@ -226,13 +226,13 @@ class NegotiationScreen(Screen[None]):
         view: str,
         words: Sequence[str],
         unfolded: set[Key] | None,
-    ) -> tuple[Shown, list[Row]]:
+    ) -> tuple[RecordAtVersion, list[Row]]:
         shown = record.at(version)
         return shown, NegotiationScreen._rows(shown, view, words, unfolded)
 
     @staticmethod
     def _rows(
-        shown: Shown, view: str, words: Sequence[str], unfolded: set[Key] | None
+        shown: RecordAtVersion, view: str, words: Sequence[str], unfolded: set[Key] | None
     ) -> list[Row]:
         if view == "status":
             rows = outline.status_rows(shown, datetime.now(UTC).date().isoformat())
@@ -278,7 +278,7 @@ class NegotiationScreen(Screen[None]):
         shown, width = self._shown, self.size.width
         self._put("#head", screen_lines.title(shown, self._negotiation, width))
         monochrome = self.app.no_color
-        note = self._shelf.note
+        note = self._source.note
         self._put("#when", screen_lines.point(shown, note, self._away, monochrome=monochrome))
         if shown.entries:
             self.set_class(shown.past, "-past")
@@ -473,7 +473,7 @@ class NegotiationScreen(Screen[None]):
             place = self._trail.pop()
             self._version = place.version
             self._go(place.view, place.key)
-        elif self._shelf.lists:
+        elif self._source.lists:
             self.dismiss()
         else:
             self.app.exit()

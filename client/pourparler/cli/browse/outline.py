@@ -9,15 +9,15 @@ from google.protobuf.message import Message
 from rich.text import Text
 
 from pourparler import v1 as pb
-from pourparler.cli.browse.record_model import Part, Shown, brought
+from pourparler.cli.browse.record_model import Part, RecordAtVersion, brought
 from pourparler.cli.browse.row_list import Row
 from pourparler.cli.output import colors, part_descriptions, wording
-from pourparler.cli.output import state as told
+from pourparler.cli.output import state as state_page
 from pourparler.cli.output.entry_descriptions import describe, type_name
 from pourparler.cli.output.page import safe
 from pourparler.cli.output.part_summaries import BAD, GOOD
-from pourparler.cli.output.status_lines import QUESTIONS, Item, answers
-from pourparler.cli.terminal_escape import harmless
+from pourparler.cli.output.status_lines import QUESTIONS, Item, status_lines
+from pourparler.cli.terminal_escape import escaped
 from pourparler.schema import edtf
 from pourparler.schema.contract import is_repeated
 from pourparler.state.status import standing as stands
@@ -83,7 +83,7 @@ def matching(rows: Sequence[Row], words: Sequence[str]) -> list[Row]:
     return found
 
 
-def timeline(shown: Shown) -> list[Row]:
+def timeline(shown: RecordAtVersion) -> list[Row]:
     """Every entry, in the order of the record."""
     dates_wide = max((len(when(one.facts.occurred)) for one in shown.entries), default=0)
     column = min(dates_wide, _WIDEST_DATE)
@@ -117,7 +117,7 @@ def when(date: pb.FuzzyDate) -> Text:
     return Text(wording.when(date), "" if exact else "italic")
 
 
-def _entry(entry: pb.Entry, shown: Shown) -> Text:
+def _entry(entry: pb.Entry, shown: RecordAtVersion) -> Text:
     if not entry.HasField("facts"):
         return Text(_WITHHELD, "dim italic")
     said = in_a_line(entry, shown)
@@ -126,11 +126,11 @@ def _entry(entry: pb.Entry, shown: Shown) -> Text:
         return said
     if note.annulled:
         said.stylize("strike dim")
-    what = told.amended(shown.state.amendments, entry.header.version).partition(" (")[0]
+    what = state_page.amended(shown.state.amendments, entry.header.version).partition(" (")[0]
     return Text.assemble((f"[{what}] ", f"bold {colors.DOUBTFUL}"), said)
 
 
-def in_a_line(entry: pb.Entry, shown: Shown) -> Text:
+def in_a_line(entry: pb.Entry, shown: RecordAtVersion) -> Text:
     """Return the part that an entry introduces in its own words, or else its sentence."""
     bringing = brought(entry)
     if bringing is None:
@@ -139,7 +139,7 @@ def in_a_line(entry: pb.Entry, shown: Shown) -> Text:
     return Text.assemble((f"{kind[:-1]}  ", "dim"), safe(part_descriptions.what(part, shown.names)))
 
 
-def _entry_said(entry: pb.Entry, shown: Shown) -> str:
+def _entry_said(entry: pb.Entry, shown: RecordAtVersion) -> str:
     facts = entry.facts
     said = [
         f"#{entry.header.version}",
@@ -163,7 +163,7 @@ def _strings(message: Message) -> Iterator[str]:
                 yield from _strings(one)
 
 
-def status_rows(shown: Shown, on: str) -> list[Row]:
+def status_rows(shown: RecordAtVersion, on: str) -> list[Row]:
     """Return the rows of the status report: the head, the participants and each question."""
     state, names = shown.state, shown.names
     answer = stands(state, edtf.bounds(on), on)
@@ -171,7 +171,7 @@ def status_rows(shown: Shown, on: str) -> list[Row]:
     people = sorted(state.participants.items(), key=lambda item: item[1].origin.version)
     rows += [_person(shown, key, part) for key, part in people]
     rows += [] if people else [_nothing("No participant is named yet.", "people")]
-    items = list(answers(answer, state, names))
+    items = list(status_lines(answer, state, names))
     for number, asked in enumerate(QUESTIONS):
         rows.append(_heading(asked))
         rows += [_item(shown, item) for item in items if item.question == number]
@@ -181,13 +181,13 @@ def status_rows(shown: Shown, on: str) -> list[Row]:
     return rows
 
 
-def _what(shown: Shown) -> Iterator[Row]:
+def _what(shown: RecordAtVersion) -> Iterator[Row]:
     words = shown.state.words
     said = Text()
     if words.purpose:
-        said.append(harmless(words.purpose, lines=True))
+        said.append(escaped(words.purpose, lines=True))
     if shown.state.facts.predecessor:
-        said.append(f"{' ' if said else ''}Takes up {harmless(shown.state.facts.predecessor)}.")
+        said.append(f"{' ' if said else ''}Takes up {escaped(shown.state.facts.predecessor)}.")
     if said:
         yield _heading("What is it for?")
         yield Row(("entries", str(shown.state.origin.version)), said.copy, _indent, _said(said))
@@ -211,13 +211,13 @@ def _said(text: Text, *more: Message) -> Any:
     return partial(str, said.casefold())
 
 
-def _mark(shown: Shown, parts: Iterable[Part]) -> Text:
+def _mark(shown: RecordAtVersion, parts: Iterable[Part]) -> Text:
     """Mark the parts that the last shown entry changed, if later entries exist."""
     touched = shown.past and not {*parts}.isdisjoint(shown.made.get(shown.version, ()))
     return Text("+ ", f"bold {colors.GOOD}") if touched else Text("  ")
 
 
-def _person(shown: Shown, key: str, part: pb.Participant) -> Row:
+def _person(shown: RecordAtVersion, key: str, part: pb.Participant) -> Row:
     details = part_descriptions.details_of(part, shown.names)
     left = (
         ""
@@ -227,13 +227,13 @@ def _person(shown: Shown, key: str, part: pb.Participant) -> Row:
     text = Text.assemble(
         (shown.names[key], "bold"),
         (f"  {left}" if left else "", colors.BAD),
-        (f"  {harmless(details)}" if details else "", "dim"),
+        (f"  {escaped(details)}" if details else "", "dim"),
     )
     first = Text.assemble(_mark(shown, [("participants", key)]), sign(part.origin.provenance), " ")
     return Row(("participants", key), text.copy, lambda _: first, _said(text, part.words))
 
 
-def _item(shown: Shown, item: Item) -> Row:
+def _item(shown: RecordAtVersion, item: Item) -> Row:
     if not item.parts:
         return _nothing(item.text, item.text)
     part = shown.part(item.parts[0])
@@ -243,14 +243,14 @@ def _item(shown: Shown, item: Item) -> Row:
     text = Text.assemble(
         safe(item.text),
         *(Text.assemble("\n- ", one) for one in asked if item.question == _MUST_ANSWER),
-        (f"  {harmless(item.note)}" if item.note else "", how),
+        (f"  {escaped(item.note)}" if item.note else "", how),
         (f"  {wording.versions(item.blame)}", NUMBER),
     )
     first = Text.assemble(_mark(shown, item.parts), sign(part.origin.provenance), " ")
     return Row(item.parts[0], text.copy, lambda _: first, _said(text, part.words))
 
 
-def topics(shown: Shown, unfolded: AbstractSet[Part] | None) -> list[Row]:
+def topics(shown: RecordAtVersion, unfolded: AbstractSet[Part] | None) -> list[Row]:
     """Return the topics as a tree. `unfolded` names the open topics; None opens all."""
     state = shown.state
     found = _on_topics(state)
@@ -314,7 +314,7 @@ def _on_topics(state: pb.Negotiation) -> Mapping[str, list[Part]]:
 
 
 def _topic(
-    shown: Shown,
+    shown: RecordAtVersion,
     key: str,
     level: int,
     beneath: Sequence[Part],
@@ -347,7 +347,7 @@ def _topic(
     return Row(("topics", key), text.copy, lambda _: first, said, open=open_ if counts else None)
 
 
-def _on_topic(shown: Shown, part: Part, level: int) -> Iterator[Row]:
+def _on_topic(shown: RecordAtVersion, part: Part, level: int) -> Iterator[Row]:
     kind = part[0]
     one = shown.part(part)
 
@@ -374,15 +374,15 @@ def _part_said(text: Callable[[], Text], part: Any) -> str:
     return " ".join([text().plain, *_strings(part.words)]).casefold()
 
 
-def _reply(shown: Shown, reply: pb.ProposalReply, level: int) -> Row:
+def _reply(shown: RecordAtVersion, reply: pb.ProposalReply, level: int) -> Row:
     answer = wording.word(reply.facts, "answer")
-    conditions = "; ".join(harmless(one) for one in reply.words.conditions)
+    conditions = "; ".join(escaped(one) for one in reply.words.conditions)
     said = reply.words.text or reply.words.reason
     text = Text.assemble(
         f"{shown.names[reply.facts.by]}: ",
         (answer, {"accept": colors.GOOD, "reject": colors.BAD}.get(answer, "bold")),
         f", if {conditions}" if conditions else "",
-        f": {harmless(said)}" if said else "",
+        f": {escaped(said)}" if said else "",
     )
     version = reply.origin.version
     mark = (

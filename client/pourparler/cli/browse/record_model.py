@@ -21,7 +21,7 @@ _MOST_KEPT = 32
 
 
 @dataclass(frozen=True)
-class Shown:
+class RecordAtVersion:
     """A record as it is shown: its entries up to a version, and what these come to."""
 
     entries: Sequence[pb.Entry]
@@ -108,13 +108,13 @@ class Record:
                 self._targets[len(self._entries)] = event.target_version
             self._entries.append(entry)
 
-    def at(self, version: int | None = None) -> Shown:
+    def at(self, version: int | None = None) -> RecordAtVersion:
         """Return the record as of a version, or as of the last version before it."""
         with self._lock:
             latest = self.latest
             version = latest if version is None else version
             count = bisect_right(self._entries, version, key=_version)
-            return Shown(self._entries[:count], self._state(count), latest)
+            return RecordAtVersion(self._entries[:count], self._state(count), latest)
 
     def _state(self, count: int) -> pb.Negotiation:
         begun = self._nearest(count)

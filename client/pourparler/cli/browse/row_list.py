@@ -15,7 +15,7 @@ from textual.message import Message
 from textual.scroll_view import ScrollView
 from textual.strip import Strip
 
-from pourparler.cli.browse.text_layout import Hung, flat, marked
+from pourparler.cli.browse.text_layout import IndentedText, flat, marked
 
 Key = tuple[str, str]
 """The key of a row: `entries` and a version, or a part by its kind and id."""
@@ -152,7 +152,7 @@ class Rows(ScrollView, can_focus=True):
             row.drawn.clear()
             text, first = row.text(), row.first(width - 1)
             if self._folded:
-                row.drawn[width] = _short([*Hung(text, first).lines(width - 1)], width - 1)
+                row.drawn[width] = _short([*IndentedText(text, first).lines(width - 1)], width - 1)
             else:
                 line = Text.assemble(first, flat(text))
                 line.truncate(width - 1, overflow="ellipsis")

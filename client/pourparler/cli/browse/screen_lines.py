@@ -6,18 +6,18 @@ from rich.style import Style
 from rich.text import Text
 
 from pourparler.cli.browse import outline
-from pourparler.cli.browse.record_model import Shown
+from pourparler.cli.browse.record_model import RecordAtVersion
 from pourparler.cli.output import colors, wording
-from pourparler.cli.terminal_escape import harmless
+from pourparler.cli.terminal_escape import escaped
 
 _SHORTEST_TITLE = 8  # columns
 _STATUS_STYLES = {"open": f"bold {colors.GOOD}", "suspended": f"bold {colors.DOUBTFUL}"}
 
 
-def title(shown: Shown, name: str, width: int) -> Text:
+def title(shown: RecordAtVersion, name: str, width: int) -> Text:
     """Return the title and the status, in a line of this width."""
     state = shown.state
-    said = harmless(state.words.title) or name.removeprefix("negotiations/")
+    said = escaped(state.words.title) or name.removeprefix("negotiations/")
     word = wording.word(state, "status")
     status = ", ".join(filter(None, (word, wording.word(state, "outcome"))))
     head = Text(said, "bold")
@@ -25,7 +25,7 @@ def title(shown: Shown, name: str, width: int) -> Text:
     return Text.assemble(head, " ", (status, _STATUS_STYLES.get(word, "bold")))
 
 
-def point(shown: Shown, note: str, away: str, *, monochrome: bool) -> Text:
+def point(shown: RecordAtVersion, note: str, away: str, *, monochrome: bool) -> Text:
     """Return the point in time that is shown, and the state of the connection.
 
     `note` says whose view it is, `away` why the service does not answer.
@@ -36,7 +36,7 @@ def point(shown: Shown, note: str, away: str, *, monochrome: bool) -> Text:
     return Text.assemble((f"{away} ", f"bold {colors.DOUBTFUL}"), said) if away else said
 
 
-def _past(shown: Shown, note: str, *, monochrome: bool) -> Text:
+def _past(shown: RecordAtVersion, note: str, *, monochrome: bool) -> Text:
     recorded = wording.moment(shown.state.update_time)
     bar = (
         f" HISTORY as of #{shown.version:,} of {shown.latest:,}, "
@@ -48,10 +48,10 @@ def _past(shown: Shown, note: str, *, monochrome: bool) -> Text:
     return said.append(" ").append_text(outline.in_a_line(shown.entries[-1], shown))
 
 
-def _now(shown: Shown, note: str) -> Text:
+def _now(shown: RecordAtVersion, note: str) -> Text:
     count = wording.count(len(shown.entries), "entry", "entries")
     recorded = wording.moment(shown.state.update_time)
-    name = harmless(shown.state.name.removeprefix("negotiations/"))
+    name = escaped(shown.state.name.removeprefix("negotiations/"))
     rest = f"; the last was recorded {recorded}; {name}"
     said = Text.assemble((f"now, {count}", colors.GOOD), (rest, "dim"))
     if note:
@@ -70,7 +70,7 @@ def views(
         said.append(f" {number} {view.capitalize()} ", style + click)
         said.append(" ")
     if words:
-        asked = harmless(" ".join(words))
+        asked = escaped(" ".join(words))
         said.append(f" “{asked}”: {wording.count(rows, 'row')}; Esc: all", colors.DOUBTFUL)
     if unseen:
         said.append(f" new: {wording.ranges(unseen)}; n leads there", f"bold {colors.GOOD}")

@@ -8,7 +8,7 @@ from google.protobuf.message import DecodeError
 from pourparler import v1 as pb
 from pourparler.aio import Client, Watch
 from pourparler.cli import errors
-from pourparler.cli.terminal_escape import harmless
+from pourparler.cli.terminal_escape import escaped
 from pourparler.errors import PourparlerError
 from pourparler.transparency.bundle import Bundle, BundleDamaged
 
@@ -22,7 +22,7 @@ class Found(NamedTuple):
     title: str
 
 
-class Shelf(Protocol):
+class RecordSource(Protocol):
     """Where negotiations are taken from."""
 
     lists: bool
@@ -43,14 +43,14 @@ class Shelf(Protocol):
     def search(self, query: str) -> AsyncIterator[Found]:
         """Return the entries that contain these words, in all negotiations, best first."""
 
-    def told(self, error: PourparlerError) -> list[str]:
+    def error_lines(self, error: PourparlerError) -> list[str]:
         """Return the lines of an error message."""
 
     async def close(self) -> None:
         """Let go of it."""
 
 
-class Service:
+class ServiceSource:
     """The negotiations that a service keeps."""
 
     lists = True
@@ -61,7 +61,7 @@ class Service:
         self._server = server
         self._viewer_participant_id = viewer_participant_id
         self.note = (
-            f"as {harmless(viewer_participant_id)} would have it" if viewer_participant_id else ""
+            f"as {escaped(viewer_participant_id)} would have it" if viewer_participant_id else ""
         )
 
     def negotiations(self) -> AsyncIterator[pb.NegotiationSummary]:
@@ -86,16 +86,16 @@ class Service:
             known = hits.negotiations.get(name)
             yield Found(hit, known.title if known is not None else "")
 
-    def told(self, error: PourparlerError) -> list[str]:
+    def error_lines(self, error: PourparlerError) -> list[str]:
         """Return the lines of an error message."""
-        return errors.told(error, errors.Asked("browse", server=self._server))
+        return errors.error_lines(error, errors.QueryContext("browse", server=self._server))
 
     async def close(self) -> None:
         """End all calls."""
         await self._client.close()
 
 
-class Bundled:
+class BundleSource:
     """The negotiation in a bundle, without a service."""
 
     lists = False
@@ -138,9 +138,9 @@ class Bundled:
         for found in nothing:
             yield found
 
-    def told(self, error: PourparlerError) -> list[str]:
+    def error_lines(self, error: PourparlerError) -> list[str]:
         """Return no lines: a bundle needs no service."""
-        return errors.told(error)
+        return errors.error_lines(error)
 
     async def close(self) -> None:
         """There is nothing to let go of."""

@@ -48,7 +48,7 @@ def marked(text: Text, words: Sequence[str]) -> Text:
 
 
 @dataclass(frozen=True)
-class Hung:
+class IndentedText:
     """A text that is folded between words, with something before its first line and its others."""
 
     text: Cell

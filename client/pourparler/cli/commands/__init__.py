@@ -41,7 +41,7 @@ class _SectionedGroup(click.Group):
 )
 @click.option(
     "--server",
-    type=connection.Address(),
+    type=connection.AddressType(),
     metavar="ADDRESS",
     envvar="POURPARLER_SERVER",
     default=TARGET,
@@ -122,7 +122,7 @@ def run(arguments: Sequence[str]) -> int:
         return error.exit_code
     except PourparlerError as error:
         asked = context.obj if context is not None else None
-        near = suggestions.meant(error, asked, context) if context is not None and asked else ()
+        near = suggestions.suggest(error, asked, context) if context is not None and asked else ()
         return errors.report(error, asked, near)
     except (click.Abort, KeyboardInterrupt):
         return errors.INTERRUPTED

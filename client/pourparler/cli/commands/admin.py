@@ -11,10 +11,10 @@ from pourparler.cli.local import service_process, setting_options
 from pourparler.cli.local import witness as witness_process
 from pourparler.cli.local.setting_options import ServeCommand
 from pourparler.cli.options import query_options
-from pourparler.cli.options.completion import SHELLS, Negotiation, Part, script
+from pourparler.cli.options.completion import SHELLS, NegotiationType, PartType, script
 from pourparler.cli.output import verdicts
 from pourparler.cli.output.page import print_message, standard_page
-from pourparler.cli.terminal_escape import harmless
+from pourparler.cli.terminal_escape import escaped
 from pourparler.transparency.checkpoint import VerifierKey
 
 
@@ -54,7 +54,7 @@ def serve(config: Path | None, *, in_memory: bool, **settings: str | tuple[str, 
 @click.option(
     "--log",
     "logs",
-    type=verdicts.Key(),
+    type=verdicts.VerifierKeyType(),
     multiple=True,
     required=True,
     help="Verifier key of a service whose checkpoints the witness cosigns. Repeatable.",
@@ -79,8 +79,8 @@ def witness(key: Path, logs: tuple[VerifierKey, ...], data: Path, address: str |
 
 
 @click.command(short_help="Erase the words that concern a person.")
-@click.argument("negotiation", type=Negotiation())
-@click.argument("participant", type=Part("participants"))
+@click.argument("negotiation", type=NegotiationType())
+@click.argument("participant", type=PartType("participants"))
 @click.option(
     "--legal-basis",
     metavar="TEXT",
@@ -116,7 +116,7 @@ def erase(
     entries: see docs/guides/erasing-personal-data.md.
     """
     if not yes:
-        asked = f"Destroy all words that concern {harmless(participant)} in {harmless(negotiation)}"
+        asked = f"Destroy all words that concern {escaped(participant)} in {escaped(negotiation)}"
         click.confirm(f"{asked}? You cannot undo it.", abort=True, err=True)
     erasure = query_options.client().erase_subject(
         negotiation,
@@ -128,7 +128,7 @@ def erase(
     if as_json:
         print_message(erasure)
     else:
-        erasure_page.told(standard_page(), erasure)
+        erasure_page.print_erasure(standard_page(), erasure)
 
 
 @click.command(short_help="Encrypt the keys of persons with a new master key.")

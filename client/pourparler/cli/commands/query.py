@@ -7,10 +7,10 @@ import click
 
 from pourparler import v1 as pb
 from pourparler.cli.browse import launch
-from pourparler.cli.errors import either
+from pourparler.cli.errors import alternatives
 from pourparler.cli.options import query_options
-from pourparler.cli.options.completion import Negotiation, Part
-from pourparler.cli.options.suggestions import Choice, near
+from pourparler.cli.options.completion import NegotiationType, PartType
+from pourparler.cli.options.suggestions import Choice, similar
 from pourparler.cli.output import blame as blame_page
 from pourparler.cli.output import colors, part_descriptions, wording
 from pourparler.cli.output import diff as diff_page
@@ -20,7 +20,7 @@ from pourparler.cli.output import status as status_page
 from pourparler.cli.output import watch as watch_page
 from pourparler.cli.output.page import Column, Page, Table, print_message, standard_page
 from pourparler.cli.output.wording import Names
-from pourparler.cli.terminal_escape import harmless
+from pourparler.cli.terminal_escape import escaped
 from pourparler.drafts.values import choice
 from pourparler.state.blame import blame as made_by
 from pourparler.state.diff import diff as changes_between
@@ -38,7 +38,7 @@ EVERYWHERE = "-"
         "pourparler show renault-nissan --occurred 2021   as of a date of the events",
     ),
 )
-@click.argument("negotiation", type=Negotiation())
+@click.argument("negotiation", type=NegotiationType())
 @query_options.point_options
 @click.option(
     "--kind",
@@ -48,7 +48,7 @@ EVERYWHERE = "-"
     multiple=True,
     help="Show only the parts of this kind, such as agreements. Repeatable.",
 )
-@query_options.seen_option
+@query_options.viewer_option
 @query_options.full_option
 @query_options.json_option
 def show(
@@ -102,10 +102,10 @@ def _at(page: Page, asked: pb.AsOf, at: pb.ComputedAt) -> None:
         "pourparler status renault-nissan --on 2023-06-30    as of this date",
     ),
 )
-@click.argument("negotiation", type=Negotiation())
+@click.argument("negotiation", type=NegotiationType())
 @query_options.point_options
 @click.option("--on", "on_date", metavar="EDTF", help="Compute due dates and ages as of this date.")
-@query_options.seen_option
+@query_options.viewer_option
 @query_options.full_option
 @query_options.json_option
 def status(
@@ -133,7 +133,7 @@ def status(
     ).negotiation
     page = standard_page(full=full)
     _at(page, asked, answer.computed_at)
-    page.line(f"Status of {harmless(known.words.title) or negotiation}", "bold")
+    page.line(f"Status of {escaped(known.words.title) or negotiation}", "bold")
     status_page.status_report(page, answer.status_report, Names(known.participants))
 
 
@@ -144,7 +144,7 @@ def status(
         "pourparler history renault-nissan --reverse --limit 5       the last five",
     ),
 )
-@click.argument("negotiation", type=Negotiation())
+@click.argument("negotiation", type=NegotiationType())
 @query_options.point_options
 @click.option(
     "--after", type=click.IntRange(min=0), default=0, help="Show only entries after this version."
@@ -155,7 +155,7 @@ def status(
 @query_options.basis_option
 @click.option("--reverse", is_flag=True, help="Show the latest entry first.")
 @click.option("--limit", type=click.IntRange(min=1), help="Show at most this many entries.")
-@query_options.seen_option
+@query_options.viewer_option
 @query_options.full_option
 @query_options.json_option
 def history(
@@ -202,9 +202,9 @@ def _none(state: pb.Negotiation, filters: Mapping[str, Any]) -> None:
         parts = getattr(state, kind)
         for key in filters[kind]:
             if key not in parts:
-                found = near(key, parts)
-                meant = f" Did you mean {either(found)}?" if found else ""
-                said.append(f"There is no {kind[:-1]} {harmless(key)!r}.{meant}")
+                found = similar(key, parts)
+                meant = f" Did you mean {alternatives(found)}?" if found else ""
+                said.append(f"There is no {kind[:-1]} {escaped(key)!r}.{meant}")
     click.echo(" ".join(said), err=True)
 
 
@@ -215,10 +215,10 @@ def _none(state: pb.Negotiation, filters: Mapping[str, Any]) -> None:
         "pourparler blame renault-nissan milestones --as-of 15",
     ),
 )
-@click.argument("negotiation", type=Negotiation())
-@click.argument("part", type=Part(*blame_page.KINDS, paths=True), default="")
+@click.argument("negotiation", type=NegotiationType())
+@click.argument("part", type=PartType(*blame_page.KINDS, paths=True), default="")
 @query_options.point_options
-@query_options.seen_option
+@query_options.viewer_option
 @query_options.full_option
 @query_options.json_option
 def blame(
@@ -236,7 +236,7 @@ def blame(
     PART is an id, a kind such as `agreements`, or both, such as `agreements/ID`. Without PART, the
     command shows all parts. For a decided proposal it also shows the reason of the decision.
     """
-    wanted = blame_page.Wanted(part)
+    wanted = blame_page.PartSelector(part)
     client = query_options.client()
     asked = query_options.point(recorded, occurred)
     within = None
@@ -262,12 +262,12 @@ def blame(
     if replay.complete is not None:
         _at(page, asked, replay.complete.computed_at)
     if not page.plain:
-        page.line(f"Blame of {harmless(state.words.title) or negotiation}", "bold")
+        page.line(f"Blame of {escaped(state.words.title) or negotiation}", "bold")
     blame_page.blame(page, found, state, one=wanted.one)
 
 
 @click.command(short_help="Print new entries as the service records them.")
-@click.argument("negotiation", type=Negotiation(), default=EVERYWHERE)
+@click.argument("negotiation", type=NegotiationType(), default=EVERYWHERE)
 @click.option(
     "--after", type=click.IntRange(min=0), default=0, help="Show only entries after this version."
 )
@@ -277,7 +277,7 @@ def blame(
 @query_options.type_option
 @query_options.participant_option
 @query_options.basis_option
-@query_options.seen_option
+@query_options.viewer_option
 @query_options.full_option
 @query_options.json_option
 def watch(negotiation: str, *, full: bool, as_json: bool, **filters: Any) -> int:
@@ -309,14 +309,14 @@ def watch(negotiation: str, *, full: bool, as_json: bool, **filters: Any) -> int
         "pourparler browse renault-nissan --as-of 11   as of version 11",
     ),
 )
-@click.argument("negotiation", type=Negotiation(), required=False)
+@click.argument("negotiation", type=NegotiationType(), required=False)
 @click.option(
     "--bundle", "file", type=click.File("rb"), help="Read this bundle, without a service."
 )
 @click.option(
     "--as-of", type=click.IntRange(min=1), metavar="VERSION", help="Start at this version."
 )
-@query_options.seen_option
+@query_options.viewer_option
 def browse(
     negotiation: str | None, file: BinaryIO | None, as_of: int | None, viewer_participant_id: str
 ) -> None:
@@ -341,9 +341,9 @@ def browse(
         "pourparler diff renault-nissan --occurred-from 2021 --occurred-to 2022",
     ),
 )
-@click.argument("negotiation", type=Negotiation())
-@click.argument("from_", metavar="[FROM", type=query_options.Point(), required=False)
-@click.argument("to", metavar="[TO]]", type=query_options.Point(), required=False)
+@click.argument("negotiation", type=NegotiationType())
+@click.argument("from_", metavar="[FROM", type=query_options.PointType(), required=False)
+@click.argument("to", metavar="[TO]]", type=query_options.PointType(), required=False)
 @click.option(
     "--occurred-from",
     metavar="EDTF",
@@ -353,7 +353,7 @@ def browse(
 @click.option(
     "--occurred-to", metavar="EDTF", default="", help="End: the events up to the end of this date."
 )
-@query_options.seen_option
+@query_options.viewer_option
 @query_options.full_option
 @query_options.json_option
 def diff(
@@ -390,7 +390,7 @@ def diff(
     )
     names = Names({**known.possible_state.participants, **known.negotiation.participants})
     title = (
-        harmless(known.negotiation.words.title or known.possible_state.words.title) or negotiation
+        escaped(known.negotiation.words.title or known.possible_state.words.title) or negotiation
     )
     page.line(f"Changes in {title}", "bold")
     page.line(f"from: {_end(began, answer.start_computed_at)}")
@@ -421,7 +421,7 @@ def _end(asked: pb.AsOf, at: pb.ComputedAt) -> str:
 @click.option(
     "--title", metavar="WORDS", help="List only negotiations with these words in their title."
 )
-@query_options.seen_option
+@query_options.viewer_option
 @query_options.json_option
 def list_(
     statuses: tuple[str, ...],
@@ -457,7 +457,7 @@ def list_(
         (
             one.name.removeprefix("negotiations/"),
             ": ".join(filter(None, (wording.word(one, "status"), wording.word(one, "outcome")))),
-            harmless(one.title),
+            escaped(one.title),
             wording.listed(list(one.parties)),
             f"{one.version:,}",
             wording.moment(one.update_time),

@@ -11,12 +11,12 @@ from pourparler.cli.input import draft_options, format_detection
 from pourparler.cli.input import importer as imports
 from pourparler.cli.input.import_report import Reporter
 from pourparler.cli.options import query_options
-from pourparler.cli.options.completion import Negotiation
+from pourparler.cli.options.completion import NegotiationType
 from pourparler.cli.output import bundles, verdicts, wording
 from pourparler.cli.output.entry_descriptions import describe
 from pourparler.cli.output.page import print_message, standard_page
 from pourparler.cli.output.wording import Names
-from pourparler.cli.terminal_escape import harmless
+from pourparler.cli.terminal_escape import escaped
 from pourparler.transparency.checkpoint import VerifierKey
 
 
@@ -51,7 +51,7 @@ def open_(
     **given: Any,
 ) -> None:
     """Open the record of a negotiation. In a pipe, print only its name."""
-    common = draft_options.said_of_all(given)
+    common = draft_options.common_values(given)
     receipt = query_options.client().open(
         title, id=id_, purpose=purpose, acceptance_rule=acceptance_rule, **common
     )
@@ -60,9 +60,9 @@ def open_(
         return
     page = standard_page()
     if page.plain:
-        page.line(harmless(receipt.negotiation))
+        page.line(escaped(receipt.negotiation))
     else:
-        page.line(f"Opened {receipt.negotiation}: {harmless(title)}", "bold")
+        page.line(f"Opened {receipt.negotiation}: {escaped(title)}", "bold")
         page.line(f"Record the participants: {draft_options.example(receipt.negotiation)}", "dim")
 
 
@@ -77,7 +77,7 @@ def open_(
         "pourparler record crane --milestone Handover --expected 2027-03 --by harbour",
     ),
 )
-@click.argument("negotiation", type=Negotiation())
+@click.argument("negotiation", type=NegotiationType())
 @click.argument("file", type=click.File("rb"), required=False)
 @draft_options.options
 @click.option(
@@ -130,7 +130,7 @@ def record(
 @click.argument("file", type=click.File("rb"))
 @click.option(
     "--negotiation",
-    type=Negotiation(),
+    type=NegotiationType(),
     metavar="NAME",
     default="",
     help="Negotiation of the lines that name none.",
@@ -138,7 +138,7 @@ def record(
 @click.option(
     "--verifier-key",
     "keys",
-    type=verdicts.Key(),
+    type=verdicts.VerifierKeyType(),
     multiple=True,
     help="Verifier key of the service that wrote the bundle. Repeatable.",
 )
@@ -188,7 +188,7 @@ def import_(
         if as_json:
             print_message(copied)
         else:
-            bundles.told_of_copy(standard_page(), copied)
+            bundles.print_import(standard_page(), copied)
         return 0
     if keys:
         raise click.UsageError("FILE is not a bundle. --verifier-key is only for a bundle.")
@@ -212,6 +212,6 @@ def import_(
             refused=reporter.refused,
             progress=reporter.progress,
         )
-        with interrupts.first(run.interrupt):
+        with interrupts.on_first_interrupt(run.interrupt):
             summary = run.run(file, read)
     return reporter.conclude(summary, as_json=as_json)

@@ -6,7 +6,7 @@ from typing import Any
 import click
 
 from pourparler.cli.options import query_options
-from pourparler.cli.options.completion import Negotiation
+from pourparler.cli.options.completion import NegotiationType
 from pourparler.cli.output import search_hits, wording
 from pourparler.cli.output.page import print_message, standard_page
 
@@ -32,7 +32,7 @@ _MOST_TO_A_PAGE = 1_000
 @click.option(
     "--in",
     "names",
-    type=Negotiation(),
+    type=NegotiationType(),
     metavar="NEGOTIATION",
     multiple=True,
     help="Search only this negotiation. Repeatable.",
@@ -60,14 +60,14 @@ _MOST_TO_A_PAGE = 1_000
 @click.option(
     "--recorded-from",
     "record_start_time",
-    type=query_options.Begin(),
+    type=query_options.TimeType(),
     metavar="TIME",
     help="Find only entries recorded at this time or later.",
 )
 @click.option(
     "--recorded-before",
     "record_end_time",
-    type=query_options.Begin(),
+    type=query_options.TimeType(),
     metavar="TIME",
     help="Find only entries recorded before this time.",
 )
@@ -88,7 +88,7 @@ _MOST_TO_A_PAGE = 1_000
     show_default=True,
     help="Show at most this many entries.",
 )
-@query_options.seen_option
+@query_options.viewer_option
 @query_options.full_option
 @query_options.json_option
 def search(

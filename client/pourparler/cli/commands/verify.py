@@ -9,7 +9,7 @@ import click
 from pourparler import v1 as pb
 from pourparler.cli.input import format_detection
 from pourparler.cli.options import query_options
-from pourparler.cli.options.completion import Negotiation
+from pourparler.cli.options.completion import NegotiationType
 from pourparler.cli.output import bundles, verdicts
 from pourparler.cli.output import history as history_page
 from pourparler.cli.output import state as state_page
@@ -26,9 +26,9 @@ _SEEN_IN_BUNDLE = "--bundle excludes --as-seen-by: only a service can filter a r
 
 
 @click.command(short_help="Verify a record against its service.")
-@click.argument("negotiation", type=Negotiation())
+@click.argument("negotiation", type=NegotiationType())
 @verdicts.options
-@query_options.seen_option
+@query_options.viewer_option
 @query_options.json_option
 def audit(
     negotiation: str,
@@ -56,7 +56,7 @@ def audit(
             progress=progress,
         )
     origin = origin_of(keys[0].name, negotiation.removeprefix("negotiations/"))
-    code = verdicts.tell(standard_page(), found, origin, compared=True, as_json=as_json)
+    code = verdicts.print_verdict(standard_page(), found, origin, compared=True, as_json=as_json)
     if save is not None and found.verdict is Verdict.SOUND:
         verdicts.save(save, found.signed)
     return code
@@ -69,11 +69,11 @@ def audit(
         "pourparler export renault-nissan --output talks.csv --format csv",
     ),
 )
-@click.argument("negotiation", type=Negotiation())
+@click.argument("negotiation", type=NegotiationType())
 @bundles.output_option
 @click.option(
     "--versions",
-    type=bundles.Versions(),
+    type=bundles.VersionsType(),
     metavar="VERSIONS",
     help="Include only these entries, such as 3,7-9, and the headers of all others.",
 )
@@ -92,7 +92,7 @@ def audit(
     metavar="FILE",
     help="Read the record from this bundle, without a service.",
 )
-@query_options.seen_option
+@query_options.viewer_option
 @query_options.json_option
 def export(
     negotiation: str,
@@ -119,8 +119,8 @@ def export(
             raise click.UsageError("--bundle needs a --format other than bundle. Name one.")
         client = query_options.client()
         with (
-            bundles.refusing(),
-            bundles.fresh(output) as file,
+            bundles.bundle_errors(),
+            bundles.new_file(output) as file,
             verdicts.progress("exporting") as progress,
         ):
             count = client.export(
@@ -130,30 +130,30 @@ def export(
                 viewer_participant_id=viewer_participant_id,
                 progress=progress,
             )
-        bundles.told(standard_page(), output, count, versions, as_json=as_json)
+        bundles.print_export(standard_page(), output, count, versions, as_json=as_json)
         return
     if versions is not None:
         raise click.UsageError(
             "--versions is only for a bundle. Write a bundle, and export that with --format."
         )
     format_detection.available(form)
-    with bundles.refusing():
+    with bundles.bundle_errors():
         if bundled is not None:
-            entries, origin = format_detection.of_bundle(bundled, negotiation)
+            entries, origin = format_detection.entries_of_bundle(bundled, negotiation)
         else:
-            entries, origin = format_detection.of_service(
+            entries, origin = format_detection.entries_of_service(
                 query_options.client(), negotiation, viewer_participant_id
             )
-        with bundles.fresh(output, f"{form} file") as file:
+        with bundles.new_file(output, f"{form} file") as file:
             count = WRITERS[form](file, entries, origin)
-    bundles.told(standard_page(), output, count, as_json=as_json, proves=False)
+    bundles.print_export(standard_page(), output, count, as_json=as_json, proves=False)
 
 
 @click.command(short_help="Reduce a bundle to some of its entries.")
 @click.argument("file", type=click.File("rb", lazy=True))
 @click.option(
     "--versions",
-    type=bundles.Versions(),
+    type=bundles.VersionsType(),
     metavar="VERSIONS",
     required=True,
     help="Entries that stay readable, such as 3,7-9.",
@@ -166,16 +166,16 @@ def redact_bundle(file: BinaryIO, output: Path, versions: Selection, *, as_json:
     FILE is a bundle; - is standard input. The new bundle has only the header of each other entry,
     so the Merkle proofs still verify: see docs/guides/auditing.md.
     """
-    with bundles.refusing(), bundles.fresh(output) as fresh:
+    with bundles.bundle_errors(), bundles.new_file(output) as fresh:
         count = bundle.withhold(file, fresh, versions)
-    bundles.told(standard_page(), output, count, versions, as_json=as_json)
+    bundles.print_export(standard_page(), output, count, versions, as_json=as_json)
 
 
 @click.command(short_help="Verify a bundle, without a service.")
 @click.argument("file", type=click.File("rb", lazy=True))
 @click.option(
     "--negotiation",
-    type=Negotiation(),
+    type=NegotiationType(),
     metavar="NAME",
     default="",
     help="Fail unless the bundle contains this negotiation.",
@@ -203,7 +203,7 @@ def verify(
     or partial. With --json, each entry is on one line. Exit codes: 0 sound, 4 manipulated, 5
     incomplete, 6 cannot tell, 7 partial.
     """
-    read = bundles.held(file) if showing else file
+    read = bundles.private_copy(file) if showing else file
     with verdicts.progress() as progress:
         found = bundle.verify(
             read,
@@ -214,7 +214,7 @@ def verify(
         )
     origin = found.checkpoint.origin if found.checkpoint else file.name
     page = standard_page(full=full)
-    code = verdicts.tell(page, found, origin, compared=False, as_json=as_json)
+    code = verdicts.print_verdict(page, found, origin, compared=False, as_json=as_json)
     if showing and found.verdict in {Verdict.SOUND, Verdict.PARTIAL}:
         entries = bundles.entries(read)
         if as_json:
@@ -239,7 +239,7 @@ def verify(
         "pourparler report renault-nissan --output report.html",
     ),
 )
-@click.argument("negotiation", type=Negotiation(), required=False)
+@click.argument("negotiation", type=NegotiationType(), required=False)
 @click.option(
     "--bundle",
     "file",
@@ -266,12 +266,12 @@ def verify(
 @click.option(
     "--verifier-key",
     "keys",
-    type=verdicts.Key(),
+    type=verdicts.VerifierKeyType(),
     multiple=True,
     callback=verdicts.one_service,
     help="Verify the record first, with this verifier key of its service. Repeatable.",
 )
-@query_options.seen_option
+@query_options.viewer_option
 @query_options.json_option
 def report(
     negotiation: str | None,

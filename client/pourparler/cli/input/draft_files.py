@@ -7,7 +7,7 @@ import click
 from google.protobuf import json_format
 
 from pourparler import v1 as pb
-from pourparler.cli.terminal_escape import harmless
+from pourparler.cli.terminal_escape import escaped
 
 LONGEST = 16 << 20
 """The longest file in bytes: far more than one request of a service may have."""
@@ -22,7 +22,7 @@ def read(file: BinaryIO) -> list[pb.Draft]:
         found = [parsed(value) for value in _values(data.decode("utf-8-sig"))]
     except (ValueError, RecursionError) as error:
         raise click.UsageError(
-            f"The file contains no drafts: {harmless(str(error))}."
+            f"The file contains no drafts: {escaped(str(error))}."
             " See docs/reference/import-formats.md for their format."
         ) from error
     if not found:

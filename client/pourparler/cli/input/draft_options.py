@@ -8,7 +8,7 @@ import click
 from pourparler import v1 as pb
 from pourparler.cli.input.draft_files import read
 from pourparler.cli.input.draft_types import TYPES
-from pourparler.cli.options.completion import Part, Word
+from pourparler.cli.options.completion import EnumType, PartType
 from pourparler.drafts.values import money, source
 
 _Command = TypeVar("_Command", bound=Callable[..., Any])
@@ -19,49 +19,49 @@ _FIELDS = (
     ),
     click.option(
         "--of",
-        type=Part("proposals", "agreements", "commitments", "milestones", "topics"),
+        type=PartType("proposals", "agreements", "commitments", "milestones", "topics"),
         metavar="ID",
         help="Part whose status changes: for a closing or a status.",
     ),
     click.option(
         "--by",
-        type=Part("participants"),
+        type=PartType("participants"),
         metavar="ID",
         multiple=True,
         help="Participant who says, holds, offers, answers, owes or does it. Repeatable.",
     ),
     click.option(
         "--to",
-        type=Part("participants"),
+        type=PartType("participants"),
         metavar="ID",
         multiple=True,
         help="Participant addressed. Repeatable.",
     ),
     click.option(
-        "--about", type=Part("topics"), metavar="ID", multiple=True, help="Topic. Repeatable."
+        "--about", type=PartType("topics"), metavar="ID", multiple=True, help="Topic. Repeatable."
     ),
     click.option(
         "--attributed-to",
-        type=Part("participants"),
+        type=PartType("participants"),
         metavar="ID",
         multiple=True,
         help="Participant to whom a source attributes the statement. Repeatable.",
     ),
     click.option(
         "--act",
-        type=Word("StatementAct"),
+        type=EnumType("StatementAct"),
         metavar="ACT",
         help="Act of a statement: assert, announce, warn, concede ...",
     ),
     click.option(
         "--in-reply-to",
-        type=Part("proposals", "statements"),
+        type=PartType("proposals", "statements"),
         metavar="ID",
         help="Statement or proposal that a statement or an answer replies to.",
     ),
     click.option(
         "--stance",
-        type=Word("Stance"),
+        type=EnumType("Stance"),
         metavar="STANCE",
         help="Stance of a position: wants, opposes, red_line ...",
     ),
@@ -74,7 +74,7 @@ _FIELDS = (
     ),
     click.option(
         "--binding",
-        type=Word("ProposalBinding"),
+        type=EnumType("ProposalBinding"),
         metavar="BINDING",
         help="Binding force of a proposal: indicative, conditional, binding.",
     ),
@@ -87,13 +87,13 @@ _FIELDS = (
     click.option("--expires", metavar="EDTF", help="Date on which a proposal expires."),
     click.option(
         "--counters",
-        type=Part("proposals"),
+        type=PartType("proposals"),
         metavar="ID",
         help="Proposal that a proposal counters.",
     ),
     click.option(
         "--supersedes",
-        type=Part("proposals", "positions", "agreements"),
+        type=PartType("proposals", "positions", "agreements"),
         metavar="ID",
         help="Position, proposal or agreement that the new one replaces.",
     ),
@@ -102,38 +102,38 @@ _FIELDS = (
     ),
     click.option(
         "--between",
-        type=Part("participants"),
+        type=PartType("participants"),
         metavar="ID",
         multiple=True,
         help="Participant bound by an agreement. Repeatable.",
     ),
     click.option(
         "--origin",
-        type=Word("AgreementOrigin"),
+        type=EnumType("AgreementOrigin"),
         metavar="ORIGIN",
         help="Origin of an agreement: reached in these talks, or prior.",
     ),
     click.option(
         "--status",
-        type=Word("AgreementStatus"),
+        type=EnumType("AgreementStatus"),
         metavar="STATUS",
         help="Status of an agreement: in_force, pending_approval, in_question ...",
     ),
     click.option(
         "--from-proposal",
-        type=Part("proposals"),
+        type=PartType("proposals"),
         metavar="ID",
         help="Proposal from which an agreement or a commitment comes.",
     ),
     click.option(
         "--from-agreement",
-        type=Part("agreements"),
+        type=PartType("agreements"),
         metavar="ID",
         help="Agreement from which a commitment or a topic status comes.",
     ),
     click.option(
         "--from-statement",
-        type=Part("statements"),
+        type=PartType("statements"),
         metavar="ID",
         help="Statement from which a commitment or a milestone comes.",
     ),
@@ -142,7 +142,7 @@ _FIELDS = (
     click.option("--actual", metavar="EDTF", help="Date on which a milestone was reached."),
     click.option(
         "--certainty",
-        type=Word("Certainty"),
+        type=EnumType("Certainty"),
         metavar="CERTAINTY",
         help="Certainty of a milestone: planned, possible, conditional.",
     ),
@@ -154,27 +154,27 @@ _FIELDS = (
     click.option("--text", metavar="TEXT", help="Text of an agreement or milestone."),
     click.option(
         "--role",
-        type=Word("ParticipantRole"),
+        type=EnumType("ParticipantRole"),
         metavar="ROLE",
         help="Role of a participant: party, mediator, observer ...",
     ),
     click.option(
         "--kind",
-        type=Word("ParticipantKind", "AgreementKind"),
+        type=EnumType("ParticipantKind", "AgreementKind"),
         metavar="KIND",
         help="Kind of a participant (organization, person ...) or of an agreement (interim,"
         " framework ...).",
     ),
     click.option(
         "--represents",
-        type=Part("participants"),
+        type=PartType("participants"),
         metavar="ID",
         multiple=True,
         help="Participant that a participant represents. Repeatable.",
     ),
     click.option("--count", type=click.IntRange(min=1), help="Number of people in a cohort."),
     click.option(
-        "--session", type=Part("sessions"), metavar="ID", help="Session in which it happened."
+        "--session", type=PartType("sessions"), metavar="ID", help="Session in which it happened."
     ),
 )
 
@@ -204,7 +204,7 @@ _COMMON_FIELDS = (
     click.option("--author", metavar="TEXT", help="Author of an analysis."),
     click.option(
         "--seen-by",
-        type=Part("participants"),
+        type=PartType("participants"),
         metavar="WHO",
         multiple=True,
         help="Audience: public, parties, recorder, or ids of participants. Repeatable.",
@@ -226,7 +226,7 @@ def options(command: _Command) -> _Command:
     types = [
         click.option(
             _option(name),
-            type=Word(one.enum) if one.enum else str,
+            type=EnumType(one.enum) if one.enum else str,
             metavar=one.metavar,
             help=one.help,
         )
@@ -246,7 +246,7 @@ def _with(given: Sequence[Callable[[_Command], _Command]], command: _Command) ->
     return command
 
 
-def said_of_all(given: Mapping[str, Any]) -> dict[str, Any]:
+def common_values(given: Mapping[str, Any]) -> dict[str, Any]:
     """Return the values of the common options, as a builder takes them."""
     said = {name: value for name, value in given.items() if value not in (None, ())}
     try:

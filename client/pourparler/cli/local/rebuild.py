@@ -8,7 +8,7 @@ import click
 from pourparler.cli.local.service_process import service_module
 from pourparler.cli.output import verdicts, wording
 from pourparler.cli.output.page import Page
-from pourparler.cli.terminal_escape import harmless
+from pourparler.cli.terminal_escape import escaped
 
 
 def rebuild(page: Page, data: Path) -> None:
@@ -19,7 +19,7 @@ def rebuild(page: Page, data: Path) -> None:
         service_module("storage.interface"),
     )
     if not data.is_dir():
-        raise click.ClickException(f"There is no data folder {harmless(str(data))}.")
+        raise click.ClickException(f"There is no data folder {escaped(str(data))}.")
     try:
         with verdicts.progress("rebuilding") as progress:
             count = service_module("operations.rebuild").rebuild(data, os.environ, progress)

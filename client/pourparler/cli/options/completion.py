@@ -16,7 +16,7 @@ from pourparler import Client
 from pourparler import v1 as pb
 from pourparler.cli.options import connection
 from pourparler.cli.output.wording import NOTHING, word_of
-from pourparler.cli.terminal_escape import harmless
+from pourparler.cli.terminal_escape import escaped
 from pourparler.drafts.values import negotiation_name
 
 SHELLS = ("bash", "zsh", "fish")
@@ -101,7 +101,7 @@ def _complete(command: click.Command, shell: str) -> shell_completion.ShellCompl
     return complete(command, {}, "pourparler", VARIABLE)
 
 
-class Negotiation(click.ParamType[str]):
+class NegotiationType(click.ParamType[str]):
     """A negotiation, by its id."""
 
     name = "NEGOTIATION"
@@ -124,7 +124,7 @@ class Negotiation(click.ParamType[str]):
         return _offered(found)
 
 
-class Part(click.ParamType[str]):
+class PartType(click.ParamType[str]):
     """The id of a part of the negotiation that stands before it on the line."""
 
     name = "ID"
@@ -160,7 +160,7 @@ class Part(click.ParamType[str]):
                     yield _item(said, words.name or words.title or words.text)
 
 
-class Word(click.ParamType[str]):
+class EnumType(click.ParamType[str]):
     """A value of an enum of the contract, as people say it."""
 
     def __init__(self, *enums: str) -> None:
@@ -182,12 +182,12 @@ class Word(click.ParamType[str]):
 
 
 def _client(context: click.Context) -> Client:
-    return connection.client_of(context.find_root(), timeout=_PATIENCE)
+    return connection.client(context.find_root(), timeout=_PATIENCE)
 
 
 def _item(value: str, title: str) -> CompletionItem[str]:
     # The script of fish ends what it is told at a comma.
-    return CompletionItem(value, help=harmless(title)[:60].replace(",", ";") or NOTHING)
+    return CompletionItem(value, help=escaped(title)[:60].replace(",", ";") or NOTHING)
 
 
 def _offered(found: list[CompletionItem[str]]) -> list[CompletionItem[str]]:

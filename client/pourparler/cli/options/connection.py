@@ -9,12 +9,12 @@ from typing import Any
 import click
 
 from pourparler import Client, aio
-from pourparler.cli.terminal_escape import harmless
+from pourparler.cli.terminal_escape import escaped
 
 _WORD = re.compile(r"[!-~]+", re.ASCII)
 
 
-class Address(click.ParamType[str]):
+class AddressType(click.ParamType[str]):
     """Where a service listens: `HOST:PORT`, or what else gRPC knows, such as `unix:PATH`."""
 
     name = "ADDRESS"
@@ -29,12 +29,12 @@ class Address(click.ParamType[str]):
         return value
 
 
-def client_of(root: click.Context, timeout: float | None = None) -> Client:
+def client(root: click.Context, timeout: float | None = None) -> Client:
     """Return a client with the global options. The caller closes it."""
     return Client(**_options(root, timeout))
 
 
-def awaited_of(root: click.Context) -> aio.Client:
+def async_client(root: click.Context) -> aio.Client:
     """Return an asynchronous client with the global options."""
     return aio.Client(**_options(root))
 
@@ -62,11 +62,11 @@ def _token(file: str | None) -> str | Callable[[], str] | None:
         except (OSError, ValueError) as error:
             why = getattr(error, "strerror", None) or "it is not text"
             raise click.ClickException(
-                f"The token in {harmless(file)} cannot be read: {why}. Say another --token-file."
+                f"The token in {escaped(file)} cannot be read: {why}. Say another --token-file."
             ) from error
         if not _WORD.fullmatch(token):
             raise click.ClickException(
-                f"The file {harmless(file)} has no token, or more than that. Write the token alone "
+                f"The file {escaped(file)} has no token, or more than that. Write the token alone "
                 "to it."
             )
         return token

@@ -10,11 +10,11 @@ from google.protobuf.timestamp_pb2 import Timestamp
 
 from pourparler import Client, aio
 from pourparler import v1 as pb
-from pourparler.cli.errors import Asked
+from pourparler.cli.errors import QueryContext
 from pourparler.cli.options import connection
-from pourparler.cli.options.completion import Part
+from pourparler.cli.options.completion import PartType
 from pourparler.cli.options.suggestions import Choice
-from pourparler.cli.terminal_escape import harmless
+from pourparler.cli.terminal_escape import escaped
 from pourparler.drafts.values import choice
 from pourparler.schema.contract import ENTRY_TYPES
 
@@ -32,7 +32,7 @@ _TIME = re.compile(
 )
 
 
-class Point(click.ParamType[pb.AsOf]):
+class PointType(click.ParamType[pb.AsOf]):
     """A version, or a time of recording; a time without a zone is in UTC.
 
     A day, a minute and a second include their end, so a time that the command printed includes
@@ -66,7 +66,7 @@ class Point(click.ParamType[pb.AsOf]):
             )
 
 
-class Begin(click.ParamType[datetime]):
+class TimeType(click.ParamType[datetime]):
     """A time of recording; a time without a zone is in UTC. Days and minutes begin with it."""
 
     name = "TIME"
@@ -120,16 +120,16 @@ def point_options(command: _Command) -> _Command:
     recorded = click.option(
         "--as-of",
         "recorded",
-        type=Point(),
+        type=PointType(),
         help="Use the record as of a version (17) or a time (2026-11-23T09:30Z).",
     )
     return recorded(occurred(command))
 
 
-seen_option = click.option(
+viewer_option = click.option(
     "--as-seen-by",
     "viewer_participant_id",
-    type=Part("participants"),
+    type=PartType("participants"),
     metavar="ID",
     default="",
     help="Show the view of this participant.",
@@ -145,7 +145,7 @@ def _bases(
 participant_option = click.option(
     "--participant",
     "participants",
-    type=Part("participants"),
+    type=PartType("participants"),
     metavar="ID",
     multiple=True,
     help="Include only entries that name this participant. Repeatable.",
@@ -154,7 +154,7 @@ participant_option = click.option(
 topic_option = click.option(
     "--topic",
     "topics",
-    type=Part("topics"),
+    type=PartType("topics"),
     metavar="ID",
     multiple=True,
     help="Include only entries on this topic. Repeatable.",
@@ -200,25 +200,25 @@ json_option = click.option(
 def client() -> Client:
     """Return a client of the service. It closes when the command ends."""
     context = click.get_current_context()
-    return context.with_resource(_asking(connection.client_of))
+    return context.with_resource(_asking(connection.client))
 
 
-def awaited() -> aio.Client:
+def async_client() -> aio.Client:
     """Return an asynchronous client of the service. The caller closes it."""
-    return _asking(connection.awaited_of)
+    return _asking(connection.async_client)
 
 
 def _asking(client_of: Callable[[click.Context], _Client]) -> _Client:
     context = click.get_current_context()
     root, negotiation = context.find_root(), context.params.get("negotiation") or ""
-    root.obj = Asked(
+    root.obj = QueryContext(
         context.info_name or "", negotiation.removeprefix("negotiations/"), root.params["server"]
     )
     try:
         return client_of(root)
     except OSError as error:
         raise click.ClickException(
-            f"{harmless(str(error.filename))} cannot be read: {error.strerror}. Name another file "
+            f"{escaped(str(error.filename))} cannot be read: {error.strerror}. Name another file "
             "with --root-certificates, --certificate or --certificate-key."
         ) from error
     except ValueError as error:

@@ -8,7 +8,7 @@ from itertools import islice
 import click
 
 from pourparler import v1 as pb
-from pourparler.cli.errors import Asked, either
+from pourparler.cli.errors import QueryContext, alternatives
 from pourparler.cli.options import connection
 from pourparler.drafts.values import negotiation_name
 from pourparler.errors import NotFound, PourparlerError
@@ -19,7 +19,7 @@ _MOST = 10_000
 _NAMED = 3
 
 
-def near(said: str, words: Iterable[str]) -> list[str]:
+def similar(said: str, words: Iterable[str]) -> list[str]:
     """Return the known words that resemble one, the nearest first."""
     known = list(words)
     close = get_close_matches(said, known, n=_NAMED, cutoff=0.7)
@@ -35,26 +35,26 @@ class Choice(click.Choice[str]):
         try:
             return super().convert(value, param, ctx)
         except click.BadParameter:
-            found = near(str(value), self.choices)
+            found = similar(str(value), self.choices)
             if not found:
                 raise
             all_of_them = ", ".join(self.choices)
-            said = f"{value!r} is none. Did you mean {either(found)}? All: {all_of_them}."
+            said = f"{value!r} is none. Did you mean {alternatives(found)}? All: {all_of_them}."
             raise click.BadParameter(said, ctx, param) from None
 
 
-def meant(error: PourparlerError, asked: Asked, root: click.Context) -> list[str]:
+def suggest(error: PourparlerError, asked: QueryContext, root: click.Context) -> list[str]:
     """Return ids that resemble an unknown id. Returns none if the service is slow."""
     if not isinstance(error, NotFound):
         return []
-    with contextlib.suppress(Exception), connection.client_of(root, timeout=_PATIENCE) as client:
+    with contextlib.suppress(Exception), connection.client(root, timeout=_PATIENCE) as client:
         if error.reason == "NEGOTIATION_NOT_FOUND":
             said = error.metadata.get("negotiation", "") or asked.negotiation
             listed = islice(client.list(page_size=1000), _MOST)
-            return near(said, (one.name.removeprefix("negotiations/") for one in listed))
+            return similar(said, (one.name.removeprefix("negotiations/") for one in listed))
         if error.reason == "PART_NOT_FOUND" and "id" in error.metadata:
             state = client.get(negotiation_name(asked.negotiation)).negotiation
-            return near(error.metadata["id"], _ids(state, error.message))
+            return similar(error.metadata["id"], _ids(state, error.message))
     return []
 
 

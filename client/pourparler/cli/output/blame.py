@@ -14,7 +14,7 @@ from pourparler.cli.output import state as state_page
 from pourparler.cli.output.entry_descriptions import describe, type_name
 from pourparler.cli.output.page import Cell, Column, Page, Table
 from pourparler.cli.output.wording import Names
-from pourparler.cli.terminal_escape import harmless
+from pourparler.cli.terminal_escape import escaped
 from pourparler.errors import NotFound
 from pourparler.state.blame import HEAD, Blame, Made, Place
 from pourparler.state.fold import deciders, final_answers, is_amending
@@ -38,7 +38,7 @@ _ASIDE = diff_page.TOLD_OTHERWISE | {
 """The fields that the columns of the entries already show."""
 
 
-class Wanted:
+class PartSelector:
     """Which parts are asked for: all, those of a kind, or one by its id or path."""
 
     def __init__(self, said: str) -> None:
@@ -88,7 +88,7 @@ def _columns(*, narrow: bool) -> list[Column]:
 
 def path(found: Blame) -> str:
     """Return the path of a part: `proposals/offer`, `access/PRINCIPAL`."""
-    return harmless("/".join(filter(None, (_kind(found), found.place[1]))))
+    return escaped("/".join(filter(None, (_kind(found), found.place[1]))))
 
 
 def blame(page: Page, found: Sequence[Blame], state: pb.Negotiation, *, one: bool = False) -> None:
@@ -201,7 +201,7 @@ def _rows(
         entry = made.entry
         facts, words = entry.facts, entry.words
         first = page.plain or not place
-        said, who = describe(entry, names), harmless(facts.recorded_by)
+        said, who = describe(entry, names), escaped(facts.recorded_by)
         yield (
             Text(path(found) if page.plain else found.place[1] or HEAD, "bold") if first else "",
             _status(found, names) if first else "",

@@ -16,7 +16,7 @@ import click
 from pourparler import v1 as pb
 from pourparler.cli.output import wording
 from pourparler.cli.output.page import Page
-from pourparler.cli.terminal_escape import harmless
+from pourparler.cli.terminal_escape import escaped
 from pourparler.schema.contract import PARTS, entry_type, references, rule_of
 from pourparler.transparency.bundle import MAGIC, Bundle, BundleError
 from pourparler.transparency.selection import Selection, SelectionError
@@ -31,7 +31,7 @@ _RANGE = re.compile(r"([0-9]{1,19})(?:-([0-9]{1,19}))?", re.ASCII)
 _Command = TypeVar("_Command", bound=Callable[..., Any])
 
 
-class Versions(click.ParamType[Selection]):
+class VersionsType(click.ParamType[Selection]):
     """The entries that are to be read: `3,7-9`."""
 
     name = "VERSIONS"
@@ -68,15 +68,15 @@ def output_option(command: _Command) -> _Command:
 
 
 @contextlib.contextmanager
-def refusing() -> Iterator[None]:
+def bundle_errors() -> Iterator[None]:
     """Says why a bundle cannot be written, where it was no bundle or cannot be shown so."""
     try:
         yield
     except (BundleError, SelectionError) as error:
-        raise click.ClickException(harmless(str(error))) from error
+        raise click.ClickException(escaped(str(error))) from error
 
 
-def held(file: BinaryIO) -> BinaryIO:
+def private_copy(file: BinaryIO) -> BinaryIO:
     """Return a private copy of a bundle, so that the shown bytes are the verified ones."""
     copy = cast("BinaryIO", tempfile.SpooledTemporaryFile(_IN_MEMORY, mode="w+b"))  # noqa: SIM115
     click.get_current_context().call_on_close(copy.close)
@@ -95,7 +95,7 @@ def entries(file: BinaryIO) -> Iterator[pb.Entry]:
 
 
 @contextlib.contextmanager
-def fresh(path: Path, what: str = "bundle") -> Iterator[BinaryIO]:
+def new_file(path: Path, what: str = "bundle") -> Iterator[BinaryIO]:
     """Open a new file. It disappears if the block fails.
 
     No file is written over: an older bundle may be all that shows what the record once was.
@@ -113,7 +113,7 @@ def fresh(path: Path, what: str = "bundle") -> Iterator[BinaryIO]:
         file = path.open("xb")
     except FileExistsError:
         raise click.ClickException(
-            f"There is a file {harmless(str(path))} already: a {what} is never written over. "
+            f"There is a file {escaped(str(path))} already: a {what} is never written over. "
             "Name another file with --output."
         ) from None
     except OSError as error:
@@ -135,7 +135,7 @@ def fresh(path: Path, what: str = "bundle") -> Iterator[BinaryIO]:
 
 def _unwritable(path: Path, error: OSError) -> click.ClickException:
     return click.ClickException(
-        f"{harmless(str(path))} cannot be written: {error.strerror}."
+        f"{escaped(str(path))} cannot be written: {error.strerror}."
         " Name another file with --output."
     )
 
@@ -148,14 +148,14 @@ def unknown(shown: Iterator[pb.Entry]) -> list[str]:
         facts = entry.facts
         kind = entry_type(facts)
         for one in references(facts):
-            named[f"{PARTS[one.kind]}/{harmless(one.id)}"] = None
+            named[f"{PARTS[one.kind]}/{escaped(one.id)}"] = None
         if kind is not None and kind.introduces is not None:
             key = getattr(getattr(facts, kind.name), kind.introduces.name)
-            brought.add(f"{PARTS[rule_of(kind.introduces).introduces]}/{harmless(key)}")
+            brought.add(f"{PARTS[rule_of(kind.introduces).introduces]}/{escaped(key)}")
     return [part for part in named if part not in brought]
 
 
-def told(
+def print_export(
     page: Page,
     path: Path,
     count: int,
@@ -170,7 +170,7 @@ def told(
     """
     if only is not None and not as_json:
         for gap in only.gaps:
-            text = f"Note: #{gap.version} is shown without #{gap.other}. {harmless(gap.text)}"
+            text = f"Note: #{gap.version} is shown without #{gap.other}. {escaped(gap.text)}"
             print(text, file=sys.stderr)
     if path == STDOUT:
         return
@@ -184,7 +184,7 @@ def told(
         return
     told_count = wording.count(count, "entry", "entries")
     shown = f", {len(only.versions):,} of them to be read," if only is not None else ""
-    page.line(f"Exported {told_count}{shown} to {harmless(str(path))}, {size:,} bytes.")
+    page.line(f"Exported {told_count}{shown} to {escaped(str(path))}, {size:,} bytes.")
     if proves and not page.plain:
         page.line("Check it with `pourparler verify FILE --verifier-key VKEY`.", "dim")
 
@@ -199,9 +199,9 @@ def is_bundle(file: BinaryIO) -> bool:
     return start == _KIND
 
 
-def told_of_copy(page: Page, copied: pb.ImportNegotiationResponse) -> None:
+def print_import(page: Page, copied: pb.ImportNegotiationResponse) -> None:
     """Tell what was copied."""
-    name = harmless(copied.name.removeprefix("negotiations/"))
+    name = escaped(copied.name.removeprefix("negotiations/"))
     new = wording.count(copied.entry_count, "entry is", "entries are")
     page.line(f"Copied {name}: {new} new, and it is at version {copied.version:,}.")
     if not page.plain:

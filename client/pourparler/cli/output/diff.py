@@ -15,7 +15,7 @@ from pourparler.cli.output.page import Cell, Column, Page, Table
 from pourparler.cli.output.part_descriptions import details_of, known, since, status, what
 from pourparler.cli.output.state import explain
 from pourparler.cli.output.wording import Names
-from pourparler.cli.terminal_escape import harmless
+from pourparler.cli.terminal_escape import escaped
 from pourparler.schema.contract import PARTS, is_repeated, rule_of
 
 ARROW = " → "
@@ -101,14 +101,14 @@ def _told(change: pb.Change, names: Names, joint: str) -> Cell:
     told = [moved(before, after, field, names) for field in fields or change.fields]
     reason = getattr(getattr(after, "status_change", None), "reason", "")
     if "status" in fields and reason:
-        told.append(f"because: {harmless(reason)}")
+        told.append(f"because: {escaped(reason)}")
     return joint.join(told)
 
 
 def _whole(part: Any, names: Names, joint: str) -> Cell:
     """Return the row of a new or a removed part."""
     if isinstance(part, pb.Negotiation):
-        return f"{harmless(part.words.title)}, {wording.word(part, 'status')}"
+        return f"{escaped(part.words.title)}, {wording.word(part, 'status')}"
     if isinstance(part, pb.Amendment):
         return _amendment(part)
     if isinstance(part, pb.Principal):
@@ -125,7 +125,7 @@ def _amendment(part: pb.Amendment) -> str:
         ("words destroyed by", [part.redacted_by] if part.redacted_by else []),
     ]
     said = [f"{how} {wording.versions(which)}" for how, which in pairs if which]
-    reason = f": {harmless(part.correction_reason)}" if part.correction_reason else ""
+    reason = f": {escaped(part.correction_reason)}" if part.correction_reason else ""
     return f"{', '.join(said)}{reason}"
 
 
@@ -167,7 +167,7 @@ def _one(field: FieldDescriptor, value: Any, names: Names, words: pb.Words | Non
         return "yes" if value else "no"
     if rule_of(field).refers_to == pb.PART_KIND_PARTICIPANT or field.name in {"by", "retracted_by"}:
         return names[value]
-    return harmless(str(value), lines=True)
+    return escaped(str(value), lines=True)
 
 
 def _message(value: Message, names: Names, words: pb.Words | None) -> str:
@@ -189,7 +189,7 @@ def _message(value: Message, names: Names, words: pb.Words | None) -> str:
     if isinstance(value, pb.Source):
         return f"{value.id} ({wording.source(value)})"
     if isinstance(value, pb.TermText):
-        return f"{value.key}: {harmless(value.text)}"
+        return f"{value.key}: {escaped(value.text)}"
     told = [
         f"{field.name.replace('_', ' ')} {field_value(value, field.name, names)}"
         for field, _ in value.ListFields()

@@ -11,7 +11,7 @@ from google.protobuf.descriptor import FieldDescriptor
 from pourparler import v1 as pb
 from pourparler.cli.output import wording
 from pourparler.cli.output.wording import Names
-from pourparler.cli.terminal_escape import harmless
+from pourparler.cli.terminal_escape import escaped
 from pourparler.schema.contract import entry_type, is_repeated
 
 _Entry: TypeAlias = pb.Entry | pb.Draft
@@ -25,7 +25,7 @@ def describe(entry: _Entry, names: Names) -> str:
     event = getattr(entry.facts, kind.name)
     sentence = DESCRIPTIONS.get(kind.name, _from_contract)
     said = sentence(event, entry, names)
-    reason = harmless(entry.words.reason, lines=True)
+    reason = escaped(entry.words.reason, lines=True)
     return f"{said}: {reason}" if reason else said
 
 
@@ -55,12 +55,12 @@ def _value(event: Any, field: FieldDescriptor) -> str:
     if field.message_type is not None:
         return ""
     values = value if is_repeated(field) else [value]
-    return wording.listed([harmless(str(one)) for one in values])
+    return wording.listed([escaped(str(one)) for one in values])
 
 
 def _own(words: pb.Words) -> str:
     own = words.title or words.name or words.text
-    return harmless(own, lines=True) or "(words destroyed or withheld)"
+    return escaped(own, lines=True) or "(words destroyed or withheld)"
 
 
 def _text(entry: _Entry, lead: str = "") -> str:
@@ -69,7 +69,7 @@ def _text(entry: _Entry, lead: str = "") -> str:
 
 
 def _if(words: pb.Words) -> str:
-    conditions = "; ".join(harmless(condition) for condition in words.conditions)
+    conditions = "; ".join(escaped(condition) for condition in words.conditions)
     return f", if {conditions}" if conditions else ""
 
 
@@ -80,7 +80,7 @@ def _terms(event: Any, entry: _Entry, names: Names, field: str = "terms") -> str
 
 def _negotiation_opened(event: pb.NegotiationOpened, entry: _Entry, names: Names) -> str:
     del names
-    after = f", taking up {harmless(event.predecessor)}" if event.predecessor else ""
+    after = f", taking up {escaped(event.predecessor)}" if event.predecessor else ""
     return f"the negotiation is opened{after}: {_own(entry.words)}"
 
 
@@ -110,9 +110,9 @@ def _participant_joined(event: pb.ParticipantJoined, entry: _Entry, names: Names
 def _participant_changed(event: pb.ParticipantChanged, entry: _Entry, names: Names) -> str:
     changes = [
         ("role", wording.word(event, "role")),
-        ("name", harmless(entry.words.name)),
-        ("mandate", harmless(entry.words.mandate)),
-        ("also called", wording.listed([harmless(alias) for alias in entry.words.aliases], "or")),
+        ("name", escaped(entry.words.name)),
+        ("mandate", escaped(entry.words.mandate)),
+        ("also called", wording.listed([escaped(alias) for alias in entry.words.aliases], "or")),
         *(
             (field.replace("_", " "), names.all(getattr(event, field).participant_ids) or "no one")
             for field in ("represents", "members", "owned_by")
@@ -132,13 +132,13 @@ def _participant_left(event: pb.ParticipantLeft, entry: _Entry, names: Names) ->
 
 def _session_opened(event: pb.SessionOpened, entry: _Entry, names: Names) -> str:
     attended = f" with {names.all(event.attendees)}" if event.attendees else ""
-    title = f": {harmless(entry.words.title)}" if entry.words.title else ""
+    title = f": {escaped(entry.words.title)}" if entry.words.title else ""
     return f"session {event.session_id} begins, {wording.word(event, 'kind')}{attended}{title}"
 
 
 def _session_closed(event: pb.SessionClosed, entry: _Entry, names: Names) -> str:
     del names
-    summary = f": {harmless(entry.words.summary, lines=True)}" if entry.words.summary else ""
+    summary = f": {escaped(entry.words.summary, lines=True)}" if entry.words.summary else ""
     return f"session {event.closed_session_id} ends{summary}"
 
 
@@ -191,7 +191,7 @@ def _question_raised(event: pb.QuestionRaised, entry: _Entry, names: Names) -> s
 
 def _question_resolved(event: pb.QuestionResolved, entry: _Entry, names: Names) -> str:
     del names
-    answer = f": {harmless(entry.words.answer, lines=True)}" if entry.words.answer else ""
+    answer = f": {escaped(entry.words.answer, lines=True)}" if entry.words.answer else ""
     return f"question {event.question_id} is {wording.word(event, 'resolution')}{answer}"
 
 
@@ -276,7 +276,7 @@ def _document_attached(event: pb.DocumentAttached, entry: _Entry, names: Names) 
 
 
 def _entry_corrected(event: pb.EntryCorrected, entry: _Entry, names: Names) -> str:
-    why = harmless(entry.words.correction_reason, lines=True)
+    why = escaped(entry.words.correction_reason, lines=True)
     target = f"#{event.target_version}"
     if event.mode == pb.CORRECTION_MODE_ANNUL:
         return f"{target} is annulled ({wording.word(event, 'kind')}), because {why}"
@@ -291,28 +291,28 @@ def _entry_disclosed(event: pb.EntryDisclosed, entry: _Entry, names: Names) -> s
         pb.VISIBILITY_LEVEL_PARTIES: "the participants",
     }.get(event.disclosed_to.level, names.all(event.disclosed_to.audience))
     consent = f", with the consent of {names.all(event.consented_by)}" if event.consented_by else ""
-    law = f", under {harmless(entry.words.legal_basis)}" if entry.words.legal_basis else ""
+    law = f", under {escaped(entry.words.legal_basis)}" if entry.words.legal_basis else ""
     return f"#{event.target_version} is disclosed to {to}{consent}{law}"
 
 
 def _entry_redacted(event: pb.EntryRedacted, entry: _Entry, names: Names) -> str:
     del names
     order = (
-        f"under {harmless(entry.words.legal_basis)}, by order of {harmless(entry.words.authority)}"
+        f"under {escaped(entry.words.legal_basis)}, by order of {escaped(entry.words.authority)}"
     )
     return f"the words of #{event.target_version} were destroyed {order}"
 
 
 def _access_granted(event: pb.AccessGranted, entry: _Entry, names: Names) -> str:
     del entry
-    return f"{harmless(event.principal)} has access {wording.access(event, names)}"
+    return f"{escaped(event.principal)} has access {wording.access(event, names)}"
 
 
 def _access_revoked(event: pb.AccessRevoked, entry: _Entry, names: Names) -> str:
     del entry
     role = f" as {wording.word(event, 'role')}" if event.role else ""
     whose = f" of {names[event.participant_id]}" if event.participant_id else ""
-    return f"{harmless(event.principal)} has no access{role}{whose} any more"
+    return f"{escaped(event.principal)} has no access{role}{whose} any more"
 
 
 DESCRIPTIONS: Mapping[str, Callable[[Any, _Entry, Names], str]] = {

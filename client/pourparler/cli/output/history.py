@@ -10,7 +10,7 @@ from pourparler.cli.output.page import Cell, Column, Page, Table
 from pourparler.cli.output.part_descriptions import known
 from pourparler.cli.output.state import amended, explain
 from pourparler.cli.output.wording import Names
-from pourparler.cli.terminal_escape import harmless
+from pourparler.cli.terminal_escape import escaped
 
 PIECE = 100
 """How many entries are put on the page at a time: a history can be longer than memory."""
@@ -64,7 +64,7 @@ def row(
     facts, words, version = entry.facts, entry.words, entry.header.version
     details = [
         "only possibly by then" if version in possible else "",
-        f"in the words “{harmless(words.occurred_verbatim)}”" if words.occurred_verbatim else "",
+        f"in the words “{escaped(words.occurred_verbatim)}”" if words.occurred_verbatim else "",
         amended(amendments, version),
         wording.seen_by(facts.visibility, names),
         f"in session {facts.session_id}" if facts.session_id else "",
@@ -84,7 +84,7 @@ def row(
 def source(one: pb.Source) -> str:
     """Return a source of an entry, with the place in it and the passage."""
     said = f"source {one.id}"
-    place = harmless(one.locator)
+    place = escaped(one.locator)
     if place:
         said += f" ({place})"
-    return f"{said}: “{harmless(one.excerpt)}”" if one.excerpt else said
+    return f"{said}: “{escaped(one.excerpt)}”" if one.excerpt else said

@@ -13,7 +13,7 @@ from rich.live import Live
 from rich.table import Table as Grid
 from rich.text import Text
 
-from pourparler.cli.terminal_escape import harmless
+from pourparler.cli.terminal_escape import escaped
 
 NOTHING = "-"
 LONG = 600
@@ -288,11 +288,11 @@ def _broken(text: Text, width: int) -> Text:
 
 
 def _plain(cell: Cell) -> str:
-    return harmless(cell.plain if isinstance(cell, Text) else cell)
+    return escaped(cell.plain if isinstance(cell, Text) else cell)
 
 
 def safe(cell: Cell) -> Text:
     """Return a copy of a cell that is safe for a terminal."""
     shown = cell.copy() if isinstance(cell, Text) else Text(cell)
-    plain = harmless(shown.plain, lines=True)
+    plain = escaped(shown.plain, lines=True)
     return shown if plain == shown.plain else Text(plain, shown.style)

@@ -12,7 +12,7 @@ from pourparler import v1 as pb
 from pourparler.cli.output import colors, wording
 from pourparler.cli.output.page import Cell
 from pourparler.cli.output.wording import Names
-from pourparler.cli.terminal_escape import harmless
+from pourparler.cli.terminal_escape import escaped
 
 
 def known(provenance: pb.Provenance) -> Text:
@@ -62,7 +62,7 @@ def since(part: Any, names: Names) -> Cell:
     if change.HasField("occurred"):
         said.append(f", {wording.when(change.occurred)}")
     if change.reason:
-        said.append(f": {harmless(change.reason)}")
+        said.append(f": {escaped(change.reason)}")
     return said
 
 
@@ -82,7 +82,7 @@ _USUAL = frozenset({"stands", "active", "open", "held", "in force", "planned"})
 def _own_words(part: Any, names: Names) -> Cell:
     del names
     own = part.words.title or part.words.name or part.words.text
-    return harmless(own, lines=True) or "(words destroyed or withheld)"
+    return escaped(own, lines=True) or "(words destroyed or withheld)"
 
 
 def _plain_status(part: Any, names: Names) -> str:
@@ -108,8 +108,8 @@ def _participant_details(part: pb.Participant, names: Names) -> _Pairs:
         ("count", f"{facts.count:,}" if facts.HasField("count") else ""),
         ("owned by", names.all(facts.owned_by)),
         ("", wording.terms(facts.attributes, names, words)),
-        ("also called", wording.listed([harmless(alias) for alias in words.aliases], "or")),
-        ("mandate:", harmless(words.mandate)),
+        ("also called", wording.listed([escaped(alias) for alias in words.aliases], "or")),
+        ("mandate:", escaped(words.mandate)),
     ]
 
 
@@ -117,9 +117,9 @@ def _session_details(part: pb.Session, names: Names) -> _Pairs:
     return [
         ("", wording.word(part.facts, "kind")),
         ("with", names.all(part.facts.attendees)),
-        ("at", harmless(part.words.place)),
+        ("at", escaped(part.words.place)),
         ("its entries", wording.seen_by(part.facts.default_visibility, names)),
-        ("came to:", harmless(part.summary)),
+        ("came to:", escaped(part.summary)),
     ]
 
 
@@ -128,7 +128,7 @@ def _topic_details(part: pb.Topic, names: Names) -> _Pairs:
         ("part of", part.facts.parent_id),
         ("put on the table by", names.all(part.facts.proposed_by)),
         ("settled by", part.by_agreement_id),
-        ("", harmless(part.words.text)),
+        ("", escaped(part.words.text)),
     ]
 
 
@@ -163,7 +163,7 @@ def _question_details(part: pb.Question, names: Names) -> _Pairs:
         ("", wording.terms(facts.about, names, part.words)),
         ("asks again", facts.reopens),
         ("asked again in", part.reopened_by),
-        ("answer:", harmless(part.answer)),
+        ("answer:", escaped(part.answer)),
     ]
 
 
@@ -176,7 +176,7 @@ def _proposal_details(part: pb.Proposal, names: Names) -> _Pairs:
     return [
         ("", wording.word(facts, "binding")),
         ("on", wording.listed(facts.topic_ids)),
-        ("if", "; ".join(harmless(condition) for condition in part.words.conditions)),
+        ("if", "; ".join(escaped(condition) for condition in part.words.conditions)),
         ("until", wording.when(facts.expires, part.words.date_verbatim)),
         ("counters", facts.counters),
         ("replaces", facts.supersedes),
@@ -207,7 +207,7 @@ def _commitment_details(part: pb.Commitment, names: Names) -> _Pairs:
     return [
         ("due", wording.when(facts.due, part.words.date_verbatim)),
         ("", wording.terms(facts.terms, names, part.words)),
-        ("if", "; ".join(harmless(condition) for condition in part.words.conditions)),
+        ("if", "; ".join(escaped(condition) for condition in part.words.conditions)),
         ("from", facts.agreement_id or facts.proposal_id or facts.statement_id),
         ("shown by", wording.listed([*part.statement_ids, *part.document_ids])),
     ]
@@ -220,7 +220,7 @@ def _milestone_details(part: pb.Milestone, names: Names) -> _Pairs:
         ("by", names.all(facts.by)),
         ("expected", wording.when(facts.expected, part.words.date_verbatim)),
         ("planned before for", wording.listed(before)),
-        ("if", "; ".join(harmless(condition) for condition in part.words.conditions)),
+        ("if", "; ".join(escaped(condition) for condition in part.words.conditions)),
         ("reached", wording.when(part.actual)),
         ("shown by", wording.listed([*part.statement_ids, *part.document_ids])),
     ]
@@ -230,12 +230,12 @@ def _document_details(part: pb.Document, names: Names) -> _Pairs:
     facts = part.facts
     return [
         ("by", names.all(facts.authors)),
-        ("", harmless(facts.media_type)),
+        ("", escaped(facts.media_type)),
         ("", f"{facts.size_bytes:,} bytes" if facts.size_bytes else ""),
         ("later version of", facts.version_of),
         ("replaced by", wording.listed(part.later_versions)),
-        ("at", harmless(part.words.uri)),
-        ("", harmless(part.words.digest)),
+        ("at", escaped(part.words.uri)),
+        ("", escaped(part.words.digest)),
     ]
 
 

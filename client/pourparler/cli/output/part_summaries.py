@@ -4,7 +4,7 @@ from typing import Any, NamedTuple
 
 from pourparler import v1 as pb
 from pourparler.cli.output import part_descriptions, wording
-from pourparler.cli.output import state as told
+from pourparler.cli.output import state as state_page
 from pourparler.cli.output.wording import Names
 
 GOOD = frozenset(
@@ -13,7 +13,7 @@ GOOD = frozenset(
 BAD = frozenset({"rejected", "missed", "breached", "disputed", "retracted", "terminated", "left"})
 
 
-class Face(NamedTuple):
+class PartSummary(NamedTuple):
     """A part as it is told: at some versions, for a part may change."""
 
     key: str
@@ -38,7 +38,7 @@ class Face(NamedTuple):
     """Each source: its description, its address if it is a web address, and its excerpt."""
 
 
-def face(kind: str, key: str, part: Any, state: pb.Negotiation, names: Names) -> Face:
+def summarize(kind: str, key: str, part: Any, state: pb.Negotiation, names: Names) -> PartSummary:
     """How a part is told as it stands in this state."""
     origin, words = part.origin, part.words
     description = part_descriptions.PART_DESCRIPTIONS[kind]
@@ -52,7 +52,7 @@ def face(kind: str, key: str, part: Any, state: pb.Negotiation, names: Names) ->
         gone = f"words erased by #{note.redacted_by}" if note and erased else "words withheld"
     who = description.who(part, names)
     plain = status.partition(",")[0]
-    return Face(
+    return PartSummary(
         key=key,
         who=who,
         form=wording.word_of("Form", origin.provenance.form) if description.quoted else "",
@@ -75,7 +75,7 @@ def face(kind: str, key: str, part: Any, state: pb.Negotiation, names: Names) ->
         confirmed=origin.confirmed,
         when=wording.when(origin.occurred, words.occurred_verbatim),
         blame=tuple(part.blame),
-        amended=told.amended(state.amendments, origin.version),
+        amended=state_page.amended(state.amendments, origin.version),
         sources=sources(words),
     )
 

@@ -9,7 +9,7 @@ from pourparler import v1 as pb
 from pourparler.cli.output import colors, wording
 from pourparler.cli.output.page import Cell, Column, Page, Table
 from pourparler.cli.output.part_descriptions import known
-from pourparler.cli.terminal_escape import harmless
+from pourparler.cli.terminal_escape import escaped
 from pourparler.schema.contract import entry_type, references
 
 FOUND = f"bold {colors.DOUBTFUL}"
@@ -50,7 +50,7 @@ def results(
     order = {id_: place for place, id_ in reversed(list(enumerate(map(_id, hits))))}
     together = sorted(hits, key=lambda hit: order[_id(hit)])
     for id_, those in groupby(together, _id):
-        title = harmless(negotiations[f"negotiations/{id_}"].title)
+        title = escaped(negotiations[f"negotiations/{id_}"].title)
         page.table(
             Table(
                 f"{title} ({id_})" if title else id_, _COLUMNS, [_row(page, one) for one in those]
@@ -105,5 +105,5 @@ def _speakers(facts: pb.Facts) -> list[str]:
 def _passage(snippet: pb.Snippet) -> Text:
     passage = Text("…" if snippet.more_before else "")
     for piece in snippet.segments:
-        passage.append(harmless(" ".join(piece.text.split("\n"))), FOUND if piece.match else "")
+        passage.append(escaped(" ".join(piece.text.split("\n"))), FOUND if piece.match else "")
     return passage.append("…" if snippet.more_after else "")

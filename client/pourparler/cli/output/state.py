@@ -18,7 +18,7 @@ from pourparler.cli.output.part_descriptions import (
     what,
 )
 from pourparler.cli.output.wording import Names
-from pourparler.cli.terminal_escape import harmless
+from pourparler.cli.terminal_escape import escaped
 
 
 def point(as_of: pb.AsOf, at: pb.ComputedAt) -> str:
@@ -41,7 +41,7 @@ def point(as_of: pb.AsOf, at: pb.ComputedAt) -> str:
 
 def head(page: Page, state: pb.Negotiation, title: str = "") -> None:
     """Title, status and size; `title` is for one whose opening is not in this reading."""
-    said = harmless(state.words.title or title or state.name)
+    said = escaped(state.words.title or title or state.name)
     page.line(said or "Nothing is on the record.", "bold")
     if not state.status:
         page.line("No event definitely happened by then, not even the opening.")
@@ -57,9 +57,9 @@ def head(page: Page, state: pb.Negotiation, title: str = "") -> None:
             )
         )
     if state.words.purpose:
-        page.line(f"Purpose: {harmless(state.words.purpose)}")
+        page.line(f"Purpose: {escaped(state.words.purpose)}")
     if state.facts.predecessor:
-        page.line(f"Takes up {harmless(state.facts.predecessor)}.")
+        page.line(f"Takes up {escaped(state.facts.predecessor)}.")
     page.line(_size(state), "dim")
 
 
@@ -70,7 +70,7 @@ def _course(state: pb.Negotiation) -> str:
     if state.HasField("expected_resume"):
         said += f", expected to go on {wording.when(state.expected_resume)}"
     if state.status_change.reason:
-        said += f" ({harmless(state.status_change.reason)})"
+        said += f" ({escaped(state.status_change.reason)})"
     return said
 
 
@@ -173,7 +173,7 @@ def amended(amendments: Mapping[int, pb.Amendment], version: int) -> str:
     ]
     said = [f"{how} {wording.versions(which)}" for how, which in pairs if which]
     if note.correction_reason:
-        said[0] += f" ({harmless(note.correction_reason)})"
+        said[0] += f" ({escaped(note.correction_reason)})"
     return ", ".join(said)
 
 
@@ -193,7 +193,7 @@ def principals(page: Page, state: pb.Negotiation) -> None:
     if len(state.principals) < 2:  # noqa: PLR2004 - only the one who opened it
         return
     rows = [
-        (harmless(who), wording.versions(one.blame), wording.grants(one, names))
+        (escaped(who), wording.versions(one.blame), wording.grants(one, names))
         for who, one in sorted(state.principals.items(), key=lambda item: item[1].blame[0])
     ]
     columns = [Column("who"), Column("versions", under=True), Column("access", text=True)]

@@ -41,7 +41,7 @@ class Item(NamedTuple):
     """The parts it tells of, by kind and id."""
 
 
-def answers(answer: pb.StatusReport, state: pb.Negotiation, names: Names) -> Iterator[Item]:
+def status_lines(answer: pb.StatusReport, state: pb.Negotiation, names: Names) -> Iterator[Item]:
     """Yield the answers to each question. A question without an answer yields one line."""
     found = [*_found(answer, state, names)]
     asked = {one.question for one in found}

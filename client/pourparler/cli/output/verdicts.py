@@ -14,7 +14,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from pourparler.cli.output import colors, wording
 from pourparler.cli.output.page import Column, Page, Table
-from pourparler.cli.terminal_escape import harmless
+from pourparler.cli.terminal_escape import escaped
 from pourparler.transparency.auditor import MOST_FINDINGS, Audit, Verdict
 from pourparler.transparency.checkpoint import ED25519, CheckpointError, VerifierKey
 
@@ -47,7 +47,7 @@ _UNSEEN = (
 _Command = TypeVar("_Command", bound=Callable[..., Any])
 
 
-class Key(click.ParamType[VerifierKey]):
+class VerifierKeyType(click.ParamType[VerifierKey]):
     """A verifier key of a log."""
 
     name = "VKEY"
@@ -90,7 +90,7 @@ def options(command: _Command) -> _Command:
     key = click.option(
         "--verifier-key",
         "keys",
-        type=Key(),
+        type=VerifierKeyType(),
         required=True,
         multiple=True,
         callback=one_service,
@@ -151,11 +151,11 @@ def save(path: Path, text: str) -> None:
         with contextlib.suppress(OSError):
             fresh.unlink()
         raise click.ClickException(
-            f"{harmless(str(path))} cannot be written: {error.strerror}. Say another place."
+            f"{escaped(str(path))} cannot be written: {error.strerror}. Say another place."
         ) from error
 
 
-def tell(page: Page, audit: Audit, origin: str, *, compared: bool, as_json: bool) -> int:
+def print_verdict(page: Page, audit: Audit, origin: str, *, compared: bool, as_json: bool) -> int:
     """Tell what an audit came to; the exit code.
 
     `compared` says whether a state was there to be compared.
@@ -166,13 +166,13 @@ def tell(page: Page, audit: Audit, origin: str, *, compared: bool, as_json: bool
     entries = wording.count(audit.size, "entry", "entries")
     if audit.verdict is Verdict.SOUND:
         state = " The state is theirs." if compared else _STATELESS
-        said = f"{entries} of {harmless(origin)}, just as they were signed for.{state}"
+        said = f"{entries} of {escaped(origin)}, just as they were signed for.{state}"
     elif audit.verdict is Verdict.PARTIAL:
-        shown = f"{audit.size - len(audit.withheld):,} of {entries} of {harmless(origin)}"
+        shown = f"{audit.size - len(audit.withheld):,} of {entries} of {escaped(origin)}"
         state = " The state is that of these." if compared else ""
         said = f"{shown} can be read, just as signed for; the rest is withheld.{state}"
     else:
-        said = f"{_SAYINGS[audit.verdict]} {entries} of {harmless(origin)} were read."
+        said = f"{_SAYINGS[audit.verdict]} {entries} of {escaped(origin)} were read."
     page.line(f"{audit.verdict.value.capitalize()}: {said}", _STYLES[audit.verdict])
     if audit.checkpoint is not None:
         page.line(f"checkpoint {audit.checkpoint.size} {audit.checkpoint.root.hex()}")
@@ -181,8 +181,8 @@ def tell(page: Page, audit: Audit, origin: str, *, compared: bool, as_json: bool
             finding.verdict.value,
             finding.name,
             f"#{finding.version}" if finding.version else "-",
-            harmless(finding.part) or "-",
-            harmless(finding.text),
+            escaped(finding.part) or "-",
+            escaped(finding.text),
         )
         for finding in audit.findings
         if finding.name != "section withheld" or audit.verdict is not Verdict.PARTIAL

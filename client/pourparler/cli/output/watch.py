@@ -14,7 +14,7 @@ from pourparler.cli import errors
 from pourparler.cli.output import colors, history
 from pourparler.cli.output.page import Column, Page, Table
 from pourparler.cli.output.wording import Names
-from pourparler.cli.terminal_escape import harmless
+from pourparler.cli.terminal_escape import escaped
 from pourparler.errors import PourparlerError, Unavailable
 
 _NEGOTIATION = Column("negotiation", width=20)
@@ -43,7 +43,7 @@ def watch(
 
 def _tell(entries: Watch) -> None:
     if entries.cursor:
-        print(f"\nGo on from here with --cursor {harmless(entries.cursor)}", file=sys.stderr)
+        print(f"\nGo on from here with --cursor {escaped(entries.cursor)}", file=sys.stderr)
 
 
 def below(page: Page, entries: Watch, server: str) -> AbstractContextManager[object]:
@@ -84,7 +84,7 @@ def beside(entries: Watch, server: str) -> Iterator[None]:
 
 
 def _away(error: PourparlerError, server: str) -> str:
-    said = errors.told(error, errors.Asked("watch", server=server))[0]
+    said = errors.error_lines(error, errors.QueryContext("watch", server=server))[0]
     return f"{said.partition('. ')[0].rstrip('.')}; it is asked again by itself."
 
 
@@ -133,7 +133,7 @@ def rows(page: Page, known: Known, *, everywhere: bool) -> Callable[[pb.Entry], 
         nonlocal head
         row = history.row(entry, known.names(entry), {}, frozenset())
         if everywhere:
-            row = (harmless(entry.header.negotiation), *row)
+            row = (escaped(entry.header.negotiation), *row)
         if not (head or page.plain):
             page.line()
         page.table(Table("", columns, [row]), head=head)

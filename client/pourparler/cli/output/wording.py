@@ -9,7 +9,7 @@ from google.protobuf.message import Message
 from google.protobuf.timestamp_pb2 import Timestamp
 
 from pourparler import v1 as pb
-from pourparler.cli.terminal_escape import harmless
+from pourparler.cli.terminal_escape import escaped
 
 NOTHING = "-"
 
@@ -94,7 +94,7 @@ class Names:
 
     def __init__(self, participants: Mapping[str, pb.Participant] | None = None) -> None:
         """Take the names from the participants of a state."""
-        names = {key: harmless(one.words.name) for key, one in (participants or {}).items()}
+        names = {key: escaped(one.words.name) for key, one in (participants or {}).items()}
         shared = Counter(names.values())
         self._names = {
             key: name if shared[name] == 1 else f"{name} ({key})"
@@ -104,7 +104,7 @@ class Names:
 
     def __getitem__(self, participant_id: str) -> str:
         """Return the name of a participant, or the id if the name is unknown."""
-        return self._names.get(participant_id) or harmless(participant_id)
+        return self._names.get(participant_id) or escaped(participant_id)
 
     def all(self, participant_ids: Iterable[str], conjunction: str = "and") -> str:
         """Return the names of several participants in one phrase."""
@@ -155,7 +155,7 @@ def when(date: pb.FuzzyDate, verbatim: str = "") -> str:
     else:
         said = edtf(date.edtf, date.earliest, date.latest)
     if verbatim:
-        words = f"“{harmless(verbatim)}”"
+        words = f"“{escaped(verbatim)}”"
         return f"{said} ({words})" if said else words
     return said
 
@@ -213,10 +213,10 @@ def _lasting(text: str) -> str:
 
 
 def _bounded(text: str, earliest: str, latest: str) -> str:
-    shown = harmless(text)
+    shown = escaped(text)
     if not earliest and not latest:
         return shown
-    return f"{shown} ({harmless(earliest) or 'open'} to {harmless(latest) or 'open'})"
+    return f"{shown} ({escaped(earliest) or 'open'} to {escaped(latest) or 'open'})"
 
 
 _QUALIFIED = {
@@ -230,7 +230,7 @@ _QUALIFIED = {
 
 def term(one: pb.Term, names: Names, words: pb.Words | None = None) -> str:
     """Return a term in words: `stake of Ampère held by Renault Group: more than 50 %`."""
-    about = [harmless(one.key)]
+    about = [escaped(one.key)]
     for field, link in (("of", "of"), ("held_by", "held by"), ("by", "by"), ("into", "into")):
         if value := getattr(one, field):
             about.append(f"{link} {names[value]}")
@@ -241,14 +241,14 @@ def amount(one: pb.Term, words: pb.Words | None = None) -> str:
     """Return the value of a term: `more than 50 %`."""
     if one.qualifier == pb.TERM_QUALIFIER_UNKNOWN:
         return "not known"
-    unit = "%" if one.type == pb.TERM_TYPE_PERCENT else harmless(one.unit)
-    value = harmless(one.value)
+    unit = "%" if one.type == pb.TERM_TYPE_PERCENT else escaped(one.unit)
+    value = escaped(one.value)
     if one.type == pb.TERM_TYPE_TEXT and words is not None:
-        value = " ".join(harmless(said.text) for said in words.term_texts if said.key == one.key)
+        value = " ".join(escaped(said.text) for said in words.term_texts if said.key == one.key)
     elif one.type == pb.TERM_TYPE_BOOL:
         value = {"true": "yes", "false": "no"}.get(value, value)
     if one.qualifier == pb.TERM_QUALIFIER_BETWEEN:
-        value = f"from {value} to {harmless(one.value_max)}"
+        value = f"from {value} to {escaped(one.value_max)}"
     return _QUALIFIED.get(one.qualifier, "{}").format(f"{value} {unit}".rstrip())
 
 
@@ -262,7 +262,7 @@ def quote(text: str, form: int, speaker: str = "") -> str:
     if not text:
         gone = "(words destroyed or withheld)"
         return f"{speaker}: {gone}" if speaker else gone
-    said = harmless(text, lines=True)
+    said = escaped(text, lines=True)
     if form == pb.FORM_VERBATIM:
         return f"{speaker}: “{said}”" if speaker else f"“{said}”"
     kind = word_of("Form", form) or "not said whether quoted"
@@ -278,11 +278,11 @@ def speaker(statement: pb.StatementRecorded, words: pb.Words, names: Names) -> s
     elif statement.attributed_to:
         who = f"attributed to {names.all(statement.attributed_to)}"
         if words.speaker_described:
-            who += f" by {harmless(words.speaker_described)}"
+            who += f" by {escaped(words.speaker_described)}"
     else:
-        who = harmless(words.speaker_described) or "an unnamed speaker"
+        who = escaped(words.speaker_described) or "an unnamed speaker"
     if words.as_role:
-        who += f", {harmless(words.as_role)}"
+        who += f", {escaped(words.as_role)}"
     if statement.on_behalf_of:
         who += f", on behalf of {names.all(statement.on_behalf_of)}"
     return who
@@ -306,7 +306,7 @@ def source(one: pb.Source) -> str:
         one.locator,
         one.uri,
     ]
-    return ", ".join(harmless(part) for part in parts if part)
+    return ", ".join(escaped(part) for part in parts if part)
 
 
 def listing(pairs: Iterable[tuple[str, str]]) -> str:

@@ -10,9 +10,14 @@ from typing import Any, Generic, NamedTuple, TypeVar
 from pourparler import v1 as pb
 from pourparler.cli.output import wording
 from pourparler.cli.output.part_descriptions import KINDS_BY_RESULT
-from pourparler.cli.output.status_lines import Item, answers
+from pourparler.cli.output.status_lines import Item, status_lines
 from pourparler.cli.output.wording import Names
-from pourparler.cli.report.descriptions import Talks, Told, tell, tell_talks
+from pourparler.cli.report.descriptions import (
+    NegotiationAtVersion,
+    PartAtVersion,
+    describe_negotiation,
+    describe_part,
+)
 from pourparler.schema import edtf
 from pourparler.state.diff import reversals
 from pourparler.state.fold import evolve, fold, is_amending
@@ -90,7 +95,7 @@ class Spans(Generic[_Thing]):
 
 
 def presence(many: Iterable[Spans[Any]]) -> Spans[bool]:
-    """Whether, from the first version on, anything of all these was so."""
+    """Return, for each version, True if any of these things existed."""
     result: Spans[bool] = Spans()
     result.become(1, (False,))
     count = 0
@@ -111,12 +116,12 @@ class Reversed(NamedTuple):
     """The value of each step, and its version."""
 
 
-class Course(NamedTuple):
+class Timeline(NamedTuple):
     """A negotiation, and how it came to be so."""
 
     state: pb.Negotiation
-    talks: Spans[Talks]
-    parts: Mapping[tuple[str, str], Spans[Told]]
+    talks: Spans[NegotiationAtVersion]
+    parts: Mapping[tuple[str, str], Spans[PartAtVersion]]
     standing: Spans[Item]
     reversals: Spans[Reversed]
     names: Sequence[tuple[int, Names]]
@@ -125,14 +130,14 @@ class Course(NamedTuple):
     """The parts that each version set."""
 
 
-def course(entries: Sequence[pb.Entry], on: str) -> Course:
+def timeline(entries: Sequence[pb.Entry], on: str) -> Timeline:
     """Follow the entries, given from the first on without gaps, dues reckoned on a date in EDTF."""
     day = edtf.bounds(on)
     names = Names()
     called: list[tuple[int, Names]] = [(1, names)]
     state = pb.Negotiation()
-    talks: Spans[Talks] = Spans()
-    parts: dict[tuple[str, str], Spans[Told]] = {}
+    talks: Spans[NegotiationAtVersion] = Spans()
+    parts: dict[tuple[str, str], Spans[PartAtVersion]] = {}
     last: dict[tuple[str, str], str] = {}
     stood: Spans[Item] = Spans()
     gone_back: Spans[Reversed] = Spans()
@@ -148,7 +153,7 @@ def course(entries: Sequence[pb.Entry], on: str) -> Course:
                 parts[kind, key].become(version, ())
                 made.setdefault(version, []).append(f"{kind[:-1]} {key}: counts as never made")
             return
-        now = tell(kind, key, part, state, names)
+        now = describe_part(kind, key, part, state, names)
         parts.setdefault((kind, key), Spans()).become(version, (now,))
         last[kind, key] = now.face.status
         if was != now.face.status:
@@ -177,13 +182,13 @@ def course(entries: Sequence[pb.Entry], on: str) -> Course:
         for kind, key in dict.fromkeys(concerned):
             look(version, kind, key)
         if amends or renamed or place == 1 or (event or "").startswith("negotiation_"):
-            talks.become(version, (tell_talks(state, names),))
+            talks.become(version, (describe_negotiation(state, names),))
         if event is not None and event not in _ASIDE:
-            stood.become(version, answers(standing(state, day, on), state, names))
+            stood.become(version, status_lines(standing(state, day, on), state, names))
     if not entries:
-        talks.become(1, (tell_talks(state, names),))
+        talks.become(1, (describe_negotiation(state, names),))
     _go_back(gone_back, amended, state)
-    return Course(state, talks, parts, stood, gone_back, called, made)
+    return Timeline(state, talks, parts, stood, gone_back, called, made)
 
 
 def _go_back(gone_back: Spans[Reversed], since: int, state: pb.Negotiation) -> None:

@@ -7,7 +7,7 @@ import click
 import pytest
 
 from pourparler import v1 as pb
-from pourparler.cli.input.draft_options import drafts, said_of_all
+from pourparler.cli.input.draft_options import common_values, drafts
 
 
 def test_a_statement_is_said_by_options() -> None:
@@ -62,7 +62,7 @@ def test_what_is_said_of_every_entry_is_said_of_an_opening() -> None:
         "sources": (("joint", "primary", "Joint statement"),),
     }
 
-    said = said_of_all(given)
+    said = common_values(given)
 
     assert said.pop("sources")[0].title == "Joint statement"
     assert said == {"basis": "on_record", "visibility": "public"}
@@ -70,7 +70,7 @@ def test_what_is_said_of_every_entry_is_said_of_an_opening() -> None:
 
 def test_a_source_of_no_known_kind_is_not_understood() -> None:
     with pytest.raises(click.UsageError, match="SourceKind"):
-        said_of_all({"sources": (("joint", "gossip", "A friend"),)})
+        common_values({"sources": (("joint", "gossip", "A friend"),)})
 
 
 @pytest.mark.parametrize(

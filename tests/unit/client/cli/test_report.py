@@ -16,11 +16,11 @@ from examples.diplomacy import convert as diplomacy_convert
 from pourparler import v1 as pb
 from pourparler.cli.commands import run
 from pourparler.cli.output.part_descriptions import KINDS_BY_RESULT
-from pourparler.cli.output.part_summaries import face
+from pourparler.cli.output.part_summaries import summarize
 from pourparler.cli.output.wording import Names
 from pourparler.cli.report import charts
 from pourparler.cli.report.page import Checked, page
-from pourparler.cli.report.timeline_data import course
+from pourparler.cli.report.timeline_data import timeline
 from pourparler.schema.edtf import bounds
 from pourparler.state.fold import fold
 from tests.support import bundles, report_samples, sample_entries
@@ -120,7 +120,7 @@ def test_at_every_version_each_part_is_told_as_it_was_then(
     entries: Callable[[], list[pb.Entry]],
 ) -> None:
     record = entries()
-    through = course(record, ON)
+    through = timeline(record, ON)
 
     for version in range(1, len(record) + 1):
         state = fold(record[:version])
@@ -131,7 +131,7 @@ def test_at_every_version_each_part_is_told_as_it_was_then(
             for shown, spans, _ in parts
             if _within(version, spans)
         } == {
-            (kind, face(kind, key, part, state, names))
+            (kind, summarize(kind, key, part, state, names))
             for kind in KINDS_BY_RESULT
             for key, part in getattr(state, kind).items()
         }
@@ -167,10 +167,10 @@ def test_a_page_at_an_earlier_version_shows_what_the_page_of_that_version_does(
 
 def test_at_every_version_the_questions_are_answered_as_they_were_then() -> None:
     record = report_samples.talks()
-    through = course(record, ON)
+    through = timeline(record, ON)
 
     for version in range(1, len(record) + 1):
-        then = course(record[:version], ON).standing
+        then = timeline(record[:version], ON).standing
         assert {item for item, spans, _ in through.standing if _within(version, spans)} == {
             item for item, _, now in then if now
         }
@@ -182,7 +182,7 @@ def _within(version: int, spans: str) -> bool:
 
 
 def test_what_was_annulled_is_told_until_then_and_stays_in_the_record() -> None:
-    faces = list(course(report_samples.talks(), ON).parts["statements", "denial"])
+    faces = list(timeline(report_samples.talks(), ON).parts["statements", "denial"])
 
     assert [(spans, now) for _, spans, now in faces] == [("14-17", False)]
 
