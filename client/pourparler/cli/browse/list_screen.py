@@ -25,7 +25,7 @@ from pourparler.errors import PourparlerError
 
 _SHORTEST_PAUSE = 5.0
 _SHARE = 20
-"""A list is asked for anew after this many times as long as it took: it stays a small burden."""
+"""The pause between two queries of the list, as a multiple of the duration of a query."""
 
 
 class NegotiationsScreen(Screen[None]):

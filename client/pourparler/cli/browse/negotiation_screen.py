@@ -124,7 +124,7 @@ class NegotiationScreen(Screen[None]):
         self._follow()
         self.set_interval(_LOOK, self._look)
 
-    # What comes
+    # New entries
 
     @work(exclusive=True, group="follow")
     async def _follow(self) -> None:
@@ -196,7 +196,7 @@ class NegotiationScreen(Screen[None]):
             self._grown = False
             self._fold()
 
-    # What is shown
+    # Display
 
     @work(exclusive=True, group="fold")
     async def _fold(self, key: Key | None = None) -> None:
@@ -255,7 +255,7 @@ class NegotiationScreen(Screen[None]):
         return self.query_one(f"#{self._view}", Rows)
 
     def _arrange(self) -> None:
-        """Have in sight what is to be seen."""
+        """Show the widgets of the current view, and hide all others."""
         for view in VIEWS:
             self.query_one(f"#{view}").display = view == self._view and not self._zoomed
         detail = self.query_one(Detail)
@@ -269,7 +269,7 @@ class NegotiationScreen(Screen[None]):
             self.set_focus(self._list)  # at once: the next key is for it
 
     def on_resize(self) -> None:
-        """Have in sight what there is room for."""
+        """Fit the widgets to the new size."""
         self._arrange()
         self._head()
 
@@ -316,7 +316,7 @@ class NegotiationScreen(Screen[None]):
         if not self._shown.entries:
             self._put("#when", Text("Nothing can be shown.", colors.DOUBTFUL))
 
-    # What the reader does
+    # Actions of the user
 
     def _step(self, version: int | None) -> None:
         """Show it at a version; in the timeline, with the cursor on its entry."""

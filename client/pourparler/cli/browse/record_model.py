@@ -80,10 +80,10 @@ def brought(entry: pb.Entry) -> tuple[Part, Any] | None:
 
 
 class Record:
-    """The entries of one negotiation as far as they have come.
+    """The entries of one negotiation that have arrived. Threads may share it.
 
-    A state is folded from the nearest one that is kept, and some on the way are kept, so that a
-    step is short however long the record is. Threads may share it.
+    A state is folded from the nearest stored state, and some states on the way are stored. A step
+    is short, even in a long record.
     """
 
     def __init__(self, entries: Iterable[pb.Entry] = ()) -> None:

@@ -168,7 +168,7 @@ class Rows(ScrollView, can_focus=True):
         self.refresh()
 
     def on_resize(self, event: Resize) -> None:
-        """Lay the rows out anew."""
+        """Lay the rows out for the new size."""
         del event
         self._lay()
         self._reveal()

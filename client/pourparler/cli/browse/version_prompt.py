@@ -1,4 +1,4 @@
-"""A question of one line: which version is to be shown."""
+"""The prompt for the version to show."""
 
 from typing import ClassVar
 

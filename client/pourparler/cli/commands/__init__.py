@@ -139,7 +139,9 @@ def run(arguments: Sequence[str]) -> int:
     "--port", type=click.IntRange(0, 65535), help="Port to listen on. 0 takes any free port."
 )
 @click.option(
-    "--data", type=click.Path(path_type=Path), help="Data folder. By default a new temporary one."
+    "--data",
+    type=click.Path(path_type=Path),
+    help="Data folder. The default is a new temporary one.",
 )
 @click.option(
     "--file",

@@ -144,12 +144,12 @@ def erase(
     "--to",
     type=click.Path(path_type=Path),
     metavar="FILE",
-    help="New file for the new master key. By default it replaces the old one.",
+    help="New file for the new master key. Without it, the new key replaces the old one.",
 )
 def rotate_master_key(data: Path, to: Path | None) -> None:
     """Encrypt the keys of all persons with a new master key.
 
-    POURPARLER_MASTER_KEY names the old master key. By default it is the one in the data folder. See
+    POURPARLER_MASTER_KEY names the old master key. The default is the one in the data folder. See
     docs/guides/erasing-personal-data.md.
     """
     erasure_page.rotate(standard_page(), data, to)

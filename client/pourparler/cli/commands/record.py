@@ -29,7 +29,7 @@ from pourparler.transparency.checkpoint import VerifierKey
 )
 @click.argument("title")
 @click.option(
-    "--id", "id_", metavar="ID", help="Id of the negotiation. By default the service makes one."
+    "--id", "id_", metavar="ID", help="Id of the negotiation. Without it, the service makes one."
 )
 @click.option("--purpose", metavar="TEXT", default="", help="Purpose of the negotiation.")
 @click.option(
@@ -146,13 +146,13 @@ def record(
     "--format",
     "form",
     type=click.Choice(format_detection.IN),
-    help="Format of FILE. By default its extension decides, or else jsonl.",
+    help="Format of FILE. The default follows from the extension of FILE, or is jsonl.",
 )
 @click.option(
     "--mapping",
     type=click.File("rb"),
     metavar="FILE",
-    help="Of a table of others: how its rows make drafts, see docs/reference/import-formats.md.",
+    help="Mapping of the columns of a table to drafts: see docs/reference/import-formats.md.",
 )
 @click.option("--keep-going", is_flag=True, help="Continue after a refused line.")
 @query_options.json_option

@@ -255,7 +255,10 @@ def verify(
     help="File to write. It replaces an older file. - is standard output.",
 )
 @click.option(
-    "--on", "on_date", metavar="EDTF", help="Compute due dates as of this date. By default today."
+    "--on",
+    "on_date",
+    metavar="EDTF",
+    help="Compute due dates as of this date. The default is today.",
 )
 @click.option(
     "--as-of",

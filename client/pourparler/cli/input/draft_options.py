@@ -15,7 +15,7 @@ _Command = TypeVar("_Command", bound=Callable[..., Any])
 
 _FIELDS = (
     click.option(
-        "--id", metavar="ID", help="Id of the new part. By default the command makes one."
+        "--id", metavar="ID", help="Id of the new part. Without it, the command makes one."
     ),
     click.option(
         "--of",
@@ -45,7 +45,7 @@ _FIELDS = (
         type=PartType("participants"),
         metavar="ID",
         multiple=True,
-        help="Participant to whom a source attributes the statement. Repeatable.",
+        help="Participant named by a source as the speaker. Repeatable.",
     ),
     click.option(
         "--act",

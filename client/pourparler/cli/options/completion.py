@@ -48,9 +48,9 @@ complete -o nosort -F _pourparler_completion %(prog_name)s 2>/dev/null ||
 
 
 class _Bash(shell_completion.BashComplete):
-    """For bash, by the line as it was typed: its own words end at colons, and addresses have one.
+    """Completion for bash, from the typed line: bash ends words at colons, and addresses have one.
 
-    What comes before the last of these is on the line already, and not said once more.
+    The text before the last colon is already on the line, so the completion does not repeat it.
     """
 
     source_template = _BASH

@@ -164,9 +164,9 @@ def print_export(
     as_json: bool,
     proves: bool = True,
 ) -> None:
-    """Tell what was exported, unless the file itself went where that would go.
+    """Print a summary of the export, unless the file itself went to standard output.
 
-    What is shown without something that bears on it is told in any case.
+    Gaps in a selection go to stderr in any case.
     """
     if only is not None and not as_json:
         for gap in only.gaps:

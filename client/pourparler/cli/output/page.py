@@ -94,7 +94,7 @@ class Page:
         self._console.print(shown, highlight=False)
 
     def below(self, line: Callable[[], Text]) -> AbstractContextManager[object]:
-        """While it lasts, a line below all that is put here, made anew often; in a pipe none."""
+        """Keep a line below all output and update it often. In a pipe, do nothing."""
         if self.plain:
             return nullcontext()
 

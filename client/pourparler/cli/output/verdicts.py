@@ -139,7 +139,7 @@ def progress(what: str = "checking") -> Iterator[Callable[[int, int], None]]:
 
 def save(path: Path, text: str) -> None:
     """Write a file: in place of the older one at once, or not at all."""
-    # By its name, for tempfile makes what only its owner can read.
+    # tempfile would make a file that only its owner can read.
     fresh = path.with_name(f"{path.name}.{secrets.token_hex(4)}")
     try:
         with fresh.open("xb") as file:

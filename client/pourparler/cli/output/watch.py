@@ -29,7 +29,7 @@ def watch(
         with meanwhile:
             for entry in entries:
                 put(entry)
-                # Whoever reads a pipe reads along.
+                # The reader of a pipe receives each entry at once.
                 sys.stdout.flush()
     except KeyboardInterrupt:
         _tell(entries)

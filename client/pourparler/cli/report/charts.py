@@ -123,11 +123,12 @@ def form(date: pb.FuzzyDate) -> str:
 def timeline(rows: Sequence[When[Dated]], on: str, *, narrow: bool = False) -> str:
     """Return an SVG with a row for each label, and a line on the day of the status report.
 
-    A narrow one, for a phone, has the labels above what they are of, in place of beside it.
+    A narrow chart, for a phone, has the labels above the rows. A wide chart has them beside the
+    rows.
 
-    A day is a point, a time that lasts a full bar, one day within a span a dashed one, an uncertain
-    day a hollow point. An open end fades out, with an arrow. Its scale is that of what is so now.
-    Empty where nothing has a date.
+    A day is a point, and an uncertain day is a hollow point. A period is a full bar, and one day
+    within a span is a dashed bar. An open end fades out, with an arrow. The scale covers the
+    current rows. Return "" if no row has a date.
     """
     known = [row for row in rows if row[0].earliest or row[0].latest]
     latest = sorted(known, key=lambda row: not row[2])  # what is no more, below what is
@@ -287,7 +288,7 @@ def _drawn(row: Dated, low: float, high: float) -> dict[str, Any]:
     start, end = low if first is None else first, high if last is None else last
     return {
         "label": row.label,
-        # What is no more may lie beyond the scale, and then stands at its edge as if open there.
+        # A former row can be beyond the scale. It is drawn at the edge, as if it were open there.
         "from": min(max(start, low), high),
         "to": min(max(end, low), high),
         "form": row.form,
