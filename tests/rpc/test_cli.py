@@ -197,7 +197,7 @@ def test_what_grpc_writes_by_itself_is_not_seen(address: str, tmp_path: Path) ->
     )
 
     assert told.returncode == 3
-    assert told.stderr.startswith(f"Error: The service at {address} does not speak TLS")
+    assert told.stderr.startswith(f"Error: The service at {address} does not use TLS")
     assert len(told.stderr.splitlines()) == 2
 
 

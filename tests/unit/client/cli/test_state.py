@@ -236,7 +236,7 @@ def test_the_head_of_a_concluded_negotiation_says_how_it_ended() -> None:
 def test_the_head_of_what_had_not_been_opened_by_then_says_so() -> None:
     said = in_pipe(lambda page: head(page, pb.Negotiation(), "Talks to come"))
 
-    assert said.startswith("Talks to come\nBy then nothing of it is certain to have happened")
+    assert said.startswith("Talks to come\nNo event definitely happened by then")
 
 
 AT = pb.ComputedAt(version=16, record_time=sample_entries.recorded_at(16))

@@ -308,7 +308,7 @@ def test_an_arbitrator_reads_one_statement(
     assert row.startswith("#5")
     assert "acme" in row
     assert "A text" in row
-    assert said[-1] == "Named here, and brought by what is withheld: participants/acme."
+    assert said[-1] == "Withheld entries introduce these parts: participants/acme."
 
 
 def test_a_machine_reads_it_line_by_line(
