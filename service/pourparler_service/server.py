@@ -316,8 +316,8 @@ def _who_calls(settings: Settings) -> str:
     """What it means for callers where and how the service listens, told to the operator."""
     if not settings.requires_authentication:
         return (
-            "Only this machine can reach it, and everybody on this machine can read and record"
-            " everything: callers are not told apart."
+            "Only this machine can connect. The service does not authenticate callers: everyone on"
+            " this machine can read and record everything."
         )
     ways = [f"a token of {issuer.name}" for issuer in settings.oidc]
     if settings.mtls_address:
@@ -326,8 +326,8 @@ def _who_calls(settings: Settings) -> str:
         # There a certificate is what lets a caller in, and a token only says more.
         ways = ["a certificate"]
     return (
-        f"Callers are told apart: they show {' or '.join(ways)}. Each sees and"
-        " records what the record lets them."
+        f"Callers authenticate with {' or '.join(ways)}. The record says what each of them may see"
+        " and record."
     )
 
 

@@ -510,7 +510,7 @@ def test_a_bundle_is_as_it_was_written_whoever_it_is_for(command: Command, tmp_p
 
     for made in (command("report", *page), command("export", NAME, "--format", "csv", *page)):
         assert made.code == 2
-        assert "--as-seen-by asks the service" in made.err
+        assert "--bundle excludes --as-seen-by" in made.err
 
 
 def test_a_page_can_be_read_by_whoever_may_read_files_made_here(

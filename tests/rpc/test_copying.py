@@ -184,7 +184,7 @@ def test_the_command_says_what_a_bundle_needs(
     assert run([*there, str(whole)]) == 2
     assert "--verifier-key" in capsys.readouterr().err
     assert run([*there, str(drafts), "--verifier-key", KEY]) == 2
-    assert "this is none" in capsys.readouterr().err
+    assert "is not a bundle" in capsys.readouterr().err
     assert run([*there, str(whole), "--verifier-key", "x"]) == 2
     assert run([*there, str(whole), "--verifier-key", KEY, "--negotiation", "n"]) == 2
     capsys.readouterr()

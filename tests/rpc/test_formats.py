@@ -264,9 +264,9 @@ def test_a_bundle_is_taken_as_it_is_and_a_negotiation_has_to_be_there(
     )
     nothing = command(kept, "export", "nothing", "--format", "csv", "-o", "-")
 
-    assert "Of a bundle, say the --format" in again.err
+    assert "--bundle needs a --format" in again.err
     assert drafts.code == 2
-    assert "--versions is for a bundle" in some.err
+    assert "--versions is only for a bundle" in some.err
     assert nothing.code == 1
     assert nothing.out == ""
     assert "NEGOTIATION_NOT_FOUND" in nothing.err

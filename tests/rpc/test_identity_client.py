@@ -280,7 +280,7 @@ def test_a_service_is_set_up_by_a_file_and_says_who_calls(tmp_path: Path) -> Non
         said = process.stdout.readline()
         address = said.split()[3].rstrip(",")
 
-        assert f"they show a token of {ISSUER}" in said
+        assert f"authenticate with a token of {ISSUER}" in said
         with Client(address, root_certificates=authority.file, token=KEY.token) as c:
             assert c.open("Talks").version == 1
         assert (tmp_path / "data" / "record.sqlite").exists()

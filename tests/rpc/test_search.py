@@ -471,7 +471,7 @@ def test_the_command_has_a_line_for_each_hit_in_a_pipe(
     assert found("limit", "--recorded-before", "2001-01-01") == []
     assert found("limit", "--recorded-from", "2001-01-01T00:00Z", "--current", "--limit", "1")
     assert run(["--server", crane.address, "search", "x", "--recorded-from", "soon"]) == 2
-    assert "'soon' is no time" in capsys.readouterr().err
+    assert "'soon' is not a time" in capsys.readouterr().err
 
 
 def test_the_command_gives_hits_as_they_are(

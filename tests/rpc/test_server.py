@@ -45,7 +45,7 @@ def test_it_listens_to_this_machine_only_and_says_why(address: str) -> None:
     reason = why_not(Settings.in_memory(address))
 
     assert "not a loopback address" in reason
-    assert "not told apart" in reason
+    assert "does not authenticate callers" in reason
 
 
 @pytest.mark.parametrize(
@@ -157,7 +157,7 @@ def test_a_signal_stops_it_in_good_order(tmp_path: Path, number: signal.Signals)
     line = process.stdout.readline()
     address = line.split()[3].rstrip(",")
     assert str(tmp_path) in line
-    assert "callers are not told apart" in line
+    assert "does not authenticate callers" in line
     with connected(address) as service:
         service.record("n", opened())
         process.send_signal(number)

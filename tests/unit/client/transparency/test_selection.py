@@ -303,7 +303,7 @@ def test_an_arbitrator_reads_one_statement(
     assert said[0].startswith("Partial: 1 of 5 entries of test.example/negotiations/talks can be")
     assert said[1].startswith("checkpoint 5 ")
     assert said[2] == "section withheld: #1 to #4"
-    assert said[3].startswith("What these say cannot be checked")
+    assert said[3].startswith("The client cannot verify their content")
     (row,) = [line for line in said[4:] if re.match("#[0-9]", line)]
     assert row.startswith("#5")
     assert "acme" in row
