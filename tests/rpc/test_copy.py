@@ -26,7 +26,6 @@ from pourparler_service.api.import_service import ImportServicer
 from pourparler_service.config.settings import Settings
 from pourparler_service.domain.refusal import Refusal
 from pourparler_service.server import running
-from pourparler_service.storage.event_store import open_store
 from pourparler_service.storage.record_codec import decode_record
 from pourparler_service.transparency.signing_keys import Signer, write_key
 from tests.support import sample_entries
@@ -36,6 +35,7 @@ from tests.support.service_client import Answered, Service, answered_by, connect
 from tests.support.service_process import apart
 from tests.support.signing_keys import SIGNER, signing_key
 from tests.support.store_audit import audit
+from tests.support.stores import open_store
 from tests.support.strategies import history, steps
 
 KEY = str(signing_key().verifier_key)
@@ -174,7 +174,9 @@ def test_the_record_of_a_running_service_can_be_copied_to_another(
     service: Service, tmp_path: Path
 ) -> None:
     write_key(signing_key(), tmp_path / "key")
-    settings = Settings(data=tmp_path / "data", address="127.0.0.1:0", keys=(tmp_path / "key",))
+    settings = Settings(
+        data=tmp_path / "data", address="127.0.0.1:0", signing_keys=(tmp_path / "key",)
+    )
     with running(settings) as address, connected(address) as original:
         for one in TALKS:
             receipt = original.record("moved", one)
@@ -625,7 +627,7 @@ def test_a_bundle_may_be_parted_anywhere(service: Service, size: int) -> None:
 
 
 def test_a_bundle_that_is_too_large_is_refused_before_it_is_all_here() -> None:
-    settings = dataclasses.replace(Settings.in_memory(), copy_bytes=1_000)
+    settings = dataclasses.replace(Settings.in_memory(), max_bundle_bytes=1_000)
     data = bundled("large", talks("large"))
     assert len(data) > 1_000
     with running(settings) as address, connected(address) as service:

@@ -11,7 +11,7 @@ from pourparler_service.authorization.viewer_scopes import ScopeResolver
 from pourparler_service.domain.principals import ANONYMOUS
 from pourparler_service.reads.filtered_states import FilteredStates
 from pourparler_service.reads.response_cache import CACHED_BYTES, ResponseCache
-from pourparler_service.storage.event_store import Store
+from pourparler_service.storage.interface import EventStore
 
 
 class StateReader:
@@ -19,7 +19,7 @@ class StateReader:
 
     def __init__(
         self,
-        store: Store,
+        store: EventStore,
         negotiations: CurrentNegotiations | None = None,
         *,
         response_bytes: int = CACHED_BYTES,

@@ -37,7 +37,7 @@ class _CachedResponses:
 class ResponseCache:
     """Caches responses by negotiation, scope and request. Thread-safe.
 
-    The committing thread calls `committed` before it answers any caller, so a caller with a receipt
+    The committing thread calls `on_commit` before it answers any caller, so a caller with a receipt
     never gets an older response. If other processes can write to the store, each response is
     compared with the store first.
     """
@@ -90,13 +90,17 @@ class ResponseCache:
             self._put(key, cached, version, request, response)
         return response
 
-    def committed(self, ids: Collection[str]) -> None:
+    def on_commit(self, ids: Collection[str]) -> None:
         """Drop the responses about negotiations that have, or may have, more entries."""
         with self._lock:
             for id_ in ids:
                 name = f"negotiations/{id_}"
                 for scope in self._scopes.pop(name, ()):
                     self._cached.drop((name, scope))
+
+    def purge(self, id_: str) -> None:
+        """Drop the responses about a negotiation."""
+        self.on_commit((id_,))
 
     def _begin(self, key: _Key) -> _CachedResponses:
         with self._lock:

@@ -22,9 +22,8 @@ from pourparler.transparency.merkle import Frontier
 from pourparler_service.aggregate.current import CurrentNegotiations
 from pourparler_service.authorization.viewer_scopes import ScopeResolver
 from pourparler_service.domain.refusal import Refusal, quoted, refuse
-from pourparler_service.storage.event_store import Store
 from pourparler_service.storage.imported_bundles import imports_of
-from pourparler_service.storage.interface import StoredEntry
+from pourparler_service.storage.interface import EventStore, StoredEntry
 from pourparler_service.storage.record_codec import concerned, decode_record, leaf, topic
 from pourparler_service.validation import drafts
 
@@ -47,7 +46,7 @@ class BundleImporter:
     """Verifies bundles against a store. Every method blocks on it and raises Refusal."""
 
     def __init__(
-        self, store: Store, negotiations: CurrentNegotiations, scopes: ScopeResolver
+        self, store: EventStore, negotiations: CurrentNegotiations, scopes: ScopeResolver
     ) -> None:
         """Compare bundles with a store, and its negotiations as its callers may see them."""
         self._store = store
