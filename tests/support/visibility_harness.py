@@ -106,6 +106,7 @@ class Readers:
         watches = Quota("watches", 1)
         self.audits = AuditServicer(scopes, states, log, threads, subscriptions, watches=watches)
         self.states = states
+        self.responses = responses
         self.scopes = scopes
         self.store = store
         self.commits = commits
@@ -116,6 +117,11 @@ class Readers:
         ids = {one.negotiation for one in records}
         self.states.on_commit(ids)
         self.scopes.on_commit(ids)
+
+    def purge(self, id_: str) -> None:
+        """Keep nothing that was made of the former entries of a negotiation."""
+        self.states.purge(id_)
+        self.responses.purge(id_)
 
     def receive(self, caller: str, request: pb.ReplayEntriesRequest) -> AsyncIterator[bytes]:
         """What a caller is sent of a replay, to be taken at any pace; see `run`."""
