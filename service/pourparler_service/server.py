@@ -165,13 +165,13 @@ def _credentials(files: ServerCertificateFiles) -> grpc.ServerCredentials:
 
     def changed() -> grpc.ServerCertificateConfiguration | None:
         # Asked before every handshake, on a thread of gRPC's.
-        shown = files.changed()
+        shown = files.reload_if_changed()
         return None if shown is None else configured(shown)
 
     return grpc.dynamic_ssl_server_credentials(
-        configured(files.first),
+        configured(files.initial),
         changed,  # type: ignore[arg-type] # None is for no change; the stubs do not say so
-        require_client_authentication=files.first.clients is not None,
+        require_client_authentication=files.initial.clients is not None,
     )
 
 
