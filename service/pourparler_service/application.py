@@ -37,7 +37,7 @@ from pourparler_service.transparency.signing_keys import (
     read_key,
     write_key,
 )
-from pourparler_service.transparency.witness_client import WitnessSettingsError, witnesses_of
+from pourparler_service.transparency.witness_client import WitnessSettingsError, parse_witnesses
 from pourparler_service.writes.bundle_import import BundleImporter
 from pourparler_service.writes.erasure import Eraser
 from pourparler_service.writes.writer import Writer
@@ -179,7 +179,7 @@ def _callers(settings: Settings, opened: contextlib.ExitStack) -> callers.Caller
 
 def _witnesses(settings: Settings, store: Store, log: Log) -> Cosigner | None:
     """The witnesses that the settings name, if any. Raises WitnessSettingsError."""
-    witnesses, required = witnesses_of(settings.witnesses), settings.witnesses_required
+    witnesses, required = parse_witnesses(settings.witnesses), settings.witnesses_required
     try:
         number = int(required or len(witnesses))
     except ValueError:

@@ -94,7 +94,7 @@ async def _serve(
             rooms.probe,
             rooms.threads,
             settings.probe_seconds,
-            {WITNESSES: lambda: witnesses.met} if witnesses is not None else None,
+            {WITNESSES: lambda: witnesses.is_threshold_met} if witnesses is not None else None,
         )
         under_way = Quota("bytes", settings.under_way_bytes, settings.under_way_bytes_each)
         guard = CallHandler(

@@ -180,7 +180,7 @@ class AuditServicer:
             return answer
         id_ = drafts.check_name(request.name, "name")
         exact = version is not None
-        return await asyncio.wrap_future(self._witnesses.cosigned(id_, answer, exact=exact))
+        return await asyncio.wrap_future(self._witnesses.cosign(id_, answer, exact=exact))
 
     async def GetInclusionProof(
         self, request: pb.GetInclusionProofRequest, call: Call
