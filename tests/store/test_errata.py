@@ -11,10 +11,9 @@ from hypothesis import strategies as st
 from pourparler import v1 as pb
 from pourparler.schema.contract import ENTRY_TYPES, PARTS, brought
 from pourparler.state.fold import AMENDING, fold
-from pourparler_service.authorization.roles import of_participants
+from pourparler_service.authorization.roles import participants_scope
 from pourparler_service.domain import rules, self_correction_rules
 from pourparler_service.domain.refusal import Refusal, name_of
-from pourparler_service.storage.event_store import open_store
 from tests.store.test_cut_reads import audience_of
 from tests.store.test_writer_access import ACCEPTED, RECORDER, Talks
 from tests.support import sample_entries, strategies
@@ -29,6 +28,7 @@ from tests.support.sample_entries import (
     topic,
 )
 from tests.support.store_audit import audit
+from tests.support.stores import open_store
 
 Change = Callable[[pb.Draft], object]
 
@@ -349,7 +349,7 @@ def test_whatever_is_so_corrected_only_its_own_words_become_others(
     entries = strategies.history(seeds)
     me = next(iter(sorted(fold(entries).participants)), "")
     entries = talked(entries, me, random) if me else entries
-    sees = audience_of(entries).seen(of_participants([me]))
+    sees = audience_of(entries).visible(participants_scope([me]))
     shown = [one for one in entries if sees(one.header.version)]
     seen = fold(
         [one if sees(one.header.version) else pb.Entry(header=one.header) for one in entries]

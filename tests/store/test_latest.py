@@ -11,28 +11,28 @@ from hypothesis import settings
 from pourparler import v1 as pb
 from pourparler.schema.contract import entry_type
 from pourparler.state.fold import fold
-from pourparler_service.aggregate.current import CurrentNegotiations
-from pourparler_service.aggregate.negotiation import Negotiation
+from pourparler_service.aggregate.reading import StateAt
+from pourparler_service.backends.memory.event_store import MemoryEventStore
 from pourparler_service.domain.refusal import Refusal
-from pourparler_service.reads.response_cache import ResponseCache
-from pourparler_service.storage.event_store import Store, open_store
-from pourparler_service.storage.interface import StoredEntry, StoreUnavailableError
-from pourparler_service.storage.record_codec import decode_record, seal
+from pourparler_service.storage.interface import EventStore, StoredEntry, StoreUnavailableError
+from pourparler_service.storage.record_codec import decode_record, record_bytes
 from pourparler_service.writes.requests import WriteRequest
 from pourparler_service.writes.writer import Writer
 from tests.support.sample_entries import NEGOTIATION, joined, opened, recorded, said
 from tests.support.signing_keys import SIGNER
+from tests.support.state_reader import StateReader
+from tests.support.stores import open_store, open_subject_keys
 from tests.support.strategies import histories
 
 NAME = f"negotiations/{NEGOTIATION}"
 BEGIN = (opened(), joined("a"), joined("b"))
 
 
-class StallingStore(Store):
+class StallingStore(MemoryEventStore):
     """A store in memory that can be halted after it has read, and at a commit."""
 
     def __init__(self) -> None:
-        super().__init__({"PERSISTENCE_MODULE": "eventsourcing.popo"})
+        super().__init__(open_subject_keys(None))
         self.after_read: Callable[[], None] = lambda: None
         self.before_append: Callable[[], None] = lambda: None
         self.after_append: Callable[[], None] = lambda: None
@@ -79,9 +79,9 @@ class Halt:
 class Table:
     """Readers and a writer at one store."""
 
-    def __init__(self, store: Store) -> None:
-        self.latest = ResponseCache(store, CurrentNegotiations(store))
-        self.writer = Writer(store, SIGNER, on_commit=self.latest.committed)
+    def __init__(self, store: EventStore) -> None:
+        self.latest = StateReader(store)
+        self.writer = Writer(store, SIGNER, on_commit=self.latest.states.on_commit)
         self.writer.start()
         self.made = 0
 
@@ -91,17 +91,17 @@ class Table:
 
     def version(self) -> int:
         """The version that the latest answer is of, made or known."""
-        known = self.latest.known(NAME, "version")
-        return int(known or self.latest.answer(NEGOTIATION, "version", self._make))
+        known = self.latest.cached(NAME, "version")
+        return int(known or self.latest.respond(NEGOTIATION, "version", self._make))
 
     def known(self) -> int | None:
-        known = self.latest.known(NAME, "version")
+        known = self.latest.cached(NAME, "version")
         return None if known is None else int(known)
 
-    def _make(self, negotiation: Negotiation) -> bytes:
+    def _make(self, at: StateAt) -> bytes:
         self.made += 1
-        assert negotiation.state.version == negotiation.version
-        return str(negotiation.version).encode()
+        assert at.state.version == at.computed_at.version
+        return str(at.state.version).encode()
 
 
 @pytest.fixture
@@ -140,7 +140,7 @@ def test_what_is_known_needs_no_store(table: Table, store: StallingStore) -> Non
 
     assert table.known() == 3
     with pytest.raises(StoreUnavailableError):
-        table.latest.answer(NEGOTIATION, "other", lambda _: b"")
+        table.latest.respond(NEGOTIATION, "other", lambda _: b"")
     assert table.known() == 3
 
 
@@ -193,7 +193,7 @@ def test_nothing_is_answered_before_it_is_committed(table: Table, store: Stallin
     halt.reached()
 
     assert table.known() == 3
-    table.latest.committed([NEGOTIATION])
+    table.latest.states.on_commit([NEGOTIATION])
     assert [table.version(), table.version()] == [3, 3]
     assert not receipt.done()
     halt.go_on()
@@ -210,7 +210,9 @@ def test_what_was_read_between_commit_and_receipt_is_not_taken_for_old(
     receipt = table.writer.submit(WriteRequest(NEGOTIATION, "", "me", [said("s", "a")]))
     halt.reached()
 
-    assert table.latest.answer(NEGOTIATION, "other", lambda one: bytes([one.version])) == b"\4"
+    assert (
+        table.latest.respond(NEGOTIATION, "other", lambda one: bytes([one.state.version])) == b"\4"
+    )
     halt.go_on()
     receipt.result(10)
     assert table.version() == 4
@@ -246,8 +248,11 @@ def test_what_is_not_there_leaves_nothing(table: Table) -> None:
 
 
 def test_a_store_that_others_write_to_is_looked_at_each_time(tmp_path: Path) -> None:
-    file = {"PERSISTENCE_MODULE": "eventsourcing.sqlite", "SQLITE_DBNAME": str(tmp_path / "db")}
-    ours, theirs = open_store(None, file), open_store(None, file)
+    file = f"sqlite:{tmp_path / 'db'}"
+    folders = [tmp_path / "ours", tmp_path / "theirs"]
+    for folder in folders:
+        folder.mkdir()
+    ours, theirs = (open_store(folder, store=file) for folder in folders)
     here, there = Table(ours), Table(theirs)
     here.record(*BEGIN)
 
@@ -262,43 +267,40 @@ def test_a_store_that_others_write_to_is_looked_at_each_time(tmp_path: Path) -> 
 
 
 @pytest.mark.parametrize(
-    ("environment", "folder", "exclusive"),
+    ("url", "folder", "exclusive"),
     [
-        ({}, None, True),
-        ({}, Path("held"), True),
-        ({"PERSISTENCE_MODULE": "eventsourcing.sqlite", "SQLITE_DBNAME": ":memory:"}, None, True),
-        ({"SQLITE_DBNAME": "elsewhere.sqlite"}, Path("held"), False),
-        (
-            {"PERSISTENCE_MODULE": "eventsourcing.sqlite", "SQLITE_DBNAME": "db.sqlite"},
-            None,
-            False,
-        ),
+        ("", None, True),
+        ("", Path("held"), True),
+        ("sqlite:", Path("held"), True),
+        ("memory:", Path("held"), True),
+        ("sqlite:elsewhere.sqlite", Path("held"), False),
+        ("sqlite:held/deeper/db.sqlite", Path("held"), False),
     ],
 )
 def test_a_store_is_exclusive_in_memory_and_in_the_folder_that_is_held(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
-    environment: dict[str, str],
+    url: str,
     folder: Path | None,
     exclusive: bool,  # noqa: FBT001 - what is expected
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    (tmp_path / "held").mkdir()
+    (tmp_path / "held" / "deeper").mkdir(parents=True)
 
-    store = open_store(folder, environment)
+    store = open_store(folder, store=url)
 
     assert store.exclusive is exclusive
     store.close()
 
 
 def test_answers_of_any_number_take_a_bounded_room(store: StallingStore) -> None:
-    latest = ResponseCache(store, CurrentNegotiations(store), kept_bytes=10_000)
+    latest = StateReader(store, response_bytes=10_000)
     for number in range(20):
         store.append([_stored(recorded(1, opened()), id_=f"n{number}")])
     for number in range(20):
-        latest.answer(f"n{number}", "", lambda _: b"x" * 1_000)
+        latest.respond(f"n{number}", "", lambda _: b"x" * 1_000)
 
-    known = [latest.known(f"negotiations/n{number}", "") for number in range(20)]
+    known = [latest.cached(f"negotiations/n{number}", "") for number in range(20)]
 
     assert known[:14] == [None] * 14
     assert None not in known[14:]
@@ -307,37 +309,37 @@ def test_answers_of_any_number_take_a_bounded_room(store: StallingStore) -> None
 def test_answers_about_one_negotiation_are_few(table: Table) -> None:
     table.record(*BEGIN)
     for day in range(100):
-        table.latest.answer(NEGOTIATION, day, lambda _: b"owed")
+        table.latest.respond(NEGOTIATION, day, lambda _: b"owed")
 
-    assert sum(table.latest.known(NAME, day) is not None for day in range(100)) <= 16
+    assert sum(table.latest.cached(NAME, day) is not None for day in range(100)) <= 16
 
 
 @settings(max_examples=25, deadline=None)
 @given_any(histories(24))
 def test_after_every_entry_the_answer_is_the_fold_of_all(history: list[pb.Entry]) -> None:
     store = open_store(None, {})
-    latest = ResponseCache(store, CurrentNegotiations(store))
+    latest = StateReader(store)
     entries: list[pb.Entry] = []
     for entry in history:
         record = _stored(entry)
         entries.append(decode_record(record.data))
         store.append([record])
-        latest.committed([NEGOTIATION])
+        latest.states.on_commit([NEGOTIATION])
 
-        made = latest.answer(NEGOTIATION, "state", _written)
+        made = latest.respond(NEGOTIATION, "state", _written)
 
-        assert latest.known(NAME, "state") == made
+        assert latest.cached(NAME, "state") == made
         assert made == fold(entries).SerializeToString(deterministic=True)
     store.close()
 
 
-def _written(negotiation: Negotiation) -> bytes:
-    return negotiation.state.SerializeToString(deterministic=True)
+def _written(at: StateAt) -> bytes:
+    return at.state.SerializeToString(deterministic=True)
 
 
 def _stored(entry: pb.Entry, id_: str = NEGOTIATION) -> StoredEntry:
     kind = entry_type(entry.facts)
     assert kind is not None
     header = entry.header
-    data = seal(id_, header.version, header.record_time, entry.facts, entry.words)
+    data = record_bytes(id_, header.version, header.record_time, entry.facts, entry.words)
     return StoredEntry(id_, header.version, str(kind.descriptor.full_name), data)

@@ -10,7 +10,7 @@ from pourparler_service.aggregate.current import CurrentNegotiations
 from pourparler_service.aggregate.negotiation import Negotiation
 from pourparler_service.domain.refusal import refuse
 from pourparler_service.storage import imported_bundles
-from pourparler_service.storage.event_store import Store
+from pourparler_service.storage.interface import EventStore
 from pourparler_service.storage.record_codec import decode_record
 from pourparler_service.transparency.signing_keys import Signer
 
@@ -40,7 +40,9 @@ class Log:
     Every method blocks on the store and raises Refusal.
     """
 
-    def __init__(self, store: Store, negotiations: CurrentNegotiations, signer: Signer) -> None:
+    def __init__(
+        self, store: EventStore, negotiations: CurrentNegotiations, signer: Signer
+    ) -> None:
         """Use the entries of `store`, the trees of `negotiations` and the keys of `signer`."""
         self._store = store
         self._negotiations = negotiations
@@ -89,7 +91,7 @@ class Log:
 
     def _head(self, negotiation: Negotiation, version: int | None, field: str) -> _CachedHead:
         """Return the requested version, or the last one, with its checkpoint."""
-        if negotiation.copied:
+        if negotiation.is_import:
             return self._copied_head(negotiation, version, field)
         size = _version(negotiation, version, field)
         root = negotiation.tree.root(size)
@@ -102,7 +104,7 @@ class Log:
         # This is read after the entries, so it may have checkpoints beyond the last entry.
         known = {
             one.version: one
-            for one in imported_bundles.kept(self._store, negotiation.id)
+            for one in imported_bundles.imports_of(self._store, negotiation.id)
             if one.version <= negotiation.version
         }
         size = max(known) if version is None else _version(negotiation, version, field)

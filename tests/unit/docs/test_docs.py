@@ -42,7 +42,7 @@ ROOMS = {
     "service/pourparler_service/": ROOT / "service" / "pourparler_service",
 }
 OF_OTHERS = {"Application", "ErrorInfo"}
-VARIABLES = {"PERSISTENCE_MODULE", "POURPARLER_MASTER_KEY"}
+VARIABLES = {"PERSISTENCE_MODULE", "POURPARLER_STORE", "POURPARLER_MASTER_KEY"}
 VARIABLES |= {f"POURPARLER_{name}" for name in ("ADDRESS", "DATA", "KEYS", "SERVER")}
 VARIABLES |= {"POURPARLER_WITNESSES", "POURPARLER_WITNESSES_REQUIRED"}
 VARIABLES |= {f"POURPARLER_TLS_{name}" for name in ("CERTIFICATE", "KEY", "CLIENTS")}
@@ -318,6 +318,7 @@ def values() -> set[str]:
         for enum in file.enum_types_by_name.values():
             first = enum.values[0].name.removesuffix("UNSPECIFIED")
             found |= {value.name.removeprefix(first) for value in enum.values}
+            found |= {value.name for value in enum.values}
     return found
 
 
