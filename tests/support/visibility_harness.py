@@ -115,7 +115,7 @@ class Readers:
         """Store these, and tell those who have to know that there is more."""
         self.store.append(records)
         ids = {one.negotiation for one in records}
-        self.states.on_commit(ids)
+        self.responses.on_commit(ids)
         self.scopes.on_commit(ids)
 
     def purge(self, id_: str) -> None:
