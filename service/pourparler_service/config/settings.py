@@ -21,7 +21,11 @@ from pourparler_service.config.settings_table import (
     Setting,
     default,
 )
-from pourparler_service.storage.event_store import IN_MEMORY
+from pourparler_service.config.store_url import (
+    MEMORY,
+    read_store_url,
+    refuse_library_settings,
+)
 
 DEFAULT_ADDRESS: str = default("address")
 CONFIG_VARIABLE = "POURPARLER_CONFIG"
@@ -44,6 +48,7 @@ class Settings:
 
     data: Path | None = None
     """None: the record is in memory and ends with the process."""
+    store: str = default("store")
     address: str = DEFAULT_ADDRESS
     mtls_address: str = default("mtls_address")
     tls: Tls | None = None
@@ -51,7 +56,7 @@ class Settings:
     oidc: tuple[Issuer, ...] = ()
     access: Policy = field(default_factory=Policy)
     environment: Mapping[str, str] = field(default_factory=dict)
-    """The environment variables of the `eventsourcing` library."""
+    """The environment: it has the master key, and how the store encodes entries."""
     signing_keys: tuple[Path, ...] = default("signing_keys")
     witnesses: tuple[str, ...] = default("witnesses")
     witnesses_required: int | None = default("witnesses_required")
@@ -106,10 +111,9 @@ class Settings:
         chosen |= given
         if any(BY_NAME[name].section == "oidc" for name in given):
             issuers = (_issuer({name: given.get(name) for name in BY_NAME}),)
-        if variables.get("PERSISTENCE_MODULE") == IN_MEMORY and not any(
-            (options or {}).get("data", ())
-        ):
-            chosen["data"] = None
+        refuse_library_settings(variables)
+        if read_store_url(chosen.get("store", "")).kind == MEMORY:
+            _keep_in_memory(chosen, options or {})
         settings = cls(environment=variables, oidc=issuers, **_grouped(chosen))
         _check(settings)
         return settings
@@ -117,7 +121,20 @@ class Settings:
     @classmethod
     def in_memory(cls, address: str = "127.0.0.1:0") -> Self:
         """Return the settings of a service that keeps its record in memory, on any free port."""
-        return cls(address=address, environment={"PERSISTENCE_MODULE": IN_MEMORY})
+        return cls(address=address, store=f"{MEMORY}:")
+
+
+def _keep_in_memory(chosen: dict[str, Any], options: Mapping[str, Sequence[str]]) -> None:
+    """Leave out the data folder, unless an option names it. Raises SettingsError."""
+    if not any(options.get("data", ())):
+        chosen["data"] = None
+    elif any(options.get("store", ())):
+        raise SettingsError(
+            f"--data is {str(chosen['data'])!r} and --store is {chosen['store']!r}. A store in"
+            " memory has no data folder: give one of them."
+        )
+    else:
+        chosen["store"] = ""
 
 
 def _check(settings: Settings) -> None:

@@ -100,6 +100,13 @@ SETTINGS: tuple[Setting, ...] = (
         default_text=DEFAULT_DATA,
     ),
     Setting(
+        "store",
+        Kind.TEXT,
+        "",
+        "Store of the record: `sqlite:PATH` or `memory:`.",
+        default_text="SQLite in the data folder",
+    ),
+    Setting(
         "address",
         Kind.ADDRESS,
         "127.0.0.1:50710",

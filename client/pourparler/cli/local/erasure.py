@@ -47,17 +47,22 @@ def _listed(versions: Iterable[int]) -> str:
 
 def rotate(page: Page, data: Path, to: Path | None) -> None:
     """Wrap the keys of a folder by a new master key, and tell where it is."""
-    directory, rotation, master_key = (
+    folder, master_key, interface = (
         service_module("storage.data_directory"),
-        service_module("storage.key_rotation"),
         service_module("storage.master_key"),
+        service_module("storage.interface"),
     )
     if not data.is_dir():
         raise click.ClickException(f"There is no data folder {escaped(str(data))}.")
     try:
-        with directory.DataDirectory(data):
+        with folder.DataDirectory(data):
+            rotation = service_module("operations.key_rotation")
             rotated = rotation.rotate_master_key(data, os.environ, to)
-    except (directory.DataDirectoryError, master_key.SubjectKeyError) as error:
+    except (
+        folder.DataDirectoryError,
+        master_key.SubjectKeyError,
+        interface.StoreSettingsError,
+    ) as error:
         raise click.ClickException(str(error)) from error
     keys = wording.count(rotated.keys, "key", "keys")
     page.line(f"The master key {rotated.key_id} wraps {keys} now.")

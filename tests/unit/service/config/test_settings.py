@@ -15,9 +15,11 @@ from pourparler_service.authorization.policy import Policy
 from pourparler_service.config.settings import Settings, Tls
 from pourparler_service.config.settings_file import SettingsError
 from pourparler_service.config.settings_table import SETTINGS, Kind, Setting, reference
+from pourparler_service.config.store_url import StoreUrl, read_store_url
 
 WHOLE = """
 data = "record"
+store = "sqlite:/elsewhere/record.sqlite"
 address = "0.0.0.0:50710"
 mtls_address = "0.0.0.0:50711"
 signing_keys = ["signing.key", "/etc/newer.key"]
@@ -75,6 +77,7 @@ def settings(folder: Path, text: str, **environment: str) -> Settings:
 def test_a_file_says_all_that_can_be_chosen(tmp_path: Path) -> None:
     assert settings(tmp_path, WHOLE) == Settings(
         data=tmp_path / "record",
+        store="sqlite:/elsewhere/record.sqlite",
         address="0.0.0.0:50710",
         mtls_address="0.0.0.0:50711",
         signing_keys=(tmp_path / "signing.key", Path("/etc/newer.key")),
@@ -124,6 +127,7 @@ def test_an_empty_file_changes_nothing(tmp_path: Path) -> None:
 def test_the_environment_says_the_same(tmp_path: Path) -> None:
     said = {
         "POURPARLER_DATA": "record",
+        "POURPARLER_STORE": "sqlite:elsewhere.sqlite",
         "POURPARLER_ADDRESS": "0.0.0.0:1",
         "POURPARLER_MTLS_ADDRESS": "0.0.0.0:2",
         "POURPARLER_TLS_CERTIFICATE": "c",
@@ -136,6 +140,7 @@ def test_the_environment_says_the_same(tmp_path: Path) -> None:
 
     assert Settings.from_environment(said) == Settings(
         data=Path("record"),
+        store="sqlite:elsewhere.sqlite",
         address="0.0.0.0:1",
         mtls_address="0.0.0.0:2",
         tls=Tls(Path("c"), Path("k"), Path("a")),
@@ -190,6 +195,50 @@ WRONG = {
 def test_what_cannot_be_followed_is_refused_by_name(tmp_path: Path, says: str, text: str) -> None:
     with pytest.raises(SettingsError, match=says):
         settings(tmp_path, text)
+
+
+@pytest.mark.parametrize(
+    ("url", "known"),
+    [
+        ("", StoreUrl("sqlite")),
+        ("sqlite:", StoreUrl("sqlite")),
+        ("sqlite:a/b.sqlite", StoreUrl("sqlite", Path("a/b.sqlite"))),
+        ("sqlite:/a:b", StoreUrl("sqlite", Path("/a:b"))),
+        ("memory:", StoreUrl("memory")),
+    ],
+)
+def test_a_store_is_named_by_its_kind_and_its_file(url: str, known: StoreUrl) -> None:
+    assert read_store_url(url) == known
+
+
+@pytest.mark.parametrize("url", ["memory", "memory:x", "sqlite", "mysql://x", "record.sqlite", ":"])
+def test_an_unknown_store_is_refused_by_its_name(url: str) -> None:
+    with pytest.raises(SettingsError, match=rf"{url!r} is unknown.*sqlite:PATH"):
+        Settings.from_environment({"POURPARLER_STORE": url})
+
+
+def test_a_store_that_is_not_there_yet_is_refused() -> None:
+    with pytest.raises(SettingsError, match="postgresql: is not supported yet"):
+        Settings.from_environment({"POURPARLER_STORE": "postgresql://host/db"})
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["PERSISTENCE_MODULE", "SQLITE_DBNAME", "ORIGINATOR_ID_TYPE", "POSTGRES_ENABLE_DB_FUNCTIONS"],
+)
+def test_a_store_is_not_chosen_by_variables_of_the_library(name: str) -> None:
+    with pytest.raises(SettingsError, match=f"{name} is.*POURPARLER_STORE"):
+        Settings.from_environment({name: "y"})
+
+
+def test_a_data_folder_that_is_named_wins_over_a_store_in_memory() -> None:
+    settings = Settings.from_environment(
+        {"POURPARLER_STORE": "memory:"}, options={"data": ["here"]}
+    )
+
+    assert (settings.data, settings.store) == (Path("here"), "")
+    with pytest.raises(SettingsError, match="--store is 'memory:'"):
+        Settings.from_environment({}, options={"data": ["here"], "store": ["memory:"]})
 
 
 def test_a_file_that_is_not_there_is_named(tmp_path: Path) -> None:
@@ -281,7 +330,7 @@ def in_toml(setting: Setting, text: str) -> str:
 def test_a_setting_has_one_name_in_the_file_the_environment_and_the_options(
     tmp_path: Path, setting: Setting
 ) -> None:
-    text = EXAMPLES[setting.kind]
+    text = "sqlite:/a/file" if setting.name == "store" else EXAMPLES[setting.kind]
     others = {name: given for name, given in (TLS | OIDC).items() if name != setting.name}
     head = f"[{setting.section}]\n" if setting.section else ""
     file = tmp_path / "settings.toml"
