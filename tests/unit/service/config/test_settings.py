@@ -355,14 +355,10 @@ def test_a_setting_has_one_name_in_the_file_the_environment_and_the_options(
 def test_the_command_has_an_option_for_each_setting_and_shows_its_variable() -> None:
     serve = command_line.commands["serve"]
     context = click.Context(serve, info_name="serve", terminal_width=200, max_content_width=200)
-    options = {one.opts[0]: one for one in serve.get_params(context) if one.name != "help"}
+    options = {one.opts[-1]: one for one in serve.get_params(context)}
     shown = re.sub(r"\s+", " ", serve.get_help(context))
 
-    assert set(options) - {one.option for one in EVERYWHERE} == {
-        "--config",
-        "--in-memory",
-        "--help",
-    }
+    assert set(options) - {one.option for one in EVERYWHERE} == {"--config", "--help"}
     for one in EVERYWHERE:
         assert options[one.option].name == one.name
         assert f"env var: {one.variable}" in shown.replace("- ", "-")
