@@ -103,7 +103,7 @@ SETTINGS: tuple[Setting, ...] = (
         "store",
         Kind.TEXT,
         "",
-        "Store of the record: `sqlite:PATH` or `memory:`.",
+        "Store of the record: sqlite:PATH, or memory: for a record that ends with the process.",
         default_text="SQLite in the data folder",
     ),
     Setting(
