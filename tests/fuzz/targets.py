@@ -302,7 +302,7 @@ def searched(data: bytes) -> None:
     """A query in the first line, and a text in which it stands; what is shown is of the text."""
     query, _, text = data.decode(errors="replace").partition("\n")
     try:
-        wanted = SearchQuery.read(query)
+        wanted = SearchQuery.parse(query)
     except Refusal:
         return
     for one in snippets.snippets(pb.Words(text=text), wanted):

@@ -332,7 +332,7 @@ def _settle(drafts: Sequence[pb.Draft]) -> None:
             settle(draft, edtf.bounds)
             check_draft(draft)
         except Refusal as refusal:
-            violations.extend(refusal.under(f"drafts[{place}]").violations)
+            violations.extend(refusal.with_prefix(f"drafts[{place}]").violations)
             if len(violations) >= _VIOLATIONS:
                 break
     if violations:

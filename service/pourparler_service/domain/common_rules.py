@@ -10,7 +10,7 @@ from pourparler.schema import edtf
 from pourparler.schema.contract import ENTRY_TYPES, PARTS, EntryType, Reference, references, rule_of
 from pourparler_service.domain.lifecycles import Lifecycle
 from pourparler_service.domain.refusal import quoted, refuse
-from pourparler_service.domain.visibility_levels import is_wider, restricted, shown
+from pourparler_service.domain.visibility_levels import is_wider, restricted, visibility_text
 
 History = Callable[[], Sequence[pb.Entry]]
 """Returns the entries of the record so far. Only the rules for amendments call it."""
@@ -227,8 +227,8 @@ def _check_visibility(look: RuleContext, named: Iterable[_Named]) -> None:
             continue
         if ".audience[" not in path:  # an audience is no reference
             text = (
-                f"The entry would be {shown(visibility)}, but {quoted(key)} is not as widely"
-                f" visible. Narrow the visibility, or disclose {quoted(key)} first."
+                f"The entry would be {visibility_text(visibility)}, but {quoted(key)} is not as"
+                f" widely visible. Narrow the visibility, or disclose {quoted(key)} first."
             )
             where = f"facts.{path}"
             refuse(pb.ERROR_REASON_VISIBILITY_TOO_WIDE, text, "facts.visibility", refers_to=where)
@@ -253,7 +253,7 @@ def check_caucus(visibility: pb.Visibility, caucus: pb.SessionOpened, path: str)
     """Raise Refusal if a visibility is wider than the attendees of a caucus."""
     if is_wider(visibility, restricted(caucus.attendees)):
         text = (
-            f"The entry would be {shown(visibility)}, but a caucus is RESTRICTED to its attendees."
-            " Narrow the visibility."
+            f"The entry would be {visibility_text(visibility)}, but a caucus is RESTRICTED to its"
+            " attendees. Narrow the visibility."
         )
         refuse(pb.ERROR_REASON_CAUCUS_TOO_WIDE, text, path)

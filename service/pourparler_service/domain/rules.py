@@ -11,7 +11,7 @@ from pourparler.schema.contract import ENTRY_TYPES
 from pourparler.state.fold import ACCESS, AMENDING, final_answers, revokes
 from pourparler_service.domain import lifecycles
 from pourparler_service.domain.amendment_rules import (
-    JudgedEntry,
+    RecheckedEntry,
     check_correction,
     check_disclosure,
     check_redaction,
@@ -27,13 +27,13 @@ from pourparler_service.domain.common_rules import (
     check_occurred,
     session_of,
 )
-from pourparler_service.domain.refusal import listed, quoted, refuse
+from pourparler_service.domain.refusal import id_list, quoted, refuse
 from pourparler_service.domain.visibility_levels import (
     PARTIES,
     RECORDER_ONLY,
     is_wider,
     restricted,
-    shown,
+    visibility_text,
 )
 
 
@@ -107,9 +107,9 @@ def check(
     _RULES_BY_TYPE[kind](look, look.event)
 
 
-def _judge(state: pb.Negotiation, judged: JudgedEntry) -> None:
+def _recheck(state: pb.Negotiation, rechecked: RecheckedEntry) -> None:
     """Check an entry of the record again, but not the rules for amendments."""
-    entry = judged.entry
+    entry = rechecked.entry
     kind = entry.facts.WhichOneof("event") or ""
     look = RuleContext(
         state=state,
@@ -118,8 +118,8 @@ def _judge(state: pb.Negotiation, judged: JudgedEntry) -> None:
         event=getattr(entry.facts, kind),
         words=entry.words,
         record_time=entry.header.record_time,
-        confided=judged.confided,
-        redacted=judged.redacted,
+        confided=rechecked.confided,
+        redacted=rechecked.redacted,
         history=tuple,
     )
     check_all(look)
@@ -245,8 +245,8 @@ def _session_opened(look: RuleContext, event: pb.SessionOpened) -> None:
         check_caucus(default, event, "facts.session_opened.default_visibility")
     if is_wider(default, look.facts.visibility):
         text = (
-            f"Entries of the session would be {shown(default)}, but the session is not as widely"
-            " visible. Narrow default_visibility."
+            f"Entries of the session would be {visibility_text(default)}, but the session is not as"
+            " widely visible. Narrow default_visibility."
         )
         look.refuse(pb.ERROR_REASON_VISIBILITY_TOO_WIDE, text, "default_visibility")
 
@@ -323,7 +323,7 @@ def _check_held(look: RuleContext, key: str, by: Iterable[str], field: str, hold
         text = f"The position {quoted(key)} is not held any more."
         look.refuse(pb.ERROR_REASON_POSITION_NOT_HELD, text, field)
     if set(by) != set(part.facts.holders):
-        text = f"The holders of the position {quoted(key)} are {listed(part.facts.holders)}."
+        text = f"The holders of the position {quoted(key)} are {id_list(part.facts.holders)}."
         look.refuse(pb.ERROR_REASON_NOT_THE_HOLDERS, text, holders)
 
 
@@ -377,7 +377,7 @@ def _check_offer(look: RuleContext, key: str, field: str) -> None:
 def _check_proposers(look: RuleContext, key: str, by: Iterable[str], field: str) -> None:
     proposers = look.part(pb.PART_KIND_PROPOSAL, key).facts.by
     if set(by) != set(proposers):
-        text = f"The proposers of {quoted(key)} are {listed(proposers)}. Name exactly these."
+        text = f"The proposers of {quoted(key)} are {id_list(proposers)}. Name exactly these."
         look.refuse(pb.ERROR_REASON_NOT_THE_PROPOSERS, text, field)
 
 
@@ -481,12 +481,12 @@ def _document_attached(look: RuleContext, event: pb.DocumentAttached) -> None:
 
 def _entry_corrected(look: RuleContext, event: pb.EntryCorrected) -> None:
     del event
-    check_correction(look.state, look.entry, look.history(), _judge)
+    check_correction(look.state, look.entry, look.history(), _recheck)
 
 
 def _entry_disclosed(look: RuleContext, event: pb.EntryDisclosed) -> None:
     del event
-    check_disclosure(look.state, look.entry, look.history(), _judge)
+    check_disclosure(look.state, look.entry, look.history(), _recheck)
 
 
 def _entry_redacted(look: RuleContext, event: pb.EntryRedacted) -> None:

@@ -82,7 +82,7 @@ def settle(draft: pb.Draft, bounds: Callable[[str], edtf.Bounds]) -> None:
         if source.HasField("retrieve_time"):
             when, here = source.retrieve_time, f"words.sources[{place}].retrieve_time"
             _read(found, here, edtf.instant_bounds, when.seconds, when.nanos)
-    found.settle()
+    found.raise_if_any()
 
 
 def _settle_facts(
@@ -147,7 +147,7 @@ def check_draft(draft: pb.Draft) -> None:
     if draft.HasField("facts"):
         _check_facts(found, draft.facts, draft.words, "facts")
         _check_words(found, draft)
-    found.settle()
+    found.raise_if_any()
 
 
 class _AllowedWords(NamedTuple):

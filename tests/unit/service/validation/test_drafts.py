@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from pourparler import v1 as pb
 from pourparler.schema import edtf
 from pourparler.schema.contract import ENTRY_TYPES
-from pourparler_service.domain.refusal import Refusal, name_of
+from pourparler_service.domain.refusal import Refusal, reason_name
 from pourparler_service.validation import drafts
 from pourparler_service.validation.fields import (
     LONGEST_LIST,
@@ -44,7 +44,7 @@ def found(one: pb.Draft | Message) -> list[tuple[str, str]]:
     try:
         drafts.check_draft(one if isinstance(one, pb.Draft) else draft(one))
     except Refusal as refusal:
-        return [(name_of(each.reason), each.field) for each in refusal.violations]
+        return [(reason_name(each.reason), each.field) for each in refusal.violations]
     return []
 
 
@@ -736,7 +736,7 @@ def settled(one: pb.Draft) -> list[tuple[str, str]]:
     try:
         drafts.settle(one, edtf.bounds)
     except Refusal as refusal:
-        return [(name_of(each.reason), each.field) for each in refusal.violations]
+        return [(reason_name(each.reason), each.field) for each in refusal.violations]
     return []
 
 
