@@ -30,7 +30,7 @@ from pourparler_service.search import snippets
 from pourparler_service.search.query import SearchQuery
 from pourparler_service.server import handlers
 from pourparler_service.transparency.signing_keys import Signer, make_key
-from pourparler_service.validation.drafts import check_draft, settle
+from pourparler_service.validation.drafts import check_draft, prepare
 from tests.support.sample_entries import joined, opened, said
 
 _LARGE = 1 << 24
@@ -48,7 +48,7 @@ def drafts(data: bytes) -> None:
         return
     for draft in request.drafts:
         try:
-            settle(draft, edtf.bounds)
+            prepare(draft, edtf.bounds)
             check_draft(draft)
         except Refusal:
             continue

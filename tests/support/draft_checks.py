@@ -89,7 +89,7 @@ def _admitted(entries: list[pb.Entry], said: pb.Draft, *, by_service: bool = Fal
     """The next entry; raises the refusal if there is one, and in no case touches the state."""
     one = pb.Draft()
     one.CopyFrom(said)
-    drafts.settle(one, edtf.bounds)
+    drafts.prepare(one, edtf.bounds)
     drafts.check_draft(one)
     state = fold(entries)
     before = state.SerializeToString(deterministic=True)

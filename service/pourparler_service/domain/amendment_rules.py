@@ -15,7 +15,7 @@ class RecheckedEntry(NamedTuple):
 
     entry: pb.Entry
     """The content that is in force."""
-    confided: pb.Visibility
+    original_visibility: pb.Visibility
     """The visibility at the time of recording, before any disclosure."""
     redacted: bool
     """True if its words were destroyed, so that they cannot be checked."""

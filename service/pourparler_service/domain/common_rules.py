@@ -26,7 +26,7 @@ class RuleContext(NamedTuple):
     """The message of its entry type."""
     words: pb.Words
     record_time: Timestamp
-    confided: pb.Visibility
+    original_visibility: pb.Visibility
     redacted: bool
     history: History
 
@@ -47,33 +47,35 @@ class RuleContext(NamedTuple):
         path = f"facts.{self.type.name}"
         refuse(reason, text, f"{path}.{field}" if field else path, **metadata)
 
-    def step(self, life: Lifecycle, was: int, becomes: int, field: str = "status") -> None:
+    def check_transition(
+        self, life: Lifecycle, was: int, becomes: int, field: str = "status"
+    ) -> None:
         """Raise Refusal if the lifecycle does not allow a transition."""
         objection = life.objection(was, becomes)
         if objection:
             statuses = {"status": life.name(was), "wanted": life.name(becomes)}
             self.refuse(life.reason, objection, field, **statuses)
 
-    def explain(self, why: str) -> None:
+    def require_reason(self, why: str) -> None:
         """Raise Refusal if `words.reason` is missing; `why` says why it is required."""
         if not self.redacted and not self.words.reason.strip():
             text = f"reason is missing: {why}."
             refuse(pb.ERROR_REASON_FIELD_REQUIRED, text, "words.reason")
 
 
-def check_all(look: RuleContext) -> None:
+def check_all(context: RuleContext) -> None:
     """Raise Refusal if a rule for all entry types does not allow the entry after this state."""
-    _check_course(look)
-    check_basis(look, act=look.type.rule.act)
-    if look.facts.HasField("occurred"):
-        check_occurred(look, look.facts.occurred, "facts.occurred")
-    brought = _check_new(look)
-    named = [_known(look, one) for one in _named(look)]
-    _check_visibility(look, [*named, *brought])
-    _check_confided(look)
+    _check_phase(context)
+    check_basis(context, act=context.type.rule.act)
+    if context.facts.HasField("occurred"):
+        check_occurred(context, context.facts.occurred, "facts.occurred")
+    brought = _check_introduced(context)
+    named = [_check_reference(context, one) for one in _references(context)]
+    _check_visibility(context, [*named, *brought])
+    _check_caucus_entry(context)
 
 
-class _Named(NamedTuple):
+class _ReferencedPart(NamedTuple):
     """A part that an entry refers to, and the path of the reference."""
 
     path: str
@@ -85,36 +87,36 @@ class _Named(NamedTuple):
 _REPLACEMENT = "entry_corrected.replacement."
 
 
-def _named(look: RuleContext) -> list[Reference]:
-    named = references(look.facts)
-    if look.type.name == "entry_corrected":
+def _references(context: RuleContext) -> list[Reference]:
+    named = references(context.facts)
+    if context.type.name == "entry_corrected":
         named = [one for one in named if not one.path.startswith(_REPLACEMENT)]
-    if look.facts.visibility.audience:
+    if context.facts.visibility.audience:
         # A default audience was copied from the event, so errors of the event come first.
         named.sort(key=lambda one: one.path.startswith("visibility."))
     return named
 
 
-def _check_course(look: RuleContext) -> None:
+def _check_phase(context: RuleContext) -> None:
     """Raise Refusal if an entry comes before the opening or after the conclusion."""
-    status, opening = look.state.status, look.type.name == "negotiation_opened"
+    status, opening = context.state.status, context.type.name == "negotiation_opened"
     if not status and not opening:
         text = "The negotiation is not opened. Its first entry has to be a NegotiationOpened."
-        look.refuse(pb.ERROR_REASON_NOT_OPENED, text)
+        context.refuse(pb.ERROR_REASON_NOT_OPENED, text)
     if status and opening:
         text = "The negotiation is already opened. It cannot be opened twice."
-        look.refuse(pb.ERROR_REASON_NEGOTIATION_ALREADY_OPENED, text)
-    if status == pb.NEGOTIATION_STATUS_CONCLUDED and not look.type.rule.follow_up:
-        text = f"The negotiation has ended. Resume it before you record a {look.type.title}."
-        look.refuse(pb.ERROR_REASON_NEGOTIATION_CONCLUDED, text)
+        context.refuse(pb.ERROR_REASON_NEGOTIATION_ALREADY_OPENED, text)
+    if status == pb.NEGOTIATION_STATUS_CONCLUDED and not context.type.rule.follow_up:
+        text = f"The negotiation has ended. Resume it before you record a {context.type.title}."
+        context.refuse(pb.ERROR_REASON_NEGOTIATION_CONCLUDED, text)
 
 
 _HEARSAY = frozenset({pb.BASIS_UNATTRIBUTED, pb.BASIS_ANALYSIS})
 
 
-def check_basis(look: RuleContext, *, act: bool) -> None:
+def check_basis(context: RuleContext, *, act: bool) -> None:
     """Raise Refusal if an act of a party has a basis that names no one."""
-    basis = look.facts.provenance.basis
+    basis = context.facts.provenance.basis
     if act and basis in _HEARSAY:
         name = pb.Basis.Name(basis).removeprefix("BASIS_")
         text = f"An act of a party cannot have the basis {name}. Only a statement can."
@@ -124,12 +126,12 @@ def check_basis(look: RuleContext, *, act: bool) -> None:
 _FURTHEST_AHEAD = 14 * 3_600  # seconds, at UTC+14
 
 
-def check_occurred(look: RuleContext, date: pb.FuzzyDate, path: str) -> None:
+def check_occurred(context: RuleContext, date: pb.FuzzyDate, path: str) -> None:
     """Raise Refusal if an entry happened after its time of recording. A milestone may."""
-    if look.type.name == "milestone_planned":
+    if context.type.name == "milestone_planned":
         return
     earliest = edtf.earliest_instant(edtf.Bounds(date.earliest, date.latest))
-    now = look.record_time
+    now = context.record_time
     # A day has no time zone: it begins first where the clocks are furthest ahead.
     ahead = 0 if "T" in date.earliest else _FURTHEST_AHEAD
     if earliest is not None and earliest > (now.seconds + ahead, now.nanos):
@@ -138,7 +140,7 @@ def check_occurred(look: RuleContext, date: pb.FuzzyDate, path: str) -> None:
         refuse(pb.ERROR_REASON_OCCURRED_IN_FUTURE, text, path)
 
 
-class _Bringing(NamedTuple):
+class _Introduction(NamedTuple):
     """The field with the id of a new part, its kind, and whether an id may be used again."""
 
     field: str
@@ -146,51 +148,51 @@ class _Bringing(NamedTuple):
     again: bool
 
 
-_BRINGING = {
-    name: _Bringing(one.introduces.name, rule.introduces, rule.again)
+_INTRODUCTIONS = {
+    name: _Introduction(one.introduces.name, rule.introduces, rule.again)
     for name, one in ENTRY_TYPES.items()
     if one.introduces is not None
     for rule in [rule_of(one.introduces)]
 }
 
 
-def _check_new(look: RuleContext) -> list[_Named]:
+def _check_introduced(context: RuleContext) -> list[_ReferencedPart]:
     """Raise Refusal if a new id is already used; return its part if the type may use it again."""
-    brings = _BRINGING.get(look.type.name)
+    brings = _INTRODUCTIONS.get(context.type.name)
     if brings is None:
         return []
-    key = getattr(look.event, brings.field)
-    part = look.part(brings.kind, key)
+    key = getattr(context.event, brings.field)
+    part = context.part(brings.kind, key)
     if part is None:
-        amendments, place = look.state.amendments, f"{PARTS[brings.kind]}/{key}"
+        amendments, place = context.state.amendments, f"{PARTS[brings.kind]}/{key}"
         if amendments and any(one.annulled_part == place for one in amendments.values()):
             text = (
                 f"The id {quoted(key)} names an annulled {_kind(brings.kind)}, so it is not free."
             )
-            look.refuse(pb.ERROR_REASON_ID_ALREADY_USED, text, brings.field, id=key)
+            context.refuse(pb.ERROR_REASON_ID_ALREADY_USED, text, brings.field, id=key)
         return []
     if not brings.again:
         text = f"The id {quoted(key)} already names a {_kind(brings.kind)}."
-        look.refuse(pb.ERROR_REASON_ID_ALREADY_USED, text, brings.field, id=key)
-    return [_Named(f"{look.type.name}.{brings.field}", key, part)]
+        context.refuse(pb.ERROR_REASON_ID_ALREADY_USED, text, brings.field, id=key)
+    return [_ReferencedPart(f"{context.type.name}.{brings.field}", key, part)]
 
 
 def _kind(kind: int) -> str:
     return pb.PartKind.Name(pb.PartKind.ValueType(kind)).removeprefix("PART_KIND_").lower()
 
 
-def _known(look: RuleContext, named: Reference) -> _Named:
+def _check_reference(context: RuleContext, named: Reference) -> _ReferencedPart:
     """Raise Refusal if a part does not exist, or if its role does not allow the act."""
-    part = look.part(named.kind, named.id)
+    part = context.part(named.kind, named.id)
     if part is None:
         text = f"There is no {_kind(named.kind)} {quoted(named.id)} in this negotiation."
         refuse(pb.ERROR_REASON_PART_NOT_FOUND, text, f"facts.{named.path}", id=named.id)
     if named.acting:
         check_acting(part, named.acting, f"facts.{named.path}")
-    return _Named(named.path, named.id, part)
+    return _ReferencedPart(named.path, named.id, part)
 
 
-_SILENT: Mapping[int, frozenset[int]] = {
+_CANNOT_ACT: Mapping[int, frozenset[int]] = {
     pb.ACTING_SPEAKER: frozenset({pb.PARTICIPANT_ROLE_SUBJECT}),
     pb.ACTING_PARTY: frozenset({pb.PARTICIPANT_ROLE_SUBJECT, pb.PARTICIPANT_ROLE_OBSERVER}),
 }
@@ -198,7 +200,7 @@ _SILENT: Mapping[int, frozenset[int]] = {
 
 def check_acting(who: pb.Participant, acting: int, path: str) -> None:
     """Raise Refusal if the role or status of a participant does not allow the act."""
-    if who.facts.role in _SILENT[acting]:
+    if who.facts.role in _CANNOT_ACT[acting]:
         role = pb.ParticipantRole.Name(who.facts.role).removeprefix("PARTICIPANT_ROLE_")
         text = (
             f"{quoted(who.facts.participant_id)} has the role {role}, which cannot act in this way."
@@ -219,9 +221,9 @@ def check_active(who: pb.Participant, path: str) -> None:
         refuse(pb.ERROR_REASON_PARTICIPANT_NOT_ACTIVE, text, path)
 
 
-def _check_visibility(look: RuleContext, named: Iterable[_Named]) -> None:
+def _check_visibility(context: RuleContext, named: Iterable[_ReferencedPart]) -> None:
     """Raise Refusal if an entry is more widely visible than a part that it refers to."""
-    visibility = look.facts.visibility
+    visibility = context.facts.visibility
     for path, key, part in named:
         if not is_wider(visibility, part.origin.visibility):
             continue
@@ -241,12 +243,12 @@ def session_of(facts: pb.Facts) -> str:
     return facts.session_closed.closed_session_id
 
 
-def _check_confided(look: RuleContext) -> None:
+def _check_caucus_entry(context: RuleContext) -> None:
     """Raise Refusal if an entry of a caucus is visible outside the caucus."""
-    key = session_of(look.facts)
-    session = look.part(pb.PART_KIND_SESSION, key) if key else None
+    key = session_of(context.facts)
+    session = context.part(pb.PART_KIND_SESSION, key) if key else None
     if session is not None and session.facts.kind == pb.SESSION_KIND_CAUCUS:
-        check_caucus(look.confided, session.facts, "facts.visibility")
+        check_caucus(context.original_visibility, session.facts, "facts.visibility")
 
 
 def check_caucus(visibility: pb.Visibility, caucus: pb.SessionOpened, path: str) -> None:

@@ -46,7 +46,7 @@ def complete(state: pb.Negotiation, draft: pb.Draft) -> None:
         replacement = facts.entry_corrected.replacement
         _complete_event(replacement, replacement.WhichOneof("event"))
     if not facts.visibility.level:
-        facts.visibility.CopyFrom(_default(state, facts))
+        facts.visibility.CopyFrom(_default_visibility(state, facts))
 
 
 def _complete_event(facts: pb.Facts, kind: str | None) -> None:
@@ -61,7 +61,7 @@ def _complete_event(facts: pb.Facts, kind: str | None) -> None:
         event.default_visibility.CopyFrom(default)
 
 
-def _default(state: pb.Negotiation, facts: pb.Facts) -> pb.Visibility:
+def _default_visibility(state: pb.Negotiation, facts: pb.Facts) -> pb.Visibility:
     """Return the default visibility: that of the session, or else PARTIES.
 
     Entries about access are RECORDER_ONLY, regardless of the session.
@@ -92,68 +92,68 @@ def check(
     if kind == "entry_redacted" and not by_service:
         text = "Only the service records a redaction. Request an erasure instead."
         refuse(pb.ERROR_REASON_RESERVED_TO_SERVICE, text, f"facts.{kind}")
-    look = RuleContext(
+    context = RuleContext(
         state=state,
         type=ENTRY_TYPES[kind],
         facts=facts,
         event=getattr(facts, kind),
         words=draft.words,
         record_time=record_time,
-        confided=facts.visibility,
+        original_visibility=facts.visibility,
         redacted=False,
         history=history,
     )
-    check_all(look)
-    _RULES_BY_TYPE[kind](look, look.event)
+    check_all(context)
+    _RULES_BY_TYPE[kind](context, context.event)
 
 
 def _recheck(state: pb.Negotiation, rechecked: RecheckedEntry) -> None:
     """Check an entry of the record again, but not the rules for amendments."""
     entry = rechecked.entry
     kind = entry.facts.WhichOneof("event") or ""
-    look = RuleContext(
+    context = RuleContext(
         state=state,
         type=ENTRY_TYPES[kind],
         facts=entry.facts,
         event=getattr(entry.facts, kind),
         words=entry.words,
         record_time=entry.header.record_time,
-        confided=rechecked.confided,
+        original_visibility=rechecked.original_visibility,
         redacted=rechecked.redacted,
         history=tuple,
     )
-    check_all(look)
+    check_all(context)
     if kind not in AMENDING:
-        _RULES_BY_TYPE[kind](look, look.event)
+        _RULES_BY_TYPE[kind](context, context.event)
 
 
-def _negotiation_opened(look: RuleContext, event: pb.NegotiationOpened) -> None:
+def _negotiation_opened(context: RuleContext, event: pb.NegotiationOpened) -> None:
     """Do nothing: only the common rules apply to an opening."""
 
 
-def _negotiation_suspended(look: RuleContext, event: pb.NegotiationSuspended) -> None:
+def _negotiation_suspended(context: RuleContext, event: pb.NegotiationSuspended) -> None:
     del event
-    _check_open(look)
+    _check_open(context)
 
 
-def _check_open(look: RuleContext) -> None:
-    if look.state.status != pb.NEGOTIATION_STATUS_OPEN:
+def _check_open(context: RuleContext) -> None:
+    if context.state.status != pb.NEGOTIATION_STATUS_OPEN:
         text = "The negotiation is not open. Resume it first."
-        look.refuse(pb.ERROR_REASON_NEGOTIATION_NOT_OPEN, text)
+        context.refuse(pb.ERROR_REASON_NEGOTIATION_NOT_OPEN, text)
 
 
-def _negotiation_resumed(look: RuleContext, event: pb.NegotiationResumed) -> None:
+def _negotiation_resumed(context: RuleContext, event: pb.NegotiationResumed) -> None:
     del event
-    if look.state.status == pb.NEGOTIATION_STATUS_OPEN:
+    if context.state.status == pb.NEGOTIATION_STATUS_OPEN:
         text = "The negotiation is already open, so it cannot be resumed."
-        look.refuse(pb.ERROR_REASON_NEGOTIATION_NOT_PAUSED, text)
+        context.refuse(pb.ERROR_REASON_NEGOTIATION_NOT_PAUSED, text)
 
 
 _AGREED = frozenset({pb.OUTCOME_AGREEMENT, pb.OUTCOME_PARTIAL_AGREEMENT})
 
 
-def _negotiation_concluded(look: RuleContext, event: pb.NegotiationConcluded) -> None:
-    agreements = [look.part(pb.PART_KIND_AGREEMENT, one) for one in event.agreement_ids]
+def _negotiation_concluded(context: RuleContext, event: pb.NegotiationConcluded) -> None:
+    agreements = [context.part(pb.PART_KIND_AGREEMENT, one) for one in event.agreement_ids]
     reached = any(
         one.facts.origin == pb.AGREEMENT_ORIGIN_REACHED
         and one.status != pb.AGREEMENT_STATUS_REJECTED
@@ -164,41 +164,45 @@ def _negotiation_concluded(look: RuleContext, event: pb.NegotiationConcluded) ->
             "This outcome requires an agreement that was REACHED and not REJECTED. Name it in"
             " agreement_ids."
         )
-        look.refuse(pb.ERROR_REASON_OUTCOME_NEEDS_AGREEMENT, text, "agreement_ids")
+        context.refuse(pb.ERROR_REASON_OUTCOME_NEEDS_AGREEMENT, text, "agreement_ids")
     if event.outcome == pb.OUTCOME_NO_AGREEMENT and agreements:
         text = "The outcome NO_AGREEMENT cannot name an agreement. Leave agreement_ids empty."
-        look.refuse(pb.ERROR_REASON_OUTCOME_HAS_NO_AGREEMENT, text, "agreement_ids")
+        context.refuse(pb.ERROR_REASON_OUTCOME_HAS_NO_AGREEMENT, text, "agreement_ids")
 
 
-def _participant_joined(look: RuleContext, event: pb.ParticipantJoined) -> None:
-    part = look.part(pb.PART_KIND_PARTICIPANT, event.participant_id)
+def _participant_joined(context: RuleContext, event: pb.ParticipantJoined) -> None:
+    part = context.part(pb.PART_KIND_PARTICIPANT, event.participant_id)
     if part is not None and part.status == pb.PARTICIPANT_STATUS_ACTIVE:
         text = f"{quoted(event.participant_id)} is already an active participant."
-        look.refuse(pb.ERROR_REASON_PARTICIPANT_ALREADY_ACTIVE, text, "participant_id")
+        context.refuse(pb.ERROR_REASON_PARTICIPANT_ALREADY_ACTIVE, text, "participant_id")
 
 
-def _participant_changed(look: RuleContext, event: pb.ParticipantChanged) -> None:
-    part = look.part(pb.PART_KIND_PARTICIPANT, event.participant_id)
+def _participant_changed(context: RuleContext, event: pb.ParticipantChanged) -> None:
+    part = context.part(pb.PART_KIND_PARTICIPANT, event.participant_id)
     check_active(part, "facts.participant_changed.participant_id")
     facts, role = part.facts, event.role or part.facts.role
-    anew = event.HasField("represents")
-    represents = event.represents.participant_ids if anew else facts.represents
+    replaces = event.HasField("represents")
+    represents = event.represents.participant_ids if replaces else facts.represents
     if role == pb.PARTICIPANT_ROLE_REPRESENTATIVE and not represents:
         text = "represents is missing: a REPRESENTATIVE acts for another participant."
-        look.refuse(pb.ERROR_REASON_FIELD_REQUIRED, text, "represents")
+        context.refuse(pb.ERROR_REASON_FIELD_REQUIRED, text, "represents")
     party = pb.PARTICIPANT_ROLE_PARTY
-    if facts.role == party and role != party and _is_bound(look.state, event.participant_id):
+    if (
+        facts.role == party
+        and role != party
+        and _has_obligations(context.state, event.participant_id)
+    ):
         text = (
             f"{quoted(event.participant_id)} has open proposals or commitments, so it stays PARTY."
             " Close them first."
         )
-        look.refuse(pb.ERROR_REASON_PARTY_HAS_OBLIGATIONS, text, "role")
-    if not look.redacted and not _changes(part, event, look.words):
+        context.refuse(pb.ERROR_REASON_PARTY_HAS_OBLIGATIONS, text, "role")
+    if not context.redacted and not _changes(part, event, context.words):
         text = f"The entry would change nothing about {quoted(event.participant_id)}."
-        look.refuse(pb.ERROR_REASON_NO_EFFECT, text)
+        context.refuse(pb.ERROR_REASON_NO_EFFECT, text)
 
 
-_OWED = frozenset(
+_OPEN_COMMITMENTS = frozenset(
     {
         pb.COMMITMENT_STATUS_CONDITIONAL,
         pb.COMMITMENT_STATUS_ACTIVE,
@@ -207,12 +211,15 @@ _OWED = frozenset(
 )
 
 
-def _is_bound(state: pb.Negotiation, who: str) -> bool:
+def _has_obligations(state: pb.Negotiation, who: str) -> bool:
     """Return True if a participant has an open proposal or an open commitment."""
     return any(
         one.status == pb.PROPOSAL_STATUS_OPEN and who in one.facts.by
         for one in state.proposals.values()
-    ) or any(one.status in _OWED and who in one.facts.debtors for one in state.commitments.values())
+    ) or any(
+        one.status in _OPEN_COMMITMENTS and who in one.facts.debtors
+        for one in state.commitments.values()
+    )
 
 
 def _changes(part: pb.Participant, event: pb.ParticipantChanged, words: pb.Words) -> bool:
@@ -234,225 +241,227 @@ def _changes(part: pb.Participant, event: pb.ParticipantChanged, words: pb.Words
     )
 
 
-def _participant_left(look: RuleContext, event: pb.ParticipantLeft) -> None:
-    part = look.part(pb.PART_KIND_PARTICIPANT, event.participant_id)
+def _participant_left(context: RuleContext, event: pb.ParticipantLeft) -> None:
+    part = context.part(pb.PART_KIND_PARTICIPANT, event.participant_id)
     check_active(part, "facts.participant_left.participant_id")
 
 
-def _session_opened(look: RuleContext, event: pb.SessionOpened) -> None:
+def _session_opened(context: RuleContext, event: pb.SessionOpened) -> None:
     default = event.default_visibility
     if event.kind == pb.SESSION_KIND_CAUCUS:
         check_caucus(default, event, "facts.session_opened.default_visibility")
-    if is_wider(default, look.facts.visibility):
+    if is_wider(default, context.facts.visibility):
         text = (
             f"Entries of the session would be {visibility_text(default)}, but the session is not as"
             " widely visible. Narrow default_visibility."
         )
-        look.refuse(pb.ERROR_REASON_VISIBILITY_TOO_WIDE, text, "default_visibility")
+        context.refuse(pb.ERROR_REASON_VISIBILITY_TOO_WIDE, text, "default_visibility")
 
 
-def _session_closed(look: RuleContext, event: pb.SessionClosed) -> None:
-    part = look.part(pb.PART_KIND_SESSION, event.closed_session_id)
+def _session_closed(context: RuleContext, event: pb.SessionClosed) -> None:
+    part = context.part(pb.PART_KIND_SESSION, event.closed_session_id)
     if part.status != pb.SESSION_STATUS_OPEN:
         text = f"The session {quoted(event.closed_session_id)} is already closed."
-        look.refuse(pb.ERROR_REASON_SESSION_NOT_OPEN, text, "closed_session_id")
+        context.refuse(pb.ERROR_REASON_SESSION_NOT_OPEN, text, "closed_session_id")
 
 
-def _topic_added(look: RuleContext, event: pb.TopicAdded) -> None:
-    look.step(lifecycles.TOPIC, 0, event.status)
+def _topic_added(context: RuleContext, event: pb.TopicAdded) -> None:
+    context.check_transition(lifecycles.TOPIC, 0, event.status)
 
 
-def _topic_status_changed(look: RuleContext, event: pb.TopicStatusChanged) -> None:
-    was = look.part(pb.PART_KIND_TOPIC, event.topic_id).status
-    look.step(lifecycles.TOPIC, was, event.status)
+def _topic_status_changed(context: RuleContext, event: pb.TopicStatusChanged) -> None:
+    was = context.part(pb.PART_KIND_TOPIC, event.topic_id).status
+    context.check_transition(lifecycles.TOPIC, was, event.status)
     if was in lifecycles.REOPENED_FROM and event.status == pb.TOPIC_STATUS_UNDER_DISCUSSION:
-        look.explain("a topic that is reopened needs one")
+        context.require_reason("a topic that is reopened needs one")
     if event.status == pb.TOPIC_STATUS_SETTLED:
-        for key, one in look.state.proposals.items():
+        for key, one in context.state.proposals.items():
             alone = list(one.facts.topic_ids) == [event.topic_id]
             if alone and one.status == pb.PROPOSAL_STATUS_OPEN:
                 text = (
                     f"The proposal {quoted(key)} on this topic alone is still open. Close it first."
                 )
-                look.refuse(pb.ERROR_REASON_TOPIC_HAS_PROPOSAL, text, "status", id=key)
+                context.refuse(pb.ERROR_REASON_TOPIC_HAS_PROPOSAL, text, "status", id=key)
 
 
-def _statement_recorded(look: RuleContext, event: pb.StatementRecorded) -> None:
+def _statement_recorded(context: RuleContext, event: pb.StatementRecorded) -> None:
     """Do nothing: the common rules and the validation cover a statement."""
 
 
-def _statement_retracted(look: RuleContext, event: pb.StatementRetracted) -> None:
-    part = look.part(pb.PART_KIND_STATEMENT, event.statement_id)
+def _statement_retracted(context: RuleContext, event: pb.StatementRetracted) -> None:
+    part = context.part(pb.PART_KIND_STATEMENT, event.statement_id)
     if part.status != pb.STATEMENT_STATUS_STANDS or not set(part.retracted_by).isdisjoint(event.by):
         text = f"The statement {quoted(event.statement_id)} was already retracted."
-        look.refuse(pb.ERROR_REASON_STATEMENT_RETRACTED, text, "statement_id")
+        context.refuse(pb.ERROR_REASON_STATEMENT_RETRACTED, text, "statement_id")
     made_by, by = set(part.facts.speakers or part.facts.attributed_to), set(event.by)
     if not (by <= made_by if event.partial else by == made_by):
         text = (
             "All speakers retract a statement together. Name all of them in `by`, or set"
             " `partial` to retract it for some."
         )
-        look.refuse(pb.ERROR_REASON_NOT_THE_SPEAKERS, text, "by")
+        context.refuse(pb.ERROR_REASON_NOT_THE_SPEAKERS, text, "by")
 
 
 _HOLDERS = frozenset({pb.PARTICIPANT_ROLE_PARTY, pb.PARTICIPANT_ROLE_GROUP})
 
 
-def _position_taken(look: RuleContext, event: pb.PositionTaken) -> None:
+def _position_taken(context: RuleContext, event: pb.PositionTaken) -> None:
     for place, who in enumerate(event.holders):
-        role = look.part(pb.PART_KIND_PARTICIPANT, who).facts.role
+        role = context.part(pb.PART_KIND_PARTICIPANT, who).facts.role
         if role not in _HOLDERS:
             name = pb.ParticipantRole.Name(role).removeprefix("PARTICIPANT_ROLE_")
             text = f"{quoted(who)} has the role {name}. Only a PARTY or a GROUP holds a position."
-            look.refuse(pb.ERROR_REASON_ACTING_NOT_ALLOWED, text, f"holders[{place}]")
-    topic = look.part(pb.PART_KIND_TOPIC, event.topic_id)
+            context.refuse(pb.ERROR_REASON_ACTING_NOT_ALLOWED, text, f"holders[{place}]")
+    topic = context.part(pb.PART_KIND_TOPIC, event.topic_id)
     if topic.status == pb.TOPIC_STATUS_DROPPED:
         text = f"The topic {quoted(event.topic_id)} was dropped."
-        look.refuse(pb.ERROR_REASON_TOPIC_DROPPED, text, "topic_id")
+        context.refuse(pb.ERROR_REASON_TOPIC_DROPPED, text, "topic_id")
     if event.supersedes:
-        _check_held(look, event.supersedes, event.holders, "supersedes", "supersedes")
+        _check_held(context, event.supersedes, event.holders, "supersedes", "supersedes")
 
 
-def _position_withdrawn(look: RuleContext, event: pb.PositionWithdrawn) -> None:
-    _check_held(look, event.position_id, event.by, "position_id", "by")
+def _position_withdrawn(context: RuleContext, event: pb.PositionWithdrawn) -> None:
+    _check_held(context, event.position_id, event.by, "position_id", "by")
 
 
-def _check_held(look: RuleContext, key: str, by: Iterable[str], field: str, holders: str) -> None:
-    part = look.part(pb.PART_KIND_POSITION, key)
+def _check_held(
+    context: RuleContext, key: str, by: Iterable[str], field: str, holders: str
+) -> None:
+    part = context.part(pb.PART_KIND_POSITION, key)
     if part.status != pb.POSITION_STATUS_HELD:
         text = f"The position {quoted(key)} is not held any more."
-        look.refuse(pb.ERROR_REASON_POSITION_NOT_HELD, text, field)
+        context.refuse(pb.ERROR_REASON_POSITION_NOT_HELD, text, field)
     if set(by) != set(part.facts.holders):
         text = f"The holders of the position {quoted(key)} are {id_list(part.facts.holders)}."
-        look.refuse(pb.ERROR_REASON_NOT_THE_HOLDERS, text, holders)
+        context.refuse(pb.ERROR_REASON_NOT_THE_HOLDERS, text, holders)
 
 
-def _question_raised(look: RuleContext, event: pb.QuestionRaised) -> None:
+def _question_raised(context: RuleContext, event: pb.QuestionRaised) -> None:
     if event.reopens:
-        part = look.part(pb.PART_KIND_QUESTION, event.reopens)
+        part = context.part(pb.PART_KIND_QUESTION, event.reopens)
         if part.status == pb.QUESTION_STATUS_OPEN:
             text = f"The question {quoted(event.reopens)} is still open, so it cannot be reopened."
-            look.refuse(pb.ERROR_REASON_QUESTION_OPEN, text, "reopens")
+            context.refuse(pb.ERROR_REASON_QUESTION_OPEN, text, "reopens")
 
 
-def _question_resolved(look: RuleContext, event: pb.QuestionResolved) -> None:
-    part = look.part(pb.PART_KIND_QUESTION, event.question_id)
+def _question_resolved(context: RuleContext, event: pb.QuestionResolved) -> None:
+    part = context.part(pb.PART_KIND_QUESTION, event.question_id)
     if part.status != pb.QUESTION_STATUS_OPEN:
         text = f"The question {quoted(event.question_id)} is closed. Raise a new one to ask again."
-        look.refuse(pb.ERROR_REASON_QUESTION_NOT_OPEN, text, "question_id")
+        context.refuse(pb.ERROR_REASON_QUESTION_NOT_OPEN, text, "question_id")
 
 
-def _proposal_made(look: RuleContext, event: pb.ProposalMade) -> None:
-    _check_open(look)
+def _proposal_made(context: RuleContext, event: pb.ProposalMade) -> None:
+    _check_open(context)
     for place, who in enumerate(event.to):
         if who in event.by:
             text = f"{quoted(who)} cannot make a proposal to itself."
-            look.refuse(pb.ERROR_REASON_PROPOSAL_TO_SELF, text, f"to[{place}]")
+            context.refuse(pb.ERROR_REASON_PROPOSAL_TO_SELF, text, f"to[{place}]")
     if event.supersedes:
-        _check_offer(look, event.supersedes, "supersedes")
-        _check_proposers(look, event.supersedes, event.by, "supersedes")
-    named = look.state.facts.acceptance_rule == pb.ACCEPTANCE_RULE_NAMED
+        _check_offer(context, event.supersedes, "supersedes")
+        _check_proposers(context, event.supersedes, event.by, "supersedes")
+    named = context.state.facts.acceptance_rule == pb.ACCEPTANCE_RULE_NAMED
     if named and not event.decided_by:
         text = (
             "decided_by is missing: with the acceptance rule NAMED, a proposal names its deciders."
         )
-        look.refuse(pb.ERROR_REASON_FIELD_REQUIRED, text, "decided_by")
+        context.refuse(pb.ERROR_REASON_FIELD_REQUIRED, text, "decided_by")
     if event.decided_by and not named:
         text = "decided_by is not allowed here: the acceptance rule is not NAMED."
-        look.refuse(pb.ERROR_REASON_FIELD_NOT_ALLOWED, text, "decided_by")
+        context.refuse(pb.ERROR_REASON_FIELD_NOT_ALLOWED, text, "decided_by")
     for place, who in enumerate(event.decided_by):
         if who not in event.to:
             text = f"{quoted(who)} is no addressee of the proposal, so it cannot decide it."
-            look.refuse(pb.ERROR_REASON_NOT_AN_ADDRESSEE, text, f"decided_by[{place}]")
+            context.refuse(pb.ERROR_REASON_NOT_AN_ADDRESSEE, text, f"decided_by[{place}]")
 
 
-def _check_offer(look: RuleContext, key: str, field: str) -> None:
-    status = look.part(pb.PART_KIND_PROPOSAL, key).status
+def _check_offer(context: RuleContext, key: str, field: str) -> None:
+    status = context.part(pb.PART_KIND_PROPOSAL, key).status
     if status != pb.PROPOSAL_STATUS_OPEN:
         name = pb.ProposalStatus.Name(status).removeprefix("PROPOSAL_STATUS_")
         text = f"The proposal {quoted(key)} is {name}, not OPEN."
-        look.refuse(pb.ERROR_REASON_PROPOSAL_NOT_OPEN, text, field, status=name)
+        context.refuse(pb.ERROR_REASON_PROPOSAL_NOT_OPEN, text, field, status=name)
 
 
-def _check_proposers(look: RuleContext, key: str, by: Iterable[str], field: str) -> None:
-    proposers = look.part(pb.PART_KIND_PROPOSAL, key).facts.by
+def _check_proposers(context: RuleContext, key: str, by: Iterable[str], field: str) -> None:
+    proposers = context.part(pb.PART_KIND_PROPOSAL, key).facts.by
     if set(by) != set(proposers):
         text = f"The proposers of {quoted(key)} are {id_list(proposers)}. Name exactly these."
-        look.refuse(pb.ERROR_REASON_NOT_THE_PROPOSERS, text, field)
+        context.refuse(pb.ERROR_REASON_NOT_THE_PROPOSERS, text, field)
 
 
-def _proposal_answered(look: RuleContext, event: pb.ProposalAnswered) -> None:
-    _check_offer(look, event.proposal_id, "proposal_id")
-    part = look.part(pb.PART_KIND_PROPOSAL, event.proposal_id)
+def _proposal_answered(context: RuleContext, event: pb.ProposalAnswered) -> None:
+    _check_offer(context, event.proposal_id, "proposal_id")
+    part = context.part(pb.PART_KIND_PROPOSAL, event.proposal_id)
     if event.by not in part.facts.to:
         text = f"{quoted(event.by)} is no addressee of the proposal {quoted(event.proposal_id)}."
-        look.refuse(pb.ERROR_REASON_NOT_AN_ADDRESSEE, text, "by")
+        context.refuse(pb.ERROR_REASON_NOT_AN_ADDRESSEE, text, "by")
     if event.by in final_answers(part):
         text = f"{quoted(event.by)} has already given a final answer to this proposal."
-        look.refuse(pb.ERROR_REASON_FINAL_ANSWER_EXISTS, text, "by")
+        context.refuse(pb.ERROR_REASON_FINAL_ANSWER_EXISTS, text, "by")
 
 
-def _proposal_closed(look: RuleContext, event: pb.ProposalClosed) -> None:
-    _check_offer(look, event.proposal_id, "proposal_id")
+def _proposal_closed(context: RuleContext, event: pb.ProposalClosed) -> None:
+    _check_offer(context, event.proposal_id, "proposal_id")
     if event.how == pb.PROPOSAL_CLOSING_WITHDRAWN:
-        _check_proposers(look, event.proposal_id, event.by, "by")
-    elif not look.part(pb.PART_KIND_PROPOSAL, event.proposal_id).facts.HasField("expires"):
-        look.explain("a proposal without an expiry needs one to lapse")
+        _check_proposers(context, event.proposal_id, event.by, "by")
+    elif not context.part(pb.PART_KIND_PROPOSAL, event.proposal_id).facts.HasField("expires"):
+        context.require_reason("a proposal without an expiry needs one to lapse")
 
 
-def _agreement_recorded(look: RuleContext, event: pb.AgreementRecorded) -> None:
+def _agreement_recorded(context: RuleContext, event: pb.AgreementRecorded) -> None:
     if event.origin == pb.AGREEMENT_ORIGIN_REACHED:
-        check_basis(look, act=True)
+        check_basis(context, act=True)
         for place, who in enumerate(event.between):
-            part = look.part(pb.PART_KIND_PARTICIPANT, who)
+            part = context.part(pb.PART_KIND_PARTICIPANT, who)
             path = f"facts.agreement_recorded.between[{place}]"
             check_acting(part, pb.ACTING_PARTY, path)
-        look.step(lifecycles.AGREEMENT, 0, event.status)
+        context.check_transition(lifecycles.AGREEMENT, 0, event.status)
     if event.proposal_id:
-        status = look.part(pb.PART_KIND_PROPOSAL, event.proposal_id).status
+        status = context.part(pb.PART_KIND_PROPOSAL, event.proposal_id).status
         if status != pb.PROPOSAL_STATUS_ACCEPTED:
             text = (
                 f"The proposal {quoted(event.proposal_id)} was not accepted. Name an accepted one."
             )
-            look.refuse(pb.ERROR_REASON_PROPOSAL_NOT_ACCEPTED, text, "proposal_id")
+            context.refuse(pb.ERROR_REASON_PROPOSAL_NOT_ACCEPTED, text, "proposal_id")
     superseded = pb.AGREEMENT_STATUS_SUPERSEDED
     for place, key in enumerate(event.supersedes):
-        was = look.part(pb.PART_KIND_AGREEMENT, key).status
+        was = context.part(pb.PART_KIND_AGREEMENT, key).status
         field = f"supersedes[{place}]"
-        look.step(lifecycles.AGREEMENT, was, superseded, field)
+        context.check_transition(lifecycles.AGREEMENT, was, superseded, field)
 
 
-def _agreement_status_changed(look: RuleContext, event: pb.AgreementStatusChanged) -> None:
-    was = look.part(pb.PART_KIND_AGREEMENT, event.agreement_id).status
-    look.step(lifecycles.AGREEMENT, was, event.status)
+def _agreement_status_changed(context: RuleContext, event: pb.AgreementStatusChanged) -> None:
+    was = context.part(pb.PART_KIND_AGREEMENT, event.agreement_id).status
+    context.check_transition(lifecycles.AGREEMENT, was, event.status)
 
 
-def _commitment_made(look: RuleContext, event: pb.CommitmentMade) -> None:
+def _commitment_made(context: RuleContext, event: pb.CommitmentMade) -> None:
     for place, who in enumerate(event.creditors):
         if who in event.debtors:
             text = f"{quoted(who)} cannot be debtor and creditor of one commitment."
-            look.refuse(pb.ERROR_REASON_DEBTOR_IS_CREDITOR, text, f"creditors[{place}]")
-        part = look.part(pb.PART_KIND_PARTICIPANT, who)
+            context.refuse(pb.ERROR_REASON_DEBTOR_IS_CREDITOR, text, f"creditors[{place}]")
+        part = context.part(pb.PART_KIND_PARTICIPANT, who)
         path = f"facts.commitment_made.creditors[{place}]"
         check_acting(part, pb.ACTING_SPEAKER, path)
 
 
-def _commitment_status_changed(look: RuleContext, event: pb.CommitmentStatusChanged) -> None:
-    part = look.part(pb.PART_KIND_COMMITMENT, event.commitment_id)
-    look.step(lifecycles.COMMITMENT, part.status, event.status)
+def _commitment_status_changed(context: RuleContext, event: pb.CommitmentStatusChanged) -> None:
+    part = context.part(pb.PART_KIND_COMMITMENT, event.commitment_id)
+    context.check_transition(lifecycles.COMMITMENT, part.status, event.status)
     if event.status == pb.COMMITMENT_STATUS_RELEASED:
-        owed_to, owed_by = set(part.facts.creditors), set(part.facts.debtors)
+        creditors, debtors = set(part.facts.creditors), set(part.facts.debtors)
         # Without creditors, any participant other than a debtor can release it.
-        if not (owed_to & set(event.by) if owed_to else set(event.by) - owed_by):
+        if not (creditors & set(event.by) if creditors else set(event.by) - debtors):
             text = "Only a creditor can release a debtor. Name a creditor in `by`."
-            look.refuse(pb.ERROR_REASON_CREDITOR_REQUIRED, text, "by")
+            context.refuse(pb.ERROR_REASON_CREDITOR_REQUIRED, text, "by")
 
 
-def _milestone_planned(look: RuleContext, event: pb.MilestonePlanned) -> None:
-    part = look.part(pb.PART_KIND_MILESTONE, event.milestone_id)
+def _milestone_planned(context: RuleContext, event: pb.MilestonePlanned) -> None:
+    part = context.part(pb.PART_KIND_MILESTONE, event.milestone_id)
     if part is not None:
-        _check_planned(look, part)
-    expected, occurred = event.expected, look.facts.occurred
+        _check_planned(context, part)
+    expected, occurred = event.expected, context.facts.occurred
     latest = edtf.latest_instant(edtf.Bounds(expected.earliest, expected.latest))
     planned = edtf.earliest_instant(edtf.Bounds(occurred.earliest, occurred.latest))
     if latest is not None and planned is not None and latest < planned:
@@ -460,53 +469,53 @@ def _milestone_planned(look: RuleContext, event: pb.MilestonePlanned) -> None:
             f"The milestone was planned on {occurred.earliest}, so it cannot be expected by"
             f" {expected.latest}."
         )
-        look.refuse(pb.ERROR_REASON_EXPECTED_BEFORE_PLAN, text, "expected")
+        context.refuse(pb.ERROR_REASON_EXPECTED_BEFORE_PLAN, text, "expected")
 
 
-def _milestone_closed(look: RuleContext, event: pb.MilestoneClosed) -> None:
-    _check_planned(look, look.part(pb.PART_KIND_MILESTONE, event.milestone_id))
-    check_occurred(look, event.actual, "facts.milestone_closed.actual")
+def _milestone_closed(context: RuleContext, event: pb.MilestoneClosed) -> None:
+    _check_planned(context, context.part(pb.PART_KIND_MILESTONE, event.milestone_id))
+    check_occurred(context, event.actual, "facts.milestone_closed.actual")
 
 
-def _check_planned(look: RuleContext, part: pb.Milestone) -> None:
+def _check_planned(context: RuleContext, part: pb.Milestone) -> None:
     if part.status != pb.MILESTONE_STATUS_PLANNED:
         name = pb.MilestoneStatus.Name(part.status).removeprefix("MILESTONE_STATUS_")
         text = f"The milestone {quoted(part.facts.milestone_id)} is {name}, not PLANNED."
-        look.refuse(pb.ERROR_REASON_MILESTONE_NOT_PLANNED, text, "milestone_id", status=name)
+        context.refuse(pb.ERROR_REASON_MILESTONE_NOT_PLANNED, text, "milestone_id", status=name)
 
 
-def _document_attached(look: RuleContext, event: pb.DocumentAttached) -> None:
+def _document_attached(context: RuleContext, event: pb.DocumentAttached) -> None:
     """Do nothing: the common rules and the validation cover a document."""
 
 
-def _entry_corrected(look: RuleContext, event: pb.EntryCorrected) -> None:
+def _entry_corrected(context: RuleContext, event: pb.EntryCorrected) -> None:
     del event
-    check_correction(look.state, look.entry, look.history(), _recheck)
+    check_correction(context.state, context.entry, context.history(), _recheck)
 
 
-def _entry_disclosed(look: RuleContext, event: pb.EntryDisclosed) -> None:
+def _entry_disclosed(context: RuleContext, event: pb.EntryDisclosed) -> None:
     del event
-    check_disclosure(look.state, look.entry, look.history(), _recheck)
+    check_disclosure(context.state, context.entry, context.history(), _recheck)
 
 
-def _entry_redacted(look: RuleContext, event: pb.EntryRedacted) -> None:
+def _entry_redacted(context: RuleContext, event: pb.EntryRedacted) -> None:
     del event
-    check_redaction(look.state, look.entry, look.history())
+    check_redaction(context.state, context.entry, context.history())
 
 
-def _access_granted(look: RuleContext, event: pb.AccessGranted) -> None:
-    known = look.state.principals.get(event.principal)
+def _access_granted(context: RuleContext, event: pb.AccessGranted) -> None:
+    known = context.state.principals.get(event.principal)
     if known is not None and any(one.facts == event for one in known.grants):
         text = f"{quoted(event.principal)} already has this access."
-        look.refuse(pb.ERROR_REASON_NO_EFFECT, text)
+        context.refuse(pb.ERROR_REASON_NO_EFFECT, text)
 
 
-def _access_revoked(look: RuleContext, event: pb.AccessRevoked) -> None:
-    principals = look.state.principals
+def _access_revoked(context: RuleContext, event: pb.AccessRevoked) -> None:
+    principals = context.state.principals
     known = principals.get(event.principal)
     if known is None or not any(revokes(event, one) for one in known.grants):
         text = f"{quoted(event.principal)} does not have this access."
-        look.refuse(pb.ERROR_REASON_ACCESS_NOT_GRANTED, text)
+        context.refuse(pb.ERROR_REASON_ACCESS_NOT_GRANTED, text)
     left = (
         one
         for who, part in principals.items()
@@ -518,7 +527,7 @@ def _access_revoked(look: RuleContext, event: pb.AccessRevoked) -> None:
             f"{quoted(event.principal)} is the only custodian. Grant the role to another principal"
             " first."
         )
-        look.refuse(pb.ERROR_REASON_ACCESS_LAST_CUSTODIAN, text)
+        context.refuse(pb.ERROR_REASON_ACCESS_LAST_CUSTODIAN, text)
 
 
 _RULES_BY_TYPE: Mapping[str, Callable[[RuleContext, Any], None]] = {
