@@ -30,7 +30,7 @@ from pourparler_service.search import snippets
 from pourparler_service.search.query import SearchQuery
 from pourparler_service.server import handlers
 from pourparler_service.transparency.signing_keys import Signer, make_key
-from pourparler_service.validation.drafts import check_draft, settle
+from pourparler_service.validation.drafts import check_draft, prepare
 from tests.support.sample_entries import joined, opened, said
 
 _LARGE = 1 << 24
@@ -48,7 +48,7 @@ def drafts(data: bytes) -> None:
         return
     for draft in request.drafts:
         try:
-            settle(draft, edtf.bounds)
+            prepare(draft, edtf.bounds)
             check_draft(draft)
         except Refusal:
             continue
@@ -302,7 +302,7 @@ def searched(data: bytes) -> None:
     """A query in the first line, and a text in which it stands; what is shown is of the text."""
     query, _, text = data.decode(errors="replace").partition("\n")
     try:
-        wanted = SearchQuery.read(query)
+        wanted = SearchQuery.parse(query)
     except Refusal:
         return
     for one in snippets.snippets(pb.Words(text=text), wanted):

@@ -24,7 +24,7 @@ from pourparler_service.api.privacy_service import PrivacyServicer
 from pourparler_service.authorization.policy import Policy
 from pourparler_service.authorization.viewer_scopes import ScopeResolver
 from pourparler_service.config.settings import Settings
-from pourparler_service.domain.refusal import Refusal, name_of
+from pourparler_service.domain.refusal import Refusal, reason_name
 from pourparler_service.server import running
 from pourparler_service.storage.record_codec import decode_record
 from pourparler_service.transparency.signing_keys import write_key
@@ -370,7 +370,7 @@ def test_only_a_custodian_or_whom_the_service_names_has_words_destroyed() -> Non
         ):
             with pytest.raises(Refusal) as refused_to:
                 asyncio.run(erase(caller))
-            assert name_of(refused_to.value.reason) == reason
+            assert reason_name(refused_to.value.reason) == reason
         assert asyncio.run(erase("the officer")).requested_by == "the officer"
         assert list(asyncio.run(erase("somebody", "bela")).versions) == [4, 12]
         said = {

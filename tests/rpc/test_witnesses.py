@@ -230,7 +230,7 @@ def test_enough_cosignatures_are_enough(settings: Settings, tmp_path: Path) -> N
 def test_a_service_that_starts_anew_goes_on_with_its_witness(
     settings: Settings, tmp_path: Path
 ) -> None:
-    kept = replace(settings, data=tmp_path / "data", environment={})
+    kept = replace(settings, data=tmp_path / "data", store="")
     with witness_at(tmp_path / "w") as witness:
         for version in (1, 2):
             with service_with(kept, witness) as service:
@@ -242,7 +242,7 @@ def test_a_service_that_starts_anew_goes_on_with_its_witness(
 
 
 def test_at_its_start_a_service_tries_its_witnesses(settings: Settings, tmp_path: Path) -> None:
-    kept = replace(settings, data=tmp_path / "data", environment={})
+    kept = replace(settings, data=tmp_path / "data", store="")
     with service_with(kept) as service:
         service.record("talks", opened())
 
@@ -251,7 +251,7 @@ def test_at_its_start_a_service_tries_its_witnesses(settings: Settings, tmp_path
 
 
 def test_a_second_history_is_not_cosigned(settings: Settings, tmp_path: Path) -> None:
-    kept = replace(settings, data=tmp_path / "one", environment={})
+    kept = replace(settings, data=tmp_path / "one", store="")
     with witness_at(tmp_path / "w") as witness:
         with service_with(kept, witness) as service:
             service.record("talks", opened(), joined("a"))

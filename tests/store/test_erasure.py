@@ -13,7 +13,7 @@ from pourparler.state.status import standing
 from pourparler.transparency.auditor import Verdict
 from pourparler.transparency.checkpoint import parse_checkpoint, parse_note
 from pourparler.transparency.merkle import check_consistency
-from pourparler_service.domain.refusal import Refusal, name_of
+from pourparler_service.domain.refusal import Refusal, reason_name
 from pourparler_service.storage.interface import StoredEntry, StoreUnavailableError
 from pourparler_service.storage.record_codec import decode_record, is_erased, leaf
 from pourparler_service.writes.erasure import GROUP
@@ -178,7 +178,7 @@ def test_another_request_under_the_same_id_is_still_refused(tmp_path: Path) -> N
 
         with pytest.raises(Refusal) as refused:
             rooms.record(*sealed_talks()[:-1], request_id="r-1")
-        assert name_of(refused.value.reason) == "REQUEST_ID_REUSED"
+        assert reason_name(refused.value.reason) == "REQUEST_ID_REUSED"
 
 
 def test_of_two_persons_the_erasure_of_either_destroys_what_concerns_both(tmp_path: Path) -> None:
@@ -219,10 +219,10 @@ def test_an_erasure_that_is_asked_for_again_is_the_same(tmp_path: Path) -> None:
         assert rooms.erasures.get(first.name) == first
         with pytest.raises(Refusal) as refused:
             rooms.erasures.erase(ASKED._replace(participant_id="bela"))
-        assert name_of(refused.value.reason) == "REQUEST_ID_REUSED"
+        assert reason_name(refused.value.reason) == "REQUEST_ID_REUSED"
         with pytest.raises(Refusal) as refused:
             rooms.erasures.get("negotiations/talks/erasures/none")
-        assert name_of(refused.value.reason) == "ERASURE_NOT_FOUND"
+        assert reason_name(refused.value.reason) == "ERASURE_NOT_FOUND"
 
 
 def test_only_persons_of_the_record_are_erased() -> None:
@@ -231,10 +231,10 @@ def test_only_persons_of_the_record_are_erased() -> None:
         for who, reason in (("nobody", "PART_NOT_FOUND"), ("acme", "NOT_A_PERSON")):
             with pytest.raises(Refusal) as refused:
                 rooms.erasures.erase(ASKED._replace(participant_id=who))
-            assert name_of(refused.value.reason) == reason
+            assert reason_name(refused.value.reason) == reason
         with pytest.raises(Refusal) as refused:
             rooms.erasures.erase(ASKED._replace(negotiation="none"))
-        assert name_of(refused.value.reason) == "NEGOTIATION_NOT_FOUND"
+        assert reason_name(refused.value.reason) == "NEGOTIATION_NOT_FOUND"
         about = stated("s-9", "It is theirs", "anna")
         about.facts.concerns.append("acme")
         rooms.record(about)

@@ -13,7 +13,7 @@ from pourparler.schema.contract import ENTRY_TYPES, PARTS, brought
 from pourparler.state.fold import AMENDING, fold
 from pourparler_service.authorization.roles import participants_scope
 from pourparler_service.domain import rules, self_correction_rules
-from pourparler_service.domain.refusal import Refusal, name_of
+from pourparler_service.domain.refusal import Refusal, reason_name
 from tests.store.test_cut_reads import audience_of
 from tests.store.test_writer_access import ACCEPTED, RECORDER, Talks
 from tests.support import sample_entries, strategies
@@ -169,7 +169,7 @@ def test_nothing_but_the_words_is_theirs_to_correct(
 
     refused = talks.refused("ann", correction)
 
-    assert name_of(refused.reason) == "ROLE_NOT_SUFFICIENT"
+    assert reason_name(refused.reason) == "ROLE_NOT_SUFFICIENT"
     assert refused.field == f"drafts[0].facts.{field}"
 
 
@@ -182,7 +182,7 @@ def test_what_another_one_has_recorded_is_not_theirs(talks: Talks) -> None:
         (of_bolt, "entry_corrected.replacement.statement_recorded.speakers[0]"),
     ):
         refused = talks.refused("ann", mended(entry))
-        assert name_of(refused.reason) == "ROLE_NOT_SUFFICIENT"
+        assert reason_name(refused.reason) == "ROLE_NOT_SUFFICIENT"
         assert refused.field == f"drafts[0].facts.{field}"
 
 
@@ -205,7 +205,7 @@ def test_what_was_offered_or_answered_is_for_the_keepers(talks: Talks, deed: pb.
 
     refused = talks.refused("ann", mended(entry, ""))
 
-    assert name_of(refused.reason) == "ROLE_NOT_SUFFICIENT"
+    assert reason_name(refused.reason) == "ROLE_NOT_SUFFICIENT"
     assert refused.field.startswith("drafts[0].facts.entry_corrected.")
 
 
@@ -250,7 +250,7 @@ def test_what_was_corrected_unseen_is_refused_without_saying_why(talks: Talks) -
 
     refused = talks.refused("ann", mended(entry))
 
-    assert (name_of(refused.reason), refused.field) == ("HIDDEN_CONFLICT", "drafts[0]")
+    assert (reason_name(refused.reason), refused.field) == ("HIDDEN_CONFLICT", "drafts[0]")
     assert statement(talks).words.text == "Eight."
 
 
@@ -365,7 +365,7 @@ def test_whatever_is_so_corrected_only_its_own_words_become_others(
             self_correction_rules.check(draft.facts, history)  # noqa: B023 - called within the loop
             rules.check(state, draft, record_time=now, history=lambda: history)  # noqa: B023
 
-        if refusal(lambda: self_correction_rules.check_not_answered(seen, draft.facts, shown)):  # noqa: B023
+        if refusal(lambda: self_correction_rules.check_not_referenced(seen, draft.facts, shown)):  # noqa: B023
             continue
         if refusal(lambda: judge(seen, shown)):
             continue
@@ -405,6 +405,6 @@ def _but(state: pb.Negotiation, target: pb.Entry) -> pb.Negotiation:
 
 
 def test_every_type_of_which_words_are_corrected_brings_a_part_and_is_no_act() -> None:
-    for name in self_correction_rules.SAID:
+    for name in self_correction_rules.CORRECTABLE:
         assert ENTRY_TYPES[name].introduces is not None
         assert not ENTRY_TYPES[name].rule.act

@@ -10,7 +10,7 @@ from pourparler import v1 as pb
 from pourparler.schema import edtf
 from pourparler.state.fold import evolve, tally
 from pourparler_service.domain import rules
-from pourparler_service.validation.drafts import check_draft, settle
+from pourparler_service.validation.drafts import check_draft, prepare
 from tests.support import sample_entries
 
 
@@ -42,7 +42,7 @@ def replayed(name: str, negotiation: Iterable[pb.Draft]) -> Replayed:
     entries: list[pb.Entry] = []
     state = pb.Negotiation()
     for version, draft in enumerate(negotiation, start=1):
-        settle(draft, edtf.bounds)
+        prepare(draft, edtf.bounds)
         check_draft(draft)
         rules.complete(state, draft)
         rules.check(

@@ -140,7 +140,7 @@ class Kept:
     def found(self, query: str) -> list[int]:
         """The versions in whose words this is found."""
         with self.indexing.current() as index:
-            asked = index_of.IndexQuery(SearchQuery.read(query))
+            asked = index_of.IndexQuery(SearchQuery.parse(query))
             there = index.listed(asked, index.position, after=None, most=100, newest=False)
         return [one.version for one in there]
 

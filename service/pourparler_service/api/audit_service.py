@@ -175,7 +175,7 @@ class AuditServicer:
         try:
             replayed, computed_at = self._states.replay(events, request.as_of)
         except Refusal as refusal:
-            raise refusal.under("as_of") if refusal.field else refusal from None
+            raise refusal.with_prefix("as_of") if refusal.field else refusal from None
         _check_unchanged(viewer, events)
         return events, entry_filters.select(replayed, request), computed_at
 

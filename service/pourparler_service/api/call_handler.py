@@ -20,7 +20,7 @@ from pourparler import v1 as pb
 from pourparler_service.api.error_status import as_refusal, status_message
 from pourparler_service.api.quotas import Quota, RateLimit
 from pourparler_service.domain.principals import ANONYMOUS
-from pourparler_service.domain.refusal import Refusal, refuse, status_of
+from pourparler_service.domain.refusal import Refusal, refuse, status_name
 
 _PACKAGE = str(pb.Facts.DESCRIPTOR.file.package)
 _STATUS_TRAILER = "grpc-status-details-bin"
@@ -341,6 +341,6 @@ def _bytes(answer: Message | bytes) -> bytes:
 
 
 async def _refused(context: _Context, refusal: Refusal) -> Never:
-    code = grpc.StatusCode[status_of(refusal.reason)]
+    code = grpc.StatusCode[status_name(refusal.reason)]
     status = status_message(refusal)
     await context.abort(code, status.message, ((_STATUS_TRAILER, status.SerializeToString()),))

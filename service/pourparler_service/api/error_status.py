@@ -9,7 +9,7 @@ from google.rpc import error_details_pb2
 from google.rpc.status_pb2 import Status
 
 from pourparler import v1 as pb
-from pourparler_service.domain.refusal import Refusal, Violation, name_of, status_of
+from pourparler_service.domain.refusal import Refusal, Violation, reason_name, status_name
 from pourparler_service.storage.interface import StoreUnavailableError
 
 _LOG = logging.getLogger(__name__)
@@ -68,7 +68,7 @@ def _single(reason: int, text: str, **metadata: str) -> Refusal:
 
 def status_message(refusal: Refusal) -> Status:
     """Return a refusal as google.rpc.Status, with as many details as headers may hold."""
-    code = grpc.StatusCode[status_of(refusal.reason)]
+    code = grpc.StatusCode[status_name(refusal.reason)]
     number, _ = code.value
     text = _short(refusal.text, _TEXT_BYTES)
     status = Status(code=number, message=text)
@@ -78,7 +78,7 @@ def status_message(refusal: Refusal) -> Status:
     _add(
         status,
         error_details_pb2.ErrorInfo(
-            reason=name_of(refusal.reason), domain=DOMAIN, metadata=metadata
+            reason=reason_name(refusal.reason), domain=DOMAIN, metadata=metadata
         ),
     )
     seconds = _RETRY_SECONDS.get(refusal.reason)
@@ -92,7 +92,7 @@ def status_message(refusal: Refusal) -> Status:
             bad_request.field_violations.add(
                 field=violation.field,
                 description=_short(violation.text, _TEXT_BYTES),
-                **({"reason": name_of(violation.reason)} if _HAS_REASON else {}),
+                **({"reason": reason_name(violation.reason)} if _HAS_REASON else {}),
             )
             if status.ByteSize() + bad_request.ByteSize() > _DETAILS_BYTES:
                 del bad_request.field_violations[-1]
@@ -103,7 +103,7 @@ def status_message(refusal: Refusal) -> Status:
         failure = error_details_pb2.PreconditionFailure()
         for violation in refusal.violations:
             failure.violations.add(
-                type=name_of(violation.reason),
+                type=reason_name(violation.reason),
                 subject=violation.field,
                 description=_short(violation.text, _TEXT_BYTES),
             )

@@ -215,7 +215,7 @@ class NegotiationServicer:
         try:
             return self._states.read(events, as_of)
         except Refusal as refusal:
-            raise refusal.under(field) if refusal.field else refusal from None
+            raise refusal.with_prefix(field) if refusal.field else refusal from None
 
 
 def _unchanged(viewer: Viewer, id_: str, read: Callable[[FilteredEventReader], _Result]) -> _Result:

@@ -19,7 +19,7 @@ from pourparler_service.api.receipt_waiter import ReceiptWaiter
 from pourparler_service.api.request_parsing import negotiation_id
 from pourparler_service.authorization.viewer_scopes import ScopeResolver
 from pourparler_service.domain.refusal import Refusal, Violation, refuse
-from pourparler_service.validation.drafts import check_draft, check_request_id, settle
+from pourparler_service.validation.drafts import check_draft, check_request_id, prepare
 from pourparler_service.writes.requests import FailedNegotiations, WriteRequest
 from pourparler_service.writes.writer import Writer
 
@@ -329,10 +329,10 @@ def _settle(drafts: Sequence[pb.Draft]) -> None:
     violations: list[Violation] = []
     for place, draft in enumerate(drafts):
         try:
-            settle(draft, edtf.bounds)
+            prepare(draft, edtf.bounds)
             check_draft(draft)
         except Refusal as refusal:
-            violations.extend(refusal.under(f"drafts[{place}]").violations)
+            violations.extend(refusal.with_prefix(f"drafts[{place}]").violations)
             if len(violations) >= _VIOLATIONS:
                 break
     if violations:

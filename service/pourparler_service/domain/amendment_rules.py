@@ -6,22 +6,22 @@ from typing import NamedTuple
 from pourparler import v1 as pb
 from pourparler.schema.contract import ENTRY_TYPES, references
 from pourparler.state.fold import ACCESS, AMENDING, counted, evolve, gather
-from pourparler_service.domain.refusal import Refusal, listed, refuse
-from pourparler_service.domain.visibility_levels import is_wider, shown, widens
+from pourparler_service.domain.refusal import Refusal, id_list, refuse
+from pourparler_service.domain.visibility_levels import is_wider, visibility_text, widens
 
 
-class JudgedEntry(NamedTuple):
+class RecheckedEntry(NamedTuple):
     """An entry of the record that the rules check again, as if it were recorded now."""
 
     entry: pb.Entry
     """The content that is in force."""
-    confided: pb.Visibility
+    original_visibility: pb.Visibility
     """The visibility at the time of recording, before any disclosure."""
     redacted: bool
     """True if its words were destroyed, so that they cannot be checked."""
 
 
-Judge = Callable[[pb.Negotiation, JudgedEntry], None]
+EntryCheck = Callable[[pb.Negotiation, RecheckedEntry], None]
 """Raises Refusal if an entry cannot follow a state."""
 
 
@@ -29,7 +29,7 @@ def check_correction(
     state: pb.Negotiation,
     candidate: pb.Entry,
     history: Sequence[pb.Entry],
-    judge: Judge,
+    check_entry: EntryCheck,
 ) -> None:
     """Raise Refusal if a correction is not allowed, or if a later entry would then be refused."""
     event, path = candidate.facts.entry_corrected, "facts.entry_corrected"
@@ -49,15 +49,15 @@ def check_correction(
     elif target.facts.HasField("negotiation_opened"):
         text = "The opening of a negotiation cannot be annulled. Use the mode REPLACE."
         refuse(pb.ERROR_REASON_TARGET_NOT_ALLOWED, text, f"{path}.mode")
-    _check_not_wider(candidate, _as_counts(history, event.target_version).facts.visibility)
-    _check_rest(state, candidate, history, judge)
+    _check_not_wider(candidate, _in_force(history, event.target_version).facts.visibility)
+    _check_rest(state, candidate, history, check_entry)
 
 
 def check_disclosure(
     state: pb.Negotiation,
     candidate: pb.Entry,
     history: Sequence[pb.Entry],
-    judge: Judge,
+    check_entry: EntryCheck,
 ) -> None:
     """Raise Refusal if a disclosure is not wider, lacks consent, or exceeds what it refers to."""
     event, path = candidate.facts.entry_disclosed, "facts.entry_disclosed"
@@ -66,11 +66,11 @@ def check_disclosure(
     if amendment is not None and amendment.annulled:
         text = f"Version {event.target_version} was annulled, so it cannot be disclosed."
         refuse(pb.ERROR_REASON_TARGET_ANNULLED, text, f"{path}.target_version")
-    facts = _as_counts(history, event.target_version).facts
+    facts = _in_force(history, event.target_version).facts
     if not widens(event.disclosed_to, facts.visibility):
         text = (
-            f"The entry is {shown(facts.visibility)} already. A disclosure has to be wider: add"
-            " readers to disclosed_to."
+            f"The entry is {visibility_text(facts.visibility)} already. A disclosure has to be"
+            " wider: add readers to disclosed_to."
         )
         refuse(pb.ERROR_REASON_DISCLOSURE_NOT_WIDER, text, f"{path}.disclosed_to")
     if not candidate.words.legal_basis.strip():
@@ -81,7 +81,7 @@ def check_disclosure(
     before = gather(one for one in counts if one.entry.header.version < event.target_version)
     as_counts = next(one for one in counts if one.entry.header.version == event.target_version)
     try:
-        judge(before, JudgedEntry(as_counts.entry, target.facts.visibility, redacted))
+        check_entry(before, RecheckedEntry(as_counts.entry, target.facts.visibility, redacted))
     except Refusal as refusal:
         refuse(refusal.reason, refusal.text, f"{path}.disclosed_to", **refusal.metadata)
 
@@ -100,7 +100,7 @@ def check_redaction(
         text = f"The words of version {event.target_version} were already destroyed."
         refuse(pb.ERROR_REASON_TARGET_REDACTED, text, f"{path}.target_version")
     if amendment is None or not amendment.annulled:
-        _check_not_wider(candidate, _as_counts(history, event.target_version).facts.visibility)
+        _check_not_wider(candidate, _in_force(history, event.target_version).facts.visibility)
 
 
 _REDACTIONS = frozenset({"entry_redacted"})
@@ -125,7 +125,7 @@ def _target(
     return found
 
 
-def _as_counts(history: Sequence[pb.Entry], version: int) -> pb.Entry:
+def _in_force(history: Sequence[pb.Entry], version: int) -> pb.Entry:
     return next(one.entry for one in counted(history) if one.entry.header.version == version)
 
 
@@ -155,8 +155,8 @@ def _check_not_wider(candidate: pb.Entry, target: pb.Visibility) -> None:
     """Raise Refusal if an amendment has a wider visibility than its target."""
     if is_wider(candidate.facts.visibility, target):
         text = (
-            f"The target entry is {shown(target)}, and this entry cannot be wider. Narrow its"
-            " visibility."
+            f"The target entry is {visibility_text(target)}, and this entry cannot be wider."
+            " Narrow its visibility."
         )
         refuse(pb.ERROR_REASON_VISIBILITY_TOO_WIDE, text, "facts.visibility")
 
@@ -179,7 +179,7 @@ def _check_consent(state: pb.Negotiation, facts: pb.Facts, given: Sequence[str])
             if one.facts.role == pb.PARTICIPANT_ROLE_PARTY
             and one.status == pb.PARTICIPANT_STATUS_ACTIVE
         }
-    missing = listed(sorted(confided - set(given)))
+    missing = id_list(sorted(confided - set(given)))
     if missing:
         text = (
             f"The consent of {missing} is missing. Add it to consented_by, or give a legal basis in"
@@ -189,7 +189,7 @@ def _check_consent(state: pb.Negotiation, facts: pb.Facts, given: Sequence[str])
 
 
 def _check_rest(
-    state: pb.Negotiation, candidate: pb.Entry, history: Sequence[pb.Entry], judge: Judge
+    state: pb.Negotiation, candidate: pb.Entry, history: Sequence[pb.Entry], check_entry: EntryCheck
 ) -> None:
     """Check the record again from the target on, as if the correction were in force."""
     path, target = "facts.entry_corrected", candidate.facts.entry_corrected.target_version
@@ -201,7 +201,7 @@ def _check_rest(
             redacted = _is_redacted(state, version)
             confided = recorded[version].facts.visibility
             try:
-                judge(before, JudgedEntry(entry, confided, redacted))
+                check_entry(before, RecheckedEntry(entry, confided, redacted))
             except Refusal as refusal:
                 if version == target:
                     raise _in_replacement(refusal) from None

@@ -11,9 +11,11 @@ from pourparler import v1 as pb
 from pourparler.schema.contract import brought, references
 from pourparler.state.fold import AMENDING, counted
 from pourparler_service.domain.refusal import refuse
-from pourparler_service.domain.visibility_levels import is_wider, shown
+from pourparler_service.domain.visibility_levels import is_wider, visibility_text
 
-SAID = frozenset({"statement_recorded", "position_taken", "question_raised", "document_attached"})
+CORRECTABLE = frozenset(
+    {"statement_recorded", "position_taken", "question_raised", "document_attached"}
+)
 """The entry types that an erratum can correct. None of them is an act of a party."""
 
 _OWN = frozenset({pb.CORRECTION_KIND_RECORDER, pb.CORRECTION_KIND_TRANSLATION})
@@ -39,7 +41,7 @@ def check(facts: pb.Facts, history: Sequence[pb.Entry]) -> None:
                 _not_yours(
                     "Another principal recorded or corrected the entry.", f"{_EVENT}.target_version"
                 )
-            if kind not in SAID and kind != "entry_corrected":
+            if kind not in CORRECTABLE and kind != "entry_corrected":
                 text = (
                     "You can correct only your own statements, positions, questions and documents."
                 )
@@ -50,12 +52,14 @@ def check(facts: pb.Facts, history: Sequence[pb.Entry]) -> None:
                 text = "You can correct only the words and `occurred` of your own entry."
                 _not_yours(text, f"{_EVENT}.replacement")
             if is_wider(entry.facts.visibility, facts.visibility):
-                seen = shown(entry.facts.visibility)
+                seen = visibility_text(entry.facts.visibility)
                 text = f"The entry is {seen}, and the correction has to be as widely visible."
                 _not_yours(text, "facts.visibility")
 
 
-def check_not_answered(state: pb.Negotiation, facts: pb.Facts, history: Sequence[pb.Entry]) -> None:
+def check_not_referenced(
+    state: pb.Negotiation, facts: pb.Facts, history: Sequence[pb.Entry]
+) -> None:
     """Raise Refusal if entries of others refer to the target, or if the negotiation has ended.
 
     `history` has only the entries that the caller may see. Otherwise an attempt would reveal

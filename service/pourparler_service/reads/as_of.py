@@ -14,7 +14,7 @@ from pourparler_service.aggregate.reading import ReplayedEntry, StateAt, compute
 from pourparler_service.aggregate.snapshots import SnapshotStore
 from pourparler_service.authorization.filtered_store import FilteredEventReader
 from pourparler_service.domain.refusal import not_found, refuse
-from pourparler_service.runtime.cooperative import paced
+from pourparler_service.runtime.cooperative import yielding
 from pourparler_service.storage import paging
 from pourparler_service.storage.interface import StoredEntry
 from pourparler_service.storage.record_codec import decode_record
@@ -41,8 +41,8 @@ class PointInTimeReader:
             return StateAt(self._named(state), computed_at(state))
         entries = [decode_record(one.data) for one in self._stored(upto)]
         in_force = counted(entries)
-        state = self._named(gather(paced(in_force)))
-        happened = _happened(paced(in_force), by)
+        state = self._named(gather(yielding(in_force)))
+        happened = _happened(yielding(in_force), by)
         definite = [one for one, possible in happened if not possible]
         return StateAt(
             state=self._partial(definite, state),
@@ -109,7 +109,7 @@ class PointInTimeReader:
 
     def _partial(self, entries: Sequence[Counted], everyone: pb.Negotiation) -> pb.Negotiation:
         """Return the state after some entries, with every participant that they name."""
-        state = self._named(gather(paced(entries)))
+        state = self._named(gather(yielding(entries)))
         for one in entries:
             for reference in references(one.entry.facts):
                 known = everyone.participants.get(reference.id)

@@ -8,7 +8,7 @@ from pourparler.schema.contract import ENTRY_TYPES
 from pourparler.schema.wire import framed
 from pourparler.state.fold import is_amending
 from pourparler_service.aggregate.reading import ReplayedEntry
-from pourparler_service.domain.references import Part, part_brought, parts_named
+from pourparler_service.domain.references import Part, introduced_part, referenced_parts
 from pourparler_service.domain.refusal import quoted, refuse
 from pourparler_service.validation import requests
 
@@ -102,11 +102,11 @@ def meets(
         return False
     if not request.participant_ids:
         return True
-    parts = parts_named(facts)
+    parts = referenced_parts(facts)
     if is_amending(entry):
         event = getattr(facts, facts.WhichOneof("event") or "")
         about = target(event.target_version)
-        parts |= parts_named(about.facts) if about is not None else set()
+        parts |= referenced_parts(about.facts) if about is not None else set()
     who = {Part(pb.PART_KIND_PARTICIPANT, id_) for id_ in request.participant_ids}
     return not parts.isdisjoint(who)
 
@@ -148,7 +148,7 @@ def _named_by_version(replayed: Iterable[ReplayedEntry]) -> dict[int, set[Part]]
     named: dict[int, set[Part]] = {}
     for one in replayed:
         facts = one.entry.facts
-        parts = parts_named(facts)
+        parts = referenced_parts(facts)
         if is_amending(one.entry):
             event = getattr(facts, facts.WhichOneof("event") or "")
             parts |= named.get(event.target_version, set())
@@ -162,8 +162,8 @@ def _on_topics(replayed: Iterable[ReplayedEntry], topic_ids: Iterable[str]) -> s
     found = set(topics)
     for one in replayed:
         for facts in (one.entry.facts, one.entry.facts.entry_corrected.replacement):
-            part = part_brought(facts)
-            if part and part.kind in ON_TOPICS and not topics.isdisjoint(parts_named(facts)):
+            part = introduced_part(facts)
+            if part and part.kind in ON_TOPICS and not topics.isdisjoint(referenced_parts(facts)):
                 found.add(part)
     return found
 

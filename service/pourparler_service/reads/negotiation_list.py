@@ -204,7 +204,7 @@ class NegotiationList:
     def _catch_up(self) -> None:
         """Take in the entries after the position: their rows and the position together."""
         while batch := self._store.scan(self._position, _BATCH):
-            cooperative.reading()
+            cooperative.note_long_read()
             heads: dict[str, _ListedNegotiation] = {}
             amended: dict[str, int] = {}
             for position, stored in batch:

@@ -95,7 +95,7 @@ class ReplayReader:
         The scope is resolved first, and nothing recorded after that is read: the access of the
         viewer may end before such an entry.
         """
-        cooperative.reading()
+        cooperative.note_long_read()
         reader, request = replay.viewer.reader(replay.id), replay.request
         make = functools.partial(self._page, replay, reader.scope)
         batch: list[bytes] = []

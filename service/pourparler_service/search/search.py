@@ -324,7 +324,7 @@ def _index_query(request: pb.SearchEntriesRequest) -> IndexQuery:
     first, last = _bounds(request, "occur_start_date"), _bounds(request, "occur_end_date")
     begin, end = edtf.earliest_instant(first), edtf.latest_instant(last)
     return IndexQuery(
-        SearchQuery.read(request.query),
+        SearchQuery.parse(request.query),
         speakers=request.speaker_ids[:],
         participants=request.participant_ids[:],
         topics=request.topic_ids[:],

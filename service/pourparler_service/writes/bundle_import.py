@@ -191,7 +191,7 @@ def _check_form(id_: str, records: Sequence[bytes]) -> None:
 def _check_shape(entry: pb.Entry) -> None:
     draft = pb.Draft(facts=entry.facts, words=entry.words)
     try:
-        drafts.settle(draft, edtf.bounds)
+        drafts.prepare(draft, edtf.bounds)
         drafts.check_draft(draft)
     except Refusal as refusal:
         version = entry.header.version

@@ -131,7 +131,7 @@ class Decider:
                         self._check_time(time.thread_time() - began, place)
                     stored.append(self._evolve(negotiation, started, draft))
                 except Refusal as refusal:
-                    raise refusal.under(f"drafts[{place}]") from None
+                    raise refusal.with_prefix(f"drafts[{place}]") from None
             if request.by_service:
                 negotiation.refold()
                 self._views.drop(negotiation.id)
@@ -213,7 +213,7 @@ class Decider:
         corrects_own = facts.HasField("entry_corrected") and not roles.records_everything
         if corrects_own:
             self_correction_rules.check(facts, seen())
-            self_correction_rules.check_not_answered(visible, facts, seen())
+            self_correction_rules.check_not_referenced(visible, facts, seen())
         check: Callable[..., None] = functools.partial(
             rules.check, draft=draft, record_time=started.record_time
         )

@@ -93,7 +93,7 @@ EVERY_TYPE = {
 
 
 def bounds_of(draft: pb.Draft) -> pb.Draft:
-    drafts.settle(draft, edtf.bounds)
+    drafts.prepare(draft, edtf.bounds)
     return draft
 
 

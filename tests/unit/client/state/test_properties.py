@@ -79,7 +79,7 @@ def test_a_draft_changes_nothing_by_being_checked_refused_or_not(
     before = bytes_of(state, *entries)
     for seed in seeds:
         draft = propose(dice(seed), state, entries)
-        drafts.settle(draft, edtf.bounds)
+        drafts.prepare(draft, edtf.bounds)
         refused = refusal(state, draft, entries)
 
         assert bytes_of(state, *entries) == before

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from pourparler_service.authentication.bearer_tokens import LEEWAY_SECONDS, TokenVerifier
 from pourparler_service.authentication.jwks import Issuer, IssuerKeys
-from pourparler_service.domain.refusal import Refusal, name_of
+from pourparler_service.domain.refusal import Refusal, reason_name
 from tests.support.token_issuer import AUDIENCE, ISSUER, Address, Key
 
 GOOD = Key()
@@ -38,7 +38,7 @@ def refused(bearers: TokenVerifier, token: str) -> str:
         bearers.caller(BEARER + token)
     for secret in token.split("."):
         assert len(secret) < 9 or secret not in str(refusal.value)
-    return name_of(refusal.value.reason)
+    return reason_name(refusal.value.reason)
 
 
 def part(of: object) -> str:
@@ -242,6 +242,6 @@ def test_whatever_is_signed_is_taken_or_refused(
     try:
         caller = bearers.caller(BEARER + token)
     except Refusal as refusal:
-        caller = name_of(refusal.reason)
+        caller = reason_name(refusal.reason)
 
     assert caller.startswith("TOKEN_") or caller == f"{ISSUER}#{said['sub']}"

@@ -17,7 +17,7 @@ from pourparler_service.authentication.certificates import (
     check_in_date,
     names_in,
 )
-from pourparler_service.domain.refusal import Refusal, name_of
+from pourparler_service.domain.refusal import Refusal, reason_name
 from tests.support.certificates import Authority, Files, subject
 
 
@@ -33,7 +33,7 @@ def name(files: Files) -> str:
 def refused(files: Files) -> str:
     with pytest.raises(Refusal) as refusal:
         name(files)
-    return name_of(refusal.value.reason)
+    return reason_name(refusal.value.reason)
 
 
 def test_a_certificate_names_its_subject_as_rfc_4514_has_it(authority: Authority) -> None:

@@ -12,11 +12,11 @@ from pourparler_service.domain.refusal import (
     Refusal,
     Violation,
     ViolationList,
-    listed,
-    name_of,
+    id_list,
     quoted,
+    reason_name,
     refuse,
-    status_of,
+    status_name,
 )
 
 REASONS = [one for one in pb.ErrorReason.values() if one != pb.ERROR_REASON_UNSPECIFIED]
@@ -60,14 +60,14 @@ def test_to_refuse_is_to_give_a_reason() -> None:
 
 
 def test_the_fields_of_a_refusal_go_below_a_prefix() -> None:
-    refusal = Refusal([MISSING, TWICE]).under("drafts[2]")
+    refusal = Refusal([MISSING, TWICE]).with_prefix("drafts[2]")
 
     assert [one.field for one in refusal.violations] == ["drafts[2].facts.event", "drafts[2]"]
     assert refusal.text == "event is missing."
 
 
 def test_nothing_found_is_no_refusal() -> None:
-    ViolationList().settle()
+    ViolationList().raise_if_any()
 
 
 def test_all_that_is_found_is_refused_at_once() -> None:
@@ -76,7 +76,7 @@ def test_all_that_is_found_is_refused_at_once() -> None:
     found.add(TWICE.reason, TWICE.text, "", id="acme")
 
     with pytest.raises(Refusal) as caught:
-        found.settle()
+        found.raise_if_any()
 
     assert caught.value.violations == (MISSING, TWICE)
 
@@ -92,9 +92,9 @@ def test_what_nobody_would_read_is_not_gathered() -> None:
     assert len(caught.value.violations) == MOST_VIOLATIONS
 
 
-@pytest.mark.parametrize("reason", REASONS, ids=name_of)
+@pytest.mark.parametrize("reason", REASONS, ids=reason_name)
 def test_every_reason_has_a_status_of_grpc(reason: int) -> None:
-    assert status_of(reason) in STATUSES
+    assert status_name(reason) in STATUSES
 
 
 def test_every_reason_is_given_somewhere_in_the_service() -> None:
@@ -143,4 +143,4 @@ def test_what_is_quoted_is_short_whatever_it_is() -> None:
     ids=["none", "one", "three", "a thousand"],
 )
 def test_a_few_ids_are_listed_whole(ids: list[str], shown: str) -> None:
-    assert listed(ids) == shown
+    assert id_list(ids) == shown

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from pourparler import v1 as pb
 from pourparler.schema import edtf
 from pourparler.schema.contract import ENTRY_TYPES
-from pourparler_service.domain.refusal import Refusal, name_of
+from pourparler_service.domain.refusal import Refusal, reason_name
 from pourparler_service.validation import drafts
 from pourparler_service.validation.fields import (
     LONGEST_LIST,
@@ -44,7 +44,7 @@ def found(one: pb.Draft | Message) -> list[tuple[str, str]]:
     try:
         drafts.check_draft(one if isinstance(one, pb.Draft) else draft(one))
     except Refusal as refusal:
-        return [(name_of(each.reason), each.field) for each in refusal.violations]
+        return [(reason_name(each.reason), each.field) for each in refusal.violations]
     return []
 
 
@@ -223,7 +223,7 @@ def test_no_request_id(bad: str) -> None:
 )
 def test_what_was_said_is_kept_as_it_was_said(text: str) -> None:
     one = draft(said("s", "acme").facts.statement_recorded, pb.Words(text=text))
-    drafts.settle(one, edtf.bounds)
+    drafts.prepare(one, edtf.bounds)
 
     assert found(one) == []
     assert one.words.text == text
@@ -726,7 +726,7 @@ def test_corrections_within_corrections_end_in_a_refusal() -> None:
     one = correction(REPLACE, said("s", "acme"))
     for _ in range(20):
         one = correction(REPLACE, one)
-        drafts.settle(one, edtf.bounds)
+        drafts.prepare(one, edtf.bounds)
 
     assert ("FIELD_NOT_ALLOWED", f"{REPLACEMENT}.entry_corrected") in found(one)
 
@@ -734,9 +734,9 @@ def test_corrections_within_corrections_end_in_a_refusal() -> None:
 def settled(one: pb.Draft) -> list[tuple[str, str]]:
     """What is wrong with the dates of a draft."""
     try:
-        drafts.settle(one, edtf.bounds)
+        drafts.prepare(one, edtf.bounds)
     except Refusal as refusal:
-        return [(name_of(each.reason), each.field) for each in refusal.violations]
+        return [(reason_name(each.reason), each.field) for each in refusal.violations]
     return []
 
 
