@@ -8,19 +8,19 @@ import click
 
 from pourparler.cli.terminal_escape import harmless
 from pourparler.errors import (
-    AlreadyExists,
-    DeadlineExceeded,
-    InvalidArgument,
-    NotAllowed,
-    NotFound,
-    Overloaded,
+    AlreadyExistsError,
+    DeadlineExceededError,
+    FailedPreconditionError,
+    IncompleteReplayError,
+    InternalError,
+    InvalidArgumentError,
+    NotFoundError,
+    PermissionDeniedError,
     PourparlerError,
-    Refused,
-    ReplayCut,
-    ServiceFault,
-    Unauthenticated,
-    Unavailable,
-    VersionMismatch,
+    ResourceExhaustedError,
+    UnauthenticatedError,
+    UnavailableError,
+    VersionMismatchError,
 )
 
 REFUSED = 1
@@ -74,18 +74,18 @@ _CONNECTING: tuple[tuple[str, str, str], ...] = (
 """By what the connection says of itself: what is wrong, and what to do next."""
 
 _NEXT: tuple[tuple[type[PourparlerError], str], ...] = (
-    (ReplayCut, "Ask for the rest with --after and the last version shown."),
-    (Unavailable, _START),
-    (DeadlineExceeded, "Try again, or give it longer with --timeout."),
-    (Overloaded, "Try again in a while."),
-    (Unauthenticated, "Say who you are with --token-file, or with --certificate and its key."),
-    (NotAllowed, "See who has access with `pourparler show{of}`, and ask a custodian."),
-    (VersionMismatch, "See what is new with `pourparler history{of}{after}`."),
-    (AlreadyExists, "See what is there with `pourparler show{of}`, or choose another id."),
-    (InvalidArgument, "Mend it and try again."),
-    (Refused, "See how things stand with `pourparler show{of}`."),
-    (ServiceFault, "The log of the service says more."),
-    (NotFound, "See `pourparler list` and `pourparler show{of}`."),
+    (IncompleteReplayError, "Ask for the rest with --after and the last version shown."),
+    (UnavailableError, _START),
+    (DeadlineExceededError, "Try again, or give it longer with --timeout."),
+    (ResourceExhaustedError, "Try again in a while."),
+    (UnauthenticatedError, "Say who you are with --token-file, or with --certificate and its key."),
+    (PermissionDeniedError, "See who has access with `pourparler show{of}`, and ask a custodian."),
+    (VersionMismatchError, "See what is new with `pourparler history{of}{after}`."),
+    (AlreadyExistsError, "See what is there with `pourparler show{of}`, or choose another id."),
+    (InvalidArgumentError, "Mend it and try again."),
+    (FailedPreconditionError, "See how things stand with `pourparler show{of}`."),
+    (InternalError, "The log of the service says more."),
+    (NotFoundError, "See `pourparler list` and `pourparler show{of}`."),
 )
 NEXT_BY_REASON = {
     "NEGOTIATION_NOT_FOUND": "See what there is with `pourparler list`.",
@@ -148,7 +148,11 @@ _OF_RECORD = frozenset(
 
 def exit_code(error: PourparlerError) -> int:
     """3 if the service is away, else 1."""
-    return AWAY if isinstance(error, Unavailable | DeadlineExceeded | Overloaded) else REFUSED
+    return (
+        AWAY
+        if isinstance(error, UnavailableError | DeadlineExceededError | ResourceExhaustedError)
+        else REFUSED
+    )
 
 
 def told(error: PourparlerError, asked: Asked | None = None, near: Sequence[str] = ()) -> list[str]:
@@ -158,7 +162,7 @@ def told(error: PourparlerError, asked: Asked | None = None, near: Sequence[str]
     """
     asked = asked or Asked()
     message, detail, advice = harmless(error.message).rstrip("."), "", _next(error, asked)
-    if isinstance(error, Unavailable) and not error.reason:
+    if isinstance(error, UnavailableError) and not error.reason:
         # What the connection says of itself is for those who look into it.
         message, _, detail = message.partition(": ")
     if detail:
@@ -175,7 +179,7 @@ def told(error: PourparlerError, asked: Asked | None = None, near: Sequence[str]
         second.append(detail)
     if error.field:
         second.append(f"field {harmless(error.field)}")
-    if isinstance(error, ServiceFault) and error.fault_id:
+    if isinstance(error, InternalError) and error.fault_id:
         second.append(f"id {harmless(error.fault_id)}")
     lines.append("  " + ", ".join(second))
     lines += [
@@ -195,7 +199,7 @@ def _next(error: PourparlerError, asked: Asked) -> str:
     advice = NEXT_BY_REASON.get(error.reason)
     if advice is None or (error.reason in _OF_RECORD and asked.command not in {"", "record"}):
         advice = next((advice for kind, advice in _NEXT if isinstance(error, kind)), "")
-    after = error.expected if isinstance(error, VersionMismatch) else None
+    after = error.expected if isinstance(error, VersionMismatchError) else None
     known: Mapping[str, str] = {
         "of": f" {harmless(asked.negotiation)}" if asked.negotiation else "",
         "after": f" --after {after}" if after else "",

@@ -5,8 +5,9 @@ from typing import NamedTuple
 
 from pourparler import v1 as pb
 from pourparler.schema.contract import ENTRY_TYPES, references
-from pourparler.state.fold import ACCESS, AMENDING, counted, evolve, gather
-from pourparler_service.domain.refusal import Refusal, listed, refuse
+from pourparler.state.corrections import AMENDING_TYPES, effective_entries
+from pourparler.state.fold import ACCESS_TYPES, evolve, fold_effective
+from pourparler_service.domain.refusal import RefusalError, listed, refuse
 from pourparler_service.domain.visibility_levels import is_wider, shown, widens
 
 
@@ -34,7 +35,7 @@ def check_correction(
     """Refuse a correction that cannot be made, or after which a later entry could not stand."""
     event, path = candidate.facts.entry_corrected, "facts.entry_corrected"
     target = _target(state, history, event.target_version, path)
-    if target.facts.WhichOneof("event") in ACCESS:
+    if target.facts.WhichOneof("event") in ACCESS_TYPES:
         text = "Who had access when is not corrected: grant it, or revoke it, from now on."
         refuse(pb.ERROR_REASON_TARGET_NOT_ALLOWED, text, f"{path}.target_version")
     amendment = state.amendments.get(event.target_version)
@@ -74,12 +75,14 @@ def check_disclosure(
         _check_consent(state, facts, event.consented_by)
     _check_not_wider(candidate, event.disclosed_to)
     redacted = _is_redacted(state, event.target_version)
-    counts = counted([*history, candidate])
-    before = gather(one for one in counts if one.entry.header.version < event.target_version)
+    counts = effective_entries([*history, candidate])
+    before = fold_effective(
+        one for one in counts if one.entry.header.version < event.target_version
+    )
     as_counts = next(one for one in counts if one.entry.header.version == event.target_version)
     try:
         judge(before, JudgedEntry(as_counts.entry, target.facts.visibility, redacted))
-    except Refusal as refusal:
+    except RefusalError as refusal:
         first = refusal.reason == pb.ERROR_REASON_VISIBILITY_TOO_WIDE
         text = f"{refusal.text} Disclose that first." if first else refusal.text
         refuse(refusal.reason, text, f"{path}.disclosed_to", **refusal.metadata)
@@ -110,7 +113,7 @@ def _target(
     history: Sequence[pb.Entry],
     version: int,
     path: str,
-    refused: Collection[str] = AMENDING,
+    refused: Collection[str] = AMENDING_TYPES,
 ) -> pb.Entry:
     """The entry of which another one speaks, as it was recorded; of some types it cannot be."""
     here = f"{path}.target_version"
@@ -125,7 +128,9 @@ def _target(
 
 
 def _as_counts(history: Sequence[pb.Entry], version: int) -> pb.Entry:
-    return next(one.entry for one in counted(history) if one.entry.header.version == version)
+    return next(
+        one.entry for one in effective_entries(history) if one.entry.header.version == version
+    )
 
 
 def _check_same(was: pb.Facts, becomes: pb.Facts, path: str) -> None:
@@ -179,14 +184,14 @@ def _check_rest(
     path, target = "facts.entry_corrected", candidate.facts.entry_corrected.target_version
     recorded = {entry.header.version: entry for entry in history}
     before = pb.Negotiation()
-    for entry, amended_by in counted([*history, candidate]):
+    for entry, amended_by in effective_entries([*history, candidate]):
         version = entry.header.version
         if version >= target and version in recorded:
             redacted = _is_redacted(state, version)
             confided = recorded[version].facts.visibility
             try:
                 judge(before, JudgedEntry(entry, confided, redacted))
-            except Refusal as refusal:
+            except RefusalError as refusal:
                 if version == target:
                     raise _in_replacement(refusal) from None
                 reason = pb.ErrorReason.Name(pb.ErrorReason.ValueType(refusal.reason))
@@ -209,9 +214,9 @@ def _is_redacted(state: pb.Negotiation, version: int) -> bool:
     return bool(amendment.redacted_by) or any(one and one.redacted_by for one in corrections)
 
 
-def _in_replacement(refusal: Refusal) -> Refusal:
+def _in_replacement(refusal: RefusalError) -> RefusalError:
     """A refusal of the corrected entry, with its paths below the replacement; words stay words."""
-    return Refusal(
+    return RefusalError(
         one._replace(field=f"facts.entry_corrected.replacement.{one.field[6:]}")
         if one.field.startswith("facts.")
         else one

@@ -43,26 +43,26 @@ class RuleContext(NamedTuple):
         return getattr(self.state, PARTS[kind]).get(key)
 
     def refuse(self, reason: int, text: str, field: str = "", **metadata: str) -> NoReturn:
-        """Raise Refusal for a field of the event."""
+        """Raise RefusalError for a field of the event."""
         path = f"facts.{self.type.name}"
         refuse(reason, text, f"{path}.{field}" if field else path, **metadata)
 
     def step(self, life: Lifecycle, was: int, becomes: int, field: str = "status") -> None:
-        """Raise Refusal if a status cannot follow the one before."""
+        """Raise RefusalError if a status cannot follow the one before."""
         objection = life.objection(was, becomes)
         if objection:
             statuses = {"status": life.name(was), "wanted": life.name(becomes)}
             self.refuse(life.reason, objection, field, **statuses)
 
     def explain(self, why: str) -> None:
-        """Raise Refusal if the entry gives no reason."""
+        """Raise RefusalError if the entry gives no reason."""
         if not self.redacted and not self.words.reason.strip():
             text = f"reason is missing: {why}."
             refuse(pb.ERROR_REASON_FIELD_REQUIRED, text, "words.reason")
 
 
 def check_all(context: RuleContext) -> None:
-    """Raise Refusal if no entry of any type may be like this after the state."""
+    """Raise RefusalError if no entry of any type may be like this after the state."""
     _check_course(context)
     check_basis(context, act=context.type.rule.act)
     if context.facts.HasField("occurred"):
@@ -96,7 +96,7 @@ def _named(context: RuleContext) -> list[Reference]:
 
 
 def _check_course(context: RuleContext) -> None:
-    """Raise Refusal for an entry before the opening or after the end."""
+    """Raise RefusalError for an entry before the opening or after the end."""
     status, opening = context.state.status, context.type.name == "negotiation_opened"
     if not status and not opening:
         text = "The negotiation is not opened: its first entry is a NegotiationOpened."
@@ -114,7 +114,7 @@ _HEARSAY = frozenset({pb.BASIS_UNATTRIBUTED, pb.BASIS_ANALYSIS})
 
 
 def check_basis(context: RuleContext, *, act: bool) -> None:
-    """Raise Refusal for an act of a party without a named source."""
+    """Raise RefusalError for an act of a party without a named source."""
     basis = context.facts.provenance.basis
     if act and basis in _HEARSAY:
         name = pb.Basis.Name(basis).removeprefix("BASIS_")
@@ -126,7 +126,7 @@ _FURTHEST_AHEAD = 14 * 3_600  # seconds, at UTC+14
 
 
 def check_occurred(context: RuleContext, date: pb.FuzzyDate, path: str) -> None:
-    """Raise Refusal for an event after its record time. A plan may be for later."""
+    """Raise RefusalError for an event after its record time. A plan may be for later."""
     if context.type.name == "milestone_planned":
         return
     earliest = edtf.earliest_instant(edtf.Bounds(date.earliest, date.latest))
@@ -156,7 +156,7 @@ _BRINGING = {
 
 
 def _check_new(context: RuleContext) -> list[_Named]:
-    """Raise Refusal for an id in use. Return its part if the id may be reused."""
+    """Raise RefusalError for an id in use. Return its part if the id may be reused."""
     brings = _BRINGING.get(context.type.name)
     if brings is None:
         return []
@@ -179,7 +179,7 @@ def _kind(kind: int) -> str:
 
 
 def _known(context: RuleContext, named: Reference) -> _Named:
-    """Raise Refusal for an unknown id, and for a participant who may not act like this."""
+    """Raise RefusalError for an unknown id, and for a participant who may not act like this."""
     part = context.part(named.kind, named.id)
     if part is None:
         text = f"There is no {_kind(named.kind)} {quoted(named.id)} in this negotiation."
@@ -196,7 +196,7 @@ _SILENT: Mapping[int, frozenset[int]] = {
 
 
 def check_acting(who: pb.Participant, acting: int, path: str) -> None:
-    """Raise Refusal for a participant who may not act like this."""
+    """Raise RefusalError for a participant who may not act like this."""
     if who.facts.role in _SILENT[acting]:
         role = pb.ParticipantRole.Name(who.facts.role).removeprefix("PARTICIPANT_ROLE_")
         text = f"{quoted(who.facts.participant_id)} is {role} here, and cannot act in this way."
@@ -206,14 +206,14 @@ def check_acting(who: pb.Participant, acting: int, path: str) -> None:
 
 
 def check_active(who: pb.Participant, path: str) -> None:
-    """Raise Refusal for a participant who has left."""
+    """Raise RefusalError for a participant who has left."""
     if who.status != pb.PARTICIPANT_STATUS_ACTIVE:
         text = f"{quoted(who.facts.participant_id)} has left, and takes no part any more."
         refuse(pb.ERROR_REASON_PARTICIPANT_NOT_ACTIVE, text, path)
 
 
 def _check_visibility(context: RuleContext, named: Iterable[_Named]) -> None:
-    """Raise Refusal for an entry with a wider visibility than a part that it refers to."""
+    """Raise RefusalError for an entry with a wider visibility than a part that it refers to."""
     visibility = context.facts.visibility
     for path, key, part in named:
         if not is_wider(visibility, part.origin.visibility):
@@ -232,7 +232,7 @@ def session_of(facts: pb.Facts) -> str:
 
 
 def _check_confided(context: RuleContext) -> None:
-    """Raise Refusal for an entry that reveals words of a caucus."""
+    """Raise RefusalError for an entry that reveals words of a caucus."""
     key = session_of(context.facts)
     session = context.part(pb.PART_KIND_SESSION, key) if key else None
     if session is not None and session.facts.kind == pb.SESSION_KIND_CAUCUS:
@@ -240,7 +240,7 @@ def _check_confided(context: RuleContext) -> None:
 
 
 def check_caucus(visibility: pb.Visibility, caucus: pb.SessionOpened, path: str) -> None:
-    """Raise Refusal for a wider visibility than the attendees of a caucus."""
+    """Raise RefusalError for a wider visibility than the attendees of a caucus."""
     if is_wider(visibility, restricted(caucus.attendees)):
         text = f"It would be {shown(visibility)}: a caucus is RESTRICTED to those who attend it."
         refuse(pb.ERROR_REASON_CAUCUS_TOO_WIDE, text, path)

@@ -3,7 +3,7 @@
 from typing import NamedTuple
 
 from pourparler import v1 as pb
-from pourparler.schema.contract import brought, references
+from pourparler.schema.contract import introduced_part, references
 
 
 class Part(NamedTuple):
@@ -26,5 +26,5 @@ def parts_named(facts: pb.Facts) -> set[Part]:
 
 def part_brought(facts: pb.Facts) -> Part | None:
     """The part that an entry brings, if it brings one."""
-    found = brought(facts)
+    found = introduced_part(facts)
     return None if found is None else Part(*found)

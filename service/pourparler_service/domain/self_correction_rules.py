@@ -8,8 +8,8 @@ from collections.abc import Sequence
 from typing import NoReturn
 
 from pourparler import v1 as pb
-from pourparler.schema.contract import brought, references
-from pourparler.state.fold import AMENDING, counted
+from pourparler.schema.contract import introduced_part, references
+from pourparler.state.corrections import AMENDING_TYPES, effective_entries
 from pourparler_service.domain.refusal import refuse
 from pourparler_service.domain.visibility_levels import is_wider, shown
 
@@ -40,7 +40,7 @@ def check(facts: pb.Facts, history: Sequence[pb.Entry]) -> None:
             if kind not in SAID and kind != "entry_corrected":
                 text = "Others may rely on what was not only said."
                 _not_yours(text, f"{_EVENT}.target_version")
-    for entry, _ in counted(said):
+    for entry, _ in effective_entries(said):
         if entry.header.version == event.target_version:
             if _fixed(entry.facts) != _fixed(event.replacement):
                 text = "Of what you recorded you correct the words, and `occurred`; nothing else."
@@ -59,7 +59,7 @@ def check_not_answered(state: pb.Negotiation, facts: pb.Facts, history: Sequence
     event = facts.entry_corrected
     if state.status == pb.NEGOTIATION_STATUS_CONCLUDED:
         _not_yours("The negotiation has ended.", _EVENT)
-    part = brought(event.replacement)
+    part = introduced_part(event.replacement)
     for one in history:
         if (
             one.header.version > event.target_version
@@ -73,7 +73,7 @@ def check_not_answered(state: pb.Negotiation, facts: pb.Facts, history: Sequence
 def _target(entry: pb.Entry) -> int:
     """The version of which an entry speaks; 0 if it is not about another one."""
     kind = entry.facts.WhichOneof("event") or ""
-    return getattr(entry.facts, kind).target_version if kind in AMENDING else 0
+    return getattr(entry.facts, kind).target_version if kind in AMENDING_TYPES else 0
 
 
 def _fixed(facts: pb.Facts) -> pb.Facts:

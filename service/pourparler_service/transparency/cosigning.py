@@ -14,7 +14,7 @@ from typing import NamedTuple
 
 from pourparler import v1 as pb
 from pourparler.transparency.checkpoint import parse_note
-from pourparler_service.domain.refusal import Refusal
+from pourparler_service.domain.refusal import RefusalError
 from pourparler_service.storage.interface import EventStore, StoreUnavailableError
 from pourparler_service.transparency.log import Log
 from pourparler_service.transparency.witness_client import (
@@ -206,7 +206,7 @@ class Cosigner:
         try:
             newest = self._round(id_)
         except Exception as error:  # noqa: BLE001 - the thread lives on; callers are told
-            if not isinstance(error, Refusal):
+            if not isinstance(error, RefusalError):
                 _LOG.exception("no cosignatures for %s", id_)
             newest = None
             self._note(id_, met=False)
@@ -314,7 +314,7 @@ def _answered(
             line.client.cut()
             raise WitnessAwayError(f"It did not answer within {_ANSWER_SECONDS:.0f} seconds.")
         cosignature = future.result()
-    except (WitnessFailedError, Refusal) as error:
+    except (WitnessFailedError, RefusalError) as error:
         if isinstance(error, WitnessAwayError):
             line.rests_until = time.monotonic() + again_seconds
         if str(error) != line.failure:

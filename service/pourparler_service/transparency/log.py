@@ -37,7 +37,7 @@ class Log:
 
     Of a copy, it gives out the checkpoints that came with it, and signs none.
 
-    Every method blocks on the store and raises Refusal.
+    Every method blocks on the store and raises RefusalError.
     """
 
     def __init__(

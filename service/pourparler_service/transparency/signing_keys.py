@@ -20,8 +20,8 @@ from pourparler.transparency.checkpoint import (
     Note,
     Signature,
     VerifierKey,
-    cosigned_text,
-    origin_of,
+    cosignature_text,
+    log_origin,
 )
 
 _NAME = re.compile(r"[!-*,-~]{1,200}", re.ASCII)  # printable, no blank and no plus sign
@@ -58,7 +58,7 @@ class SigningKey:
 
     def cosign(self, text: str, time: int) -> Signature:
         """A witness's signature of a text, with the time in seconds since 1970 that it states."""
-        data = self.private_key.sign(cosigned_text(time, text).encode())
+        data = self.private_key.sign(cosignature_text(time, text).encode())
         return Signature(self.name, self.verifier_key.key_id, time.to_bytes(8, "big") + data)
 
 
@@ -170,7 +170,7 @@ class Signer:
         So it is the same text each time, whatever keys have come since, as long as these keys are
         kept and a new one is put to use when it is made. The first key signs all that is older.
         """
-        text = Checkpoint(origin_of(self.name, negotiation), size, root).text()
+        text = Checkpoint(log_origin(self.name, negotiation), size, root).text()
         at = recorded.ToMicroseconds()
         first, *others = self._keys
         keys = [first, *(key for key in others if _microseconds(key.since) <= at)]

@@ -23,11 +23,11 @@ from pourparler.transparency.checkpoint import (
     Note,
     Signature,
     VerifierKey,
-    origin_of,
+    log_origin,
     parse_checkpoint,
     parse_hash,
     parse_note,
-    verified,
+    verify_checkpoint,
 )
 from pourparler.transparency.merkle import EMPTY_ROOT, ProofError, check_consistency
 from pourparler_service.storage.data_directory import DataDirectoryError, hold, write_whole
@@ -61,7 +61,7 @@ class Answer(NamedTuple):
     type: str = _TEXT_TYPE
 
 
-class _Refused(Exception):
+class _RefusedError(Exception):
     def __init__(self, status: HTTPStatus, text: str, type_: str = _TEXT_TYPE) -> None:
         self.answer = Answer(status, f"{text}\n", type_)
 
@@ -157,7 +157,7 @@ class Witness:
             signatures = self._signatures(asked)
             with self._growing:
                 return Answer(HTTPStatus.OK, self._cosigned(asked, signatures).line())
-        except _Refused as refused:
+        except _RefusedError as refused:
             return refused.answer
 
     def checkpoint(self, origin_hash: str) -> Answer:
@@ -175,10 +175,10 @@ class Witness:
         origin = asked.checkpoint.origin
         name, _, negotiation = origin.rpartition("/negotiations/")
         keys = self._logs.get(name, [])
-        if not keys or origin != origin_of(name, negotiation) or not negotiation:
+        if not keys or origin != log_origin(name, negotiation) or not negotiation:
             _refuse(HTTPStatus.NOT_FOUND, "The origin is not that of a log that is witnessed here.")
         try:
-            verified(asked.note.signed(), origin, keys)
+            verify_checkpoint(asked.note.signed(), origin, keys)
         except CheckpointError as error:
             _refuse(HTTPStatus.FORBIDDEN, f"The checkpoint is not accepted: {error}.")
         known = {(key.name, key.key_id) for key in keys}
@@ -199,7 +199,7 @@ class Witness:
             )
         seen = view.size if view is not None else 0
         if asked.old_size != seen:
-            raise _Refused(HTTPStatus.CONFLICT, str(seen), SIZE_TYPE)
+            raise _RefusedError(HTTPStatus.CONFLICT, str(seen), SIZE_TYPE)
         _refuse_inconsistent(asked, view)
 
         cosignature = self.key.cosign(asked.note.text, int(self._clock()))
@@ -217,7 +217,7 @@ class Witness:
         """What was cosigned last. One that is damaged is not taken for none at all."""
         try:
             text = (self._views / name).read_text(encoding="utf-8")
-            return verified(text, origin, [self.key.verifier_key])
+            return verify_checkpoint(text, origin, [self.key.verifier_key])
         except FileNotFoundError:
             return None
         except (OSError, UnicodeDecodeError, CheckpointError) as error:
@@ -278,12 +278,14 @@ def _refuse_inconsistent(asked: _Growth, view: Checkpoint | None) -> None:
 
 
 def _refuse(status: HTTPStatus, text: str) -> NoReturn:
-    raise _Refused(status, text)
+    raise _RefusedError(status, text)
 
 
 def _malformed(text: str) -> NoReturn:
     _refuse(HTTPStatus.BAD_REQUEST, f"The request is malformed. {text}.")
 
 
-def _out_of_order() -> _Refused:
-    return _Refused(HTTPStatus.INTERNAL_SERVER_ERROR, "The witness cannot read or keep its view.")
+def _out_of_order() -> _RefusedError:
+    return _RefusedError(
+        HTTPStatus.INTERNAL_SERVER_ERROR, "The witness cannot read or keep its view."
+    )

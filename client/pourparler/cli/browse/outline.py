@@ -20,7 +20,7 @@ from pourparler.cli.output.status_lines import QUESTIONS, Item, answers
 from pourparler.cli.terminal_escape import harmless
 from pourparler.schema import edtf
 from pourparler.schema.contract import entry_type, is_repeated
-from pourparler.state.status import standing as stands
+from pourparler.state.status import status_report as stands
 
 SIGNS: Mapping[int, str] = {
     pb.BASIS_DIRECT: "●",

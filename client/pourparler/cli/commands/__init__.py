@@ -12,7 +12,7 @@ from pourparler.cli.commands import admin, query, record, search, verify
 from pourparler.cli.local import service_process
 from pourparler.cli.options import completion, connection, suggestions
 from pourparler.errors import PourparlerError
-from pourparler.rpc.requests import TARGET
+from pourparler.rpc.channel import DEFAULT_TARGET
 
 _BROKEN_PIPE = 141
 
@@ -44,7 +44,7 @@ class _Rooms(click.Group):
     type=connection.Address(),
     metavar="ADDRESS",
     envvar="POURPARLER_SERVER",
-    default=TARGET,
+    default=DEFAULT_TARGET,
     show_default=True,
     show_envvar=True,
     help="The service to ask.",
@@ -143,7 +143,9 @@ def run(arguments: Sequence[str]) -> int:
 )
 def demo(file: Path | None, data: Path | None, port: int | None, *, keep: bool) -> int:
     """Start a service, import a real negotiation, and show what can be asked of it."""
-    return service_process.run(file, data, port, keep=keep, default_server=TARGET, command=run)
+    return service_process.run(
+        file, data, port, keep=keep, default_server=DEFAULT_TARGET, command=run
+    )
 
 
 ROOMS: Mapping[str, Sequence[click.Command]] = {

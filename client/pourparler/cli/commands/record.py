@@ -50,8 +50,8 @@ def open_(
 ) -> None:
     """Open the record of a negotiation. In a pipe, its name alone is printed."""
     common = draft_options.said_of_all(given)
-    receipt = query_options.client().open(
-        title, id=id_, purpose=purpose, acceptance_rule=acceptance_rule, **common
+    receipt = query_options.client().open_negotiation(
+        title, negotiation_id=id_, purpose=purpose, acceptance_rule=acceptance_rule, **common
     )
     if as_json:
         print_message(receipt)
@@ -172,7 +172,7 @@ def import_(
             raise click.UsageError("--negotiation and --keep-going are for drafts, not a bundle.")
         if form or mapping:
             raise click.UsageError("--format and --mapping are for drafts, and this is a bundle.")
-        copied = query_options.client().copy(file, keys=keys)
+        copied = query_options.client().import_bundle(file, verifier_keys=keys)
         if as_json:
             print_message(copied)
         else:
@@ -186,13 +186,16 @@ def import_(
     class _Recorder:
         def now(self) -> int:
             # What would be recorded would be now.
-            would_be = client.open("What time is it?", validate_only=True).entries[0]
+            would_be = client.open_negotiation("What time is it?", validate_only=True).entries[0]
             return would_be.header.record_time.ToNanoseconds()
 
         def record(self, negotiation: str, draft: pb.Draft, request_id: str) -> Future[pb.Receipt]:
             return session.record(negotiation, draft, request_id=request_id)
 
-    with Reporter(file) as reporter, client.session(stop_on_failure=not keep_going) as session:
+    with (
+        Reporter(file) as reporter,
+        client.record_stream(stop_on_failure=not keep_going) as session,
+    ):
         run = imports.Import(
             _Recorder(),
             negotiation=negotiation,

@@ -18,8 +18,8 @@ from pourparler.cli.output.wording import Names
 from pourparler.cli.report import command as reports
 from pourparler.formats.registry import WRITERS
 from pourparler.transparency import bundle
-from pourparler.transparency.auditor import Verdict
-from pourparler.transparency.checkpoint import VerifierKey, origin_of
+from pourparler.transparency.checkpoint import VerifierKey, log_origin
+from pourparler.transparency.findings import Verdict
 from pourparler.transparency.selection import Selection
 
 _SEEN_IN_BUNDLE = "--as-seen-by asks the service: a bundle is as it was written."
@@ -50,12 +50,12 @@ def audit(
     with verdicts.progress() as progress:
         found = client.audit(
             negotiation,
-            keys=keys,
-            since=since,
+            verifier_keys=keys,
+            base_checkpoint=since,
             viewer_participant_id=viewer_participant_id,
             progress=progress,
         )
-    origin = origin_of(keys[0].name, negotiation.removeprefix("negotiations/"))
+    origin = log_origin(keys[0].name, negotiation.removeprefix("negotiations/"))
     code = verdicts.tell(standard_page(), found, origin, compared=True, as_json=as_json)
     if save is not None and found.verdict is Verdict.SOUND:
         verdicts.save(save, found.signed)
@@ -123,10 +123,10 @@ def export(
             bundles.fresh(output) as file,
             verdicts.progress("exporting") as progress,
         ):
-            count = client.export(
+            count = client.export_bundle(
                 negotiation,
                 file,
-                only=only,
+                selection=only,
                 viewer_participant_id=viewer_participant_id,
                 progress=progress,
             )
@@ -165,7 +165,7 @@ def withhold(file: BinaryIO, output: Path, only: Selection, *, as_json: bool) ->
     header alone, and the whole still verifies: see docs/guides/auditing.md.
     """
     with bundles.refusing(), bundles.fresh(output) as fresh:
-        count = bundle.withhold(file, fresh, only)
+        count = bundle.redact(file, fresh, only)
     bundles.told(standard_page(), output, count, only, as_json=as_json)
 
 
@@ -204,7 +204,7 @@ def verify(
             read,
             keys,
             negotiation=negotiation.removeprefix("negotiations/"),
-            since=since,
+            base_checkpoint=since,
             progress=lambda done: progress(done, 0),
         )
     origin = found.checkpoint.origin if found.checkpoint else file.name
@@ -287,7 +287,7 @@ def report(
         data = file.read()
     else:
         with io.BytesIO() as copy, verdicts.progress("reading") as progress:
-            query_options.client().export(
+            query_options.client().export_bundle(
                 negotiation or "",
                 copy,
                 viewer_participant_id=viewer_participant_id,

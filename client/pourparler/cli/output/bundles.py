@@ -18,7 +18,7 @@ from pourparler.cli.output import wording
 from pourparler.cli.output.page import Page
 from pourparler.cli.terminal_escape import harmless
 from pourparler.schema.contract import PARTS, entry_type, references, rule_of
-from pourparler.transparency.bundle import MAGIC, Bundle, BundleError
+from pourparler.transparency.bundle import MAGIC, BundleError, BundleReader
 from pourparler.transparency.selection import Selection, SelectionError
 
 STDOUT = Path("-")
@@ -88,7 +88,7 @@ def held(file: BinaryIO) -> BinaryIO:
 def entries(file: BinaryIO) -> Iterator[pb.Entry]:
     """The entries of a held bundle that can be read, after it was verified."""
     file.seek(0)
-    for stored in Bundle(file).records():
+    for stored in BundleReader(file).records():
         entry = pb.Entry.FromString(stored)
         if entry.HasField("facts"):
             yield entry
@@ -167,7 +167,8 @@ def told(
     """
     if only is not None and not as_json:
         for gap in only.gaps:
-            text = f"Note: #{gap.version} is shown without #{gap.other}. {harmless(gap.text)}"
+            lacks = f"#{gap.version} is shown without #{gap.missing_version}"
+            text = f"Note: {lacks}. {harmless(gap.text)}"
             print(text, file=sys.stderr)
     if path == STDOUT:
         return

@@ -14,9 +14,10 @@ from pourparler.cli.output.status_lines import Item, answers
 from pourparler.cli.output.wording import Names
 from pourparler.cli.report.descriptions import Talks, Told, tell, tell_talks
 from pourparler.schema import edtf
+from pourparler.state.corrections import is_amending
 from pourparler.state.diff import reversals
-from pourparler.state.fold import evolve, fold, is_amending
-from pourparler.state.status import standing
+from pourparler.state.fold import evolve, fold
+from pourparler.state.status import status_report
 
 # What these say changes nothing of how a negotiation stands.
 _ASIDE = frozenset({"statement_recorded", "session_opened", "session_closed", "document_attached"})
@@ -179,7 +180,7 @@ def course(entries: Sequence[pb.Entry], on: str) -> Course:
         if amends or renamed or place == 1 or (event or "").startswith("negotiation_"):
             talks.become(version, (tell_talks(state, names),))
         if event is not None and event not in _ASIDE:
-            stood.become(version, answers(standing(state, day, on), state, names))
+            stood.become(version, answers(status_report(state, day, on), state, names))
     if not entries:
         talks.become(1, (tell_talks(state, names),))
     _go_back(gone_back, amended, state)

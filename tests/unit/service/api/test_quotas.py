@@ -5,13 +5,13 @@ from collections.abc import Callable
 import pytest
 
 from pourparler_service.api.quotas import BURST_SECONDS, Quota, RateLimit
-from pourparler_service.domain.refusal import Refusal, name_of
+from pourparler_service.domain.refusal import RefusalError, name_of
 
 
 def is_refused(call: Callable[[], object]) -> bool:
     try:
         call()
-    except Refusal as refusal:
+    except RefusalError as refusal:
         return name_of(refusal.reason) == "OVERLOADED"
     return False
 
