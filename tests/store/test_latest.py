@@ -13,7 +13,7 @@ from pourparler.schema.contract import entry_type
 from pourparler.state.fold import fold
 from pourparler_service.aggregate.reading import StateAt
 from pourparler_service.backends.memory.event_store import MemoryEventStore
-from pourparler_service.domain.refusal import Refusal
+from pourparler_service.domain.refusal import RefusalError
 from pourparler_service.storage.interface import EventStore, StoredEntry, StoreUnavailableError
 from pourparler_service.storage.record_codec import decode_record, record_bytes
 from pourparler_service.writes.requests import WriteRequest
@@ -231,14 +231,14 @@ def test_a_commit_that_is_in_doubt_makes_answers_anew(table: Table, store: Stall
 
     store.after_append = fail
 
-    with pytest.raises(Refusal, match="request id"):
+    with pytest.raises(RefusalError, match="request id"):
         table.record(said("s", "a"))
     assert table.known() is None
     assert table.version() == 4
 
 
 def test_what_is_not_there_leaves_nothing(table: Table) -> None:
-    with pytest.raises(Refusal) as refused:
+    with pytest.raises(RefusalError) as refused:
         table.version()
 
     assert refused.value.reason == pb.ERROR_REASON_NEGOTIATION_NOT_FOUND

@@ -18,7 +18,7 @@ from pourparler_service.api.quotas import Quota
 from pourparler_service.authorization.policy import EVERYONE, Policy
 from pourparler_service.authorization.viewer_scopes import ScopeResolver
 from pourparler_service.backends.memory.negotiation_list import MemoryNegotiationTable
-from pourparler_service.domain.refusal import Refusal, Violation
+from pourparler_service.domain.refusal import RefusalError, Violation
 from pourparler_service.reads.filtered_states import FilteredSnapshots, FilteredStates
 from pourparler_service.reads.negotiation_list import NegotiationList
 from pourparler_service.reads.page_tokens import PageTokens
@@ -139,7 +139,7 @@ class Readers:
                     self.audits.ReplayEntries(request, call), follow=request.follow
                 )
             answer = await self._method(request)(request, call)
-        except Refusal as refusal:
+        except RefusalError as refusal:
             return refusal.violations
         if isinstance(answer, bytes):
             return [_ANSWERS[type(request)].FromString(answer)]

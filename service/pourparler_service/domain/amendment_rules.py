@@ -5,8 +5,9 @@ from typing import NamedTuple
 
 from pourparler import v1 as pb
 from pourparler.schema.contract import ENTRY_TYPES, references
-from pourparler.state.fold import ACCESS, AMENDING, counted, evolve, gather
-from pourparler_service.domain.refusal import Refusal, id_list, refuse
+from pourparler.state.corrections import AMENDING_TYPES, effective_entries
+from pourparler.state.fold import ACCESS_TYPES, evolve, fold_effective
+from pourparler_service.domain.refusal import RefusalError, id_list, refuse
 from pourparler_service.domain.visibility_levels import is_wider, visibility_text, widens
 
 
@@ -34,7 +35,7 @@ def check_correction(
     """Raise Refusal if a correction is not allowed, or if a later entry would then be refused."""
     event, path = candidate.facts.entry_corrected, "facts.entry_corrected"
     target = _target(state, history, event.target_version, path)
-    if target.facts.WhichOneof("event") in ACCESS:
+    if target.facts.WhichOneof("event") in ACCESS_TYPES:
         text = "An entry about access cannot be corrected. Grant or revoke access from now on."
         refuse(pb.ERROR_REASON_TARGET_NOT_ALLOWED, text, f"{path}.target_version")
     amendment = state.amendments.get(event.target_version)
@@ -77,12 +78,14 @@ def check_disclosure(
         _check_consent(state, facts, event.consented_by)
     _check_not_wider(candidate, event.disclosed_to)
     redacted = _is_redacted(state, event.target_version)
-    counts = counted([*history, candidate])
-    before = gather(one for one in counts if one.entry.header.version < event.target_version)
+    counts = effective_entries([*history, candidate])
+    before = fold_effective(
+        one for one in counts if one.entry.header.version < event.target_version
+    )
     as_counts = next(one for one in counts if one.entry.header.version == event.target_version)
     try:
         check_entry(before, RecheckedEntry(as_counts.entry, target.facts.visibility, redacted))
-    except Refusal as refusal:
+    except RefusalError as refusal:
         refuse(refusal.reason, refusal.text, f"{path}.disclosed_to", **refusal.metadata)
 
 
@@ -111,7 +114,7 @@ def _target(
     history: Sequence[pb.Entry],
     version: int,
     path: str,
-    refused: Collection[str] = AMENDING,
+    refused: Collection[str] = AMENDING_TYPES,
 ) -> pb.Entry:
     """Return the target of an amendment as it was recorded; refuse the types in `refused`."""
     here = f"{path}.target_version"
@@ -126,7 +129,9 @@ def _target(
 
 
 def _in_force(history: Sequence[pb.Entry], version: int) -> pb.Entry:
-    return next(one.entry for one in counted(history) if one.entry.header.version == version)
+    return next(
+        one.entry for one in effective_entries(history) if one.entry.header.version == version
+    )
 
 
 def _check_same(was: pb.Facts, becomes: pb.Facts, path: str) -> None:
@@ -195,14 +200,14 @@ def _check_rest(
     path, target = "facts.entry_corrected", candidate.facts.entry_corrected.target_version
     recorded = {entry.header.version: entry for entry in history}
     before = pb.Negotiation()
-    for entry, amended_by in counted([*history, candidate]):
+    for entry, amended_by in effective_entries([*history, candidate]):
         version = entry.header.version
         if version >= target and version in recorded:
             redacted = _is_redacted(state, version)
             confided = recorded[version].facts.visibility
             try:
                 check_entry(before, RecheckedEntry(entry, confided, redacted))
-            except Refusal as refusal:
+            except RefusalError as refusal:
                 if version == target:
                     raise _in_replacement(refusal) from None
                 reason = pb.ErrorReason.Name(pb.ErrorReason.ValueType(refusal.reason))
@@ -225,9 +230,9 @@ def _is_redacted(state: pb.Negotiation, version: int) -> bool:
     return bool(amendment.redacted_by) or any(one and one.redacted_by for one in corrections)
 
 
-def _in_replacement(refusal: Refusal) -> Refusal:
+def _in_replacement(refusal: RefusalError) -> RefusalError:
     """Return the refusal with `facts` paths below the replacement; `words` paths stay."""
-    return Refusal(
+    return RefusalError(
         one._replace(field=f"facts.entry_corrected.replacement.{one.field[6:]}")
         if one.field.startswith("facts.")
         else one

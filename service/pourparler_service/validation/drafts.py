@@ -11,7 +11,7 @@ from google.protobuf.message import Message
 from pourparler import v1 as pb
 from pourparler.schema import edtf
 from pourparler.schema.contract import ENTRY_TYPES
-from pourparler.state.fold import AMENDING
+from pourparler.state.corrections import AMENDING_TYPES
 from pourparler_service.domain.refusal import ViolationList, quoted, refuse
 from pourparler_service.validation.fields import (
     ID,
@@ -134,7 +134,7 @@ def _bounds(
 ) -> edtf.Bounds:
     try:
         return read(*date)
-    except edtf.DateRefused as refused:
+    except edtf.InvalidDateError as refused:
         text = str(refused)
         found.add(pb.ERROR_REASON_DATE_INVALID, f"{text[:1].upper()}{text[1:]}.", path)
         return edtf.Bounds("", "")
@@ -414,7 +414,7 @@ def _entry_corrected(check: _DraftCheck, event: pb.EntryCorrected) -> None:
         check.forbid("replacement", "the mode ANNUL has no new content")
         return
     kind = event.replacement.WhichOneof("event")
-    if kind in AMENDING:
+    if kind in AMENDING_TYPES:
         forbid(check.found, f"{path}.{kind}", "an entry about another entry cannot be corrected")
         return
     if event.replacement.HasField("visibility"):
