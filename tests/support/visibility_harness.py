@@ -118,11 +118,6 @@ class Readers:
         self.responses.on_commit(ids)
         self.scopes.on_commit(ids)
 
-    def purge(self, id_: str) -> None:
-        """Keep nothing that was made of the former entries of a negotiation."""
-        self.states.purge(id_)
-        self.responses.purge(id_)
-
     def receive(self, caller: str, request: pb.ReplayEntriesRequest) -> AsyncIterator[bytes]:
         """What a caller is sent of a replay, to be taken at any pace; see `run`."""
         return self.audits.ReplayEntries(request, Call(caller, None))
