@@ -18,6 +18,7 @@ from pourparler.errors import (
     PermissionDeniedError,
     PourparlerError,
     ResourceExhaustedError,
+    UnauthenticatedError,
     UnavailableError,
     VersionMismatchError,
 )

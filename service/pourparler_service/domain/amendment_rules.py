@@ -23,7 +23,7 @@ class RecheckedEntry(NamedTuple):
 
 
 EntryCheck = Callable[[pb.Negotiation, RecheckedEntry], None]
-"""Raises Refusal if an entry cannot follow a state."""
+"""Raises RefusalError if an entry cannot follow a state."""
 
 
 def check_correction(
@@ -32,7 +32,7 @@ def check_correction(
     history: Sequence[pb.Entry],
     check_entry: EntryCheck,
 ) -> None:
-    """Raise Refusal if a correction is not allowed, or if a later entry would then be refused."""
+    """Raise RefusalError if a correction is not allowed, or if a later entry would then be refused."""
     event, path = candidate.facts.entry_corrected, "facts.entry_corrected"
     target = _target(state, history, event.target_version, path)
     if target.facts.WhichOneof("event") in ACCESS_TYPES:
@@ -60,7 +60,7 @@ def check_disclosure(
     history: Sequence[pb.Entry],
     check_entry: EntryCheck,
 ) -> None:
-    """Raise Refusal if a disclosure is not wider, lacks consent, or exceeds what it refers to."""
+    """Raise RefusalError if a disclosure is not wider, lacks consent, or exceeds what it refers to."""
     event, path = candidate.facts.entry_disclosed, "facts.entry_disclosed"
     target = _target(state, history, event.target_version, path)
     amendment = state.amendments.get(event.target_version)
@@ -92,7 +92,7 @@ def check_disclosure(
 def check_redaction(
     state: pb.Negotiation, candidate: pb.Entry, history: Sequence[pb.Entry]
 ) -> None:
-    """Raise Refusal if the target is a redaction, or if its words were already destroyed.
+    """Raise RefusalError if the target is a redaction, or if its words were already destroyed.
 
     Corrections and disclosures can be redacted: their own words may concern a person too.
     """
@@ -135,7 +135,7 @@ def _in_force(history: Sequence[pb.Entry], version: int) -> pb.Entry:
 
 
 def _check_same(was: pb.Facts, becomes: pb.Facts, path: str) -> None:
-    """Raise Refusal if a replacement has another type, or introduces another id."""
+    """Raise RefusalError if a replacement has another type, or introduces another id."""
     kind = was.WhichOneof("event") or ""
     entry_type = ENTRY_TYPES[kind]
     if becomes.WhichOneof("event") != kind:
@@ -157,7 +157,7 @@ def _check_same(was: pb.Facts, becomes: pb.Facts, path: str) -> None:
 
 
 def _check_not_wider(candidate: pb.Entry, target: pb.Visibility) -> None:
-    """Raise Refusal if an amendment has a wider visibility than its target."""
+    """Raise RefusalError if an amendment has a wider visibility than its target."""
     if is_wider(candidate.facts.visibility, target):
         text = (
             f"The target entry is {visibility_text(target)}, and this entry cannot be wider."
@@ -167,7 +167,7 @@ def _check_not_wider(candidate: pb.Entry, target: pb.Visibility) -> None:
 
 
 def _check_consent(state: pb.Negotiation, facts: pb.Facts, given: Sequence[str]) -> None:
-    """Raise Refusal if consent of a confiding participant is missing, and a legal basis too."""
+    """Raise RefusalError if consent of a confiding participant is missing, and a legal basis too."""
     path = "facts.entry_disclosed.consented_by"
     acting = {one.id for one in references(facts) if one.acting}
     confided = acting or set(facts.visibility.audience)

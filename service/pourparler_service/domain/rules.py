@@ -85,7 +85,7 @@ def check(
     history: History,
     by_service: bool = False,
 ) -> None:
-    """Raise Refusal for the first rule that does not allow a complete draft after a state.
+    """Raise RefusalError for the first rule that does not allow a complete draft after a state.
 
     `by_service` allows the entry types that are reserved to the service. Paths begin at the draft.
     """

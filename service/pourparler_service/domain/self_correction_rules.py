@@ -25,7 +25,7 @@ _EVENT = "facts.entry_corrected"
 
 
 def check(facts: pb.Facts, history: Sequence[pb.Entry]) -> None:
-    """Raise Refusal if the caller did not record the target, or corrects more than its words.
+    """Raise RefusalError if the caller did not record the target, or corrects more than its words.
 
     The draft is complete. The other rules refuse what no principal may correct.
     """
@@ -60,7 +60,7 @@ def check(facts: pb.Facts, history: Sequence[pb.Entry]) -> None:
 def check_not_referenced(
     state: pb.Negotiation, facts: pb.Facts, history: Sequence[pb.Entry]
 ) -> None:
-    """Raise Refusal if entries of others refer to the target, or if the negotiation has ended.
+    """Raise RefusalError if entries of others refer to the target, or if the negotiation has ended.
 
     `history` has only the entries that the caller may see. Otherwise an attempt would reveal
     references in hidden entries.

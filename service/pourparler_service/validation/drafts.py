@@ -38,13 +38,13 @@ _MEDIA_TYPE = re.compile(r"[\w.+-]{1,64}/[\w.+-]{1,64}(?:; ?[\w-]{1,64}=[\w.+-]{
 
 
 def check_id(text: str, field: str) -> None:
-    """Raise Refusal if a text is not an id."""
+    """Raise RefusalError if a text is not an id."""
     if not ID.fullmatch(text):
         refuse(pb.ERROR_REASON_ID_INVALID, f"The id {quoted(text)} is not {ID_RULE}.", field)
 
 
 def check_name(name: str, field: str) -> str:
-    """Return the id in a negotiation name; raise Refusal if it is not `negotiations/{id}`."""
+    """Return the id in a negotiation name; raise RefusalError if it is not `negotiations/{id}`."""
     if not name:
         refuse(pb.ERROR_REASON_FIELD_REQUIRED, "The name of the negotiation is missing.", field)
     if not _is_name(name):
@@ -53,7 +53,7 @@ def check_name(name: str, field: str) -> str:
 
 
 def check_request_id(text: str, field: str) -> None:
-    """Raise Refusal if a text is not a request id. An empty text stands for no request id."""
+    """Raise RefusalError if a text is not a request id. An empty text stands for no request id."""
     if len(text) > LONGEST_REQUEST_ID or not (text.isascii() and text.isprintable()):
         rule = f"at most {LONGEST_REQUEST_ID} printable ASCII characters"
         text = f"The request id {quoted(text)} is not {rule}."
@@ -71,7 +71,7 @@ def _name_error(name: str) -> str:
 def prepare(draft: pb.Draft, bounds: Callable[[str], edtf.Bounds]) -> None:
     """Prepare a draft for its checks: set the bounds of its dates, clear the fields of the service.
 
-    Dates are in EDTF. Raise Refusal for each date that cannot be parsed.
+    Dates are in EDTF. Raise RefusalError for each date that cannot be parsed.
     """
     found = ViolationList()
     if draft.HasField("facts"):
@@ -141,7 +141,7 @@ def _bounds(
 
 
 def check_draft(draft: pb.Draft) -> None:
-    """Raise Refusal with all violations of a draft that no negotiation could accept."""
+    """Raise RefusalError with all violations of a draft that no negotiation could accept."""
     found = ViolationList()
     check_fields(found, draft, "")
     if draft.HasField("facts"):
