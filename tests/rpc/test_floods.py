@@ -121,7 +121,7 @@ def test_a_body_byte_by_byte_is_read_and_others_do_not_wait(
             if place % 10 == 0:
                 serves(service, next(numbers))
 
-        assert b"one draft at least" in http2_frames.heard(slow, 1)
+        assert b"has no draft" in http2_frames.heard(slow, 1)
 
 
 # Without end.
