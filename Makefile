@@ -18,7 +18,7 @@ GENERATED := client/pourparler/v1
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup demo serve test coverage kills bench fuzz docs check stubs format lock clean \
+.PHONY: help setup demo serve test coverage kills bench fuzz docs pictures check stubs format lock clean \
   check-format check-lint check-types check-layers check-contract check-stubs
 
 help: ## list the targets
@@ -57,6 +57,10 @@ fuzz: $(BUILD)/fuzz/installed ## look for bytes at which something fails, guided
 docs: $(BUILD)/docs/installed ## build the documentation as a site, in build/docs/site; no network is used
 	@echo "== docs: a site in $(BUILD)/docs/site"
 	@PYTHONPATH=client:service:. $(BUILD)/docs/environment/bin/python -m docs.site $(BUILD)/docs
+
+pictures: setup ## make the pictures of the documentation; the picture of the report needs chromium
+	@echo "== pictures: docs/pictures"
+	@PYTHONPATH=client:service:. $(RUN) docs.pictures
 
 check: check-format check-lint check-types check-layers check-contract check-stubs ## check format, lint, types, layers, contract and stubs
 
