@@ -1,13 +1,13 @@
-# Every target sets up what it needs: python3 and make are enough. `make` lists the targets.
-# `make -k check` goes on to the end and shows all that is wrong at once.
+# Every target installs what it needs: python3 and make are enough. `make` lists the targets.
+# `make -k check` runs every check, even after one has failed.
 
 PYTHON ?= python3
 VENV := .venv
 BUILD := build
 UV := 0.13.9
 
-# Compiled code is kept, whatever the caller's environment says, and kept out of the folders that are
-# looked at: the tests start some hundred processes, which took twice as long without.
+# Python keeps compiled code, whatever the caller's environment says, and outside the source folders.
+# The tests start hundreds of processes. Without compiled code they take twice as long.
 export PYTHONDONTWRITEBYTECODE :=
 export PYTHONPYCACHEPREFIX := $(CURDIR)/$(BUILD)/compiled
 
@@ -24,37 +24,37 @@ GENERATED := client/pourparler/v1
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' Makefile
 
-setup: $(VENV)/installed ## make the environment in .venv, with the locked versions
+setup: $(VENV)/installed ## create the virtual environment in .venv, with the locked versions
 
-demo: setup ## run a service, import a negotiation and show its state, standing and history
-	@echo "== demo: a negotiation, recorded and asked about"
+demo: setup ## start a service, import a negotiation, and show its state and history
+	@echo "== demo: record a negotiation and query it"
 	@$(VENV)/bin/pourparler demo
 
-serve: setup ## run the service on this machine, with its embedded store
-	@echo "== serve: the service, until it is interrupted"
+serve: setup ## run the service on this machine, with the embedded store
+	@echo "== serve: the service runs until Ctrl-C"
 	@$(VENV)/bin/pourparler serve
 
-test: setup ## run the tests
+test: setup ## run the tests; TEST="tests/unit" selects some, and takes other options of pytest
 	@echo "== test: pytest"
-	@$(RUN) pytest $(PARALLEL)
+	@$(RUN) pytest $(PARALLEL) $(TEST)
 
-coverage: setup ## run the tests, and tell which lines none of them came to; takes twice as long
+coverage: setup ## run the tests and list the lines that no test reaches; takes twice as long
 	@echo "== coverage: pytest, with coverage"
 	@$(RUN) pytest $(PARALLEL) --cov --cov-report=term
 
-kills: setup ## kill the service a hundred times while it records, and prove each time what it had said
-	@echo "== kills: 100 deaths under load, every receipt proved after each"
+kills: setup ## kill the service 100 times while it records, and verify every receipt each time
+	@echo "== kills: 100 kills under load, every receipt verified after each"
 	@KILLS=100 $(RUN) pytest -s tests/faults/test_kill.py -k survives
 
-bench: setup $(BUILD)/rival/installed ## measure, against what gRPC carries and against the usual way; BENCH="--help" tells more
-	@echo "== bench: tables here, and all of it in $(BUILD)/bench"
+bench: setup $(BUILD)/rival/installed ## run the benchmarks, beside plain gRPC and other stores; BENCH="--help" lists options
+	@echo "== bench: tables here, full results in $(BUILD)/bench"
 	@$(RUN) tests.bench --tools $(BUILD)/rival/bin/python $(BENCH)
 
-fuzz: $(BUILD)/fuzz/installed ## look for bytes at which something fails, guided by coverage; FUZZ="--minutes 60" for longer
-	@echo "== fuzz: what is found is left in $(BUILD)/fuzz/found"
+fuzz: $(BUILD)/fuzz/installed ## run coverage-guided fuzzing for ten minutes; FUZZ="--minutes 60" runs longer
+	@echo "== fuzz: failing inputs go to $(BUILD)/fuzz/found"
 	@PYTHONPATH=client:service:. $(BUILD)/fuzz/environment/bin/python -m tests.fuzz $(FUZZ)
 
-docs: $(BUILD)/docs/installed ## build the documentation as a site, in build/docs/site; no network is used
+docs: $(BUILD)/docs/installed ## build the documentation site in build/docs/site, without a network
 	@echo "== docs: a site in $(BUILD)/docs/site"
 	@PYTHONPATH=client:service:. $(BUILD)/docs/environment/bin/python -m docs.site $(BUILD)/docs
 
@@ -89,20 +89,20 @@ check-stubs: $(BUILD)/generator/installed
 	@echo "== check: stubs"
 	@$(call generate,$(BUILD)/stubs)
 	@diff -r -x __init__.py -x __pycache__ $(BUILD)/stubs/pourparler/v1 $(GENERATED) \
-	  || { echo "The stubs are not those of proto/: run make stubs." >&2; exit 1; }
+	  || { echo "The stubs differ from proto/: run make stubs." >&2; exit 1; }
 
-stubs: $(BUILD)/generator/installed ## generate the Python of the contract from proto/
+stubs: $(BUILD)/generator/installed ## generate the Python stubs from proto/
 	@echo "== stubs: proto/ to $(GENERATED)"
 	@$(call generate,$(BUILD)/stubs)
 	@rm -f $(GENERATED)/*_pb2*.py $(GENERATED)/*_pb2*.pyi
 	@mkdir -p $(GENERATED) && cp $(BUILD)/stubs/pourparler/v1/* $(GENERATED)/
 
-format: setup ## format the Python, and mend what the linter can mend
+format: setup ## format the code, and apply the safe fixes of the linter
 	@echo "== format: ruff"
 	@$(RUN) ruff check --fix-only --quiet
 	@$(RUN) ruff format
 
-lock: ## resolve the versions anew, into locks/
+lock: ## resolve the newest allowed versions into locks/
 	@echo "== lock: pyproject.toml to locks/"
 	@$(call environment,$(BUILD)/lock)
 	@$(BUILD)/lock/bin/python $(PIP) install uv==$(UV)
@@ -112,10 +112,10 @@ lock: ## resolve the versions anew, into locks/
 	@$(call resolve,--extra service --group fuzz pyproject.toml,locks/fuzz.txt)
 	@$(call resolve,--extra service --extra cli --group docs pyproject.toml,locks/docs.txt)
 
-clean: ## remove what make made
+clean: ## remove everything that make created
 	rm -rf $(VENV) $(BUILD)
 
-# The stamps: an environment is brought up to date when its lock has changed.
+# Stamps: make updates an environment when its lock changes.
 
 $(VENV)/locked: locks/develop.txt
 	@echo "== setup: $(VENV), with the versions of $<"
@@ -134,31 +134,32 @@ $(BUILD)/generator/installed: locks/stubs.txt
 	@touch $@
 
 $(BUILD)/rival/installed: locks/bench.txt
-	@echo "== setup: what is measured beside ours, with the versions of $<"
+	@echo "== setup: the stores that the benchmarks compare, with the versions of $<"
 	@$(call environment,$(BUILD)/rival)
 	@$(BUILD)/rival/bin/python $(PIP) install --require-hashes --no-deps --requirement $<
 	@touch $@
 
 $(BUILD)/fuzz/installed: locks/fuzz.txt
-	@echo "== setup: what fuzzing needs, with the versions of $<"
+	@echo "== setup: the fuzzing environment, with the versions of $<"
 	@mkdir -p $(BUILD)/fuzz && $(call environment,$(BUILD)/fuzz/environment)
 	@$(BUILD)/fuzz/environment/bin/python $(PIP) install --require-hashes --no-deps --requirement $<
 	@touch $@
 
 $(BUILD)/docs/installed: locks/docs.txt
-	@echo "== setup: what builds the documentation, with the versions of $<"
+	@echo "== setup: the documentation environment, with the versions of $<"
 	@mkdir -p $(BUILD)/docs && $(call environment,$(BUILD)/docs/environment)
 	@$(BUILD)/docs/environment/bin/python $(PIP) install --require-hashes --no-deps --requirement $<
 	@touch $@
 
-# $(call environment,FOLDER): a virtual environment there, unless it stands already.
+# $(call environment,FOLDER): create a virtual environment there, unless it exists.
 define environment
 $(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
   || { echo "Pourparler needs Python 3.11 or newer: make PYTHON=python3.13 $(MAKECMDGOALS)" >&2; exit 1; }; \
 test -x $(1)/bin/pip || $(PYTHON) -m venv $(1)
 endef
 
-# $(call generate,FOLDER): the Python of proto/pourparler there; that of google.rpc is a dependency. Only files named *_service.proto have services.
+# $(call generate,FOLDER): generate the stubs of proto/pourparler there. A dependency brings google.rpc.
+# Only *_service.proto files define services.
 define generate
 rm -rf $(1) && mkdir -p $(1) && export PATH="$(CURDIR)/$(BUILD)/generator/bin:$$PATH" \
   && cd proto && python -m grpc_tools.protoc -I . \
@@ -167,7 +168,7 @@ rm -rf $(1) && mkdir -p $(1) && export PATH="$(CURDIR)/$(BUILD)/generator/bin:$$
     --grpc_python_out=../$(1) --mypy_grpc_out=quiet:../$(1) $$(find pourparler -name '*_service.proto' | sort)
 endef
 
-# $(call resolve,WHAT,FILE): the versions of WHAT for every Python and system we run on, with hashes.
+# $(call resolve,WHAT,FILE): lock the versions of WHAT, with hashes, for every supported Python and system.
 define resolve
 $(BUILD)/lock/bin/uv pip compile --quiet --universal --python-version 3.11 --upgrade --generate-hashes \
   --no-emit-index-url --no-emit-find-links --annotation-style line --custom-compile-command "make lock" \

@@ -10,6 +10,8 @@ from hypothesis import HealthCheck, settings
 settings.register_profile("untimed", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("untimed")
 
+pytest_plugins = ["tests.support.skips"]
+
 
 def pytest_xdist_auto_num_workers() -> int:
     """Half as many again as there are processors: a test that watches a service mostly waits."""

@@ -12,7 +12,7 @@ from typing import Any, TypeAlias
 import pytest
 
 from pourparler import v1 as pb
-from pourparler.cli.report import Checked, page
+from pourparler.cli.report.page import Checked, page
 from tests.support import report_samples
 from tests.support.node_programs import installed
 from tests.unit.client.cli.test_report import casino, diplomacy, seed

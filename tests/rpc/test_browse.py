@@ -19,7 +19,8 @@ from typing import NamedTuple
 import pytest
 
 from pourparler import Client, aio, participant, statement
-from pourparler.cli.browse import Browser, Service
+from pourparler.cli.browse.app import Browser
+from pourparler.cli.browse.source import Service
 from pourparler.cli.commands import run
 from pourparler_service.config.settings import Settings
 from pourparler_service.server import running

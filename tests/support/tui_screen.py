@@ -10,9 +10,10 @@ from textual.app import App
 from textual.pilot import Pilot
 
 from pourparler import v1 as pb
-from pourparler.cli.browse import Browser, Bundled
+from pourparler.cli.browse.app import Browser
 from pourparler.cli.browse.detail_pane import Detail
 from pourparler.cli.browse.row_list import Key, Rows
+from pourparler.cli.browse.source import Bundled
 from tests.support import bundles
 
 _CELL = 12.2  # how wide a cell is in a screenshot

@@ -3,6 +3,7 @@
 import contextlib
 import os
 import sys
+from collections.abc import Sequence
 from typing import TextIO
 
 _NEEDED = frozenset({"click", "rich"})
@@ -11,12 +12,13 @@ _ERRORS = 2  # the descriptor of the error stream
 _INTERRUPTED = 130  # as in cli/failing.py, which may not be there yet
 
 
-def main() -> None:
-    """Run the command, and leave with its exit code."""
+def main(before: Sequence[str] = ()) -> None:
+    """Run the command, with arguments before those of the process, and leave with its exit code."""
+    arguments = [*before, *sys.argv[1:]]
     # Python has none where its descriptor was closed: `pourparler show x 2>&-`.
     sys.stdout = sys.stdout or _nowhere()
     sys.stderr = sys.stderr or _nowhere()
-    if "GRPC_VERBOSITY" not in os.environ and _SERVING.isdisjoint(sys.argv[1:]):
+    if "GRPC_VERBOSITY" not in os.environ and _SERVING.isdisjoint(arguments):
         with contextlib.suppress(OSError):
             _hush()
     try:
@@ -25,12 +27,13 @@ def main() -> None:
     except ModuleNotFoundError as error:
         if error.name not in _NEEDED:
             raise
+        extra = "cli" if _SERVING.isdisjoint(arguments) else "service"
         sys.exit(
-            f"The command needs {error.name}: install it with `pip install 'pourparler[cli]'`."
+            f"The command needs {error.name}: install it with `pip install 'pourparler[{extra}]'`."
         )
     except KeyboardInterrupt:
         sys.exit(_INTERRUPTED)
-    sys.exit(run(sys.argv[1:]))
+    sys.exit(run(arguments))
 
 
 def _nowhere() -> TextIO:

@@ -3,7 +3,6 @@
 One process at a time, one format, and the secrets that belong to the record in it.
 """
 
-import fcntl
 import json
 import os
 import secrets
@@ -12,11 +11,17 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+try:
+    import fcntl
+except ModuleNotFoundError:  # as on Windows
+    fcntl = None  # type: ignore[assignment]
+
 FORMAT = 1
 """The version of the folder's format that this program reads and writes."""
 
 _ABOUT = "pourparler.json"
 _LOCK = "lock"
+_CAN_LOCK = fcntl is not None
 _SECRET_BYTES = 32
 
 
@@ -37,6 +42,12 @@ def hold(path: Path) -> int:
 
     Raises FolderError if it cannot be written, FolderInUseError while another process holds it.
     """
+    if not _CAN_LOCK:
+        message = (
+            f"The data folder {path} cannot be locked: this system has no POSIX file locks."
+            " Run the service on Linux, macOS or another POSIX system."
+        )
+        raise DataDirectoryError(message)
     try:
         # What is said in confidence is in it, so a new one is its owner's alone.
         path.mkdir(mode=0o700, parents=True, exist_ok=True)

@@ -1,6 +1,1 @@
-"""A full-screen reader of negotiations in the terminal."""
-
-from pourparler.cli.browse.app import Browser
-from pourparler.cli.browse.source import Bundled, Service, Shelf
-
-__all__ = ["Browser", "Bundled", "Service", "Shelf"]
+"""A full-screen reader of negotiations in the terminal. Only its launch works without textual."""

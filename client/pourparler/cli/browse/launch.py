@@ -17,7 +17,8 @@ def browse(
     """Let a person read the negotiations of the service or of a bundle, until they have enough."""
     try:
         # Imported here: only this command needs it, and it takes a while.
-        from pourparler.cli.browse import Browser, Bundled, Service  # noqa: PLC0415
+        from pourparler.cli.browse.app import Browser  # noqa: PLC0415
+        from pourparler.cli.browse.source import Bundled, Service  # noqa: PLC0415
     except ModuleNotFoundError as error:
         if (error.name or "").partition(".")[0] != "textual":
             raise

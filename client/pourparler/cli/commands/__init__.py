@@ -139,15 +139,10 @@ def run(arguments: Sequence[str]) -> int:
 @click.option(
     "--file",
     type=click.Path(exists=True, dir_okay=False, path_type=Path),
-    help="The negotiation to import; else the one in examples/.",
+    help="The file to import.  [default: the example in the package]",
 )
 def demo(file: Path | None, data: Path | None, port: int | None, *, keep: bool) -> int:
     """Start a service, import a real negotiation, and show what can be asked of it."""
-    file = file or service_process.example()
-    if file is None:
-        raise click.UsageError(
-            f"{service_process.EXAMPLE} is neither here nor beside the package: say --file."
-        )
     return service_process.run(file, data, port, keep=keep, default_server=TARGET, command=run)
 
 

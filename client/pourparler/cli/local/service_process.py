@@ -1,13 +1,14 @@
 """The service started from the command line: to serve, or for a demo on a real negotiation."""
 
 import contextlib
-import importlib
+import importlib.util
 import os
 import shlex
 import sys
 import tempfile
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from importlib import resources
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -37,17 +38,22 @@ _STEPS = (
 """What the demo asks, and why. Version 16 is the record before its last entry."""
 
 
-def example() -> Path | None:
-    """What the demo imports: below here, or in the checkout that this package lies in."""
-    package = Path(pourparler.__file__).resolve()
-    for folder in (Path.cwd(), *package.parents[2:3]):
-        if (folder / EXAMPLE).is_file():
-            return folder / EXAMPLE
-    return None
+@contextlib.contextmanager
+def example() -> Iterator[Path]:
+    """Yield the file that the demo imports: from the installed package, else from its checkout."""
+    packaged = resources.files(pourparler).joinpath(*EXAMPLE.parts)
+    if packaged.is_file():
+        with resources.as_file(packaged) as file:
+            yield file
+        return
+    file = Path(pourparler.__file__).resolve().parents[2] / EXAMPLE
+    if not file.is_file():
+        raise click.UsageError(f"{EXAMPLE} is not in this installation: name a file with --file.")
+    yield file
 
 
 def run(
-    file: Path,
+    file: Path | None,
     data: Path | None,
     port: int | None,
     *,
@@ -57,6 +63,8 @@ def run(
 ) -> int:
     """Start a service, import a negotiation, ask of it; `command` runs a command line."""
     with contextlib.ExitStack() as stack:
+        if file is None:
+            file = stack.enter_context(example())
         if data is None and keep:
             data = Path(tempfile.mkdtemp(prefix="pourparler-demo-"))
         if data is None:
@@ -168,6 +176,12 @@ def service_module(name: str) -> Any:
     try:
         return importlib.import_module(f"pourparler_service.{name}")
     except ModuleNotFoundError as error:
+        if importlib.util.find_spec("fcntl") is None:  # as on Windows
+            raise click.ClickException(
+                "The service does not run on this system: it needs Linux, macOS or another POSIX"
+                " system. The client and the other commands run here: connect to a service"
+                " elsewhere with --server."
+            ) from error
         raise click.ClickException(
             f"This needs the service, which lacks {error.name}: install it with "
             "`pip install 'pourparler[service]'`."

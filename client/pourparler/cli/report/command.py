@@ -33,7 +33,7 @@ def write(
     """Write the page of the record in a bundle; the exit code."""
     try:
         # Imported here: only this command needs it, and it takes a while.
-        from pourparler.cli.report import make  # noqa: PLC0415
+        from pourparler.cli.report.render import make  # noqa: PLC0415
     except ModuleNotFoundError as error:
         if error.name not in _NEEDED:
             raise

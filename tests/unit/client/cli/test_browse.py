@@ -10,12 +10,14 @@ from hypothesis import strategies as st
 from rich.console import Console
 
 from pourparler import v1 as pb
-from pourparler.cli.browse import Browser, Bundled, descriptions
+from pourparler.cli.browse import descriptions
+from pourparler.cli.browse.app import Browser
 from pourparler.cli.browse.help_screen import KEYS
 from pourparler.cli.browse.outline import matching, timeline
 from pourparler.cli.browse.outline import topics as tree
 from pourparler.cli.browse.record_model import Record
 from pourparler.cli.browse.row_list import Rows
+from pourparler.cli.browse.source import Bundled
 from pourparler.cli.browse.text_layout import Hung, fitted, words_of
 from pourparler.cli.output.status_lines import QUESTIONS
 from pourparler.state.fold import fold

@@ -17,7 +17,8 @@ from pourparler import v1 as pb
 from pourparler.cli.commands import run
 from pourparler.cli.output.part_summaries import KINDS, face
 from pourparler.cli.output.wording import Names
-from pourparler.cli.report import Checked, charts, page
+from pourparler.cli.report import charts
+from pourparler.cli.report.page import Checked, page
 from pourparler.cli.report.timeline_data import course
 from pourparler.schema.edtf import bounds
 from pourparler.state.fold import fold
