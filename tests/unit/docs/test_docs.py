@@ -328,6 +328,7 @@ def values() -> set[str]:
         for enum in file.enum_types_by_name.values():
             first = enum.values[0].name.removesuffix("UNSPECIFIED")
             found |= {value.name.removeprefix(first) for value in enum.values}
+            found |= {value.name for value in enum.values}
     return found
 
 
