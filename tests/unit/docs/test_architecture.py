@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from docs.pictures import wings
+from docs.pictures import imports, wings
 from docs.pictures.imports import Arrow, arrows
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -48,7 +48,7 @@ def test_every_wing_says_what_imports_it(name: str) -> None:
         for importer in re.findall(r"`(\w+)`", cells[-1])
     }
     found = arrows(package)
-    assert set(rows) == set(wings.wings(package))
+    assert set(rows) == set(imports.wings(package))
     assert (sorted(found - said), sorted(said - found)) == ([], []), "missing, extra"
 
 
@@ -71,7 +71,7 @@ def test_imports_within_functions_and_of_names_are_found(tmp_path: Path) -> None
         (package / path).parent.mkdir(parents=True, exist_ok=True)
         (package / path).write_text(text)
 
-    assert wings.wings(package) == ["attic", "cellar", "door"]
+    assert imports.wings(package) == ["attic", "cellar", "door"]
     assert arrows(package) == {Arrow("attic", "cellar"), Arrow("cellar", "door")}
 
 
@@ -89,4 +89,6 @@ def test_every_wing_stands_on_a_layer() -> None:
     for name, path in wings.PACKAGES.items():
         floors = wings.layers(ROOT, ROOT / path)
 
-        assert sorted(wing for floor in floors for wing in floor) == wings.wings(ROOT / path), name
+        assert sorted(wing for floor in floors for wing in floor) == imports.wings(ROOT / path), (
+            name
+        )
