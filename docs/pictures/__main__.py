@@ -37,7 +37,7 @@ COMMANDS = (
 )
 """The commands that the picture of the terminal shows."""
 
-_WINDOW = (1200, 790)
+_WINDOW = (1000, 1060)
 _QUIET = (
     "--headless",
     "--no-sandbox",
@@ -48,7 +48,8 @@ _QUIET = (
     "--no-first-run",
     "--hide-scrollbars",
 )
-_SVG = """<svg class="rich-terminal" viewBox="0 0 {width} {height}" \
+_SVG = """<svg class="rich-terminal" width="{width}" height="{height}" \
+viewBox="0 0 {width} {height}" \
 xmlns="http://www.w3.org/2000/svg"><style>
 .{unique_id}-matrix{{font-family:Menlo,Consolas,"DejaVu Sans Mono",monospace;\
 font-size:{char_height}px;line-height:{line_height}px}}
