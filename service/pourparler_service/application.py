@@ -83,13 +83,13 @@ class Application:
             snapshots = open_snapshots(shelf, store.persons)
             opened.callback(snapshots.close)
             self.negotiations = CurrentNegotiations(store, snapshots)
-            self.latest = ResponseCache(store, self.negotiations)
-            self.sights = ScopeResolver(store, settings.access, admits=self.catalogue.admits)
-            self.cuts = FilteredStates(store, self.negotiations, self.sights)
-            self.search = Search(store, self.indexing, self.sights, self.catalogue, tokens)
+            self.scopes = ScopeResolver(store, settings.access, admits=self.catalogue.admits)
+            responses = ResponseCache(exclusive=store.exclusive)
+            self.states = FilteredStates(self.negotiations, responses)
+            self.search = Search(self.indexing, self.catalogue, tokens)
             self.searching = ThreadPoolExecutor(_THREADS, thread_name_prefix="searcher")
             opened.callback(self.searching.shutdown, cancel_futures=True)
-            self.copies = BundleImporter(store, self.negotiations, self.sights)
+            self.importer = BundleImporter(store, self.negotiations, self.scopes)
             self.log = Log(store, self.negotiations, self.signer)
             self.witnesses = _witnesses(settings, store, self.log)
             if self.witnesses is not None:
@@ -97,10 +97,10 @@ class Application:
                 opened.callback(self.witnesses.close)
             self.commits = CommitNotifier()
             self.callers = _callers(settings, opened)
-            feed = ReplayReader(store, self.log, tokens, self.sights)
-            pages = SharedPages(feed, self.commits, replaying)
-            self.following = Subscriptions(
-                feed, pages, self.commits, replaying, settings.idle_seconds
+            reader = ReplayReader(self.log, tokens)
+            pages = SharedPages(reader, self.commits, replaying)
+            self.subscriptions = Subscriptions(
+                reader, pages, self.commits, replaying, settings.idle_seconds
             )
             self.writer = Writer(
                 store, self.signer, policy=settings.access, on_commit=self._committed
@@ -113,7 +113,7 @@ class Application:
                 self.writer,
                 purges=[
                     self._changed,
-                    self.cuts.forget,
+                    self.states.forget,
                     snapshots.purge,
                     self.catalogue.purge,
                     self.indexing.purge,
@@ -126,14 +126,14 @@ class Application:
             self.close = opened.pop_all().close
 
     def _changed(self, id_: str) -> None:
-        self.following.pages.forget()
+        self.subscriptions.pages.forget()
         self._committed((id_,))
 
     def _committed(self, ids: Collection[str]) -> None:
         """What is read is told first: those who watch ask for it at once."""
         cooperative.recorded()
-        self.latest.committed(ids)
-        self.sights.committed(ids)
+        self.states.committed(ids)
+        self.scopes.committed(ids)
         self.commits.committed(ids)
         self.indexing.committed()
 

@@ -22,7 +22,7 @@ from pourparler import v1 as pb
 from pourparler_service.api.audit_service import AuditServicer
 from pourparler_service.api.call_handler import CallHandler
 from pourparler_service.api.health_service import HealthServicer
-from pourparler_service.api.import_service import CopyServicer
+from pourparler_service.api.import_service import ImportServicer
 from pourparler_service.api.negotiation_service import NegotiationServicer
 from pourparler_service.api.privacy_service import PrivacyServicer
 from pourparler_service.api.quotas import Quota, RateLimit
@@ -100,7 +100,7 @@ async def _serve(
         guard = CallHandler(
             calls=Quota("calls", settings.unary_calls, settings.unary_calls_each),
             streams=Quota("streams", settings.streams, settings.streams_each),
-            under_way=under_way,
+            in_flight_bytes=under_way,
             rate=None if settings.rate is None else RateLimit("calls", settings.rate),
             unary_seconds=settings.unary_seconds,
             request_bytes=settings.request_bytes,
@@ -110,8 +110,8 @@ async def _serve(
         recording = RecordServicer(
             rooms.writer,
             rooms.threads,
-            rooms.sights,
-            under_way=under_way,
+            rooms.scopes,
+            in_flight_bytes=under_way,
             on_store_failure=health.check_now,
         )
         server = grpc.aio.server(options=options(settings))
@@ -119,7 +119,7 @@ async def _serve(
         with _as_serve_error(settings):
             port = _listen(server, settings)
         await server.start()
-        looking = asyncio.create_task(health.keep_looking())
+        looking = asyncio.create_task(health.keep_checking())
         started(f"[{host}]:{port}" if ":" in host else f"{host}:{port}", rooms.signer)
         await stop.wait()
 
@@ -188,19 +188,18 @@ def handlers(
         guard.handlers(_RECORD, recording),
         guard.handlers(
             _RECORD,
-            CopyServicer(
+            ImportServicer(
                 rooms.writer,
-                rooms.copies,
+                rooms.importer,
                 rooms.threads,
-                policy=settings.access,
                 copy_bytes=settings.copy_bytes,
             ),
         ),
         guard.handlers(
             _NEGOTIATION,
             NegotiationServicer(
-                rooms.cuts,
-                rooms.latest,
+                rooms.scopes,
+                rooms.states,
                 rooms.catalogue,
                 rooms.threads,
                 rooms.search,
@@ -210,22 +209,21 @@ def handlers(
         guard.handlers(
             _AUDIT,
             AuditServicer(
-                rooms.cuts,
+                rooms.scopes,
+                rooms.states,
                 rooms.log,
                 rooms.threads,
-                rooms.following,
-                rooms.witnesses,
+                rooms.subscriptions,
+                witnesses=rooms.witnesses,
                 watches=Quota("watches", settings.watches, settings.watches_each),
             ),
         ),
         guard.handlers(
             _PRIVACY,
-            PrivacyServicer(
-                rooms.erasures, rooms.negotiations, rooms.erasing, rooms.threads, rooms.sights
-            ),
+            PrivacyServicer(rooms.erasures, rooms.erasing, rooms.threads, rooms.scopes),
         ),
         # Whoever looks after a service has to be able to ask; a watch would take a place for long.
-        guard.handlers(_HEALTH, health, for_all=("Check",)),
+        guard.handlers(_HEALTH, health, unauthenticated=("Check",)),
         guard.handlers(_REFLECTION, reflecting),
         guard.handlers(_REFLECTION, reflecting, _REFLECTION_V1),
     )

@@ -22,8 +22,7 @@ from pourparler.transparency.auditor import Auditor, Verdict
 from pourparler.transparency.checkpoint import VerifierKey, origin_of, verified
 from pourparler.transparency.merkle import check_consistency, check_inclusion, leaf_hash
 from pourparler_service.api.call_handler import Call
-from pourparler_service.api.import_service import CopyServicer
-from pourparler_service.authorization.policy import Policy
+from pourparler_service.api.import_service import ImportServicer
 from pourparler_service.config.settings import Settings
 from pourparler_service.domain.refusal import Refusal
 from pourparler_service.server import running
@@ -512,7 +511,7 @@ def test_a_bundle_that_is_not_sound_is_refused_and_nothing_of_it_taken(
         "BUNDLE_INVALID",
     )
     assert answer.metadata["finding"] == finding
-    assert answer.text.endswith("Nothing was taken.")
+    assert answer.text.endswith("Nothing was imported.")
     assert not holds(service, "bad")
 
 
@@ -735,7 +734,10 @@ def test_a_service_killed_while_it_takes_a_copy_has_all_of_it_or_nothing(
 
 def test_a_bundle_whose_next_part_does_not_come_is_given_up() -> None:
     class Anybody:
-        """A writer and copies that are never asked."""
+        """A writer and copies that are asked for nothing but whether anybody may."""
+
+        def check_may_open(self, caller: str) -> None:
+            assert caller == "anybody"
 
     anybody: Any = Anybody()
 
@@ -745,11 +747,10 @@ def test_a_bundle_whose_next_part_does_not_come_is_given_up() -> None:
 
     async def take(deadline: float | None, part_seconds: float) -> Refusal:
         with ThreadPoolExecutor(1) as threads:
-            servicer = CopyServicer(
+            servicer = ImportServicer(
                 anybody,
                 anybody,
                 threads,
-                policy=Policy(),
                 copy_bytes=100,
                 part_seconds=part_seconds,
             )

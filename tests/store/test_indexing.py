@@ -11,7 +11,7 @@ import pytest
 
 from pourparler import Client
 from pourparler import v1 as pb
-from pourparler_service import server
+from pourparler_service import application
 from pourparler_service.backends.sqlite.search_index import open_index
 from pourparler_service.config.settings import Settings
 from pourparler_service.domain.refusal import Refusal, name_of
@@ -144,7 +144,7 @@ def test_what_nobody_waits_for_any_more_is_given_up(store: Store) -> None:
 def _hasty(monkeypatch: pytest.MonkeyPatch) -> Iterator[Service]:
     """A service whose index nobody waits for."""
     hasty = functools.partial(Indexer, patience_seconds=0)
-    monkeypatch.setattr(server, "Indexing", hasty)
+    monkeypatch.setattr(application, "Indexer", hasty)
     with running(Settings.in_memory()) as address, connected(address) as service:
         yield service
 

@@ -22,6 +22,7 @@ from pourparler_service.storage.event_store import Store, open_store
 from pourparler_service.storage.interface import StoredEntry, StoreUnavailableError
 from pourparler_service.storage.record_codec import decode_record, leaf, seal
 from tests.support.sample_entries import NEGOTIATION, joined, opened, recorded, said
+from tests.support.state_reader import StateReader
 from tests.support.strategies import histories
 
 GOLDEN = Path(__file__).parent.parent / "golden" / "talks.bundle"
@@ -77,7 +78,11 @@ def talks(length: int, words: str = "s") -> list[pb.Entry]:
     return [recorded(version, one) for version, one in enumerate(drafts, start=1)]
 
 
-def at(negotiations: CurrentNegotiations, version: int) -> bytes:
+def reader(store: Store, snapshots: Snapshots) -> StateReader:
+    return StateReader(store, CurrentNegotiations(store, snapshots))
+
+
+def at(negotiations: StateReader, version: int) -> bytes:
     reading = negotiations.read(NEGOTIATION, pb.AsOf(version=version))
     assert reading.computed_at.version == version
     return reading.state.SerializeToString(deterministic=True)
@@ -97,7 +102,7 @@ def test_at_every_version_a_fold_from_a_snapshot_is_the_fold_of_all(
     store, shelf = open_store(None, {}), SqliteSnapshotFile(None)
     store.append([stored(one) for one in history])
     entries = [decode_record(one.data) for one in store.read(NEGOTIATION)]
-    negotiations = CurrentNegotiations(store, Snapshots(shelf, fewest=3))
+    negotiations = reader(store, Snapshots(shelf, fewest=3))
     versions = range(len(entries) + 1)
     expected = [folded(entries, version) for version in versions]
 
@@ -105,7 +110,7 @@ def test_at_every_version_a_fold_from_a_snapshot_is_the_fold_of_all(
     assert [at(negotiations, version) for version in reversed(versions)] == expected[::-1]
     if len(entries) > 3:
         assert shelf.size() > 0
-    latest = CurrentNegotiations(store, Snapshots(shelf, fewest=3)).read(NEGOTIATION, pb.AsOf())
+    latest = reader(store, Snapshots(shelf, fewest=3)).read(NEGOTIATION, pb.AsOf())
     assert latest.state.SerializeToString(deterministic=True) == expected[-1]
     store.close()
     shelf.close()
@@ -114,7 +119,7 @@ def test_at_every_version_a_fold_from_a_snapshot_is_the_fold_of_all(
 def test_a_point_is_reached_from_the_snapshot_before_it(store: Store, shelf: FaultyShelf) -> None:
     entries = talks(300)
     store.append([stored(one) for one in entries])
-    negotiations = CurrentNegotiations(store, Snapshots(shelf))
+    negotiations = reader(store, Snapshots(shelf))
 
     for version in (250, 260, 100, 300, 250):
         assert at(negotiations, version) == folded(entries, version)
@@ -129,7 +134,7 @@ def test_what_begins_at_a_snapshot_proves_by_the_entries_alone(
     records = [stored(one) for one in entries]
     store.append(records[:250])
     snapshots = Snapshots(shelf)
-    at(CurrentNegotiations(store, snapshots), 250)
+    at(reader(store, snapshots), 250)
     store.append(records[250:])
 
     with CurrentNegotiations(store, snapshots).current(NEGOTIATION) as negotiation:
@@ -144,11 +149,11 @@ def test_a_snapshot_of_another_record_is_not_used(store: Store, shelf: FaultyShe
     before, after = talks(200, "before"), talks(300, "after")
     elsewhere = open_store(None, {})
     elsewhere.append([stored(one) for one in before])
-    at(CurrentNegotiations(elsewhere, Snapshots(shelf)), 200)
+    at(reader(elsewhere, Snapshots(shelf)), 200)
     elsewhere.close()
     store.append([stored(one) for one in after])
 
-    negotiations = CurrentNegotiations(store, Snapshots(shelf))
+    negotiations = reader(store, Snapshots(shelf))
 
     assert shelf.versions == [200]
     assert at(negotiations, 250) == folded(after, 250)
@@ -161,7 +166,7 @@ def test_a_snapshot_beyond_the_end_of_the_record_is_not_used(
     shelf.put(StoredEntry(NEGOTIATION, 500, "pourparler.v1.Negotiation/1", b"0" * 32))
     store.append([stored(one) for one in entries])
 
-    latest = CurrentNegotiations(store, Snapshots(shelf)).read(NEGOTIATION, pb.AsOf())
+    latest = reader(store, Snapshots(shelf)).read(NEGOTIATION, pb.AsOf())
 
     assert latest.state.SerializeToString(deterministic=True) == folded(entries, 200)
 
@@ -171,7 +176,7 @@ def test_a_snapshot_of_another_format_is_ignored(store: Store, shelf: FaultyShel
     store.append([stored(one) for one in entries])
     shelf.put(StoredEntry(NEGOTIATION, 200, "pourparler.v1.Negotiation/0", b"something else"))
 
-    assert at(CurrentNegotiations(store, Snapshots(shelf)), 200) == folded(entries, 200)
+    assert at(reader(store, Snapshots(shelf)), 200) == folded(entries, 200)
     found = shelf.nearest(NEGOTIATION, 200)
     assert found is not None
     assert found.topic == "pourparler.v1.Negotiation/2"
@@ -188,7 +193,7 @@ def test_a_damaged_snapshot_is_not_used(
     shelf.put(StoredEntry(NEGOTIATION, 150, "pourparler.v1.Negotiation/2", data))
 
     with caplog.at_level(logging.WARNING):
-        assert at(CurrentNegotiations(store, Snapshots(shelf)), 200) == folded(entries, 200)
+        assert at(reader(store, Snapshots(shelf)), 200) == folded(entries, 200)
 
 
 def test_a_shelf_that_fails_is_told_of_once_and_harms_nobody(
@@ -196,7 +201,7 @@ def test_a_shelf_that_fails_is_told_of_once_and_harms_nobody(
 ) -> None:
     entries = talks(200)
     store.append([stored(one) for one in entries])
-    negotiations = CurrentNegotiations(store, Snapshots(shelf))
+    negotiations = reader(store, Snapshots(shelf))
     shelf.fails = True
 
     with caplog.at_level(logging.WARNING):
@@ -215,7 +220,7 @@ def test_what_is_purged_is_gone_from_the_file_and_not_put_back(
     store.append([stored(one) for one in entries])
     path = tmp_path / "snapshots.sqlite"
     snapshots = open_snapshots(path)
-    negotiations = CurrentNegotiations(store, snapshots)
+    negotiations = reader(store, snapshots)
     at(negotiations, 200)
     before = snapshots.purged
     assert snapshots.nearest(NEGOTIATION, 200) is not None
@@ -244,7 +249,7 @@ def test_a_file_that_is_no_database_is_made_anew(
         snapshots = open_snapshots(path)
 
     assert "begun anew" in caplog.text
-    assert at(CurrentNegotiations(store, snapshots), 200) == folded(entries, 200)
+    assert at(reader(store, snapshots), 200) == folded(entries, 200)
     assert snapshots.nearest(NEGOTIATION, 200) is not None
     snapshots.close()
 
@@ -254,7 +259,7 @@ def test_without_a_folder_snapshots_are_kept_in_memory(store: Store) -> None:
     store.append([stored(one) for one in entries])
     snapshots = open_snapshots(None)
 
-    assert at(CurrentNegotiations(store, snapshots), 200) == folded(entries, 200)
+    assert at(reader(store, snapshots), 200) == folded(entries, 200)
 
     found = snapshots.nearest(NEGOTIATION, 200)
     assert found is not None
@@ -273,7 +278,7 @@ def test_where_no_file_can_be_there_are_no_snapshots(
         snapshots = open_snapshots(tmp_path / "missing" / "snapshots.sqlite")
 
     assert "there are no snapshots" in caplog.text
-    assert at(CurrentNegotiations(store, snapshots), 200) == folded(entries, 200)
+    assert at(reader(store, snapshots), 200) == folded(entries, 200)
     snapshots.purge(NEGOTIATION)
     snapshots.close()
 
@@ -281,7 +286,7 @@ def test_where_no_file_can_be_there_are_no_snapshots(
 def test_snapshots_have_a_bound(store: Store, shelf: FaultyShelf) -> None:
     entries = talks(600)
     store.append([stored(one) for one in entries])
-    negotiations = CurrentNegotiations(store, Snapshots(shelf, kept_bytes=20_000))
+    negotiations = reader(store, Snapshots(shelf, kept_bytes=20_000))
 
     for version in (200, 400, 600):
         assert at(negotiations, version) == folded(entries, version)

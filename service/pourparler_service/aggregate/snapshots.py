@@ -132,7 +132,7 @@ class Snapshots:
                 if data is None:
                     return None
                 written = list(_unpacked(data))
-                state, size = chunking.read(written), sum(map(len, written))
+                state, size = chunking.decode(written), sum(map(len, written))
                 if state.version == found.version:
                     return Snapshot(found.version, data[:HASH_BYTES], state, size)
         return None
@@ -145,7 +145,7 @@ class Snapshots:
         """Keep a snapshot whose entries were read when so many purges had been."""
         if self._shelf is None:
             return
-        data = snapshot.leaf + b"".join(map(_packed, chunking.written(snapshot.state)))
+        data = snapshot.leaf + b"".join(map(_packed, chunking.encode(snapshot.state)))
         with self._lock, self._tolerating():
             data = self._persons.encrypt_blob(id_, data)
             if purged != self._purged:

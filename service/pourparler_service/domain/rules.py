@@ -104,7 +104,7 @@ def check(
         history=history,
     )
     check_all(look)
-    _CASES[kind](look, look.event)
+    _RULES_BY_TYPE[kind](look, look.event)
 
 
 def _judge(state: pb.Negotiation, judged: JudgedEntry) -> None:
@@ -124,7 +124,7 @@ def _judge(state: pb.Negotiation, judged: JudgedEntry) -> None:
     )
     check_all(look)
     if kind not in AMENDING:
-        _CASES[kind](look, look.event)
+        _RULES_BY_TYPE[kind](look, look.event)
 
 
 def _negotiation_opened(look: RuleContext, event: pb.NegotiationOpened) -> None:
@@ -501,6 +501,37 @@ def _access_revoked(look: RuleContext, event: pb.AccessRevoked) -> None:
         look.refuse(pb.ERROR_REASON_ACCESS_LAST_CUSTODIAN, text)
 
 
-_CASES: Mapping[str, Callable[[RuleContext, Any], None]] = {
-    name: globals()[f"_{name}"] for name in ENTRY_TYPES
+_RULES_BY_TYPE: Mapping[str, Callable[[RuleContext, Any], None]] = {
+    "negotiation_opened": _negotiation_opened,
+    "negotiation_suspended": _negotiation_suspended,
+    "negotiation_resumed": _negotiation_resumed,
+    "negotiation_concluded": _negotiation_concluded,
+    "participant_joined": _participant_joined,
+    "participant_changed": _participant_changed,
+    "participant_left": _participant_left,
+    "session_opened": _session_opened,
+    "session_closed": _session_closed,
+    "topic_added": _topic_added,
+    "topic_status_changed": _topic_status_changed,
+    "statement_recorded": _statement_recorded,
+    "statement_retracted": _statement_retracted,
+    "position_taken": _position_taken,
+    "position_withdrawn": _position_withdrawn,
+    "question_raised": _question_raised,
+    "question_resolved": _question_resolved,
+    "proposal_made": _proposal_made,
+    "proposal_answered": _proposal_answered,
+    "proposal_closed": _proposal_closed,
+    "agreement_recorded": _agreement_recorded,
+    "agreement_status_changed": _agreement_status_changed,
+    "commitment_made": _commitment_made,
+    "commitment_status_changed": _commitment_status_changed,
+    "milestone_planned": _milestone_planned,
+    "milestone_closed": _milestone_closed,
+    "document_attached": _document_attached,
+    "entry_corrected": _entry_corrected,
+    "entry_disclosed": _entry_disclosed,
+    "entry_redacted": _entry_redacted,
+    "access_granted": _access_granted,
+    "access_revoked": _access_revoked,
 }

@@ -5,6 +5,6 @@ from pourparler_service.storage.event_store import Store
 from pourparler_service.storage.interface import COPIES
 
 
-def kept(store: Store, id_: str) -> list[pb.Copy]:
+def imports_of(store: Store, id_: str) -> list[pb.Copy]:
     """What is kept of a copy beside its entries, the oldest first; empty if it is none."""
     return [pb.Copy.FromString(one.data) for one in store.read(COPIES + id_)]

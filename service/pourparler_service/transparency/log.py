@@ -89,7 +89,7 @@ class Log:
 
     def _head(self, negotiation: Negotiation, version: int | None, field: str) -> _CachedHead:
         """The version that is asked for, or the last one, with its checkpoint."""
-        if negotiation.copied:
+        if negotiation.is_import:
             return self._copied(negotiation, version, field)
         size = _version(negotiation, version, field)
         root = negotiation.tree.root(size)
@@ -100,7 +100,7 @@ class Log:
         # Read after the entries, it may know of more than they go to by now.
         known = {
             one.version: one
-            for one in imported_bundles.kept(self._store, negotiation.id)
+            for one in imported_bundles.imports_of(self._store, negotiation.id)
             if one.version <= negotiation.version
         }
         size = max(known) if version is None else _version(negotiation, version, field)

@@ -207,8 +207,8 @@ def _check_facts(found: ViolationList, facts: pb.Facts, words: pb.Words, path: s
     if kind in _TERMS:
         field = _TERMS[kind]
         check_terms(found, getattr(event, field), words.term_texts, f"{look.path}.{field}")
-    if kind in _CASES:
-        _CASES[kind](look, event)
+    if kind in _CHECKS_BY_TYPE:
+        _CHECKS_BY_TYPE[kind](look, event)
 
 
 _TERMS = {
@@ -437,6 +437,23 @@ def _access_granted(look: _DraftCheck, event: pb.AccessGranted) -> None:
         look.forbid("end_time", "only the access of an AUDITOR has an end")
 
 
-_CASES: Mapping[str, Callable[[_DraftCheck, Any], None]] = {
-    name: globals()[f"_{name}"] for name in ENTRY_TYPES if f"_{name}" in globals()
+_CHECKS_BY_TYPE: Mapping[str, Callable[[_DraftCheck, Any], None]] = {
+    "negotiation_opened": _negotiation_opened,
+    "participant_joined": _participant_joined,
+    "participant_changed": _participant_changed,
+    "participant_left": _participant_left,
+    "session_opened": _session_opened,
+    "statement_recorded": _statement_recorded,
+    "question_resolved": _question_resolved,
+    "proposal_made": _proposal_made,
+    "proposal_answered": _proposal_answered,
+    "proposal_closed": _proposal_closed,
+    "agreement_recorded": _agreement_recorded,
+    "commitment_made": _commitment_made,
+    "milestone_planned": _milestone_planned,
+    "milestone_closed": _milestone_closed,
+    "document_attached": _document_attached,
+    "entry_corrected": _entry_corrected,
+    "entry_disclosed": _entry_disclosed,
+    "access_granted": _access_granted,
 }

@@ -10,7 +10,7 @@ from pourparler.cli.output.page import Cell, Column, Page, Table
 from pourparler.cli.output.state import amended, explain, known
 from pourparler.cli.output.wording import Names
 from pourparler.cli.terminal_escape import harmless
-from pourparler.schema.contract import ENTRY_TYPES, entry_type
+from pourparler.schema.contract import entry_type
 
 PIECE = 100
 """How many entries are put on the page at a time: a history can be longer than memory."""
@@ -96,7 +96,7 @@ def describe(entry: pb.Entry | pb.Draft, names: Names) -> str:
     kind = entry_type(entry.facts)
     if kind is None:
         return "(withheld)"
-    said = _SAYINGS[kind.name](getattr(entry.facts, kind.name), entry, names)
+    said = _SENTENCES_BY_TYPE[kind.name](getattr(entry.facts, kind.name), entry, names)
     reason = harmless(entry.words.reason, lines=True)
     return f"{said}: {reason}" if reason else said
 
@@ -361,6 +361,37 @@ def _access_revoked(event: pb.AccessRevoked, entry: _Said, names: Names) -> str:
     return f"{harmless(event.principal)} has no access{role}{whose} any more"
 
 
-_SAYINGS: Mapping[str, Callable[[Any, _Said, Names], str]] = {
-    name: globals()[f"_{name}"] for name in ENTRY_TYPES
+_SENTENCES_BY_TYPE: Mapping[str, Callable[[Any, _Said, Names], str]] = {
+    "negotiation_opened": _negotiation_opened,
+    "negotiation_suspended": _negotiation_suspended,
+    "negotiation_resumed": _negotiation_resumed,
+    "negotiation_concluded": _negotiation_concluded,
+    "participant_joined": _participant_joined,
+    "participant_changed": _participant_changed,
+    "participant_left": _participant_left,
+    "session_opened": _session_opened,
+    "session_closed": _session_closed,
+    "topic_added": _topic_added,
+    "topic_status_changed": _topic_status_changed,
+    "statement_recorded": _statement_recorded,
+    "statement_retracted": _statement_retracted,
+    "position_taken": _position_taken,
+    "position_withdrawn": _position_withdrawn,
+    "question_raised": _question_raised,
+    "question_resolved": _question_resolved,
+    "proposal_made": _proposal_made,
+    "proposal_answered": _proposal_answered,
+    "proposal_closed": _proposal_closed,
+    "agreement_recorded": _agreement_recorded,
+    "agreement_status_changed": _agreement_status_changed,
+    "commitment_made": _commitment_made,
+    "commitment_status_changed": _commitment_status_changed,
+    "milestone_planned": _milestone_planned,
+    "milestone_closed": _milestone_closed,
+    "document_attached": _document_attached,
+    "entry_corrected": _entry_corrected,
+    "entry_disclosed": _entry_disclosed,
+    "entry_redacted": _entry_redacted,
+    "access_granted": _access_granted,
+    "access_revoked": _access_revoked,
 }
