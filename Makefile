@@ -58,9 +58,9 @@ docs: $(BUILD)/docs/installed ## build the documentation site in build/docs/site
 	@echo "== docs: a site in $(BUILD)/docs/site"
 	@PYTHONPATH=client:service:. $(BUILD)/docs/environment/bin/python -m docs.site $(BUILD)/docs
 
-pictures: setup ## make the pictures of the documentation; the picture of the report needs chromium
+pictures: setup ## make the pictures of the documentation, with chromium; PICTURES=wings for those of the imports
 	@echo "== pictures: docs/pictures"
-	@PYTHONPATH=client:service:. $(RUN) docs.pictures
+	@PYTHONPATH=client:service:. $(RUN) docs.pictures $(PICTURES)
 
 check: check-format check-lint check-types check-layers check-contract check-stubs ## check format, lint, types, layers, contract and stubs
 

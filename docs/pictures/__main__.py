@@ -1,4 +1,4 @@
-"""Make the pictures of the documentation: `make pictures`.
+"""Make the pictures of the documentation: `make pictures`, or PICTURES=wings for the wings alone.
 
 The report and the terminal are of the real program, which records an example in a service of its
 own. The picture of the report needs chromium. It is smaller if pngquant is there.
@@ -63,10 +63,14 @@ font-size:{char_height}px;line-height:{line_height}px}}
 """The template of an SVG of rich, without the fonts that it loads from the network."""
 
 
-def main() -> None:
-    """Make all pictures in the folder of this file."""
+def main(only: str = "") -> None:
+    """Make all pictures in the folder of this file, or those of the wings alone."""
     for name in wings.PACKAGES:
         (FOLDER / f"{name}-wings.svg").write_text(wings.draw(ROOT, name))
+    page = ROOT / "docs" / "architecture.md"
+    page.write_text(wings.listed(ROOT, page.read_text()))
+    if only == "wings":
+        return
     with tempfile.TemporaryDirectory() as scratch:
         folder = Path(scratch)
         key = make_key("pourparler.example")
@@ -150,4 +154,4 @@ def shell(command: str, environment: dict[str, str]) -> str:
 
 
 if __name__ == "__main__":
-    main()
+    main(*sys.argv[1:])

@@ -16,6 +16,7 @@ PACKAGES = {"service": "service/pourparler_service", "client": "client/pourparle
 """The packages that have a picture, by the name of the picture."""
 
 _ROW, _LANE, _LEFT, _BOX, _TOP = 36, 30, 50, 160, 40
+_ROW_OF_WING = re.compile(r"^(\| `(\w+)(?:\.py|/)` \|.*\|.*)\|[^|\n]*\|$", re.MULTILINE)
 _COLORS = ("#0a5cad", "#b3541e", "#1f7a4d", "#8a3a8c", "#6b6b00", "#a12a3a")
 _LEGEND = "each line leaves a wing; its dots mark the wings it imports"
 _STYLE = (
@@ -41,6 +42,28 @@ def layers(root: Path, package: Path) -> list[list[str]]:
     there = set(wings(package))
     floors = [re.findall(r"\w+", layer) for layer in found["layers"]]
     return [floor for one in floors if (floor := [wing for wing in one if wing in there])]
+
+
+def listed(root: Path, page: str) -> str:
+    """Return the page with the last column of each table of wings: the wings that import it."""
+    for path in PACKAGES.values():
+        floors = layers(root, root / path)
+        found = arrows(root / path)
+        before, mark, after = page.partition(f"\n`{path}/`")
+        section, heading, rest = after.partition("\n## ")
+
+        def row(
+            line: re.Match[str],
+            floors: list[list[str]] = floors,
+            found: set[Arrow] = found,
+        ) -> str:
+            by = {one.importer for one in found if one.imported == line[2]}
+            names = [f"`{wing}`" for floor in floors for wing in floor if wing in by]
+            return f"{line[1]}| {', '.join(names)} |"
+
+        section = _ROW_OF_WING.sub(row, section)
+        page = before + mark + section + heading + rest
+    return page
 
 
 def drawn(picture: str) -> set[Arrow]:

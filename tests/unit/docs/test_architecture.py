@@ -10,6 +10,7 @@ from docs.pictures.imports import Arrow, arrows
 
 ROOT = Path(__file__).resolve().parents[3]
 PAGE = ROOT / "docs" / "architecture.md"
+REPAIR = "run make pictures PICTURES=wings"
 
 
 def table(package: str) -> dict[str, list[str]]:
@@ -27,14 +28,14 @@ def test_a_picture_has_the_arrows_that_the_imports_have(name: str) -> None:
     assert len(found) > 30
     missing = sorted(f"{one.importer} -> {one.imported}" for one in found - shown)
     extra = sorted(f"{one.importer} -> {one.imported}" for one in shown - found)
-    assert (missing, extra) == ([], []), f"run make pictures: {missing=}, {extra=}"
+    assert (missing, extra) == ([], []), f"{REPAIR}: {missing=}, {extra=}"
 
 
 @pytest.mark.parametrize("name", wings.PACKAGES)
 def test_a_picture_is_drawn_from_the_imports(name: str) -> None:
     picture = (ROOT / "docs" / "pictures" / f"{name}-wings.svg").read_text()
 
-    assert picture == wings.draw(ROOT, name), "run make pictures"
+    assert picture == wings.draw(ROOT, name), REPAIR
 
 
 @pytest.mark.parametrize("name", wings.PACKAGES)
@@ -49,7 +50,7 @@ def test_every_wing_says_what_imports_it(name: str) -> None:
     }
     found = arrows(package)
     assert set(rows) == set(imports.wings(package))
-    assert (sorted(found - said), sorted(said - found)) == ([], []), "missing, extra"
+    assert (sorted(found - said), sorted(said - found)) == ([], []), REPAIR
 
 
 @pytest.mark.parametrize("name", wings.PACKAGES)
