@@ -8,15 +8,15 @@ from pathlib import Path
 
 from pourparler import v1 as pb
 from pourparler_service.storage.data_directory import DataDirectory
-from pourparler_service.storage.event_store import open_store
 from pourparler_service.storage.interface import StoredEntry
-from pourparler_service.storage.record_codec import decode_record, seal
+from pourparler_service.storage.record_codec import decode_record, record_bytes
 from pourparler_service.transparency.signing_keys import write_key
 from tests.bench import talks, wire
 from tests.bench.measure import Aim, Means, Taken, Workload
 from tests.bench.servers import ours
 from tests.support.sample_entries import restricted
 from tests.support.signing_keys import KEY
+from tests.support.stores import open_store
 
 LENGTHS = (1_000, 100_000)
 WHOLE, ALL_OF_IT, HALF = "whole", "cut, all of it seen", "cut, every other entry withheld"
@@ -83,7 +83,9 @@ def _confided(stored: StoredEntry) -> StoredEntry:
     entry = decode_record(stored.data)
     entry.facts.visibility.CopyFrom(restricted("acme"))
     header = entry.header
-    data = seal(header.negotiation, header.version, header.record_time, entry.facts, entry.words)
+    data = record_bytes(
+        header.negotiation, header.version, header.record_time, entry.facts, entry.words
+    )
     return stored._replace(data=data)
 
 

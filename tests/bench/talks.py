@@ -9,12 +9,12 @@ from google.protobuf.timestamp_pb2 import Timestamp
 from pourparler import v1 as pb
 from pourparler.schema.contract import entry_type
 from pourparler_service.storage.data_directory import DataDirectory
-from pourparler_service.storage.event_store import open_store
 from pourparler_service.storage.interface import StoredEntry
-from pourparler_service.storage.record_codec import seal
+from pourparler_service.storage.record_codec import record_bytes
 from pourparler_service.transparency.signing_keys import write_key
 from tests.support.sample_entries import BEGAN, PARTIES, joined, opened, said
 from tests.support.signing_keys import KEY
+from tests.support.stores import open_store
 
 OPENING = (opened(), joined("acme"), joined("bolt"))
 
@@ -97,7 +97,7 @@ def records(id_: str, length: int) -> Iterator[StoredEntry]:
         recorded.FromMilliseconds(BEGAN * 1_000 + version)
         kind = entry_type(facts)
         assert kind is not None
-        data = seal(id_, version, recorded, facts, draft.words)
+        data = record_bytes(id_, version, recorded, facts, draft.words)
         yield StoredEntry(id_, version, str(kind.descriptor.full_name), data)
 
 

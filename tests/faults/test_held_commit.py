@@ -13,11 +13,11 @@ from pourparler import v1 as pb
 from pourparler.transparency.checkpoint import parse_checkpoint, parse_note
 from pourparler_service.config.settings import Settings
 from pourparler_service.server import running
-from pourparler_service.storage.event_store import open_store
 from tests.support.commit_control import Commits
 from tests.support.sample_entries import joined, opened, said
 from tests.support.service_client import Service, answered_with, connected, refused
 from tests.support.store_audit import audit
+from tests.support.stores import open_store
 
 SECONDS = 20
 LOOKS = 10

@@ -12,9 +12,9 @@ from examples.casino import convert as casino
 from examples.diplomacy import convert as diplomacy
 from pourparler import Client
 from pourparler import v1 as pb
-from pourparler_service.storage.event_store import open_store
 from tests.support.service_process import apart, command
 from tests.support.store_audit import audit
+from tests.support.stores import open_store
 
 DATA = Path(__file__).parents[1] / "data"
 COPIES = 4

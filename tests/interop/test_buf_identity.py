@@ -12,7 +12,6 @@ from google.protobuf import json_format
 from pourparler_service.authentication.jwks import Issuer
 from pourparler_service.config.settings import Settings, Tls
 from pourparler_service.server import running
-from pourparler_service.storage.event_store import IN_MEMORY
 from tests.support.certificates import Authority
 from tests.support.sample_entries import opened
 from tests.support.token_issuer import AUDIENCE, ISSUER, Address, Key
@@ -49,7 +48,6 @@ def test_buf_shows_a_token(tmp_path: Path) -> None:
             address="127.0.0.1:0",
             tls=Tls(*authority.signs("service")),
             tokens=(Issuer(ISSUER, AUDIENCE, keys.url),),
-            environment={"PERSISTENCE_MODULE": IN_MEMORY},
         )
         with running(settings) as address:
             shown = ["--header", f"Authorization: Bearer {key.token()}"]
@@ -64,7 +62,6 @@ def test_buf_shows_a_certificate(tmp_path: Path) -> None:
     settings = Settings(
         address="127.0.0.1:0",
         tls=Tls(*own, authority.file),
-        environment={"PERSISTENCE_MODULE": IN_MEMORY},
     )
     with running(settings) as address:
         shown = ["--cert", str(ann.certificate), "--key", str(ann.key)]

@@ -32,7 +32,6 @@ from pourparler_service.authentication.jwks import Issuer
 from pourparler_service.authorization.policy import Policy
 from pourparler_service.config.settings import Settings, Tls
 from pourparler_service.server import running
-from pourparler_service.storage.event_store import IN_MEMORY
 from pourparler_service.transparency.signing_keys import Signer, write_key
 from tests.support.bundles import bundle, sealed
 from tests.support.certificates import Authority
@@ -62,7 +61,6 @@ def client(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Make]:
             tokens=(Issuer(ISSUER, AUDIENCE, keys.url, refresh_seconds=100_000),),
             keys=(key,),
             access=Policy(auditors=[who("watchdog")], public=[who("reader")]),
-            environment={"PERSISTENCE_MODULE": IN_MEMORY},
         )
         with running(settings) as address:
 

@@ -26,7 +26,6 @@ from pourparler_service.api.import_service import ImportServicer
 from pourparler_service.config.settings import Settings
 from pourparler_service.domain.refusal import Refusal
 from pourparler_service.server import running
-from pourparler_service.storage.event_store import open_store
 from pourparler_service.storage.record_codec import decode_record
 from pourparler_service.transparency.signing_keys import Signer, write_key
 from tests.support import sample_entries
@@ -36,6 +35,7 @@ from tests.support.service_client import Answered, Service, answered_by, connect
 from tests.support.service_process import apart
 from tests.support.signing_keys import SIGNER, signing_key
 from tests.support.store_audit import audit
+from tests.support.stores import open_store
 from tests.support.strategies import history, steps
 
 KEY = str(signing_key().verifier_key)

@@ -20,13 +20,11 @@ from pourparler_service.authentication.jwks import Issuer
 from pourparler_service.config.settings import Settings, Tls
 from pourparler_service.domain.principals import ANONYMOUS
 from pourparler_service.server import ServeError, running
-from pourparler_service.storage.event_store import IN_MEMORY as IN_PROCESS
 from tests.support.certificates import Authority, Files
 from tests.support.sample_entries import opened
 from tests.support.service_client import Answered, Service, answered_by, refused
 from tests.support.token_issuer import AUDIENCE, ISSUER, Address, Key, key_set
 
-IN_MEMORY = {"PERSISTENCE_MODULE": IN_PROCESS}
 ANYWHERE = "0.0.0.0:0"
 
 ONE, TWO = Key("one"), Key("two")
@@ -91,7 +89,6 @@ def by_token(authority: Authority, own: Files) -> Iterator[Calls]:
             address=ANYWHERE,
             tls=Tls(*own),
             tokens=(Issuer(ISSUER, AUDIENCE, keys.url, refresh_seconds=100_000),),
-            environment=IN_MEMORY,
         )
         with running(settings) as address:
             yield Calls(address, authority)
@@ -100,7 +97,7 @@ def by_token(authority: Authority, own: Files) -> Iterator[Calls]:
 @pytest.fixture(scope="module")
 def by_certificate(authority: Authority, own: Files) -> Iterator[Calls]:
     """A service whose callers show certificates."""
-    settings = Settings(address=ANYWHERE, tls=Tls(*own, authority.file), environment=IN_MEMORY)
+    settings = Settings(address=ANYWHERE, tls=Tls(*own, authority.file))
     with running(settings) as address:
         yield Calls(address, authority)
 
@@ -255,7 +252,6 @@ def test_certificates_may_be_asked_for_at_an_address_of_their_own(
             certificates_address=apart,
             tls=Tls(*own, authority.file),
             tokens=(Issuer(ISSUER, AUDIENCE, keys.url),),
-            environment=IN_MEMORY,
         )
         with running(settings) as address:
             ann = authority.signs("ann")
@@ -289,7 +285,6 @@ def test_a_certificate_is_replaced_while_the_service_runs(tmp_path: Path) -> Non
             address="127.0.0.1:0",
             tls=Tls(*own),
             tokens=(Issuer(ISSUER, AUDIENCE, keys.url),),
-            environment=IN_MEMORY,
         )
         with running(settings) as address:
             calls = Calls(address, authority)
@@ -316,7 +311,7 @@ def test_the_authorities_of_callers_are_replaced_while_the_service_runs(
     before, after = (Authority(tmp_path, name) for name in ("before", "after"))
     clients = tmp_path / "clients.pem"
     clients.write_bytes(before.file.read_bytes())
-    settings = Settings(address="127.0.0.1:0", tls=Tls(*own, clients), environment=IN_MEMORY)
+    settings = Settings(address="127.0.0.1:0", tls=Tls(*own, clients))
     with running(settings) as address:
         calls = Calls(address, authority)
         ann, bob = before.signs("ann"), after.signs("bob")
@@ -345,7 +340,6 @@ def test_a_flood_of_unknown_keys_harms_neither_the_issuer_nor_others(
             address="127.0.0.1:0",
             tls=Tls(*own),
             tokens=(Issuer(ISSUER, AUDIENCE, keys.url, refresh_seconds=100_000),),
-            environment=IN_MEMORY,
         )
         with running(settings) as address, Calls(address, authority).channel() as channel:
             service = Service(address, channel)
@@ -373,7 +367,6 @@ def test_keys_are_replaced_while_the_service_runs(
             tls=Tls(*own),
             # Of itself it would ask in a day; it asks at most once in a few seconds.
             tokens=(Issuer(ISSUER, AUDIENCE, keys.url, refresh_seconds=90),),
-            environment=IN_MEMORY,
         )
         with running(settings) as address:
             calls = Calls(address, authority)
@@ -469,7 +462,7 @@ def why_not(settings: Settings) -> str:
 def test_tls_alone_does_not_let_the_service_listen_elsewhere(
     authority: Authority, own: Files
 ) -> None:
-    settings = Settings(address=ANYWHERE, tls=Tls(*own), environment=IN_MEMORY)
+    settings = Settings(address=ANYWHERE, tls=Tls(*own))
 
     assert "not told apart" in why_not(settings)
 
@@ -477,7 +470,7 @@ def test_tls_alone_does_not_let_the_service_listen_elsewhere(
 def test_on_this_machine_tls_alone_leaves_callers_anonymous(
     authority: Authority, own: Files
 ) -> None:
-    settings = Settings(address="127.0.0.1:0", tls=Tls(*own), environment=IN_MEMORY)
+    settings = Settings(address="127.0.0.1:0", tls=Tls(*own))
     with running(settings) as address:
         calls = Calls(address, authority)
 
@@ -489,14 +482,11 @@ def test_what_cannot_be_used_keeps_the_service_from_starting(
     authority: Authority, own: Files, tmp_path: Path
 ) -> None:
     absent = tmp_path / "absent"
-    unreadable = Settings(
-        address="127.0.0.1:0", tls=Tls(own.certificate, absent), environment=IN_MEMORY
-    )
+    unreadable = Settings(address="127.0.0.1:0", tls=Tls(own.certificate, absent))
     without_keys = Settings(
         address=ANYWHERE,
         tls=Tls(*own),
         tokens=(Issuer(ISSUER, AUDIENCE, str(absent)),),
-        environment=IN_MEMORY,
     )
 
     assert str(absent) in why_not(unreadable)

@@ -17,7 +17,6 @@ from pourparler.cli.commands import run
 from pourparler_service.authentication.jwks import Issuer
 from pourparler_service.config.settings import Settings, Tls
 from pourparler_service.server import running
-from pourparler_service.storage.event_store import IN_MEMORY
 from tests.support.certificates import Authority, Files
 from tests.support.client_variants import awaited
 from tests.support.token_issuer import AUDIENCE, ISSUER, Address, Key, key_set
@@ -41,7 +40,6 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
             address="127.0.0.1:0",
             tls=Tls(*authority.signs("service")),
             tokens=(Issuer(ISSUER, AUDIENCE, keys.url, refresh_seconds=100_000),),
-            environment={"PERSISTENCE_MODULE": IN_MEMORY},
         )
         with running(settings) as address:
             yield Served(address, authority)
@@ -206,7 +204,6 @@ def test_a_client_shows_its_certificate(served: Served, tmp_path: Path) -> None:
     settings = Settings(
         address="127.0.0.1:0",
         tls=Tls(*own, served.authority.file),
-        environment={"PERSISTENCE_MODULE": IN_MEMORY},
     )
     with (
         running(settings) as address,

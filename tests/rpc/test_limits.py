@@ -15,7 +15,6 @@ from grpc_reflection.v1alpha import reflection_pb2
 from pourparler import v1 as pb
 from pourparler_service.config.settings import Settings
 from pourparler_service.server import running
-from pourparler_service.storage.event_store import IN_MEMORY
 from tests.support import http2_frames
 from tests.support.sample_entries import joined, opened, said, topic
 from tests.support.service_client import (
@@ -34,9 +33,7 @@ SESSION = "/pourparler.v1.RecordService/StreamRecordEntries"
 @contextlib.contextmanager
 def limited(**limits: Any) -> Iterator[Callable[[], Service]]:
     """A service with these limits; each caller is a connection of its own."""
-    settings = Settings(
-        address="127.0.0.1:0", environment={"PERSISTENCE_MODULE": IN_MEMORY}, **limits
-    )
+    settings = Settings(address="127.0.0.1:0", **limits)
     with contextlib.ExitStack() as callers, running(settings) as address:
 
         def another() -> Service:

@@ -186,8 +186,8 @@ def test_what_keeps_it_from_starting_is_one_sentence(tmp_path: Path) -> None:
         ({}, None, Path("pourparler-data")),
         ({"POURPARLER_DATA": "/there"}, None, Path("/there")),
         ({"POURPARLER_DATA": "/there"}, "here", Path("here")),
-        ({"PERSISTENCE_MODULE": "eventsourcing.popo"}, None, None),
-        ({"PERSISTENCE_MODULE": "eventsourcing.popo", "POURPARLER_DATA": "/there"}, None, None),
+        ({"POURPARLER_STORE": "memory:"}, None, None),
+        ({"POURPARLER_STORE": "memory:", "POURPARLER_DATA": "/there"}, None, None),
     ],
     ids=["default", "environment", "argument", "memory", "memory all the same"],
 )

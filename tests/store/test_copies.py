@@ -5,9 +5,14 @@ from collections.abc import Iterator, Sequence
 import pytest
 
 from pourparler import v1 as pb
+from pourparler_service.backends.memory.event_store import MemoryEventStore
 from pourparler_service.domain.refusal import Refusal
-from pourparler_service.storage.event_store import Store
-from pourparler_service.storage.interface import ConflictError, StoredEntry, StoreUnavailableError
+from pourparler_service.storage.interface import (
+    ConflictError,
+    EventStore,
+    StoredEntry,
+    StoreUnavailableError,
+)
 from pourparler_service.writes.requests import ImportRequest, WriteRequest
 from pourparler_service.writes.writer import Writer
 from tests.support import sample_entries
@@ -15,16 +20,17 @@ from tests.support.bundles import checkpoint, sealed
 from tests.support.sample_entries import joined, opened, said
 from tests.support.signing_keys import SIGNER
 from tests.support.state_reader import StateReader
+from tests.support.stores import open_subject_keys
 
 DRAFTS = (opened(), joined("acme"), joined("bolt"), said("s", "acme"))
 RECORDS = sealed(sample_entries.history(*DRAFTS))
 
 
-class FaultyStore(Store):
+class FaultyStore(MemoryEventStore):
     """A store in memory whose next appends fail, before or after they are made."""
 
     def __init__(self) -> None:
-        super().__init__({"PERSISTENCE_MODULE": "eventsourcing.popo"})
+        super().__init__(open_subject_keys(None))
         self.before: list[Exception] = []
         self.after: list[Exception] = []
         self.appended: list[int] = []
@@ -65,7 +71,7 @@ def group(*drafts: pb.Draft, id_: str = "talks") -> WriteRequest:
     return WriteRequest(id_, "", "anonymous@loopback", drafts)
 
 
-def kept(store: Store) -> list[pb.Copy]:
+def kept(store: EventStore) -> list[pb.Copy]:
     return [pb.Copy.FromString(one.data) for one in store.read("copies:talks")]
 
 

@@ -16,12 +16,12 @@ from pourparler_service.authorization.filtered_store import FilteredEventReader
 from pourparler_service.authorization.roles import participants_scope
 from pourparler_service.domain.principals import ANONYMOUS
 from pourparler_service.reads.filtered_states import FilteredSnapshots
-from pourparler_service.storage.event_store import open_store
 from pourparler_service.storage.interface import StoredEntry
 from pourparler_service.storage.record_codec import decode_record, leaf, record_parts
 from tests.store.test_cut_reads import NAME, POLICY, VIEWERS, audience_of, peopled, sight
 from tests.support import sample_entries, strategies
 from tests.support.sample_entries import RECORDER_ONLY, granted
+from tests.support.stores import open_store
 from tests.support.visibility_harness import Readers, readers, stored, withheld
 
 ACME = participants_scope(["acme"])
@@ -183,7 +183,7 @@ def test_what_was_erased_is_in_no_state_that_was_kept() -> None:
         reading.store.read = lambda id_, **more: [  # type: ignore[method-assign]
             erased[one.version - 1] for one in kept(id_, **more)
         ]
-        reading.states.forget(sample_entries.NEGOTIATION)
+        reading.states.purge(sample_entries.NEGOTIATION)
 
         for version in (0, 6, 20):
             state = asked(reading, "ann", "", version)

@@ -8,12 +8,12 @@ from hypothesis import settings
 
 from pourparler import v1 as pb
 from pourparler.schema.contract import entry_type
-from pourparler_service.storage.event_store import Store, open_store
-from pourparler_service.storage.interface import StoredEntry
-from pourparler_service.storage.record_codec import decode_record, seal
+from pourparler_service.storage.interface import EventStore, StoredEntry
+from pourparler_service.storage.record_codec import decode_record, record_bytes
 from tests.support.sample_entries import NEGOTIATION
 from tests.support.state_reader import StateReader
 from tests.support.store_audit import audit
+from tests.support.stores import open_store
 from tests.support.strategies import histories
 
 some = settings(max_examples=20)
@@ -23,11 +23,11 @@ def stored(entry: pb.Entry) -> StoredEntry:
     kind = entry_type(entry.facts)
     assert kind is not None
     header = entry.header
-    data = seal(NEGOTIATION, header.version, header.record_time, entry.facts, entry.words)
+    data = record_bytes(NEGOTIATION, header.version, header.record_time, entry.facts, entry.words)
     return StoredEntry(NEGOTIATION, header.version, str(kind.descriptor.full_name), data)
 
 
-def answers(store: Store, versions: int) -> list[bytes]:
+def answers(store: EventStore, versions: int) -> list[bytes]:
     """What a reader is told at every version, as bytes."""
     negotiations = StateReader(store)
     return [

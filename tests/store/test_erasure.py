@@ -375,13 +375,13 @@ def test_before_the_intent_is_on_disk_a_crash_leaves_all_as_it_was(tmp_path: Pat
     with kept(tmp_path) as rooms:
         rooms.record(*sealed_talks())
         before = [one.data for one in rooms.store.read(ID)]
-        rooms.store.persons.begin_erasure = _crash  # type: ignore[assignment, method-assign]
+        rooms.store.subject_keys.begin_erasure = _crash  # type: ignore[assignment, method-assign]
         with pytest.raises(Crash):
             rooms.erasures.erase(ASKED)
 
     with kept(tmp_path) as rooms:
         assert [one.data for one in rooms.store.read(ID)] == before
-        assert rooms.store.persons.unfinished() == []
+        assert rooms.store.subject_keys.unfinished() == []
 
 
 def _crash(*_: object) -> None:
@@ -458,7 +458,7 @@ def test_a_copy_loses_its_words_and_stays_a_copy(tmp_path: Path) -> None:
         key = str(KEY.verifier_key)
         beside = pb.Copy(checkpoint=signed, version=12, verifier_keys=[key]).SerializeToString()
         rooms.store.append([StoredEntry(f"copies:{ID}", 1, "pourparler.v1.Copy", beside)])
-        rooms.negotiations.forget(ID)
+        rooms.negotiations.purge(ID)
 
         erasure = rooms.erasures.erase(ASKED)
 

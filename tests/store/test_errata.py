@@ -14,7 +14,6 @@ from pourparler.state.fold import AMENDING, fold
 from pourparler_service.authorization.roles import participants_scope
 from pourparler_service.domain import rules, self_correction_rules
 from pourparler_service.domain.refusal import Refusal, name_of
-from pourparler_service.storage.event_store import open_store
 from tests.store.test_cut_reads import audience_of
 from tests.store.test_writer_access import ACCEPTED, RECORDER, Talks
 from tests.support import sample_entries, strategies
@@ -29,6 +28,7 @@ from tests.support.sample_entries import (
     topic,
 )
 from tests.support.store_audit import audit
+from tests.support.stores import open_store
 
 Change = Callable[[pb.Draft], object]
 
@@ -365,7 +365,7 @@ def test_whatever_is_so_corrected_only_its_own_words_become_others(
             self_correction_rules.check(draft.facts, history)  # noqa: B023 - called within the loop
             rules.check(state, draft, record_time=now, history=lambda: history)  # noqa: B023
 
-        if refusal(lambda: self_correction_rules.check_not_taken_up(seen, draft.facts, shown)):  # noqa: B023
+        if refusal(lambda: self_correction_rules.check_not_answered(seen, draft.facts, shown)):  # noqa: B023
             continue
         if refusal(lambda: judge(seen, shown)):
             continue

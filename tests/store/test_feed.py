@@ -23,13 +23,13 @@ from pourparler_service.reads.page_tokens import PageTokens
 from pourparler_service.reads.replay import ReplayPage, ReplayReader, ReplayRequest
 from pourparler_service.reads.response_cache import ResponseCache
 from pourparler_service.reads.subscriptions import CommitNotifier, SharedPages
-from pourparler_service.storage.event_store import Store, open_store
-from pourparler_service.storage.interface import StoreUnavailableError
+from pourparler_service.storage.interface import EventStore, StoreUnavailableError
 from pourparler_service.transparency.log import Log
 from pourparler_service.transparency.signing_keys import Signer, make_key
 from pourparler_service.writes.requests import WriteRequest
 from pourparler_service.writes.writer import Writer
 from tests.support.sample_entries import joined, opened, said
+from tests.support.stores import open_store
 
 SIGNER = Signer([make_key("example.org/record")])
 SECONDS = 10
@@ -57,9 +57,9 @@ class CountedFeed(ReplayReader):
 class Bench:
     """A store with a writer, and a feed from it."""
 
-    def __init__(self, store: Store) -> None:
+    def __init__(self, store: EventStore) -> None:
         self.commits = CommitNotifier()
-        self.writer = Writer(store, SIGNER, on_commit=self.commits.committed)
+        self.writer = Writer(store, SIGNER, on_commit=self.commits.on_commit)
         self.quiet = Writer(store, SIGNER)
         self.negotiations = CurrentNegotiations(store)
         self.log = Log(store, self.negotiations, SIGNER)
@@ -137,7 +137,7 @@ async def test_a_page_that_is_forgotten_is_read_again(bench: Bench) -> None:
     with bench.pages.subscribe(bench.follow()) as followed:
         first = await followed.page(0)
 
-        bench.pages.forget()
+        bench.pages.purge("given")
         await asyncio.sleep(0)
 
         assert (await followed.page(0)).entries == first.entries

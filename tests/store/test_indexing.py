@@ -12,17 +12,16 @@ import pytest
 from pourparler import Client
 from pourparler import v1 as pb
 from pourparler_service import application
-from pourparler_service.backends.sqlite.search_index import open_index
 from pourparler_service.config.settings import Settings
 from pourparler_service.domain.refusal import Refusal, name_of
 from pourparler_service.search.index import IndexQuery
 from pourparler_service.search.indexer import MOST_BEHIND, Indexer
 from pourparler_service.search.query import SearchQuery
 from pourparler_service.server import running
-from pourparler_service.storage.event_store import Store, open_store
-from pourparler_service.storage.interface import StoredEntry
+from pourparler_service.storage.interface import EventStore, StoredEntry
 from tests.support.sample_entries import history, joined, opened
 from tests.support.service_client import Service, connected, refused
+from tests.support.stores import open_index, open_store
 from tests.support.visibility_harness import stored
 
 MANY = 350
@@ -41,9 +40,8 @@ def talks(text: str, count: int) -> list[StoredEntry]:
 
 
 @contextmanager
-def indexed(store: Store, folder: Path | None = None, **settings: Any) -> Iterator[Indexer]:
-    path = folder / "search.sqlite" if folder else None
-    indexing = Indexer(store, open_index(store, path, "log"), **settings)
+def indexed(store: EventStore, folder: Path | None = None, **settings: Any) -> Iterator[Indexer]:
+    indexing = Indexer(store, open_index(store, folder), **settings)
     yield indexing
     indexing.close()
 
@@ -58,13 +56,13 @@ def found(indexing: Indexer, query: str) -> int:
 
 
 @pytest.fixture(name="store")
-def _store() -> Iterator[Store]:
+def _store() -> Iterator[EventStore]:
     store = open_store(None, {})
     yield store
     store.close()
 
 
-def test_an_answer_has_all_that_is_on_the_record_or_there_is_none(store: Store) -> None:
+def test_an_answer_has_all_that_is_on_the_record_or_there_is_none(store: EventStore) -> None:
     store.append(talks("A quokka", MANY))
     with indexed(store, patience_seconds=0) as indexing:
         for _ in range(4):
@@ -75,7 +73,7 @@ def test_an_answer_has_all_that_is_on_the_record_or_there_is_none(store: Store) 
         assert found(indexing, "quokka") == MANY
 
 
-def test_it_is_made_in_the_background_before_anybody_asks(store: Store) -> None:
+def test_it_is_made_in_the_background_before_anybody_asks(store: EventStore) -> None:
     store.append(talks("A quokka", MANY))
     with indexed(store) as indexing:
         indexing.start()
@@ -91,7 +89,7 @@ def test_it_is_made_in_the_background_before_anybody_asks(store: Store) -> None:
 
 
 def test_what_was_read_before_it_was_destroyed_is_not_taken_in(
-    store: Store, monkeypatch: pytest.MonkeyPatch
+    store: EventStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     store.append(talks("A quokka", 3))
     scan = store.scan
@@ -129,7 +127,7 @@ def test_words_of_persons_that_are_lost_with_the_process_are_restored(tmp_path: 
     store.close()
 
 
-def test_what_nobody_waits_for_any_more_is_given_up(store: Store) -> None:
+def test_what_nobody_waits_for_any_more_is_given_up(store: EventStore) -> None:
     store.append(talks("A quokka", 3 * MANY))
     with indexed(store) as indexing:
         assert found(indexing, "quokka") == 3 * MANY

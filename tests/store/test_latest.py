@@ -12,26 +12,27 @@ from pourparler import v1 as pb
 from pourparler.schema.contract import entry_type
 from pourparler.state.fold import fold
 from pourparler_service.aggregate.reading import StateAt
+from pourparler_service.backends.memory.event_store import MemoryEventStore
 from pourparler_service.domain.refusal import Refusal
-from pourparler_service.storage.event_store import Store, open_store
-from pourparler_service.storage.interface import StoredEntry, StoreUnavailableError
-from pourparler_service.storage.record_codec import decode_record, seal
+from pourparler_service.storage.interface import EventStore, StoredEntry, StoreUnavailableError
+from pourparler_service.storage.record_codec import decode_record, record_bytes
 from pourparler_service.writes.requests import WriteRequest
 from pourparler_service.writes.writer import Writer
 from tests.support.sample_entries import NEGOTIATION, joined, opened, recorded, said
 from tests.support.signing_keys import SIGNER
 from tests.support.state_reader import StateReader
+from tests.support.stores import open_store, open_subject_keys
 from tests.support.strategies import histories
 
 NAME = f"negotiations/{NEGOTIATION}"
 BEGIN = (opened(), joined("a"), joined("b"))
 
 
-class StallingStore(Store):
+class StallingStore(MemoryEventStore):
     """A store in memory that can be halted after it has read, and at a commit."""
 
     def __init__(self) -> None:
-        super().__init__({"PERSISTENCE_MODULE": "eventsourcing.popo"})
+        super().__init__(open_subject_keys(None))
         self.after_read: Callable[[], None] = lambda: None
         self.before_append: Callable[[], None] = lambda: None
         self.after_append: Callable[[], None] = lambda: None
@@ -78,9 +79,9 @@ class Halt:
 class Table:
     """Readers and a writer at one store."""
 
-    def __init__(self, store: Store) -> None:
+    def __init__(self, store: EventStore) -> None:
         self.latest = StateReader(store)
-        self.writer = Writer(store, SIGNER, on_commit=self.latest.states.committed)
+        self.writer = Writer(store, SIGNER, on_commit=self.latest.states.on_commit)
         self.writer.start()
         self.made = 0
 
@@ -192,7 +193,7 @@ def test_nothing_is_answered_before_it_is_committed(table: Table, store: Stallin
     halt.reached()
 
     assert table.known() == 3
-    table.latest.states.committed([NEGOTIATION])
+    table.latest.states.on_commit([NEGOTIATION])
     assert [table.version(), table.version()] == [3, 3]
     assert not receipt.done()
     halt.go_on()
@@ -247,8 +248,11 @@ def test_what_is_not_there_leaves_nothing(table: Table) -> None:
 
 
 def test_a_store_that_others_write_to_is_looked_at_each_time(tmp_path: Path) -> None:
-    file = {"PERSISTENCE_MODULE": "eventsourcing.sqlite", "SQLITE_DBNAME": str(tmp_path / "db")}
-    ours, theirs = open_store(None, file), open_store(None, file)
+    file = f"sqlite:{tmp_path / 'db'}"
+    folders = [tmp_path / "ours", tmp_path / "theirs"]
+    for folder in folders:
+        folder.mkdir()
+    ours, theirs = (open_store(folder, store=file) for folder in folders)
     here, there = Table(ours), Table(theirs)
     here.record(*BEGIN)
 
@@ -263,30 +267,27 @@ def test_a_store_that_others_write_to_is_looked_at_each_time(tmp_path: Path) -> 
 
 
 @pytest.mark.parametrize(
-    ("environment", "folder", "exclusive"),
+    ("url", "folder", "exclusive"),
     [
-        ({}, None, True),
-        ({}, Path("held"), True),
-        ({"PERSISTENCE_MODULE": "eventsourcing.sqlite", "SQLITE_DBNAME": ":memory:"}, None, True),
-        ({"SQLITE_DBNAME": "elsewhere.sqlite"}, Path("held"), False),
-        (
-            {"PERSISTENCE_MODULE": "eventsourcing.sqlite", "SQLITE_DBNAME": "db.sqlite"},
-            None,
-            False,
-        ),
+        ("", None, True),
+        ("", Path("held"), True),
+        ("sqlite:", Path("held"), True),
+        ("memory:", Path("held"), True),
+        ("sqlite:elsewhere.sqlite", Path("held"), False),
+        ("sqlite:held/deeper/db.sqlite", Path("held"), False),
     ],
 )
 def test_a_store_is_exclusive_in_memory_and_in_the_folder_that_is_held(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
-    environment: dict[str, str],
+    url: str,
     folder: Path | None,
     exclusive: bool,  # noqa: FBT001 - what is expected
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    (tmp_path / "held").mkdir()
+    (tmp_path / "held" / "deeper").mkdir(parents=True)
 
-    store = open_store(folder, environment)
+    store = open_store(folder, store=url)
 
     assert store.exclusive is exclusive
     store.close()
@@ -323,7 +324,7 @@ def test_after_every_entry_the_answer_is_the_fold_of_all(history: list[pb.Entry]
         record = _stored(entry)
         entries.append(decode_record(record.data))
         store.append([record])
-        latest.states.committed([NEGOTIATION])
+        latest.states.on_commit([NEGOTIATION])
 
         made = latest.respond(NEGOTIATION, "state", _written)
 
@@ -340,5 +341,5 @@ def _stored(entry: pb.Entry, id_: str = NEGOTIATION) -> StoredEntry:
     kind = entry_type(entry.facts)
     assert kind is not None
     header = entry.header
-    data = seal(id_, header.version, header.record_time, entry.facts, entry.words)
+    data = record_bytes(id_, header.version, header.record_time, entry.facts, entry.words)
     return StoredEntry(id_, header.version, str(kind.descriptor.full_name), data)

@@ -13,8 +13,7 @@ from pourparler.state.fold import fold
 from pourparler_service.aggregate.current import CurrentNegotiations
 from pourparler_service.aggregate.negotiation import Negotiation
 from pourparler_service.domain.refusal import Refusal
-from pourparler_service.storage.event_store import Store, open_store
-from pourparler_service.storage.interface import StoredEntry
+from pourparler_service.storage.interface import EventStore, StoredEntry
 from pourparler_service.storage.record_codec import EncodedRecord, leaf
 from pourparler_service.writes.requests import WriteRequest
 from pourparler_service.writes.writer import Writer
@@ -22,6 +21,7 @@ from tests.bench import talks
 from tests.support.sample_entries import draft, joined, opened, recorded_at, said
 from tests.support.signing_keys import SIGNER
 from tests.support.state_reader import StateReader
+from tests.support.stores import open_store
 
 DAY = 86_400
 
@@ -37,7 +37,7 @@ class Clock:
 
 
 @pytest.fixture
-def store() -> Iterator[Store]:
+def store() -> Iterator[EventStore]:
     store = open_store(None, {})
     yield store
     store.close()
@@ -60,7 +60,7 @@ def corrected(target: int, replacement: pb.Draft | None) -> pb.Draft:
 
 
 @pytest.fixture
-def negotiations(store: Store) -> StateReader:
+def negotiations(store: EventStore) -> StateReader:
     """One day a version: 1 to 3 open it, 4 to 8 are statements, 9 and 10 correct two of them."""
     clock = Clock()
     writer = Writer(store, SIGNER, clock=clock)
@@ -110,7 +110,7 @@ def test_without_a_point_the_latest_state_is_read(negotiations: StateReader) -> 
 
 @pytest.mark.parametrize("version", range(11))
 def test_the_state_at_a_version_is_the_fold_of_the_entries_up_to_it(
-    negotiations: StateReader, store: Store, version: int
+    negotiations: StateReader, store: EventStore, version: int
 ) -> None:
     entries = [pb.Entry.FromString(one.data) for one in store.read("n")]
 
@@ -191,7 +191,7 @@ def test_a_partial_state_still_knows_the_names_of_those_it_names(
 
 
 def test_a_replay_on_a_clock_gives_the_entries_that_its_state_folds(
-    negotiations: StateReader, store: Store
+    negotiations: StateReader, store: EventStore
 ) -> None:
     replayed, computed_at = negotiations.replay("n", pb.AsOf(occur_date="2025-07-15"))
 
@@ -246,7 +246,7 @@ def test_an_unknown_negotiation_is_refused_on_every_clock(
     )
 
 
-def test_every_read_is_as_fresh_as_the_store(negotiations: StateReader, store: Store) -> None:
+def test_every_read_is_as_fresh_as_the_store(negotiations: StateReader, store: EventStore) -> None:
     negotiations.read("n", pb.AsOf())
     tenth = store.read("n", after=9)[0]
     entry = pb.Entry.FromString(tenth.data)
@@ -262,7 +262,7 @@ def test_every_read_is_as_fresh_as_the_store(negotiations: StateReader, store: S
 
 
 def test_a_state_that_was_read_does_not_change_under_its_reader(
-    negotiations: StateReader, store: Store
+    negotiations: StateReader, store: EventStore
 ) -> None:
     reading = negotiations.read("n", pb.AsOf())
     before = reading.state.SerializeToString(deterministic=True)
@@ -275,7 +275,7 @@ def test_a_state_that_was_read_does_not_change_under_its_reader(
     assert reading.state.SerializeToString(deterministic=True) == before
 
 
-def test_what_is_refused_does_not_make_a_negotiation_grow(store: Store) -> None:
+def test_what_is_refused_does_not_make_a_negotiation_grow(store: EventStore) -> None:
     store.append(list(talks.records("n", 50)))
     negotiation = Negotiation(store, "n")
     negotiation.catch_up()
@@ -293,7 +293,7 @@ def test_what_is_refused_does_not_make_a_negotiation_grow(store: Store) -> None:
     assert negotiation.state.SerializeToString(deterministic=True) == state
 
 
-def test_negotiations_are_held_within_a_bound(store: Store) -> None:
+def test_negotiations_are_held_within_a_bound(store: EventStore) -> None:
     for number in range(20):
         store.append(list(talks.records(f"n{number}", 20)))
     negotiations = CurrentNegotiations(store, cached_bytes=100_000)

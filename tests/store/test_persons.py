@@ -17,20 +17,22 @@ from hypothesis import strategies as st
 
 from pourparler import v1 as pb
 from pourparler.schema.wire import framed
+from pourparler_service.backends.sqlite.subject_keys import DATABASE, SqliteKeyTable
+from pourparler_service.operations.key_rotation import rotate_master_key
 from pourparler_service.storage import subject_keys as kept
 from pourparler_service.storage.data_directory import DataDirectory
-from pourparler_service.storage.event_store import open_store
 from pourparler_service.storage.interface import StoredEntry
-from pourparler_service.storage.key_rotation import open_subject_keys, rotate_master_key
+from pourparler_service.storage.key_table import ErasureIntent
 from pourparler_service.storage.master_key import (
     MASTER_KEY,
     MasterKey,
     MasterKeyError,
     SubjectKeyError,
 )
-from pourparler_service.storage.record_codec import record_parts, seal
-from pourparler_service.storage.subject_keys import DATABASE, ErasureIntent, SubjectKeyStore
+from pourparler_service.storage.record_codec import record_bytes, record_parts
+from pourparler_service.storage.subject_keys import SubjectKeyStore
 from tests.support.disk_search import traces
+from tests.support.stores import open_store, open_subject_keys
 
 GOLDEN = json.loads((Path(__file__).parent.parent / "golden" / "sealed.json").read_text())
 ID = "talks"
@@ -40,7 +42,7 @@ WORD = "Quetzalcoatl"
 
 def record(text: str = WORD, *, negotiation: str = ID, version: int = 1) -> bytes:
     facts = pb.Facts(request_id="r")
-    return seal(negotiation, version, TIME, facts, pb.Words(text=text))
+    return record_bytes(negotiation, version, TIME, facts, pb.Words(text=text))
 
 
 @pytest.fixture(name="persons")
@@ -86,13 +88,13 @@ def test_whatever_an_entry_says_it_is_opened_as_it_was(text: str, version: int, 
 def test_what_was_sealed_is_opened_as_it_always_was(tmp_path: Path) -> None:
     master = MasterKey(bytes.fromhex(GOLDEN["master_key"]))
     assert master.key_id == GOLDEN["master_key_id"]
-    SubjectKeyStore(tmp_path / DATABASE, master).close()
+    SubjectKeyStore(SqliteKeyTable(tmp_path / DATABASE), master).close()
     with sqlite3.connect(tmp_path / DATABASE) as database:
         for negotiation, participant, number, wrapped in GOLDEN["keys"]:
             row = (negotiation, participant, number, bytes.fromhex(wrapped))
             database.execute("INSERT INTO key VALUES (?, ?, ?, ?)", row)
     database.close()
-    persons = SubjectKeyStore(tmp_path / DATABASE, master)
+    persons = SubjectKeyStore(SqliteKeyTable(tmp_path / DATABASE), master)
 
     opened = persons.decrypt("renault-nissan", bytes.fromhex(GOLDEN["sealed"]))
 
@@ -125,19 +127,6 @@ def test_what_is_sealed_can_be_opened_by_what_the_format_says_of_it() -> None:
     assert bytes.fromhex(GOLDEN["sealed"])[0] != was.SerializeToString()[0] == 0x0A
 
 
-def test_to_destroy_any_one_of_the_keys_destroys_the_words(persons: SubjectKeyStore) -> None:
-    whole = record()
-    persons.ensure_keys([(ID, "anna"), (ID, "bela")])
-    both = persons.encrypt(ID, whole, ["anna", "bela"])
-    hers = persons.encrypt(ID, whole, ["bela"])
-
-    erase(persons, "anna")
-
-    assert persons.decrypt(ID, both) == record_parts(whole).left
-    assert persons.subjects_of(ID, both) == ("anna", "bela")
-    assert persons.decrypt(ID, hers) == whole
-
-
 def test_a_key_that_was_destroyed_is_in_no_file(persons: SubjectKeyStore, tmp_path: Path) -> None:
     persons.ensure_keys([(ID, f"p-{number}") for number in range(200)])
     (hers,) = wrapped(tmp_path, "p-77")
@@ -164,8 +153,8 @@ def wrapped(folder: Path, participant: str) -> list[bytes]:
 def test_who_has_which_key_is_looked_up_again_when_too_much_is_kept(
     persons: SubjectKeyStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(kept, "_HELD", 2)
-    monkeypatch.setattr(kept, "_KEPT", 2)
+    monkeypatch.setattr(kept, "_MOST_CURRENT", 2)
+    monkeypatch.setattr(kept, "_MOST_KEY_SETS", 2)
     whole = record()
     sealed = {}
     for who in ("anna", "bela", "carl", "anna"):
@@ -180,30 +169,6 @@ def test_who_has_which_key_is_looked_up_again_when_too_much_is_kept(
     assert [persons.decrypt(ID, one) for one in sealed.values()] == [whole] * 3
 
 
-def test_a_key_is_of_one_negotiation_alone(persons: SubjectKeyStore) -> None:
-    whole = record(negotiation="other")
-    persons.ensure_keys([(ID, "anna"), ("other", "anna")])
-    elsewhere = persons.encrypt("other", whole, ["anna"])
-
-    erase(persons, "anna")
-
-    assert persons.decrypt("other", elsewhere) == whole
-
-
-def test_after_an_erasure_there_is_another_key(persons: SubjectKeyStore) -> None:
-    whole = record()
-    persons.ensure_keys([(ID, "anna")])
-    before = persons.encrypt(ID, whole, ["anna"])
-    erase(persons, "anna")
-
-    persons.ensure_keys([(ID, "anna")])
-    after = persons.encrypt(ID, whole, ["anna"])
-
-    assert pb.SealedRecord.FromString(after).keys == "anna:2"
-    assert persons.decrypt(ID, after) == whole
-    assert persons.decrypt(ID, before) == record_parts(whole).left
-
-
 def test_words_are_bound_to_their_place(persons: SubjectKeyStore) -> None:
     persons.ensure_keys([(ID, "anna")])
     first = pb.SealedRecord.FromString(persons.encrypt(ID, record(), ["anna"]))
@@ -215,22 +180,10 @@ def test_words_are_bound_to_their_place(persons: SubjectKeyStore) -> None:
 
 
 def test_what_has_no_words_is_not_sealed(persons: SubjectKeyStore) -> None:
-    empty = seal(ID, 1, TIME, pb.Facts(), pb.Words())
+    empty = record_bytes(ID, 1, TIME, pb.Facts(), pb.Words())
     persons.ensure_keys([(ID, "anna")])
 
     assert persons.encrypt(ID, empty, ["anna"]) == empty
-
-
-def test_a_cover_goes_with_the_first_key_that_is_destroyed(persons: SubjectKeyStore) -> None:
-    assert persons.decrypt_blob(ID, persons.encrypt_blob(ID, b"of nobody")) == b"of nobody"
-    persons.ensure_keys([(ID, "anna"), (ID, "bela")])
-    covered = persons.encrypt_blob(ID, WORD.encode())
-
-    assert WORD.encode() not in covered
-    assert persons.decrypt_blob(ID, covered) == WORD.encode()
-    erase(persons, "bela")
-    assert persons.decrypt_blob(ID, covered) is None
-    assert persons.decrypt_blob(ID, b"\xff not one") is None
 
 
 def test_a_key_that_is_not_there_and_was_not_destroyed_is_an_error(
@@ -397,11 +350,11 @@ def test_a_rotation_that_is_cut_off_leaves_one_of_the_two_master_keys(
 ) -> None:
     filled(tmp_path)
     was, before = open_master(tmp_path), opened(tmp_path)
-    wrap_anew = SubjectKeyStore.rewrap
+    rewrap = SubjectKeyStore.rewrap
 
     def cut_off(self: SubjectKeyStore, master: MasterKey) -> int:
         if when == "after":
-            wrap_anew(self, master)
+            rewrap(self, master)
         raise Crash
 
     monkeypatch.setattr(SubjectKeyStore, "rewrap", cut_off)
@@ -419,7 +372,7 @@ def test_a_rotation_that_is_cut_off_leaves_one_of_the_two_master_keys(
 
 @pytest.mark.parametrize(
     "environment",
-    [{}, {"COMPRESSOR_TOPIC": "zlib"}, {"PERSISTENCE_MODULE": "eventsourcing.popo"}],
+    [{}, {"COMPRESSOR_TOPIC": "zlib"}, {"POURPARLER_STORE": "memory:"}],
     ids=["sqlite", "compressed", "memory"],
 )
 def test_a_store_gives_what_it_was_given_and_keeps_it_sealed(
@@ -430,7 +383,7 @@ def test_a_store_gives_what_it_was_given_and_keeps_it_sealed(
         StoredEntry(ID, 2, "t", record("in clear", version=2)),
         StoredEntry(ID, 3, "t", record(version=3), ("anna", "bela")),
     ]
-    store = open_store(tmp_path, environment)
+    store = open_store(tmp_path, environment, store=environment.get("POURPARLER_STORE", ""))
     store.append(given)
 
     assert store.read(ID) == given
@@ -441,7 +394,7 @@ def test_a_store_gives_what_it_was_given_and_keeps_it_sealed(
     assert store.several(places, 1 << 20) == [one.data for one in given]
     assert traces(tmp_path, WORD) == []
 
-    erase(store.persons, "anna")
+    erase(store.subject_keys, "anna")
     left = [record_parts(given[0].data).left, given[1].data, record_parts(given[2].data).left]
     assert [one.data for one in store.read(ID)] == left
     rows = store.rows("", after=0, upto=9, limit=9, size=1 << 20)

@@ -142,7 +142,7 @@ def test_who_takes_an_answer_slowly_gets_no_more_of_it_once_access_has_ended(
             if len(came) == 1:
                 await asyncio.sleep(0.05)  # the next page is read while this one is sent
                 reading.store.append(revocation)
-                reading.commits.committed([sample_entries.NEGOTIATION])
+                reading.commits.on_commit([sample_entries.NEGOTIATION])
                 await asyncio.sleep(0)
         await answers.aclose()
 
@@ -167,7 +167,7 @@ def test_who_sees_less_than_when_it_was_read_is_told_to_ask_again(reading: Reade
         answers: Any = reading.receive("keeper", SLOWLY["backwards"])
         await anext(answers)
         reading.store.append(narrowed)
-        reading.commits.committed([sample_entries.NEGOTIATION])
+        reading.commits.on_commit([sample_entries.NEGOTIATION])
         await asyncio.sleep(0)
         await anext(answers)
 

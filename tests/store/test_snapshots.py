@@ -16,16 +16,18 @@ from pourparler.transparency.bundle import Bundle
 from pourparler.transparency.merkle import Tree
 from pourparler_service.aggregate import snapshots as kept
 from pourparler_service.aggregate.current import CurrentNegotiations
-from pourparler_service.aggregate.snapshots import Snapshot, Snapshots
-from pourparler_service.backends.sqlite.snapshot_store import SqliteSnapshotFile, open_snapshots
-from pourparler_service.storage.event_store import Store, open_store
-from pourparler_service.storage.interface import StoredEntry, StoreUnavailableError
-from pourparler_service.storage.record_codec import decode_record, leaf, seal
+from pourparler_service.aggregate.snapshots import Snapshot, Snapshots, open_snapshots
+from pourparler_service.backends.memory.snapshot_store import MemorySnapshotFile
+from pourparler_service.backends.sqlite.snapshot_store import SqliteSnapshotFile
+from pourparler_service.storage.interface import EventStore, StoredEntry, StoreUnavailableError
+from pourparler_service.storage.record_codec import decode_record, leaf, record_bytes
 from tests.support.sample_entries import NEGOTIATION, joined, opened, recorded, said
 from tests.support.state_reader import StateReader
+from tests.support.stores import open_store, open_subject_keys
 from tests.support.strategies import histories
 
 GOLDEN = Path(__file__).parent.parent / "golden" / "talks.bundle"
+KEYS = open_subject_keys(None)
 DIGEST = "8d288adad50f3223a6c07129992bb95c767e9135c498f5ab006cca9f1dd48071"
 
 
@@ -52,7 +54,7 @@ class FaultyShelf(SqliteSnapshotFile):
 
 
 @pytest.fixture
-def store() -> Iterator[Store]:
+def store() -> Iterator[EventStore]:
     store = open_store(None, {})
     yield store
     store.close()
@@ -69,7 +71,7 @@ def stored(entry: pb.Entry) -> StoredEntry:
     kind = entry_type(entry.facts)
     assert kind is not None
     header = entry.header
-    data = seal(NEGOTIATION, header.version, header.record_time, entry.facts, entry.words)
+    data = record_bytes(NEGOTIATION, header.version, header.record_time, entry.facts, entry.words)
     return StoredEntry(NEGOTIATION, header.version, str(kind.descriptor.full_name), data)
 
 
@@ -78,7 +80,7 @@ def talks(length: int, words: str = "s") -> list[pb.Entry]:
     return [recorded(version, one) for version, one in enumerate(drafts, start=1)]
 
 
-def reader(store: Store, snapshots: Snapshots) -> StateReader:
+def reader(store: EventStore, snapshots: Snapshots) -> StateReader:
     return StateReader(store, CurrentNegotiations(store, snapshots))
 
 
@@ -102,7 +104,7 @@ def test_at_every_version_a_fold_from_a_snapshot_is_the_fold_of_all(
     store, shelf = open_store(None, {}), SqliteSnapshotFile(None)
     store.append([stored(one) for one in history])
     entries = [decode_record(one.data) for one in store.read(NEGOTIATION)]
-    negotiations = reader(store, Snapshots(shelf, fewest=3))
+    negotiations = reader(store, Snapshots(shelf, KEYS, fewest=3))
     versions = range(len(entries) + 1)
     expected = [folded(entries, version) for version in versions]
 
@@ -110,16 +112,18 @@ def test_at_every_version_a_fold_from_a_snapshot_is_the_fold_of_all(
     assert [at(negotiations, version) for version in reversed(versions)] == expected[::-1]
     if len(entries) > 3:
         assert shelf.size() > 0
-    latest = reader(store, Snapshots(shelf, fewest=3)).read(NEGOTIATION, pb.AsOf())
+    latest = reader(store, Snapshots(shelf, KEYS, fewest=3)).read(NEGOTIATION, pb.AsOf())
     assert latest.state.SerializeToString(deterministic=True) == expected[-1]
     store.close()
     shelf.close()
 
 
-def test_a_point_is_reached_from_the_snapshot_before_it(store: Store, shelf: FaultyShelf) -> None:
+def test_a_point_is_reached_from_the_snapshot_before_it(
+    store: EventStore, shelf: FaultyShelf
+) -> None:
     entries = talks(300)
     store.append([stored(one) for one in entries])
-    negotiations = reader(store, Snapshots(shelf))
+    negotiations = reader(store, Snapshots(shelf, KEYS))
 
     for version in (250, 260, 100, 300, 250):
         assert at(negotiations, version) == folded(entries, version)
@@ -128,12 +132,12 @@ def test_a_point_is_reached_from_the_snapshot_before_it(store: Store, shelf: Fau
 
 
 def test_what_begins_at_a_snapshot_proves_by_the_entries_alone(
-    store: Store, shelf: FaultyShelf
+    store: EventStore, shelf: FaultyShelf
 ) -> None:
     entries = talks(300)
     records = [stored(one) for one in entries]
     store.append(records[:250])
-    snapshots = Snapshots(shelf)
+    snapshots = Snapshots(shelf, KEYS)
     at(reader(store, snapshots), 250)
     store.append(records[250:])
 
@@ -145,38 +149,38 @@ def test_what_begins_at_a_snapshot_proves_by_the_entries_alone(
         assert negotiation.state.SerializeToString(deterministic=True) == folded(entries, 300)
 
 
-def test_a_snapshot_of_another_record_is_not_used(store: Store, shelf: FaultyShelf) -> None:
+def test_a_snapshot_of_another_record_is_not_used(store: EventStore, shelf: FaultyShelf) -> None:
     before, after = talks(200, "before"), talks(300, "after")
     elsewhere = open_store(None, {})
     elsewhere.append([stored(one) for one in before])
-    at(reader(elsewhere, Snapshots(shelf)), 200)
+    at(reader(elsewhere, Snapshots(shelf, KEYS)), 200)
     elsewhere.close()
     store.append([stored(one) for one in after])
 
-    negotiations = reader(store, Snapshots(shelf))
+    negotiations = reader(store, Snapshots(shelf, KEYS))
 
     assert shelf.versions == [200]
     assert at(negotiations, 250) == folded(after, 250)
 
 
 def test_a_snapshot_beyond_the_end_of_the_record_is_not_used(
-    store: Store, shelf: FaultyShelf
+    store: EventStore, shelf: FaultyShelf
 ) -> None:
     entries = talks(200)
     shelf.put(StoredEntry(NEGOTIATION, 500, "pourparler.v1.Negotiation/1", b"0" * 32))
     store.append([stored(one) for one in entries])
 
-    latest = reader(store, Snapshots(shelf)).read(NEGOTIATION, pb.AsOf())
+    latest = reader(store, Snapshots(shelf, KEYS)).read(NEGOTIATION, pb.AsOf())
 
     assert latest.state.SerializeToString(deterministic=True) == folded(entries, 200)
 
 
-def test_a_snapshot_of_another_format_is_ignored(store: Store, shelf: FaultyShelf) -> None:
+def test_a_snapshot_of_another_format_is_ignored(store: EventStore, shelf: FaultyShelf) -> None:
     entries = talks(200)
     store.append([stored(one) for one in entries])
     shelf.put(StoredEntry(NEGOTIATION, 200, "pourparler.v1.Negotiation/0", b"something else"))
 
-    assert at(reader(store, Snapshots(shelf)), 200) == folded(entries, 200)
+    assert at(reader(store, Snapshots(shelf, KEYS)), 200) == folded(entries, 200)
     found = shelf.nearest(NEGOTIATION, 200)
     assert found is not None
     assert found.topic == "pourparler.v1.Negotiation/2"
@@ -184,7 +188,7 @@ def test_a_snapshot_of_another_format_is_ignored(store: Store, shelf: FaultyShel
 
 @pytest.mark.parametrize("damage", [b"", b"\0\0\0\4oops", b"\0\0\1\0"])
 def test_a_damaged_snapshot_is_not_used(
-    store: Store, shelf: FaultyShelf, damage: bytes, caplog: pytest.LogCaptureFixture
+    store: EventStore, shelf: FaultyShelf, damage: bytes, caplog: pytest.LogCaptureFixture
 ) -> None:
     entries = talks(200)
     records = [stored(one) for one in entries]
@@ -193,15 +197,15 @@ def test_a_damaged_snapshot_is_not_used(
     shelf.put(StoredEntry(NEGOTIATION, 150, "pourparler.v1.Negotiation/2", data))
 
     with caplog.at_level(logging.WARNING):
-        assert at(reader(store, Snapshots(shelf)), 200) == folded(entries, 200)
+        assert at(reader(store, Snapshots(shelf, KEYS)), 200) == folded(entries, 200)
 
 
 def test_a_shelf_that_fails_is_told_of_once_and_harms_nobody(
-    store: Store, shelf: FaultyShelf, caplog: pytest.LogCaptureFixture
+    store: EventStore, shelf: FaultyShelf, caplog: pytest.LogCaptureFixture
 ) -> None:
     entries = talks(200)
     store.append([stored(one) for one in entries])
-    negotiations = reader(store, Snapshots(shelf))
+    negotiations = reader(store, Snapshots(shelf, KEYS))
     shelf.fails = True
 
     with caplog.at_level(logging.WARNING):
@@ -213,13 +217,13 @@ def test_a_shelf_that_fails_is_told_of_once_and_harms_nobody(
 
 
 def test_what_is_purged_is_gone_from_the_file_and_not_put_back(
-    store: Store, tmp_path: Path
+    store: EventStore, tmp_path: Path
 ) -> None:
     secret = said("s-secret", "a")
     entries = [*talks(199), recorded(200, secret)]
     store.append([stored(one) for one in entries])
     path = tmp_path / "snapshots.sqlite"
-    snapshots = open_snapshots(path)
+    snapshots = open_snapshots(lambda: SqliteSnapshotFile(path), KEYS)
     negotiations = reader(store, snapshots)
     at(negotiations, 200)
     before = snapshots.purged
@@ -238,7 +242,7 @@ def test_what_is_purged_is_gone_from_the_file_and_not_put_back(
 
 
 def test_a_file_that_is_no_database_is_made_anew(
-    store: Store, tmp_path: Path, caplog: pytest.LogCaptureFixture
+    store: EventStore, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     entries = talks(200)
     store.append([stored(one) for one in entries])
@@ -246,18 +250,18 @@ def test_a_file_that_is_no_database_is_made_anew(
     path.write_bytes(b"not a database" * 1_000)
 
     with caplog.at_level(logging.WARNING):
-        snapshots = open_snapshots(path)
+        snapshots = open_snapshots(lambda: SqliteSnapshotFile(path), KEYS)
 
-    assert "begun anew" in caplog.text
+    assert "is damaged" in caplog.text
     assert at(reader(store, snapshots), 200) == folded(entries, 200)
     assert snapshots.nearest(NEGOTIATION, 200) is not None
     snapshots.close()
 
 
-def test_without_a_folder_snapshots_are_kept_in_memory(store: Store) -> None:
+def test_without_a_folder_snapshots_are_kept_in_memory(store: EventStore) -> None:
     entries = talks(200)
     store.append([stored(one) for one in entries])
-    snapshots = open_snapshots(None)
+    snapshots = open_snapshots(MemorySnapshotFile, KEYS)
 
     assert at(reader(store, snapshots), 200) == folded(entries, 200)
 
@@ -269,13 +273,15 @@ def test_without_a_folder_snapshots_are_kept_in_memory(store: Store) -> None:
 
 
 def test_where_no_file_can_be_there_are_no_snapshots(
-    store: Store, tmp_path: Path, caplog: pytest.LogCaptureFixture
+    store: EventStore, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     entries = talks(200)
     store.append([stored(one) for one in entries])
 
     with caplog.at_level(logging.WARNING):
-        snapshots = open_snapshots(tmp_path / "missing" / "snapshots.sqlite")
+        snapshots = open_snapshots(
+            lambda: SqliteSnapshotFile(tmp_path / "missing" / "snapshots.sqlite"), KEYS
+        )
 
     assert "there are no snapshots" in caplog.text
     assert at(reader(store, snapshots), 200) == folded(entries, 200)
@@ -283,10 +289,10 @@ def test_where_no_file_can_be_there_are_no_snapshots(
     snapshots.close()
 
 
-def test_snapshots_have_a_bound(store: Store, shelf: FaultyShelf) -> None:
+def test_snapshots_have_a_bound(store: EventStore, shelf: FaultyShelf) -> None:
     entries = talks(600)
     store.append([stored(one) for one in entries])
-    negotiations = reader(store, Snapshots(shelf, kept_bytes=20_000))
+    negotiations = reader(store, Snapshots(shelf, KEYS, kept_bytes=20_000))
 
     for version in (200, 400, 600):
         assert at(negotiations, version) == folded(entries, version)

@@ -15,7 +15,7 @@ from pourparler_service.storage.record_codec import (
     decode_record,
     encode_record,
     leaf,
-    seal,
+    record_bytes,
 )
 from tests.support.filled_messages import fill
 
@@ -95,7 +95,9 @@ def test_the_digests_are_those_of_the_salted_sections(entry_type: str) -> None:
 
 def test_salts_are_never_the_same_twice() -> None:
     facts, words = sections("statement_recorded")
-    records = [pb.Record.FromString(seal("n", 1, RECORD_TIME, facts, words)) for _ in range(100)]
+    records = [
+        pb.Record.FromString(record_bytes("n", 1, RECORD_TIME, facts, words)) for _ in range(100)
+    ]
 
     salts = {salt for record in records for salt in record.salts}
     assert len(salts) == 200

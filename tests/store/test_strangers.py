@@ -20,15 +20,15 @@ from pourparler_service.authorization.policy import Policy
 from pourparler_service.authorization.viewer_scopes import ScopeResolver
 from pourparler_service.domain.principals import ANONYMOUS
 from pourparler_service.domain.refusal import Refusal, name_of, refuse
-from pourparler_service.reads.negotiation_list import NegotiationList
 from pourparler_service.reads.page_tokens import PageTokens
-from pourparler_service.storage.event_store import Store, open_store
+from pourparler_service.storage.interface import EventStore
 from pourparler_service.transparency.signing_keys import Signer, make_key
 from pourparler_service.writes.requests import WriteRequest
 from pourparler_service.writes.writer import Writer
 from tests.support import sample_entries
 from tests.support.sample_entries import granted, joined, opened, restricted, said
 from tests.support.service_client import answered_with
+from tests.support.stores import open_list, open_store
 from tests.support.visibility_harness import Readers, readers, run, stored
 
 NAME = f"negotiations/{sample_entries.NEGOTIATION}"
@@ -48,7 +48,7 @@ class Unwritten(Writer):
 class Steps:
     """What is done of a store and of a catalogue while somebody is answered."""
 
-    def __init__(self, store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    def __init__(self, store: EventStore, monkeypatch: pytest.MonkeyPatch) -> None:
         self.taken: list[tuple[object, ...]] = []
         for name in ("read", "rows", "scan", "last_version", "position"):
             monkeypatch.setattr(store, name, self._noting(name, getattr(store, name)))
@@ -242,7 +242,7 @@ def listed(ids: list[str], caller: str, *, public: bool = False) -> tuple[list[s
         for one in entries:
             one.header.negotiation = id_
         store.append(stored(entries))
-    catalogue = NegotiationList(store, None, tokens=PageTokens(b"secret", "log"), log_id="log")
+    catalogue = open_list(store)
     looked_at: list[str] = []
 
     def seen(id_: str) -> pb.Negotiation:
@@ -300,7 +300,7 @@ def test_who_follows_all_hears_as_often_whether_or_not_others_record(reading: Re
                 version, said(f"s-{version}", "acme", visibility=restricted("acme"))
             )
             reading.store.append(stored([one]))
-            reading.commits.committed([sample_entries.NEGOTIATION])
+            reading.commits.on_commit([sample_entries.NEGOTIATION])
             await asyncio.sleep(0.005)
             if again.done():
                 break

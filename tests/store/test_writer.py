@@ -9,9 +9,14 @@ from pathlib import Path
 import pytest
 
 from pourparler import v1 as pb
+from pourparler_service.backends.memory.event_store import MemoryEventStore
 from pourparler_service.domain.refusal import Refusal
-from pourparler_service.storage.event_store import Store, open_store
-from pourparler_service.storage.interface import ConflictError, StoredEntry, StoreUnavailableError
+from pourparler_service.storage.interface import (
+    ConflictError,
+    EventStore,
+    StoredEntry,
+    StoreUnavailableError,
+)
 from pourparler_service.writes.requests import WriteRequest
 from pourparler_service.writes.write_queue import WriteQueue
 from pourparler_service.writes.writer import Writer
@@ -28,13 +33,14 @@ from tests.support.sample_entries import (
 from tests.support.signing_keys import SIGNER
 from tests.support.state_reader import StateReader
 from tests.support.store_audit import audit
+from tests.support.stores import open_store, open_subject_keys
 
 
-class FaultyStore(Store):
+class FaultyStore(MemoryEventStore):
     """A store in memory whose next append fails or stalls, before or after it is made."""
 
     def __init__(self) -> None:
-        super().__init__({"PERSISTENCE_MODULE": "eventsourcing.popo"})
+        super().__init__(open_subject_keys(None))
         self.before: Callable[[], None] = lambda: None
         self.after: Callable[[], None] = lambda: None
         self.appended: list[int] = []
@@ -87,7 +93,7 @@ def refusal_of(future: Future[bytes]) -> Refusal:
 BEGIN = (opened(), joined("a"), joined("b"))
 
 
-def test_a_receipt_has_the_entries_as_they_are_stored(writer: Writer, store: Store) -> None:
+def test_a_receipt_has_the_entries_as_they_are_stored(writer: Writer, store: EventStore) -> None:
     receipt = writer.submit(group(*BEGIN)).result(10)
 
     read = pb.Receipt.FromString(receipt)
@@ -100,7 +106,7 @@ def test_a_receipt_has_the_entries_as_they_are_stored(writer: Writer, store: Sto
     audit(store, "n")
 
 
-def test_the_service_says_who_called_and_when(writer: Writer, store: Store) -> None:
+def test_the_service_says_who_called_and_when(writer: Writer, store: EventStore) -> None:
     before = time.time_ns()
     receipt = record(writer, *BEGIN, request_id="r1")
     after = time.time_ns()
@@ -153,7 +159,7 @@ def test_a_clock_that_ran_ahead_before_a_restart_does_not_turn_time_back(
     audit(store, "n")
 
 
-def test_a_group_is_recorded_whole_or_not_at_all(writer: Writer, store: Store) -> None:
+def test_a_group_is_recorded_whole_or_not_at_all(writer: Writer, store: EventStore) -> None:
     record(writer, *BEGIN)
 
     refused = refusal_of(writer.submit(group(said("s1", "a"), said("s2", "nobody"), topic())))
@@ -165,14 +171,16 @@ def test_a_group_is_recorded_whole_or_not_at_all(writer: Writer, store: Store) -
     audit(store, "n")
 
 
-def test_a_draft_may_refer_to_one_before_it_in_its_group(writer: Writer, store: Store) -> None:
+def test_a_draft_may_refer_to_one_before_it_in_its_group(writer: Writer, store: EventStore) -> None:
     record(writer, *BEGIN, offered("p1", ["a"], ["b"]), answered("p1", "b"))
 
     state = audit(store, "n")
     assert state.proposals["p1"].status == pb.PROPOSAL_STATUS_ACCEPTED
 
 
-def test_a_retry_gets_the_first_receipt_whatever_came_since(writer: Writer, store: Store) -> None:
+def test_a_retry_gets_the_first_receipt_whatever_came_since(
+    writer: Writer, store: EventStore
+) -> None:
     record(writer, *BEGIN)
     first = writer.submit(group(said("s1", "a"), request_id="r1")).result(10)
     record(writer, said("s2", "b"))
@@ -211,7 +219,7 @@ def test_a_retry_beside_its_first_request_is_recorded_once(store: FaultyStore) -
 
 
 def test_what_the_service_fills_in_does_not_make_a_retry_another_request(
-    writer: Writer, store: Store
+    writer: Writer, store: EventStore
 ) -> None:
     session = draft(pb.SessionOpened(session_id="c", kind=pb.SESSION_KIND_CAUCUS, attendees=["a"]))
     record(writer, *BEGIN, session)
@@ -236,7 +244,7 @@ def test_what_the_service_fills_in_does_not_make_a_retry_another_request(
     ids=["another id", "another speaker", "one more", "another type"],
 )
 def test_a_request_id_with_other_content_is_refused(
-    writer: Writer, store: Store, other: tuple[pb.Draft, ...]
+    writer: Writer, store: EventStore, other: tuple[pb.Draft, ...]
 ) -> None:
     record(writer, *BEGIN)
     record(writer, said("s1", "a"), request_id="r1")
@@ -248,7 +256,7 @@ def test_a_request_id_with_other_content_is_refused(
     assert store.last_version("n") == 4
 
 
-def test_a_request_id_belongs_to_its_negotiation(writer: Writer, store: Store) -> None:
+def test_a_request_id_belongs_to_its_negotiation(writer: Writer, store: EventStore) -> None:
     record(writer, *BEGIN, request_id="r1")
     record(writer, *BEGIN, negotiation="m", request_id="r1")
 
@@ -293,14 +301,14 @@ def test_of_two_who_expect_the_same_version_one_is_refused(store: FaultyStore) -
     writer.close()
 
 
-def test_an_unknown_negotiation_is_refused(writer: Writer, store: Store) -> None:
+def test_an_unknown_negotiation_is_refused(writer: Writer, store: EventStore) -> None:
     refused = refusal_of(writer.submit(group(said("s1", "a"), negotiation="q")))
 
     assert refused.reason == pb.ERROR_REASON_NEGOTIATION_NOT_FOUND
     assert store.position() == 0
 
 
-def test_a_negotiation_is_opened_once(writer: Writer, store: Store) -> None:
+def test_a_negotiation_is_opened_once(writer: Writer, store: EventStore) -> None:
     record(writer, *BEGIN)
 
     assert refusal_of(writer.submit(group(opened()))).reason == pb.ERROR_REASON_NEGOTIATION_EXISTS
@@ -311,7 +319,7 @@ def test_a_negotiation_is_opened_once(writer: Writer, store: Store) -> None:
     assert store.last_version("n") == 3
 
 
-def test_validate_only_checks_and_records_nothing(writer: Writer, store: Store) -> None:
+def test_validate_only_checks_and_records_nothing(writer: Writer, store: EventStore) -> None:
     record(writer, *BEGIN)
 
     checked = pb.Receipt.FromString(

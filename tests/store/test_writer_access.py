@@ -12,8 +12,7 @@ from pourparler import v1 as pb
 from pourparler_service.authorization.policy import Policy
 from pourparler_service.domain.principals import ANONYMOUS
 from pourparler_service.domain.refusal import Refusal, Violation, name_of
-from pourparler_service.storage.event_store import Store, open_store
-from pourparler_service.storage.interface import StoredEntry
+from pourparler_service.storage.interface import EventStore, StoredEntry
 from pourparler_service.writes.requests import WriteRequest
 from pourparler_service.writes.writer import Writer
 from tests.support.sample_entries import (
@@ -32,6 +31,7 @@ from tests.support.sample_entries import (
 )
 from tests.support.signing_keys import SIGNER
 from tests.support.store_audit import audit
+from tests.support.stores import open_store
 
 PARTY, RECORDER = pb.ACCESS_ROLE_PARTY, pb.ACCESS_ROLE_RECORDER
 ACCEPTED = ""
@@ -40,7 +40,7 @@ ACCEPTED = ""
 class Talks:
     """A writer, and who records what with it."""
 
-    def __init__(self, store: Store, policy: Policy | None = None, **more: Any) -> None:
+    def __init__(self, store: EventStore, policy: Policy | None = None, **more: Any) -> None:
         self.store = store
         self.writer = Writer(store, SIGNER, policy=policy or Policy(), **more)
         self.writer.start()
@@ -65,14 +65,14 @@ class Talks:
 
 
 @pytest.fixture
-def store() -> Iterator[Store]:
+def store() -> Iterator[EventStore]:
     store = open_store(None, {})
     yield store
     store.close()
 
 
 @pytest.fixture
-def talks(store: Store) -> Iterator[Talks]:
+def talks(store: EventStore) -> Iterator[Talks]:
     """Kim keeps the record; Ann is for acme, Bob for bolt; a part of it only Kim sees."""
     talks = Talks(store)
     hidden = topic("merger")
@@ -226,7 +226,9 @@ def test_what_is_refused_or_only_tried_is_not_read_up_to_anew(
     assert begun == []
 
 
-def test_a_group_for_which_others_wait_too_long_is_refused_and_leaves_nothing(store: Store) -> None:
+def test_a_group_for_which_others_wait_too_long_is_refused_and_leaves_nothing(
+    store: EventStore,
+) -> None:
     talks = Talks(store, group_seconds=0)
     try:
         assert talks.answer("kim", opened()) == ACCEPTED
@@ -295,7 +297,7 @@ def test_who_opens_is_custodian_and_an_id_that_is_taken_is_taken(talks: Talks) -
     assert talks.answer("eve", opened(), expected_version=0) == "NEGOTIATION_EXISTS"
 
 
-def test_the_policy_says_who_opens(store: Store) -> None:
+def test_the_policy_says_who_opens(store: EventStore) -> None:
     talks = Talks(store, Policy(open=["kim"], auditors=["aud"]))
     try:
         assert talks.answer("eve", opened()) == "NOT_ALLOWED_HERE"

@@ -13,7 +13,7 @@ from pourparler.transparency.auditor import Audit, Verdict
 from pourparler.transparency.bundle import verify, write
 from pourparler.transparency.checkpoint import VerifierKey, origin_of
 from pourparler.transparency.merkle import Frontier, leaf_hash
-from pourparler_service.storage.record_codec import seal
+from pourparler_service.storage.record_codec import record_bytes
 from pourparler_service.transparency.signing_keys import Signer
 from tests.support import sample_entries, signing_keys
 
@@ -47,7 +47,7 @@ def sealed(entries: Sequence[pb.Entry], negotiation: str = "talks") -> list[byte
         return hashlib.sha256(f"{negotiation} {next(numbers)}".encode()).digest()[:length]
 
     return [
-        seal(
+        record_bytes(
             negotiation,
             entry.header.version,
             entry.header.record_time,

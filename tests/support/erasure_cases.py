@@ -12,15 +12,13 @@ from pourparler import v1 as pb
 from pourparler.transparency.auditor import Audit
 from pourparler_service.aggregate.current import CurrentNegotiations
 from pourparler_service.aggregate.snapshots import Snapshots
-from pourparler_service.backends.sqlite.search_index import open_index
+from pourparler_service.backends.in_process import InProcessLeases
 from pourparler_service.backends.sqlite.snapshot_store import SqliteSnapshotFile
-from pourparler_service.reads.negotiation_list import NegotiationList
-from pourparler_service.reads.page_tokens import PageTokens
 from pourparler_service.search import index as index_of
 from pourparler_service.search.indexer import Indexer
 from pourparler_service.search.query import SearchQuery
 from pourparler_service.storage.data_directory import DataDirectory
-from pourparler_service.storage.event_store import open_store
+from pourparler_service.storage.derived_data import DerivedDataList
 from pourparler_service.transparency.log import Log
 from pourparler_service.writes.erasure import Eraser, ErasureRequest
 from pourparler_service.writes.requests import WriteRequest
@@ -29,6 +27,7 @@ from tests.support.bundles import audited, bundle
 from tests.support.sample_entries import draft, joined, opened, restricted, said
 from tests.support.signing_keys import SIGNER
 from tests.support.state_reader import StateReader
+from tests.support.stores import open_index, open_list, open_store
 
 ID = "talks"
 NAME, SAID, HELD = "Zanzibarina", "Quetzalcoatl", "Xylophonist"
@@ -100,16 +99,10 @@ class Kept:
 
     def __init__(self, folder: Path | None, reached: Callable[[str], object]) -> None:
         self.store = open_store(folder, {})
-        self.catalogue = NegotiationList(
-            self.store,
-            folder / "catalogue.sqlite" if folder else None,
-            tokens=PageTokens(bytes(32), "log"),
-            log_id="log",
-        )
-        index = open_index(self.store, folder / "search.sqlite" if folder else None, "log")
-        self.indexing = Indexer(self.store, index)
+        self.catalogue = open_list(self.store, folder)
+        self.indexing = Indexer(self.store, open_index(self.store, folder))
         shelf = SqliteSnapshotFile(folder / "snapshots.sqlite" if folder else None)
-        persons = self.store.persons
+        persons = self.store.subject_keys
         self.snapshots = Snapshots(shelf, persons, fewest=3)
         self.negotiations = CurrentNegotiations(self.store, self.snapshots)
         self.log = Log(self.store, self.negotiations, SIGNER)
@@ -117,9 +110,13 @@ class Kept:
         self.writer.start()
         self.erasures = Eraser(
             self.store,
+            self.store.subject_keys,
             self.negotiations,
             self.writer,
-            purges=[self.snapshots.purge, self.catalogue.purge, self.indexing.purge],
+            derived_data=DerivedDataList(
+                [self.snapshots, self.negotiations, self.catalogue, self.indexing]
+            ),
+            leases=InProcessLeases(),
             reached=reached,
         )
 

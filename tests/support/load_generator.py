@@ -10,10 +10,10 @@ from pathlib import Path
 import grpc
 
 from pourparler import v1 as pb
-from pourparler_service.storage.event_store import open_store
 from tests.support.sample_entries import joined, opened, said
 from tests.support.service_client import Service, answered_by, connected
 from tests.support.store_audit import audit
+from tests.support.stores import open_store
 
 RECORD = "/pourparler.v1.RecordService/RecordEntries"
 GROUP = 3

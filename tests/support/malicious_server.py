@@ -31,7 +31,7 @@ from pourparler.transparency.checkpoint import (
 from pourparler.transparency.merkle import Frontier, ProofError, Tree, leaf_hash
 from pourparler_service.config.settings import Settings
 from pourparler_service.server import running
-from pourparler_service.storage.record_codec import seal
+from pourparler_service.storage.record_codec import record_bytes
 from pourparler_service.transparency.signing_keys import Signer, SigningKey, write_key
 from tests.support.sample_entries import draft, joined, offered, opened, said, topic
 from tests.support.service_client import Service, connected
@@ -116,7 +116,7 @@ def resealed(record: bytes, **more: Any) -> bytes:
     """A record sealed anew, with another version, time, facts or words."""
     entry = pb.Entry.FromString(record)
     header = entry.header
-    return seal(
+    return record_bytes(
         more.get("negotiation", header.negotiation),
         more.get("version", header.version),
         more.get("record_time", header.record_time),

@@ -11,7 +11,7 @@ from pourparler_service.authorization.viewer_scopes import ScopeResolver
 from pourparler_service.domain.principals import ANONYMOUS
 from pourparler_service.reads.filtered_states import FilteredStates
 from pourparler_service.reads.response_cache import CACHED_BYTES, ResponseCache
-from pourparler_service.storage.event_store import Store
+from pourparler_service.storage.interface import EventStore
 
 
 class StateReader:
@@ -19,7 +19,7 @@ class StateReader:
 
     def __init__(
         self,
-        store: Store,
+        store: EventStore,
         negotiations: CurrentNegotiations | None = None,
         *,
         response_bytes: int = CACHED_BYTES,
@@ -27,10 +27,10 @@ class StateReader:
         self.negotiations = negotiations or CurrentNegotiations(store)
         responses = ResponseCache(exclusive=store.exclusive, cached_bytes=response_bytes)
         self.states = FilteredStates(self.negotiations, responses)
-        self.viewer = ScopeResolver(store, Policy(auditors=[EVERYONE])).viewer(ANONYMOUS)
+        self.scopes = ScopeResolver(store, Policy(auditors=[EVERYONE]))
 
     def events(self, id_: str) -> FilteredEventReader:
-        return self.viewer.events(id_)
+        return self.scopes.viewer(ANONYMOUS).events(id_)
 
     def read(self, id_: str, as_of: pb.AsOf) -> StateAt:
         return self.states.read(self.events(id_), as_of)
@@ -42,6 +42,6 @@ class StateReader:
         return self.states.respond(self.events(id_), request, make)
 
     def cached(self, name: str, request: Hashable) -> bytes | None:
-        scope = self.viewer.cached_scope(name)
+        scope = self.scopes.cached_scope(name, ANONYMOUS)
         assert scope is not None
         return self.states.cached(name, scope, request)

@@ -5,11 +5,11 @@ from collections.abc import Sequence
 
 from pourparler import v1 as pb
 from pourparler.state.fold import evolve, fold, is_amending, tally
-from pourparler_service.storage.event_store import Store
+from pourparler_service.storage.interface import EventStore
 from tests.support.state_reader import StateReader
 
 
-def audit(store: Store, negotiation: str) -> pb.Negotiation:
+def audit(store: EventStore, negotiation: str) -> pb.Negotiation:
     """Check every entry of a negotiation, refold it, compare with what readers see; the state."""
     stored = store.read(negotiation)
     state = audit_records(negotiation, [one.data for one in stored])

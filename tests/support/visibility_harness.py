@@ -17,7 +17,7 @@ from pourparler_service.api.negotiation_service import NegotiationServicer
 from pourparler_service.api.quotas import Quota
 from pourparler_service.authorization.policy import EVERYONE, Policy
 from pourparler_service.authorization.viewer_scopes import ScopeResolver
-from pourparler_service.backends.sqlite.search_index import open_index
+from pourparler_service.backends.memory.negotiation_list import MemoryNegotiationTable
 from pourparler_service.domain.refusal import Refusal, Violation
 from pourparler_service.reads.filtered_states import FilteredSnapshots, FilteredStates
 from pourparler_service.reads.negotiation_list import NegotiationList
@@ -27,11 +27,11 @@ from pourparler_service.reads.response_cache import ResponseCache
 from pourparler_service.reads.subscriptions import CommitNotifier, SharedPages
 from pourparler_service.search.indexer import Indexer
 from pourparler_service.search.search import Search
-from pourparler_service.storage.event_store import Store, open_store
-from pourparler_service.storage.interface import StoredEntry
-from pourparler_service.storage.record_codec import seal, topic
+from pourparler_service.storage.interface import EventStore, StoredEntry
+from pourparler_service.storage.record_codec import record_bytes, topic
 from pourparler_service.transparency.log import Log
 from pourparler_service.transparency.signing_keys import Signer, make_key
+from tests.support.stores import open_index, open_store
 
 SIGNER = Signer([make_key("example.org/record")])
 
@@ -58,7 +58,7 @@ def stored(entries: Iterable[pb.Entry]) -> list[StoredEntry]:
             one.header.negotiation,
             one.header.version,
             topic(one.facts),
-            seal(
+            record_bytes(
                 one.header.negotiation,
                 one.header.version,
                 one.header.record_time,
@@ -76,14 +76,14 @@ class Readers:
 
     def __init__(
         self,
-        store: Store,
+        store: EventStore,
         policy: Policy,
         threads: ThreadPoolExecutor,
         search_seconds: float,
     ) -> None:
         tokens = PageTokens(b"secret", "log", random_bytes=bytes)
         negotiations = CurrentNegotiations(store)
-        catalogue = NegotiationList(store, None, tokens=tokens, log_id="log")
+        catalogue = NegotiationList(store, MemoryNegotiationTable(), tokens=tokens, log_id="log")
         scopes = ScopeResolver(store, policy, admits=catalogue.admits)
         responses = ResponseCache(exclusive=store.exclusive)
         states = FilteredStates(negotiations, responses, FilteredSnapshots(fewest=3))
@@ -92,7 +92,7 @@ class Readers:
         reader = ReplayReader(log, tokens)
         pages = SharedPages(reader, commits, threads)
         subscriptions = Subscriptions(reader, pages, commits, threads, 0.01)
-        indexing = Indexer(store, open_index(store, None, "log"))
+        indexing = Indexer(store, open_index(store))
         search = Search(indexing, catalogue, tokens)
         self.negotiations = NegotiationServicer(
             scopes,
@@ -114,8 +114,8 @@ class Readers:
         """Store these, and tell those who have to know that there is more."""
         self.store.append(records)
         ids = {one.negotiation for one in records}
-        self.states.committed(ids)
-        self.scopes.committed(ids)
+        self.states.on_commit(ids)
+        self.scopes.on_commit(ids)
 
     def receive(self, caller: str, request: pb.ReplayEntriesRequest) -> AsyncIterator[bytes]:
         """What a caller is sent of a replay, to be taken at any pace; see `run`."""
@@ -181,7 +181,7 @@ def readers(
 ) -> Iterator[Readers]:
     """Those who read these records, while the block lasts."""
 
-    async def made(store: Store, threads: ThreadPoolExecutor) -> Readers:
+    async def made(store: EventStore, threads: ThreadPoolExecutor) -> Readers:
         return Readers(store, policy or Policy(), threads, search_seconds)
 
     store = open_store(None, {})

@@ -2,7 +2,7 @@
 
 import contextlib
 import threading
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass, field
 
 from pourparler.state.fold import tally
@@ -10,7 +10,7 @@ from pourparler_service.aggregate.negotiation import Negotiation
 from pourparler_service.aggregate.snapshots import Snapshots
 from pourparler_service.domain.refusal import not_found
 from pourparler_service.runtime.lru_cache import LruCache
-from pourparler_service.storage.event_store import Store
+from pourparler_service.storage.interface import EventStore
 
 CACHED_BYTES = 1 << 28
 """The size of all cached negotiations together, in bytes."""
@@ -28,7 +28,10 @@ class CurrentNegotiations:
     """Caches negotiations with full access. Every read is as fresh as the store. Thread-safe."""
 
     def __init__(
-        self, store: Store, snapshots: Snapshots | None = None, cached_bytes: int = CACHED_BYTES
+        self,
+        store: EventStore,
+        snapshots: Snapshots | None = None,
+        cached_bytes: int = CACHED_BYTES,
     ) -> None:
         """Read from a store, and start long negotiations from these snapshots."""
         self._store = store
@@ -63,8 +66,11 @@ class CurrentNegotiations:
                 self._resize(id_, cached)
             yield negotiation
 
-    def forget(self, id_: str) -> None:
-        """Drop a negotiation: the next read folds what is in the store then."""
+    def on_commit(self, ids: Collection[str]) -> None:
+        """Do nothing: every read takes in the new entries first."""
+
+    def purge(self, id_: str) -> None:
+        """Drop a negotiation: the next read folds it again from the store."""
         self._drop(id_)
 
     def _drop(self, id_: str) -> None:

@@ -1,14 +1,14 @@
 """Snapshots: states at a version, from which the fold of a long record begins.
 
-A cache: whatever becomes of one, the state comes of the entries themselves. Neither audits nor
-proofs know of it. As the words of persons are in it, it lies sealed with all of their keys.
+They are a cache: if a snapshot is missing or damaged, the state is folded from the entries. Audits
+and proofs do not use them. They contain words of persons: the keys of all of them encrypt each one.
 """
 
 import contextlib
 import logging
 import threading
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Collection, Iterator
 from typing import NamedTuple, Protocol
 
 from google.protobuf.message import DecodeError
@@ -17,98 +17,109 @@ from pourparler import v1 as pb
 from pourparler.transparency.merkle import HASH_BYTES
 from pourparler_service.aggregate import chunking
 from pourparler_service.storage.interface import StoredEntry, StoreUnavailableError
-from pourparler_service.storage.key_rotation import open_subject_keys
 from pourparler_service.storage.master_key import SubjectKeyError
 from pourparler_service.storage.subject_keys import SubjectKeyStore
 
 FORMAT = 2
-"""To be raised whenever the fold makes another state of the same entries. Others are ignored."""
+"""Raise it whenever the fold makes another state of the same entries. Others are ignored."""
 
-KEPT_BYTES = 1 << 27
-"""How many bytes of snapshots are kept in a file; when there are more, all are let go of."""
+DISK_BYTES = 1 << 27
+"""The capacity of a snapshot file on disk; when it is full, all snapshots are deleted."""
 
-HELD_BYTES = 1 << 25
-"""How many are kept in memory, where there is no file."""
+MEMORY_BYTES = 1 << 25
+"""The capacity of a snapshot file in memory."""
 
 FEWEST = 128
-"""Over fewer entries no snapshot is worth its room: they are folded as fast."""
+"""Fewer entries than these are folded as fast without a snapshot."""
 
 _LOG = logging.getLogger(__name__)
 
 _TOPIC = f"{pb.Negotiation.DESCRIPTOR.full_name}/{FORMAT}"
-_PART = 8  # of the record: so snapshots of it take a few times the bytes of its state together
+_PART = 8  # of the record: together, its snapshots take a few times the bytes of its state
 _LENGTH_BYTES = 4
 _FASTEST = 1
 
 
 class Snapshot(NamedTuple):
-    """A state, and the leaf of the entry that made it: of another record it is no snapshot."""
+    """A state, and the leaf of the entry that made it: it is no snapshot of another record."""
 
     version: int
     leaf: bytes
     state: pb.Negotiation
     size: int = 0
-    """How many bytes the state has."""
+    """The size of the encoded state in bytes."""
 
 
 class SnapshotFile(Protocol):
-    """Where encoded snapshots are kept: a cache. Every method raises StoreUnavailableError."""
+    """Keeps encoded snapshots by negotiation and version: a cache.
+
+    - Durable: nothing need survive a crash, but `purge` and `purge_others` are final: when they
+      return, what they delete is in no file.
+    - Atomic: `nearest` returns a snapshot whole, or none.
+    - Concurrent: any thread may call any method. No method delays an append.
+
+    Every method raises StoreUnavailableError if the file fails.
+    """
+
+    @property
+    def capacity(self) -> int:
+        """The number of bytes that it should keep at most."""
 
     def put(self, one: StoredEntry) -> None:
-        """Keep this, unless there is something of its negotiation and version already."""
+        """Keep a snapshot, unless there is one of its negotiation and version."""
 
     def nearest(self, negotiation: str, upto: int) -> StoredEntry | None:
-        """Return what is kept of the highest version up to and including `upto`."""
+        """Return the snapshot of the highest version up to `upto` inclusive; None without one."""
 
     def size(self) -> int:
-        """Return how many bytes are kept."""
+        """Return the number of bytes that are kept."""
 
     def purge(self, negotiation: str) -> None:
-        """Destroy all that is kept of a negotiation."""
+        """Delete the snapshots of a negotiation."""
 
     def purge_others(self, topic: str) -> None:
-        """Destroy all that is of another topic."""
+        """Delete the snapshots of all other topics."""
 
     def close(self) -> None:
         """Close the file."""
 
 
 class SnapshotStore(Protocol):
-    """Where long folds begin, and leave where others may."""
+    """The snapshots from which long folds begin, and to which they add."""
 
     @property
     def purged(self) -> int:
-        """How often something was purged: what was read before is not to be kept after."""
+        """The number of purges so far: a state that was read before one is not kept after it."""
 
     def nearest(self, id_: str, upto: int) -> Snapshot | None:
-        """The snapshot of the highest version up to and including `upto`, if there is any."""
+        """Return the snapshot of the highest version up to `upto` inclusive; None without one."""
 
     def is_wanted(self, after: int, upto: int) -> bool:
-        """Whether one is worth its room at a version, where the fold began after another."""
+        """Return True if a fold from one version to another is worth a snapshot."""
 
     def keep(self, id_: str, snapshot: Snapshot, *, purged: int) -> None:
-        """Keep a snapshot whose entries were read when so many purges had been."""
+        """Keep a snapshot, unless there was a purge since its entries were read."""
 
 
 def is_far(after: int, upto: int, fewest: int = FEWEST) -> bool:
-    """Whether a fold from one version to another is long, for a record of that length."""
+    """Return True if a fold from one version to another is long, for a record of that length."""
     return upto - after >= max(fewest, upto // _PART)
 
 
 class Snapshots:
-    """The snapshots of all negotiations. For any thread; blocks on the disk."""
+    """The snapshots of all negotiations: derived data. Any thread may call it; it may block."""
 
     def __init__(
         self,
-        shelf: SnapshotFile | None,
-        persons: SubjectKeyStore | None = None,
+        file: SnapshotFile | None = None,
+        keys: SubjectKeyStore | None = None,
         *,
         fewest: int = FEWEST,
-        kept_bytes: int = KEPT_BYTES,
+        kept_bytes: int | None = None,
     ) -> None:
-        """Keep them on this shelf, sealed for these persons; without a shelf, there are none."""
-        self._shelf = shelf
-        self._persons = open_subject_keys(None, {}) if persons is None else persons
+        """Keep snapshots in this file, encrypted with these keys. Without both there are none."""
+        self._file = file if keys is not None else None
+        self._keys = keys
         self._fewest = fewest
         self._kept_bytes = kept_bytes
         self._lock = threading.Lock()  # guards all below, and that nothing purged is put back
@@ -118,17 +129,17 @@ class Snapshots:
 
     @property
     def purged(self) -> int:
-        """How often something was purged: what was read before is not to be kept after."""
+        """The number of purges so far: a state that was read before one is not kept after it."""
         return self._purged
 
     def nearest(self, id_: str, upto: int) -> Snapshot | None:
-        """The snapshot of the highest version up to and including `upto`, if there is any."""
-        if self._shelf is None or upto < self._fewest:
+        """Return the snapshot of the highest version up to `upto` inclusive; None without one."""
+        if self._file is None or self._keys is None or upto < self._fewest:
             return None
         with self._tolerating():
-            found = self._shelf.nearest(id_, upto)
+            found = self._file.nearest(id_, upto)
             if found is not None and found.topic == _TOPIC:
-                data = self._persons.decrypt_blob(id_, found.data)
+                data = self._keys.decrypt_blob(id_, found.data)
                 if data is None:
                     return None
                 written = list(_unpacked(data))
@@ -138,41 +149,41 @@ class Snapshots:
         return None
 
     def is_wanted(self, after: int, upto: int) -> bool:
-        """Whether one is worth its room at a version, where the fold began after another."""
-        return self._shelf is not None and is_far(after, upto, self._fewest)
+        """Return True if a fold from one version to another is worth a snapshot."""
+        return self._file is not None and is_far(after, upto, self._fewest)
 
     def keep(self, id_: str, snapshot: Snapshot, *, purged: int) -> None:
-        """Keep a snapshot whose entries were read when so many purges had been."""
-        if self._shelf is None:
+        """Keep a snapshot, unless there was a purge since its entries were read."""
+        if self._file is None or self._keys is None:
             return
         data = snapshot.leaf + b"".join(map(_packed, chunking.encode(snapshot.state)))
         with self._lock, self._tolerating():
-            data = self._persons.encrypt_blob(id_, data)
+            data = self._keys.encrypt_blob(id_, data)
             if purged != self._purged:
                 return
             if self._size is None:
-                self._shelf.purge_others(_TOPIC)
-                self._size = self._shelf.size()
+                self._file.purge_others(_TOPIC)
+                self._size = self._file.size()
             self._size += len(data)
-            if self._size > self._kept_bytes:
-                self._shelf.purge_others("")
+            if self._size > (self._kept_bytes or self._file.capacity):
+                self._file.purge_others("")
                 self._size = len(data)
-            self._shelf.put(StoredEntry(id_, snapshot.version, _TOPIC, data))
+            self._file.put(StoredEntry(id_, snapshot.version, _TOPIC, data))
+
+    def on_commit(self, ids: Collection[str]) -> None:
+        """Do nothing: a snapshot is of the entries up to its version."""
 
     def purge(self, id_: str) -> None:
-        """Destroy the snapshots of a negotiation. Raises StoreUnavailableError if they may be left.
-
-        For when entries are not any more what they were: call it once that is so in the store.
-        """
+        """Destroy the snapshots of a negotiation, as DerivedData says."""
         with self._lock:
             self._purged += 1
-            if self._shelf is not None:
-                self._shelf.purge(id_)
+            if self._file is not None:
+                self._file.purge(id_)
 
     def close(self) -> None:
-        """Let the shelf go."""
-        if self._shelf is not None:
-            self._shelf.close()
+        """Close the file."""
+        if self._file is not None:
+            self._file.close()
 
     @contextlib.contextmanager
     def _tolerating(self) -> Iterator[None]:
@@ -184,8 +195,17 @@ class Snapshots:
                 _LOG.warning("snapshots fail, long records are read more slowly: %s", error)
 
 
+def open_snapshots(open_file: Callable[[], SnapshotFile], keys: SubjectKeyStore) -> Snapshots:
+    """Open a snapshot file, and its snapshots with it; without any if it cannot be opened."""
+    try:
+        return Snapshots(open_file(), keys)
+    except StoreUnavailableError as error:
+        _LOG.warning("there are no snapshots: %s", error)
+        return Snapshots()
+
+
 def _packed(piece: bytes) -> bytes:
-    # Other threads run while zlib is at work, as they do not while a long blob is copied.
+    # Other threads run while zlib compresses; they do not while a long blob is copied.
     packed = zlib.compress(piece, _FASTEST)
     return len(packed).to_bytes(_LENGTH_BYTES, "big") + packed
 

@@ -12,8 +12,7 @@ from pourparler_service.authorization.audience import Audience
 from pourparler_service.authorization.filtering import filtered, header_only
 from pourparler_service.authorization.roles import EVERYTHING, VisibilityScope
 from pourparler_service.domain.refusal import Refusal
-from pourparler_service.storage.event_store import Store
-from pourparler_service.storage.interface import COPIES, StoredEntry
+from pourparler_service.storage.interface import COPIES, EventStore, StoredEntry
 from pourparler_service.storage.record_codec import decode_record
 
 FilteredRow = tuple[int, str, bytes | None]
@@ -54,7 +53,7 @@ class FilteredEventReader:
 
     def __init__(
         self,
-        store: Store,
+        store: EventStore,
         id_: str,
         scope: VisibilityScope,
         *,
@@ -164,7 +163,7 @@ class FilteredLogReader:
     """None: the viewer has a scope in each negotiation."""
 
     def __init__(
-        self, store: Store, resolve: Callable[[str], FilteredEventReader], *, whole: bool
+        self, store: EventStore, resolve: Callable[[str], FilteredEventReader], *, whole: bool
     ) -> None:
         """Filter this store with the readers of its negotiations; `whole` passes every byte."""
         self._store = store

@@ -32,8 +32,7 @@ from pourparler_service.authorization.roles import (
 from pourparler_service.domain.refusal import Refusal, not_found, quoted, refuse
 from pourparler_service.runtime.lru_cache import LruCache
 from pourparler_service.storage import paging
-from pourparler_service.storage.event_store import Store
-from pourparler_service.storage.interface import COPIES
+from pourparler_service.storage.interface import COPIES, EventStore
 
 CACHED_ENTRIES = 4_000_000
 """The number of entries whose audience is cached, over all negotiations."""
@@ -78,7 +77,7 @@ class ScopeResolver:
 
     def __init__(
         self,
-        store: Store,
+        store: EventStore,
         policy: Policy,
         *,
         admits: AccessLookup = _everybody,
@@ -214,12 +213,16 @@ class ScopeResolver:
             cached = self._scopes.get(name)
             return None if cached is None else cached.get((caller, participant_id))
 
-    def committed(self, ids: Collection[str]) -> None:
+    def on_commit(self, ids: Collection[str]) -> None:
         """Drop the cached scopes of negotiations that have, or may have, more entries."""
         with self._lock:
             self._commits += 1
             for id_ in ids:
                 self._scopes.drop(f"negotiations/{id_}")
+
+    def purge(self, id_: str) -> None:
+        """Drop the scopes that are cached for a negotiation."""
+        self.on_commit((id_,))
 
     def _cache(
         self, id_: str, viewer: tuple[str, str], events: FilteredEventReader, commits: int
@@ -266,6 +269,8 @@ class ScopeResolver:
 class Viewer:
     """A caller, perhaps with the view of a participant: the source of every filtered reader."""
 
+    __slots__ = ("_scopes", "caller", "participant_id", "policy")
+
     def __init__(self, scopes: ScopeResolver, caller: str, participant_id: str) -> None:
         """Resolve by these scopes."""
         self._scopes = scopes
@@ -298,10 +303,6 @@ class Viewer:
     def check_admitted(self, id_: str) -> None:
         """Raise Refusal if the caller is a stranger. See `ScopeResolver.check_admitted`."""
         self._scopes.check_admitted(id_, self.caller)
-
-    def cached_scope(self, name: str) -> CachedScope | None:
-        """Return the scope if the store need not be read. See `ScopeResolver.cached_scope`."""
-        return self._scopes.cached_scope(name, self.caller, self.participant_id)
 
 
 def _ends(audience: Audience, caller: str) -> bool:

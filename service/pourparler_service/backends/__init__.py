@@ -1,1 +1,1 @@
-"""The stores: one package for each database. Only the composition root imports them."""
+"""The stores: each backend implements the faces of the rooms below in its own way."""

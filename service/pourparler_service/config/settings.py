@@ -12,7 +12,11 @@ from typing import Any, NamedTuple, Self
 from pourparler_service.authentication.jwks import REFRESH_SECONDS, Issuer
 from pourparler_service.authorization.policy import Policy
 from pourparler_service.config.settings_file import Section, SettingsError, read
-from pourparler_service.storage.event_store import IN_MEMORY
+from pourparler_service.config.store_url import (
+    MEMORY,
+    read_store_url,
+    refuse_library_settings,
+)
 
 DEFAULT_ADDRESS = "127.0.0.1:50710"
 DEFAULT_DATA = "pourparler-data"
@@ -49,6 +53,8 @@ class Settings:
 
     data: Path | None = None
     """The data folder. None: the record is kept in memory, and gone with the process."""
+    store: str = ""
+    """The store of the record: `sqlite:PATH` or `memory:`. Empty: SQLite in the data folder."""
     address: str = DEFAULT_ADDRESS
     """Where to listen, `HOST:PORT`; port 0 for any that is free. Loopback, unless callers are told
     apart."""
@@ -61,7 +67,7 @@ class Settings:
     access: Policy = field(default_factory=Policy)
     """What principals may do with the service, whatever a record says."""
     environment: Mapping[str, str] = field(default_factory=dict)
-    """The environment variables of the `eventsourcing` library."""
+    """The environment: it has the master key, and how the store encodes entries."""
     keys: tuple[Path, ...] = ()
     """The files of the signing keys. None: one of the service's own, made in the data folder."""
     witnesses: tuple[str, ...] = ()
@@ -127,7 +133,7 @@ class Settings:
         address: str | None = None,
         keys: Sequence[Path | str] = (),
     ) -> Self:
-        """The settings of POURPARLER_DATA and its like, and of PERSISTENCE_MODULE.
+        """The settings of POURPARLER_DATA, POURPARLER_STORE and their like.
 
         What is given as an argument wins, then the environment, then the settings file, which may
         be named by POURPARLER_SETTINGS. Raises SettingsError.
@@ -142,8 +148,11 @@ class Settings:
             chosen["address"] = address
         if keys:
             chosen["keys"] = tuple(map(Path, keys))
-        if data is None and said.get("PERSISTENCE_MODULE") == IN_MEMORY:
-            chosen["data"] = None
+        refuse_library_settings(said)
+        if read_store_url(chosen.get("store", "")).kind == MEMORY:
+            # What is said later wins: a data folder is an argument, or there is none.
+            chosen["data"] = Path(data) if data else None
+            chosen["store"] = "" if data else chosen["store"]
         chosen.setdefault("data", Path(DEFAULT_DATA))
         settings = cls(environment=said, **chosen)
         _check(settings)
@@ -152,7 +161,7 @@ class Settings:
     @classmethod
     def in_memory(cls, address: str = "127.0.0.1:0") -> Self:
         """The settings of a service that keeps its record in memory, on any free port."""
-        return cls(address=address, environment={"PERSISTENCE_MODULE": IN_MEMORY})
+        return cls(address=address, store=f"{MEMORY}:")
 
 
 def _check(settings: Settings) -> None:
@@ -185,6 +194,7 @@ def _of_file(path: Path) -> dict[str, Any]:
     required = witnesses.number("required", least=0)
     chosen = {
         "data": store.path("data"),
+        "store": store.text("url"),
         "address": listen.text("address"),
         "certificates_address": listen.text("certificates_address"),
         "keys": signing.paths("keys"),
@@ -229,6 +239,7 @@ def _of_environment(said: Mapping[str, str]) -> dict[str, Any]:
     issuer, audience, keys = (text(f"TOKENS_{name}") for name in ("ISSUER", "AUDIENCE", "KEYS"))
     chosen = {
         "data": path("DATA"),
+        "store": text("STORE"),
         "address": text("ADDRESS"),
         "certificates_address": text("CERTIFICATES_ADDRESS"),
         "keys": tuple(map(Path, filter(None, text("KEYS").split(":")))),

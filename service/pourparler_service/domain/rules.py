@@ -92,7 +92,7 @@ def check(
     if kind == "entry_redacted" and not by_service:
         text = "That words were destroyed is recorded by the service when it destroys them."
         refuse(pb.ERROR_REASON_RESERVED_TO_SERVICE, text, f"facts.{kind}")
-    look = RuleContext(
+    context = RuleContext(
         state=state,
         type=ENTRY_TYPES[kind],
         facts=facts,
@@ -103,15 +103,15 @@ def check(
         redacted=False,
         history=history,
     )
-    check_all(look)
-    _RULES_BY_TYPE[kind](look, look.event)
+    check_all(context)
+    _RULES_BY_TYPE[kind](context, context.event)
 
 
 def _judge(state: pb.Negotiation, judged: JudgedEntry) -> None:
     """Check an entry of the record once more. What it says of another entry is not asked again."""
     entry = judged.entry
     kind = entry.facts.WhichOneof("event") or ""
-    look = RuleContext(
+    context = RuleContext(
         state=state,
         type=ENTRY_TYPES[kind],
         facts=entry.facts,
@@ -122,38 +122,38 @@ def _judge(state: pb.Negotiation, judged: JudgedEntry) -> None:
         redacted=judged.redacted,
         history=tuple,
     )
-    check_all(look)
+    check_all(context)
     if kind not in AMENDING:
-        _RULES_BY_TYPE[kind](look, look.event)
+        _RULES_BY_TYPE[kind](context, context.event)
 
 
-def _negotiation_opened(look: RuleContext, event: pb.NegotiationOpened) -> None:
+def _negotiation_opened(context: RuleContext, event: pb.NegotiationOpened) -> None:
     """All that is asked of an opening is asked of every entry."""
 
 
-def _negotiation_suspended(look: RuleContext, event: pb.NegotiationSuspended) -> None:
+def _negotiation_suspended(context: RuleContext, event: pb.NegotiationSuspended) -> None:
     del event
-    _check_open(look)
+    _check_open(context)
 
 
-def _check_open(look: RuleContext) -> None:
-    if look.state.status != pb.NEGOTIATION_STATUS_OPEN:
+def _check_open(context: RuleContext) -> None:
+    if context.state.status != pb.NEGOTIATION_STATUS_OPEN:
         text = "The negotiation is not open: it has to be resumed first."
-        look.refuse(pb.ERROR_REASON_NEGOTIATION_NOT_OPEN, text)
+        context.refuse(pb.ERROR_REASON_NEGOTIATION_NOT_OPEN, text)
 
 
-def _negotiation_resumed(look: RuleContext, event: pb.NegotiationResumed) -> None:
+def _negotiation_resumed(context: RuleContext, event: pb.NegotiationResumed) -> None:
     del event
-    if look.state.status == pb.NEGOTIATION_STATUS_OPEN:
+    if context.state.status == pb.NEGOTIATION_STATUS_OPEN:
         text = "The negotiation is open: there is nothing to resume."
-        look.refuse(pb.ERROR_REASON_NEGOTIATION_NOT_PAUSED, text)
+        context.refuse(pb.ERROR_REASON_NEGOTIATION_NOT_PAUSED, text)
 
 
 _AGREED = frozenset({pb.OUTCOME_AGREEMENT, pb.OUTCOME_PARTIAL_AGREEMENT})
 
 
-def _negotiation_concluded(look: RuleContext, event: pb.NegotiationConcluded) -> None:
-    agreements = [look.part(pb.PART_KIND_AGREEMENT, one) for one in event.agreement_ids]
+def _negotiation_concluded(context: RuleContext, event: pb.NegotiationConcluded) -> None:
+    agreements = [context.part(pb.PART_KIND_AGREEMENT, one) for one in event.agreement_ids]
     reached = any(
         one.facts.origin == pb.AGREEMENT_ORIGIN_REACHED
         and one.status != pb.AGREEMENT_STATUS_REJECTED
@@ -163,35 +163,35 @@ def _negotiation_concluded(look: RuleContext, event: pb.NegotiationConcluded) ->
         text = (
             "This outcome needs an agreement, in agreement_ids, that was REACHED and not REJECTED."
         )
-        look.refuse(pb.ERROR_REASON_OUTCOME_NEEDS_AGREEMENT, text, "agreement_ids")
+        context.refuse(pb.ERROR_REASON_OUTCOME_NEEDS_AGREEMENT, text, "agreement_ids")
     if event.outcome == pb.OUTCOME_NO_AGREEMENT and agreements:
         text = "With NO_AGREEMENT no agreement can be named."
-        look.refuse(pb.ERROR_REASON_OUTCOME_HAS_NO_AGREEMENT, text, "agreement_ids")
+        context.refuse(pb.ERROR_REASON_OUTCOME_HAS_NO_AGREEMENT, text, "agreement_ids")
 
 
-def _participant_joined(look: RuleContext, event: pb.ParticipantJoined) -> None:
-    part = look.part(pb.PART_KIND_PARTICIPANT, event.participant_id)
+def _participant_joined(context: RuleContext, event: pb.ParticipantJoined) -> None:
+    part = context.part(pb.PART_KIND_PARTICIPANT, event.participant_id)
     if part is not None and part.status == pb.PARTICIPANT_STATUS_ACTIVE:
         text = f"{quoted(event.participant_id)} takes part already."
-        look.refuse(pb.ERROR_REASON_PARTICIPANT_ALREADY_ACTIVE, text, "participant_id")
+        context.refuse(pb.ERROR_REASON_PARTICIPANT_ALREADY_ACTIVE, text, "participant_id")
 
 
-def _participant_changed(look: RuleContext, event: pb.ParticipantChanged) -> None:
-    part = look.part(pb.PART_KIND_PARTICIPANT, event.participant_id)
+def _participant_changed(context: RuleContext, event: pb.ParticipantChanged) -> None:
+    part = context.part(pb.PART_KIND_PARTICIPANT, event.participant_id)
     check_active(part, "facts.participant_changed.participant_id")
     facts, role = part.facts, event.role or part.facts.role
     anew = event.HasField("represents")
     represents = event.represents.participant_ids if anew else facts.represents
     if role == pb.PARTICIPANT_ROLE_REPRESENTATIVE and not represents:
         text = "represents is missing: a REPRESENTATIVE acts for somebody."
-        look.refuse(pb.ERROR_REASON_FIELD_REQUIRED, text, "represents")
+        context.refuse(pb.ERROR_REASON_FIELD_REQUIRED, text, "represents")
     party = pb.PARTICIPANT_ROLE_PARTY
-    if facts.role == party and role != party and _is_bound(look.state, event.participant_id):
+    if facts.role == party and role != party and _is_bound(context.state, event.participant_id):
         text = f"{quoted(event.participant_id)} has open proposals or commitments: it stays PARTY."
-        look.refuse(pb.ERROR_REASON_PARTY_HAS_OBLIGATIONS, text, "role")
-    if not look.redacted and not _changes(part, event, look.words):
+        context.refuse(pb.ERROR_REASON_PARTY_HAS_OBLIGATIONS, text, "role")
+    if not context.redacted and not _changes(part, event, context.words):
         text = f"{quoted(event.participant_id)} is all that already: nothing changes."
-        look.refuse(pb.ERROR_REASON_NO_EFFECT, text)
+        context.refuse(pb.ERROR_REASON_NO_EFFECT, text)
 
 
 _OWED = frozenset(
@@ -230,266 +230,268 @@ def _changes(part: pb.Participant, event: pb.ParticipantChanged, words: pb.Words
     )
 
 
-def _participant_left(look: RuleContext, event: pb.ParticipantLeft) -> None:
-    part = look.part(pb.PART_KIND_PARTICIPANT, event.participant_id)
+def _participant_left(context: RuleContext, event: pb.ParticipantLeft) -> None:
+    part = context.part(pb.PART_KIND_PARTICIPANT, event.participant_id)
     check_active(part, "facts.participant_left.participant_id")
 
 
-def _session_opened(look: RuleContext, event: pb.SessionOpened) -> None:
+def _session_opened(context: RuleContext, event: pb.SessionOpened) -> None:
     default = event.default_visibility
     if event.kind == pb.SESSION_KIND_CAUCUS:
         check_caucus(default, event, "facts.session_opened.default_visibility")
-    if is_wider(default, look.facts.visibility):
+    if is_wider(default, context.facts.visibility):
         text = f"What is said in it would be {shown(default)}, and it would not be seen so widely."
-        look.refuse(pb.ERROR_REASON_VISIBILITY_TOO_WIDE, text, "default_visibility")
+        context.refuse(pb.ERROR_REASON_VISIBILITY_TOO_WIDE, text, "default_visibility")
 
 
-def _session_closed(look: RuleContext, event: pb.SessionClosed) -> None:
-    part = look.part(pb.PART_KIND_SESSION, event.closed_session_id)
+def _session_closed(context: RuleContext, event: pb.SessionClosed) -> None:
+    part = context.part(pb.PART_KIND_SESSION, event.closed_session_id)
     if part.status != pb.SESSION_STATUS_OPEN:
         text = f"The session {quoted(event.closed_session_id)} is over."
-        look.refuse(pb.ERROR_REASON_SESSION_NOT_OPEN, text, "closed_session_id")
+        context.refuse(pb.ERROR_REASON_SESSION_NOT_OPEN, text, "closed_session_id")
 
 
-def _topic_added(look: RuleContext, event: pb.TopicAdded) -> None:
-    look.step(lifecycles.TOPIC, 0, event.status)
+def _topic_added(context: RuleContext, event: pb.TopicAdded) -> None:
+    context.step(lifecycles.TOPIC, 0, event.status)
 
 
-def _topic_status_changed(look: RuleContext, event: pb.TopicStatusChanged) -> None:
-    was = look.part(pb.PART_KIND_TOPIC, event.topic_id).status
-    look.step(lifecycles.TOPIC, was, event.status)
+def _topic_status_changed(context: RuleContext, event: pb.TopicStatusChanged) -> None:
+    was = context.part(pb.PART_KIND_TOPIC, event.topic_id).status
+    context.step(lifecycles.TOPIC, was, event.status)
     if was in lifecycles.REOPENED_FROM and event.status == pb.TOPIC_STATUS_UNDER_DISCUSSION:
-        look.explain("a topic is taken up again for a reason")
+        context.explain("a topic is taken up again for a reason")
     if event.status == pb.TOPIC_STATUS_SETTLED:
-        for key, one in look.state.proposals.items():
+        for key, one in context.state.proposals.items():
             alone = list(one.facts.topic_ids) == [event.topic_id]
             if alone and one.status == pb.PROPOSAL_STATUS_OPEN:
                 text = f"The proposal {quoted(key)} on this topic alone is open."
-                look.refuse(pb.ERROR_REASON_TOPIC_HAS_PROPOSAL, text, "status", id=key)
+                context.refuse(pb.ERROR_REASON_TOPIC_HAS_PROPOSAL, text, "status", id=key)
 
 
-def _statement_recorded(look: RuleContext, event: pb.StatementRecorded) -> None:
+def _statement_recorded(context: RuleContext, event: pb.StatementRecorded) -> None:
     """All that is asked of a statement is asked of every entry, or of its shape."""
 
 
-def _statement_retracted(look: RuleContext, event: pb.StatementRetracted) -> None:
-    part = look.part(pb.PART_KIND_STATEMENT, event.statement_id)
+def _statement_retracted(context: RuleContext, event: pb.StatementRetracted) -> None:
+    part = context.part(pb.PART_KIND_STATEMENT, event.statement_id)
     if part.status != pb.STATEMENT_STATUS_STANDS or not set(part.retracted_by).isdisjoint(event.by):
         text = "It was taken back before."
-        look.refuse(pb.ERROR_REASON_STATEMENT_RETRACTED, text, "statement_id")
+        context.refuse(pb.ERROR_REASON_STATEMENT_RETRACTED, text, "statement_id")
     made_by, by = set(part.facts.speakers or part.facts.attributed_to), set(event.by)
     if not (by <= made_by if event.partial else by == made_by):
         text = "A statement is taken back by all who made it or, with `partial`, by some of them."
-        look.refuse(pb.ERROR_REASON_NOT_THE_SPEAKERS, text, "by")
+        context.refuse(pb.ERROR_REASON_NOT_THE_SPEAKERS, text, "by")
 
 
 _HOLDERS = frozenset({pb.PARTICIPANT_ROLE_PARTY, pb.PARTICIPANT_ROLE_GROUP})
 
 
-def _position_taken(look: RuleContext, event: pb.PositionTaken) -> None:
+def _position_taken(context: RuleContext, event: pb.PositionTaken) -> None:
     for place, who in enumerate(event.holders):
-        role = look.part(pb.PART_KIND_PARTICIPANT, who).facts.role
+        role = context.part(pb.PART_KIND_PARTICIPANT, who).facts.role
         if role not in _HOLDERS:
             name = pb.ParticipantRole.Name(role).removeprefix("PARTICIPANT_ROLE_")
             text = f"{quoted(who)} is {name} here: a position is one of a PARTY or a GROUP."
-            look.refuse(pb.ERROR_REASON_ACTING_NOT_ALLOWED, text, f"holders[{place}]")
-    topic = look.part(pb.PART_KIND_TOPIC, event.topic_id)
+            context.refuse(pb.ERROR_REASON_ACTING_NOT_ALLOWED, text, f"holders[{place}]")
+    topic = context.part(pb.PART_KIND_TOPIC, event.topic_id)
     if topic.status == pb.TOPIC_STATUS_DROPPED:
         text = f"The topic {quoted(event.topic_id)} is off the table."
-        look.refuse(pb.ERROR_REASON_TOPIC_DROPPED, text, "topic_id")
+        context.refuse(pb.ERROR_REASON_TOPIC_DROPPED, text, "topic_id")
     if event.supersedes:
-        _check_held(look, event.supersedes, event.holders, "supersedes", "supersedes")
+        _check_held(context, event.supersedes, event.holders, "supersedes", "supersedes")
 
 
-def _position_withdrawn(look: RuleContext, event: pb.PositionWithdrawn) -> None:
-    _check_held(look, event.position_id, event.by, "position_id", "by")
+def _position_withdrawn(context: RuleContext, event: pb.PositionWithdrawn) -> None:
+    _check_held(context, event.position_id, event.by, "position_id", "by")
 
 
-def _check_held(look: RuleContext, key: str, by: Iterable[str], field: str, holders: str) -> None:
-    part = look.part(pb.PART_KIND_POSITION, key)
+def _check_held(
+    context: RuleContext, key: str, by: Iterable[str], field: str, holders: str
+) -> None:
+    part = context.part(pb.PART_KIND_POSITION, key)
     if part.status != pb.POSITION_STATUS_HELD:
         text = f"The position {quoted(key)} is not held."
-        look.refuse(pb.ERROR_REASON_POSITION_NOT_HELD, text, field)
+        context.refuse(pb.ERROR_REASON_POSITION_NOT_HELD, text, field)
     if set(by) != set(part.facts.holders):
         text = f"The position {quoted(key)} is held by {listed(part.facts.holders)}."
-        look.refuse(pb.ERROR_REASON_NOT_THE_HOLDERS, text, holders)
+        context.refuse(pb.ERROR_REASON_NOT_THE_HOLDERS, text, holders)
 
 
-def _question_raised(look: RuleContext, event: pb.QuestionRaised) -> None:
+def _question_raised(context: RuleContext, event: pb.QuestionRaised) -> None:
     if event.reopens:
-        part = look.part(pb.PART_KIND_QUESTION, event.reopens)
+        part = context.part(pb.PART_KIND_QUESTION, event.reopens)
         if part.status == pb.QUESTION_STATUS_OPEN:
             text = f"The question {quoted(event.reopens)} is open still."
-            look.refuse(pb.ERROR_REASON_QUESTION_OPEN, text, "reopens")
+            context.refuse(pb.ERROR_REASON_QUESTION_OPEN, text, "reopens")
 
 
-def _question_resolved(look: RuleContext, event: pb.QuestionResolved) -> None:
-    part = look.part(pb.PART_KIND_QUESTION, event.question_id)
+def _question_resolved(context: RuleContext, event: pb.QuestionResolved) -> None:
+    part = context.part(pb.PART_KIND_QUESTION, event.question_id)
     if part.status != pb.QUESTION_STATUS_OPEN:
         text = f"The question {quoted(event.question_id)} is closed: to ask it again is a new one."
-        look.refuse(pb.ERROR_REASON_QUESTION_NOT_OPEN, text, "question_id")
+        context.refuse(pb.ERROR_REASON_QUESTION_NOT_OPEN, text, "question_id")
 
 
-def _proposal_made(look: RuleContext, event: pb.ProposalMade) -> None:
-    _check_open(look)
+def _proposal_made(context: RuleContext, event: pb.ProposalMade) -> None:
+    _check_open(context)
     for place, who in enumerate(event.to):
         if who in event.by:
             text = f"{quoted(who)} cannot make an offer to itself."
-            look.refuse(pb.ERROR_REASON_PROPOSAL_TO_SELF, text, f"to[{place}]")
+            context.refuse(pb.ERROR_REASON_PROPOSAL_TO_SELF, text, f"to[{place}]")
     if event.supersedes:
-        _check_offer(look, event.supersedes, "supersedes")
-        _check_proposers(look, event.supersedes, event.by, "supersedes")
-    named = look.state.facts.acceptance_rule == pb.ACCEPTANCE_RULE_NAMED
+        _check_offer(context, event.supersedes, "supersedes")
+        _check_proposers(context, event.supersedes, event.by, "supersedes")
+    named = context.state.facts.acceptance_rule == pb.ACCEPTANCE_RULE_NAMED
     if named and not event.decided_by:
         text = "decided_by is missing: here an offer names those whose answers decide it."
-        look.refuse(pb.ERROR_REASON_FIELD_REQUIRED, text, "decided_by")
+        context.refuse(pb.ERROR_REASON_FIELD_REQUIRED, text, "decided_by")
     if event.decided_by and not named:
         text = "decided_by has no place here: the acceptance rule is not NAMED."
-        look.refuse(pb.ERROR_REASON_FIELD_NOT_ALLOWED, text, "decided_by")
+        context.refuse(pb.ERROR_REASON_FIELD_NOT_ALLOWED, text, "decided_by")
     for place, who in enumerate(event.decided_by):
         if who not in event.to:
             text = f"{quoted(who)} cannot decide an offer that is not made to it."
-            look.refuse(pb.ERROR_REASON_NOT_AN_ADDRESSEE, text, f"decided_by[{place}]")
+            context.refuse(pb.ERROR_REASON_NOT_AN_ADDRESSEE, text, f"decided_by[{place}]")
 
 
-def _check_offer(look: RuleContext, key: str, field: str) -> None:
-    status = look.part(pb.PART_KIND_PROPOSAL, key).status
+def _check_offer(context: RuleContext, key: str, field: str) -> None:
+    status = context.part(pb.PART_KIND_PROPOSAL, key).status
     if status != pb.PROPOSAL_STATUS_OPEN:
         name = pb.ProposalStatus.Name(status).removeprefix("PROPOSAL_STATUS_")
         text = f"The proposal {quoted(key)} is {name}, not OPEN."
-        look.refuse(pb.ERROR_REASON_PROPOSAL_NOT_OPEN, text, field, status=name)
+        context.refuse(pb.ERROR_REASON_PROPOSAL_NOT_OPEN, text, field, status=name)
 
 
-def _check_proposers(look: RuleContext, key: str, by: Iterable[str], field: str) -> None:
-    proposers = look.part(pb.PART_KIND_PROPOSAL, key).facts.by
+def _check_proposers(context: RuleContext, key: str, by: Iterable[str], field: str) -> None:
+    proposers = context.part(pb.PART_KIND_PROPOSAL, key).facts.by
     if set(by) != set(proposers):
         text = f"The proposal {quoted(key)} is one of {listed(proposers)}: it is for them to do."
-        look.refuse(pb.ERROR_REASON_NOT_THE_PROPOSERS, text, field)
+        context.refuse(pb.ERROR_REASON_NOT_THE_PROPOSERS, text, field)
 
 
-def _proposal_answered(look: RuleContext, event: pb.ProposalAnswered) -> None:
-    _check_offer(look, event.proposal_id, "proposal_id")
-    part = look.part(pb.PART_KIND_PROPOSAL, event.proposal_id)
+def _proposal_answered(context: RuleContext, event: pb.ProposalAnswered) -> None:
+    _check_offer(context, event.proposal_id, "proposal_id")
+    part = context.part(pb.PART_KIND_PROPOSAL, event.proposal_id)
     if event.by not in part.facts.to:
         text = f"The proposal {quoted(event.proposal_id)} is not made to {quoted(event.by)}."
-        look.refuse(pb.ERROR_REASON_NOT_AN_ADDRESSEE, text, "by")
+        context.refuse(pb.ERROR_REASON_NOT_AN_ADDRESSEE, text, "by")
     if event.by in final_answers(part):
         text = f"{quoted(event.by)} has answered this proposal finally."
-        look.refuse(pb.ERROR_REASON_FINAL_ANSWER_EXISTS, text, "by")
+        context.refuse(pb.ERROR_REASON_FINAL_ANSWER_EXISTS, text, "by")
 
 
-def _proposal_closed(look: RuleContext, event: pb.ProposalClosed) -> None:
-    _check_offer(look, event.proposal_id, "proposal_id")
+def _proposal_closed(context: RuleContext, event: pb.ProposalClosed) -> None:
+    _check_offer(context, event.proposal_id, "proposal_id")
     if event.how == pb.PROPOSAL_CLOSING_WITHDRAWN:
-        _check_proposers(look, event.proposal_id, event.by, "by")
-    elif not look.part(pb.PART_KIND_PROPOSAL, event.proposal_id).facts.HasField("expires"):
-        look.explain("the offer had no end, so why it LAPSED is to be said")
+        _check_proposers(context, event.proposal_id, event.by, "by")
+    elif not context.part(pb.PART_KIND_PROPOSAL, event.proposal_id).facts.HasField("expires"):
+        context.explain("the offer had no end, so why it LAPSED is to be said")
 
 
-def _agreement_recorded(look: RuleContext, event: pb.AgreementRecorded) -> None:
+def _agreement_recorded(context: RuleContext, event: pb.AgreementRecorded) -> None:
     if event.origin == pb.AGREEMENT_ORIGIN_REACHED:
-        check_basis(look, act=True)
+        check_basis(context, act=True)
         for place, who in enumerate(event.between):
-            part = look.part(pb.PART_KIND_PARTICIPANT, who)
+            part = context.part(pb.PART_KIND_PARTICIPANT, who)
             path = f"facts.agreement_recorded.between[{place}]"
             check_acting(part, pb.ACTING_PARTY, path)
-        look.step(lifecycles.AGREEMENT, 0, event.status)
+        context.step(lifecycles.AGREEMENT, 0, event.status)
     if event.proposal_id:
-        status = look.part(pb.PART_KIND_PROPOSAL, event.proposal_id).status
+        status = context.part(pb.PART_KIND_PROPOSAL, event.proposal_id).status
         if status != pb.PROPOSAL_STATUS_ACCEPTED:
             text = f"The proposal {quoted(event.proposal_id)} was not accepted."
-            look.refuse(pb.ERROR_REASON_PROPOSAL_NOT_ACCEPTED, text, "proposal_id")
+            context.refuse(pb.ERROR_REASON_PROPOSAL_NOT_ACCEPTED, text, "proposal_id")
     superseded = pb.AGREEMENT_STATUS_SUPERSEDED
     for place, key in enumerate(event.supersedes):
-        was = look.part(pb.PART_KIND_AGREEMENT, key).status
+        was = context.part(pb.PART_KIND_AGREEMENT, key).status
         field = f"supersedes[{place}]"
-        look.step(lifecycles.AGREEMENT, was, superseded, field)
+        context.step(lifecycles.AGREEMENT, was, superseded, field)
 
 
-def _agreement_status_changed(look: RuleContext, event: pb.AgreementStatusChanged) -> None:
-    was = look.part(pb.PART_KIND_AGREEMENT, event.agreement_id).status
-    look.step(lifecycles.AGREEMENT, was, event.status)
+def _agreement_status_changed(context: RuleContext, event: pb.AgreementStatusChanged) -> None:
+    was = context.part(pb.PART_KIND_AGREEMENT, event.agreement_id).status
+    context.step(lifecycles.AGREEMENT, was, event.status)
 
 
-def _commitment_made(look: RuleContext, event: pb.CommitmentMade) -> None:
+def _commitment_made(context: RuleContext, event: pb.CommitmentMade) -> None:
     for place, who in enumerate(event.creditors):
         if who in event.debtors:
             text = f"{quoted(who)} cannot owe itself."
-            look.refuse(pb.ERROR_REASON_DEBTOR_IS_CREDITOR, text, f"creditors[{place}]")
-        part = look.part(pb.PART_KIND_PARTICIPANT, who)
+            context.refuse(pb.ERROR_REASON_DEBTOR_IS_CREDITOR, text, f"creditors[{place}]")
+        part = context.part(pb.PART_KIND_PARTICIPANT, who)
         path = f"facts.commitment_made.creditors[{place}]"
         check_acting(part, pb.ACTING_SPEAKER, path)
 
 
-def _commitment_status_changed(look: RuleContext, event: pb.CommitmentStatusChanged) -> None:
-    part = look.part(pb.PART_KIND_COMMITMENT, event.commitment_id)
-    look.step(lifecycles.COMMITMENT, part.status, event.status)
+def _commitment_status_changed(context: RuleContext, event: pb.CommitmentStatusChanged) -> None:
+    part = context.part(pb.PART_KIND_COMMITMENT, event.commitment_id)
+    context.step(lifecycles.COMMITMENT, part.status, event.status)
     if event.status == pb.COMMITMENT_STATUS_RELEASED:
         owed_to, owed_by = set(part.facts.creditors), set(part.facts.debtors)
         # What is owed to all is for anybody else to remit.
         if not (owed_to & set(event.by) if owed_to else set(event.by) - owed_by):
             text = "Only a creditor can release a debtor: name one in `by`."
-            look.refuse(pb.ERROR_REASON_CREDITOR_REQUIRED, text, "by")
+            context.refuse(pb.ERROR_REASON_CREDITOR_REQUIRED, text, "by")
 
 
-def _milestone_planned(look: RuleContext, event: pb.MilestonePlanned) -> None:
-    part = look.part(pb.PART_KIND_MILESTONE, event.milestone_id)
+def _milestone_planned(context: RuleContext, event: pb.MilestonePlanned) -> None:
+    part = context.part(pb.PART_KIND_MILESTONE, event.milestone_id)
     if part is not None:
-        _check_planned(look, part)
-    expected, occurred = event.expected, look.facts.occurred
+        _check_planned(context, part)
+    expected, occurred = event.expected, context.facts.occurred
     latest = edtf.latest_instant(edtf.Bounds(expected.earliest, expected.latest))
     planned = edtf.earliest_instant(edtf.Bounds(occurred.earliest, occurred.latest))
     if latest is not None and planned is not None and latest < planned:
         text = (
             f"It was planned on {occurred.earliest}, and cannot be expected by {expected.latest}."
         )
-        look.refuse(pb.ERROR_REASON_EXPECTED_BEFORE_PLAN, text, "expected")
+        context.refuse(pb.ERROR_REASON_EXPECTED_BEFORE_PLAN, text, "expected")
 
 
-def _milestone_closed(look: RuleContext, event: pb.MilestoneClosed) -> None:
-    _check_planned(look, look.part(pb.PART_KIND_MILESTONE, event.milestone_id))
-    check_occurred(look, event.actual, "facts.milestone_closed.actual")
+def _milestone_closed(context: RuleContext, event: pb.MilestoneClosed) -> None:
+    _check_planned(context, context.part(pb.PART_KIND_MILESTONE, event.milestone_id))
+    check_occurred(context, event.actual, "facts.milestone_closed.actual")
 
 
-def _check_planned(look: RuleContext, part: pb.Milestone) -> None:
+def _check_planned(context: RuleContext, part: pb.Milestone) -> None:
     if part.status != pb.MILESTONE_STATUS_PLANNED:
         name = pb.MilestoneStatus.Name(part.status).removeprefix("MILESTONE_STATUS_")
         text = f"The milestone {quoted(part.facts.milestone_id)} is {name}, not PLANNED."
-        look.refuse(pb.ERROR_REASON_MILESTONE_NOT_PLANNED, text, "milestone_id", status=name)
+        context.refuse(pb.ERROR_REASON_MILESTONE_NOT_PLANNED, text, "milestone_id", status=name)
 
 
-def _document_attached(look: RuleContext, event: pb.DocumentAttached) -> None:
+def _document_attached(context: RuleContext, event: pb.DocumentAttached) -> None:
     """All that is asked of a document is asked of every entry, or of its shape."""
 
 
-def _entry_corrected(look: RuleContext, event: pb.EntryCorrected) -> None:
+def _entry_corrected(context: RuleContext, event: pb.EntryCorrected) -> None:
     del event
-    check_correction(look.state, look.entry, look.history(), _judge)
+    check_correction(context.state, context.entry, context.history(), _judge)
 
 
-def _entry_disclosed(look: RuleContext, event: pb.EntryDisclosed) -> None:
+def _entry_disclosed(context: RuleContext, event: pb.EntryDisclosed) -> None:
     del event
-    check_disclosure(look.state, look.entry, look.history(), _judge)
+    check_disclosure(context.state, context.entry, context.history(), _judge)
 
 
-def _entry_redacted(look: RuleContext, event: pb.EntryRedacted) -> None:
+def _entry_redacted(context: RuleContext, event: pb.EntryRedacted) -> None:
     del event
-    check_redaction(look.state, look.entry, look.history())
+    check_redaction(context.state, context.entry, context.history())
 
 
-def _access_granted(look: RuleContext, event: pb.AccessGranted) -> None:
-    known = look.state.principals.get(event.principal)
+def _access_granted(context: RuleContext, event: pb.AccessGranted) -> None:
+    known = context.state.principals.get(event.principal)
     if known is not None and any(one.facts == event for one in known.grants):
         text = f"{quoted(event.principal)} has this access already: nothing changes."
-        look.refuse(pb.ERROR_REASON_NO_EFFECT, text)
+        context.refuse(pb.ERROR_REASON_NO_EFFECT, text)
 
 
-def _access_revoked(look: RuleContext, event: pb.AccessRevoked) -> None:
-    principals = look.state.principals
+def _access_revoked(context: RuleContext, event: pb.AccessRevoked) -> None:
+    principals = context.state.principals
     known = principals.get(event.principal)
     if known is None or not any(revokes(event, one) for one in known.grants):
         text = f"{quoted(event.principal)} has no such access."
-        look.refuse(pb.ERROR_REASON_ACCESS_NOT_GRANTED, text)
+        context.refuse(pb.ERROR_REASON_ACCESS_NOT_GRANTED, text)
     left = (
         one
         for who, part in principals.items()
@@ -498,7 +500,7 @@ def _access_revoked(look: RuleContext, event: pb.AccessRevoked) -> None:
     )
     if all(one.facts.role != pb.ACCESS_ROLE_CUSTODIAN for one in left):
         text = f"Nobody but {quoted(event.principal)} is custodian: name another one first."
-        look.refuse(pb.ERROR_REASON_ACCESS_LAST_CUSTODIAN, text)
+        context.refuse(pb.ERROR_REASON_ACCESS_LAST_CUSTODIAN, text)
 
 
 _RULES_BY_TYPE: Mapping[str, Callable[[RuleContext, Any], None]] = {

@@ -51,7 +51,7 @@ def check(facts: pb.Facts, history: Sequence[pb.Entry]) -> None:
                 _not_yours(text, "facts.visibility")
 
 
-def check_not_taken_up(state: pb.Negotiation, facts: pb.Facts, history: Sequence[pb.Entry]) -> None:
+def check_not_answered(state: pb.Negotiation, facts: pb.Facts, history: Sequence[pb.Entry]) -> None:
     """Refuse a correction of what others have spoken of by now, or after the end.
 
     As far as its caller sees it: else they could find out by trying what hidden entries speak of.

@@ -195,18 +195,16 @@ class FilteredStates:
         """Return the cached response for the latest state, if there is one. Never blocks."""
         return self._responses.get(name, scope, request)
 
-    def committed(self, ids: Collection[str]) -> None:
-        """Drop the responses about negotiations that have, or may have, more entries."""
-        self._responses.committed(ids)
+    def on_commit(self, ids: Collection[str]) -> None:
+        """Do nothing: every read takes in the new entries first."""
 
-    def forget(self, id_: str) -> None:
+    def purge(self, id_: str) -> None:
         """Drop everything about a negotiation whose stored entries have changed."""
         self._snapshots.purge(id_)  # first: an unfinished read caches nothing after that
         with self._lock:
             for key in self._cached.keys_by_age():
                 if key.id == id_:
                     self._cached.drop(key)
-        self._responses.committed((id_,))  # last: made of the states above
 
     def _source(self, events: FilteredEventReader) -> _Source:
         """Return where the states of a reader come from. The one place that depends on the scope.

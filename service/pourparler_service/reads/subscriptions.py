@@ -25,10 +25,14 @@ class CommitNotifier:
         self.number = 0
         """The number of commits so far."""
 
-    def committed(self, ids: Collection[str]) -> None:
+    def on_commit(self, ids: Collection[str]) -> None:
         """Notify of new entries in negotiations. Only the thread that commits calls this."""
         with contextlib.suppress(RuntimeError):  # the loop has ended, and its listeners with it
             self._loop.call_soon_threadsafe(self._notify, ids)
+
+    def purge(self, id_: str) -> None:
+        """Wake the readers of a negotiation: its entries have changed."""
+        self.on_commit((id_,))
 
     def listen(self, id_: str, listener: Callable[[], None]) -> None:
         """Call a listener for new entries of a negotiation, and at the close.
@@ -97,7 +101,10 @@ class SharedPages:
                 self.commits.forget(replay.id, subscription.notify)
                 del self._subscriptions[replay.shared]
 
-    def forget(self) -> None:
+    def on_commit(self, ids: Collection[str]) -> None:
+        """Do nothing: a page holds until the next commit of which its readers are told."""
+
+    def purge(self, id_: str) -> None:  # noqa: ARG002 - a page may have entries of any negotiation
         """Drop every cached page. Thread-safe."""
         with contextlib.suppress(RuntimeError):  # the loop has ended, and the pages with it
             self._loop.call_soon_threadsafe(self._cached.clear)

@@ -1,6 +1,6 @@
-"""What is kept of entries so that they are found: what goes in, what comes out. Pure.
+"""The face of the search index: the documents that go in, the questions, and the hits.
 
-`Index` is the face that a store of it has; `sqlite_index` is one.
+Pure: no I/O.
 """
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
@@ -20,7 +20,7 @@ from pourparler_service.storage.record_codec import decode_record
 PLACES = (HEADING, SAID, BESIDE)
 
 BETWEEN = "\ue000"
-"""Stands between two fields, so that no phrase reaches from one into the other: no word is it."""
+"""Separates two fields, so that no phrase reaches from one into the other. It is no word."""
 
 BEST_RANK = 1_000_000
 
@@ -30,45 +30,45 @@ TYPES: Mapping[str, int] = {
 """The entry types, by the names of their fields in Facts, as the numbers of these fields."""
 
 _ADDRESSED = "proposal_made.to"
-"""Names those who need the standing to act, but do not act there."""
+"""A reference to participants who have to be able to act, but do not act in the entry."""
 
 
 class Document(NamedTuple):
-    """What is kept of an entry: by which it is found and chosen, and nothing else of it."""
+    """The parts of an entry by which it is found and filtered, and nothing else of it."""
 
     position: int
     negotiation: str
     version: int
     recorded: int
-    """When, in nanoseconds since 1970."""
+    """In nanoseconds since 1970."""
     begin: int | None
     """The first second since 1970 at which it can have happened; None: open."""
     end: int | None
     """The last one."""
     types: tuple[int, ...]
-    """Its own, and of a correction that of what it puts there."""
+    """Its own type; for a correction also the type of its replacement."""
     basis: int
     speakers: frozenset[str]
     parts: frozenset[Part]
-    """All that it names."""
+    """All parts that it names."""
     brought: Part | None
-    """What it brings or corrects, if that is about topics."""
+    """The part that it introduces or corrects, if that part has topics."""
     target: int
-    """Of a correction: the version that it corrects; else 0."""
+    """The version that it corrects; 0 if it is no correction."""
     annuls: bool
     words: tuple[str, ...]
-    """Its words, spelled, in the order of PLACES, each a text with spaces between them."""
+    """Its normalized words, separated by spaces: one text for each of PLACES."""
     concealed: bool
-    """Whether its words concern natural persons: then they lie nowhere on disk in clear."""
+    """True if its words concern natural persons: then no file contains them in clear."""
 
     @property
     def length(self) -> int:
-        """How many words it has."""
+        """The length of the document in words."""
         return sum(len(one.split()) for one in self.words)
 
 
 def document(position: int, stored: StoredEntry) -> Document:
-    """What is kept of an entry."""
+    """Return the document of an entry."""
     entry = decode_record(stored.data)
     facts = entry.facts
     recorded = entry.header.record_time
@@ -116,103 +116,107 @@ def _words(words: pb.Words) -> tuple[str, ...]:
 
 
 class IndexQuery(NamedTuple):
-    """Which entries are wanted: those that meet all of this."""
+    """A question: an entry has to meet all of its filters."""
 
     wanted: SearchQuery
     negotiations: Collection[str] | None = None
-    """None: all."""
+    """None stands for all."""
     speakers: Sequence[str] = ()
     participants: Sequence[str] = ()
     topics: Sequence[str] = ()
     types: Sequence[int] = ()
     bases: Sequence[int] = ()
     begin: int | None = None
-    """The first second at which it is to have happened, and the last one."""
+    """The first second since 1970 at which an entry may have happened; `end` is the last one."""
     end: int | None = None
     surely: bool = False
+    """True if it has to have happened between them for certain."""
     record_start_time: int | None = None
     """In nanoseconds since 1970."""
     record_end_time: int | None = None
     until: float | None = None
-    """By when an answer is of use, on the clock of `time.monotonic`: later it is a TimeoutError."""
+    """The deadline on the clock of `time.monotonic`: after it, TimeoutError is raised."""
 
 
 class Candidate(NamedTuple):
-    """An entry that meets what is asked."""
+    """An entry that meets a question."""
 
     position: int
     negotiation: str
     version: int
     rank: int
-    """How well, from 0 to BEST_RANK: by this entry and the phrases alone. 0 if it is not ranked."""
+    """From 0 to BEST_RANK, by this entry and the phrases alone. 0 if hits are not ranked."""
     target: int
-    """Of a correction that replaces: the version in whose place it stands; else 0."""
+    """The version that it replaces; 0 if it replaces none."""
     through: frozenset[int] = frozenset()
-    """Where topics are asked for: the versions by which it is on them. It is, if one is seen."""
+    """If topics are asked for: the versions that put it on them. One has to be visible."""
 
 
 class Correction(NamedTuple):
-    """That a version was replaced or annulled, and by which."""
+    """The version of a correction, and True if it annuls."""
 
     version: int
     annuls: bool
 
 
 class SearchIndex(Protocol):
-    """Keeps documents. Belongs to whoever holds its lock; every method may wait for the disk.
+    """The documents of all entries up to `position`, and of none after it: derived data.
 
-    It holds the documents of all entries up to `position`, and of none after it. What it says never
-    depends on any document but those it gives out. It raises StoreUnavailableError; then it is as
-    it was before.
+    - Atomic: `take` stores its documents and the position, or nothing, also if the process dies.
+    - Durable: a crash may lose the last calls of `take`: documents and position go back together.
+    - Confidential: no file contains words of a concealed document. They are lost with the process,
+      and restored. No answer depends on a document that it does not return.
+    - Final: when `purge` returns, the former words are in no file and not in memory.
+    - Concurrent: the caller holds one lock around every call. Each method may wait for the disk.
+
+    Every method raises StoreUnavailableError if the index fails, and has changed nothing then.
     """
 
     position: int
 
     def take(self, documents: Sequence[Document], position: int, digest: bytes) -> None:
-        """Take these in, and be at this position: both or, whenever the process dies, neither.
+        """Add documents, and be at this position.
 
-        `digest` is of the entry there, to know the record by when it is opened again.
+        `digest` is of the entry there: it tells at the next opening if the record is still the
+        same.
         """
 
     def lost(self, most: int) -> Sequence[int]:
-        """Positions of documents whose words it has lost, the lowest first.
-
-        What it may not write to disk, it has lost when it is opened. `restore` gives it back.
-        """
+        """Return positions of documents whose words are lost, the lowest first, at most `most`."""
 
     def restore(self, documents: Sequence[Document]) -> None:
-        """Take in the words of documents that were lost. These are then not lost any more."""
+        """Add the words of documents that had lost them."""
 
     def positions(self, negotiation: str) -> Mapping[int, int]:
-        """The positions of the entries of a negotiation that it has, by version."""
+        """Return the positions of the entries of a negotiation by version."""
 
     def purge(self, documents: Sequence[Document]) -> None:
-        """Have no other words of these entries than these, in the files and in memory."""
+        """Replace the words of these entries: leave nothing of the former ones."""
 
     def ranked(
         self, asked: IndexQuery, upto: int, *, after: tuple[int, int] | None, most: int
     ) -> Sequence[Candidate]:
-        """The next entries that meet what is asked: the best first, of equal ones the newest.
+        """Return the next hits up to a position: the best first, of equal ones the newest.
 
-        Those that come after a rank and a position, if these are given; and wherever they come,
-        those of whose places corrections say something.
+        With `after`, return those behind this rank and position. Entries that were corrected come
+        regardless of it: the caller ranks them by what is visible.
         """
 
     def listed(
         self, asked: IndexQuery, upto: int, *, after: int | None, most: int, newest: bool
     ) -> Sequence[Candidate]:
-        """The next entries that meet what is asked, in the order of their positions or against it.
+        """Return the next hits up to a position, by position, ascending or `newest` first.
 
-        Those beyond the position `after`, if it is given.
+        With `after`, return those beyond this position.
         """
 
     def corrections(
         self, negotiations: Collection[str], upto: int
     ) -> Mapping[tuple[str, int], Sequence[Correction]]:
-        """What is said in these of each version by corrections up to a position, in their order."""
+        """Return the corrections of each version up to a position, in their order."""
 
     def version(self, negotiation: str, upto: int) -> tuple[int, int]:
-        """The last version of a negotiation up to a position, and when it was recorded; else 0."""
+        """Return the last version up to a position and its record time in nanoseconds; or 0, 0."""
 
     def close(self) -> None:
-        """Let the files go."""
+        """Close the index."""

@@ -1,10 +1,10 @@
-"""The index kept up with the record: whenever it is asked, and before, in the background."""
+"""The indexer: it keeps the search index up to date, in the background and before each answer."""
 
 import contextlib
 import logging
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from typing import NoReturn
 
 from pourparler import v1 as pb
@@ -12,40 +12,36 @@ from pourparler_service.domain.refusal import refuse
 from pourparler_service.runtime import cooperative
 from pourparler_service.search.index import SearchIndex, document
 from pourparler_service.storage import paging
-from pourparler_service.storage.event_store import Store
-from pourparler_service.storage.interface import StoredEntry, StoreUnavailableError
+from pourparler_service.storage.interface import EventStore, StoredEntry, StoreUnavailableError
 from pourparler_service.storage.record_codec import leaf
 
 _LOG = logging.getLogger(__name__)
 
-DATABASE = "search.sqlite"
-"""The file in the data folder that the index is in."""
-
 PATIENCE_SECONDS = 2.0
-"""How long who asks waits for the index to have all that is on the record."""
+"""How long a question waits until the index has all entries of the record."""
 
 _BATCH = 100
-_SPARSE = 4  # where of so many entries less than one is wanted, each is read by itself
+_SPARSE = 4  # if fewer than one of so many entries is needed, each is read by itself
 MOST_BEHIND = 5_000
-"""By how many entries it may be behind while somebody records: whoever asks waits for that long."""
+"""The lag in entries while others record: a question waits until they are indexed."""
 
 _QUIET_SECONDS = 0.25
-_READING_SECONDS = 0.1  # between two batches, while somebody reads much
+_READING_SECONDS = 0.1  # between two batches, during long reads
 _FIRST_SECONDS = 1.0  # a service that starts has other things to do first
 _AGAIN_SECONDS = 5.0
 
 
 class Indexer:
-    """Keeps an index up with the record in a store. For any thread.
+    """Keeps an index up to date with a store: derived data. Any thread may call it.
 
-    Whoever asks has it brought up to the record first, so that every answer is as fresh as the
-    store. A thread of its own does most of it before, with pauses in which others record and read.
+    A question first indexes the entries that are missing, so that every answer is as fresh as the
+    store. A background thread indexes most of them before, with pauses for other threads.
     """
 
     def __init__(
-        self, store: Store, index: SearchIndex, *, patience_seconds: float = PATIENCE_SECONDS
+        self, store: EventStore, index: SearchIndex, *, patience_seconds: float = PATIENCE_SECONDS
     ) -> None:
-        """Keep this index, which nobody else uses, up with this store."""
+        """Keep this index, which nothing else uses, up to date with this store."""
         self._store = store
         self._index = index
         self._patience_seconds = patience_seconds
@@ -57,16 +53,16 @@ class Indexer:
         self._thread = threading.Thread(target=self._keep_up, name="indexer", daemon=True)
 
     def start(self) -> None:
-        """Begin to keep it up in the background."""
+        """Start to index in the background."""
         self._woken.set()
         self._thread.start()
 
-    def committed(self) -> None:
-        """There is more on the record. Never waits."""
+    def on_commit(self, ids: Collection[str]) -> None:  # noqa: ARG002 - all are indexed
+        """Wake the background thread."""
         self._woken.set()
 
     def close(self) -> None:
-        """End it, and let the index go."""
+        """Stop the background thread, and close the index."""
         self._closed.set()
         self._woken.set()
         self._wanted.set()
@@ -77,10 +73,9 @@ class Indexer:
 
     @contextlib.contextmanager
     def current(self) -> Iterator[SearchIndex]:
-        """The index for the length of a `with` block, with all that is on the record now.
+        """Yield the index with all entries of the record, for the length of a `with` block.
 
-        Refuses if that takes too long: then it is made in the background, without pauses. Blocks on
-        the store.
+        Raise Refusal if indexing takes too long: it goes on in the background, without pauses.
         """
         until = time.monotonic() + self._patience_seconds
         if not self._lock.acquire(timeout=self._patience_seconds):
@@ -98,14 +93,14 @@ class Indexer:
 
     @contextlib.contextmanager
     def held(self) -> Iterator[SearchIndex]:
-        """The index as it is, for the length of a `with` block."""
+        """Yield the index as it is, for the length of a `with` block."""
         with self._lock:
             yield self._index
 
     def catch_up(self, progress: Callable[[int], object]) -> int:
-        """Bring it up to the record, however long that takes; how many entries that took.
+        """Index all entries of the record, and return their number.
 
-        It is told meanwhile at which position it is.
+        `progress` is called with the position reached so far.
         """
         count = 0
         while took := self._step(in_haste=True):
@@ -114,12 +109,9 @@ class Indexer:
         return count
 
     def purge(self, id_: str) -> None:
-        """Leave nothing in it of words of a negotiation that are no longer on the record.
-
-        Raises StoreUnavailableError.
-        """
+        """Remove the words of a negotiation that have left the record, as DerivedData says."""
         with self._lock:
-            self._purges += 1  # what was read before may have words that are gone now
+            self._purges += 1  # entries that were read before may have words that are gone
             positions = self._index.positions(id_)
             stored = paging.stored(self._store, id_, in_haste=True)
             self._index.purge(
@@ -144,18 +136,18 @@ class Indexer:
                     elif cooperative.is_reading():
                         self._wanted.wait(_READING_SECONDS)
             except StoreUnavailableError as error:
-                _LOG.warning("the index is not kept up, and will be tried again: %s", error)
+                _LOG.warning("the index is behind, and will be tried again: %s", error)
                 self._closed.wait(_AGAIN_SECONDS)
                 self._woken.set()
 
     def _gives_way(self) -> bool:
-        """Whether those who record come first: it is not far behind, and nobody waits for it."""
+        """Return True if appends come first: the index is not far behind, and no question waits."""
         if self._wanted.is_set() or cooperative.quiet_seconds() > _QUIET_SECONDS:
             return False
         return self._store.position() - self._index.position < MOST_BEHIND
 
     def _step(self, *, in_haste: bool) -> int:
-        """Take in some of what it does not have; how many entries, 0 if there is nothing more."""
+        """Index a batch of missing entries, and return their number; 0 if none is missing."""
         with self._lock:
             lost, after, purges = self._index.lost(_BATCH), self._index.position, self._purges
         found = self._read(lost) if lost else self._store.scan(after, _BATCH)
@@ -167,7 +159,7 @@ class Indexer:
         ]
         position, last = found[-1]
         with self._lock:
-            # Somebody else may have been faster, and what was read may have been destroyed since.
+            # Another thread may have been faster, or an erasure may have come in between.
             if (self._index.position, self._purges) != (after, purges):
                 return len(found)
             if not lost:
@@ -177,7 +169,7 @@ class Indexer:
         return len(found)
 
     def _read(self, positions: Sequence[int]) -> list[tuple[int, StoredEntry]]:
-        """The entries at these positions, or the first of them."""
+        """Return the entries at these positions, or the first of them."""
         first, last = positions[0], positions[-1]
         if last - first < _SPARSE * len(positions):
             wanted = set(positions)
@@ -193,3 +185,10 @@ def _not_ready() -> NoReturn:
         "The index that is searched does not have the whole record yet: it is being made."
         " Try again in a moment.",
     )
+
+
+def digest_at(store: EventStore, position: int) -> bytes | None:
+    """Return the digest of the entry at a position, as the index stores it; None without one."""
+    found = store.scan(position - 1, 1)
+    there = found and found[0][0] == position
+    return leaf(found[0][1].data) if there else None

@@ -1,1 +1,1 @@
-"""What is stored: the faces of each store with their guarantees, and the codecs of the bytes."""
+"""The faces of the stores with their guarantees, and the codecs of the stored bytes."""

@@ -1,11 +1,9 @@
-"""The data folder.
-
-One process at a time, one format, and the secrets that belong to the record in it.
-"""
+"""The data directory on disk: one process at a time, one format, and the secrets of its record."""
 
 import json
 import os
 import secrets
+import threading
 import uuid
 from pathlib import Path
 from types import TracebackType
@@ -17,7 +15,7 @@ except ModuleNotFoundError:  # as on Windows
     fcntl = None  # type: ignore[assignment]
 
 FORMAT = 1
-"""The version of the folder's format that this program reads and writes."""
+"""The version of the directory format that this program reads and writes."""
 
 _ABOUT = "pourparler.json"
 _LOCK = "lock"
@@ -26,21 +24,22 @@ _SECRET_BYTES = 32
 
 
 class DataDirectoryError(Exception):
-    """The data folder cannot be used. The text says why, and what would help."""
+    """The data directory cannot be used. The text says why, and what to do."""
 
 
 class DataDirectoryInUseError(DataDirectoryError):
-    """Another process is using the folder."""
+    """Another process uses the directory."""
 
 
 class DataDirectoryTooNewError(DataDirectoryError):
-    """The folder was written by a newer version of the program."""
+    """A newer version of the program wrote the directory."""
 
 
 def hold(path: Path) -> int:
-    """Make a folder if it is not there, and hold it until the number given back is closed.
+    """Create a directory if it is missing, and lock it; return the file descriptor of the lock.
 
-    Raises FolderError if it cannot be written, FolderInUseError while another process holds it.
+    Closing the descriptor unlocks it. Raise DataDirectoryError if the directory cannot be written,
+    DataDirectoryInUseError while another process holds it.
     """
     if not _CAN_LOCK:
         message = (
@@ -49,9 +48,9 @@ def hold(path: Path) -> int:
         )
         raise DataDirectoryError(message)
     try:
-        # What is said in confidence is in it, so a new one is its owner's alone.
+        # It contains confidential words: a new one is for its owner alone.
         path.mkdir(mode=0o700, parents=True, exist_ok=True)
-        # The lock goes with the process, so a crash leaves nothing to clear away.
+        # The lock ends with the process: a crash leaves nothing to clean up.
         lock = os.open(path / _LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     except OSError as error:
         message = f"The data folder {path} cannot be written: {error.strerror}."
@@ -73,7 +72,7 @@ def hold(path: Path) -> int:
 
 
 def write_whole(path: Path, data: bytes) -> None:
-    """Write a file whole or not at all; once this returns, the disk has it. Raises FolderError."""
+    """Write a file whole or not at all, durably. Raise DataDirectoryError."""
     fresh = path.with_name(path.name + ".new")
     try:
         with os.fdopen(os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as file:
@@ -92,18 +91,18 @@ def write_whole(path: Path, data: bytes) -> None:
 
 
 class DataDirectory:
-    """An open data folder: held by this process until it is closed.
+    """A RecordDirectory on disk, locked by this process until it is closed.
 
-    `log_id` names the record in it: a folder restored from a backup keeps its name, another record
-    has another.
+    A directory that is restored from a backup keeps its log id. Another record has another one.
     """
 
     def __init__(self, path: Path) -> None:
-        """Open a folder, or make it.
+        """Open a directory, or create it.
 
-        Raises FolderError; what is in the folder is then as it was.
+        Raise DataDirectoryError; the content of the directory is unchanged then.
         """
         self.path = path
+        self._making = threading.Lock()  # held while a secret is made
         self._lock = hold(path)
         try:
             self.log_id = self._log_id()
@@ -138,10 +137,11 @@ class DataDirectory:
         return log_id
 
     def secret(self, name: str) -> bytes:
-        """The folder's own secret of this name: 32 bytes, made when they are first asked for."""
+        """As RecordDirectory says. Raise DataDirectoryError if the file is damaged."""
         path = self.path / f"{name}.secret"
-        if not path.exists():
-            write_whole(path, secrets.token_bytes(_SECRET_BYTES))
+        with self._making:
+            if not path.exists():
+                write_whole(path, secrets.token_bytes(_SECRET_BYTES))
         try:
             secret = path.read_bytes()
         except OSError as error:
@@ -156,11 +156,11 @@ class DataDirectory:
         return secret
 
     def close(self) -> None:
-        """Let the folder go, so that another process may use it."""
+        """Unlock the directory, so that another process may use it."""
         os.close(self._lock)
 
     def __enter__(self) -> Self:
-        """Hold the folder for a while."""
+        """Keep the directory for the length of a `with` block."""
         return self
 
     def __exit__(
@@ -169,5 +169,5 @@ class DataDirectory:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        """Let the folder go."""
+        """Unlock the directory."""
         self.close()

@@ -1,10 +1,9 @@
 """The records of imported bundles, stored beside the entries of a copy."""
 
 from pourparler import v1 as pb
-from pourparler_service.storage.event_store import Store
-from pourparler_service.storage.interface import COPIES
+from pourparler_service.storage.interface import COPIES, EventStore
 
 
-def imports_of(store: Store, id_: str) -> list[pb.Copy]:
+def imports_of(store: EventStore, id_: str) -> list[pb.Copy]:
     """What is kept of a copy beside its entries, the oldest first; empty if it is none."""
     return [pb.Copy.FromString(one.data) for one in store.read(COPIES + id_)]

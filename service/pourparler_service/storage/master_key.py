@@ -5,59 +5,64 @@ import binascii
 import secrets
 from hashlib import sha256
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, Self
 
 from pourparler_service.storage.data_directory import write_whole
 
 MASTER_KEY = "master.key"
-"""The file of the master key in the data folder, where no other is named."""
-
+"""The file of the master key in the data directory, unless another one is named."""
 
 KEY_BYTES = 32
 
-
-_INFO = b"pourparler.v1.words"
+INFO = b"pourparler.v1.words"
+"""The context of derived keys. Permanent."""
 
 
 class SubjectKeyError(Exception):
-    """The keys of persons cannot be had, or not changed. The text says why."""
+    """The keys of persons cannot be read or changed. The text says why."""
 
 
 class MasterKeyError(SubjectKeyError):
-    """The master key is not here, or not the one. The text says what is lost without it."""
+    """The master key is missing, or another one is needed. The text says what depends on it."""
 
 
 class MasterKey(NamedTuple):
-    """The key that wraps those of persons, and the file in which it lies, if it does."""
+    """The key that wraps subject keys, and its file, if it is in one."""
 
     key: bytes
     file: Path | None = None
 
     @property
     def key_id(self) -> str:
-        """By which it is known without being told: eight hexadecimal digits."""
-        return sha256(_INFO + self.key).hexdigest()[:8]
+        """Eight hexadecimal digits that name the key without revealing it."""
+        return sha256(INFO + self.key).hexdigest()[:8]
+
+    @classmethod
+    def random(cls) -> Self:
+        """Return a new master key that is in no file."""
+        return cls(secrets.token_bytes(KEY_BYTES))
 
 
-def read_master_key(said: str) -> MasterKey:
-    """The master key that is said: 32 bytes in base64, or the file that has them.
+def read_master_key(given: str) -> MasterKey:
+    """Return the master key of a setting: 32 bytes in base64, or a file that contains them.
 
-    Raises MasterKeyError.
+    Raise MasterKeyError.
     """
-    if (key := _decoded(said)) is not None:
+    if (key := decoded(given)) is not None:
         return MasterKey(key)
-    file = Path(said)
+    file = Path(given)
     try:
         text = file.read_text(encoding="ascii").strip()
     except (OSError, ValueError) as error:
         why = getattr(error, "strerror", None) or "it is not text"
         raise MasterKeyError(f"The master key cannot be read from {file}: {why}.") from None
-    if (key := _decoded(text)) is None:
+    if (key := decoded(text)) is None:
         raise MasterKeyError(f"The file {file} is not a master key: 32 bytes in base64.")
     return MasterKey(key, file)
 
 
-def _decoded(text: str) -> bytes | None:
+def decoded(text: str) -> bytes | None:
+    """Return the key that a text encodes in base64; None if it encodes none."""
     try:
         key = base64.b64decode(text, validate=True)
     except (binascii.Error, ValueError):
@@ -66,7 +71,7 @@ def _decoded(text: str) -> bytes | None:
 
 
 def write_master_key(file: Path) -> MasterKey:
-    """A new master key, in this file, which only its owner can read. Raises FolderError."""
-    key = secrets.token_bytes(KEY_BYTES)
-    write_whole(file, base64.b64encode(key) + b"\n")
-    return MasterKey(key, file)
+    """Write a new master key to a file that its owner alone can read. Raise DataDirectoryError."""
+    master = MasterKey(MasterKey.random().key, file)
+    write_whole(file, base64.b64encode(master.key) + b"\n")
+    return master

@@ -1,4 +1,4 @@
-"""The stored entries of a negotiation, a page at a time."""
+"""Reading the stored entries of a negotiation page by page."""
 
 from collections.abc import Iterator
 
@@ -11,10 +11,10 @@ _STEP = 256
 def stored(
     store: EventReader, id_: str, *, after: int = 0, upto: int | None = None, in_haste: bool = False
 ) -> Iterator[StoredEntry]:
-    """The entries above the version `after`, up to and including `upto`, or to the last one.
+    """Return the entries above the version `after`, up to `upto` inclusive, or up to the last one.
 
-    With pauses, unless in haste. What ends at the last one ends with a whole group: the last step
-    reads it as it is then.
+    It pauses for other threads, unless `in_haste`. Up to the last one, it ends with a whole group:
+    the last page is read as the store is then.
     """
     while upto is None or after < upto:
         step = store.read(id_, after=after, upto=upto, limit=_STEP)

@@ -1,4 +1,4 @@
-"""An entry's stored bytes: its sections, their salts and digests, its header; whom it concerns.
+"""The codec of stored entries: sections, salts, digests and header; and the persons concerned.
 
 Everything here is storage format: permanent.
 """
@@ -22,7 +22,7 @@ SALT_BYTES = 32
 
 
 class EncodedRecord(NamedTuple):
-    """An entry as it is stored, and the hash of its leaf in the log of its negotiation."""
+    """The stored bytes of an entry, and the hash of its leaf in the log of its negotiation."""
 
     data: bytes
     leaf: bytes
@@ -37,14 +37,13 @@ def encode_record(
     *,
     salt: Callable[[int], bytes] = secrets.token_bytes,
 ) -> EncodedRecord:
-    """An entry as a Record, whose bytes are to be stored, hashed and delivered just so.
+    """Encode an entry as a Record, whose bytes are stored, hashed and delivered unchanged.
 
-    Each section has a salt of its own, so that nobody who holds the header can find out a section
-    by guessing.
+    Each section has a salt of its own, so that the header does not allow to guess a section.
     """
     facts_salt, facts_written = salt(SALT_BYTES), written(facts)
     words_salt, words_written = salt(SALT_BYTES), written(words)
-    # To set field by field takes half as long as to construct a message with all of them.
+    # Setting field by field takes half as long as constructing a message with all fields.
     header = pb.EntryHeader()
     header.negotiation = negotiation
     header.version = version
@@ -65,7 +64,7 @@ def encode_record(
     return EncodedRecord(written(record), leaf_hash(header_written))
 
 
-def seal(
+def record_bytes(
     negotiation: str,
     version: int,
     record_time: Timestamp,
@@ -74,17 +73,17 @@ def seal(
     *,
     salt: Callable[[int], bytes] = secrets.token_bytes,
 ) -> bytes:
-    """The stored bytes of an entry alone."""
+    """Return the stored bytes of an entry alone."""
     return encode_record(negotiation, version, record_time, facts, words, salt=salt).data
 
 
 def decode_record(stored: bytes) -> pb.Entry:
-    """The entry that stored bytes are."""
+    """Return the entry that stored bytes encode."""
     return pb.Entry.FromString(stored)
 
 
 def leaf(stored: bytes) -> bytes:
-    """The hash of an entry's leaf in the log of its negotiation."""
+    """Return the hash of the leaf of an entry in the log of its negotiation."""
     return leaf_hash(pb.Record.FromString(stored).header)
 
 
@@ -92,25 +91,25 @@ _TOPICS = {name: str(kind.descriptor.full_name) for name, kind in ENTRY_TYPES.it
 
 
 def topic(facts: pb.Facts) -> str:
-    """The full name of the type of an entry, under which it is stored."""
+    """Return the full name of the type of an entry, under which it is stored."""
     kind = facts.WhichOneof("event")
     return _TOPICS[kind] if kind else ""
 
 
 class RecordParts(NamedTuple):
-    """An entry in parts: those that stay when its words are destroyed, and what is destroyed."""
+    """The parts of a Record that an erasure keeps, and those that it destroys."""
 
     before_salt: bytes
     """The fields of the Record before the salt of the words."""
     after_salt: bytes
-    """Those between that salt and the words."""
+    """The fields between that salt and the words."""
     salt: bytes
     words: bytes
-    """The fields of both. Empty if the entry has no words."""
+    """The fields of salt and words. Empty if the entry has no words."""
 
     @property
     def left(self) -> bytes:
-        """The Record without its words, and with an empty salt in the place of theirs."""
+        """The Record without its words, and with an empty salt in their place."""
         return self.before_salt + NO_SALT + self.after_salt
 
 
@@ -121,7 +120,7 @@ SALT_FIELD_BYTES = 2 + SALT_BYTES
 
 
 def record_parts(stored: bytes) -> RecordParts:
-    """An entry in parts. It is canonical, as all that is stored."""
+    """Return the parts of an entry, whose bytes are canonical, as all stored bytes are."""
     record = pb.Record.FromString(stored)
     if not record.words or len(record.salts) != _SALTS:
         return RecordParts(stored, b"", b"", b"")
@@ -137,19 +136,19 @@ _SALTS = 2
 
 
 def is_erased(entry: pb.Entry) -> bool:
-    """Whether the words of an entry are gone, of which nothing but their digest is left."""
+    """Return True if the words of an entry are destroyed, and their digest alone is left."""
     return len(entry.salts) == _SALTS and not entry.salts[1]
 
 
 def concerned(facts: pb.Facts, is_person: Callable[[str], bool]) -> set[str]:
-    """The natural persons whom the words of an entry concern, by the ids of the participants.
+    """Return the participants who are natural persons that the words of an entry concern.
 
-    They are those whom the entry names or brings, and those whom it says they concern. To be let in
-    is not to be spoken of: an audience is not among them.
+    These are the persons that the entry names, introduces, or lists in `concerns`. A member of an
+    audience alone is not concerned.
     """
     kind = facts.WhichOneof("event")
     if kind == "entry_redacted":
-        return set()  # That words were destroyed is to be known for good.
+        return set()  # A redaction stays readable.
     found = set(facts.concerns)
     for one in references(facts):
         if (

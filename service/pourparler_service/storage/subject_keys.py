@@ -1,15 +1,13 @@
-"""The keys of natural persons: what their words are sealed with at rest, until one is destroyed.
+"""The keys of natural persons: their words are encrypted at rest, until a key is destroyed.
 
-Each person of each negotiation has a key of their own. They lie in a database of their own, wrapped
-by the master key. What words are sealed with, and how, is storage format: permanent.
+Each person of each negotiation has a key of their own. The keys are stored in a table of a backend,
+wrapped with the master key. How words are encrypted is storage format: permanent.
 """
 
 import contextlib
 import secrets
-import sqlite3
 import threading
 from collections.abc import Iterable, Iterator, Sequence
-from pathlib import Path
 from typing import NamedTuple
 
 from cryptography.exceptions import InvalidTag
@@ -19,144 +17,85 @@ from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 from google.protobuf.message import DecodeError
 
 from pourparler import v1 as pb
-from pourparler_service.backends.sqlite.transaction import transaction
-from pourparler_service.storage.master_key import _INFO, KEY_BYTES, MasterKey, SubjectKeyError
+from pourparler_service.storage.interface import StoreUnavailableError
+from pourparler_service.storage.key_table import ErasureIntent, SubjectKeyTable, WrappedKey
+from pourparler_service.storage.master_key import INFO, KEY_BYTES, MasterKey, SubjectKeyError
 from pourparler_service.storage.record_codec import NO_SALT, SALT_FIELD_BYTES, record_parts
 
-DATABASE = "persons.sqlite"
-
-FORMAT = 1
-"""The version of the format of the database."""
-
-
 _NONCE_BYTES = 12
-_COVERED = b"pourparler.v1.cover"
-_KEPT = 10_000  # how many ciphers are kept, each of the persons of an entry
-_HELD = 100_000  # of how many persons it is kept which key is theirs now
-
-_TABLES = """
-CREATE TABLE about (format INTEGER NOT NULL, master_key_id TEXT NOT NULL);
-CREATE TABLE key (
-    negotiation TEXT NOT NULL,
-    participant TEXT NOT NULL,
-    number INTEGER NOT NULL,
-    wrapped BLOB,          -- NULL once it is destroyed
-    PRIMARY KEY (negotiation, participant, number)
-);
-CREATE TABLE erasure (
-    place INTEGER PRIMARY KEY,  -- the earlier, the lower
-    name TEXT NOT NULL UNIQUE,
-    negotiation TEXT NOT NULL,
-    caller TEXT NOT NULL,
-    request_id TEXT NOT NULL,
-    destroyed INTEGER NOT NULL,
-    done INTEGER NOT NULL,
-    said BLOB NOT NULL     -- an Erasure
-);
-"""
-
-_ERASURES = "SELECT negotiation, caller, request_id, destroyed, said FROM erasure"
+_BLOB = b"pourparler.v1.cover"  # the associated data of an encrypted blob: permanent
+_MOST_KEY_SETS = 10_000  # ciphers in memory, each of the persons of an entry
+_MOST_CURRENT = 100_000  # persons in memory with the name of their current key
 
 
 class _KeySet(NamedTuple):
-    """Some keys taken together: what they open, and whose they are."""
+    """The keys of the persons of an entry, combined."""
 
     cipher: AESGCM | None
-    """None if one of them was destroyed."""
+    """None if one of the keys is destroyed."""
     persons: tuple[str, ...]
 
 
-class ErasureIntent(NamedTuple):
-    """An erasure that is begun, and who asked for it by which request."""
-
-    negotiation: str
-    caller: str
-    request_id: str
-    destroyed: bool
-    """Whether the keys are destroyed."""
-    erasure: pb.Erasure
-
-
-def _connected(path: Path | None) -> sqlite3.Connection:
-    database = sqlite3.connect(path or ":memory:", check_same_thread=False, isolation_level=None)
-    # What is overwritten or deleted is overwritten with zeros, and nothing is left in a second file
-    # once a transaction is over: a write-ahead log would keep keys that were destroyed.
-    database.execute("PRAGMA secure_delete = ON")
-    database.execute("PRAGMA journal_mode = DELETE")
-    database.execute("PRAGMA synchronous = EXTRA")
-    return database
-
-
 class SubjectKeyStore:
-    """The keys of persons, and the erasures that destroy them. For any thread."""
+    """Encrypts and decrypts with the keys of persons, and destroys them.
 
-    def __init__(self, path: Path | None, master: MasterKey) -> None:
-        """Open the database at `path`, or one in memory, with its master key.
+    - Durable: `ensure_keys`, `begin_erasure`, `destroy` and `save` return when a crash cannot undo
+      them, and leave nothing if they fail.
+    - Final: after `destroy` nothing that was encrypted with the keys is ever decrypted again, by
+      this object or by another one.
+    - Concurrent: any thread may call any method.
 
-        Raises PersonsError.
-        """
+    Methods raise SubjectKeyError if the keys cannot be read or written.
+    """
+
+    def __init__(self, table: SubjectKeyTable, master: MasterKey) -> None:
+        """Use the keys of this table, which this master key wraps. Raise SubjectKeyError."""
         self.lock = threading.RLock()
-        """Guards the database. Held while what is sealed is stored: so no key is destroyed between
-        a sealing and its commit."""
-        self._path = path
+        """Guards the table. Hold it from an encryption until its commit: no key is destroyed in
+        between."""
+        self._table = table
         self._master = AESGCM(master.key)
         # Changed under the lock, and read without it.
-        self._keys: dict[tuple[str, str], _KeySet] = {}
+        self._key_sets: dict[tuple[str, str], _KeySet] = {}
         self._current: dict[tuple[str, str], str] = {}
-        with _as_error():
-            if path is not None:
-                path.touch(0o600)
-            self._database = _connected(path)
-            if not self._database.execute("SELECT 1 FROM sqlite_master").fetchone():
-                with transaction(self._database):
-                    for statement in _TABLES.split(";"):
-                        self._database.execute(statement)
-                    self._database.execute(
-                        "INSERT INTO about VALUES (?, ?)", (FORMAT, master.key_id)
-                    )
-            elif not self._database.execute("SELECT 1 FROM key").fetchone():
-                with transaction(self._database):
-                    self._database.execute("UPDATE about SET master_key_id = ?", (master.key_id,))
+        with _as_key_error():
+            if not table.master_key_id:
+                with table.transaction():
+                    table.set_master_key_id(master.key_id)
 
     def close(self) -> None:
-        """Let the database go."""
+        """Close the table. It may be called again."""
         with self.lock:
-            self._database.close()
+            self._table.close()
 
-    # What is sealed and opened.
+    # Encryption.
 
     def ensure_keys(self, wanted: Iterable[tuple[str, str]]) -> None:
-        """See that these persons, each of a negotiation, have a key: on disk when this returns."""
-        with self.lock, _as_error():
-            if len(self._current) >= _HELD:
+        """Make a key for each person of a negotiation who has none: durable on return."""
+        with self.lock, _as_key_error():
+            if len(self._current) >= _MOST_CURRENT:
                 self._current = {}
             missing = [one for one in wanted if one not in self._current]
             if missing:
-                with transaction(self._database):
-                    made = {one: self._newest(*one) for one in missing}
+                with self._table.transaction():
+                    made = {one: self._current_key(*one) for one in missing}
                 self._current |= made
 
-    def _newest(self, negotiation: str, participant: str) -> str:
-        """The name of the key with which a person's words are sealed now; made if there is none."""
-        number, there = self._database.execute(
-            "SELECT coalesce(max(number), 0), coalesce(max(number * (wrapped IS NOT NULL)), 0)"
-            " FROM key WHERE negotiation = ? AND participant = ?",
-            (negotiation, participant),
-        ).fetchone()
-        if not there or there < number:
-            number += 1
-            wrapped = self._wrapped(
-                negotiation, participant, number, secrets.token_bytes(KEY_BYTES)
-            )
-            self._database.execute(
-                "INSERT INTO key VALUES (?, ?, ?, ?)", (negotiation, participant, number, wrapped)
-            )
+    def _current_key(self, negotiation: str, participant: str) -> str:
+        """Return the name of the key that encrypts the words of a person now; make it if absent."""
+        newest = self._table.newest(negotiation, participant)
+        if newest is not None and newest.wrapped is not None:
+            return f"{participant}:{newest.number}"
+        number = 1 if newest is None else newest.number + 1
+        key = WrappedKey(negotiation, participant, number, None)
+        wrapped = _wrap(self._master, key, secrets.token_bytes(KEY_BYTES))
+        self._table.add(key._replace(wrapped=wrapped))
         return f"{participant}:{number}"
 
     def encrypt(self, negotiation: str, data: bytes, persons: Sequence[str]) -> bytes:
-        """An entry as it is stored: under the keys of these persons, who are held.
+        """Return an entry as it is stored: its words under the keys of these persons.
 
-        Raises PersonsError.
+        `ensure_keys` has made the keys before. Raise SubjectKeyError.
         """
         parts = record_parts(data)
         if not parts.words:
@@ -176,21 +115,21 @@ class SubjectKeyStore:
         return row.SerializeToString(deterministic=True)
 
     def decrypt(self, negotiation: str, stored: bytes) -> bytes:
-        """A sealed entry as it was before, or without its words if a key of it was destroyed.
+        """Return an encrypted entry in clear, or without its words if one of its keys is destroyed.
 
-        Raises PersonsError.
+        Raise SubjectKeyError.
         """
-        # In the way of every entry of a replay: nothing is asked for twice.
+        # Every entry of a replay passes here: nothing is looked up twice.
         row = pb.SealedRecord.FromString(stored)
         try:
-            cipher = self._keys[negotiation, row.keys].cipher
+            cipher = self._key_sets[negotiation, row.keys].cipher
         except KeyError:
             cipher = self._key_set(negotiation, row.keys).cipher
-        before, after, sealed = row.before_salt, row.after_salt, row.sealed
+        before, after, encrypted = row.before_salt, row.after_salt, row.sealed
         if cipher is None:
             return before + NO_SALT + after
         try:
-            words = cipher.decrypt(sealed[:_NONCE_BYTES], sealed[_NONCE_BYTES:], before)
+            words = cipher.decrypt(encrypted[:_NONCE_BYTES], encrypted[_NONCE_BYTES:], before)
         except InvalidTag:
             raise SubjectKeyError(
                 f"the words of an entry of {negotiation} were changed in the store"
@@ -198,74 +137,63 @@ class SubjectKeyStore:
         return b"".join((before, words[:SALT_FIELD_BYTES], after, words[SALT_FIELD_BYTES:]))
 
     def subjects_of(self, negotiation: str, stored: bytes) -> tuple[str, ...]:
-        """The participants with whose keys an entry is sealed."""
+        """Return the participants with whose keys an entry is encrypted."""
         keys = pb.SealedRecord.FromString(stored).keys
         return self._key_set(negotiation, keys).persons
 
     def _key_set(self, negotiation: str, names: str) -> _KeySet:
-        """The keys of these names."""
-        known = self._keys.get((negotiation, names))
+        """Return the keys of these names, separated by spaces."""
+        known = self._key_sets.get((negotiation, names))
         if known is not None:
             return known
         keys = names.split(" ")
-        with self.lock, _as_error():
+        with self.lock, _as_key_error():
             parts = [self._key(negotiation, key) for key in keys]
             cipher = None
             if None not in parts:
-                derived = HKDF(SHA256(), KEY_BYTES, None, _INFO).derive(
+                derived = HKDF(SHA256(), KEY_BYTES, None, INFO).derive(
                     b"".join(part for part in parts if part)
                 )
                 cipher = AESGCM(derived)
-            if len(self._keys) >= _KEPT:
-                self._keys = {}
-            taken = _KeySet(cipher, tuple(key.partition(":")[0] for key in keys))
-            self._keys[negotiation, names] = taken
-            return taken
+            if len(self._key_sets) >= _MOST_KEY_SETS:
+                self._key_sets = {}
+            found = _KeySet(cipher, tuple(key.partition(":")[0] for key in keys))
+            self._key_sets[negotiation, names] = found
+            return found
 
     def _key(self, negotiation: str, name: str) -> bytes | None:
-        """A person's key; None if it was destroyed."""
+        """Return the key of this name in clear; None if it is destroyed."""
         participant, _, number = name.partition(":")
-        row = self._database.execute(
-            "SELECT wrapped FROM key WHERE negotiation = ? AND participant = ? AND number = ?",
-            (negotiation, participant, int(number)),
-        ).fetchone()
-        if row is None:
+        key = self._table.find(negotiation, participant, int(number))
+        if key is None:
             raise SubjectKeyError(
-                f"the key {name} of {negotiation} is not in {self._path or 'memory'}, which is"
+                f"the key {name} of {negotiation} is not in {self._table.name}, which is"
                 " older than the record, or not the one that belongs to it"
             )
-        if row[0] is None:
+        if key.wrapped is None:
             return None
-        where = _place(negotiation, participant, int(number))
         try:
-            return self._master.decrypt(row[0][:_NONCE_BYTES], row[0][_NONCE_BYTES:], where)
+            return _unwrap(self._master, key)
         except InvalidTag:
             raise SubjectKeyError(f"the key {name} of {negotiation} was changed") from None
 
-    def _wrapped(self, negotiation: str, participant: str, number: int, key: bytes) -> bytes:
-        nonce = secrets.token_bytes(_NONCE_BYTES)
-        return nonce + self._master.encrypt(nonce, key, _place(negotiation, participant, number))
-
     def encrypt_blob(self, negotiation: str, data: bytes) -> bytes:
-        """What is made of many entries of a negotiation, as it may lie on disk.
+        """Encrypt what was made of many entries of a negotiation, for a file.
 
-        It is sealed with the keys of all its persons: once one of them is destroyed, it is gone.
+        The keys of all its persons encrypt it: once one of them is destroyed, it is lost.
         """
-        with self.lock, _as_error():
-            rows = self._database.execute(
-                "SELECT participant, number FROM key WHERE negotiation = ? AND wrapped IS NOT NULL",
-                (negotiation,),
-            ).fetchall()
-            keys = " ".join(sorted(f"{participant}:{number}" for participant, number in rows))
+        with self.lock, _as_key_error():
+            names = [f"{key.participant}:{key.number}" for key in self._table.keys(negotiation)]
+            keys = " ".join(sorted(names))
             cipher = self._key_set(negotiation, keys).cipher if keys else None
         if cipher is None:
             return pb.SealedRecord(sealed=data).SerializeToString()
         nonce = secrets.token_bytes(_NONCE_BYTES)
-        sealed = nonce + cipher.encrypt(nonce, data, _COVERED)
-        return pb.SealedRecord(keys=keys, sealed=sealed).SerializeToString()
+        encrypted = nonce + cipher.encrypt(nonce, data, _BLOB)
+        return pb.SealedRecord(keys=keys, sealed=encrypted).SerializeToString()
 
     def decrypt_blob(self, negotiation: str, data: bytes) -> bytes | None:
-        """What was covered; None if that cannot be had any more."""
+        """Decrypt a blob; None if a key of it is destroyed, or it is damaged."""
         row = pb.SealedRecord()
         with contextlib.suppress(DecodeError, InvalidTag, SubjectKeyError):
             row.ParseFromString(data)
@@ -273,125 +201,90 @@ class SubjectKeyStore:
                 return row.sealed
             cipher = self._key_set(negotiation, row.keys).cipher
             if cipher is not None:
-                sealed = row.sealed
-                return cipher.decrypt(sealed[:_NONCE_BYTES], sealed[_NONCE_BYTES:], _COVERED)
+                encrypted = row.sealed
+                return cipher.decrypt(encrypted[:_NONCE_BYTES], encrypted[_NONCE_BYTES:], _BLOB)
         return None
 
-    # What is destroyed.
+    # Erasure.
 
     def has_key(self, negotiation: str, participant: str) -> bool:
-        """Whether a person has a key, or had one that was destroyed."""
-        with self.lock, _as_error():
-            row = self._database.execute(
-                "SELECT 1 FROM key WHERE negotiation = ? AND participant = ?",
-                (negotiation, participant),
-            ).fetchone()
-            return row is not None
+        """Return True if a person has a key, or had one that is destroyed."""
+        with self.lock, _as_key_error():
+            return self._table.newest(negotiation, participant) is not None
 
     def begin_erasure(self, intent: ErasureIntent) -> None:
-        """Put down that an erasure is to be made: once this returns there is no way back."""
-        with self.lock, _as_error(), transaction(self._database):
-            self._database.execute(
-                "INSERT INTO erasure (name, negotiation, caller, request_id, destroyed, done, said)"
-                " VALUES (?, ?, ?, ?, 0, 0, ?)",
-                (
-                    intent.erasure.name,
-                    intent.negotiation,
-                    intent.caller,
-                    intent.request_id,
-                    intent.erasure.SerializeToString(),
-                ),
-            )
+        """Store that an erasure has begun: it is finished from here on, after a crash too."""
+        with self.lock, _as_key_error(), self._table.transaction():
+            self._table.add_erasure(intent)
 
     def destroy(self, intent: ErasureIntent) -> None:
-        """Destroy the keys of a person, and put down with it what the erasure says of that.
+        """Destroy the keys of a person, and store what the erasure says of it.
 
-        All on disk when this returns, or nothing of it.
+        Both are durable on return, or neither. The count of the keys is set in the erasure.
         """
         negotiation, participant = intent.negotiation, intent.erasure.participant_id
-        with self.lock, _as_error():
-            with transaction(self._database):
-                destroyed = self._database.execute(
-                    "UPDATE key SET wrapped = NULL"
-                    " WHERE negotiation = ? AND participant = ? AND wrapped IS NOT NULL",
-                    (negotiation, participant),
-                ).rowcount
-                intent.erasure.key_count = destroyed
-                self._save(intent._replace(destroyed=True), done=False)
+        with self.lock, _as_key_error():
+            with self._table.transaction():
+                intent.erasure.key_count = self._table.destroy(negotiation, participant)
+                self._table.save_erasure(intent._replace(destroyed=True), done=False)
             self._current.pop((negotiation, participant), None)
-            self._keys = {}
+            self._key_sets = {}
 
     def save(self, intent: ErasureIntent, *, done: bool) -> None:
-        """Put down what an erasure says now, and whether it is done."""
-        with self.lock, _as_error(), transaction(self._database):
-            self._save(intent, done=done)
-
-    def _save(self, intent: ErasureIntent, *, done: bool) -> None:
-        self._database.execute(
-            "UPDATE erasure SET said = ?, destroyed = ?, done = ? WHERE name = ?",
-            (intent.erasure.SerializeToString(), intent.destroyed, done, intent.erasure.name),
-        )
+        """Store the present state of an erasure, and if it is done."""
+        with self.lock, _as_key_error(), self._table.transaction():
+            self._table.save_erasure(intent, done=done)
 
     def erasure(self, name: str) -> pb.Erasure | None:
-        """The erasure of this name, if there is one."""
-        found = self._erasures(f"{_ERASURES} WHERE name = ?", name)
-        return found[0].erasure if found else None
+        """Return the erasure of this name, if there is one."""
+        with self.lock, _as_key_error():
+            found = self._table.erasure(name)
+        return found.erasure if found else None
 
     def requested(self, caller: str, request_id: str) -> ErasureIntent | None:
-        """The erasure that a caller asked for by this request, if there is one."""
-        found = self._erasures(
-            f"{_ERASURES} WHERE caller = ? AND request_id = ?", caller, request_id
-        )
-        return found[0] if found else None
+        """Return the erasure that a caller asked for with this request id, if there is one."""
+        with self.lock, _as_key_error():
+            return self._table.requested(caller, request_id)
 
     def unfinished(self) -> list[ErasureIntent]:
-        """The erasures that have begun and are not done, the oldest first."""
-        return self._erasures(f"{_ERASURES} WHERE NOT done ORDER BY place")
-
-    def _erasures(self, statement: str, *values: str) -> list[ErasureIntent]:
-        with self.lock, _as_error():
-            rows = self._database.execute(statement, values).fetchall()
-        return [
-            ErasureIntent(
-                negotiation, caller, request_id, bool(destroyed), pb.Erasure.FromString(said)
-            )
-            for negotiation, caller, request_id, destroyed, said in rows
-        ]
+        """Return the erasures that have begun and are not done, the oldest first."""
+        with self.lock, _as_key_error():
+            return self._table.unfinished()
 
     # The master key.
 
     def rewrap(self, master: MasterKey) -> int:
-        """Wrap all keys by another master key, all or none; how many there are."""
-        with self.lock, _as_error():
-            old, fresh = self._master, AESGCM(master.key)
-            with transaction(self._database):
-                rows = self._database.execute(
-                    "SELECT negotiation, participant, number, wrapped FROM key"
-                    " WHERE wrapped IS NOT NULL"
-                ).fetchall()
-                for *place, wrapped in rows:
-                    where = _place(*place)
-                    key = old.decrypt(wrapped[:_NONCE_BYTES], wrapped[_NONCE_BYTES:], where)
-                    nonce = secrets.token_bytes(_NONCE_BYTES)
-                    self._database.execute(
-                        "UPDATE key SET wrapped = ?"
-                        " WHERE negotiation = ? AND participant = ? AND number = ?",
-                        (nonce + fresh.encrypt(nonce, key, where), *place),
-                    )
-                self._database.execute("UPDATE about SET master_key_id = ?", (master.key_id,))
-            self._master = fresh
-            return len(rows)
+        """Wrap all keys with another master key, all or none; return their number."""
+        with self.lock, _as_key_error():
+            old, new = self._master, AESGCM(master.key)
+            with self._table.transaction():
+                keys = self._table.keys()
+                for key in keys:
+                    self._table.replace(key._replace(wrapped=_wrap(new, key, _unwrap(old, key))))
+                self._table.set_master_key_id(master.key_id)
+            self._master = new
+            return len(keys)
 
 
-def _place(negotiation: str, participant: str, number: int) -> bytes:
-    """What binds a wrapped key to its place: two cannot change places."""
-    return f"{negotiation}\0{participant}\0{number}".encode()
+def _wrap(master: AESGCM, key: WrappedKey, clear: bytes) -> bytes:
+    nonce = secrets.token_bytes(_NONCE_BYTES)
+    return nonce + master.encrypt(nonce, clear, _place(key))
+
+
+def _unwrap(master: AESGCM, key: WrappedKey) -> bytes:
+    wrapped = key.wrapped or b""
+    return master.decrypt(wrapped[:_NONCE_BYTES], wrapped[_NONCE_BYTES:], _place(key))
+
+
+def _place(key: WrappedKey) -> bytes:
+    """Return the associated data that binds a wrapped key to its row: rows cannot be swapped."""
+    return f"{key.negotiation}\0{key.participant}\0{key.number}".encode()
 
 
 @contextlib.contextmanager
-def _as_error() -> Iterator[None]:
-    """Let what the database fails with go on as ours."""
+def _as_key_error() -> Iterator[None]:
+    """Raise the failures of the table as SubjectKeyError."""
     try:
         yield
-    except (sqlite3.Error, OSError) as error:
+    except StoreUnavailableError as error:
         raise SubjectKeyError(f"the keys of persons cannot be read or written: {error}") from error

@@ -15,8 +15,7 @@ from typing import NamedTuple
 from pourparler import v1 as pb
 from pourparler.transparency.checkpoint import parse_note
 from pourparler_service.domain.refusal import Refusal
-from pourparler_service.storage.event_store import Store
-from pourparler_service.storage.interface import StoreUnavailableError
+from pourparler_service.storage.interface import EventStore, StoreUnavailableError
 from pourparler_service.transparency.log import Log
 from pourparler_service.transparency.witness_client import (
     Cosignature,
@@ -79,7 +78,7 @@ class Cosigner:
         self,
         witnesses: Sequence[WitnessAt],
         required: int,
-        store: Store,
+        store: EventStore,
         log: Log,
         again_seconds: float = 10.0,
     ) -> None:

@@ -10,7 +10,7 @@ from pourparler_service.aggregate.current import CurrentNegotiations
 from pourparler_service.aggregate.negotiation import Negotiation
 from pourparler_service.domain.refusal import refuse
 from pourparler_service.storage import imported_bundles
-from pourparler_service.storage.event_store import Store
+from pourparler_service.storage.interface import EventStore
 from pourparler_service.storage.record_codec import decode_record
 from pourparler_service.transparency.signing_keys import Signer
 
@@ -40,7 +40,9 @@ class Log:
     Every method blocks on the store and raises Refusal.
     """
 
-    def __init__(self, store: Store, negotiations: CurrentNegotiations, signer: Signer) -> None:
+    def __init__(
+        self, store: EventStore, negotiations: CurrentNegotiations, signer: Signer
+    ) -> None:
         """Prove the entries of this store, held by these, and sign."""
         self._store = store
         self._negotiations = negotiations

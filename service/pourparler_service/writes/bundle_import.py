@@ -22,9 +22,8 @@ from pourparler.transparency.merkle import Frontier
 from pourparler_service.aggregate.current import CurrentNegotiations
 from pourparler_service.authorization.viewer_scopes import ScopeResolver
 from pourparler_service.domain.refusal import Refusal, quoted, refuse
-from pourparler_service.storage.event_store import Store
 from pourparler_service.storage.imported_bundles import imports_of
-from pourparler_service.storage.interface import StoredEntry
+from pourparler_service.storage.interface import EventStore, StoredEntry
 from pourparler_service.storage.record_codec import concerned, decode_record, leaf, topic
 from pourparler_service.validation import drafts
 
@@ -47,7 +46,7 @@ class BundleImporter:
     """Verifies bundles against a store. Every method blocks on it and raises Refusal."""
 
     def __init__(
-        self, store: Store, negotiations: CurrentNegotiations, scopes: ScopeResolver
+        self, store: EventStore, negotiations: CurrentNegotiations, scopes: ScopeResolver
     ) -> None:
         """Compare bundles with a store, and its negotiations as its callers may see them."""
         self._store = store
@@ -107,10 +106,10 @@ def _stored_entries(id_: str, records: Sequence[bytes]) -> list[StoredEntry]:
     """
     entries = [decode_record(data) for data in records]
     people = {
-        said.participant_joined.participant_id
+        facts.participant_joined.participant_id
         for entry in entries
-        for said in (entry.facts, entry.facts.entry_corrected.replacement)
-        if said.participant_joined.kind == pb.PARTICIPANT_KIND_PERSON
+        for facts in (entry.facts, entry.facts.entry_corrected.replacement)
+        if facts.participant_joined.kind == pb.PARTICIPANT_KIND_PERSON
     }
     concerning = [concerned(entry.facts, people.__contains__) for entry in entries]
     stored = []
@@ -147,10 +146,10 @@ def _keys(texts: Sequence[str]) -> list[VerifierKey]:
         try:
             keys.append(VerifierKey.parse(text))
         except CheckpointError as error:
-            said = str(error)
+            problem = str(error)
             refuse(
                 pb.ERROR_REASON_FIELD_INVALID,
-                f"This is not a verifier key: {said}.",
+                f"This is not a verifier key: {problem}.",
                 f"{field}[{place}]",
             )
     return keys

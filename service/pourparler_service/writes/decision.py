@@ -27,8 +27,7 @@ from pourparler_service.domain.common_rules import History
 from pourparler_service.domain.principals import ANONYMOUS
 from pourparler_service.domain.refusal import Refusal, not_found, quoted, refuse
 from pourparler_service.runtime.lru_cache import LruCache
-from pourparler_service.storage.event_store import Store
-from pourparler_service.storage.interface import COPIES, StoredEntry
+from pourparler_service.storage.interface import COPIES, EventStore, StoredEntry
 from pourparler_service.storage.record_codec import decode_record, encode_record, is_erased, topic
 from pourparler_service.writes.receipts import UnsignedReceipt, receipt_of, validation_receipt
 from pourparler_service.writes.requests import ImportRequest, WriteRequest
@@ -58,7 +57,7 @@ class Decider:
     """Decides requests on cached negotiations. Owned by the writer's thread."""
 
     def __init__(
-        self, store: Store, policy: Policy, *, cached_bytes: int, request_seconds: float
+        self, store: EventStore, policy: Policy, *, cached_bytes: int, request_seconds: float
     ) -> None:
         """Read negotiations from a store, and cache so many bytes of them.
 
@@ -214,7 +213,7 @@ class Decider:
         corrects_own = facts.HasField("entry_corrected") and not roles.records_everything
         if corrects_own:
             self_correction_rules.check(facts, seen())
-            self_correction_rules.check_not_taken_up(visible, facts, seen())
+            self_correction_rules.check_not_answered(visible, facts, seen())
         check: Callable[..., None] = functools.partial(
             rules.check, draft=draft, record_time=started.record_time
         )

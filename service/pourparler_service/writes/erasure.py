@@ -1,11 +1,10 @@
-"""The erasure of a person's words: its steps, and how one that was cut off is finished.
+"""The erasure of the words of a person: its steps, and finishing one that was cut off.
 
-A record must not claim an erasure that did not happen, nor may one be forgotten: so the intent is
-on disk before anything is destroyed, and the entries that say so come after.
+A record must not claim an erasure that did not happen, and no erasure may be forgotten. So the
+intent is on disk before anything is destroyed, and the redactions are recorded after it.
 """
 
 import contextlib
-import threading
 import uuid
 from collections.abc import Callable, Iterator, Sequence
 from typing import NamedTuple
@@ -16,16 +15,24 @@ from pourparler_service.aggregate.current import CurrentNegotiations
 from pourparler_service.aggregate.negotiation import Negotiation
 from pourparler_service.domain.refusal import quoted, refuse
 from pourparler_service.storage import paging
-from pourparler_service.storage.event_store import Store
-from pourparler_service.storage.interface import StoredEntry, StoreUnavailableError
+from pourparler_service.storage.derived_data import DerivedData
+from pourparler_service.storage.interface import (
+    EventStore,
+    Leases,
+    StoredEntry,
+    StoreUnavailableError,
+)
+from pourparler_service.storage.key_table import ErasureIntent
 from pourparler_service.storage.master_key import SubjectKeyError
 from pourparler_service.storage.record_codec import decode_record, is_erased, record_parts
-from pourparler_service.storage.subject_keys import ErasureIntent
+from pourparler_service.storage.subject_keys import SubjectKeyStore
 from pourparler_service.writes.requests import WriteRequest
 from pourparler_service.writes.writer import Writer
 
 GROUP = 1_000
-"""How many entries at most say at once that words were destroyed."""
+"""The largest number of redactions that are recorded at once."""
+
+_JOB = "erasures"
 
 _LIMITS = (
     pb.ERASURE_LIMIT_DISTRIBUTED_COPIES,
@@ -35,7 +42,7 @@ _LIMITS = (
 
 
 class ErasureRequest(NamedTuple):
-    """Whose words are to be destroyed, by what right, and who asks for it."""
+    """The person whose words an erasure destroys, its legal basis, and its caller."""
 
     negotiation: str
     participant_id: str
@@ -46,38 +53,40 @@ class ErasureRequest(NamedTuple):
 
 
 class Eraser:
-    """Makes erasures, one at a time. For any thread; every method blocks on the store.
+    """Makes erasures, one at a time. Any thread may call it; every method blocks on the store.
 
-    Raises Refusal or StoreUnavailableError. What had begun then is finished with the next erasure,
-    or at the next start.
+    Methods raise Refusal or StoreUnavailableError. An erasure that had begun then is finished with
+    the next one, or at the next start.
     """
 
     def __init__(
         self,
-        store: Store,
+        store: EventStore,
+        keys: SubjectKeyStore,
         negotiations: CurrentNegotiations,
         writer: Writer,
         *,
-        purges: Sequence[Callable[[str], object]] = (),
+        derived_data: DerivedData,
+        leases: Leases,
         reached: Callable[[str], object] = lambda _: None,
     ) -> None:
-        """Destroy in this store, and tell it with this writer.
+        """Destroy words of this store and keys of its persons, and record it with this writer.
 
-        `purges` are told of which negotiation nothing may be kept that was made of its words;
-        `reached` of each step, once it is on disk.
+        All that was made of the words is purged from `derived_data`. One erasure runs at a time,
+        under a lease. `reached` is called with the name of each step once it is on disk.
         """
         self._store = store
-        self._persons = store.persons
+        self._keys = keys
         self._negotiations = negotiations
         self._writer = writer
-        self._purges = (negotiations.forget, *purges)
+        self._derived_data = derived_data
+        self._leases = leases
         self._reached = reached
-        self._lock = threading.Lock()  # held for the length of an erasure
 
     def get(self, name: str) -> pb.Erasure:
-        """What became of an erasure. Does not wait for one that is under way."""
+        """Return an erasure. Do not wait for one that runs."""
         with _as_unavailable():
-            found = self._persons.erasure(name)
+            found = self._keys.erasure(name)
         if found is None:
             refuse(
                 pb.ERROR_REASON_ERASURE_NOT_FOUND, f"There is no erasure {quoted(name)}.", "name"
@@ -85,18 +94,16 @@ class Eraser:
         return found
 
     def finish(self) -> None:
-        """Finish what had begun: to be called before anything is served."""
-        with self._lock, _as_unavailable():
+        """Finish erasures that have begun. Call it before anything is served."""
+        with self._leases.hold(_JOB), _as_unavailable():
             self._finish()
 
     def erase(self, asked: ErasureRequest) -> pb.Erasure:
-        """Destroy a person's words; what was destroyed, and what could not be reached."""
-        with self._lock, _as_unavailable():
+        """Destroy the words of a person; return the erasure, with its limits."""
+        with self._leases.hold(_JOB), _as_unavailable():
             self._finish()
             known = (
-                self._persons.requested(asked.caller, asked.request_id)
-                if asked.request_id
-                else None
+                self._keys.requested(asked.caller, asked.request_id) if asked.request_id else None
             )
             if known is not None:
                 return _same(known, asked)
@@ -113,13 +120,13 @@ class Eraser:
             intent = ErasureIntent(
                 asked.negotiation, asked.caller, asked.request_id, destroyed=False, erasure=erasure
             )
-            # A crash before this returns leaves all as it was.
-            self._persons.begin_erasure(intent)
+            # A crash before this returns changes nothing.
+            self._keys.begin_erasure(intent)
             self._reached("intended")
             return self._make(intent)
 
     def _finish(self) -> None:
-        for intent in self._persons.unfinished():
+        for intent in self._keys.unfinished():
             self._make(intent)
 
     def _check(self, asked: ErasureRequest) -> None:
@@ -127,7 +134,7 @@ class Eraser:
         with self._negotiations.current(id_) as negotiation:
             part = negotiation.state.participants.get(who)
             is_person = part is not None and part.facts.kind == pb.PARTICIPANT_KIND_PERSON
-        if is_person or self._persons.has_key(id_, who):
+        if is_person or self._keys.has_key(id_, who):
             return
         if part is None:
             text = f"There is no participant {quoted(who)} in this negotiation."
@@ -136,20 +143,21 @@ class Eraser:
         refuse(pb.ERROR_REASON_NOT_A_PERSON, text, "participant_id")
 
     def _make(self, intent: ErasureIntent) -> pb.Erasure:
-        """Make an erasure that is begun, from where it stopped. Every step can be taken twice."""
+        """Make an erasure that has begun, from where it stopped. Each step may run twice."""
         id_, erasure = intent.negotiation, intent.erasure
 
-        # 1. Destroy the keys, and with them whatever is sealed: in the store, and in all backups
-        # without the keys themselves. What is sealed from now on is sealed with other keys.
+        # 1. Destroy the keys, and with them all words that they encrypt: in the store, and in all
+        # backups that do not contain the keys. Later words are encrypted with other keys.
         if not intent.destroyed:
-            with self._persons.lock:
-                self._look_through(intent)
-                self._persons.destroy(intent)
+            with self._keys.lock:
+                self._list_encrypted(intent)
+                self._keys.destroy(intent)
             intent = intent._replace(destroyed=True)
         self._reached("destroyed")
 
-        # 2. Write anew, without its words, what stood in clear: recorded before words were sealed,
-        # or before it was known that the participant is a person. Which, is on disk before.
+        # 2. Replace entries whose words are not encrypted: they were recorded before the service
+        # encrypted words, or before the participant was known as a person. Their versions are on
+        # disk before.
         with self._negotiations.current(id_) as negotiation:
             copied = negotiation.is_import
             clear = list(self._in_clear(negotiation, erasure.participant_id))
@@ -157,14 +165,13 @@ class Eraser:
             self._rewrite(intent, clear)
         self._reached("rewritten")
 
-        # 3. Leave nothing in memory and on disk that was made of the words: they are gone once this
-        # is done, and nothing says so yet.
-        for purge in self._purges:
-            purge(id_)
+        # 3. Purge all data derived from the words, in memory and files. Then they are gone, and no
+        # entry says so yet.
+        self._derived_data.purge(id_)
         self._store.purge()
         self._reached("purged")
 
-        # 4. Say so on the record. A copy is not ours to add to.
+        # 4. Record the redactions. An imported copy is never added to.
         if not copied:
             self._record(intent)
         self._reached("recorded")
@@ -176,12 +183,12 @@ class Eraser:
             erasure.limits.append(pb.ERASURE_LIMIT_ORIGINAL_RECORD)
         if erasure.remaining_versions:
             erasure.limits.append(pb.ERASURE_LIMIT_UNENCRYPTED_ENTRIES)
-        self._persons.save(intent, done=True)
+        self._keys.save(intent, done=True)
         self._reached("done")
         return erasure
 
-    def _look_through(self, intent: ErasureIntent) -> None:
-        """See which entries the keys of a person are about to take the words from."""
+    def _list_encrypted(self, intent: ErasureIntent) -> None:
+        """List the entries whose words the keys of a person encrypt."""
         erasure = intent.erasure
         for one in paging.stored(self._store, intent.negotiation, in_haste=True):
             if erasure.participant_id in one.persons:
@@ -189,7 +196,7 @@ class Eraser:
                 (erasure.erased_before if gone else erasure.versions).append(one.version)
 
     def _in_clear(self, negotiation: Negotiation, participant_id: str) -> Iterator[StoredEntry]:
-        """The entries that concern a person and are not sealed, as they are without their words."""
+        """Yield the entries of a person that are not encrypted, without their words."""
         for one in paging.stored(self._store, negotiation.id):
             if one.persons:
                 continue
@@ -205,14 +212,14 @@ class Eraser:
         before.CopyFrom(erasure)
         erasure.versions[:] = sorted(versions.union(erasure.versions))
         erasure.rewritten_versions[:] = sorted(versions.union(erasure.rewritten_versions))
-        self._persons.save(intent, done=False)
+        self._keys.save(intent, done=False)
         if not self._store.rewrite(clear):
             erasure.CopyFrom(before)
             erasure.remaining_versions[:] = sorted(versions)
-            self._persons.save(intent, done=False)
+            self._keys.save(intent, done=False)
 
     def _record(self, intent: ErasureIntent) -> None:
-        """Record of each entry that has lost its words that it has, unless that was said before."""
+        """Record a redaction of each entry that has lost its words, unless there is one."""
         erasure = intent.erasure
         with self._negotiations.current(intent.negotiation) as negotiation:
             amendments = negotiation.state.amendments
@@ -241,7 +248,7 @@ def _as_unavailable() -> Iterator[None]:
 
 
 def _same(known: ErasureIntent, asked: ErasureRequest) -> pb.Erasure:
-    """The erasure that this request had made before."""
+    """Return the erasure that this request made before. Raise Refusal if it is another one."""
     was = known.erasure
     before = (known.negotiation, was.participant_id, was.legal_basis, was.authority)
     if before != asked[:4]:
@@ -256,7 +263,7 @@ def _same(known: ErasureIntent, asked: ErasureRequest) -> pb.Erasure:
 
 
 def _redacted(erasure: pb.Erasure, version: int, negotiation: Negotiation) -> pb.Draft:
-    """That the words of a version were destroyed, for those who may see the entry."""
+    """Return a redaction of a version, visible to the audience of that entry."""
     draft = redaction(version, erasure.legal_basis, erasure.authority)
     entries = negotiation.entry_and_amendments(version)
     counts = [one.entry for one in counted(entries) if one.entry.header.version == version]
@@ -266,7 +273,7 @@ def _redacted(erasure: pb.Erasure, version: int, negotiation: Negotiation) -> pb
 
 
 def redaction(version: int, legal_basis: str, authority: str) -> pb.Draft:
-    """A draft that says that the words of a version were destroyed."""
+    """Return a draft that records that the words of a version were destroyed."""
     draft = pb.Draft(words=pb.Words(legal_basis=legal_basis, authority=authority))
     draft.facts.provenance.basis = pb.BASIS_DIRECT
     draft.facts.provenance.form = pb.FORM_SUMMARY

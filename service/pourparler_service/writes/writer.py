@@ -9,8 +9,12 @@ from typing import NamedTuple
 from pourparler import v1 as pb
 from pourparler_service.authorization.policy import Policy, check_may_open
 from pourparler_service.domain.refusal import Refusal, Violation
-from pourparler_service.storage.event_store import Store
-from pourparler_service.storage.interface import ConflictError, StoredEntry, StoreUnavailableError
+from pourparler_service.storage.interface import (
+    ConflictError,
+    EventStore,
+    StoredEntry,
+    StoreUnavailableError,
+)
 from pourparler_service.transparency.signing_keys import Signer
 from pourparler_service.writes.decision import Decider
 from pourparler_service.writes.receipts import UnsignedReceipt
@@ -66,7 +70,7 @@ class Writer:
 
     def __init__(
         self,
-        store: Store,
+        store: EventStore,
         signer: Signer,
         *,
         clock: Callable[[], int] = time.time_ns,

@@ -47,7 +47,7 @@ ROOMS = {
     "service/pourparler_service/": ROOT / "service" / "pourparler_service",
 }
 OF_OTHERS = {"Application", "ErrorInfo"}
-VARIABLES = {"PERSISTENCE_MODULE", "POURPARLER_MASTER_KEY"}
+VARIABLES = {"PERSISTENCE_MODULE", "POURPARLER_STORE", "POURPARLER_MASTER_KEY"}
 VARIABLES |= {f"POURPARLER_{name}" for name in ("ADDRESS", "DATA", "KEYS", "SERVER")}
 VARIABLES |= {"POURPARLER_WITNESSES", "POURPARLER_WITNESSES_REQUIRED"}
 VARIABLES |= {f"POURPARLER_TLS_{name}" for name in ("CERTIFICATE", "KEY", "CLIENTS")}

@@ -47,16 +47,22 @@ def _listed(versions: Iterable[int]) -> str:
 
 def rotate(page: Page, data: Path, to: Path | None) -> None:
     """Wrap the keys of a folder by a new master key, and tell where it is."""
-    folder, persons = (
+    folder, master_key, interface = (
         service_module("storage.data_directory"),
-        service_module("storage.subject_keys"),
+        service_module("storage.master_key"),
+        service_module("storage.interface"),
     )
     if not data.is_dir():
         raise click.ClickException(f"There is no data folder {harmless(str(data))}.")
     try:
-        with folder.Folder(data):
-            rotated = persons.rotate_master_key(data, os.environ, to)
-    except (folder.FolderError, persons.PersonsError) as error:
+        with folder.DataDirectory(data):
+            rotation = service_module("operations.key_rotation")
+            rotated = rotation.rotate_master_key(data, os.environ, to)
+    except (
+        folder.DataDirectoryError,
+        master_key.SubjectKeyError,
+        interface.StoreSettingsError,
+    ) as error:
         raise click.ClickException(str(error)) from error
     keys = wording.count(rotated.keys, "key", "keys")
     page.line(f"The master key {rotated.key_id} wraps {keys} now.")

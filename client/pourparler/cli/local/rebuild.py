@@ -15,8 +15,8 @@ def rebuild(page: Page, data: Path) -> None:
     """Make them anew, and tell of how many entries."""
     folder, persons, store = (
         service_module("storage.data_directory"),
-        service_module("storage.subject_keys"),
-        service_module("storage.event_store"),
+        service_module("storage.master_key"),
+        service_module("storage.interface"),
     )
     if not data.is_dir():
         raise click.ClickException(f"There is no data folder {harmless(str(data))}.")
@@ -24,8 +24,8 @@ def rebuild(page: Page, data: Path) -> None:
         with verdicts.progress("rebuilding") as progress:
             count = service_module("operations.rebuild").rebuild(data, os.environ, progress)
     except (
-        folder.FolderError,
-        persons.PersonsError,
+        folder.DataDirectoryError,
+        persons.SubjectKeyError,
         store.StoreSettingsError,
         store.StoreUnavailableError,
     ) as error:

@@ -166,7 +166,7 @@ def _settings(
 ) -> Any:
     environment = {**os.environ, **(said or {})}
     if in_memory:
-        environment["PERSISTENCE_MODULE"] = service_module("storage.event_store").IN_MEMORY
+        environment["POURPARLER_STORE"] = "memory:"
     settings = service_module("config.settings").Settings
     return settings.from_environment(environment, data=data, address=address)
 

@@ -1,1 +1,4 @@
-"""The stores over SQLite. All SQL and every PRAGMA of the service stand here."""
+"""The SQLite backend: a record in one file, and what is derived from it in files beside it.
+
+All SQL of the service stands here.
+"""

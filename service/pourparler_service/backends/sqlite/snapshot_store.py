@@ -1,111 +1,85 @@
-"""Snapshots in a SQLite file of their own."""
+"""Encoded snapshots in a SQLite file of their own."""
 
-import contextlib
-import logging
+import sqlite3
+import threading
 from pathlib import Path
 
-from eventsourcing.domain import EventSourcingError
-from eventsourcing.persistence import (
-    StoredEvent,
+from pourparler_service.aggregate.snapshots import DISK_BYTES, MEMORY_BYTES
+from pourparler_service.backends.sqlite.transaction import (
+    as_unavailable,
+    connect_derived,
+    empty_journal,
 )
-from eventsourcing.sqlite import (
-    SQLiteAggregateRecorder,
-    SQLiteDatastore,
-)
+from pourparler_service.storage.interface import StoredEntry
 
-from pourparler_service.aggregate.snapshots import HELD_BYTES, Snapshots
-from pourparler_service.storage.event_store import _as_unavailable
-from pourparler_service.storage.interface import (
-    ConflictError,
-    StoredEntry,
-    StoreUnavailableError,
-)
-from pourparler_service.storage.subject_keys import SubjectKeyStore
+DATABASE = "snapshots.sqlite"
+"""The file in the data directory."""
 
-_LOG = logging.getLogger(__name__)
+_TABLE = """
+CREATE TABLE IF NOT EXISTS shelf (
+    originator_id TEXT,
+    originator_version INTEGER,
+    topic TEXT,
+    state BLOB,
+    PRIMARY KEY (originator_id, originator_version)
+) WITHOUT ROWID
+"""
 
 
 class SqliteSnapshotFile:
-    """Bytes by negotiation and version, beside the record and apart from it: a cache.
-
-    In a file of its own, so that to write to it never keeps an append waiting. For any thread.
-    Every method raises StoreUnavailableError when it fails.
-    """
+    """A SnapshotFile in a file, so that a write to it never delays an append; or in memory."""
 
     def __init__(self, path: Path | None) -> None:
-        """Open the file at this path, or make it; without one, keep them in memory."""
-        with _as_unavailable():
-            self._datastore = SQLiteDatastore(
-                str(path or ":memory:"), pool_size=1, max_overflow=0, originator_id_type="text"
-            )
-            self._recorder = SQLiteAggregateRecorder(self._datastore, "shelf")
-            with self._datastore.get_connection(commit=True) as connection:
-                cursor = connection.cursor()
-                # What a crash loses can be made again: no need to wait for the disk.
-                cursor.execute("PRAGMA synchronous = NORMAL")
-                # What is purged is gone from the file.
-                cursor.execute("PRAGMA secure_delete = ON")
-            self._recorder.create_table()
+        """Open the file at `path`, or create it; replace one that is damaged.
+
+        Raise StoreUnavailableError.
+        """
+        self.capacity = DISK_BYTES if path else MEMORY_BYTES
+        self._lock = threading.Lock()  # guards the database
+        self._database = connect_derived(path, _create)
 
     def put(self, one: StoredEntry) -> None:
-        """Keep this, unless there is something of its negotiation and version already."""
-        with contextlib.suppress(ConflictError), _as_unavailable():
-            self._recorder.insert_events(
-                [StoredEvent(one.negotiation, one.version, one.topic, one.data)]
+        """As SnapshotFile says."""
+        with self._lock, as_unavailable(DATABASE):
+            self._database.execute(
+                "INSERT OR IGNORE INTO shelf VALUES (?, ?, ?, ?)",
+                (one.negotiation, one.version, one.topic, one.data),
             )
 
     def nearest(self, negotiation: str, upto: int) -> StoredEntry | None:
-        """What is kept of the highest version up to and including `upto`."""
-        with _as_unavailable():
-            found = self._recorder.select_events(negotiation, lte=upto, desc=True, limit=1)
-        if not found:
-            return None
-        (one,) = found
-        return StoredEntry(negotiation, one.originator_version, one.topic, one.state)
+        """As SnapshotFile says."""
+        with self._lock, as_unavailable(DATABASE):
+            row = self._database.execute(
+                "SELECT originator_version, topic, state FROM shelf"
+                " WHERE originator_id = ? AND originator_version <= ?"
+                " ORDER BY originator_version DESC LIMIT 1",
+                (negotiation, upto),
+            ).fetchone()
+        return None if row is None else StoredEntry(negotiation, *row)
 
     def size(self) -> int:
-        """How many bytes are kept."""
-        with _as_unavailable(), self._datastore.transaction(commit=False) as cursor:
-            cursor.execute("SELECT COALESCE(SUM(LENGTH(state)), 0) FROM shelf")
-            return int(cursor.fetchone()[0])
+        """As SnapshotFile says."""
+        with self._lock, as_unavailable(DATABASE):
+            ((size,),) = self._database.execute("SELECT COALESCE(SUM(LENGTH(state)), 0) FROM shelf")
+        return int(size)
 
     def purge(self, negotiation: str) -> None:
-        """Destroy all that is kept of a negotiation."""
-        self._delete("DELETE FROM shelf WHERE originator_id = ?", negotiation)
+        """As SnapshotFile says."""
+        with self._lock, as_unavailable(DATABASE):
+            self._database.execute("DELETE FROM shelf WHERE originator_id = ?", (negotiation,))
+            empty_journal(self._database)
 
     def purge_others(self, topic: str) -> None:
-        """Destroy all that is of another topic."""
-        self._delete("DELETE FROM shelf WHERE topic != ?", topic)
-
-    def _delete(self, statement: str, value: str) -> None:
-        with _as_unavailable():
-            with self._datastore.transaction(commit=True) as cursor:
-                cursor.execute(statement, (value,))
-            with self._datastore.get_connection(commit=True) as connection:
-                # The file's journal has copies of what was deleted.
-                connection.cursor().execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        """As SnapshotFile says."""
+        with self._lock, as_unavailable(DATABASE):
+            self._database.execute("DELETE FROM shelf WHERE topic != ?", (topic,))
+            empty_journal(self._database)
 
     def close(self) -> None:
-        """Let the file go."""
-        with contextlib.suppress(EventSourcingError):
-            self._datastore.close()
+        """As SnapshotFile says."""
+        with self._lock:
+            self._database.close()
 
 
-def open_snapshots(path: Path | None, persons: SubjectKeyStore | None = None) -> Snapshots:
-    """The snapshots in the file at this path, which is made anew if it cannot be read.
-
-    Without a path they are kept in memory. They are sealed with the keys of these persons.
-    """
-    if path is None:
-        return Snapshots(SqliteSnapshotFile(None), persons, kept_bytes=HELD_BYTES)
-    try:
-        return Snapshots(SqliteSnapshotFile(path), persons)
-    except StoreUnavailableError as error:
-        _LOG.warning("snapshots are begun anew: %s", error)
-    try:
-        for suffix in ("", "-wal", "-shm"):
-            path.with_name(path.name + suffix).unlink(missing_ok=True)
-        return Snapshots(SqliteSnapshotFile(path), persons)
-    except (StoreUnavailableError, OSError) as error:
-        _LOG.warning("there are no snapshots: %s", error)
-        return Snapshots(None)
+def _create(database: sqlite3.Connection) -> None:
+    database.execute(_TABLE)

@@ -13,7 +13,7 @@ from pourparler.state.fold import fold
 from pourparler.transparency.auditor import FINDINGS, MOST_FINDINGS, Audit, Auditor, Verdict
 from pourparler.transparency.checkpoint import Checkpoint, Note, origin_of
 from pourparler.transparency.merkle import EMPTY_ROOT, Frontier, leaf_hash
-from pourparler_service.storage.record_codec import seal
+from pourparler_service.storage.record_codec import record_bytes
 from pourparler_service.transparency.signing_keys import Signer
 from tests.support import sample_entries as g
 from tests.support.signing_keys import KEY, SIGNER, signing_key
@@ -38,7 +38,9 @@ AMENDED = g.history(*PLAIN, CORRECTION, ANNULMENT)
 
 def sealed(entry: pb.Entry) -> bytes:
     header = entry.header
-    return seal(header.negotiation, header.version, header.record_time, entry.facts, entry.words)
+    return record_bytes(
+        header.negotiation, header.version, header.record_time, entry.facts, entry.words
+    )
 
 
 def stored(entries: Sequence[pb.Entry]) -> list[bytes]:

@@ -13,7 +13,7 @@ from pourparler import v1 as pb
 from pourparler.transparency.checkpoint import parse_checkpoint, parse_note
 from pourparler.transparency.merkle import Tree, leaf_hash
 from pourparler.transparency.trust import Asked, Check, Seen, Trust, TrustStore, trusting
-from pourparler_service.storage.record_codec import seal
+from pourparler_service.storage.record_codec import record_bytes
 from pourparler_service.transparency.signing_keys import Signer
 from tests.support import sample_entries as g
 from tests.support.signing_keys import KEY, SIGNER, signing_key
@@ -32,7 +32,9 @@ class Log:
             version = entry.header.version
             entry.facts.request_id = f"r{(version + 2) // 3}"  # three to a group
             time = entry.header.record_time
-            self.records.append(seal(g.NEGOTIATION, version, time, entry.facts, entry.words))
+            self.records.append(
+                record_bytes(g.NEGOTIATION, version, time, entry.facts, entry.words)
+            )
         self.tree = Tree(leaf_hash(pb.Record.FromString(one).header) for one in self.records)
         self.signer = signer
         self.asked: list[Asked] = []

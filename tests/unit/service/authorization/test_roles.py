@@ -26,7 +26,7 @@ from pourparler_service.authorization.roles import (
 )
 from pourparler_service.domain.principals import ANONYMOUS
 from pourparler_service.domain.refusal import Refusal, name_of
-from pourparler_service.storage.record_codec import decode_record, seal
+from pourparler_service.storage.record_codec import decode_record, record_bytes
 from tests.support import sample_entries
 from tests.support.draft_checks import TALKS, WHISPER
 from tests.support.sample_entries import (
@@ -222,7 +222,7 @@ def test_nothing_public_shows_nothing_to_the_public() -> None:
 
 def test_a_header_alone_is_that_of_the_entry() -> None:
     drafted = said("loud", "acme")
-    data = seal("talks", 3, NOW, drafted.facts, drafted.words)
+    data = record_bytes("talks", 3, NOW, drafted.facts, drafted.words)
 
     alone = header_only(data)
 

@@ -7,10 +7,12 @@ import pytest
 from pourparler_service.authentication.jwks import Issuer
 from pourparler_service.config.settings import Settings, Tls
 from pourparler_service.config.settings_file import SettingsError
+from pourparler_service.config.store_url import StoreUrl, read_store_url
 
 WHOLE = """
 [store]
 data = "record"
+url = "sqlite:/elsewhere/record.sqlite"
 
 [listen]
 address = "0.0.0.0:50710"
@@ -64,6 +66,7 @@ def settings(folder: Path, text: str, **environment: str) -> Settings:
 def test_a_file_says_all_that_can_be_chosen(tmp_path: Path) -> None:
     assert settings(tmp_path, WHOLE) == Settings(
         data=tmp_path / "record",
+        store="sqlite:/elsewhere/record.sqlite",
         address="0.0.0.0:50710",
         certificates_address="0.0.0.0:50711",
         keys=(tmp_path / "signing.key", Path("/etc/newer.key")),
@@ -107,6 +110,7 @@ def test_an_empty_file_changes_nothing(tmp_path: Path) -> None:
 def test_the_environment_says_the_same(tmp_path: Path) -> None:
     said = {
         "POURPARLER_DATA": "record",
+        "POURPARLER_STORE": "sqlite:elsewhere.sqlite",
         "POURPARLER_ADDRESS": "0.0.0.0:1",
         "POURPARLER_CERTIFICATES_ADDRESS": "0.0.0.0:2",
         "POURPARLER_TLS_CERTIFICATE": "c",
@@ -119,6 +123,7 @@ def test_the_environment_says_the_same(tmp_path: Path) -> None:
 
     assert Settings.from_environment(said) == Settings(
         data=Path("record"),
+        store="sqlite:elsewhere.sqlite",
         address="0.0.0.0:1",
         certificates_address="0.0.0.0:2",
         tls=Tls(Path("c"), Path("k"), Path("a")),
@@ -168,6 +173,46 @@ WRONG = {
 def test_what_cannot_be_followed_is_refused_by_name(tmp_path: Path, says: str, text: str) -> None:
     with pytest.raises(SettingsError, match=says):
         settings(tmp_path, text)
+
+
+@pytest.mark.parametrize(
+    ("url", "known"),
+    [
+        ("", StoreUrl("sqlite")),
+        ("sqlite:", StoreUrl("sqlite")),
+        ("sqlite:a/b.sqlite", StoreUrl("sqlite", Path("a/b.sqlite"))),
+        ("sqlite:/a:b", StoreUrl("sqlite", Path("/a:b"))),
+        ("memory:", StoreUrl("memory")),
+    ],
+)
+def test_a_store_is_named_by_its_kind_and_its_file(url: str, known: StoreUrl) -> None:
+    assert read_store_url(url) == known
+
+
+@pytest.mark.parametrize("url", ["memory", "memory:x", "sqlite", "mysql://x", "record.sqlite", ":"])
+def test_an_unknown_store_is_refused_by_its_name(url: str) -> None:
+    with pytest.raises(SettingsError, match=rf"{url!r} is unknown.*sqlite:PATH"):
+        Settings.from_environment({"POURPARLER_STORE": url})
+
+
+def test_a_store_that_is_not_there_yet_is_refused() -> None:
+    with pytest.raises(SettingsError, match="postgresql: is not supported yet"):
+        Settings.from_environment({"POURPARLER_STORE": "postgresql://host/db"})
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["PERSISTENCE_MODULE", "SQLITE_DBNAME", "ORIGINATOR_ID_TYPE", "POSTGRES_ENABLE_DB_FUNCTIONS"],
+)
+def test_a_store_is_not_chosen_by_variables_of_the_library(name: str) -> None:
+    with pytest.raises(SettingsError, match=f"{name} is.*POURPARLER_STORE"):
+        Settings.from_environment({name: "y"})
+
+
+def test_a_data_folder_that_is_named_wins_over_a_store_in_memory() -> None:
+    settings = Settings.from_environment({"POURPARLER_STORE": "memory:"}, data="here")
+
+    assert (settings.data, settings.store) == (Path("here"), "")
 
 
 def test_a_file_that_is_not_there_is_named(tmp_path: Path) -> None:

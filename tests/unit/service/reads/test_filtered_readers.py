@@ -13,9 +13,9 @@ from pourparler_service.reads.as_of import PointInTimeReader
 from pourparler_service.reads.filtered_states import FilteredStates
 from pourparler_service.reads.replay import ReplayReader
 from pourparler_service.search.search import Search
-from pourparler_service.storage.event_store import Store, open_store
-from pourparler_service.storage.interface import EventReader
+from pourparler_service.storage.interface import EventReader, EventStore
 from tests.support import source_code
+from tests.support.stores import open_store
 
 # It follows the store to build the list of all negotiations; `page_of` lists what a viewer sees.
 PROJECTIONS = {"reads/negotiation_list.py"}
@@ -27,7 +27,11 @@ READS = sorted(
 
 
 def _refused_by_the_type_checker(
-    store: Store, events: EventReader, states: FilteredStates, replays: ReplayReader, search: Search
+    store: EventStore,
+    events: EventReader,
+    states: FilteredStates,
+    replays: ReplayReader,
+    search: Search,
 ) -> None:
     """Never called: mypy reports an unused `type: ignore` where it accepts a raw reader."""
     now = pb.AsOf()

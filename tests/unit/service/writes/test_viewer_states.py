@@ -7,10 +7,10 @@ from pourparler import v1 as pb
 from pourparler.state import fold
 from pourparler_service.aggregate.negotiation import Negotiation
 from pourparler_service.authorization.roles import PUBLIC, VisibilityScope, participants_scope
-from pourparler_service.storage.event_store import open_store
 from pourparler_service.storage.record_codec import EncodedRecord, leaf
 from pourparler_service.writes.viewer_states import ViewerState, ViewerStates
 from tests.support import sample_entries, strategies
+from tests.support.stores import open_store
 from tests.support.visibility_harness import stored
 
 

@@ -1,0 +1,1 @@
+"""The memory backend: a record that ends with its process, for tests and for trying things out."""
