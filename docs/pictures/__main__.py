@@ -31,9 +31,9 @@ COLUMNS = 104
 """The width of the terminal in characters."""
 
 COMMANDS = (
-    "pourparler show renault-nissan --as-of 12 --only statements",
+    "pourparler show renault-nissan --as-of 12 --kind statements",
     "pourparler diff renault-nissan 16 17",
-    'pourparler audit renault-nissan --key "$KEY"',
+    'pourparler audit renault-nissan --verifier-key "$KEY"',
 )
 """The commands that the picture of the terminal shows."""
 
@@ -76,7 +76,7 @@ def main(only: str = "") -> None:
         key = make_key("pourparler.example")
         write_key(key, folder / "signing.key")
         settings = Settings(
-            data=folder / "data", address="127.0.0.1:0", keys=(folder / "signing.key",)
+            data=folder / "data", address="127.0.0.1:0", signing_keys=(folder / "signing.key",)
         )
         with running(settings) as address:
             environment = {
@@ -106,7 +106,7 @@ def picture_terminal(environment: dict[str, str]) -> None:
 def picture_report(environment: dict[str, str], folder: Path) -> None:
     """Draw the first screen of the report as a browser shows it."""
     page, picture = folder / "report.html", FOLDER / "report.png"
-    shell(f'pourparler report renault-nissan --key "$KEY" -o {page}', environment)
+    shell(f'pourparler report renault-nissan --verifier-key "$KEY" --output {page}', environment)
     browser = shutil.which("chromium") or shutil.which("google-chrome")
     if browser is None:
         print("There is no chromium: the picture of the report stays as it is.", file=sys.stderr)  # noqa: T201
