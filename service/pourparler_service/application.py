@@ -55,7 +55,7 @@ from pourparler_service.transparency.signing_keys import (
     read_key,
     write_key,
 )
-from pourparler_service.transparency.witness_client import witnesses_of
+from pourparler_service.transparency.witness_client import parse_witnesses
 from pourparler_service.writes.bundle_import import BundleImporter
 from pourparler_service.writes.erasure import Eraser
 from pourparler_service.writes.writer import Writer
@@ -255,7 +255,7 @@ def _callers(settings: Settings, opened: contextlib.ExitStack) -> callers.Caller
 
 def _witnesses(settings: Settings, store: EventStore, log: Log) -> Cosigner | None:
     """Return the cosigner for the witnesses of the settings. Raise WitnessSettingsError."""
-    witnesses, required = witnesses_of(settings.witnesses), settings.witnesses_required
+    witnesses, required = parse_witnesses(settings.witnesses), settings.witnesses_required
     number = len(witnesses) if required is None else required
     if not witnesses and not number:
         return None

@@ -95,7 +95,7 @@ async def _serve(
             rooms.probe,
             rooms.threads,
             settings.health_check_seconds,
-            {WITNESSES: lambda: witnesses.met} if witnesses is not None else None,
+            {WITNESSES: lambda: witnesses.is_threshold_met} if witnesses is not None else None,
         )
         under_way = Quota(
             "bytes", settings.max_in_flight_bytes, settings.max_in_flight_bytes_per_caller
@@ -168,13 +168,13 @@ def _credentials(files: ServerCertificateFiles) -> grpc.ServerCredentials:
 
     def changed() -> grpc.ServerCertificateConfiguration | None:
         # Asked before every handshake, on a thread of gRPC's.
-        shown = files.changed()
+        shown = files.reload_if_changed()
         return None if shown is None else configured(shown)
 
     return grpc.dynamic_ssl_server_credentials(
-        configured(files.first),
+        configured(files.initial),
         changed,  # type: ignore[arg-type] # None is for no change; the stubs do not say so
-        require_client_authentication=files.first.clients is not None,
+        require_client_authentication=files.initial.clients is not None,
     )
 
 

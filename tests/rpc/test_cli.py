@@ -525,7 +525,7 @@ def test_the_service_is_served_until_it_is_told_to_stop(tmp_path: Path) -> None:
 
 
 def test_an_address_that_others_can_reach_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
-    code = run(["serve", "--in-memory", "--address", "0.0.0.0:0"])
+    code = run(["serve", "--store", "memory:", "--address", "0.0.0.0:0"])
 
     assert code == 1
     assert capsys.readouterr().err.startswith("Error: ")

@@ -81,7 +81,7 @@ class Table:
 
     def __init__(self, store: EventStore) -> None:
         self.latest = StateReader(store)
-        self.writer = Writer(store, SIGNER, on_commit=self.latest.states.on_commit)
+        self.writer = Writer(store, SIGNER, on_commit=self.latest.responses.on_commit)
         self.writer.start()
         self.made = 0
 
@@ -193,7 +193,7 @@ def test_nothing_is_answered_before_it_is_committed(table: Table, store: Stallin
     halt.reached()
 
     assert table.known() == 3
-    table.latest.states.on_commit([NEGOTIATION])
+    table.latest.responses.on_commit([NEGOTIATION])
     assert [table.version(), table.version()] == [3, 3]
     assert not receipt.done()
     halt.go_on()
@@ -324,7 +324,7 @@ def test_after_every_entry_the_answer_is_the_fold_of_all(history: list[pb.Entry]
         record = _stored(entry)
         entries.append(decode_record(record.data))
         store.append([record])
-        latest.states.on_commit([NEGOTIATION])
+        latest.responses.on_commit([NEGOTIATION])
 
         made = latest.respond(NEGOTIATION, "state", _written)
 

@@ -106,6 +106,7 @@ class Readers:
         watches = Quota("watches", 1)
         self.audits = AuditServicer(scopes, states, log, threads, subscriptions, watches=watches)
         self.states = states
+        self.responses = responses
         self.scopes = scopes
         self.store = store
         self.commits = commits
@@ -114,7 +115,7 @@ class Readers:
         """Store these, and tell those who have to know that there is more."""
         self.store.append(records)
         ids = {one.negotiation for one in records}
-        self.states.on_commit(ids)
+        self.responses.on_commit(ids)
         self.scopes.on_commit(ids)
 
     def receive(self, caller: str, request: pb.ReplayEntriesRequest) -> AsyncIterator[bytes]:

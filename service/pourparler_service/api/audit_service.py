@@ -189,7 +189,7 @@ class AuditServicer:
         if self._witnesses is None or response.HasField("copy"):
             return response
         exact = version is not None
-        return await asyncio.wrap_future(self._witnesses.cosigned(id_, response, exact=exact))
+        return await asyncio.wrap_future(self._witnesses.cosign(id_, response, exact=exact))
 
     async def GetInclusionProof(
         self, request: pb.GetInclusionProofRequest, call: Call

@@ -113,9 +113,7 @@ class Settings:
             issuers = (_issuer({name: given.get(name) for name in BY_NAME}),)
         refuse_library_settings(variables)
         if read_store_url(chosen.get("store", "")).kind == MEMORY:
-            # An option wins over the variable: it names a data folder, or there is none.
-            data = _from_texts({}, options or {}).get("data")
-            chosen |= {"data": data, "store": "" if data else chosen["store"]}
+            _keep_in_memory(chosen, options or {})
         settings = cls(environment=variables, oidc=issuers, **_grouped(chosen))
         _check(settings)
         return settings
@@ -124,6 +122,19 @@ class Settings:
     def in_memory(cls, address: str = "127.0.0.1:0") -> Self:
         """Return the settings of a service that keeps its record in memory, on any free port."""
         return cls(address=address, store=f"{MEMORY}:")
+
+
+def _keep_in_memory(chosen: dict[str, Any], options: Mapping[str, Sequence[str]]) -> None:
+    """Leave out the data folder, unless an option names it. Raises SettingsError."""
+    if not any(options.get("data", ())):
+        chosen["data"] = None
+    elif any(options.get("store", ())):
+        raise SettingsError(
+            f"--data is {str(chosen['data'])!r} and --store is {chosen['store']!r}. A store in"
+            " memory has no data folder: give one of them."
+        )
+    else:
+        chosen["store"] = ""
 
 
 def _check(settings: Settings) -> None:

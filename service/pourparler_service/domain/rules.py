@@ -1,4 +1,4 @@
-"""The rules: what is refused of a draft, after a state, and why. Pure: no I/O, no clock."""
+"""The rules of each entry type, and the defaults of a draft. Pure: no I/O, no clock."""
 
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
@@ -38,7 +38,7 @@ from pourparler_service.domain.visibility_levels import (
 
 
 def complete(state: pb.Negotiation, draft: pb.Draft) -> None:
-    """Say in a draft what it leaves to the rules: its visibility, and what a status begins with."""
+    """Set the defaults of a draft: its visibility, its first status, its acceptance rule."""
     facts = draft.facts
     kind = facts.WhichOneof("event")
     _complete_event(facts, kind)
@@ -62,9 +62,9 @@ def _complete_event(facts: pb.Facts, kind: str | None) -> None:
 
 
 def _default(state: pb.Negotiation, facts: pb.Facts) -> pb.Visibility:
-    """Who may see an entry that does not say: as its session has it, else the parties.
+    """Return the default visibility: that of the session, or else PARTIES.
 
-    Who has access is for those who keep the record to know, whatever the session.
+    Entries about access are RECORDER_ONLY, regardless of the session.
     """
     if facts.WhichOneof("event") in ACCESS:
         return RECORDER_ONLY
@@ -83,14 +83,14 @@ def check(
     history: History,
     by_service: bool = False,
 ) -> None:
-    """Refuse a completed draft that cannot be the next entry after a state, for the first reason.
+    """Raise Refusal for the first rule that does not allow a complete draft after a state.
 
-    `by_service` lets the service record what is reserved to it. Paths begin at the draft.
+    `by_service` allows the entry types that are reserved to the service. Paths begin at the draft.
     """
     facts = draft.facts
     kind = facts.WhichOneof("event") or ""
     if kind == "entry_redacted" and not by_service:
-        text = "That words were destroyed is recorded by the service when it destroys them."
+        text = "Only the service records a redaction. Request an erasure instead."
         refuse(pb.ERROR_REASON_RESERVED_TO_SERVICE, text, f"facts.{kind}")
     context = RuleContext(
         state=state,
@@ -108,7 +108,7 @@ def check(
 
 
 def _judge(state: pb.Negotiation, judged: JudgedEntry) -> None:
-    """Check an entry of the record once more. What it says of another entry is not asked again."""
+    """Check an entry of the record again, but not the rules for amendments."""
     entry = judged.entry
     kind = entry.facts.WhichOneof("event") or ""
     context = RuleContext(
@@ -128,7 +128,7 @@ def _judge(state: pb.Negotiation, judged: JudgedEntry) -> None:
 
 
 def _negotiation_opened(context: RuleContext, event: pb.NegotiationOpened) -> None:
-    """All that is asked of an opening is asked of every entry."""
+    """Do nothing: only the common rules apply to an opening."""
 
 
 def _negotiation_suspended(context: RuleContext, event: pb.NegotiationSuspended) -> None:
@@ -138,14 +138,14 @@ def _negotiation_suspended(context: RuleContext, event: pb.NegotiationSuspended)
 
 def _check_open(context: RuleContext) -> None:
     if context.state.status != pb.NEGOTIATION_STATUS_OPEN:
-        text = "The negotiation is not open: it has to be resumed first."
+        text = "The negotiation is not open. Resume it first."
         context.refuse(pb.ERROR_REASON_NEGOTIATION_NOT_OPEN, text)
 
 
 def _negotiation_resumed(context: RuleContext, event: pb.NegotiationResumed) -> None:
     del event
     if context.state.status == pb.NEGOTIATION_STATUS_OPEN:
-        text = "The negotiation is open: there is nothing to resume."
+        text = "The negotiation is already open, so it cannot be resumed."
         context.refuse(pb.ERROR_REASON_NEGOTIATION_NOT_PAUSED, text)
 
 
@@ -161,18 +161,19 @@ def _negotiation_concluded(context: RuleContext, event: pb.NegotiationConcluded)
     )
     if event.outcome in _AGREED and not reached:
         text = (
-            "This outcome needs an agreement, in agreement_ids, that was REACHED and not REJECTED."
+            "This outcome requires an agreement that was REACHED and not REJECTED. Name it in"
+            " agreement_ids."
         )
         context.refuse(pb.ERROR_REASON_OUTCOME_NEEDS_AGREEMENT, text, "agreement_ids")
     if event.outcome == pb.OUTCOME_NO_AGREEMENT and agreements:
-        text = "With NO_AGREEMENT no agreement can be named."
+        text = "The outcome NO_AGREEMENT cannot name an agreement. Leave agreement_ids empty."
         context.refuse(pb.ERROR_REASON_OUTCOME_HAS_NO_AGREEMENT, text, "agreement_ids")
 
 
 def _participant_joined(context: RuleContext, event: pb.ParticipantJoined) -> None:
     part = context.part(pb.PART_KIND_PARTICIPANT, event.participant_id)
     if part is not None and part.status == pb.PARTICIPANT_STATUS_ACTIVE:
-        text = f"{quoted(event.participant_id)} takes part already."
+        text = f"{quoted(event.participant_id)} is already an active participant."
         context.refuse(pb.ERROR_REASON_PARTICIPANT_ALREADY_ACTIVE, text, "participant_id")
 
 
@@ -183,14 +184,17 @@ def _participant_changed(context: RuleContext, event: pb.ParticipantChanged) -> 
     anew = event.HasField("represents")
     represents = event.represents.participant_ids if anew else facts.represents
     if role == pb.PARTICIPANT_ROLE_REPRESENTATIVE and not represents:
-        text = "represents is missing: a REPRESENTATIVE acts for somebody."
+        text = "represents is missing: a REPRESENTATIVE acts for another participant."
         context.refuse(pb.ERROR_REASON_FIELD_REQUIRED, text, "represents")
     party = pb.PARTICIPANT_ROLE_PARTY
     if facts.role == party and role != party and _is_bound(context.state, event.participant_id):
-        text = f"{quoted(event.participant_id)} has open proposals or commitments: it stays PARTY."
+        text = (
+            f"{quoted(event.participant_id)} has open proposals or commitments, so it stays PARTY."
+            " Close them first."
+        )
         context.refuse(pb.ERROR_REASON_PARTY_HAS_OBLIGATIONS, text, "role")
     if not context.redacted and not _changes(part, event, context.words):
-        text = f"{quoted(event.participant_id)} is all that already: nothing changes."
+        text = f"The entry would change nothing about {quoted(event.participant_id)}."
         context.refuse(pb.ERROR_REASON_NO_EFFECT, text)
 
 
@@ -204,7 +208,7 @@ _OWED = frozenset(
 
 
 def _is_bound(state: pb.Negotiation, who: str) -> bool:
-    """Whether a participant has an offer on the table, or owes something."""
+    """Return True if a participant has an open proposal or an open commitment."""
     return any(
         one.status == pb.PROPOSAL_STATUS_OPEN and who in one.facts.by
         for one in state.proposals.values()
@@ -212,7 +216,7 @@ def _is_bound(state: pb.Negotiation, who: str) -> bool:
 
 
 def _changes(part: pb.Participant, event: pb.ParticipantChanged, words: pb.Words) -> bool:
-    """Whether a change says anything of a participant that was not so before."""
+    """Return True if an event or its words change a participant."""
     facts = part.facts
     if event.role and event.role != facts.role:
         return True
@@ -240,14 +244,17 @@ def _session_opened(context: RuleContext, event: pb.SessionOpened) -> None:
     if event.kind == pb.SESSION_KIND_CAUCUS:
         check_caucus(default, event, "facts.session_opened.default_visibility")
     if is_wider(default, context.facts.visibility):
-        text = f"What is said in it would be {shown(default)}, and it would not be seen so widely."
+        text = (
+            f"Entries of the session would be {shown(default)}, but the session is not as widely"
+            " visible. Narrow default_visibility."
+        )
         context.refuse(pb.ERROR_REASON_VISIBILITY_TOO_WIDE, text, "default_visibility")
 
 
 def _session_closed(context: RuleContext, event: pb.SessionClosed) -> None:
     part = context.part(pb.PART_KIND_SESSION, event.closed_session_id)
     if part.status != pb.SESSION_STATUS_OPEN:
-        text = f"The session {quoted(event.closed_session_id)} is over."
+        text = f"The session {quoted(event.closed_session_id)} is already closed."
         context.refuse(pb.ERROR_REASON_SESSION_NOT_OPEN, text, "closed_session_id")
 
 
@@ -259,27 +266,32 @@ def _topic_status_changed(context: RuleContext, event: pb.TopicStatusChanged) ->
     was = context.part(pb.PART_KIND_TOPIC, event.topic_id).status
     context.step(lifecycles.TOPIC, was, event.status)
     if was in lifecycles.REOPENED_FROM and event.status == pb.TOPIC_STATUS_UNDER_DISCUSSION:
-        context.explain("a topic is taken up again for a reason")
+        context.explain("a topic that is reopened needs one")
     if event.status == pb.TOPIC_STATUS_SETTLED:
         for key, one in context.state.proposals.items():
             alone = list(one.facts.topic_ids) == [event.topic_id]
             if alone and one.status == pb.PROPOSAL_STATUS_OPEN:
-                text = f"The proposal {quoted(key)} on this topic alone is open."
+                text = (
+                    f"The proposal {quoted(key)} on this topic alone is still open. Close it first."
+                )
                 context.refuse(pb.ERROR_REASON_TOPIC_HAS_PROPOSAL, text, "status", id=key)
 
 
 def _statement_recorded(context: RuleContext, event: pb.StatementRecorded) -> None:
-    """All that is asked of a statement is asked of every entry, or of its shape."""
+    """Do nothing: the common rules and the validation cover a statement."""
 
 
 def _statement_retracted(context: RuleContext, event: pb.StatementRetracted) -> None:
     part = context.part(pb.PART_KIND_STATEMENT, event.statement_id)
     if part.status != pb.STATEMENT_STATUS_STANDS or not set(part.retracted_by).isdisjoint(event.by):
-        text = "It was taken back before."
+        text = f"The statement {quoted(event.statement_id)} was already retracted."
         context.refuse(pb.ERROR_REASON_STATEMENT_RETRACTED, text, "statement_id")
     made_by, by = set(part.facts.speakers or part.facts.attributed_to), set(event.by)
     if not (by <= made_by if event.partial else by == made_by):
-        text = "A statement is taken back by all who made it or, with `partial`, by some of them."
+        text = (
+            "All speakers retract a statement together. Name all of them in `by`, or set"
+            " `partial` to retract it for some."
+        )
         context.refuse(pb.ERROR_REASON_NOT_THE_SPEAKERS, text, "by")
 
 
@@ -291,11 +303,11 @@ def _position_taken(context: RuleContext, event: pb.PositionTaken) -> None:
         role = context.part(pb.PART_KIND_PARTICIPANT, who).facts.role
         if role not in _HOLDERS:
             name = pb.ParticipantRole.Name(role).removeprefix("PARTICIPANT_ROLE_")
-            text = f"{quoted(who)} is {name} here: a position is one of a PARTY or a GROUP."
+            text = f"{quoted(who)} has the role {name}. Only a PARTY or a GROUP holds a position."
             context.refuse(pb.ERROR_REASON_ACTING_NOT_ALLOWED, text, f"holders[{place}]")
     topic = context.part(pb.PART_KIND_TOPIC, event.topic_id)
     if topic.status == pb.TOPIC_STATUS_DROPPED:
-        text = f"The topic {quoted(event.topic_id)} is off the table."
+        text = f"The topic {quoted(event.topic_id)} was dropped."
         context.refuse(pb.ERROR_REASON_TOPIC_DROPPED, text, "topic_id")
     if event.supersedes:
         _check_held(context, event.supersedes, event.holders, "supersedes", "supersedes")
@@ -310,10 +322,10 @@ def _check_held(
 ) -> None:
     part = context.part(pb.PART_KIND_POSITION, key)
     if part.status != pb.POSITION_STATUS_HELD:
-        text = f"The position {quoted(key)} is not held."
+        text = f"The position {quoted(key)} is not held any more."
         context.refuse(pb.ERROR_REASON_POSITION_NOT_HELD, text, field)
     if set(by) != set(part.facts.holders):
-        text = f"The position {quoted(key)} is held by {listed(part.facts.holders)}."
+        text = f"The holders of the position {quoted(key)} are {listed(part.facts.holders)}."
         context.refuse(pb.ERROR_REASON_NOT_THE_HOLDERS, text, holders)
 
 
@@ -321,14 +333,14 @@ def _question_raised(context: RuleContext, event: pb.QuestionRaised) -> None:
     if event.reopens:
         part = context.part(pb.PART_KIND_QUESTION, event.reopens)
         if part.status == pb.QUESTION_STATUS_OPEN:
-            text = f"The question {quoted(event.reopens)} is open still."
+            text = f"The question {quoted(event.reopens)} is still open, so it cannot be reopened."
             context.refuse(pb.ERROR_REASON_QUESTION_OPEN, text, "reopens")
 
 
 def _question_resolved(context: RuleContext, event: pb.QuestionResolved) -> None:
     part = context.part(pb.PART_KIND_QUESTION, event.question_id)
     if part.status != pb.QUESTION_STATUS_OPEN:
-        text = f"The question {quoted(event.question_id)} is closed: to ask it again is a new one."
+        text = f"The question {quoted(event.question_id)} is closed. Raise a new one to ask again."
         context.refuse(pb.ERROR_REASON_QUESTION_NOT_OPEN, text, "question_id")
 
 
@@ -336,21 +348,23 @@ def _proposal_made(context: RuleContext, event: pb.ProposalMade) -> None:
     _check_open(context)
     for place, who in enumerate(event.to):
         if who in event.by:
-            text = f"{quoted(who)} cannot make an offer to itself."
+            text = f"{quoted(who)} cannot make a proposal to itself."
             context.refuse(pb.ERROR_REASON_PROPOSAL_TO_SELF, text, f"to[{place}]")
     if event.supersedes:
         _check_offer(context, event.supersedes, "supersedes")
         _check_proposers(context, event.supersedes, event.by, "supersedes")
     named = context.state.facts.acceptance_rule == pb.ACCEPTANCE_RULE_NAMED
     if named and not event.decided_by:
-        text = "decided_by is missing: here an offer names those whose answers decide it."
+        text = (
+            "decided_by is missing: with the acceptance rule NAMED, a proposal names its deciders."
+        )
         context.refuse(pb.ERROR_REASON_FIELD_REQUIRED, text, "decided_by")
     if event.decided_by and not named:
-        text = "decided_by has no place here: the acceptance rule is not NAMED."
+        text = "decided_by is not allowed here: the acceptance rule is not NAMED."
         context.refuse(pb.ERROR_REASON_FIELD_NOT_ALLOWED, text, "decided_by")
     for place, who in enumerate(event.decided_by):
         if who not in event.to:
-            text = f"{quoted(who)} cannot decide an offer that is not made to it."
+            text = f"{quoted(who)} is no addressee of the proposal, so it cannot decide it."
             context.refuse(pb.ERROR_REASON_NOT_AN_ADDRESSEE, text, f"decided_by[{place}]")
 
 
@@ -365,7 +379,7 @@ def _check_offer(context: RuleContext, key: str, field: str) -> None:
 def _check_proposers(context: RuleContext, key: str, by: Iterable[str], field: str) -> None:
     proposers = context.part(pb.PART_KIND_PROPOSAL, key).facts.by
     if set(by) != set(proposers):
-        text = f"The proposal {quoted(key)} is one of {listed(proposers)}: it is for them to do."
+        text = f"The proposers of {quoted(key)} are {listed(proposers)}. Name exactly these."
         context.refuse(pb.ERROR_REASON_NOT_THE_PROPOSERS, text, field)
 
 
@@ -373,10 +387,10 @@ def _proposal_answered(context: RuleContext, event: pb.ProposalAnswered) -> None
     _check_offer(context, event.proposal_id, "proposal_id")
     part = context.part(pb.PART_KIND_PROPOSAL, event.proposal_id)
     if event.by not in part.facts.to:
-        text = f"The proposal {quoted(event.proposal_id)} is not made to {quoted(event.by)}."
+        text = f"{quoted(event.by)} is no addressee of the proposal {quoted(event.proposal_id)}."
         context.refuse(pb.ERROR_REASON_NOT_AN_ADDRESSEE, text, "by")
     if event.by in final_answers(part):
-        text = f"{quoted(event.by)} has answered this proposal finally."
+        text = f"{quoted(event.by)} has already given a final answer to this proposal."
         context.refuse(pb.ERROR_REASON_FINAL_ANSWER_EXISTS, text, "by")
 
 
@@ -385,7 +399,7 @@ def _proposal_closed(context: RuleContext, event: pb.ProposalClosed) -> None:
     if event.how == pb.PROPOSAL_CLOSING_WITHDRAWN:
         _check_proposers(context, event.proposal_id, event.by, "by")
     elif not context.part(pb.PART_KIND_PROPOSAL, event.proposal_id).facts.HasField("expires"):
-        context.explain("the offer had no end, so why it LAPSED is to be said")
+        context.explain("a proposal without an expiry needs one to lapse")
 
 
 def _agreement_recorded(context: RuleContext, event: pb.AgreementRecorded) -> None:
@@ -399,7 +413,9 @@ def _agreement_recorded(context: RuleContext, event: pb.AgreementRecorded) -> No
     if event.proposal_id:
         status = context.part(pb.PART_KIND_PROPOSAL, event.proposal_id).status
         if status != pb.PROPOSAL_STATUS_ACCEPTED:
-            text = f"The proposal {quoted(event.proposal_id)} was not accepted."
+            text = (
+                f"The proposal {quoted(event.proposal_id)} was not accepted. Name an accepted one."
+            )
             context.refuse(pb.ERROR_REASON_PROPOSAL_NOT_ACCEPTED, text, "proposal_id")
     superseded = pb.AGREEMENT_STATUS_SUPERSEDED
     for place, key in enumerate(event.supersedes):
@@ -416,7 +432,7 @@ def _agreement_status_changed(context: RuleContext, event: pb.AgreementStatusCha
 def _commitment_made(context: RuleContext, event: pb.CommitmentMade) -> None:
     for place, who in enumerate(event.creditors):
         if who in event.debtors:
-            text = f"{quoted(who)} cannot owe itself."
+            text = f"{quoted(who)} cannot be debtor and creditor of one commitment."
             context.refuse(pb.ERROR_REASON_DEBTOR_IS_CREDITOR, text, f"creditors[{place}]")
         part = context.part(pb.PART_KIND_PARTICIPANT, who)
         path = f"facts.commitment_made.creditors[{place}]"
@@ -428,9 +444,9 @@ def _commitment_status_changed(context: RuleContext, event: pb.CommitmentStatusC
     context.step(lifecycles.COMMITMENT, part.status, event.status)
     if event.status == pb.COMMITMENT_STATUS_RELEASED:
         owed_to, owed_by = set(part.facts.creditors), set(part.facts.debtors)
-        # What is owed to all is for anybody else to remit.
+        # Without creditors, any participant other than a debtor can release it.
         if not (owed_to & set(event.by) if owed_to else set(event.by) - owed_by):
-            text = "Only a creditor can release a debtor: name one in `by`."
+            text = "Only a creditor can release a debtor. Name a creditor in `by`."
             context.refuse(pb.ERROR_REASON_CREDITOR_REQUIRED, text, "by")
 
 
@@ -443,7 +459,8 @@ def _milestone_planned(context: RuleContext, event: pb.MilestonePlanned) -> None
     planned = edtf.earliest_instant(edtf.Bounds(occurred.earliest, occurred.latest))
     if latest is not None and planned is not None and latest < planned:
         text = (
-            f"It was planned on {occurred.earliest}, and cannot be expected by {expected.latest}."
+            f"The milestone was planned on {occurred.earliest}, so it cannot be expected by"
+            f" {expected.latest}."
         )
         context.refuse(pb.ERROR_REASON_EXPECTED_BEFORE_PLAN, text, "expected")
 
@@ -461,7 +478,7 @@ def _check_planned(context: RuleContext, part: pb.Milestone) -> None:
 
 
 def _document_attached(context: RuleContext, event: pb.DocumentAttached) -> None:
-    """All that is asked of a document is asked of every entry, or of its shape."""
+    """Do nothing: the common rules and the validation cover a document."""
 
 
 def _entry_corrected(context: RuleContext, event: pb.EntryCorrected) -> None:
@@ -482,7 +499,7 @@ def _entry_redacted(context: RuleContext, event: pb.EntryRedacted) -> None:
 def _access_granted(context: RuleContext, event: pb.AccessGranted) -> None:
     known = context.state.principals.get(event.principal)
     if known is not None and any(one.facts == event for one in known.grants):
-        text = f"{quoted(event.principal)} has this access already: nothing changes."
+        text = f"{quoted(event.principal)} already has this access."
         context.refuse(pb.ERROR_REASON_NO_EFFECT, text)
 
 
@@ -490,7 +507,7 @@ def _access_revoked(context: RuleContext, event: pb.AccessRevoked) -> None:
     principals = context.state.principals
     known = principals.get(event.principal)
     if known is None or not any(revokes(event, one) for one in known.grants):
-        text = f"{quoted(event.principal)} has no such access."
+        text = f"{quoted(event.principal)} does not have this access."
         context.refuse(pb.ERROR_REASON_ACCESS_NOT_GRANTED, text)
     left = (
         one
@@ -499,7 +516,10 @@ def _access_revoked(context: RuleContext, event: pb.AccessRevoked) -> None:
         if who != event.principal or not revokes(event, one)
     )
     if all(one.facts.role != pb.ACCESS_ROLE_CUSTODIAN for one in left):
-        text = f"Nobody but {quoted(event.principal)} is custodian: name another one first."
+        text = (
+            f"{quoted(event.principal)} is the only custodian. Grant the role to another principal"
+            " first."
+        )
         context.refuse(pb.ERROR_REASON_ACCESS_LAST_CUSTODIAN, text)
 
 

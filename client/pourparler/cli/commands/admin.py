@@ -27,19 +27,14 @@ from pourparler.transparency.checkpoint import VerifierKey
     show_envvar=True,
     help="Settings file, in TOML: see docs/reference/configuration.md.",
 )
-@click.option(
-    "--in-memory", is_flag=True, help="Keep the record in memory. It ends with the process."
-)
-def serve(config: Path | None, *, in_memory: bool, **settings: str | tuple[str, ...] | None) -> int:
+def serve(config: Path | None, **settings: str | tuple[str, ...] | None) -> int:
     """Run the service until it receives SIGINT or SIGTERM.
 
     The settings file and the environment have the same settings as the options. An option wins
     over a variable, and a variable over the file. The master key is a secret: set it with the
     variable POURPARLER_MASTER_KEY alone.
     """
-    if settings["data"] is not None and in_memory:
-        raise click.UsageError("--data and --in-memory exclude each other. Give one of them.")
-    return service_process.serve(config, setting_options.given(settings), in_memory=in_memory)
+    return service_process.serve(config, setting_options.given(settings))
 
 
 @click.command(short_help="Run a witness.")

@@ -47,7 +47,7 @@ def _listed(versions: Iterable[int]) -> str:
 
 def rotate(page: Page, data: Path, to: Path | None) -> None:
     """Wrap the keys of a folder by a new master key, and tell where it is."""
-    directory, master_key, interface = (
+    folder, master_key, interface = (
         service_module("storage.data_directory"),
         service_module("storage.master_key"),
         service_module("storage.interface"),
@@ -55,11 +55,11 @@ def rotate(page: Page, data: Path, to: Path | None) -> None:
     if not data.is_dir():
         raise click.ClickException(f"There is no data folder {escaped(str(data))}.")
     try:
-        with directory.DataDirectory(data):
+        with folder.DataDirectory(data):
             rotation = service_module("operations.key_rotation")
             rotated = rotation.rotate_master_key(data, os.environ, to)
     except (
-        directory.DataDirectoryError,
+        folder.DataDirectoryError,
         master_key.SubjectKeyError,
         interface.StoreSettingsError,
     ) as error:

@@ -132,24 +132,19 @@ def _service(data: Path, port: int | None, default_server: str) -> Iterator[str]
         running.__exit__(None, None, None)
 
 
-def serve(config: Path | None, options: Mapping[str, Sequence[str]], *, in_memory: bool) -> int:
+def serve(config: Path | None, options: Mapping[str, Sequence[str]]) -> int:
     """Run the service with the settings of the command line until a signal stops it."""
     server = service_module("server")
     try:
-        server.serve(_settings(options, config=config, in_memory=in_memory))
+        server.serve(_settings(options, config))
     except (server.ServeError, service_module("config.settings_file").SettingsError) as error:
         raise click.ClickException(str(error)) from error
     return 0
 
 
-def _settings(
-    options: Mapping[str, Sequence[str]], *, config: Path | None = None, in_memory: bool = False
-) -> Any:
-    environment = dict(os.environ)
-    if in_memory:
-        environment["POURPARLER_STORE"] = "memory:"
+def _settings(options: Mapping[str, Sequence[str]], config: Path | None = None) -> Any:
     settings = service_module("config.settings").Settings
-    return settings.from_environment(environment, config=config, options=options)
+    return settings.from_environment(config=config, options=options)
 
 
 def service_module(name: str) -> Any:

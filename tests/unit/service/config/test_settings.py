@@ -233,10 +233,12 @@ def test_a_store_is_not_chosen_by_variables_of_the_library(name: str) -> None:
 
 def test_a_data_folder_that_is_named_wins_over_a_store_in_memory() -> None:
     settings = Settings.from_environment(
-        {"POURPARLER_STORE": "memory:"}, options={"data": ("here",)}
+        {"POURPARLER_STORE": "memory:"}, options={"data": ["here"]}
     )
 
     assert (settings.data, settings.store) == (Path("here"), "")
+    with pytest.raises(SettingsError, match="--store is 'memory:'"):
+        Settings.from_environment({}, options={"data": ["here"], "store": ["memory:"]})
 
 
 def test_a_file_that_is_not_there_is_named(tmp_path: Path) -> None:
@@ -308,12 +310,6 @@ EXAMPLES = {
     Kind.COUNT: "7",
     Kind.SECONDS: "7.5",
 }
-
-
-def example(setting: Setting) -> str:
-    return "sqlite:/a/file" if setting.name == "store" else EXAMPLES[setting.kind]
-
-
 TLS = {"tls_certificate": ["c"], "tls_key": ["k"], "tls_client_ca": ["a"]}
 OIDC = {"oidc_issuer": ["i"], "oidc_audience": ["u"], "oidc_jwks": ["/j"]}
 EVERYWHERE = [one for one in SETTINGS if not one.environment_only]
@@ -334,7 +330,7 @@ def in_toml(setting: Setting, text: str) -> str:
 def test_a_setting_has_one_name_in_the_file_the_environment_and_the_options(
     tmp_path: Path, setting: Setting
 ) -> None:
-    text = example(setting)
+    text = "sqlite:/a/file" if setting.name == "store" else EXAMPLES[setting.kind]
     others = {name: given for name, given in (TLS | OIDC).items() if name != setting.name}
     head = f"[{setting.section}]\n" if setting.section else ""
     file = tmp_path / "settings.toml"
@@ -359,14 +355,10 @@ def test_a_setting_has_one_name_in_the_file_the_environment_and_the_options(
 def test_the_command_has_an_option_for_each_setting_and_shows_its_variable() -> None:
     serve = command_line.commands["serve"]
     context = click.Context(serve, info_name="serve", terminal_width=200, max_content_width=200)
-    options = {one.opts[0]: one for one in serve.get_params(context) if one.name != "help"}
+    options = {one.opts[-1]: one for one in serve.get_params(context)}
     shown = re.sub(r"\s+", " ", serve.get_help(context))
 
-    assert set(options) - {one.option for one in EVERYWHERE} == {
-        "--config",
-        "--in-memory",
-        "--help",
-    }
+    assert set(options) - {one.option for one in EVERYWHERE} == {"--config", "--help"}
     for one in EVERYWHERE:
         assert options[one.option].name == one.name
         assert f"env var: {one.variable}" in shown.replace("- ", "-")
