@@ -434,7 +434,7 @@ WITNESS = ("http://127.0.0.1:1", str(witness_key().verifier_key))
         (WITNESS * 2, "", "one key"),
         (WITNESS, "2", "2 cosignatures cannot be had of 1 witnesses"),
         (WITNESS, "-1", "-1 cosignatures"),
-        (WITNESS, "both", "no number: 'both'"),
+        (WITNESS, "both", "not a number: 'both'"),
         ((), "1", "1 cosignatures cannot be had of 0 witnesses"),
     ],
 )

@@ -161,7 +161,7 @@ class Settings:
     @classmethod
     def in_memory(cls, address: str = "127.0.0.1:0") -> Self:
         """The settings of a service that keeps its record in memory, on any free port."""
-        return cls(address=address, store=f"{MEMORY}:")
+        return cls(address=address)
 
 
 def _check(settings: Settings) -> None:
