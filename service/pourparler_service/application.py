@@ -55,7 +55,7 @@ from pourparler_service.transparency.signing_keys import (
     read_key,
     write_key,
 )
-from pourparler_service.transparency.witness_client import WitnessSettingsError, witnesses_of
+from pourparler_service.transparency.witness_client import parse_witnesses
 from pourparler_service.writes.bundle_import import BundleImporter
 from pourparler_service.writes.erasure import Eraser
 from pourparler_service.writes.writer import Writer
@@ -152,13 +152,13 @@ class Application:
             snapshots = open_snapshots(backend.snapshot_file, keys)
             opened.callback(snapshots.close)
             self.negotiations = CurrentNegotiations(store, snapshots)
-            self.latest = ResponseCache(store, self.negotiations)
-            self.sights = ScopeResolver(store, settings.access, admits=self.catalogue.admits)
-            self.cuts = FilteredStates(store, self.negotiations, self.sights)
-            self.search = Search(store, self.indexing, self.sights, self.catalogue, tokens)
+            self.scopes = ScopeResolver(store, settings.access, admits=self.catalogue.admits)
+            responses = ResponseCache(exclusive=store.exclusive)
+            self.states = FilteredStates(self.negotiations, responses)
+            self.search = Search(self.indexing, self.catalogue, tokens)
             self.searching = ThreadPoolExecutor(_THREADS, thread_name_prefix="searcher")
             opened.callback(self.searching.shutdown, cancel_futures=True)
-            self.copies = BundleImporter(store, self.negotiations, self.sights)
+            self.importer = BundleImporter(store, self.negotiations, self.scopes)
             self.log = Log(store, self.negotiations, self.signer)
             self.witnesses = _witnesses(settings, store, self.log)
             if self.witnesses is not None:
@@ -166,10 +166,10 @@ class Application:
                 opened.callback(self.witnesses.close)
             self.commits = CommitNotifier()
             self.callers = _callers(settings, opened)
-            feed = ReplayReader(store, self.log, tokens, self.sights)
-            pages = SharedPages(feed, self.commits, replaying)
-            self.following = Subscriptions(
-                feed, pages, self.commits, replaying, settings.idle_seconds
+            reader = ReplayReader(self.log, tokens)
+            pages = SharedPages(reader, self.commits, replaying)
+            self.subscriptions = Subscriptions(
+                reader, pages, self.commits, replaying, settings.heartbeat_seconds
             )
             # The order: a source comes before what is made of it, so that nothing is made of old
             # data again. Waiting readers are woken last.
@@ -177,9 +177,9 @@ class Application:
                 [
                     snapshots,
                     self.negotiations,
-                    self.latest,
-                    self.sights,
-                    self.cuts,
+                    self.scopes,
+                    self.states,
+                    responses,
                     self.catalogue,
                     self.indexing,
                     pages,
@@ -227,8 +227,8 @@ def _signer(settings: Settings, directory: RecordDirectory, *, begun: bool) -> S
     It is made at the first start. For a record that has entries none is made: its readers would
     take the signatures of another key for a forgery. Raise DataDirectoryError.
     """
-    if settings.keys:
-        return Signer(map(read_key, settings.keys))
+    if settings.signing_keys:
+        return Signer(map(read_key, settings.signing_keys))
     if directory.path is None:
         return Signer([make_key(f"pourparler/{uuid.uuid4()}")])
     path = directory.path / "signing.key"
@@ -236,7 +236,7 @@ def _signer(settings: Settings, directory: RecordDirectory, *, begun: bool) -> S
         message = (
             f"The data folder {directory.path} has a record but no {path.name}: the key that its"
             " checkpoints were signed with is not here. Put it back, or name its file in"
-            " POURPARLER_KEYS."
+            " POURPARLER_SIGNING_KEYS."
         )
         raise DataDirectoryError(message)
     if not path.exists():
@@ -246,7 +246,7 @@ def _signer(settings: Settings, directory: RecordDirectory, *, begun: bool) -> S
 
 def _callers(settings: Settings, opened: contextlib.ExitStack) -> callers.CallerResolver:
     """Return the resolver of callers, with the keys of its issuers. Raise IssuerSettingsError."""
-    keyrings = [IssuerKeys(issuer) for issuer in settings.tokens]
+    keyrings = [IssuerKeys(issuer) for issuer in settings.oidc]
     for keyring in keyrings:
         keyring.start()
         opened.callback(keyring.close)
@@ -256,12 +256,8 @@ def _callers(settings: Settings, opened: contextlib.ExitStack) -> callers.Caller
 
 def _witnesses(settings: Settings, store: EventStore, log: Log) -> Cosigner | None:
     """Return the cosigner for the witnesses of the settings. Raise WitnessSettingsError."""
-    witnesses, required = witnesses_of(settings.witnesses), settings.witnesses_required
-    try:
-        number = int(required or len(witnesses))
-    except ValueError:
-        message = f"The number of required cosignatures is not a number: {required!r}."
-        raise WitnessSettingsError(message) from None
+    witnesses, required = parse_witnesses(settings.witnesses), settings.witnesses_required
+    number = len(witnesses) if required is None else required
     if not witnesses and not number:
         return None
-    return Cosigner(witnesses, number, store, log, settings.witness_seconds)
+    return Cosigner(witnesses, number, store, log, settings.witness_retry_seconds)

@@ -22,7 +22,7 @@ from pourparler import v1 as pb
 from pourparler_service.api.audit_service import AuditServicer
 from pourparler_service.api.call_handler import CallHandler
 from pourparler_service.api.health_service import HealthServicer
-from pourparler_service.api.import_service import CopyServicer
+from pourparler_service.api.import_service import ImportServicer
 from pourparler_service.api.negotiation_service import NegotiationServicer
 from pourparler_service.api.privacy_service import PrivacyServicer
 from pourparler_service.api.quotas import Quota, RateLimit
@@ -84,8 +84,9 @@ async def _serve(
 ) -> None:
     """Serve until `stop` is set. `started` is told address and keys once calls are taken."""
     with _as_serve_error(settings):
-        told_apart = settings.requires_authentication
-        host, _ = addresses.listening(settings.address, told_apart=told_apart)
+        host, _ = addresses.listening(
+            settings.address, requires_authentication=settings.requires_authentication
+        )
         rooms = Application(settings)
     try:
         witnesses = rooms.witnesses
@@ -93,25 +94,27 @@ async def _serve(
             _SERVICES,
             rooms.probe,
             rooms.threads,
-            settings.probe_seconds,
-            {WITNESSES: lambda: witnesses.met} if witnesses is not None else None,
+            settings.health_check_seconds,
+            {WITNESSES: lambda: witnesses.is_threshold_met} if witnesses is not None else None,
         )
-        under_way = Quota("bytes", settings.under_way_bytes, settings.under_way_bytes_each)
+        under_way = Quota(
+            "bytes", settings.max_in_flight_bytes, settings.max_in_flight_bytes_per_caller
+        )
         guard = CallHandler(
-            calls=Quota("calls", settings.unary_calls, settings.unary_calls_each),
-            streams=Quota("streams", settings.streams, settings.streams_each),
-            under_way=under_way,
+            calls=Quota("calls", settings.max_calls, settings.max_calls_per_caller),
+            streams=Quota("streams", settings.max_streams, settings.max_streams_per_caller),
+            in_flight_bytes=under_way,
             rate=None if settings.rate is None else RateLimit("calls", settings.rate),
-            unary_seconds=settings.unary_seconds,
-            request_bytes=settings.request_bytes,
+            unary_seconds=settings.default_deadline_seconds,
+            request_bytes=settings.max_request_bytes,
             caller=rooms.callers.caller,
             on_store_failure=health.check_now,
         )
         recording = RecordServicer(
             rooms.writer,
             rooms.threads,
-            rooms.sights,
-            under_way=under_way,
+            rooms.scopes,
+            in_flight_bytes=under_way,
             on_store_failure=health.check_now,
         )
         server = grpc.aio.server(options=options(settings))
@@ -119,7 +122,7 @@ async def _serve(
         with _as_serve_error(settings):
             port = _listen(server, settings)
         await server.start()
-        looking = asyncio.create_task(health.keep_looking())
+        looking = asyncio.create_task(health.keep_checking())
         started(f"[{host}]:{port}" if ":" in host else f"{host}:{port}", rooms.signer)
         await stop.wait()
 
@@ -131,9 +134,9 @@ async def _serve(
         guard.close()
         with contextlib.suppress(TimeoutError):
             # A server that stops cuts off calls that have not reached the guard, without a word.
-            async with asyncio.timeout(settings.grace_seconds):
+            async with asyncio.timeout(settings.shutdown_grace_seconds):
                 await guard.quiet()
-        await server.stop(settings.grace_seconds)
+        await server.stop(settings.shutdown_grace_seconds)
         looking.cancel()
         await asyncio.wait([looking])
     finally:
@@ -145,11 +148,11 @@ def _listen(server: grpc.aio.Server, settings: Settings) -> int:
     if settings.tls is None:
         return server.add_insecure_port(settings.address)
     certificate, key, clients = settings.tls
-    apart = settings.certificates_address
+    apart = settings.mtls_address
     shown = ServerCertificateFiles(certificate, key, None if apart else clients)
     port = server.add_secure_port(settings.address, _credentials(shown))
     if apart:
-        addresses.listening(apart, told_apart=True)
+        addresses.listening(apart, requires_authentication=True)
         server.add_secure_port(
             apart, _credentials(ServerCertificateFiles(certificate, key, clients))
         )
@@ -165,13 +168,13 @@ def _credentials(files: ServerCertificateFiles) -> grpc.ServerCredentials:
 
     def changed() -> grpc.ServerCertificateConfiguration | None:
         # Asked before every handshake, on a thread of gRPC's.
-        shown = files.changed()
+        shown = files.reload_if_changed()
         return None if shown is None else configured(shown)
 
     return grpc.dynamic_ssl_server_credentials(
-        configured(files.first),
+        configured(files.initial),
         changed,  # type: ignore[arg-type] # None is for no change; the stubs do not say so
-        require_client_authentication=files.first.clients is not None,
+        require_client_authentication=files.initial.clients is not None,
     )
 
 
@@ -188,19 +191,18 @@ def handlers(
         guard.handlers(_RECORD, recording),
         guard.handlers(
             _RECORD,
-            CopyServicer(
+            ImportServicer(
                 rooms.writer,
-                rooms.copies,
+                rooms.importer,
                 rooms.threads,
-                policy=settings.access,
-                copy_bytes=settings.copy_bytes,
+                copy_bytes=settings.max_bundle_bytes,
             ),
         ),
         guard.handlers(
             _NEGOTIATION,
             NegotiationServicer(
-                rooms.cuts,
-                rooms.latest,
+                rooms.scopes,
+                rooms.states,
                 rooms.catalogue,
                 rooms.threads,
                 rooms.search,
@@ -210,22 +212,21 @@ def handlers(
         guard.handlers(
             _AUDIT,
             AuditServicer(
-                rooms.cuts,
+                rooms.scopes,
+                rooms.states,
                 rooms.log,
                 rooms.threads,
-                rooms.following,
-                rooms.witnesses,
-                watches=Quota("watches", settings.watches, settings.watches_each),
+                rooms.subscriptions,
+                witnesses=rooms.witnesses,
+                watches=Quota("watches", settings.max_watches, settings.max_watches_per_caller),
             ),
         ),
         guard.handlers(
             _PRIVACY,
-            PrivacyServicer(
-                rooms.erasures, rooms.negotiations, rooms.erasing, rooms.threads, rooms.sights
-            ),
+            PrivacyServicer(rooms.erasures, rooms.erasing, rooms.threads, rooms.scopes),
         ),
         # Whoever looks after a service has to be able to ask; a watch would take a place for long.
-        guard.handlers(_HEALTH, health, for_all=("Check",)),
+        guard.handlers(_HEALTH, health, unauthenticated=("Check",)),
         guard.handlers(_REFLECTION, reflecting),
         guard.handlers(_REFLECTION, reflecting, _REFLECTION_V1),
     )
@@ -237,7 +238,7 @@ def options(settings: Settings) -> list[tuple[str, int]]:
         # Else a stray older server on the same port would silently take half of the connections.
         ("grpc.so_reuseport", 0),
         # Larger requests than are taken are received, so that the guard can say what is wrong.
-        ("grpc.max_receive_message_length", 4 * settings.request_bytes),
+        ("grpc.max_receive_message_length", 4 * settings.max_request_bytes),
         ("grpc.max_concurrent_streams", 128),
         # Calls that are begun and given up at once would pile up before the guard, for everybody:
         # each connection has few of them there. Unless some more may be just ending, a client with
@@ -248,7 +249,7 @@ def options(settings: Settings) -> list[tuple[str, int]]:
         # anybody's: the guard says of those that are too many that they are.
         ("grpc.server.max_pending_requests", 100_000),
         ("grpc.server.max_pending_requests_hard_limit", 200_000),
-        ("grpc.max_allowed_incoming_connections", settings.connections),
+        ("grpc.max_allowed_incoming_connections", settings.max_connections),
         # Whoever connects and does not speak HTTP/2 soon is somebody who keeps a place from others.
         ("grpc.server_handshake_timeout_ms", _HANDSHAKE_MS),
         ("grpc.http2.settings_timeout", _HANDSHAKE_MS),
@@ -281,7 +282,7 @@ def _as_serve_error(settings: Settings) -> Iterator[None]:
         message = f"The store cannot be opened: {error}."
         raise ServeError(message) from error
     except RuntimeError as error:
-        where = " or ".join(filter(None, (settings.address, settings.certificates_address)))
+        where = " or ".join(filter(None, (settings.address, settings.mtls_address)))
         message = (
             f"The address {where} cannot be listened to: another service is using it, or it is not"
             " this machine's. Say another with --address."
@@ -315,18 +316,18 @@ def _who_calls(settings: Settings) -> str:
     """What it means for callers where and how the service listens, told to the operator."""
     if not settings.requires_authentication:
         return (
-            "Only this machine can reach it, and everybody on this machine can read and record"
-            " everything: callers are not told apart."
+            "Only this machine can connect. The service does not authenticate callers: everyone on"
+            " this machine can read and record everything."
         )
-    ways = [f"a token of {issuer.name}" for issuer in settings.tokens]
-    if settings.certificates_address:
-        ways.append(f"a certificate, at {settings.certificates_address}")
-    elif settings.tls is not None and settings.tls.clients is not None:
+    ways = [f"a token of {issuer.name}" for issuer in settings.oidc]
+    if settings.mtls_address:
+        ways.append(f"a certificate, at {settings.mtls_address}")
+    elif settings.tls is not None and settings.tls.client_ca is not None:
         # There a certificate is what lets a caller in, and a token only says more.
         ways = ["a certificate"]
     return (
-        f"Callers are told apart: they show {' or '.join(ways)}. Each sees and"
-        " records what the record lets them."
+        f"Callers authenticate with {' or '.join(ways)}. The record says what each of them may see"
+        " and record."
     )
 
 

@@ -192,14 +192,14 @@ class Answering:
         guard = CallHandler(
             calls=many("calls"),
             streams=many("streams"),
-            under_way=many("bytes"),
+            in_flight_bytes=many("bytes"),
             rate=None,
             unary_seconds=_SECONDS,
             request_bytes=1 << 20,
             caller=lambda _: ANONYMOUS,
             on_store_failure=lambda: None,
         )
-        recording = RecordServicer(rooms.writer, rooms.threads, rooms.sights)
+        recording = RecordServicer(rooms.writer, rooms.threads, rooms.scopes)
         found: dict[str, Any] = {}
         for handler in handlers(settings, rooms, guard, health, recording):
             found |= dict(_methods(handler))

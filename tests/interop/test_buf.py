@@ -106,7 +106,7 @@ def test_buf_is_told_why_it_is_refused(buf: str, address: str, reflection: str) 
     assert refused.returncode != 0
     said = json.loads(refused.stderr)
     assert said["code"] == "invalid_argument"
-    assert "'negotiations/UPPER' is not 'negotiations/' with an id" in said["message"]
+    assert "'negotiations/UPPER' is not 'negotiations/' followed by an id" in said["message"]
     details = {one["type"]: one for one in said["details"]}
     assert set(details) == {"google.rpc.ErrorInfo", "google.rpc.BadRequest"}
     padded = details["google.rpc.ErrorInfo"]["value"] + "=="

@@ -22,8 +22,7 @@ from pourparler.transparency.auditor import Auditor, Verdict
 from pourparler.transparency.checkpoint import VerifierKey, origin_of, verified
 from pourparler.transparency.merkle import check_consistency, check_inclusion, leaf_hash
 from pourparler_service.api.call_handler import Call
-from pourparler_service.api.import_service import CopyServicer
-from pourparler_service.authorization.policy import Policy
+from pourparler_service.api.import_service import ImportServicer
 from pourparler_service.config.settings import Settings
 from pourparler_service.domain.refusal import Refusal
 from pourparler_service.server import running
@@ -175,7 +174,9 @@ def test_the_record_of_a_running_service_can_be_copied_to_another(
     service: Service, tmp_path: Path
 ) -> None:
     write_key(signing_key(), tmp_path / "key")
-    settings = Settings(data=tmp_path / "data", address="127.0.0.1:0", keys=(tmp_path / "key",))
+    settings = Settings(
+        data=tmp_path / "data", address="127.0.0.1:0", signing_keys=(tmp_path / "key",)
+    )
     with running(settings) as address, connected(address) as original:
         for one in TALKS:
             receipt = original.record("moved", one)
@@ -512,7 +513,7 @@ def test_a_bundle_that_is_not_sound_is_refused_and_nothing_of_it_taken(
         "BUNDLE_INVALID",
     )
     assert answer.metadata["finding"] == finding
-    assert answer.text.endswith("Nothing was taken.")
+    assert answer.text.endswith("Nothing was imported.")
     assert not holds(service, "bad")
 
 
@@ -626,7 +627,7 @@ def test_a_bundle_may_be_parted_anywhere(service: Service, size: int) -> None:
 
 
 def test_a_bundle_that_is_too_large_is_refused_before_it_is_all_here() -> None:
-    settings = dataclasses.replace(Settings.in_memory(), copy_bytes=1_000)
+    settings = dataclasses.replace(Settings.in_memory(), max_bundle_bytes=1_000)
     data = bundled("large", talks("large"))
     assert len(data) > 1_000
     with running(settings) as address, connected(address) as service:
@@ -735,7 +736,10 @@ def test_a_service_killed_while_it_takes_a_copy_has_all_of_it_or_nothing(
 
 def test_a_bundle_whose_next_part_does_not_come_is_given_up() -> None:
     class Anybody:
-        """A writer and copies that are never asked."""
+        """A writer and copies that are asked for nothing but whether anybody may."""
+
+        def check_may_open(self, caller: str) -> None:
+            assert caller == "anybody"
 
     anybody: Any = Anybody()
 
@@ -745,11 +749,10 @@ def test_a_bundle_whose_next_part_does_not_come_is_given_up() -> None:
 
     async def take(deadline: float | None, part_seconds: float) -> Refusal:
         with ThreadPoolExecutor(1) as threads:
-            servicer = CopyServicer(
+            servicer = ImportServicer(
                 anybody,
                 anybody,
                 threads,
-                policy=Policy(),
                 copy_bytes=100,
                 part_seconds=part_seconds,
             )

@@ -95,7 +95,7 @@ async def test_it_is_not_serving_while_the_store_fails_and_serving_again_after(
 ) -> None:
     store = FakeStore()
     health = HealthServicer([SERVICE], store.probe, threads, every_seconds=30)
-    looking = asyncio.create_task(health.keep_looking())
+    looking = asyncio.create_task(health.keep_checking())
     watch, other = health.Watch(asked(SERVICE), CALL), health.Watch(asked(), CALL)
     assert (await next_status(watch), await next_status(other)) == (SERVING, SERVING)
     await aclosed(other)  # one watcher less, and the rest still hear
@@ -119,7 +119,7 @@ async def aclosed(watch: Any) -> None:
 async def test_it_looks_again_by_itself(threads: ThreadPoolExecutor) -> None:
     store = FakeStore()
     health = HealthServicer([SERVICE], store.probe, threads, every_seconds=1.1)
-    looking = asyncio.create_task(health.keep_looking())
+    looking = asyncio.create_task(health.keep_checking())
     watch = health.Watch(asked(), CALL)
     assert await next_status(watch) == SERVING
 

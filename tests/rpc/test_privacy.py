@@ -57,7 +57,7 @@ def _data(tmp_path: Path) -> Path:
 @pytest.fixture(name="service")
 def _service(tmp_path: Path, data: Path) -> Iterator[Service]:
     write_key(signing_keys.KEY, tmp_path / "key")
-    settings = Settings(data=data, address="127.0.0.1:0", keys=(tmp_path / "key",))
+    settings = Settings(data=data, address="127.0.0.1:0", signing_keys=(tmp_path / "key",))
     with running(settings) as address, connected(address) as service:
         yield service
 
@@ -352,8 +352,8 @@ def test_only_a_custodian_or_whom_the_service_names_has_words_destroyed() -> Non
         rooms.record(draft(auditor))
 
         async def erase(caller: str, participant: str = "anna") -> Any:
-            sights = ScopeResolver(rooms.store, policy, admits=rooms.catalogue.admits)
-            servicer = PrivacyServicer(rooms.erasures, rooms.negotiations, threads, threads, sights)
+            scopes = ScopeResolver(rooms.store, policy, admits=rooms.catalogue.admits)
+            servicer = PrivacyServicer(rooms.erasures, threads, threads, scopes)
             request = pb.EraseSubjectRequest(
                 name="negotiations/talks", participant_id=participant, **BY_LAW
             )

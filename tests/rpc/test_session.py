@@ -172,11 +172,11 @@ def test_in_turn_nothing_is_recorded_after_a_failure_in_the_same_negotiation(
 
 def test_a_session_in_which_nearly_all_fails_holds_no_more_names_than_a_bound() -> None:
     turn = FailedNegotiations()
-    turn.fail("x" * 1_000_000)
+    turn.add("x" * 1_000_000)
     for number in range(FAILED_NEGOTIATIONS - 1):
-        turn.fail(f"failed-{number}")
+        turn.add(f"failed-{number}")
     turn.check("another")
-    turn.fail("the-last")
+    turn.add("the-last")
 
     for negotiation in ("failed-0", "the-last", "another"):
         with pytest.raises(Refusal):

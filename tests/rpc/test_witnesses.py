@@ -23,6 +23,7 @@ from pourparler.transparency.checkpoint import (
     verified,
 )
 from pourparler_service.config.settings import Settings
+from pourparler_service.config.settings_file import SettingsError
 from pourparler_service.server import ServeError, running
 from pourparler_service.transparency.signing_keys import write_key
 from tests.support.bundles import bundle, sealed
@@ -42,12 +43,14 @@ CLOSED = "http://127.0.0.1:1"
 def _settings(tmp_path: Path) -> Settings:
     """Those of a service in memory with a key that witnesses know."""
     write_key(KEY, tmp_path / "service.key")
-    return replace(Settings.in_memory(), keys=(tmp_path / "service.key",), witness_seconds=0.3)
+    return replace(
+        Settings.in_memory(), signing_keys=(tmp_path / "service.key",), witness_retry_seconds=0.3
+    )
 
 
 @contextmanager
 def service_with(
-    settings: Settings, *witnesses: tuple[str, str], required: str = ""
+    settings: Settings, *witnesses: tuple[str, str], required: int | None = None
 ) -> Iterator[Service]:
     words = tuple(word for witness in witnesses for word in witness)
     chosen = replace(settings, witnesses=words, witnesses_required=required)
@@ -156,7 +159,7 @@ def test_only_the_newest_version_bears_cosignatures(settings: Settings, tmp_path
         assert older.computed_at.version == 2
         assert not cosigned_by(older, witness[1])
         assert not older.cosignature_status.threshold_met
-        assert "newest version alone" in failures(older)[0]
+        assert "only the newest version" in failures(older)[0]
         assert health(service) == SERVING
 
 
@@ -193,7 +196,7 @@ def test_a_witness_that_is_away_is_told_of_and_asked_again_by_itself(
 def test_health_tells_those_who_watch(settings: Settings, tmp_path: Path) -> None:
     address = f"127.0.0.1:{free_port()}"
     away = (f"http://{address}", str(witness_key(100, "witness100.example").verifier_key))
-    with service_with(replace(settings, probe_seconds=0.2), away) as service:
+    with service_with(replace(settings, health_check_seconds=0.2), away) as service:
         watch = service.health.Watch(health_pb2.HealthCheckRequest(service=NAME), timeout=20)
         assert next(watch).status == SERVING
 
@@ -209,7 +212,7 @@ def test_enough_cosignatures_are_enough(settings: Settings, tmp_path: Path) -> N
     away = (CLOSED, str(witness_key(101).verifier_key))
     with (
         witness_at(tmp_path / "w") as witness,
-        service_with(settings, away, witness, required="1") as service,
+        service_with(settings, away, witness, required=1) as service,
     ):
         service.record("talks", opened())
 
@@ -227,7 +230,7 @@ def test_enough_cosignatures_are_enough(settings: Settings, tmp_path: Path) -> N
 def test_a_service_that_starts_anew_goes_on_with_its_witness(
     settings: Settings, tmp_path: Path
 ) -> None:
-    kept = replace(settings, data=tmp_path / "data", environment={})
+    kept = replace(settings, data=tmp_path / "data", store="")
     with witness_at(tmp_path / "w") as witness:
         for version in (1, 2):
             with service_with(kept, witness) as service:
@@ -239,7 +242,7 @@ def test_a_service_that_starts_anew_goes_on_with_its_witness(
 
 
 def test_at_its_start_a_service_tries_its_witnesses(settings: Settings, tmp_path: Path) -> None:
-    kept = replace(settings, data=tmp_path / "data", environment={})
+    kept = replace(settings, data=tmp_path / "data", store="")
     with service_with(kept) as service:
         service.record("talks", opened())
 
@@ -248,7 +251,7 @@ def test_at_its_start_a_service_tries_its_witnesses(settings: Settings, tmp_path
 
 
 def test_a_second_history_is_not_cosigned(settings: Settings, tmp_path: Path) -> None:
-    kept = replace(settings, data=tmp_path / "one", environment={})
+    kept = replace(settings, data=tmp_path / "one", store="")
     with witness_at(tmp_path / "w") as witness:
         with service_with(kept, witness) as service:
             service.record("talks", opened(), joined("a"))
@@ -267,7 +270,7 @@ def test_a_second_history_is_not_cosigned(settings: Settings, tmp_path: Path) ->
             longer = checkpoint(service)
             until(lambda: health(service) == NOT_SERVING)
 
-    assert "has cosigned version 4, and here the record ends with 3" in failures(shorter)[0]
+    assert "has cosigned version 4, but the record here ends with 3" in failures(shorter)[0]
     assert ["422" in failures(one)[0] for one in (same, longer)] == [True, True]
     assert not any(cosigned_by(one, witness[1]) for one in (shorter, same, longer))
     assert len(list((tmp_path / "w" / "forks").iterdir())) == 1
@@ -284,22 +287,22 @@ LIES: dict[str, tuple[Say, str]] = {
     "another key": (lambda body: (200, cosign(body, 101)), "no signature by fake.example"),
     "a spoiled one": (lambda body: (200, spoiled(cosign(body))), "not valid"),
     "another text": (lambda body: (200, cosign(body, text="x\n1\nx\n")), "not valid"),
-    "a text of its own": (lambda body: (200, b"x\n\n" + cosign(body, text="x\n")), "no cosign"),
+    "a text of its own": (lambda body: (200, b"x\n\n" + cosign(body, text="x\n")), "not a cosign"),
     "no time": (lambda body: (200, cosign(body, stated=0)), "states no time"),
     "the end of time": (lambda body: (200, cosign(body, stated=2**63)), "states no time"),
-    "nothing": (lambda body: (200, b""), "no cosignature"),
-    "no line's end": (lambda body: (200, cosign(body)[:-1]), "no cosignature"),
-    "garbage": (lambda body: (200, b"\xff\x00" * 99), "no cosignature"),
-    "far too much": (lambda body: (200, b"x" * 10_000_000), "no cosignature"),
-    "elsewhere": (lambda body: (302, b""), "answers 302"),
-    "what is unknown": (lambda body: (404, b"\x1b[31mno"), "answers 404: '\\x1b[31mno'"),
-    "a fault": (lambda body: (500, b"oh"), "answers 500: 'oh'"),
+    "nothing": (lambda body: (200, b""), "not a cosignature"),
+    "no line's end": (lambda body: (200, cosign(body)[:-1]), "not a cosignature"),
+    "garbage": (lambda body: (200, b"\xff\x00" * 99), "not a cosignature"),
+    "far too much": (lambda body: (200, b"x" * 10_000_000), "not a cosignature"),
+    "elsewhere": (lambda body: (302, b""), "responds with 302"),
+    "what is unknown": (lambda body: (404, b"\x1b[31mno"), "responds with 404: '\\x1b[31mno'"),
+    "a fault": (lambda body: (500, b"oh"), "responds with 500: 'oh'"),
     "no size": (lambda body: (409, b"x"), "409 without a size"),
     "a size like no other": (lambda body: (409, b"9" * 5_000 + b"\n"), "409 without a size"),
     "a size too great": (lambda body: (409, b"99\n"), "has cosigned version 99"),
     "another size each time": (
         lambda body: (409, b"2\n" if body.startswith(b"old 1") else b"1\n"),
-        "does not stand by",
+        "contradicts its own statements",
     ),
 }
 
@@ -421,25 +424,24 @@ WITNESS = ("http://127.0.0.1:1", str(witness_key().verifier_key))
 @pytest.mark.parametrize(
     ("words", "required", "says"),
     [
-        (WITNESS[:1], "", "a URL, a blank and a verifier key"),
-        ((WITNESS[0], "x"), "", "name+id+key"),
-        ((WITNESS[0], str(KEY.verifier_key)), "", "that of a log"),
-        ((WITNESS[0], str(signing_key(9).verifier_key)), "", "that of a log"),
-        (("ftp://127.0.0.1", WITNESS[1]), "", "no URL"),
-        (("127.0.0.1:1", WITNESS[1]), "", "no URL"),
-        (("http://", WITNESS[1]), "", "no URL"),
-        (("http://a:x", WITNESS[1]), "", "is not one"),
-        (("http://me:secret@a", WITNESS[1]), "", "no URL"),
-        (("http://a/?x=1", WITNESS[1]), "", "ends with its path"),
-        (WITNESS * 2, "", "one key"),
-        (WITNESS, "2", "2 cosignatures cannot be had of 1 witnesses"),
-        (WITNESS, "-1", "-1 cosignatures"),
-        (WITNESS, "both", "not a number: 'both'"),
-        ((), "1", "1 cosignatures cannot be had of 0 witnesses"),
+        (WITNESS[:1], None, "a URL, a space and a verifier key"),
+        ((WITNESS[0], "x"), None, "name+id+key"),
+        ((WITNESS[0], str(KEY.verifier_key)), None, "the key of a log"),
+        ((WITNESS[0], str(signing_key(9).verifier_key)), None, "the key of a log"),
+        (("ftp://127.0.0.1", WITNESS[1]), None, "not a URL"),
+        (("127.0.0.1:1", WITNESS[1]), None, "not a URL"),
+        (("http://", WITNESS[1]), None, "not a URL"),
+        (("http://a:x", WITNESS[1]), None, "is not valid"),
+        (("http://me:secret@a", WITNESS[1]), None, "not a URL"),
+        (("http://a/?x=1", WITNESS[1]), None, "has a query or a fragment"),
+        (WITNESS * 2, None, "the same key"),
+        (WITNESS, 2, "2 cosignatures are required, but there are 1"),
+        (WITNESS, -1, "-1 cosignatures"),
+        ((), 1, "1 cosignatures are required, but there are 0"),
     ],
 )
 def test_witnesses_that_cannot_be_asked_keep_the_service_from_starting(
-    words: tuple[str, ...], required: str, says: str
+    words: tuple[str, ...], required: int | None, says: str
 ) -> None:
     settings = replace(Settings.in_memory(), witnesses=words, witnesses_required=required)
 
@@ -454,5 +456,7 @@ def test_witnesses_are_named_in_the_environment() -> None:
 
     settings = Settings.from_environment(said)
 
-    assert (settings.witnesses, settings.witnesses_required) == (WITNESS * 2, "1")
+    assert (settings.witnesses, settings.witnesses_required) == (WITNESS * 2, 1)
     assert Settings.from_environment({}).witnesses == ()
+    with pytest.raises(SettingsError, match="POURPARLER_WITNESSES_REQUIRED is 'both'"):
+        Settings.from_environment(said | {"POURPARLER_WITNESSES_REQUIRED": "both"})

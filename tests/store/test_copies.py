@@ -5,7 +5,6 @@ from collections.abc import Iterator, Sequence
 import pytest
 
 from pourparler import v1 as pb
-from pourparler_service.aggregate.current import CurrentNegotiations
 from pourparler_service.backends.memory.event_store import MemoryEventStore
 from pourparler_service.domain.refusal import Refusal
 from pourparler_service.storage.interface import (
@@ -20,6 +19,7 @@ from tests.support import sample_entries
 from tests.support.bundles import checkpoint, sealed
 from tests.support.sample_entries import joined, opened, said
 from tests.support.signing_keys import SIGNER
+from tests.support.state_reader import StateReader
 from tests.support.stores import open_subject_keys
 
 DRAFTS = (opened(), joined("acme"), joined("bolt"), said("s", "acme"))
@@ -78,10 +78,10 @@ def kept(store: EventStore) -> list[pb.Copy]:
 def test_a_copy_and_that_it_is_one_are_committed_together(
     store: FaultyStore, writer: Writer
 ) -> None:
-    first = writer.copy(copying(upto=2))
+    first = writer.import_bundle(copying(upto=2))
     writer.start()
     first.result(10)
-    writer.copy(copying(after=2)).result(10)
+    writer.import_bundle(copying(after=2)).result(10)
 
     assert [one.data for one in store.read("talks")] == RECORDS
     assert store.appended == [3, 3]
@@ -94,8 +94,8 @@ def test_a_copy_and_that_it_is_one_are_committed_together(
 def test_what_stands_beside_the_entries_is_not_among_them(
     store: FaultyStore, writer: Writer
 ) -> None:
-    writer.copy(copying(upto=2))
-    writer.copy(copying(after=2))
+    writer.import_bundle(copying(upto=2))
+    writer.import_bundle(copying(after=2))
     writer.submit(group(opened(), id_="own"))
     writer.start()
     writer.close()
@@ -112,7 +112,7 @@ def test_what_stands_beside_the_entries_is_not_among_them(
 
 def test_of_two_that_are_first_at_once_only_one_is(store: FaultyStore, writer: Writer) -> None:
     opening = writer.submit(group(*DRAFTS[:1]))
-    copied = writer.copy(copying())
+    copied = writer.import_bundle(copying())
     writer.start()
 
     assert pb.Receipt.FromString(opening.result(10)).version == 1
@@ -124,7 +124,7 @@ def test_of_two_that_are_first_at_once_only_one_is(store: FaultyStore, writer: W
 
 
 def test_who_opens_what_is_just_being_copied_is_refused(store: FaultyStore, writer: Writer) -> None:
-    copied = writer.copy(copying())
+    copied = writer.import_bundle(copying())
     opening = writer.submit(group(*DRAFTS[:1]))
     other = writer.submit(group(opened(), id_="other"))
     writer.start()
@@ -144,7 +144,7 @@ def test_what_was_read_as_absent_before_is_a_copy_from_then_on(
     early = writer.submit(group(said("x", "acme")))
     with pytest.raises(Refusal) as absent:
         early.result(10)
-    writer.copy(copying()).result(10)
+    writer.import_bundle(copying()).result(10)
     late = writer.submit(group(said("x", "acme")))
     with pytest.raises(Refusal) as refused:
         late.result(10)
@@ -158,14 +158,14 @@ def test_a_copy_of_which_nothing_got_through_is_said_to_have_failed(
 ) -> None:
     store.before = [StoreUnavailableError("disk full")]
     writer.start()
-    copied = writer.copy(copying())
+    copied = writer.import_bundle(copying())
 
     with pytest.raises(Refusal) as refused:
         copied.result(10)
 
     assert refused.value.reason == pb.ERROR_REASON_STORE_UNAVAILABLE
     assert store.last_version("talks") == 0
-    assert writer.copy(copying()).result(10) == b""
+    assert writer.import_bundle(copying()).result(10) == b""
 
 
 def test_a_copy_that_got_through_though_the_store_failed_is_there(
@@ -174,7 +174,7 @@ def test_a_copy_that_got_through_though_the_store_failed_is_there(
     store.after = [StoreUnavailableError("lost the answer")]
     writer.start()
 
-    assert writer.copy(copying()).result(10) == b""
+    assert writer.import_bundle(copying()).result(10) == b""
     assert [one.data for one in store.read("talks")] == RECORDS
 
 
@@ -184,7 +184,7 @@ def test_a_copy_is_tried_again_after_a_conflict_that_is_none_of_its_own(
     store.before = [ConflictError("another group was forestalled")]
     writer.start()
 
-    assert writer.copy(copying()).result(10) == b""
+    assert writer.import_bundle(copying()).result(10) == b""
     assert store.appended == [5]
 
 
@@ -202,7 +202,7 @@ def test_a_copy_that_was_forestalled_is_refused(store: FaultyStore, writer: Writ
     forestalled = Forestalled()
     late = Writer(forestalled, SIGNER)
     late.start()
-    copied = late.copy(copying())
+    copied = late.import_bundle(copying())
 
     with pytest.raises(Refusal) as refused:
         copied.result(10)
@@ -215,15 +215,15 @@ def test_a_copy_that_was_forestalled_is_refused(store: FaultyStore, writer: Writ
 
 
 def test_readers_see_a_copy_at_once_and_that_it_is_one(store: FaultyStore, writer: Writer) -> None:
-    readers = CurrentNegotiations(store)
+    readers = StateReader(store)
     with pytest.raises(Refusal):
         readers.read("talks", pb.AsOf())
     writer.start()
-    writer.copy(copying(upto=2)).result(10)
-    with readers.current("talks") as negotiation:
-        assert (negotiation.version, negotiation.copied) == (2, True)
-    writer.copy(copying(after=2)).result(10)
+    writer.import_bundle(copying(upto=2)).result(10)
+    with readers.negotiations.current("talks") as negotiation:
+        assert (negotiation.version, negotiation.is_import) == (2, True)
+    writer.import_bundle(copying(after=2)).result(10)
 
-    with readers.current("talks") as negotiation:
-        assert (negotiation.version, negotiation.copied) == (4, True)
+    with readers.negotiations.current("talks") as negotiation:
+        assert (negotiation.version, negotiation.is_import) == (4, True)
     assert readers.read("talks", pb.AsOf()).state.version == 4

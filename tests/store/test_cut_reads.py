@@ -29,9 +29,9 @@ from pourparler_service.authorization.roles import (
     NOTHING,
     PUBLIC,
     VisibilityScope,
-    of_participants,
+    participants_scope,
     roles_of,
-    sight_of,
+    scope_of,
 )
 from pourparler_service.domain.principals import ANONYMOUS
 from pourparler_service.domain.refusal import name_of
@@ -72,7 +72,7 @@ def peopled(seeds: list[int], random: Random) -> list[pb.Entry]:
 def audience_of(entries: Iterable[pb.Entry]) -> Audience:
     audience = Audience()
     for one in entries:
-        audience.take(one.header, one.facts)
+        audience.add(one.header, one.facts)
     return audience
 
 
@@ -83,7 +83,7 @@ def otherwise(
 
     Whoever asks for the view of somebody knows that they take part.
     """
-    sees = audience_of(entries).seen(sight)
+    sees = audience_of(entries).visible(sight)
     result = []
     for one in entries:
         other = pb.Entry.FromString(one.SerializeToString())
@@ -207,8 +207,8 @@ def sight(entries: Sequence[pb.Entry], viewer: str, seen_by: str = "") -> Visibi
     now = Timestamp()
     now.GetCurrentTime()
     roles = roles_of(audience_of(entries).principals, viewer, now)
-    known = sight_of(roles, viewer, POLICY)
-    return known.within(of_participants([seen_by])) if seen_by else known
+    known = scope_of(roles, viewer, POLICY)
+    return known.intersection(participants_scope([seen_by])) if seen_by else known
 
 
 def said(answer: Answer) -> str:

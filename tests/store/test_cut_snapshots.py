@@ -12,9 +12,8 @@ from hypothesis import strategies as st
 from pourparler import v1 as pb
 from pourparler.state.fold import fold
 from pourparler_service.aggregate.snapshots import FEWEST, Snapshot
-from pourparler_service.authorization.filtering import withheld
-from pourparler_service.authorization.roles import of_participants
-from pourparler_service.authorization.viewer_scopes import ViewerScope
+from pourparler_service.authorization.filtered_store import FilteredEventReader
+from pourparler_service.authorization.roles import participants_scope
 from pourparler_service.domain.principals import ANONYMOUS
 from pourparler_service.reads.filtered_states import FilteredSnapshots
 from pourparler_service.storage.interface import StoredEntry
@@ -22,15 +21,16 @@ from pourparler_service.storage.record_codec import decode_record, leaf, record_
 from tests.store.test_cut_reads import NAME, POLICY, VIEWERS, audience_of, peopled, sight
 from tests.support import sample_entries, strategies
 from tests.support.sample_entries import RECORDER_ONLY, granted
-from tests.support.visibility_harness import Readers, readers, stored
+from tests.support.stores import open_store
+from tests.support.visibility_harness import Readers, readers, stored, withheld
 
-ACME = of_participants(["acme"])
+ACME = participants_scope(["acme"])
 VIEWED = [*((one, "") for one in VIEWERS), (ANONYMOUS, "pa-1"), (ANONYMOUS, "pa-2")]
 
 
 def shown(entries: Sequence[pb.Entry], viewer: str, seen_by: str, version: int) -> pb.Negotiation:
     """The state at a version of what is seen of a record, folded from its first entry on."""
-    sees = audience_of(entries).seen(sight(entries, viewer, seen_by), version)
+    sees = audience_of(entries).visible(sight(entries, viewer, seen_by), version)
     upto = [decode_record(one.data) for one in stored(entries[:version])]
     state = fold([one if sees(one.header.version) else withheld(one) for one in upto])
     state.name = NAME
@@ -183,12 +183,17 @@ def test_what_was_erased_is_in_no_state_that_was_kept() -> None:
         reading.store.read = lambda id_, **more: [  # type: ignore[method-assign]
             erased[one.version - 1] for one in kept(id_, **more)
         ]
-        reading.cuts.purge(sample_entries.NEGOTIATION)
+        reading.states.purge(sample_entries.NEGOTIATION)
 
         for version in (0, 6, 20):
             state = asked(reading, "ann", "", version)
             assert state is not None
             assert not state.statements["s-6"].words.text
+
+
+def seen_by_acme() -> FilteredEventReader:
+    store, audience = open_store(None, {}), audience_of(talks(20))
+    return FilteredEventReader(store, "n", ACME, version=20, audience=audience)
 
 
 def snapshot(version: int) -> Snapshot:
@@ -198,7 +203,7 @@ def snapshot(version: int) -> Snapshot:
 
 def test_what_was_read_before_a_purge_is_not_kept_after_it() -> None:
     kept = FilteredSnapshots(fewest=3)
-    beginnings = kept.of(ViewerScope(ACME, 20, audience_of(talks(20))))
+    beginnings = kept.of(seen_by_acme())
     before = beginnings.purged
     beginnings.keep("n", snapshot(10), purged=before)
     assert beginnings.nearest("n", 15) is not None
@@ -213,8 +218,8 @@ def test_what_was_read_before_a_purge_is_not_kept_after_it() -> None:
 
 
 def test_of_several_the_nearest_is_given_and_others_go_for_want_of_room() -> None:
-    kept = FilteredSnapshots(fewest=3, kept_bytes=9_000)
-    beginnings = kept.of(ViewerScope(ACME, 20, audience_of(talks(20))))
+    kept = FilteredSnapshots(fewest=3, cached_bytes=9_000)
+    beginnings = kept.of(seen_by_acme())
     found = []
     for version in (20, 10, 15):
         beginnings.keep("n", snapshot(version), purged=0)

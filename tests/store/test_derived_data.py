@@ -95,7 +95,7 @@ async def test_a_holder_that_was_not_registered_is_found() -> None:
     try:
         plants: list[tuple[object, object]] = [
             (application, forgotten),
-            (application.latest, {"deep": [forgotten]}),
+            (application.states, {"deep": [forgotten]}),
             (application.search, forgotten.purge),
         ]
         for holder, planted in plants:

@@ -8,10 +8,10 @@ from hypothesis import settings
 
 from pourparler import v1 as pb
 from pourparler.schema.contract import entry_type
-from pourparler_service.aggregate.current import CurrentNegotiations
 from pourparler_service.storage.interface import EventStore, StoredEntry
 from pourparler_service.storage.record_codec import decode_record, record_bytes
 from tests.support.sample_entries import NEGOTIATION
+from tests.support.state_reader import StateReader
 from tests.support.store_audit import audit
 from tests.support.stores import open_store
 from tests.support.strategies import histories
@@ -29,7 +29,7 @@ def stored(entry: pb.Entry) -> StoredEntry:
 
 def answers(store: EventStore, versions: int) -> list[bytes]:
     """What a reader is told at every version, as bytes."""
-    negotiations = CurrentNegotiations(store)
+    negotiations = StateReader(store)
     return [
         negotiations.read(NEGOTIATION, pb.AsOf(version=version)).state.SerializeToString(
             deterministic=True

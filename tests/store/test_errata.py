@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from pourparler import v1 as pb
 from pourparler.schema.contract import ENTRY_TYPES, PARTS, brought
 from pourparler.state.fold import AMENDING, fold
-from pourparler_service.authorization.roles import of_participants
+from pourparler_service.authorization.roles import participants_scope
 from pourparler_service.domain import rules, self_correction_rules
 from pourparler_service.domain.refusal import Refusal, name_of
 from tests.store.test_cut_reads import audience_of
@@ -349,7 +349,7 @@ def test_whatever_is_so_corrected_only_its_own_words_become_others(
     entries = strategies.history(seeds)
     me = next(iter(sorted(fold(entries).participants)), "")
     entries = talked(entries, me, random) if me else entries
-    sees = audience_of(entries).seen(of_participants([me]))
+    sees = audience_of(entries).visible(participants_scope([me]))
     shown = [one for one in entries if sees(one.header.version)]
     seen = fold(
         [one if sees(one.header.version) else pb.Entry(header=one.header) for one in entries]
@@ -365,7 +365,7 @@ def test_whatever_is_so_corrected_only_its_own_words_become_others(
             self_correction_rules.check(draft.facts, history)  # noqa: B023 - called within the loop
             rules.check(state, draft, record_time=now, history=lambda: history)  # noqa: B023
 
-        if refusal(lambda: self_correction_rules.check_not_taken_up(seen, draft.facts, shown)):  # noqa: B023
+        if refusal(lambda: self_correction_rules.check_not_answered(seen, draft.facts, shown)):  # noqa: B023
             continue
         if refusal(lambda: judge(seen, shown)):
             continue

@@ -5,6 +5,7 @@ import contextlib
 import threading
 from collections.abc import AsyncIterator
 from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
 import pytest
 
@@ -20,6 +21,7 @@ from pourparler_service.domain.refusal import Refusal
 from pourparler_service.reads.filtered_states import FilteredStates
 from pourparler_service.reads.page_tokens import PageTokens
 from pourparler_service.reads.replay import ReplayPage, ReplayReader, ReplayRequest
+from pourparler_service.reads.response_cache import ResponseCache
 from pourparler_service.reads.subscriptions import CommitNotifier, SharedPages
 from pourparler_service.storage.interface import EventStore, StoreUnavailableError
 from pourparler_service.transparency.log import Log
@@ -36,17 +38,17 @@ SECONDS = 10
 class CountedFeed(ReplayReader):
     """Counts the pages that are read, and fails or pauses after it when it is told to."""
 
-    def __init__(self, store: EventStore, log: Log, sights: ScopeResolver) -> None:
-        super().__init__(store, log, PageTokens(b"secret", "log"), sights)
+    def __init__(self, log: Log) -> None:
+        super().__init__(log, PageTokens(b"secret", "log"))
         self.reads = 0
         self.failing = False
         self.pause = threading.Event()
         self.pause.set()
 
-    def page(self, asked: ReplayRequest, after: int, most: int | None) -> ReplayPage:
+    def page(self, replay: ReplayRequest, after: int, most: int | None) -> ReplayPage:
         if self.failing:
             raise StoreUnavailableError("As the test tells it.")
-        page = super().page(asked, after, most)
+        page = super().page(replay, after, most)
         self.reads += 1
         assert self.pause.wait(SECONDS)
         return page
@@ -61,9 +63,10 @@ class Bench:
         self.quiet = Writer(store, SIGNER)
         self.negotiations = CurrentNegotiations(store)
         self.log = Log(store, self.negotiations, SIGNER)
-        sights = ScopeResolver(store, Policy())
-        self.cuts = FilteredStates(store, self.negotiations, sights)
-        self.feed = CountedFeed(store, self.log, sights)
+        self.scopes = ScopeResolver(store, Policy())
+        responses = ResponseCache(exclusive=store.exclusive)
+        self.states = FilteredStates(self.negotiations, responses)
+        self.feed = CountedFeed(self.log)
         self.threads = ThreadPoolExecutor(2)
         self.pages = SharedPages(self.feed, self.commits, self.threads)
         for writer in (self.writer, self.quiet):
@@ -74,10 +77,12 @@ class Bench:
         writer.submit(WriteRequest(id_, "", "anonymous@loopback", drafts)).result(SECONDS)
         await asyncio.sleep(0)  # the commit is told of before its caller is answered
 
-    def begin(self, cursor: str = "") -> ReplayRequest:
-        return self.feed.begin(
-            pb.ReplayEntriesRequest(name="negotiations/n", follow=True, cursor=cursor), ANONYMOUS
-        )
+    def begin(self, cursor: str = "", id_: str = "n", **more: Any) -> ReplayRequest:
+        request = pb.ReplayEntriesRequest(name=f"negotiations/{id_ or '-'}", cursor=cursor, **more)
+        return self.feed.begin(request, id_, self.scopes.viewer(ANONYMOUS))
+
+    def follow(self, cursor: str = "", id_: str = "n", **more: Any) -> ReplayRequest:
+        return self.begin(cursor, id_, follow=True, **more)
 
     def close(self) -> None:
         for writer in (self.writer, self.quiet):
@@ -97,7 +102,7 @@ async def _bench() -> AsyncIterator[Bench]:
 async def test_a_page_is_read_once_for_all_who_want_it(bench: Bench) -> None:
     await bench.record(opened(), joined("a"))
 
-    with bench.pages.followed(bench.begin()) as followed:
+    with bench.pages.subscribe(bench.follow()) as followed:
         pages = await asyncio.gather(*(followed.page(0) for _ in range(100)))
 
     assert bench.feed.reads == 1
@@ -107,7 +112,10 @@ async def test_a_page_is_read_once_for_all_who_want_it(bench: Bench) -> None:
 async def test_who_follow_the_same_share_their_pages(bench: Bench) -> None:
     await bench.record(opened(), joined("a"))
 
-    with bench.pages.followed(bench.begin()) as one, bench.pages.followed(bench.begin()) as other:
+    with (
+        bench.pages.subscribe(bench.follow()) as one,
+        bench.pages.subscribe(bench.follow()) as other,
+    ):
         pages = [await one.page(0), await other.page(0)]
 
     assert bench.feed.reads == 1
@@ -116,7 +124,7 @@ async def test_who_follow_the_same_share_their_pages(bench: Bench) -> None:
 
 async def test_after_a_commit_a_page_is_read_again(bench: Bench) -> None:
     await bench.record(opened(), joined("a"))
-    with bench.pages.followed(bench.begin()) as followed:
+    with bench.pages.subscribe(bench.follow()) as followed:
         assert (await followed.page(2)).entries == 0
 
         await bench.record(said("s", "a"))
@@ -126,7 +134,7 @@ async def test_after_a_commit_a_page_is_read_again(bench: Bench) -> None:
 
 async def test_a_page_that_is_forgotten_is_read_again(bench: Bench) -> None:
     await bench.record(opened(), joined("a"))
-    with bench.pages.followed(bench.begin()) as followed:
+    with bench.pages.subscribe(bench.follow()) as followed:
         first = await followed.page(0)
 
         bench.pages.purge("given")
@@ -138,19 +146,19 @@ async def test_a_page_that_is_forgotten_is_read_again(bench: Bench) -> None:
 
 async def test_who_looks_anew_finds_what_nobody_told_of(bench: Bench) -> None:
     await bench.record(opened(), joined("a"))
-    with bench.pages.followed(bench.begin()) as followed:
+    with bench.pages.subscribe(bench.follow()) as followed:
         await followed.page(2)
 
         await bench.record(said("s", "a"), told=False)
 
         assert (await followed.page(2)).entries == 0
-        assert (await followed.page(2, anew=True)).entries == 1
+        assert (await followed.page(2, reread=True)).entries == 1
         assert (await followed.page(2)).entries == 1
 
 
 async def test_a_page_that_could_not_be_read_is_tried_again(bench: Bench) -> None:
     await bench.record(opened())
-    with bench.pages.followed(bench.begin()) as followed:
+    with bench.pages.subscribe(bench.follow()) as followed:
         bench.feed.failing = True
         with pytest.raises(StoreUnavailableError):
             await followed.page(0)
@@ -162,7 +170,7 @@ async def test_a_page_that_could_not_be_read_is_tried_again(bench: Bench) -> Non
 
 async def test_one_who_leaves_takes_the_page_from_nobody(bench: Bench) -> None:
     await bench.record(opened())
-    with bench.pages.followed(bench.begin()) as followed:
+    with bench.pages.subscribe(bench.follow()) as followed:
         first = asyncio.create_task(followed.page(0))
         second = asyncio.create_task(followed.page(0))
         await asyncio.sleep(0)
@@ -175,21 +183,16 @@ async def test_one_who_leaves_takes_the_page_from_nobody(bench: Bench) -> None:
 
 async def test_two_who_ask_for_different_entries_do_not_get_each_others(bench: Bench) -> None:
     await bench.record(opened(), joined("a"), said("s", "a"))
-    some = bench.feed.begin(
-        pb.ReplayEntriesRequest(
-            name="negotiations/n", follow=True, entry_types=["statement_recorded"]
-        ),
-        ANONYMOUS,
-    )
+    some = bench.follow(entry_types=["statement_recorded"])
 
-    with bench.pages.followed(bench.begin()) as everything, bench.pages.followed(some) as few:
+    with bench.pages.subscribe(bench.follow()) as everything, bench.pages.subscribe(some) as few:
         assert (await everything.page(0)).entries == 3
         assert (await few.page(0)).entries == 1
 
 
 async def test_many_who_wait_are_all_handed_the_one_page_that_was_read(bench: Bench) -> None:
     await bench.record(opened(), joined("a"))
-    with bench.pages.followed(bench.begin()) as followed:
+    with bench.pages.subscribe(bench.follow()) as followed:
         await followed.page(0)
         waiting = [asyncio.create_task(followed.more(2, SECONDS)) for _ in range(300)]
         await asyncio.sleep(0)
@@ -204,7 +207,7 @@ async def test_many_who_wait_are_all_handed_the_one_page_that_was_read(bench: Be
 async def test_who_waits_hears_nothing_of_what_they_did_not_ask_for(bench: Bench) -> None:
     await bench.record(opened(), joined("a"))
     await bench.record(opened(), id_="other")
-    with bench.pages.followed(bench.begin()) as followed:
+    with bench.pages.subscribe(bench.follow()) as followed:
         await followed.page(0)
         waiting = asyncio.create_task(followed.more(2, SECONDS))
         await asyncio.sleep(0)
@@ -218,7 +221,7 @@ async def test_who_waits_hears_nothing_of_what_they_did_not_ask_for(bench: Bench
 
 async def test_what_came_before_they_waited_is_handed_out_at_once(bench: Bench) -> None:
     await bench.record(opened(), joined("a"))
-    with bench.pages.followed(bench.begin()) as followed:
+    with bench.pages.subscribe(bench.follow()) as followed:
         await followed.page(0)
         await bench.record(said("s", "a"))
         await asyncio.sleep(0.05)
@@ -231,12 +234,12 @@ async def test_what_came_before_they_waited_is_handed_out_at_once(bench: Bench) 
 
 async def test_what_is_committed_while_nothing_is_found_is_looked_for(bench: Bench) -> None:
     await bench.record(opened(), joined("a"))
-    with bench.pages.followed(bench.begin()) as followed:
+    with bench.pages.subscribe(bench.follow()) as followed:
         await followed.page(0)
         waiting = asyncio.create_task(followed.more(2, SECONDS))
         await asyncio.sleep(0)
         bench.feed.pause.clear()
-        followed.tell()  # of what is not there: the page that is read now will have nothing
+        followed.notify()  # of what is not there: the page that is read now will have nothing
         while bench.feed.reads < 2:  # noqa: ASYNC110 - it is read on another thread
             await asyncio.sleep(0.01)
         await bench.record(said("s", "a"))
@@ -251,7 +254,7 @@ async def test_what_is_committed_while_nothing_is_found_is_looked_for(bench: Ben
 
 async def test_who_wait_are_told_that_there_was_nothing_for_so_long(bench: Bench) -> None:
     await bench.record(opened(), joined("a"))
-    with bench.pages.followed(bench.begin()) as followed:
+    with bench.pages.subscribe(bench.follow()) as followed:
         assert await followed.more(2, 0.01) is None
 
         said_so = await asyncio.gather(*(followed.caught_up(2) for _ in range(100)))
@@ -262,7 +265,7 @@ async def test_who_wait_are_told_that_there_was_nothing_for_so_long(bench: Bench
 
 async def test_who_wait_are_told_when_the_store_fails(bench: Bench) -> None:
     await bench.record(opened(), joined("a"))
-    with bench.pages.followed(bench.begin()) as followed:
+    with bench.pages.subscribe(bench.follow()) as followed:
         await followed.page(0)
         waiting = [asyncio.create_task(followed.more(2, SECONDS)) for _ in range(2)]
         await asyncio.sleep(0)
@@ -277,10 +280,8 @@ async def test_who_wait_are_told_when_the_store_fails(bench: Bench) -> None:
 
 async def test_who_wait_are_let_go_at_the_end(bench: Bench) -> None:
     await bench.record(opened())
-    everything = bench.feed.begin(
-        pb.ReplayEntriesRequest(name="negotiations/-", follow=True), ANONYMOUS
-    )
-    with bench.pages.followed(bench.begin()) as one, bench.pages.followed(everything) as other:
+    everything = bench.follow(id_="")
+    with bench.pages.subscribe(bench.follow()) as one, bench.pages.subscribe(everything) as other:
         waiting = [asyncio.create_task(each.more(1, SECONDS)) for each in (one, other)]
         await asyncio.sleep(0.05)
 
@@ -292,13 +293,13 @@ async def test_who_wait_are_let_go_at_the_end(bench: Bench) -> None:
 
 async def test_a_limit_is_the_last_word_even_where_a_page_ends(bench: Bench) -> None:
     await bench.record(opened(), joined("a"), *(said(f"s{n}", "a") for n in range(298)))
-    asked = bench.feed.begin(pb.ReplayEntriesRequest(name="negotiations/n"), ANONYMOUS)
+    asked = bench.begin()
 
     for most, entries, limited in ((0, 0, True), (256, 256, True), (300, 256, False)):
         page = bench.feed.page(asked, 0, most)
         assert (page.entries, page.limited) == (entries, limited)
     with pytest.raises(Refusal):
-        bench.begin(cursor="AAAA")
+        bench.follow(cursor="AAAA")
 
 
 @pytest.mark.parametrize("follow", [False, True])
@@ -307,8 +308,9 @@ async def test_nothing_is_lost_or_doubled_where_it_is_recorded_between_two_pages
 ) -> None:
     await bench.record(opened(), joined("a"), *(said(f"s{n}", "a") for n in range(598)))
     following = Subscriptions(bench.feed, bench.pages, bench.commits, bench.threads, SECONDS)
+    watches = Quota("watches", 1)
     servicer = AuditServicer(
-        bench.cuts, bench.log, bench.threads, following, watches=Quota("watches", 1)
+        bench.scopes, bench.states, bench.log, bench.threads, following, watches=watches
     )
     replay = servicer.ReplayEntries(
         pb.ReplayEntriesRequest(name="negotiations/n", follow=follow),

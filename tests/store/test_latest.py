@@ -11,17 +11,16 @@ from hypothesis import settings
 from pourparler import v1 as pb
 from pourparler.schema.contract import entry_type
 from pourparler.state.fold import fold
-from pourparler_service.aggregate.current import CurrentNegotiations
-from pourparler_service.aggregate.negotiation import Negotiation
+from pourparler_service.aggregate.reading import StateAt
 from pourparler_service.backends.memory.event_store import MemoryEventStore
 from pourparler_service.domain.refusal import Refusal
-from pourparler_service.reads.response_cache import ResponseCache
 from pourparler_service.storage.interface import EventStore, StoredEntry, StoreUnavailableError
 from pourparler_service.storage.record_codec import decode_record, record_bytes
 from pourparler_service.writes.requests import WriteRequest
 from pourparler_service.writes.writer import Writer
 from tests.support.sample_entries import NEGOTIATION, joined, opened, recorded, said
 from tests.support.signing_keys import SIGNER
+from tests.support.state_reader import StateReader
 from tests.support.stores import open_store, open_subject_keys
 from tests.support.strategies import histories
 
@@ -81,8 +80,8 @@ class Table:
     """Readers and a writer at one store."""
 
     def __init__(self, store: EventStore) -> None:
-        self.latest = ResponseCache(store, CurrentNegotiations(store))
-        self.writer = Writer(store, SIGNER, on_commit=self.latest.on_commit)
+        self.latest = StateReader(store)
+        self.writer = Writer(store, SIGNER, on_commit=self.latest.states.on_commit)
         self.writer.start()
         self.made = 0
 
@@ -92,17 +91,17 @@ class Table:
 
     def version(self) -> int:
         """The version that the latest answer is of, made or known."""
-        known = self.latest.known(NAME, "version")
-        return int(known or self.latest.answer(NEGOTIATION, "version", self._make))
+        known = self.latest.cached(NAME, "version")
+        return int(known or self.latest.respond(NEGOTIATION, "version", self._make))
 
     def known(self) -> int | None:
-        known = self.latest.known(NAME, "version")
+        known = self.latest.cached(NAME, "version")
         return None if known is None else int(known)
 
-    def _make(self, negotiation: Negotiation) -> bytes:
+    def _make(self, at: StateAt) -> bytes:
         self.made += 1
-        assert negotiation.state.version == negotiation.version
-        return str(negotiation.version).encode()
+        assert at.state.version == at.computed_at.version
+        return str(at.state.version).encode()
 
 
 @pytest.fixture
@@ -141,7 +140,7 @@ def test_what_is_known_needs_no_store(table: Table, store: StallingStore) -> Non
 
     assert table.known() == 3
     with pytest.raises(StoreUnavailableError):
-        table.latest.answer(NEGOTIATION, "other", lambda _: b"")
+        table.latest.respond(NEGOTIATION, "other", lambda _: b"")
     assert table.known() == 3
 
 
@@ -194,7 +193,7 @@ def test_nothing_is_answered_before_it_is_committed(table: Table, store: Stallin
     halt.reached()
 
     assert table.known() == 3
-    table.latest.on_commit([NEGOTIATION])
+    table.latest.states.on_commit([NEGOTIATION])
     assert [table.version(), table.version()] == [3, 3]
     assert not receipt.done()
     halt.go_on()
@@ -211,7 +210,9 @@ def test_what_was_read_between_commit_and_receipt_is_not_taken_for_old(
     receipt = table.writer.submit(WriteRequest(NEGOTIATION, "", "me", [said("s", "a")]))
     halt.reached()
 
-    assert table.latest.answer(NEGOTIATION, "other", lambda one: bytes([one.version])) == b"\4"
+    assert (
+        table.latest.respond(NEGOTIATION, "other", lambda one: bytes([one.state.version])) == b"\4"
+    )
     halt.go_on()
     receipt.result(10)
     assert table.version() == 4
@@ -293,13 +294,13 @@ def test_a_store_is_exclusive_in_memory_and_in_the_folder_that_is_held(
 
 
 def test_answers_of_any_number_take_a_bounded_room(store: StallingStore) -> None:
-    latest = ResponseCache(store, CurrentNegotiations(store), kept_bytes=10_000)
+    latest = StateReader(store, response_bytes=10_000)
     for number in range(20):
         store.append([_stored(recorded(1, opened()), id_=f"n{number}")])
     for number in range(20):
-        latest.answer(f"n{number}", "", lambda _: b"x" * 1_000)
+        latest.respond(f"n{number}", "", lambda _: b"x" * 1_000)
 
-    known = [latest.known(f"negotiations/n{number}", "") for number in range(20)]
+    known = [latest.cached(f"negotiations/n{number}", "") for number in range(20)]
 
     assert known[:14] == [None] * 14
     assert None not in known[14:]
@@ -308,32 +309,32 @@ def test_answers_of_any_number_take_a_bounded_room(store: StallingStore) -> None
 def test_answers_about_one_negotiation_are_few(table: Table) -> None:
     table.record(*BEGIN)
     for day in range(100):
-        table.latest.answer(NEGOTIATION, day, lambda _: b"owed")
+        table.latest.respond(NEGOTIATION, day, lambda _: b"owed")
 
-    assert sum(table.latest.known(NAME, day) is not None for day in range(100)) <= 16
+    assert sum(table.latest.cached(NAME, day) is not None for day in range(100)) <= 16
 
 
 @settings(max_examples=25, deadline=None)
 @given_any(histories(24))
 def test_after_every_entry_the_answer_is_the_fold_of_all(history: list[pb.Entry]) -> None:
     store = open_store(None, {})
-    latest = ResponseCache(store, CurrentNegotiations(store))
+    latest = StateReader(store)
     entries: list[pb.Entry] = []
     for entry in history:
         record = _stored(entry)
         entries.append(decode_record(record.data))
         store.append([record])
-        latest.on_commit([NEGOTIATION])
+        latest.states.on_commit([NEGOTIATION])
 
-        made = latest.answer(NEGOTIATION, "state", _written)
+        made = latest.respond(NEGOTIATION, "state", _written)
 
-        assert latest.known(NAME, "state") == made
+        assert latest.cached(NAME, "state") == made
         assert made == fold(entries).SerializeToString(deterministic=True)
     store.close()
 
 
-def _written(negotiation: Negotiation) -> bytes:
-    return negotiation.state.SerializeToString(deterministic=True)
+def _written(at: StateAt) -> bytes:
+    return at.state.SerializeToString(deterministic=True)
 
 
 def _stored(entry: pb.Entry, id_: str = NEGOTIATION) -> StoredEntry:

@@ -20,6 +20,7 @@ from pourparler_service.writes.writer import Writer
 from tests.bench import talks
 from tests.support.sample_entries import draft, joined, opened, recorded_at, said
 from tests.support.signing_keys import SIGNER
+from tests.support.state_reader import StateReader
 from tests.support.stores import open_store
 
 DAY = 86_400
@@ -59,7 +60,7 @@ def corrected(target: int, replacement: pb.Draft | None) -> pb.Draft:
 
 
 @pytest.fixture
-def negotiations(store: EventStore) -> CurrentNegotiations:
+def negotiations(store: EventStore) -> StateReader:
     """One day a version: 1 to 3 open it, 4 to 8 are statements, 9 and 10 correct two of them."""
     clock = Clock()
     writer = Writer(store, SIGNER, clock=clock)
@@ -79,7 +80,7 @@ def negotiations(store: EventStore) -> CurrentNegotiations:
         clock.seconds += DAY
         writer.submit(WriteRequest("n", "", "me", [one])).result(10)
     writer.close()
-    return CurrentNegotiations(store)
+    return StateReader(store)
 
 
 def statements(state: pb.Negotiation | None) -> set[str]:
@@ -91,13 +92,13 @@ def day(version: int) -> Timestamp:
     return Timestamp(seconds=recorded_at(0).seconds + DAY * version)
 
 
-def refusal_of(negotiations: CurrentNegotiations, as_of: pb.AsOf, name: str = "n") -> Refusal:
+def refusal_of(negotiations: StateReader, as_of: pb.AsOf, name: str = "n") -> Refusal:
     with pytest.raises(Refusal) as refused:
         negotiations.read(name, as_of)
     return refused.value
 
 
-def test_without_a_point_the_latest_state_is_read(negotiations: CurrentNegotiations) -> None:
+def test_without_a_point_the_latest_state_is_read(negotiations: StateReader) -> None:
     reading = negotiations.read("n", pb.AsOf())
 
     assert reading.state.version == reading.computed_at.version == 10
@@ -109,7 +110,7 @@ def test_without_a_point_the_latest_state_is_read(negotiations: CurrentNegotiati
 
 @pytest.mark.parametrize("version", range(11))
 def test_the_state_at_a_version_is_the_fold_of_the_entries_up_to_it(
-    negotiations: CurrentNegotiations, store: EventStore, version: int
+    negotiations: StateReader, store: EventStore, version: int
 ) -> None:
     entries = [pb.Entry.FromString(one.data) for one in store.read("n")]
 
@@ -122,7 +123,7 @@ def test_the_state_at_a_version_is_the_fold_of_the_entries_up_to_it(
 
 
 def test_at_an_earlier_version_a_later_correction_is_not_seen(
-    negotiations: CurrentNegotiations,
+    negotiations: StateReader,
 ) -> None:
     before = negotiations.read("n", pb.AsOf(version=8)).state
     after = negotiations.read("n", pb.AsOf(version=9)).state
@@ -133,7 +134,7 @@ def test_at_an_earlier_version_a_later_correction_is_not_seen(
 
 
 def test_the_record_time_counts_what_was_recorded_by_then(
-    negotiations: CurrentNegotiations,
+    negotiations: StateReader,
 ) -> None:
     just_before = Timestamp(seconds=day(6).seconds - 1, nanos=999_999_999)
 
@@ -146,7 +147,7 @@ def test_the_record_time_counts_what_was_recorded_by_then(
 
 
 def test_the_occur_date_tells_what_had_happened_from_what_perhaps_had(
-    negotiations: CurrentNegotiations,
+    negotiations: StateReader,
 ) -> None:
     reading = negotiations.read("n", pb.AsOf(occur_date="2025-07-15"))
 
@@ -157,7 +158,7 @@ def test_the_occur_date_tells_what_had_happened_from_what_perhaps_had(
 
 
 def test_everything_had_happened_by_the_time_it_was_recorded(
-    negotiations: CurrentNegotiations,
+    negotiations: StateReader,
 ) -> None:
     reading = negotiations.read("n", pb.AsOf(occur_date="2026-01-31"))
 
@@ -167,7 +168,7 @@ def test_everything_had_happened_by_the_time_it_was_recorded(
 
 
 def test_by_what_was_held_then_of_what_had_happened_by_then(
-    negotiations: CurrentNegotiations,
+    negotiations: StateReader,
 ) -> None:
     then = negotiations.read("n", pb.AsOf(version=8, occur_date="2022"))
     now = negotiations.read("n", pb.AsOf(occur_date="2022"))
@@ -179,7 +180,7 @@ def test_by_what_was_held_then_of_what_had_happened_by_then(
 
 
 def test_a_partial_state_still_knows_the_names_of_those_it_names(
-    negotiations: CurrentNegotiations,
+    negotiations: StateReader,
 ) -> None:
     state = negotiations.read("n", pb.AsOf(occur_date="2024")).state
 
@@ -190,7 +191,7 @@ def test_a_partial_state_still_knows_the_names_of_those_it_names(
 
 
 def test_a_replay_on_a_clock_gives_the_entries_that_its_state_folds(
-    negotiations: CurrentNegotiations, store: EventStore
+    negotiations: StateReader, store: EventStore
 ) -> None:
     replayed, computed_at = negotiations.replay("n", pb.AsOf(occur_date="2025-07-15"))
 
@@ -225,7 +226,7 @@ def test_a_replay_on_a_clock_gives_the_entries_that_its_state_folds(
     ids=["next version", "huge version", "no date", "enormous date", "two clocks of the record"],
 )
 def test_a_point_that_cannot_be_read_is_refused(
-    negotiations: CurrentNegotiations, as_of: pb.AsOf, reason: int, field: str
+    negotiations: StateReader, as_of: pb.AsOf, reason: int, field: str
 ) -> None:
     refused = refusal_of(negotiations, as_of)
 
@@ -238,16 +239,14 @@ def test_a_point_that_cannot_be_read_is_refused(
     ids=["now", "version", "occur date"],
 )
 def test_an_unknown_negotiation_is_refused_on_every_clock(
-    negotiations: CurrentNegotiations, as_of: pb.AsOf
+    negotiations: StateReader, as_of: pb.AsOf
 ) -> None:
     assert (
         refusal_of(negotiations, as_of, "unknown").reason == pb.ERROR_REASON_NEGOTIATION_NOT_FOUND
     )
 
 
-def test_every_read_is_as_fresh_as_the_store(
-    negotiations: CurrentNegotiations, store: EventStore
-) -> None:
+def test_every_read_is_as_fresh_as_the_store(negotiations: StateReader, store: EventStore) -> None:
     negotiations.read("n", pb.AsOf())
     tenth = store.read("n", after=9)[0]
     entry = pb.Entry.FromString(tenth.data)
@@ -263,7 +262,7 @@ def test_every_read_is_as_fresh_as_the_store(
 
 
 def test_a_state_that_was_read_does_not_change_under_its_reader(
-    negotiations: CurrentNegotiations, store: EventStore
+    negotiations: StateReader, store: EventStore
 ) -> None:
     reading = negotiations.read("n", pb.AsOf())
     before = reading.state.SerializeToString(deterministic=True)
@@ -287,7 +286,7 @@ def test_what_is_refused_does_not_make_a_negotiation_grow(store: EventStore) -> 
     for _ in range(500):
         mark = negotiation.mark()
         negotiation.advance(refused, mark.undo)
-        negotiation.back_to(mark)
+        negotiation.rollback(mark)
 
         assert negotiation.size < 2.2 * before
     assert negotiation.version == 50
@@ -297,7 +296,7 @@ def test_what_is_refused_does_not_make_a_negotiation_grow(store: EventStore) -> 
 def test_negotiations_are_held_within_a_bound(store: EventStore) -> None:
     for number in range(20):
         store.append(list(talks.records(f"n{number}", 20)))
-    negotiations = CurrentNegotiations(store, held_bytes=100_000)
+    negotiations = CurrentNegotiations(store, cached_bytes=100_000)
     held: list[weakref.ref[Negotiation]] = []
     for number in range(20):
         with negotiations.current(f"n{number}") as negotiation:
@@ -308,8 +307,9 @@ def test_negotiations_are_held_within_a_bound(store: EventStore) -> None:
     gc.collect()
 
     assert 100_000 / size - 1 < sum(one() is not None for one in held) <= 100_000 / size
+    reader = StateReader(store, negotiations)
     for number in range(20):
-        assert negotiations.read(f"n{number}", pb.AsOf()).state.version == 20
+        assert reader.read(f"n{number}", pb.AsOf()).state.version == 20
 
 
 def test_a_negotiation_takes_about_as_much_memory_as_it_says() -> None:

@@ -22,6 +22,7 @@ from pourparler_service.backends.sqlite.snapshot_store import SqliteSnapshotFile
 from pourparler_service.storage.interface import EventStore, StoredEntry, StoreUnavailableError
 from pourparler_service.storage.record_codec import decode_record, leaf, record_bytes
 from tests.support.sample_entries import NEGOTIATION, joined, opened, recorded, said
+from tests.support.state_reader import StateReader
 from tests.support.stores import open_store, open_subject_keys
 from tests.support.strategies import histories
 
@@ -79,7 +80,11 @@ def talks(length: int, words: str = "s") -> list[pb.Entry]:
     return [recorded(version, one) for version, one in enumerate(drafts, start=1)]
 
 
-def at(negotiations: CurrentNegotiations, version: int) -> bytes:
+def reader(store: EventStore, snapshots: Snapshots) -> StateReader:
+    return StateReader(store, CurrentNegotiations(store, snapshots))
+
+
+def at(negotiations: StateReader, version: int) -> bytes:
     reading = negotiations.read(NEGOTIATION, pb.AsOf(version=version))
     assert reading.computed_at.version == version
     return reading.state.SerializeToString(deterministic=True)
@@ -99,7 +104,7 @@ def test_at_every_version_a_fold_from_a_snapshot_is_the_fold_of_all(
     store, shelf = open_store(None, {}), SqliteSnapshotFile(None)
     store.append([stored(one) for one in history])
     entries = [decode_record(one.data) for one in store.read(NEGOTIATION)]
-    negotiations = CurrentNegotiations(store, Snapshots(shelf, KEYS, fewest=3))
+    negotiations = reader(store, Snapshots(shelf, KEYS, fewest=3))
     versions = range(len(entries) + 1)
     expected = [folded(entries, version) for version in versions]
 
@@ -107,9 +112,7 @@ def test_at_every_version_a_fold_from_a_snapshot_is_the_fold_of_all(
     assert [at(negotiations, version) for version in reversed(versions)] == expected[::-1]
     if len(entries) > 3:
         assert shelf.size() > 0
-    latest = CurrentNegotiations(store, Snapshots(shelf, KEYS, fewest=3)).read(
-        NEGOTIATION, pb.AsOf()
-    )
+    latest = reader(store, Snapshots(shelf, KEYS, fewest=3)).read(NEGOTIATION, pb.AsOf())
     assert latest.state.SerializeToString(deterministic=True) == expected[-1]
     store.close()
     shelf.close()
@@ -120,7 +123,7 @@ def test_a_point_is_reached_from_the_snapshot_before_it(
 ) -> None:
     entries = talks(300)
     store.append([stored(one) for one in entries])
-    negotiations = CurrentNegotiations(store, Snapshots(shelf, KEYS))
+    negotiations = reader(store, Snapshots(shelf, KEYS))
 
     for version in (250, 260, 100, 300, 250):
         assert at(negotiations, version) == folded(entries, version)
@@ -135,7 +138,7 @@ def test_what_begins_at_a_snapshot_proves_by_the_entries_alone(
     records = [stored(one) for one in entries]
     store.append(records[:250])
     snapshots = Snapshots(shelf, KEYS)
-    at(CurrentNegotiations(store, snapshots), 250)
+    at(reader(store, snapshots), 250)
     store.append(records[250:])
 
     with CurrentNegotiations(store, snapshots).current(NEGOTIATION) as negotiation:
@@ -150,11 +153,11 @@ def test_a_snapshot_of_another_record_is_not_used(store: EventStore, shelf: Faul
     before, after = talks(200, "before"), talks(300, "after")
     elsewhere = open_store(None, {})
     elsewhere.append([stored(one) for one in before])
-    at(CurrentNegotiations(elsewhere, Snapshots(shelf, KEYS)), 200)
+    at(reader(elsewhere, Snapshots(shelf, KEYS)), 200)
     elsewhere.close()
     store.append([stored(one) for one in after])
 
-    negotiations = CurrentNegotiations(store, Snapshots(shelf, KEYS))
+    negotiations = reader(store, Snapshots(shelf, KEYS))
 
     assert shelf.versions == [200]
     assert at(negotiations, 250) == folded(after, 250)
@@ -167,7 +170,7 @@ def test_a_snapshot_beyond_the_end_of_the_record_is_not_used(
     shelf.put(StoredEntry(NEGOTIATION, 500, "pourparler.v1.Negotiation/1", b"0" * 32))
     store.append([stored(one) for one in entries])
 
-    latest = CurrentNegotiations(store, Snapshots(shelf, KEYS)).read(NEGOTIATION, pb.AsOf())
+    latest = reader(store, Snapshots(shelf, KEYS)).read(NEGOTIATION, pb.AsOf())
 
     assert latest.state.SerializeToString(deterministic=True) == folded(entries, 200)
 
@@ -177,7 +180,7 @@ def test_a_snapshot_of_another_format_is_ignored(store: EventStore, shelf: Fault
     store.append([stored(one) for one in entries])
     shelf.put(StoredEntry(NEGOTIATION, 200, "pourparler.v1.Negotiation/0", b"something else"))
 
-    assert at(CurrentNegotiations(store, Snapshots(shelf, KEYS)), 200) == folded(entries, 200)
+    assert at(reader(store, Snapshots(shelf, KEYS)), 200) == folded(entries, 200)
     found = shelf.nearest(NEGOTIATION, 200)
     assert found is not None
     assert found.topic == "pourparler.v1.Negotiation/2"
@@ -194,7 +197,7 @@ def test_a_damaged_snapshot_is_not_used(
     shelf.put(StoredEntry(NEGOTIATION, 150, "pourparler.v1.Negotiation/2", data))
 
     with caplog.at_level(logging.WARNING):
-        assert at(CurrentNegotiations(store, Snapshots(shelf, KEYS)), 200) == folded(entries, 200)
+        assert at(reader(store, Snapshots(shelf, KEYS)), 200) == folded(entries, 200)
 
 
 def test_a_shelf_that_fails_is_told_of_once_and_harms_nobody(
@@ -202,7 +205,7 @@ def test_a_shelf_that_fails_is_told_of_once_and_harms_nobody(
 ) -> None:
     entries = talks(200)
     store.append([stored(one) for one in entries])
-    negotiations = CurrentNegotiations(store, Snapshots(shelf, KEYS))
+    negotiations = reader(store, Snapshots(shelf, KEYS))
     shelf.fails = True
 
     with caplog.at_level(logging.WARNING):
@@ -221,7 +224,7 @@ def test_what_is_purged_is_gone_from_the_file_and_not_put_back(
     store.append([stored(one) for one in entries])
     path = tmp_path / "snapshots.sqlite"
     snapshots = open_snapshots(lambda: SqliteSnapshotFile(path), KEYS)
-    negotiations = CurrentNegotiations(store, snapshots)
+    negotiations = reader(store, snapshots)
     at(negotiations, 200)
     before = snapshots.purged
     assert snapshots.nearest(NEGOTIATION, 200) is not None
@@ -250,7 +253,7 @@ def test_a_file_that_is_no_database_is_made_anew(
         snapshots = open_snapshots(lambda: SqliteSnapshotFile(path), KEYS)
 
     assert "is damaged" in caplog.text
-    assert at(CurrentNegotiations(store, snapshots), 200) == folded(entries, 200)
+    assert at(reader(store, snapshots), 200) == folded(entries, 200)
     assert snapshots.nearest(NEGOTIATION, 200) is not None
     snapshots.close()
 
@@ -260,7 +263,7 @@ def test_without_a_folder_snapshots_are_kept_in_memory(store: EventStore) -> Non
     store.append([stored(one) for one in entries])
     snapshots = open_snapshots(MemorySnapshotFile, KEYS)
 
-    assert at(CurrentNegotiations(store, snapshots), 200) == folded(entries, 200)
+    assert at(reader(store, snapshots), 200) == folded(entries, 200)
 
     found = snapshots.nearest(NEGOTIATION, 200)
     assert found is not None
@@ -281,7 +284,7 @@ def test_where_no_file_can_be_there_are_no_snapshots(
         )
 
     assert "there are no snapshots" in caplog.text
-    assert at(CurrentNegotiations(store, snapshots), 200) == folded(entries, 200)
+    assert at(reader(store, snapshots), 200) == folded(entries, 200)
     snapshots.purge(NEGOTIATION)
     snapshots.close()
 
@@ -289,7 +292,7 @@ def test_where_no_file_can_be_there_are_no_snapshots(
 def test_snapshots_have_a_bound(store: EventStore, shelf: FaultyShelf) -> None:
     entries = talks(600)
     store.append([stored(one) for one in entries])
-    negotiations = CurrentNegotiations(store, Snapshots(shelf, KEYS, kept_bytes=20_000))
+    negotiations = reader(store, Snapshots(shelf, KEYS, kept_bytes=20_000))
 
     for version in (200, 400, 600):
         assert at(negotiations, version) == folded(entries, version)

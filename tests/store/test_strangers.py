@@ -13,7 +13,6 @@ import pytest
 from google.protobuf.message import Message
 
 from pourparler import v1 as pb
-from pourparler_service.aggregate.current import CurrentNegotiations
 from pourparler_service.api.call_handler import Call
 from pourparler_service.api.privacy_service import PrivacyServicer
 from pourparler_service.api.record_service import RecordServicer
@@ -134,12 +133,12 @@ Ask = Callable[[str], Awaitable[object]]
 async def test_to_record_and_to_erase_take_the_same_steps_as_where_there_is_nothing(
     reading: Readers, monkeypatch: pytest.MonkeyPatch, caller: str, what: str
 ) -> None:
-    call, store, sights = Call(caller, None), reading.store, reading.sights
+    call, store, scopes = Call(caller, None), reading.store, reading.scopes
     writer = Unwritten(store, Signer([make_key("example.org/record")]))
     erasures: Any = None  # to which a stranger does not come
     with ThreadPoolExecutor(1) as threads:
-        recording = RecordServicer(writer, threads, sights)
-        privacy = PrivacyServicer(erasures, CurrentNegotiations(store), threads, threads, sights)
+        recording = RecordServicer(writer, threads, scopes)
+        privacy = PrivacyServicer(erasures, threads, threads, scopes)
 
         async def batch(name: str) -> None:
             requests = [drafted(name)]
@@ -190,7 +189,7 @@ async def test_strangers_are_not_refused_as_fast_as_they_can_send(reading: Reade
 
     writer = Unwritten(reading.store, Signer([make_key("example.org/record")]))
     with ThreadPoolExecutor(1) as threads:
-        recording = RecordServicer(writer, threads, reading.sights)
+        recording = RecordServicer(writer, threads, reading.scopes)
         began = time.monotonic()
         answers: Any = recording.StreamRecordEntries(endless(), Call("stranger", None))
         for _ in range(3):
@@ -201,7 +200,7 @@ async def test_strangers_are_not_refused_as_fast_as_they_can_send(reading: Reade
 
 
 async def test_who_opens_one_is_no_stranger_in_what_follows_at_once(reading: Readers) -> None:
-    sights = ScopeResolver(reading.store, POLICY, admits=lambda *_, public: False)
+    scopes = ScopeResolver(reading.store, POLICY, admits=lambda *_, public: False)
     handed_in: list[str] = []
 
     class Noting(Unwritten):
@@ -215,7 +214,7 @@ async def test_who_opens_one_is_no_stranger_in_what_follows_at_once(reading: Rea
     requests = [pb.RecordEntriesRequest(negotiation="negotiations/new", drafts=[opened()])]
     requests += [drafted("negotiations/new"), drafted("negotiations/other")]
     with ThreadPoolExecutor(1) as threads:
-        recording = RecordServicer(writer, threads, sights)
+        recording = RecordServicer(writer, threads, scopes)
         batch = pb.BatchRecordEntriesRequest(requests=requests)
         await recording.BatchRecordEntries(batch, Call("somebody", None))
 
@@ -274,7 +273,7 @@ def test_for_a_list_nothing_is_looked_at_but_what_may_be_seen() -> None:
 
 
 def test_who_is_not_told_apart_is_no_stranger(reading: Readers) -> None:
-    assert reading.sights.surely_admits("missing", ANONYMOUS)
+    assert reading.scopes.is_admitted("missing", ANONYMOUS)
 
 
 def test_no_two_tokens_tell_that_the_place_is_the_same() -> None:

@@ -9,7 +9,6 @@ from pathlib import Path
 import pytest
 
 from pourparler import v1 as pb
-from pourparler_service.aggregate.current import CurrentNegotiations
 from pourparler_service.backends.memory.event_store import MemoryEventStore
 from pourparler_service.domain.refusal import Refusal
 from pourparler_service.storage.interface import (
@@ -32,6 +31,7 @@ from tests.support.sample_entries import (
     topic,
 )
 from tests.support.signing_keys import SIGNER
+from tests.support.state_reader import StateReader
 from tests.support.store_audit import audit
 from tests.support.stores import open_store, open_subject_keys
 
@@ -390,7 +390,7 @@ def test_a_correction_and_what_follows_it_in_a_batch_are_folded_right(store: Fau
 
 
 def test_a_full_line_refuses_at_once(store: FaultyStore) -> None:
-    writer = Writer(store, SIGNER, line=WriteQueue(2, 2))
+    writer = Writer(store, SIGNER, queue=WriteQueue(2, 2))
     waiting = [writer.submit(group(*BEGIN, negotiation=f"n{place}")) for place in range(2)]
 
     with pytest.raises(Refusal) as refused:
@@ -464,7 +464,7 @@ def test_a_commit_that_failed_after_it_was_made_is_answered_as_made(
 
 def test_no_reader_sees_what_is_not_committed(writer: Writer, store: FaultyStore) -> None:
     record(writer, *BEGIN)
-    negotiations = CurrentNegotiations(store)
+    negotiations = StateReader(store)
     stalled, go_on = threading.Event(), threading.Event()
 
     def stall() -> None:
@@ -575,7 +575,7 @@ def test_many_threads_record_each_of_their_entries_once(tmp_path: Path) -> None:
 
 
 def test_a_writer_that_holds_little_reads_the_rest_anew(store: FaultyStore) -> None:
-    writer = Writer(store, SIGNER, held_bytes=1)
+    writer = Writer(store, SIGNER, cached_bytes=1)
     writer.start()
     names = [f"n{number}" for number in range(5)]
     for name in names:

@@ -26,6 +26,7 @@ from pourparler_service.writes.writer import Writer
 from tests.support.bundles import audited, bundle
 from tests.support.sample_entries import draft, joined, opened, restricted, said
 from tests.support.signing_keys import SIGNER
+from tests.support.state_reader import StateReader
 from tests.support.stores import open_index, open_list, open_store
 
 ID = "talks"
@@ -126,7 +127,7 @@ class Kept:
     def state(self, version: int | None = None) -> pb.Negotiation:
         """The state, now or at a version."""
         as_of = pb.AsOf() if version is None else pb.AsOf(version=version)
-        return self.negotiations.read(ID, as_of).state
+        return StateReader(self.store, self.negotiations).read(ID, as_of).state
 
     def look_at_everything(self) -> None:
         """Have all made that is made of entries and kept."""

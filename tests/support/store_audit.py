@@ -5,8 +5,8 @@ from collections.abc import Sequence
 
 from pourparler import v1 as pb
 from pourparler.state.fold import evolve, fold, is_amending, tally
-from pourparler_service.aggregate.current import CurrentNegotiations
 from pourparler_service.storage.interface import EventStore
+from tests.support.state_reader import StateReader
 
 
 def audit(store: EventStore, negotiation: str) -> pb.Negotiation:
@@ -19,7 +19,7 @@ def audit(store: EventStore, negotiation: str) -> pb.Negotiation:
         assert name is not None
         assert one.topic == getattr(event, name).DESCRIPTOR.full_name
     if stored:
-        assert CurrentNegotiations(store).read(negotiation, pb.AsOf()).state == state
+        assert StateReader(store).read(negotiation, pb.AsOf()).state == state
     return state
 
 

@@ -42,8 +42,13 @@ Answer = Sequence[Message] | tuple[Violation, ...]
 
 
 def everything() -> ScopeResolver:
-    """The sights of a service in which everybody sees everything."""
+    """Return the scopes of a service in which every caller sees everything."""
     return ScopeResolver(open_store(None, {}), Policy(auditors=[EVERYONE]))
+
+
+def withheld(entry: pb.Entry) -> pb.Entry:
+    """An entry of which nothing is shown but its header."""
+    return pb.Entry(header=entry.header)
 
 
 def stored(entries: Iterable[pb.Entry]) -> list[StoredEntry]:
@@ -76,21 +81,22 @@ class Readers:
         threads: ThreadPoolExecutor,
         search_seconds: float,
     ) -> None:
-        tokens = PageTokens(b"secret", "log", chance=bytes)
+        tokens = PageTokens(b"secret", "log", random_bytes=bytes)
         negotiations = CurrentNegotiations(store)
         catalogue = NegotiationList(store, MemoryNegotiationTable(), tokens=tokens, log_id="log")
-        sights = ScopeResolver(store, policy, admits=catalogue.admits)
-        cuts = FilteredStates(store, negotiations, sights, FilteredSnapshots(fewest=3))
+        scopes = ScopeResolver(store, policy, admits=catalogue.admits)
+        responses = ResponseCache(exclusive=store.exclusive)
+        states = FilteredStates(negotiations, responses, FilteredSnapshots(fewest=3))
         log = Log(store, negotiations, SIGNER)
         commits = CommitNotifier()
-        feed = ReplayReader(store, log, tokens, sights)
-        following = Subscriptions(feed, SharedPages(feed, commits, threads), commits, threads, 0.01)
+        reader = ReplayReader(log, tokens)
+        pages = SharedPages(reader, commits, threads)
+        subscriptions = Subscriptions(reader, pages, commits, threads, 0.01)
         indexing = Indexer(store, open_index(store))
-        search = Search(store, indexing, sights, catalogue, tokens)
-        self.latest = ResponseCache(store, negotiations)
+        search = Search(indexing, catalogue, tokens)
         self.negotiations = NegotiationServicer(
-            cuts,
-            self.latest,
+            scopes,
+            states,
             catalogue,
             threads,
             search,
@@ -98,9 +104,9 @@ class Readers:
             search_seconds=search_seconds,
         )
         watches = Quota("watches", 1)
-        self.audits = AuditServicer(cuts, log, threads, following, watches=watches)
-        self.cuts = cuts
-        self.sights = sights
+        self.audits = AuditServicer(scopes, states, log, threads, subscriptions, watches=watches)
+        self.states = states
+        self.scopes = scopes
         self.store = store
         self.commits = commits
 
@@ -108,8 +114,8 @@ class Readers:
         """Store these, and tell those who have to know that there is more."""
         self.store.append(records)
         ids = {one.negotiation for one in records}
-        self.latest.on_commit(ids)
-        self.sights.on_commit(ids)
+        self.states.on_commit(ids)
+        self.scopes.on_commit(ids)
 
     def receive(self, caller: str, request: pb.ReplayEntriesRequest) -> AsyncIterator[bytes]:
         """What a caller is sent of a replay, to be taken at any pace; see `run`."""

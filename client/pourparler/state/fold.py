@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 from google.protobuf.message import Message
 
 from pourparler import v1 as pb
-from pourparler.schema.contract import ENTRY_TYPES, PARTS, entry_type, rule_of
+from pourparler.schema.contract import PARTS, entry_type, rule_of
 
 AMENDING = frozenset({"entry_corrected", "entry_disclosed", "entry_redacted"})
 """The entry types that speak of other entries.
@@ -417,7 +417,7 @@ def _take(
     kind = facts.WhichOneof("event")
     if kind is not None:
         turn = _Turn(state, entry, facts, amended_by, undo)
-        _CASES[kind](turn, getattr(facts, kind))
+        _HANDLERS_BY_TYPE[kind](turn, getattr(facts, kind))
     elif entry.HasField("facts"):
         raise UnknownEntryError(
             f"version {entry.header.version} is of a type that this version of pourparler does not"
@@ -843,6 +843,37 @@ def revokes(event: pb.AccessRevoked, grant: pb.Grant) -> bool:
     return event.role in {0, known.role} and event.participant_id in {"", known.participant_id}
 
 
-_CASES: dict[str, Callable[[_Turn, Any], None]] = {
-    name: globals()[f"_{name}"] for name in ENTRY_TYPES
+_HANDLERS_BY_TYPE: dict[str, Callable[[_Turn, Any], None]] = {
+    "negotiation_opened": _negotiation_opened,
+    "negotiation_suspended": _negotiation_suspended,
+    "negotiation_resumed": _negotiation_resumed,
+    "negotiation_concluded": _negotiation_concluded,
+    "participant_joined": _participant_joined,
+    "participant_changed": _participant_changed,
+    "participant_left": _participant_left,
+    "session_opened": _session_opened,
+    "session_closed": _session_closed,
+    "topic_added": _topic_added,
+    "topic_status_changed": _topic_status_changed,
+    "statement_recorded": _statement_recorded,
+    "statement_retracted": _statement_retracted,
+    "position_taken": _position_taken,
+    "position_withdrawn": _position_withdrawn,
+    "question_raised": _question_raised,
+    "question_resolved": _question_resolved,
+    "proposal_made": _proposal_made,
+    "proposal_answered": _proposal_answered,
+    "proposal_closed": _proposal_closed,
+    "agreement_recorded": _agreement_recorded,
+    "agreement_status_changed": _agreement_status_changed,
+    "commitment_made": _commitment_made,
+    "commitment_status_changed": _commitment_status_changed,
+    "milestone_planned": _milestone_planned,
+    "milestone_closed": _milestone_closed,
+    "document_attached": _document_attached,
+    "entry_corrected": _entry_corrected,
+    "entry_disclosed": _entry_disclosed,
+    "entry_redacted": _entry_redacted,
+    "access_granted": _access_granted,
+    "access_revoked": _access_revoked,
 }

@@ -1,7 +1,6 @@
-"""Long states in small steps. Pure.
+"""Long states, encoded and copied in chunks. Pure.
 
-What protobuf does in one call, it does without letting another thread run: of a long state that
-would be milliseconds.
+A call of protobuf lets no other thread run. For a long state it would take milliseconds.
 """
 
 from collections.abc import Iterable, Iterator
@@ -12,47 +11,47 @@ from pourparler.state.fold import head
 from pourparler_service.runtime.cooperative import paced
 
 _SHORT = 500
-"""States of at most so many entries are taken in one step, which is faster."""
+"""The number of entries up to which a state is one chunk, which is faster."""
 
 _STEP = 128  # parts
 
 
-def pieces(state: pb.Negotiation) -> Iterator[pb.Negotiation]:
-    """A state in parts, which come to it when they are merged, as do their bytes when joined."""
+def chunks(state: pb.Negotiation) -> Iterator[pb.Negotiation]:
+    """Yield a state in chunks. Merged they make the state, and joined bytes make its bytes."""
     if state.version <= _SHORT:
         yield state
         return
     yield head(state)
     for name in PARTS.values():
         parts = getattr(state, name)
-        piece = pb.Negotiation()
-        copied = getattr(piece, name)
+        chunk = pb.Negotiation()
+        copied = getattr(chunk, name)
         for key, part in parts.items():
             copied[key].CopyFrom(part)
             if len(copied) == _STEP:
-                yield piece
-                piece = pb.Negotiation()
-                copied = getattr(piece, name)
+                yield chunk
+                chunk = pb.Negotiation()
+                copied = getattr(chunk, name)
         if copied:
-            yield piece
+            yield chunk
 
 
-def written(state: pb.Negotiation) -> list[bytes]:
-    """The bytes of the pieces of a state: joined, they are those of the state."""
-    return [piece.SerializeToString() for piece in paced(pieces(state))]
+def encode(state: pb.Negotiation) -> list[bytes]:
+    """Return the bytes of the chunks of a state: joined they are the bytes of the state."""
+    return [chunk.SerializeToString() for chunk in paced(chunks(state))]
 
 
-def read(written_pieces: Iterable[bytes]) -> pb.Negotiation:
-    """The state that the bytes of its pieces make."""
+def decode(encoded_chunks: Iterable[bytes]) -> pb.Negotiation:
+    """Return the state from the bytes of its chunks."""
     state = pb.Negotiation()
-    for piece in paced(written_pieces):
-        state.MergeFromString(piece)
+    for chunk in paced(encoded_chunks):
+        state.MergeFromString(chunk)
     return state
 
 
-def copied(state: pb.Negotiation) -> pb.Negotiation:
-    """A copy of a state."""
-    copy = pb.Negotiation()
-    for piece in pieces(state):
-        copy.MergeFrom(piece)
-    return copy
+def copy(state: pb.Negotiation) -> pb.Negotiation:
+    """Return a copy of a state."""
+    result = pb.Negotiation()
+    for chunk in chunks(state):
+        result.MergeFrom(chunk)
+    return result

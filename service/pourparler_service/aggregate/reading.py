@@ -1,4 +1,4 @@
-"""A negotiation at a point on its clocks, as readers get it."""
+"""The results of reads: a state or an entry as of a point in time."""
 
 from typing import NamedTuple
 
@@ -6,10 +6,7 @@ from pourparler import v1 as pb
 
 
 class ReplayedEntry(NamedTuple):
-    """An entry of a replay.
-
-    Its stored bytes, what they say, and whether it had only possibly happened.
-    """
+    """An entry of a replay: its stored bytes, the parsed entry, and True if it is only possible."""
 
     data: bytes
     entry: pb.Entry
@@ -17,7 +14,7 @@ class ReplayedEntry(NamedTuple):
 
 
 class StateAt(NamedTuple):
-    """A negotiation at a point on its clocks."""
+    """The state of a negotiation as of a point in time."""
 
     state: pb.Negotiation
     computed_at: pb.ComputedAt
@@ -26,7 +23,7 @@ class StateAt(NamedTuple):
 
 
 def computed_at(state: pb.Negotiation) -> pb.ComputedAt:
-    """Of which version and time of recording a state is."""
+    """Return the version and the record time of a state."""
     if not state.version:
         return pb.ComputedAt()
     return pb.ComputedAt(version=state.version, record_time=state.update_time)

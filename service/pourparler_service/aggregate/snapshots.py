@@ -143,7 +143,7 @@ class Snapshots:
                 if data is None:
                     return None
                 written = list(_unpacked(data))
-                state, size = chunking.read(written), sum(map(len, written))
+                state, size = chunking.decode(written), sum(map(len, written))
                 if state.version == found.version:
                     return Snapshot(found.version, data[:HASH_BYTES], state, size)
         return None
@@ -156,7 +156,7 @@ class Snapshots:
         """Keep a snapshot, unless there was a purge since its entries were read."""
         if self._file is None or self._keys is None:
             return
-        data = snapshot.leaf + b"".join(map(_packed, chunking.written(snapshot.state)))
+        data = snapshot.leaf + b"".join(map(_packed, chunking.encode(snapshot.state)))
         with self._lock, self._tolerating():
             data = self._keys.encrypt_blob(id_, data)
             if purged != self._purged:

@@ -5,12 +5,14 @@ import functools
 import time
 from collections.abc import AsyncIterator, Callable
 from concurrent.futures import Executor
-from typing import Any, NamedTuple, TypeVar
+from typing import NamedTuple, TypeVar
 
 from pourparler import v1 as pb
 from pourparler_service.api.call_handler import Call
 from pourparler_service.api.quotas import Quota
-from pourparler_service.authorization.viewer_scopes import ViewerScope
+from pourparler_service.api.request_parsing import negotiation_id, viewer_of
+from pourparler_service.authorization.filtered_store import FilteredEventReader
+from pourparler_service.authorization.viewer_scopes import ScopeResolver, Viewer
 from pourparler_service.domain.refusal import Refusal, refuse
 from pourparler_service.reads import entry_filters
 from pourparler_service.reads.filtered_states import FilteredStates
@@ -18,21 +20,20 @@ from pourparler_service.reads.replay import ReplayReader
 from pourparler_service.reads.subscriptions import CommitNotifier, SharedPages
 from pourparler_service.transparency.cosigning import Cosigner
 from pourparler_service.transparency.log import Log
-from pourparler_service.validation import drafts
 
-_Answer = TypeVar("_Answer")
+_Response = TypeVar("_Response")
 
 WHOLE_REPLAYS = 64
-"""How many replays may be under way that hold the whole record of a negotiation."""
+"""The number of concurrent replays that hold the whole record of a negotiation."""
 
-_GIVING_WAY_SECONDS = 0.005
-_LOOK_SECONDS = 1.0  # Access may have an end, and other processes revoke it.
+_PAUSE_SECONDS = 0.005
+_SCOPE_SECONDS = 1.0  # a grant may end, and another process may revoke it
 
 
 class Subscriptions(NamedTuple):
-    """What replays are made of: pages, threads to read them on, and who tells of more."""
+    """The parts that replays need: a reader, shared pages, notifications and threads."""
 
-    feed: ReplayReader
+    reader: ReplayReader
     pages: SharedPages
     commits: CommitNotifier
     threads: Executor
@@ -40,199 +41,207 @@ class Subscriptions(NamedTuple):
 
 
 class AuditServicer:
-    """Gives out the record itself."""
+    """Returns stored entries, checkpoints and proofs."""
 
     def __init__(
         self,
-        cuts: FilteredStates,
+        scopes: ScopeResolver,
+        states: FilteredStates,
         log: Log,
         threads: Executor,
-        following: Subscriptions,
-        witnesses: Cosigner | None = None,
+        subscriptions: Subscriptions,
         *,
         watches: Quota,
+        witnesses: Cosigner | None = None,
     ) -> None:
-        """Read from these, on these threads; have checkpoints cosigned, if there are witnesses.
+        """Read on these threads, and have checkpoints cosigned if there are witnesses.
 
-        `watches` says how many replays may go on that wait for more.
+        `watches` limits the replays that wait for more entries.
         """
-        self._watches = watches
-        self._witnesses = witnesses
-        self._following = following
-        self._cuts = cuts
+        self._scopes = scopes
+        self._states = states
         self._log = log
         self._threads = threads
+        self._subscriptions = subscriptions
+        self._witnesses = witnesses
+        self._watches = watches
         self._whole = Quota(
             "replays of a point, a topic or in reverse", WHOLE_REPLAYS, WHOLE_REPLAYS // 4
         )
 
     def ReplayEntries(self, request: pb.ReplayEntriesRequest, call: Call) -> AsyncIterator[bytes]:
-        """Send the entries that are asked for; then that these were all, or those that come."""
+        """Send entries; then the message that these were all, or further entries as they come."""
         if entry_filters.needs_whole(request):
             return self._selected(request, call)
-        begun = self._followed if request.follow else self._pages
-        return begun(request, call)
+        replay = self._followed if request.follow else self._pages
+        return replay(request, call)
 
     async def _pages(self, request: pb.ReplayEntriesRequest, call: Call) -> AsyncIterator[bytes]:
-        """Read a page and send it, until there is none; the next is read while one is sent."""
-        feed = self._following.feed
-        apart = functools.partial(
-            asyncio.get_running_loop().run_in_executor, self._following.threads
+        """Send pages until there are no more. The next page is read while one is sent."""
+        reader = self._subscriptions.reader
+        id_, viewer = self._parsed(request, call)
+        run = functools.partial(
+            asyncio.get_running_loop().run_in_executor, self._subscriptions.threads
         )
-        asked = await apart(feed.begin, request, call.caller)
-        after, most, count = asked.after, request.limit or None, 0
-        number, looked = self._following.commits.number, self._look()
-        reading = apart(feed.page, asked, after, most)
+        replay = await run(reader.begin, request, id_, viewer)
+        after, most, count = replay.after, request.limit or None, 0
+        number, check = self._subscriptions.commits.number, self._scope_check()
+        reading = run(reader.page, replay, after, most)
         try:
             while True:
                 page = await reading
-                if asked.caller and looked.is_past():
-                    page = await apart(feed.renewed, asked, page, after, most)
+                if not viewer.sees_everything and check.is_due():
+                    page = await run(reader.renewed, replay, page, after, most)
                 if page.last:
                     break
                 count, after = count + page.entries, page.after
                 most = request.limit - count if request.limit else None
-                looked = self._look()
-                reading = apart(feed.page, asked, after, most)
+                check = self._scope_check()
+                reading = run(reader.page, replay, after, most)
                 if page.message:
                     yield page.message
-                number = await self._give_way(number)
+                number = await self._pause(number)
         finally:
             reading.cancel()
         if page.message:
             yield page.message
-        yield await apart(feed.complete, asked, page, count + page.entries)
+        yield await run(reader.complete, replay, page, count + page.entries)
 
     async def _followed(self, request: pb.ReplayEntriesRequest, call: Call) -> AsyncIterator[bytes]:
-        """Read a page and send it; where there is none, wait until there is."""
-        feed, pages, commits, threads, idle_seconds = self._following
+        """Send pages, and wait for the next entry when there is none."""
+        reader, pages, commits, threads, idle_seconds = self._subscriptions
         loop = asyncio.get_running_loop()
-        asked = await loop.run_in_executor(threads, feed.begin, request, call.caller)
-        behind, number, heard = True, commits.number, loop.time()
-        with self._watches.place(call.name), pages.followed(asked) as followed:
-            yield feed.started(asked)
-            page = await followed.page(asked.after)
+        id_, viewer = self._parsed(request, call)
+        replay = await loop.run_in_executor(threads, reader.begin, request, id_, viewer)
+        behind, number, sent = True, commits.number, loop.time()
+        with self._watches.place(call.name), pages.subscribe(replay) as subscription:
+            yield reader.started(replay)
+            page = await subscription.page(replay.after)
             while True:
                 if page.message:
                     yield page.message
-                    heard = loop.time()
+                    sent = loop.time()
                 if commits.closed:
                     refuse(
                         pb.ERROR_REASON_SHUTTING_DOWN,
-                        "The service is shutting down. Go on from the last cursor.",
+                        "The service is shutting down. Continue from the last cursor.",
                     )
                 after = page.after
                 if not page.last:
                     behind = behind or bool(page.message)
-                    number = await self._give_way(number)
-                    page = await followed.page(after)
+                    number = await self._pause(number)
+                    page = await subscription.page(after)
                     continue
                 if behind:
-                    yield await followed.caught_up(after)
-                    heard = loop.time()
-                # Since when nothing was said, and not since when nothing was recorded: of what is
-                # not seen, not even that it comes is to be told.
-                more = await followed.more(after, heard + idle_seconds - loop.time())
-                behind = more is None  # that all was sent is said again, in case nobody rang
-                page = more or await followed.page(after, anew=True)
+                    yield await subscription.caught_up(after)
+                    sent = loop.time()
+                # Idle since the last message, not since the last commit: the caller must not learn
+                # that a hidden entry was recorded.
+                more = await subscription.more(after, sent + idle_seconds - loop.time())
+                behind = more is None  # repeated when idle: a notification may be lost
+                page = more or await subscription.page(after, reread=True)
 
-    def _look(self) -> "_ReplayCheck":
-        return _ReplayCheck(self._following.commits)
+    def _scope_check(self) -> "_ScopeCheck":
+        return _ScopeCheck(self._subscriptions.commits)
 
-    async def _give_way(self, number: int) -> int:
-        """Wait a little between two pages, if there was a commit since this number of them.
+    async def _pause(self, number: int) -> int:
+        """Wait a little between two pages if there was a commit since this number of them.
 
-        Reading at full speed would take the interpreter and the processor from those who record.
+        A reader at full speed would take the interpreter and the processor from the writer.
         """
-        current = self._following.commits.number
+        current = self._subscriptions.commits.number
         if current != number:
-            await asyncio.sleep(_GIVING_WAY_SECONDS)
+            await asyncio.sleep(_PAUSE_SECONDS)
         return current
 
     async def _selected(self, request: pb.ReplayEntriesRequest, call: Call) -> AsyncIterator[bytes]:
-        """Send those entries of the whole record that are asked for."""
-        apart = functools.partial(asyncio.get_running_loop().run_in_executor, self._threads)
+        """Send selected entries of the whole record."""
+        run = functools.partial(asyncio.get_running_loop().run_in_executor, self._threads)
         with self._whole.place(call.name):
-            looked = self._look()
-            view, selection, computed_at = await apart(self._selection, request, call.caller)
+            id_, viewer = self._parsed(request, call)
+            check = self._scope_check()
+            events, selection, computed_at = await run(self._selection, request, id_, viewer)
             for message in entry_filters.messages(selection, computed_at):
-                if looked.is_past():
-                    looked = self._look()
-                    await apart(self._check_sees, request, call.caller, view)
+                if check.is_due():
+                    check = self._scope_check()
+                    await run(_check_unchanged, viewer, events)
                 yield message
 
-    def _check_sees(self, request: pb.ReplayEntriesRequest, caller: str, view: ViewerScope) -> None:
-        """Refuse a caller who does not see any more what was read as they saw it."""
-        id_ = drafts.check_name(request.name, "name")
-        if self._cuts.sights.of(id_, caller, request.viewer_participant_id).sight != view.sight:
-            refuse(
-                pb.ERROR_REASON_ROLE_NOT_SUFFICIENT,
-                "What you may see has changed since this was read. Ask for it again.",
-            )
+    def _selection(
+        self, request: pb.ReplayEntriesRequest, id_: str, viewer: Viewer
+    ) -> tuple[FilteredEventReader, entry_filters.Selection, pb.ComputedAt]:
+        entry_filters.check(request)
+        events = viewer.events(id_)
+        try:
+            replayed, computed_at = self._states.replay(events, request.as_of)
+        except Refusal as refusal:
+            raise refusal.under("as_of") if refusal.field else refusal from None
+        _check_unchanged(viewer, events)
+        return events, entry_filters.select(replayed, request), computed_at
 
     async def GetCheckpoint(
         self, request: pb.GetCheckpointRequest, call: Call
     ) -> pb.GetCheckpointResponse:
-        """Sign a size and root of the log, and have them cosigned."""
+        """Return the checkpoint of a version, with the cosignatures of the witnesses."""
+        id_ = negotiation_id(request.name)
         version = request.version if request.HasField("version") else None
-        answer = await self._proved(call, self._log.checkpoint, request.name, version)
-        if self._witnesses is None or answer.HasField("copy"):
-            return answer
-        id_ = drafts.check_name(request.name, "name")
+        response = await self._proved(id_, call, lambda: self._log.checkpoint(id_, version))
+        if self._witnesses is None or response.HasField("copy"):
+            return response
         exact = version is not None
-        return await asyncio.wrap_future(self._witnesses.cosigned(id_, answer, exact=exact))
+        return await asyncio.wrap_future(self._witnesses.cosign(id_, response, exact=exact))
 
     async def GetInclusionProof(
         self, request: pb.GetInclusionProofRequest, call: Call
     ) -> pb.GetInclusionProofResponse:
-        """Prove that an entry is in the log."""
+        """Return the proof that an entry is in the log."""
+        id_, version = negotiation_id(request.name), request.version
         at = request.at_version if request.HasField("at_version") else None
-        return await self._proved(call, self._log.inclusion, request.name, request.version, at)
+        return await self._proved(id_, call, lambda: self._log.inclusion(id_, version, at))
 
     async def GetConsistencyProof(
         self, request: pb.GetConsistencyProofRequest, call: Call
     ) -> pb.GetConsistencyProofResponse:
-        """Prove that the log only grew."""
+        """Return the proof that an earlier log is a prefix of a later one."""
+        id_, begin = negotiation_id(request.name), request.from_version
         to = request.to_version if request.HasField("to_version") else None
-        begin = request.from_version
-        return await self._proved(call, self._log.consistency, request.name, begin, to)
+        return await self._proved(id_, call, lambda: self._log.consistency(id_, begin, to))
 
-    async def _proved(
-        self, call: Call, prove: Callable[..., _Answer], name: str, *asked: Any
-    ) -> _Answer:
-        """A proof for who sees anything: a header is no secret to those who know of the record."""
-        id_ = drafts.check_name(name, "name")
+    async def _proved(self, id_: str, call: Call, prove: Callable[[], _Response]) -> _Response:
+        """Return a proof to a caller that sees anything: all such callers may see every header."""
+        viewer = self._scopes.viewer(call.caller)
 
-        def proved() -> _Answer:
-            self._cuts.sights.of(id_, call.caller)
-            answer = prove(id_, *asked)
-            self._cuts.sights.of(id_, call.caller)  # Access may have ended before the last entry.
-            return answer
+        def proved() -> _Response:
+            viewer.events(id_)
+            response = prove()
+            viewer.events(id_)  # access may have ended before the last entry
+            return response
 
         return await asyncio.get_running_loop().run_in_executor(self._threads, proved)
 
-    def _selection(
-        self, request: pb.ReplayEntriesRequest, caller: str
-    ) -> tuple[ViewerScope, entry_filters.Selection, pb.ComputedAt]:
-        id_ = drafts.check_name(request.name, "name")
-        entry_filters.check(request)
-        view = self._cuts.sights.of(id_, caller, request.viewer_participant_id)
-        try:
-            replayed, computed_at = self._cuts.replay(id_, request.as_of, view)
-        except Refusal as refusal:
-            raise refusal.under("as_of") if refusal.field else refusal from None
-        self._check_sees(request, caller, view)
-        return view, entry_filters.select(replayed, request), computed_at
+    def _parsed(self, request: pb.ReplayEntriesRequest, call: Call) -> tuple[str, Viewer]:
+        """Return the id of the negotiation, empty for all of them, and the viewer."""
+        id_ = "" if request.name == entry_filters.ALL else negotiation_id(request.name)
+        return id_, viewer_of(self._scopes, request, call)
 
 
-class _ReplayCheck:
-    """When it was looked at what a caller sees. Belongs to the event loop's thread."""
+def _check_unchanged(viewer: Viewer, events: FilteredEventReader) -> None:
+    """Raise Refusal if the scope of a viewer has changed since a reader was made."""
+    if viewer.events(events.id).scope != events.scope:
+        refuse(
+            pb.ERROR_REASON_ROLE_NOT_SUFFICIENT,
+            "Your access has changed since these entries were read. Send the request again.",
+        )
+
+
+class _ScopeCheck:
+    """Tells when a scope has to be resolved again. Owned by the thread of the event loop."""
 
     def __init__(self, commits: CommitNotifier) -> None:
         self._commits = commits
         self._number = commits.number
-        self._until = time.monotonic() + _LOOK_SECONDS
+        self._until = time.monotonic() + _SCOPE_SECONDS
 
-    def is_past(self) -> bool:
-        """Whether they may see less by now: something was recorded, or it was a while ago."""
+    def is_due(self) -> bool:
+        """Return True if there was a commit since, or some time has passed."""
         return self._number != self._commits.number or time.monotonic() > self._until

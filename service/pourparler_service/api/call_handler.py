@@ -26,7 +26,7 @@ _PACKAGE = str(pb.Facts.DESCRIPTOR.file.package)
 _STATUS_TRAILER = "grpc-status-details-bin"
 
 _QUIET_SECONDS = 0.1
-# What is shorter is in the buffers of its connection at once.
+# A shorter response fits into the buffers of its connection.
 _LONG_ANSWER_BYTES = 65_536
 
 
@@ -35,24 +35,23 @@ _Answer = TypeVar("_Answer")
 
 
 class Call(NamedTuple):
-    """What the guard knows of a call: who calls, and until when.
+    """The caller and the deadline of a call.
 
-    The deadline is on the clock of `time.monotonic`; None for a stream that has none.
+    The deadline is a time of `time.monotonic`; None for a stream without one.
     """
 
     caller: str
     deadline: float | None
     name: str = ""
-    """In which it waits its turn, and has its share of what may be under way: the caller's, or the
-    connection's where it is anonymous."""
+    """The key of quotas and of the write queue: a caller, or the connection of an anonymous one."""
 
 
 class CallHandler:
-    """Wraps methods of servicers into handlers of raw bytes. Belongs to the event loop's thread.
+    """Wraps methods of servicers into handlers of raw bytes. Owned by the thread of the event loop.
 
-    A servicer's method takes the parsed request, or the stream of them, and the Call. One that
-    answers once is a coroutine function that returns a message, or its bytes; one that answers with
-    a stream is an async generator of messages, or their bytes.
+    A method of a servicer takes the parsed request, or a stream of requests, and the Call. A unary
+    response comes from a coroutine function, and a stream from an async generator. Both give
+    messages or their bytes.
     """
 
     def __init__(
@@ -60,39 +59,39 @@ class CallHandler:
         *,
         calls: Quota,
         streams: Quota,
-        under_way: Quota,
+        in_flight_bytes: Quota,
         rate: RateLimit | None,
         unary_seconds: float,
         request_bytes: int,
         caller: Callable[[_Context], str],
         on_store_failure: Callable[[], None],
     ) -> None:
-        """Set the limits; `on_store_failure` is told when a call fails because the store did.
+        """Set the limits. `on_store_failure` is called if the store fails a call.
 
-        `under_way` is of bytes: the requests that are being answered, and the answers that their
-        callers have not taken yet. `rate` is of calls; None: as many as there is room for.
-        `caller` tells who calls, or refuses; it is asked before anything of a request is read.
+        `in_flight_bytes` counts unanswered requests, and responses that callers have not taken yet.
+        `rate` counts calls; None for no limit. `caller` returns the caller or raises Refusal,
+        before a request is parsed.
         """
         self._calls = calls
         self._streams = streams
-        self._under_way = under_way
+        self._in_flight = in_flight_bytes
         self._rate = rate
         self._unary_seconds = unary_seconds
         self._request_bytes = request_bytes
         self._caller = caller
         self._on_store_failure = on_store_failure
         self._closing = False
-        self._came = 0
+        self._call_count = 0
 
     def close(self) -> None:
-        """Refuse every call that comes from now on."""
+        """Refuse every call from now on."""
         self._closing = True
 
     async def quiet(self) -> None:
-        """Wait until no more calls come, after `close` told those who made some."""
-        came = -1
-        while came != self._came:
-            came = self._came
+        """Wait until no more calls come, after `close` refused them."""
+        count = -1
+        while count != self._call_count:
+            count = self._call_count
             await asyncio.sleep(_QUIET_SECONDS)
 
     def handlers(
@@ -101,18 +100,18 @@ class CallHandler:
         servicer: object,
         name: str | None = None,
         *,
-        for_all: Collection[str] = (),
+        unauthenticated: Collection[str] = (),
     ) -> grpc.GenericRpcHandler:
-        """The handlers of a service, under its own name or another.
+        """Return the handlers of a service, under its own name or another.
 
-        Its unary methods `for_all` are answered whoever calls, who is not looked at.
-        A method that the servicer does not have is left to gRPC, which answers UNIMPLEMENTED.
+        The `unauthenticated` unary methods need no credentials. gRPC answers UNIMPLEMENTED for a
+        method that the servicer does not have.
         """
         return grpc.method_handlers_generic_handler(
             name or service.full_name,
             {
                 method.name: self._handler(
-                    method, getattr(servicer, method.name), for_all=method.name in for_all
+                    method, getattr(servicer, method.name), for_all=method.name in unauthenticated
                 )
                 for method in service.methods
                 if hasattr(servicer, method.name)
@@ -122,7 +121,7 @@ class CallHandler:
     def _handler(
         self, method: MethodDescriptor, call: Callable[..., Any], *, for_all: bool
     ) -> "grpc.RpcMethodHandler[Any, Any]":
-        # Without a deserializer the bytes come as they are: gRPC would answer garbage as UNKNOWN.
+        # Without a deserializer the bytes come unparsed: gRPC would answer garbage as UNKNOWN.
         if method.client_streaming and not method.server_streaming:
             return grpc.stream_unary_rpc_method_handler(self._stream_unary(method, call))
         if method.client_streaming:
@@ -139,15 +138,15 @@ class CallHandler:
         for_all: bool,
     ) -> Any:
         request_type = GetMessageClass(method.input_type)
-        # A call that changes something is not cut off here: only the writer knows whether it has.
-        cut_off = (
+        # A call that changes something is not cut off here: only the writer knows its outcome.
+        is_cancellable = (
             method.GetOptions().idempotency_level == MethodOptions.NO_SIDE_EFFECTS
             or not method.full_name.startswith(_PACKAGE)
         )
 
         async def handler(data: bytes, context: _Context) -> bytes:
-            # As `_answering` does, but for what each layer costs on the most frequent path.
-            self._came += 1
+            # As `_answering` does, without the cost of its layers on the most frequent path.
+            self._call_count += 1
             try:
                 self._check_open()
                 deadline = self._deadline(context, self._unary_seconds)
@@ -155,12 +154,14 @@ class CallHandler:
                 name, size = known.name, len(data)
                 self._calls.take(name)
                 try:
-                    self._under_way.take(name, size)
+                    self._in_flight.take(name, size)
                     try:
                         answer = call(self._parsed(request_type, data), known)
-                        sent = _bytes(await (_within(deadline, answer) if cut_off else answer))
+                        sent = _bytes(
+                            await (_within(deadline, answer) if is_cancellable else answer)
+                        )
                     finally:
-                        self._under_way.give(name, size)
+                        self._in_flight.give(name, size)
                 finally:
                     self._calls.give(name)
                 if len(sent) > _LONG_ANSWER_BYTES:
@@ -224,8 +225,8 @@ class CallHandler:
 
     @contextlib.asynccontextmanager
     async def _answering(self, method: MethodDescriptor, context: _Context) -> AsyncIterator[None]:
-        """Answer with a status whatever a call ends in, but for cancellation: nobody waits."""
-        self._came += 1
+        """Answer with a status for every error. After a cancellation no caller waits."""
+        self._call_count += 1
         try:
             self._check_open()
             yield
@@ -253,9 +254,10 @@ class CallHandler:
         return Call(caller, deadline, name)
 
     def _await_taken(self, name: str, size: int, context: _Context) -> None:
-        """Have an answer under way until its caller has taken it: it is in memory until then."""
-        self._under_way.take(name, size)
-        context.add_done_callback(lambda _: self._under_way.give(name, size))  # type: ignore[arg-type] # the stubs have it without the context
+        """Count a response as in flight, since it is in memory, until its caller has taken it."""
+        self._in_flight.take(name, size)
+        free: Any = lambda _: self._in_flight.give(name, size)  # noqa: E731 - the stubs lack its context
+        context.add_done_callback(free)
 
     def _parsed(self, request_type: type[Message], data: bytes) -> Message:
         if len(data) > self._request_bytes:
@@ -289,16 +291,17 @@ class CallHandler:
 
 
 def check_understood(request: Message, path: str) -> None:
-    """Refuse what a newer client asks for: to leave it out would be to answer something else.
+    """Raise Refusal for a field of a newer client: without it the response would be wrong.
 
-    What stands in lists, as drafts do, has a check of its own.
+    Messages in lists, such as drafts, have a check of their own.
     """
     unknown = UnknownFieldSet(request)
     if len(unknown):
         number = unknown[0].field_number
         refuse(
             pb.ERROR_REASON_FIELD_NOT_ALLOWED,
-            f"The field number {number} is not known to this version of the service.",
+            f"This service does not know the field number {number}. Leave it out, or ask the"
+            " operator for a newer version.",
             path,
         )
     for field, value in request.ListFields():
@@ -323,13 +326,13 @@ async def _within(deadline: float | None, answer: Awaitable[_Answer]) -> _Answer
 
 
 async def _written(answers: AsyncIterator[Message | bytes], context: _Context) -> None:
-    """Send a stream, and close it whichever way this ends, so that it lets go what it holds."""
+    """Send a stream, and close it in any case, so that it frees its resources."""
     async with contextlib.aclosing(answers) as open_answers:  # type: ignore[type-var]
         async for answer in open_answers:
             try:
                 await context.write(_bytes(answer))
             except grpc.aio.InternalError:
-                # The caller left while this waited for them to read. There is nobody to be told.
+                # The caller left before it read this message.
                 raise asyncio.CancelledError from None
 
 

@@ -43,7 +43,7 @@ _HAS_REASON = "reason" in error_details_pb2.BadRequest.FieldViolation.DESCRIPTOR
 
 
 def as_refusal(error: Exception, where: str) -> Refusal:
-    """The refusal that an error comes to. A fault of ours is logged, and told by its id."""
+    """Return an error as a refusal. A fault of the service is logged, and refused by its id."""
     if isinstance(error, Refusal):
         return error
     if isinstance(error, StoreUnavailableError):
@@ -57,7 +57,7 @@ def as_refusal(error: Exception, where: str) -> Refusal:
     _LOG.error("fault %s in %s", fault_id, where, exc_info=error)
     return _single(
         pb.ERROR_REASON_INTERNAL,
-        f"The service is at fault. Its log says more under {fault_id}.",
+        f"The service failed. Give its operator the id {fault_id}, to find the fault in the log.",
         fault_id=fault_id,
     )
 
@@ -67,7 +67,7 @@ def _single(reason: int, text: str, **metadata: str) -> Refusal:
 
 
 def status_message(refusal: Refusal) -> Status:
-    """A refusal as google.rpc.Status with details, never more of them than headers may hold."""
+    """Return a refusal as google.rpc.Status, with as many details as headers may hold."""
     code = grpc.StatusCode[status_of(refusal.reason)]
     number, _ = code.value
     text = _short(refusal.text, _TEXT_BYTES)
@@ -112,7 +112,7 @@ def status_message(refusal: Refusal) -> Status:
 
 
 def failure_message(refusal: Refusal) -> pb.RecordFailure:
-    """A refusal as it stands in an answer, where it is about one group of several."""
+    """Return a refusal as the outcome of one of several requests."""
     return pb.RecordFailure(status=status_message(refusal))
 
 

@@ -1,4 +1,4 @@
-"""RecordService, its copies: bundles to the writer, once they were checked."""
+"""RecordService, imports: verified bundles are handed to the writer."""
 
 import asyncio
 import tempfile
@@ -11,82 +11,74 @@ from pourparler import v1 as pb
 from pourparler_service.api.call_handler import Call
 from pourparler_service.api.quotas import Quota
 from pourparler_service.api.receipt_waiter import ReceiptWaiter
-from pourparler_service.authorization import policy
-from pourparler_service.authorization.policy import Policy
 from pourparler_service.domain.refusal import refuse
 from pourparler_service.writes.bundle_import import BundleImporter
 from pourparler_service.writes.requests import ImportRequest
 from pourparler_service.writes.writer import Writer
 
-COPIES = 2
-"""How many copies may be under way at once, one of each caller: each holds its bundle in memory
-while it is checked."""
+MOST_IMPORTS = 2
+"""The number of concurrent imports, one for each caller: each holds its bundle in memory."""
 
 PART_SECONDS = 30.0
-"""How long the next part of a bundle may be waited for."""
+"""The time limit for the next part of a bundle, in seconds."""
 
 
-class CopyServicer:
-    """Takes copies. Belongs to the event loop's thread."""
+class ImportServicer:
+    """Imports negotiations. Owned by the thread of the event loop."""
 
     def __init__(
         self,
         writer: Writer,
-        copies: BundleImporter,
+        importer: BundleImporter,
         threads: Executor,
         *,
-        policy: Policy,
         copy_bytes: int,
         part_seconds: float = PART_SECONDS,
     ) -> None:
-        """Check bundles of at most so many bytes on these threads, and hand them to this writer.
-
-        The policy says from whom they are taken.
-        """
-        self._policy = policy
+        """Verify bundles of at most so many bytes on these threads."""
         self._writer = writer
-        self._copies = copies
+        self._importer = importer
         self._threads = threads
         self._copy_bytes = copy_bytes
         self._part_seconds = part_seconds
-        self._answers = ReceiptWaiter()
-        self._copying = Quota("copies", COPIES, 1)
+        self._waiter = ReceiptWaiter()
+        self._imports = Quota("copies", MOST_IMPORTS, 1)
 
     async def ImportNegotiation(
         self, requests: AsyncIterator[pb.ImportNegotiationRequest], call: Call
     ) -> pb.ImportNegotiationResponse:
-        """Take a copy, once all of it is here and was checked."""
-        policy.check_may_open(self._policy, call.caller)
+        """Import a negotiation after its whole bundle is received and verified."""
+        self._writer.check_may_open(call.caller)
         loop = asyncio.get_running_loop()
-        with self._copying.place(call.name), tempfile.TemporaryFile() as opened:
+        with self._imports.place(call.name), tempfile.TemporaryFile() as opened:
             file = cast("BinaryIO", opened)
             keys = await self._received(requests, file, call)
             file.seek(0)
-            sound = await loop.run_in_executor(
-                self._threads, self._copies.check, file, keys, call.caller
+            verified = await loop.run_in_executor(
+                self._threads, self._importer.check, file, keys, call.caller
             )
-            if sound.new:
-                copying = ImportRequest(
-                    negotiation=sound.negotiation,
+            if verified.new:
+                request = ImportRequest(
+                    negotiation=verified.negotiation,
                     caller=call.caller,
-                    after=sound.before,
-                    records=sound.new,
-                    checkpoint=sound.checkpoint,
+                    after=verified.before,
+                    records=verified.new,
+                    checkpoint=verified.checkpoint,
                     verifier_keys=keys,
                     deadline=call.deadline,
-                    name=call.name,
+                    queue_key=call.name,
                 )
-                await self._answers.of(self._writer.copy(copying), call.deadline)
+                await self._waiter.wait(self._writer.import_bundle(request), call.deadline)
         return pb.ImportNegotiationResponse(
-            name=f"negotiations/{sound.negotiation}",
-            version=sound.before + len(sound.new),
-            entry_count=len(sound.new),
+            name=f"negotiations/{verified.negotiation}",
+            version=verified.before + len(verified.new),
+            entry_count=len(verified.new),
         )
 
     async def _received(
         self, requests: AsyncIterator[pb.ImportNegotiationRequest], file: BinaryIO, call: Call
     ) -> list[str]:
-        """Write the parts of a bundle to a file; the keys that came with the first one."""
+        """Write the parts of a bundle to a file, and return the keys of the first part."""
         loop = asyncio.get_running_loop()
         keys: list[str] | None = None
         size = 0
@@ -96,15 +88,16 @@ class CopyServicer:
             elif request.verifier_keys:
                 refuse(
                     pb.ERROR_REASON_FIELD_NOT_ALLOWED,
-                    "The verifier keys come with the first part of a bundle, and only with it.",
+                    "Only the first part of a bundle can have verifier keys. Leave them out of the"
+                    " others.",
                     "verifier_keys",
                 )
             size += len(request.chunk)
             if size > self._copy_bytes:
                 refuse(
                     pb.ERROR_REASON_MESSAGE_TOO_LARGE,
-                    f"The bundle has more than {self._copy_bytes} bytes, which is the largest of"
-                    " which this service takes a copy.",
+                    f"The bundle has more than {self._copy_bytes} bytes, the largest size that this"
+                    " service imports.",
                     limit=str(self._copy_bytes),
                 )
             await loop.run_in_executor(self._threads, file.write, request.chunk)
@@ -113,7 +106,7 @@ class CopyServicer:
     async def _next(
         self, requests: AsyncIterator[pb.ImportNegotiationRequest], deadline: float | None
     ) -> pb.ImportNegotiationRequest | None:
-        """The next part of a bundle; None after the last."""
+        """Return the next part of a bundle; None after the last."""
         wait = self._part_seconds
         if deadline is not None:
             wait = min(wait, deadline - time.monotonic())
@@ -123,5 +116,5 @@ class CopyServicer:
         except TimeoutError:
             refuse(
                 pb.ERROR_REASON_DEADLINE_EXCEEDED,
-                "The next part of the bundle did not come in time. Nothing was taken.",
+                "The next part of the bundle did not arrive in time. Nothing was imported.",
             )

@@ -1,4 +1,4 @@
-"""NegotiationService: what a negotiation is and was, as messages."""
+"""NegotiationService: the state, status, changes and entries of negotiations."""
 
 import asyncio
 import functools
@@ -14,27 +14,26 @@ from pourparler.state.diff import diff, reversals
 from pourparler.state.fold import basic
 from pourparler.state.status import standing
 from pourparler_service.aggregate import chunking
-from pourparler_service.aggregate.negotiation import Negotiation
-from pourparler_service.aggregate.reading import StateAt, computed_at
+from pourparler_service.aggregate.reading import StateAt
 from pourparler_service.api.call_handler import Call
 from pourparler_service.api.quotas import Quota
+from pourparler_service.api.request_parsing import negotiation_id, viewer_of
+from pourparler_service.authorization.filtered_store import FilteredEventReader
 from pourparler_service.authorization.policy import check_may_list
-from pourparler_service.authorization.viewer_scopes import ViewerScope
+from pourparler_service.authorization.viewer_scopes import ScopeResolver, Viewer
 from pourparler_service.domain.refusal import Refusal, refuse
 from pourparler_service.reads.filtered_states import FilteredStates
 from pourparler_service.reads.negotiation_list import NegotiationList
-from pourparler_service.reads.response_cache import ResponseCache
 from pourparler_service.search.search import Search
-from pourparler_service.validation import drafts, requests
+from pourparler_service.validation import requests
 
-_Answer = TypeVar("_Answer")
-_Read = pb.GetNegotiationRequest | pb.GetStatusReportRequest | pb.DiffNegotiationRequest
+_Result = TypeVar("_Result")
 
 SEARCHES = 64
-"""How many searches may be under way: a quarter of them one caller's."""
+"""The number of concurrent searches; each caller may have a quarter of them."""
 
 SEARCH_SECONDS = 0.1
-"""What a search takes for who does not see everything, or a multiple of it."""
+"""The duration of a search without full access, or a multiple of it, in seconds."""
 
 _NOW = pb.AsOf()
 _IS_BASIC: Mapping[int, bool] = {
@@ -45,12 +44,12 @@ _IS_BASIC: Mapping[int, bool] = {
 
 
 class NegotiationServicer:
-    """Answers what a negotiation is and was."""
+    """Answers questions about negotiations as of any point in time."""
 
     def __init__(
         self,
-        cuts: FilteredStates,
-        latest: ResponseCache,
+        scopes: ScopeResolver,
+        states: FilteredStates,
         catalogue: NegotiationList,
         threads: Executor,
         search: Search,
@@ -58,113 +57,111 @@ class NegotiationServicer:
         searching: Executor,
         search_seconds: float = SEARCH_SECONDS,
     ) -> None:
-        """Read from these: on these threads what may wait for the store, and what is searched."""
-        self._search_seconds = search_seconds
-        self._cuts = cuts
-        self._latest = latest
+        """Read the store on `threads`, and search on `searching`."""
+        self._scopes = scopes
+        self._states = states
         self._catalogue = catalogue
         self._threads = threads
         self._search = search
         self._searching = searching
+        self._search_seconds = search_seconds
         self._searches = Quota("searches", SEARCHES, SEARCHES // 4)
 
     async def GetNegotiation(self, request: pb.GetNegotiationRequest, call: Call) -> bytes:
-        """The state of a negotiation at a point."""
-        known = self._known(request, call, _IS_BASIC.get(request.view))
-        if known is not None:
-            return known
-        return await self._apart(lambda: self._state(request, call.caller))
+        """Return the state of a negotiation as of a point in time."""
+        cached = self._cached(request, call, _IS_BASIC.get(request.view))
+        if cached is not None:
+            return cached
+        viewer, id_ = viewer_of(self._scopes, request, call), negotiation_id(request.name)
+        return await self._run(lambda: self._state(request, id_, viewer))
 
     async def ListNegotiations(self, request: pb.ListNegotiationsRequest, call: Call) -> bytes:
-        """A page of the negotiations on the record."""
-        return await self._apart(lambda: self._list(request, call.caller).SerializeToString())
+        """Return a page of the negotiations on the record."""
+        check_may_list(self._scopes.policy, call.caller)
+        viewer = viewer_of(self._scopes, request, call)
+        return await self._run(lambda: self._list(request, viewer).SerializeToString())
 
     async def GetStatusReport(self, request: pb.GetStatusReportRequest, call: Call) -> bytes:
-        """Where a negotiation stands at a point."""
-        known = self._known(request, call, request.on_date or _today())
-        if known is not None:
-            return known
-        return await self._apart(lambda: self._standing(request, call.caller))
+        """Return the status report of a negotiation as of a point in time."""
+        cached = self._cached(request, call, request.on_date or _today())
+        if cached is not None:
+            return cached
+        viewer, id_ = viewer_of(self._scopes, request, call), negotiation_id(request.name)
+        return await self._run(lambda: self._status_report(request, id_, viewer))
 
     async def DiffNegotiation(self, request: pb.DiffNegotiationRequest, call: Call) -> bytes:
-        """What changed between two points."""
-        return await self._apart(lambda: self._diff(request, call.caller))
+        """Return the changes between two points in time."""
+        viewer = viewer_of(self._scopes, request, call)
+        id_ = negotiation_id(request.name)
+        return await self._run(lambda: self._diff(request, id_, viewer))
 
     async def SearchEntries(self, request: pb.SearchEntriesRequest, call: Call) -> bytes:
-        """A page of the entries in whose words something stands."""
+        """Return a page of the entries whose text matches a query."""
         loop = asyncio.get_running_loop()
         began = loop.time()
         try:
+            ids = [
+                negotiation_id(name, f"names[{place}]") for place, name in enumerate(request.names)
+            ]
+            viewer = viewer_of(self._scopes, request, call)
             with self._searches.place(call.name):
                 return await loop.run_in_executor(
-                    self._searching, self._search.page, request, call.caller, call.deadline
+                    self._searching, self._search.page, request, ids, viewer, call.deadline
                 )
         finally:
-            if self._search_seconds and not self._cuts.sights.policy.audits(call.caller):
-                # It takes the longer, the more often the words stand in what is not seen.
+            if self._search_seconds and not self._scopes.policy.sees_everything(call.caller):
+                # The raw duration would tell how often the query occurs in hidden entries.
                 step = self._search_seconds
                 await asyncio.sleep(step - (loop.time() - began) % step)
 
-    def _known(
+    def _cached(
         self,
         request: pb.GetNegotiationRequest | pb.GetStatusReportRequest,
         call: Call,
-        asked: Hashable,
+        key: Hashable,
     ) -> bytes | None:
-        """The answer about the latest state, if it is kept, and surely what its caller sees."""
+        """Return the cached response for the latest state, if it is certainly current."""
         if request.HasField("as_of"):
             return None
-        noted = self._cuts.sights.surely(request.name, call.caller, request.viewer_participant_id)
-        if noted is None:
-            return None
-        if noted.cut.sight.whole:
-            return self._latest.known(request.name, asked)
-        return self._cuts.known(request.name, asked, noted)
+        name = request.name
+        scope = self._scopes.cached_scope(name, call.caller, request.viewer_participant_id)
+        return None if scope is None else self._states.cached(name, scope, key)
 
-    async def _apart(self, read: Callable[[], _Answer]) -> _Answer:
-        """Do what may block on a thread of its own."""
+    async def _run(self, read: Callable[[], _Result]) -> _Result:
+        """Call a function that may block, on a thread."""
         return await asyncio.get_running_loop().run_in_executor(self._threads, read)
 
-    def _state(self, request: pb.GetNegotiationRequest, caller: str) -> bytes:
+    def _state(self, request: pb.GetNegotiationRequest, id_: str, viewer: Viewer) -> bytes:
         requests.check_enum(request, "view")
         is_basic = _IS_BASIC[request.view]
-        answer = functools.partial(_state_bytes, is_basic=is_basic)
+        make = functools.partial(_state_bytes, is_basic=is_basic)
 
-        def read(id_: str, view: ViewerScope) -> bytes:
-            if request.as_of != _NOW:
-                return answer(self._read(id_, request.as_of, "as_of", view))
-            return self._answered(id_, is_basic, view, answer)
+        def read(events: FilteredEventReader) -> bytes:
+            return self._respond(events, request.as_of, is_basic, make)
 
-        return self._seen(request, caller, read)
+        return _unchanged(viewer, id_, read)
 
     def _list(
-        self, request: pb.ListNegotiationsRequest, caller: str
+        self, request: pb.ListNegotiationsRequest, viewer: Viewer
     ) -> pb.ListNegotiationsResponse:
-        policy = self._cuts.sights.policy
-        check_may_list(policy, caller)
-        seen_by, everything = request.viewer_participant_id, policy.audits(caller)
-        if seen_by:
-            drafts.check_id(seen_by, "viewer_participant_id")
-        elif everything:
+        if viewer.sees_everything:
             return self._catalogue.page(request)
+        policy, caller = self._scopes.policy, viewer.caller
 
-        def read(id_: str, view: ViewerScope) -> pb.Negotiation:
-            return self._cuts.read(id_, _NOW, view).state
+        def read(events: FilteredEventReader) -> pb.Negotiation:
+            return self._states.read(events, _NOW).state
 
-        def seen(id_: str) -> pb.Negotiation | None:
-            named = pb.GetNegotiationRequest(
-                name=f"negotiations/{id_}", viewer_participant_id=seen_by
-            )
+        def state_of(id_: str) -> pb.Negotiation | None:
             try:
-                return self._seen(named, caller, read)
+                return _unchanged(viewer, id_, read)
             except Refusal:
                 return None
 
-        who = None if everything else caller
-        public = policy.lets(caller, policy.public)
-        return self._catalogue.page_of(request, who, seen, public=public)
+        principal = None if policy.sees_everything(caller) else caller
+        public = policy.allows(caller, policy.public)
+        return self._catalogue.page_of(request, principal, state_of, public=public)
 
-    def _standing(self, request: pb.GetStatusReportRequest, caller: str) -> bytes:
+    def _status_report(self, request: pb.GetStatusReportRequest, id_: str, viewer: Viewer) -> bytes:
         requests.check_as_of(request.as_of, "as_of")
         on_date = request.on_date or _day(request.as_of)
         try:
@@ -173,28 +170,24 @@ class NegotiationServicer:
             field = "on_date" if request.on_date else "as_of.occur_date"
             refuse(pb.ERROR_REASON_DATE_INVALID, str(error), field)
 
-        def answer(reading: StateAt) -> bytes:
+        def make(at: StateAt) -> bytes:
             response = pb.GetStatusReportResponse(
-                status_report=standing(reading.state, on, on_date),
-                computed_at=reading.computed_at,
+                status_report=standing(at.state, on, on_date), computed_at=at.computed_at
             )
             return response.SerializeToString()
 
-        def read(id_: str, view: ViewerScope) -> bytes:
-            if request.as_of != _NOW:
-                return answer(self._read(id_, request.as_of, "as_of", view))
-            return self._answered(id_, on_date, view, answer)
+        def read(events: FilteredEventReader) -> bytes:
+            return self._respond(events, request.as_of, on_date, make)
 
-        return self._seen(request, caller, read)
+        return _unchanged(viewer, id_, read)
 
-    def _diff(self, request: pb.DiffNegotiationRequest, caller: str) -> bytes:
+    def _diff(self, request: pb.DiffNegotiationRequest, id_: str, viewer: Viewer) -> bytes:
         start = request.start if request.HasField("start") else pb.AsOf(version=0)
 
-        def read(id_: str, view: ViewerScope) -> tuple[StateAt, StateAt]:
-            before = self._read(id_, start, "start", view)
-            return before, self._read(id_, request.end, "end", view)
+        def read(events: FilteredEventReader) -> tuple[StateAt, StateAt]:
+            return self._read(events, start, "start"), self._read(events, request.end, "end")
 
-        before, after = self._seen(request, caller, read)
+        before, after = _unchanged(viewer, id_, read)
         response = pb.DiffNegotiationResponse(
             changes=diff(before.state, after.state),
             reversals=reversals(after.state, before.state),
@@ -205,63 +198,59 @@ class NegotiationServicer:
             response.possible_changes.extend(diff(after.state, after.possible_state))
         return response.SerializeToString()
 
-    def _answered(
-        self, id_: str, asked: Hashable, view: ViewerScope, make: Callable[[StateAt], bytes]
+    def _respond(
+        self,
+        events: FilteredEventReader,
+        as_of: pb.AsOf,
+        key: Hashable,
+        make: Callable[[StateAt], bytes],
     ) -> bytes:
-        """What is made of the latest state as it is seen."""
-        if view.sight.whole:
-            return self._latest.answer(id_, asked, lambda held: make(_reading(held)))
-        return self._cuts.answer(id_, asked, view, make)
+        """Return the response for a point in time. That of the latest state is cached by a key."""
+        if as_of != _NOW:
+            return make(self._read(events, as_of, "as_of"))
+        return self._states.respond(events, key, make)
 
-    def _seen(
-        self, request: _Read, caller: str, read: Callable[[str, ViewerScope], _Answer]
-    ) -> _Answer:
-        """What is read of a negotiation, by its id, as the caller sees it.
-
-        Read anew if they see more or less by then: what was recorded in between is not theirs.
-        """
-        id_ = drafts.check_name(request.name, "name")
-        look = functools.partial(self._cuts.sights.of, id_, caller, request.viewer_participant_id)
-        view = look()
-        while True:
-            answer, before = read(id_, view), view
-            view = look()
-            if view.sight == before.sight:
-                return answer
-
-    def _read(self, id_: str, as_of: pb.AsOf, field: str, view: ViewerScope) -> StateAt:
+    def _read(self, events: FilteredEventReader, as_of: pb.AsOf, field: str) -> StateAt:
         requests.check_as_of(as_of, field)
         try:
-            return self._cuts.read(id_, as_of, view)
+            return self._states.read(events, as_of)
         except Refusal as refusal:
             raise refusal.under(field) if refusal.field else refusal from None
 
 
-def _reading(negotiation: Negotiation) -> StateAt:
-    """The latest state, for as long as the negotiation stays as it is."""
-    return StateAt(negotiation.state, computed_at(negotiation.state))
+def _unchanged(viewer: Viewer, id_: str, read: Callable[[FilteredEventReader], _Result]) -> _Result:
+    """Return the result of a read, repeated while the scope changes under it.
+
+    An entry recorded after a change of access must not be in the result.
+    """
+    events = viewer.events(id_)
+    while True:
+        result, before = read(events), events
+        events = viewer.events(id_)
+        if events.scope == before.scope:
+            return result
 
 
-def _state_bytes(reading: StateAt, *, is_basic: bool) -> bytes:
-    """The bytes of a GetNegotiationResponse."""
+def _state_bytes(at: StateAt, *, is_basic: bool) -> bytes:
+    """Return the bytes of a GetNegotiationResponse."""
     rest = pb.GetNegotiationResponse(
-        computed_at=reading.computed_at, possible_versions=reading.possible_versions
+        computed_at=at.computed_at, possible_versions=at.possible_versions
     )
-    answer = _framed_state("negotiation", reading.state, is_basic=is_basic)
-    if reading.possible_state is not None:
-        answer += _framed_state("possible_state", reading.possible_state, is_basic=is_basic)
-    return b"".join((*answer, rest.SerializeToString()))
+    response = _framed_state("negotiation", at.state, is_basic=is_basic)
+    if at.possible_state is not None:
+        response += _framed_state("possible_state", at.possible_state, is_basic=is_basic)
+    return b"".join((*response, rest.SerializeToString()))
 
 
 def _framed_state(field: str, state: pb.Negotiation, *, is_basic: bool) -> list[bytes]:
-    """The bytes of a field that has a state, in pieces: a long one is not copied again."""
+    """Return the bytes of a field with a state, in chunks: a long state is not copied again."""
     number = pb.GetNegotiationResponse.DESCRIPTOR.fields_by_name[field].number
-    written = chunking.written(basic(state) if is_basic else state)
-    return [before(number, sum(map(len, written))), *written]
+    chunks = chunking.encode(basic(state) if is_basic else state)
+    return [before(number, sum(map(len, chunks))), *chunks]
 
 
 def _day(as_of: pb.AsOf) -> str:
-    """The day against which dues are reckoned when the caller names none."""
+    """Return the day that due dates are compared with if the caller names none."""
     if as_of.occur_date:
         return as_of.occur_date
     if as_of.HasField("record_time"):

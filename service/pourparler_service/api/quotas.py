@@ -1,6 +1,6 @@
-"""What a caller may have under way, and how often call: of each caller, and of all together.
+"""Quotas and rate limits, of each caller and of all callers together. Owned by one thread.
 
-Whoever asks for more is refused at once, and the others go on. Belongs to one thread.
+A request beyond a limit is refused at once, so that others are not delayed.
 """
 
 import time
@@ -12,17 +12,17 @@ from pourparler import v1 as pb
 from pourparler_service.domain.refusal import refuse
 
 REMEMBERED = 10_000
-"""Of how many callers it is known how often they called. Who is forgotten begins anew."""
+"""The number of callers whose rate is known. A forgotten caller starts again."""
 
 BURST_SECONDS = 2.0
-"""A caller who was quiet may call as often at once as it may in so many seconds."""
+"""The seconds of quiet that a caller may save up for a burst of calls."""
 
 
 class Quota:
-    """How much of something may be under way at once. Names with nothing under way take no room."""
+    """A limit of the amount in flight. Only names with something in flight take memory."""
 
     def __init__(self, kind: str, most: int, each: int | None = None) -> None:
-        """Let in at most so much in all, and in `each` name; as much in each as in all if None."""
+        """Admit so much in all, and so much in each name. None: `each` is as much as in all."""
         self._kind = kind
         self._most = most
         self._each = most if each is None else each
@@ -30,9 +30,9 @@ class Quota:
         self._by_name: dict[str, int] = {}
 
     def take(self, name: str, amount: int = 1) -> None:
-        """Put so much under way in a name. Refuses if there is no room.
+        """Take an amount in a name. Raise Refusal if nothing is free.
 
-        Where there is some, what does not quite fit is let in: so what is large gets in alone.
+        A part of the amount may exceed the limit, so that a large request is admitted alone.
         """
         taken = self._by_name.get(name, 0)
         if taken >= self._each:
@@ -43,7 +43,7 @@ class Quota:
         self._all += amount
 
     def give(self, name: str, amount: int = 1) -> None:
-        """Give it back, once."""
+        """Free an amount, once."""
         left = self._by_name.get(name, 0) - amount
         if left > 0:
             self._by_name[name] = left
@@ -52,12 +52,12 @@ class Quota:
         self._all -= amount
 
     def has_room(self, name: str) -> bool:
-        """Whether anything more may be put under way in a name."""
+        """Return True if something is free in a name."""
         return self._all < self._most and self._by_name.get(name, 0) < self._each
 
     @contextmanager
     def place(self, name: str, amount: int = 1) -> Iterator[None]:
-        """So much under way for the length of a `with` block."""
+        """Take an amount for the length of a `with` block."""
         self.take(name, amount)
         try:
             yield
@@ -66,7 +66,7 @@ class Quota:
 
 
 class RateLimit:
-    """How many times a second each name may do something; in bursts, as often as in two seconds."""
+    """A limit of how often each name may act in a second, with bursts after a quiet time."""
 
     def __init__(
         self,
@@ -76,28 +76,28 @@ class RateLimit:
         remembered: int = REMEMBERED,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        """Let each name do it `most` times a second, and remember so many names."""
+        """Let each name act `most` times a second, and remember so many names."""
         self._kind = kind
         self._most = most
         self._remembered = remembered
         self._clock = clock
         self._seconds = 1 / most
-        # The time up to which what a name did is paid for (GCRA); what lies in the past is over.
+        # The time up to which the actions of a name are paid for (GCRA).
         self._paid: OrderedDict[str, float] = OrderedDict()
 
     def __len__(self) -> int:
-        """How many names are remembered."""
+        """Return the number of remembered names."""
         return len(self._paid)
 
     def take(self, name: str) -> None:
-        """Do it once. Refuses a name that has done it too often."""
+        """Act once. Raise Refusal if a name acts too often."""
         now = self._clock()
         paid = max(self._paid.pop(name, now), now)
         if paid - now > BURST_SECONDS:
             self._paid[name] = paid
             refuse(
                 pb.ERROR_REASON_OVERLOADED,
-                f"One caller has {self._most} {self._kind} a second. Nothing was done; try again"
+                f"A caller may make {self._most} {self._kind} a second. Nothing was done; try again"
                 " later.",
                 limit=str(self._most),
             )
@@ -109,7 +109,6 @@ class RateLimit:
 def _refuse(most: int, what: str) -> None:
     refuse(
         pb.ERROR_REASON_OVERLOADED,
-        f"There are {most} {what} under way, as many as there may be. Nothing was done; try again"
-        " later.",
+        f"The limit of {most} {what} in flight is reached. Nothing was done; try again later.",
         limit=str(most),
     )

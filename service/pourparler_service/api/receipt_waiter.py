@@ -1,4 +1,4 @@
-"""From the writer's thread to those who wait on the event loop: many answers, one wake-up."""
+"""Receipts from the thread of the writer to the event loop: many of them with one wake-up."""
 
 import asyncio
 import contextlib
@@ -12,22 +12,22 @@ from pourparler_service.domain.refusal import refuse
 
 
 class ReceiptWaiter:
-    """Waits for what the writer answers. Belongs to the event loop's thread.
+    """Waits for receipts of the writer. Owned by the thread of the event loop.
 
-    To wake an event loop from another thread costs as much as to record an entry: those who are
-    answered together are woken together.
+    A wake-up of the event loop from another thread costs as much as an entry, so all receipts of a
+    batch share one.
     """
 
     def __init__(self) -> None:
-        """Wait on the event loop that is running."""
+        """Wait on the running event loop."""
         self._loop = asyncio.get_running_loop()
         self._answered: deque[asyncio.Future[None]] = deque()
         self._waking = False
 
-    async def of(self, receipt: "Future[bytes]", deadline: float | None) -> bytes:
-        """What the writer answers; given up in time, what was handed in leaves nothing behind.
+    async def wait(self, receipt: "Future[bytes]", deadline: float | None) -> bytes:
+        """Return a receipt, or raise its error. `deadline` is a time of `time.monotonic`.
 
-        The deadline is on the clock of `time.monotonic`.
+        A request that is given up before the writer starts it leaves nothing behind.
         """
         if not receipt.done():
             await self._wait(receipt, deadline)
@@ -41,8 +41,8 @@ class ReceiptWaiter:
     async def _wait(self, receipt: "Future[bytes]", deadline: float | None) -> None:
         waiting: asyncio.Future[None] = self._loop.create_future()
         receipt.add_done_callback(functools.partial(self._wake, waiting))
-        # To cancel a receipt takes its group out of the line, if it is still there. What is taken
-        # up is waited for: what becomes of it is the truth, even if it comes late.
+        # A cancelled receipt removes its request from the write queue if it still waits there. A
+        # started request is waited for: its outcome is the truth, even if it comes late.
         remaining = None if deadline is None else deadline - time.monotonic()
         limit = None if remaining is None else self._loop.call_later(remaining, receipt.cancel)
         try:
@@ -55,15 +55,15 @@ class ReceiptWaiter:
                 limit.cancel()
 
     def _wake(self, waiting: "asyncio.Future[None]", _: "Future[bytes]") -> None:
-        """For any thread."""
+        """Wake one waiting call. Thread-safe."""
         self._answered.append(waiting)
         if not self._waking:
             self._waking = True
-            with contextlib.suppress(RuntimeError):  # the loop has ended: nobody waits
+            with contextlib.suppress(RuntimeError):  # the loop has ended, and its calls with it
                 self._loop.call_soon_threadsafe(self._woken)
 
     def _woken(self) -> None:
-        self._waking = False  # before the first is taken, so that none is left
+        self._waking = False  # before the first is taken, so none is left
         while self._answered:
             waiting = self._answered.popleft()
             if not waiting.done():

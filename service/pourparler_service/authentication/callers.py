@@ -1,4 +1,4 @@
-"""Who the caller is, by certificate or token, and where the service may listen."""
+"""The caller of each call, from its bearer token or its client certificate."""
 
 import time
 from collections import OrderedDict
@@ -7,7 +7,7 @@ from typing import Protocol
 
 from pourparler import v1 as pb
 from pourparler_service.authentication.bearer_tokens import TokenVerifier
-from pourparler_service.authentication.certificates import CertificateNames, check_in_date, named
+from pourparler_service.authentication.certificates import CertificateNames, check_in_date, names_in
 from pourparler_service.domain.principals import ANONYMOUS
 from pourparler_service.domain.refusal import refuse
 
@@ -15,30 +15,30 @@ _REMEMBERED = 1_000
 
 
 class Context(Protocol):
-    """What gRPC knows of a call."""
+    """The context of a gRPC call."""
 
     def auth_context(self) -> Mapping[str, Iterable[bytes]]:
-        """What is known of the connection."""
+        """Return the security properties of the connection."""
 
     def invocation_metadata(self) -> Iterable[tuple[str, str | bytes]] | None:
-        """What came with the call."""
+        """Return the metadata of the call."""
 
 
 class CallerResolver:
-    """Tells who calls, as entries name them in `recorded_by`. Belongs to one thread.
+    """Returns the caller of each call, as `recorded_by` shows it. Belongs to one thread.
 
-    Whoever gives a token is who it names, whatever certificate the connection has. A service that
-    lets in anonymous callers asks for no certificates: who gives no token there is one of them.
+    A token decides, regardless of the certificate of the connection. A service that accepts
+    anonymous callers requests no certificates: there a call without a token is anonymous.
     """
 
-    def __init__(self, bearers: TokenVerifier | None, *, anonymous: bool) -> None:
-        """Tell them apart by these tokens, and by the certificates of their connections."""
-        self._bearers = bearers
+    def __init__(self, tokens: TokenVerifier | None, *, anonymous: bool) -> None:
+        """Accept the tokens that `tokens` verifies; accept anonymous callers if `anonymous`."""
+        self._tokens = tokens
         self._anonymous = anonymous
-        self._named: OrderedDict[bytes, CertificateNames] = OrderedDict()
+        self._names: OrderedDict[bytes, CertificateNames] = OrderedDict()
 
     def caller(self, context: Context) -> str:
-        """The name of the caller. Refuses one who is not known."""
+        """Return the name of the caller. Raise Refusal without valid credentials."""
         given = [
             value for key, value in context.invocation_metadata() or () if key == "authorization"
         ]
@@ -46,37 +46,39 @@ class CallerResolver:
             return ANONYMOUS
         connection = context.auth_context()
         if given:
-            return self._bearer(given, connection)
+            return self._token_caller(given, connection)
         certificate = next(iter(connection.get("x509_pem_cert", ())), None)
         if certificate is None:
             refuse(
                 pb.ERROR_REASON_CREDENTIALS_REQUIRED,
-                "It is not known who is calling: there is neither a token nor a certificate.",
+                "The call has no token and no client certificate. Send one of them.",
             )
-        return self._owner(certificate)
+        return self._certificate_caller(certificate)
 
-    def _bearer(self, given: list[str | bytes], connection: Mapping[str, Iterable[bytes]]) -> str:
+    def _token_caller(
+        self, given: list[str | bytes], connection: Mapping[str, Iterable[bytes]]
+    ) -> str:
         if b"ssl" not in connection.get("transport_security_type", ()):
             refuse(
                 pb.ERROR_REASON_TOKEN_EXPOSED,
-                "The token came over a connection that others can read. It is not taken, and not"
-                " safe any more anywhere: have it revoked. Tokens are sent over TLS alone.",
+                "The token came over an unencrypted connection and is compromised. Have it revoked,"
+                " and send the new one over TLS.",
             )
-        if self._bearers is None:
+        if self._tokens is None:
             refuse(
                 pb.ERROR_REASON_TOKEN_ISSUER_NOT_TRUSTED,
-                "This service takes no tokens, whoever has issued them.",
+                "This service accepts no tokens. Use a client certificate.",
             )
         if len(given) > 1 or isinstance(given[0], bytes):
-            refuse(pb.ERROR_REASON_TOKEN_MALFORMED, "The call comes with more than one token.")
-        return self._bearers.caller(given[0])
+            refuse(pb.ERROR_REASON_TOKEN_MALFORMED, "The call has more than one token. Send one.")
+        return self._tokens.caller(given[0])
 
-    def _owner(self, pem: bytes) -> str:
-        # By the certificate and not by the peer, whose address may be another's a moment later.
-        name = self._named.get(pem)
+    def _certificate_caller(self, pem: bytes) -> str:
+        # The key is the certificate: the address of a peer may soon belong to another one.
+        name = self._names.get(pem)
         if name is None:
-            name = self._named[pem] = named(pem)
-            if len(self._named) > _REMEMBERED:
-                self._named.popitem(last=False)
+            name = self._names[pem] = names_in(pem)
+            if len(self._names) > _REMEMBERED:
+                self._names.popitem(last=False)
         check_in_date(name, time.time())
         return name.caller

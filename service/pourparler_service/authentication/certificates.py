@@ -1,4 +1,4 @@
-"""Certificates: those that the service shows, read anew when they change; and whom others name."""
+"""The certificate of the service, reloaded when its files change, and client certificates."""
 
 import logging
 import threading
@@ -21,17 +21,17 @@ from pourparler_service.domain.refusal import refuse
 
 _LOG = logging.getLogger(__name__)
 
-_OF_OTHERS = 0o007
+_READABLE_BY_OTHERS = 0o007
 _LONGEST_NAME = 512
 _SPIFFE = "spiffe://"
 
 
 class CertificateFilesError(Exception):
-    """The files of a certificate cannot be used. The text says why."""
+    """The files of a certificate cannot be used. The text gives the cause."""
 
 
 class ServerCertificate(NamedTuple):
-    """What the service shows to those who connect, and what their certificates must come from."""
+    """Key and certificate chain of the service, and the authorities of clients, in PEM."""
 
     key: bytes
     certificates: bytes
@@ -39,64 +39,66 @@ class ServerCertificate(NamedTuple):
 
 
 class ServerCertificateFiles:
-    """A certificate with its key and, if callers have to show theirs, the authorities of those.
+    """The files of a certificate, its key and, with client certificates, their authorities.
 
-    The files may be replaced at any time, one after the other: as long as they do not belong
-    together, what was read before is shown. Any thread may ask.
+    The files may be replaced at any time, one after the other. The previous content stays in use
+    until the new files match. Thread-safe.
     """
 
     def __init__(self, certificate: Path, key: Path, clients: Path | None = None) -> None:
-        """Read the files. Raises CertificateFilesError."""
+        """Read the files. Raise CertificateFilesError if they cannot be used."""
         self._paths = (certificate, key, clients)
-        self._lock = threading.Lock()  # guards what was seen
-        self._seen = self._look()
-        self.first = self._read()
+        self._lock = threading.Lock()  # guards _states
+        self._states = self._file_states()
+        self.initial = self._read()
 
-    def changed(self) -> ServerCertificate | None:
-        """What is to be shown from now on; None if it is what was shown before."""
+    def reload_if_changed(self) -> ServerCertificate | None:
+        """Return the new content if the files have changed and match; else None."""
         with self._lock:
-            seen = self._look()
-            if seen == self._seen:
+            states = self._file_states()
+            if states == self._states:
                 return None
-            self._seen = seen
+            self._states = states
             try:
-                shown = self._read()
+                loaded = self._read()
             except CertificateFilesError as error:
-                _LOG.warning("%s What was read before is used.", error)
+                _LOG.warning("%s The previous certificate stays in use.", error)
                 return None
-            _LOG.info("the certificate in %s is shown from now on", self._paths[0])
-            return shown
+            _LOG.info("the certificate in %s is in use now", self._paths[0])
+            return loaded
 
-    def _look(self) -> Sequence[tuple[int, int, int] | None]:
+    def _file_states(self) -> Sequence[tuple[int, int, int] | None]:
         return [_state(path) for path in self._paths if path is not None]
 
     def _read(self) -> ServerCertificate:
         certificate, key, clients = self._paths
-        shown = ServerCertificate(
+        loaded = ServerCertificate(
             _bytes(key), _bytes(certificate), _bytes(clients) if clients else None
         )
-        if key.stat().st_mode & _OF_OTHERS:
+        if key.stat().st_mode & _READABLE_BY_OTHERS:
             raise CertificateFilesError(
-                f"The key {key} can be read by everybody on this machine. Make it yours alone"
-                " (chmod 600), and think whether it is still secret."
+                f"All users of this machine can read the key file {key}. Restrict it (chmod 600),"
+                " and replace the key if it may have leaked."
             )
-        own = _certificates(shown.certificates, certificate)[0]
-        if shown.clients is not None and clients is not None:
-            _certificates(shown.clients, clients)
+        own = _certificates(loaded.certificates, certificate)[0]
+        if loaded.clients is not None and clients is not None:
+            _certificates(loaded.clients, clients)
         try:
-            private = load_pem_private_key(shown.key, None)
+            private = load_pem_private_key(loaded.key, None)
         except (ValueError, TypeError, UnsupportedAlgorithm):
             raise CertificateFilesError(
-                f"The file {key} is no private key in PEM without a passphrase."
+                f"The file {key} is not a private key in PEM without a passphrase."
             ) from None
         if not isinstance(private, RSAPrivateKey | EllipticCurvePrivateKey):
             raise CertificateFilesError(
-                f"The key {key} is of a kind that gRPC does not use: it takes RSA, or EC."
+                f"The key {key} has a type that gRPC does not support. Use an RSA or EC key."
             )
         form = Encoding.DER, PublicFormat.SubjectPublicKeyInfo
         if private.public_key().public_bytes(*form) != own.public_key().public_bytes(*form):
-            raise CertificateFilesError(f"The key {key} is not that of the certificate.")
-        return shown
+            raise CertificateFilesError(
+                f"The key {key} does not match the certificate {certificate}."
+            )
+        return loaded
 
 
 def _state(path: Path) -> tuple[int, int, int] | None:
@@ -118,29 +120,29 @@ def _certificates(data: bytes, path: Path) -> Sequence[x509.Certificate]:
     try:
         return x509.load_pem_x509_certificates(data)
     except ValueError:
-        raise CertificateFilesError(f"The file {path} has no certificate in PEM.") from None
+        raise CertificateFilesError(f"The file {path} contains no certificate in PEM.") from None
 
 
 class CertificateNames(NamedTuple):
-    """Whom a certificate names, and until when, in seconds since 1970."""
+    """The caller in a certificate, and its expiry in seconds since 1970."""
 
     caller: str
-    until: float
+    expiry: float
 
 
-def named(pem: bytes) -> CertificateNames:
-    """Whom a certificate names that TLS has verified. Refuses one that does not name one caller.
+def names_in(pem: bytes) -> CertificateNames:
+    """Return the caller in a certificate that TLS has verified, and its expiry.
 
-    It is the SPIFFE id, where there is one, as it stands in the certificate; else `x509:` and the
-    subject in the form of RFC 4514, which begins with what is most particular.
+    The caller is the SPIFFE id (X509-SVID) if there is one. Otherwise it is `x509:` and the subject
+    as RFC 4514 writes it. Raise Refusal unless the certificate names exactly one caller.
     """
     try:
         certificate = x509.load_pem_x509_certificate(pem)
         caller = _spiffe(certificate) or _subject(certificate)
     except (ValueError, x509.DuplicateExtension, x509.UnsupportedGeneralNameType):
-        _unacceptable("It cannot be read.")
+        _unacceptable("It cannot be parsed.")
     if not caller.isprintable() or len(caller) > _LONGEST_NAME:
-        _unacceptable(f"Its name is not one of up to {_LONGEST_NAME} printable characters.")
+        _unacceptable(f"Its name is not {_LONGEST_NAME} printable characters or fewer.")
     return CertificateNames(caller, certificate.not_valid_after_utc.timestamp())
 
 
@@ -153,8 +155,8 @@ def _spiffe(certificate: x509.Certificate) -> str | None:
     if not any(uri.lower().startswith(_SPIFFE) for uri in uris):
         return None
     if len(uris) > 1 or not uris[0].startswith(_SPIFFE):
-        # An id with others beside it is none (X509-SVID, section 2): it could be any of them.
-        _unacceptable("It has more names than its SPIFFE id, or that is not well formed.")
+        # X509-SVID, section 2: a certificate with another URI beside a SPIFFE id is not valid.
+        _unacceptable("It has a URI beside its SPIFFE id, or the id is malformed.")
     return uris[0]
 
 
@@ -166,13 +168,13 @@ def _subject(certificate: x509.Certificate) -> str:
 
 
 def check_in_date(name: CertificateNames, now: float) -> None:
-    """Refuse a certificate that has expired since the connection was made."""
-    if now >= name.until:
+    """Raise Refusal if a certificate has expired since the connection was opened."""
+    if now >= name.expiry:
         _unacceptable("It has expired.")
 
 
 def _unacceptable(why: str) -> Never:
     refuse(
         pb.ERROR_REASON_CERTIFICATE_NOT_ACCEPTED,
-        f"The certificate of the caller is not accepted. {why}",
+        f"The client certificate is not accepted. {why}",
     )

@@ -1,6 +1,6 @@
-"""Whose tokens are taken, and the keys with which they sign: read anew, again and again.
+"""Token issuers and their keys, as JWK sets (RFC 7517) that are refreshed periodically.
 
-Where the keys are cannot be reached, the last ones that were had are used until it can.
+The last keys stay in use while the key set is unreachable.
 """
 
 import contextlib
@@ -23,88 +23,92 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
 
 ALGORITHMS = ("ES256", "EdDSA", "RS256")
-"""The algorithms of the tokens that are taken. Each needs a key of a kind of its own."""
+"""The accepted signature algorithms (RFC 7518, RFC 8037). Each has its own key type."""
 
 REFRESH_SECONDS = 300.0
-"""How often keys are read anew, unless it is said otherwise."""
+"""The default interval between refreshes of the keys in seconds."""
 
 PublicKey: TypeAlias = EllipticCurvePublicKey | Ed25519PublicKey | RSAPublicKey
 Keys: TypeAlias = Mapping[tuple[str | None, str], PublicKey]
-"""Keys by their `kid`, if they have one, and by the algorithm that they are for."""
+"""Keys by `kid`, or None without one, and by algorithm."""
 
 _LOG = logging.getLogger(__name__)
 
 _FILE_SECONDS = 5.0
-_SHARE = 30
+_REFRESHES_PER_INTERVAL = 30
 _FETCH_SECONDS = 5.0
 _LONGEST = 1 << 18
-_PART = 1 << 14
+_CHUNK = 1 << 14
 _MOST_KEYS = 100
 _RSA_BITS = range(2_048, 8_193)
 _KINDS = {("EC", "P-256"): "ES256", ("OKP", "Ed25519"): "EdDSA", ("RSA", None): "RS256"}
-_TAKEN_NAMES = ("spiffe:", "x509:")
+_RESERVED_PREFIXES = ("spiffe:", "x509:")
 
 
 class IssuerSettingsError(Exception):
-    """What is said of an issuer cannot be followed. The text says why."""
+    """The settings of an issuer are not valid. The text gives the cause."""
 
 
 class KeysUnusableError(Exception):
-    """The keys of an issuer cannot be had, or are no keys. The text says why."""
+    """The keys of an issuer cannot be fetched or parsed. The text gives the cause."""
 
 
 class Issuer(NamedTuple):
-    """Whose tokens are taken, for which audience, and the file or the address of its keys."""
+    """An accepted issuer, the audience of its tokens, and the file or URL of its keys."""
 
     name: str
     audience: str
     keys: str
     refresh_seconds: float = REFRESH_SECONDS
-    """How often keys are read anew; those in a file every five seconds at least."""
+    """The interval between refreshes in seconds. A file is read every five seconds or faster."""
 
 
-def checked(issuer: Issuer) -> Issuer:
-    """The issuer, if its tokens can be taken. Raises IssuerSettingsError.
+def check_issuer(issuer: Issuer) -> Issuer:
+    """Return the issuer if its settings are valid. Raise IssuerSettingsError otherwise.
 
-    A caller is named by its issuer, `#` and its subject: that has to be read in one way only, and
-    as nothing else.
+    The name of a caller is the issuer, `#` and the subject. The rules for the name of an issuer
+    keep the names of callers unambiguous.
     """
     name = issuer.name
     if not name.isprintable() or not name or "#" in name or " " in name:
-        raise IssuerSettingsError(f"The issuer {name!r} is empty, or has a blank or a # in it.")
-    if name.startswith(_TAKEN_NAMES):
+        raise IssuerSettingsError(f"The issuer {name!r} is empty, or contains a space or a #.")
+    if name.startswith(_RESERVED_PREFIXES):
+        prefixes = " or ".join(_RESERVED_PREFIXES)
         raise IssuerSettingsError(
-            f"The issuer {name!r} begins as the names of callers with certificates do."
+            f"The issuer {name!r} begins like a caller with a certificate ({prefixes})."
         )
     if not issuer.audience:
         raise IssuerSettingsError(
-            f"The tokens of {name} need an audience: the name that they have for this service."
-            " Else tokens for others would be taken."
+            f"The issuer {name} has no audience. Set the name of this service in its tokens, or"
+            " tokens for other services would be accepted."
         )
     if not issuer.keys:
-        raise IssuerSettingsError(f"It is not said where the keys of {name} are: a file, or https.")
+        raise IssuerSettingsError(f"The issuer {name} has no keys. Set a file or an https URL.")
     if not issuer.refresh_seconds > 0:
-        raise IssuerSettingsError(f"The keys of {name} are read anew after more than no time.")
+        raise IssuerSettingsError(
+            f"The refresh interval of {name} is {issuer.refresh_seconds}. Set more than 0."
+        )
     _address(issuer.keys)
     return issuer
 
 
 def _address(keys: str) -> SplitResult | None:
-    """The address of keys; None if they are in a file. Raises IssuerSettingsError."""
+    """Return the URL of keys; None for a file. Raise IssuerSettingsError if it is not valid."""
     if "://" not in keys:
         return None
     try:
         split = urlsplit(keys)
         split.port  # noqa: B018 - reading it is the check
     except ValueError as error:
-        raise IssuerSettingsError(f"{keys!r} is no address of keys: {error}.") from error
+        raise IssuerSettingsError(f"{keys!r} is not a URL of keys: {error}.") from error
     if split.scheme not in {"http", "https"} or not split.hostname or "@" in split.netloc:
         raise IssuerSettingsError(
-            f"{keys!r} is no address of keys, such as https://login.example.org/keys.json."
+            f"{keys!r} is not a URL of keys such as https://login.example.org/keys.json."
         )
     if split.scheme == "http" and not _is_loopback(split.hostname):
         raise IssuerSettingsError(
-            f"Keys are not read from {keys!r}: by http anybody on the way could put in their own."
+            f"The URL of keys {keys!r} is not secure: with http, keys can be replaced on the way."
+            " Use https."
         )
     return split
 
@@ -117,130 +121,132 @@ def _is_loopback(host: str) -> bool:
 
 
 class IssuerKeys:
-    """The keys of one issuer. A thread of its own reads them anew; any thread may look at them."""
+    """The keys of one issuer. A background thread refreshes them. Thread-safe."""
 
     def __init__(self, issuer: Issuer) -> None:
-        """Read them for the first time.
+        """Read the keys for the first time.
 
-        Raises IssuerSettingsError if they are in a file that cannot be used. An address may be away
-        for now: until it answers there are no keys, and no token can be judged.
+        Raise IssuerSettingsError if a file of keys cannot be used. A URL may be unreachable: until
+        it responds there are no keys, and no token is accepted.
         """
-        self.issuer = checked(issuer)
-        self._at = _address(issuer.keys)
+        self.issuer = check_issuer(issuer)
+        self._url = _address(issuer.keys)
         self._keys: Keys = {}
-        self._is_known = self._failed = False
-        self._why = ""
+        self._is_loaded = self._has_failed = False
+        self._error = ""
         self._read_at = float("-inf")
         seconds = issuer.refresh_seconds
-        self._every = seconds if self._at is not None else min(seconds, _FILE_SECONDS)
-        # How long they are left in peace, whatever is asked for.
-        self._least = self._every / _SHARE
-        self._wanted, self._closed = threading.Event(), threading.Event()
+        self._interval = seconds if self._url is not None else min(seconds, _FILE_SECONDS)
+        # The minimum time between two refreshes, regardless of requests.
+        self._min_interval = self._interval / _REFRESHES_PER_INTERVAL
+        self._requested, self._closed = threading.Event(), threading.Event()
         self._thread = threading.Thread(target=self._run, name="keys", daemon=True)
         self._read()
-        if self._failed and self._at is None:
-            raise IssuerSettingsError(f"The keys of {issuer.name} cannot be read: {self._why}.")
+        if self._has_failed and self._url is None:
+            raise IssuerSettingsError(f"The keys of {issuer.name} cannot be read: {self._error}.")
 
     def start(self) -> None:
-        """Begin to read them anew."""
+        """Start to refresh the keys."""
         self._thread.start()
 
     def close(self) -> None:
-        """Stop reading them anew."""
+        """Stop refreshing the keys."""
         self._closed.set()
-        self._wanted.set()
+        self._requested.set()
         self._thread.join()
 
     @property
     def keys(self) -> Keys:
-        """The keys, another mapping each time that they have changed."""
+        """The keys: a new mapping after each change."""
         return self._keys
 
-    def may_come(self) -> bool:
-        """Whether a key that is not there may be there soon: have them read anew, if so.
+    def request_refresh(self) -> bool:
+        """Request a refresh; return True if a missing key may be there soon.
 
-        Who asks for keys that there are not, again and again, does not make us ask as often.
+        A minimum interval limits the refreshes, so that unknown keys cannot flood the issuer.
         """
-        if not self._failed and self._rest() > 0:
+        if not self._has_failed and self._seconds_to_wait() > 0:
             return False
-        self._wanted.set()
+        self._requested.set()
         return True
 
-    def _rest(self) -> float:
-        """For how many seconds they are left in peace yet."""
-        return self._read_at + self._least - time.monotonic()
+    def _seconds_to_wait(self) -> float:
+        """Return the seconds until the next refresh is allowed."""
+        return self._read_at + self._min_interval - time.monotonic()
 
     def _run(self) -> None:
         while not self._closed.is_set():
-            self._wanted.wait(self._least if self._failed else self._every)
-            self._closed.wait(max(self._rest(), 0.0))
-            self._wanted.clear()
+            self._requested.wait(self._min_interval if self._has_failed else self._interval)
+            self._closed.wait(max(self._seconds_to_wait(), 0.0))
+            self._requested.clear()
             if not self._closed.is_set():
                 self._read()
 
     def _read(self) -> None:
         try:
-            found = keys_of(self._fetched())
+            found = parse_jwks(self._fetched())
         except (KeysUnusableError, OSError, HTTPException, UnicodeError) as error:
-            self._why = f"{error}".removesuffix(".")
-            if not self._failed:
-                _LOG.warning("the keys of %s cannot be read: %s", self.issuer.name, self._why)
-            self._failed = True
+            self._error = f"{error}".removesuffix(".")
+            if not self._has_failed:
+                _LOG.warning("the keys of %s cannot be read: %s", self.issuer.name, self._error)
+            self._has_failed = True
         else:
-            if found != self._keys or not self._is_known:
-                _LOG.info("the keys of %s are %d", self.issuer.name, len(found))
+            if found != self._keys or not self._is_loaded:
+                _LOG.info("the issuer %s has %d keys", self.issuer.name, len(found))
                 self._keys = found
-            self._is_known = True
-            self._failed = False
+            self._is_loaded = True
+            self._has_failed = False
         self._read_at = time.monotonic()
 
     def _fetched(self) -> bytes:
-        if self._at is None:
+        if self._url is None:
             with Path(self.issuer.keys).open("rb") as file:
                 return file.read(_LONGEST + 1)
-        return _fetched(self._at)
+        return _fetched(self._url)
 
 
-def _fetched(at: SplitResult) -> bytes:
-    connection = _connection(at)
+def _fetched(url: SplitResult) -> bytes:
+    connection = _connection(url)
     end = time.monotonic() + _FETCH_SECONDS
     with contextlib.closing(connection):
-        path = (at.path or "/") + (f"?{at.query}" if at.query else "")
+        path = (url.path or "/") + (f"?{url.query}" if url.query else "")
         connection.request("GET", path, headers={"Accept": "application/json"})
         response = connection.getresponse()
         if response.status != HTTPStatus.OK:
-            # To be led elsewhere is not to be followed: only this address was said to be trusted.
-            raise KeysUnusableError(f"{at.geturl()} answers with {response.status}")
+            # A redirect is not followed: only this URL is trusted.
+            raise KeysUnusableError(f"{url.geturl()} responds with {response.status}")
         data = b""
-        while (part := response.read1(_PART)) and len(data) <= _LONGEST:
+        while (part := response.read1(_CHUNK)) and len(data) <= _LONGEST:
             data += part
             if time.monotonic() > end:
-                raise KeysUnusableError(f"{at.geturl()} takes too long")
+                raise KeysUnusableError(
+                    f"{url.geturl()} did not respond within {_FETCH_SECONDS:.0f} seconds"
+                )
         return data
 
 
-def _connection(at: SplitResult) -> HTTPConnection:
-    host = at.hostname or ""
-    if at.scheme == "http":
-        return HTTPConnection(host, at.port, timeout=_FETCH_SECONDS)
+def _connection(url: SplitResult) -> HTTPConnection:
+    host = url.hostname or ""
+    if url.scheme == "http":
+        return HTTPConnection(host, url.port, timeout=_FETCH_SECONDS)
     trusted = ssl.create_default_context()
-    return HTTPSConnection(host, at.port, timeout=_FETCH_SECONDS, context=trusted)
+    return HTTPSConnection(host, url.port, timeout=_FETCH_SECONDS, context=trusted)
 
 
-def keys_of(data: bytes) -> Keys:
-    """The keys in a JWK set (RFC 7517) that sign tokens with one of the algorithms.
+def parse_jwks(data: bytes) -> Keys:
+    """Return the keys of a JWK set (RFC 7517) that sign with one of ALGORITHMS.
 
-    Others are left out, as the RFC has it. Raises KeysUnusableError.
+    Ignore other keys, as RFC 7517 section 5 says. Raise KeysUnusableError if it is no JWK set.
     """
     if len(data) > _LONGEST:
-        raise KeysUnusableError(f"it has more than {_LONGEST} bytes")
+        raise KeysUnusableError(f"the JWK set has more than {_LONGEST} bytes")
     try:
         found = json.loads(data)
     except (ValueError, RecursionError):
         found = None
     several = found.get("keys") if isinstance(found, dict) else None
     if not isinstance(several, list):
-        raise KeysUnusableError("it is no set of keys (RFC 7517)")
+        raise KeysUnusableError("the content is not a JWK set (RFC 7517)")
     keys: dict[tuple[str | None, str], PublicKey] = {}
     for one in several[:_MOST_KEYS]:
         algorithm = _algorithm(one)
@@ -251,7 +257,7 @@ def keys_of(data: bytes) -> Keys:
 
 
 def _algorithm(one: Any) -> str | None:
-    """The algorithm that a key is for; None if it is for none of ours."""
+    """Return the algorithm of a JWK; None if it is not one of ALGORITHMS."""
     if not isinstance(one, dict) or not isinstance(one.get("kid"), str | None):
         return None
     kind = (str(one.get("kty")), None if one.get("kty") == "RSA" else str(one.get("crv")))
@@ -262,7 +268,7 @@ def _algorithm(one: Any) -> str | None:
 
 def _key(one: dict[str, Any], algorithm: str) -> PublicKey | None:
     if "d" in one:
-        _LOG.warning("a private key stands among the public ones, and is not used")
+        _LOG.warning("a JWK set contains a private key, which is ignored")
         return None
     try:
         key = jwt.PyJWK(one, algorithm).key

@@ -1,4 +1,4 @@
-"""The audience of each entry of a negotiation, as its entries say. Pure."""
+"""The audience of each entry of a negotiation, from the facts of its entries. Pure."""
 
 import bisect
 from collections.abc import Callable, Mapping
@@ -10,118 +10,118 @@ from pourparler_service.authorization.roles import VisibilityScope
 
 
 class AudienceMark(NamedTuple):
-    """What was known of who may see a negotiation before some entries."""
+    """A point of an audience that it can be rolled back to."""
 
     version: int
-    kinds: int
-    disclosing: int
-    accesses: int
+    visibilities: int
+    disclosures: int
+    access_changes: int
 
 
 class Audience:
-    """Who may see each entry of a negotiation, and who has access to it: as its entries say.
+    """The visibility of each entry of a negotiation, and the access of each principal.
 
-    It holds no words. Entries come in their order.
+    It holds facts only, and takes the entries in their order.
     """
 
     def __init__(self) -> None:
-        """Of a negotiation before its first entry."""
+        """Start before the first entry of a negotiation."""
         self.version = 0
-        self._disclosing: list[int] = []  # the versions that disclose others
-        self._kinds: dict[bytes, int] = {}
-        self._visibilities: list[pb.Visibility] = []
-        self._of: list[int] = []  # the number of each entry's visibility among these
+        self._visibilities: list[pb.Visibility] = []  # the distinct ones
+        self._numbers: dict[bytes, int] = {}  # of each distinct visibility, by its bytes
+        self._entries: list[int] = []  # the number of the visibility of each entry
+        self._disclosing: list[int] = []  # the versions that disclose other entries
         self._disclosed: dict[int, list[tuple[int, int]]] = {}  # since which version, to whom
-        self._corrected: dict[int, list[int]] = {}
+        self._corrections: dict[int, list[int]] = {}
         self._joined: dict[str, int] = {}
         self._access = pb.Negotiation()
-        self._accesses = 0  # how many entries have changed that
+        self._access_changes = 0
 
     @property
     def principals(self) -> Mapping[str, pb.Principal]:
-        """Who has access now."""
+        """The principals with current or former access."""
         return self._access.principals
 
-    def take(self, header: pb.EntryHeader, facts: pb.Facts) -> None:
-        """Take in the next entry. One without facts is withheld from everybody here."""
+    def add(self, header: pb.EntryHeader, facts: pb.Facts) -> None:
+        """Add the next entry. An entry without facts is visible only to full access."""
         version, kind = header.version, facts.WhichOneof("event")
-        self._of.append(self._number(facts.visibility))
+        self._entries.append(self._number(facts.visibility))
         if kind == "entry_corrected":
-            self._corrected.setdefault(facts.entry_corrected.target_version, []).append(version)
+            self._corrections.setdefault(facts.entry_corrected.target_version, []).append(version)
         elif kind == "entry_disclosed":
-            # What is disclosed is the entry as it counts, with the corrections made to it.
+            # A disclosure covers the entry in force, together with its corrections so far.
             event = facts.entry_disclosed
             self._disclosing.append(version)
             since = version, self._number(event.disclosed_to)
-            for one in (event.target_version, *self._corrected.get(event.target_version, ())):
+            for one in (event.target_version, *self._corrections.get(event.target_version, ())):
                 self._disclosed.setdefault(one, []).append(since)
         elif kind == "participant_joined":
             self._joined.setdefault(facts.participant_joined.participant_id, version)
-        elif kind in _TELLING:
+        elif kind in _ACCESS_TYPES:
             evolve(self._access, pb.Entry(header=header, facts=facts))
-            self._accesses += 1
+            self._access_changes += 1
         self.version = version
 
     def mark(self) -> AudienceMark:
-        """Remember what is known."""
-        kinds, disclosing = len(self._visibilities), len(self._disclosing)
-        return AudienceMark(self.version, kinds, disclosing, self._accesses)
+        """Return the current point, for `rollback`."""
+        visibilities, disclosures = len(self._visibilities), len(self._disclosing)
+        return AudienceMark(self.version, visibilities, disclosures, self._access_changes)
 
-    def back_to(self, mark: AudienceMark) -> bool:
-        """Take out the entries since; whether that can be done: not if they changed access."""
-        if self._accesses != mark.accesses:
+    def rollback(self, mark: AudienceMark) -> bool:
+        """Remove the entries since a mark. Return False if they changed access: then it cannot."""
+        if self._access_changes != mark.access_changes:
             return False
         version = mark.version
-        del self._of[version:], self._disclosing[mark.disclosing :]
-        for visibility in self._visibilities[mark.kinds :]:
-            del self._kinds[visibility.SerializeToString(deterministic=True)]
-        del self._visibilities[mark.kinds :]
-        for versions in self._corrected.values():
+        del self._entries[version:], self._disclosing[mark.disclosures :]
+        for visibility in self._visibilities[mark.visibilities :]:
+            del self._numbers[visibility.SerializeToString(deterministic=True)]
+        del self._visibilities[mark.visibilities :]
+        for versions in self._corrections.values():
             versions[:] = [one for one in versions if one <= version]
         for disclosures in self._disclosed.values():
             disclosures[:] = [one for one in disclosures if one[0] <= version]
-        self._joined = {who: one for who, one in self._joined.items() if one <= version}
+        self._joined = {id_: one for id_, one in self._joined.items() if one <= version}
         self.version = version
         return True
 
     def _number(self, visibility: pb.Visibility) -> int:
-        written = visibility.SerializeToString(deterministic=True)
-        if written not in self._kinds:
+        data = visibility.SerializeToString(deterministic=True)
+        if data not in self._numbers:
             self._visibilities.append(visibility)
-            self._kinds[written] = len(self._kinds)
-        return self._kinds[written]
+            self._numbers[data] = len(self._numbers)
+        return self._numbers[data]
 
-    def seen(self, sight: VisibilityScope, upto: int | None = None) -> Callable[[int], bool]:
-        """Whether a version is seen, for each version so far, as the record was up to one of them.
+    def visible(self, scope: VisibilityScope, upto: int | None = None) -> Callable[[int], bool]:
+        """Return a function that tells if a version is visible, as of the version `upto`.
 
-        What was disclosed after that was not disclosed then.
+        An entry that was disclosed after `upto` was not disclosed then.
         """
         upto = self.version if upto is None else upto
-        kinds, disclosed = list(map(sight.sees, self._visibilities)), self._disclosed
-        of = self._of
+        allowed, disclosed = list(map(scope.allows, self._visibilities)), self._disclosed
+        entries = self._entries
 
-        def sees(version: int) -> bool:
-            if kinds[of[version - 1]] or version not in disclosed:
-                return kinds[of[version - 1]]
-            return any(kinds[kind] for since, kind in disclosed[version] if since <= upto)
+        def is_visible(version: int) -> bool:
+            if allowed[entries[version - 1]] or version not in disclosed:
+                return allowed[entries[version - 1]]
+            return any(allowed[number] for since, number in disclosed[version] if since <= upto)
 
-        return sees
+        return is_visible
 
     def disclosures(self, upto: int) -> int:
-        """How many entries were disclosed by others up to a version.
+        """Return the number of disclosures up to a version.
 
-        Where it is the same at two versions, what was seen at the earlier is seen at the later.
+        If it is equal at two versions, an entry visible at the earlier is visible at the later.
         """
         return bisect.bisect_right(self._disclosing, upto)
 
-    def shows(self, sight: VisibilityScope) -> bool:
-        """Whether anything is seen."""
-        return any(map(self.seen(sight), range(1, self.version + 1)))
+    def shows_any(self, scope: VisibilityScope) -> bool:
+        """Return True if any entry is visible."""
+        return any(map(self.visible(scope), range(1, self.version + 1)))
 
-    def knows(self, participant_id: str, sight: VisibilityScope) -> bool:
-        """Whether it is seen that this participant joined."""
+    def shows_participant(self, participant_id: str, scope: VisibilityScope) -> bool:
+        """Return True if the entry with which a participant joined is visible."""
         version = self._joined.get(participant_id)
-        return version is not None and self.seen(sight)(version)
+        return version is not None and self.visible(scope)(version)
 
 
-_TELLING = ACCESS | {"negotiation_opened"}
+_ACCESS_TYPES = ACCESS | {"negotiation_opened"}

@@ -8,41 +8,41 @@ from pourparler_service.domain.principals import ANONYMOUS
 from pourparler_service.domain.refusal import refuse
 
 EVERYONE = "*"
-"""In a policy: every caller who is known."""
+"""In a policy: every authenticated caller."""
 
 
 class Policy(NamedTuple):
-    """What principals may do with a service, whatever a record says."""
+    """The permissions of principals in a service, independent of any negotiation."""
 
     open: Collection[str] = (EVERYONE,)
-    """Who may open negotiations and bring copies."""
+    """Principals that may open and import negotiations."""
     list: Collection[str] = (EVERYONE,)
-    """Who may ask for lists: of all that they may see."""
+    """Principals that may list negotiations. A list has only those that the caller may see."""
     auditors: Collection[str] = ()
-    """Who sees everything."""
+    """Principals that see everything."""
     public: Collection[str] = ()
-    """Who sees what is PUBLIC, whoever they are in a negotiation."""
+    """Principals that see PUBLIC entries of every negotiation."""
     privacy: Collection[str] = ()
-    """Who may have words destroyed."""
+    """Principals that may request an erasure."""
 
-    def lets(self, principal: str, named: Collection[str]) -> bool:
-        """Whether a principal is among those whom one of these lists names."""
+    def allows(self, principal: str, named: Collection[str]) -> bool:
+        """Return True if a list of this policy names a principal."""
         return principal == ANONYMOUS or principal in named or EVERYONE in named
 
-    def audits(self, principal: str) -> bool:
-        """Whether a principal sees everything there is, in every negotiation."""
-        return self.lets(principal, self.auditors)
+    def sees_everything(self, principal: str) -> bool:
+        """Return True if a principal sees everything, in every negotiation."""
+        return self.allows(principal, self.auditors)
 
 
 def check_may_open(policy: Policy, principal: str) -> None:
-    """Refuse who may not open negotiations or bring copies, before anything is looked at."""
-    if not policy.lets(principal, policy.open):
-        text = "This service does not let you open a negotiation, or bring a copy of one."
+    """Raise Refusal if a principal may not open or import negotiations."""
+    if not policy.allows(principal, policy.open):
+        text = "This service does not let you open or import a negotiation. Ask its operator."
         refuse(pb.ERROR_REASON_NOT_ALLOWED_HERE, text)
 
 
 def check_may_list(policy: Policy, principal: str) -> None:
-    """Refuse who may not ask for lists."""
-    if not policy.lets(principal, policy.list):
-        text = "This service does not let you ask which negotiations there are."
+    """Raise Refusal if a principal may not list negotiations."""
+    if not policy.allows(principal, policy.list):
+        text = "This service does not let you list or search all negotiations. Ask its operator."
         refuse(pb.ERROR_REASON_NOT_ALLOWED_HERE, text)

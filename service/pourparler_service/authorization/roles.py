@@ -1,7 +1,7 @@
-"""Who sees what of a negotiation, and who may record what: the one place. Pure: no I/O, no clock.
+"""Roles: the visibility scope that follows from them, and the drafts that they may record.
 
-What somebody may see follows from the access that they have now, whatever point of the record they
-read: access that was granted opens what came before, and access that was revoked closes it.
+The current access of a viewer decides the scope, for every point in time that the viewer reads. A
+grant opens earlier entries as well, and a revocation closes them. Pure: no I/O, no clock.
 """
 
 from collections.abc import Iterable, Mapping
@@ -18,31 +18,31 @@ from pourparler_service.domain.refusal import Refusal, Violation, quoted, refuse
 
 
 class VisibilityScope(NamedTuple):
-    """How much of a negotiation somebody sees. Equal sights see the same."""
+    """The part of a negotiation that a viewer may see. Equal scopes allow equal entries."""
 
     whole: bool = False
     level: int = 0
-    """The narrowest level seen by all in it: PARTIES, PUBLIC, or none."""
-    named: frozenset[frozenset[str]] = frozenset()
-    """Of each of these groups one participant at least is in the audience of what is RESTRICTED."""
+    """The narrowest level that the scope allows: PARTIES, PUBLIC, or none."""
+    groups: frozenset[frozenset[str]] = frozenset()
+    """The audience of an allowed RESTRICTED entry contains a participant of each group."""
 
-    def sees(self, visibility: pb.Visibility) -> bool:
-        """Whether what has this visibility is seen."""
+    def allows(self, visibility: pb.Visibility) -> bool:
+        """Return True if the scope allows an entry of this visibility."""
         if self.whole:
             return True
         level = visibility.level
-        if level == pb.VISIBILITY_LEVEL_RESTRICTED and self.named:
+        if level == pb.VISIBILITY_LEVEL_RESTRICTED and self.groups:
             audience = visibility.audience
-            return all(not group.isdisjoint(audience) for group in self.named)
+            return all(not group.isdisjoint(audience) for group in self.groups)
         return 0 < level <= self.level
 
-    def within(self, other: "VisibilityScope") -> "VisibilityScope":
-        """What is seen by both."""
+    def intersection(self, other: "VisibilityScope") -> "VisibilityScope":
+        """Return the scope that allows what both scopes allow."""
         if self.whole or other.whole:
             return other if self.whole else self
         level = min(self.level, other.level)
         return VisibilityScope(
-            level=level, named=self.named | other.named if level == _TOGETHER else _NONE
+            level=level, groups=self.groups | other.groups if level == _TOGETHER else _NONE
         )
 
 
@@ -54,47 +54,49 @@ NOTHING = VisibilityScope()
 PUBLIC = VisibilityScope(level=pb.VISIBILITY_LEVEL_PUBLIC)
 
 
-def of_participants(participants: Iterable[str]) -> VisibilityScope:
-    """What those see who take part, as these participants."""
-    return VisibilityScope(level=_TOGETHER, named=frozenset({frozenset(participants)}))
+def participants_scope(participants: Iterable[str]) -> VisibilityScope:
+    """Return the scope of a viewer who acts for these participants."""
+    return VisibilityScope(level=_TOGETHER, groups=frozenset({frozenset(participants)}))
 
 
 class Roles(NamedTuple):
-    """What a principal is in a negotiation, by the grants that hold."""
+    """The roles of a principal in a negotiation, from the grants in force."""
 
     custodian: bool = False
     recorder: bool = False
     auditor: bool = False
     mediator: bool = False
     participants: frozenset[str] = frozenset()
-    """As whom they act, as a party or as a mediator."""
+    """The participants that the principal acts for, as a party or as a mediator."""
 
     @property
-    def keeps(self) -> bool:
-        """Whether they keep the record."""
+    def records_everything(self) -> bool:
+        """True if the principal may record every entry: a custodian or a recorder."""
         return self.custodian or self.recorder
 
     @property
-    def sight(self) -> VisibilityScope:
-        """What they see."""
-        if self.keeps or self.auditor:
+    def scope(self) -> VisibilityScope:
+        """The visibility scope of these roles."""
+        if self.records_everything or self.auditor:
             return EVERYTHING
         if self.mediator or self.participants:
-            return of_participants(self.participants)
+            return participants_scope(self.participants)
         return NOTHING
 
 
-KEEPER = Roles(custodian=True)
+CUSTODIAN = Roles(custodian=True)
 _OF_PARTICIPANTS = frozenset({pb.ACCESS_ROLE_PARTY, pb.ACCESS_ROLE_MEDIATOR})
 
 
 def roles_of(principals: Mapping[str, pb.Principal], principal: str, now: Timestamp) -> Roles:
-    """What a principal is, as a state has it, at a time."""
+    """Return the roles of a principal at a time, from the principals of a state."""
     if principal == ANONYMOUS:
-        return KEEPER  # Only on the machine of the operator, who has the files besides.
+        return (
+            CUSTODIAN  # Only on the operator's machine, where the caller can read the files anyway.
+        )
     if principal not in principals:
         return Roles()
-    granted = [one.facts for one in principals[principal].grants if _holds(one.facts, now)]
+    granted = [one.facts for one in principals[principal].grants if _is_in_force(one.facts, now)]
     roles = {one.role for one in granted}
     return Roles(
         custodian=pb.ACCESS_ROLE_CUSTODIAN in roles,
@@ -109,30 +111,38 @@ def roles_of(principals: Mapping[str, pb.Principal], principal: str, now: Timest
     )
 
 
-def _holds(granted: pb.AccessGranted, now: Timestamp) -> bool:
+def _is_in_force(granted: pb.AccessGranted, now: Timestamp) -> bool:
     end = granted.end_time
     return not granted.HasField("end_time") or (now.seconds, now.nanos) < (end.seconds, end.nanos)
 
 
-def sight_of(roles: Roles, principal: str, policy: Policy) -> VisibilityScope:
-    """What a principal of these roles sees. NOTHING: not even that there is a negotiation."""
-    if policy.audits(principal):
+def scope_of(roles: Roles, principal: str, policy: Policy) -> VisibilityScope:
+    """Return the scope of a principal with these roles.
+
+    NOTHING hides even the existence of the negotiation.
+    """
+    if policy.sees_everything(principal):
         return EVERYTHING
-    sight = roles.sight
-    if sight == NOTHING and policy.lets(principal, policy.public):
+    scope = roles.scope
+    if scope == NOTHING and policy.allows(principal, policy.public):
         return PUBLIC
-    return sight
+    return scope
 
 
-def seen_by(participant_id: str, roles: Roles, sight: VisibilityScope) -> VisibilityScope:
-    """What somebody of these roles and this sight sees as a participant would. Raises Refusal."""
-    if not (sight.whole or roles.mediator):
+def scope_as_participant(
+    participant_id: str, roles: Roles, scope: VisibilityScope
+) -> VisibilityScope:
+    """Return the part of a scope that a participant sees too.
+
+    Raise Refusal if these roles may not ask for the view of another participant.
+    """
+    if not (scope.whole or roles.mediator):
         refuse(
             pb.ERROR_REASON_ROLE_NOT_SUFFICIENT,
-            "Only who sees everything, or mediates, may ask for what another one sees.",
+            "Only a mediator, or a caller with full access, may ask for the view of a participant.",
             "viewer_participant_id",
         )
-    return sight.within(of_participants([participant_id]))
+    return scope.intersection(participants_scope([participant_id]))
 
 
 _BASES = frozenset({pb.BASIS_DIRECT, pb.BASIS_ON_RECORD})
@@ -140,27 +150,34 @@ _MEDIATING = frozenset(
     {"session_opened", "session_closed", "topic_added", "topic_status_changed", "entry_disclosed"}
 )
 _ADDRESSED = frozenset({"proposal_made.to"})
-"""Fields of those who need the standing to act, but do not act here."""
+"""Fields that name participants who could act, but do not act in this entry."""
 
 
 def check_may_record(roles: Roles, facts: pb.Facts) -> None:
-    """Refuse a completed draft that is not for a caller of these roles. Paths begin at the draft.
+    """Raise Refusal if a caller of these roles may not record a completed draft.
 
-    Who keeps the record records everything, a custodian access besides; who takes part, what they
-    do themselves, and what `errata` lets them correct of it.
+    A custodian records everything, and a recorder everything except access. A party or a mediator
+    records the acts of its own participants, and the corrections that `self_correction_rules`
+    permits. Field paths start at the draft.
     """
     kind = facts.WhichOneof("event") or ""
     if roles.custodian or (roles.recorder and kind not in ACCESS):
         return
     if roles.recorder or kind in ACCESS:
-        _not_for("Who has access is for a custodian to say.", f"facts.{kind}")
+        _refuse_role(
+            "Only a custodian can grant or revoke access. Ask a custodian of the negotiation.",
+            f"facts.{kind}",
+        )
     if not roles.mediator and not roles.participants:
-        _not_for("Who only reads a record cannot add to it.", "")
+        _refuse_role(
+            "You have read access only, and cannot record entries. Ask a custodian for a role.", ""
+        )
     if facts.provenance.basis not in _BASES:
         text = (
-            "What others say or do is for those who keep the record: yours is DIRECT or ON_RECORD."
+            "Only a custodian or a recorder can record the words or acts of others. Use the basis"
+            " DIRECT or ON_RECORD, for your own."
         )
-        _not_for(text, "facts.provenance.basis")
+        _refuse_role(text, "facts.provenance.basis")
     if roles.mediator and kind in _MEDIATING:
         return
     acting = [
@@ -169,29 +186,32 @@ def check_may_record(roles: Roles, facts: pb.Facts) -> None:
         if one.acting and one.path.partition("[")[0] not in _ADDRESSED
     ]
     if not acting:
-        text = "In such an entry nobody acts: it is for those who keep the record."
-        _not_for(text, f"facts.{kind}")
+        text = "No participant acts in this entry. Only a custodian or a recorder can record it."
+        _refuse_role(text, f"facts.{kind}")
     for one in acting:
         if one.id not in roles.participants:
-            text = f"You do not act for {quoted(one.id)} here."
-            _not_for(text, f"facts.{one.path}")
+            text = f"You do not act for {quoted(one.id)}. Name a participant that you act for."
+            _refuse_role(text, f"facts.{one.path}")
 
 
-def check_sees_own(sight: VisibilityScope, facts: pb.Facts) -> None:
-    """Refuse a draft that its caller could not see once it is recorded."""
-    if not sight.sees(facts.visibility):
-        text = "You could not see the entry yourself: let its visibility name who you act for."
-        _not_for(text, "facts.visibility")
+def check_sees_own(scope: VisibilityScope, facts: pb.Facts) -> None:
+    """Raise Refusal if the caller could not see the entry after it is recorded."""
+    if not scope.allows(facts.visibility):
+        text = "You could not see this entry. Add a participant that you act for to its visibility."
+        _refuse_role(text, "facts.visibility")
 
 
-def conflict() -> Refusal:
-    """The refusal of what only those would know to be impossible who see everything.
+def withheld_conflict() -> Refusal:
+    """Return the refusal of an entry that conflicts only with entries hidden from the caller.
 
-    In all cases the same, so that it tells no more than that there is something.
+    The text is constant, so it reveals only that a hidden entry conflicts.
     """
-    text = "It cannot be recorded, for what you may not see. Ask those who keep the record."
+    text = (
+        "The entry conflicts with an entry you are not allowed to see. Contact a custodian of the"
+        " negotiation."
+    )
     return Refusal([Violation(pb.ERROR_REASON_HIDDEN_CONFLICT, "", text, {})])
 
 
-def _not_for(text: str, field: str) -> NoReturn:
+def _refuse_role(text: str, field: str) -> NoReturn:
     refuse(pb.ERROR_REASON_ROLE_NOT_SUFFICIENT, text, field)

@@ -1,8 +1,9 @@
-"""Who sees what of each negotiation: read from its entries as they come, and kept."""
+"""The visibility scope of each viewer in each negotiation, and the readers filtered by it."""
 
+import contextlib
 import threading
 import time
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass, field
 from typing import NamedTuple, Protocol
 
@@ -10,71 +11,55 @@ from google.protobuf.timestamp_pb2 import Timestamp
 
 from pourparler import v1 as pb
 from pourparler_service.authorization.audience import Audience
+from pourparler_service.authorization.filtered_store import (
+    WHOLE,
+    FilteredEventReader,
+    FilteredLogReader,
+    FilteredReader,
+    ScopeKey,
+)
 from pourparler_service.authorization.policy import Policy
 from pourparler_service.authorization.roles import (
     EVERYTHING,
     NOTHING,
     PUBLIC,
+    Roles,
     VisibilityScope,
     roles_of,
-    seen_by,
-    sight_of,
+    scope_as_participant,
+    scope_of,
 )
-from pourparler_service.domain.refusal import not_found, quoted, refuse
+from pourparler_service.domain.refusal import Refusal, not_found, quoted, refuse
 from pourparler_service.runtime.lru_cache import LruCache
 from pourparler_service.storage import paging
 from pourparler_service.storage.interface import COPIES, EventStore
-from pourparler_service.validation import drafts
 
-KEPT_ENTRIES = 4_000_000
-"""Of how many entries together it is kept who may see them."""
+CACHED_ENTRIES = 4_000_000
+"""The number of entries whose audience is cached, over all negotiations."""
 
-
-_MOST_NOTED = 100_000
+_MOST_SCOPES = 100_000
 _MOST_ADMITTED = 100_000
 
 
-class ViewerScope(NamedTuple):
-    """What somebody sees of a negotiation, as its entries have it up to a version."""
-
-    sight: VisibilityScope
-    version: int = 0
-    audience: Audience = Audience()
-    """Not for who sees everything: nothing has to be looked up then."""
-
-    def cut(self, upto: int) -> "ScopeKey":
-        """What the entries up to a version are cut to."""
-        return ScopeKey(self.sight, self.audience.disclosures(min(upto, self.version)))
-
-
-class ScopeKey(NamedTuple):
-    """What entries are cut to.
-
-    Where it is equal at two versions, what is seen of an entry is the same at both.
-    """
-
-    sight: VisibilityScope
-    disclosures: int
-    """How often more was disclosed: then earlier entries are seen that were not."""
-
-
 class CachedScope(NamedTuple):
-    """What somebody surely sees of a negotiation, and its version."""
+    """A scope that is known without reading the store, and the version it belongs to."""
 
-    cut: ScopeKey
-    version: int = 0
-    """Not for who sees everything."""
+    key: ScopeKey
+    version: int | None = None
+    """None for a viewer that sees everything at every version."""
 
 
-WHOLE = ViewerScope(EVERYTHING)
-_EVERYTHING = CachedScope(ScopeKey(EVERYTHING, 0))
+_EVERYTHING = CachedScope(WHOLE)
 
 
 class AccessLookup(Protocol):
-    """Says quickly who may see anything, or could: where there is no such negotiation, nobody."""
+    """Tells quickly if a principal could see anything of a negotiation."""
 
     def __call__(self, id_: str, principal: str, /, *, public: bool) -> bool:
-        """Whether a principal has, or had, access to it; or anything in it is public."""
+        """Return True if a principal has or had access, or if `public` and an entry is PUBLIC.
+
+        Return False if there is no such negotiation.
+        """
 
 
 def _everybody(_id: str, _principal: str, *, public: bool) -> bool:  # noqa: ARG001 - a protocol's
@@ -82,13 +67,13 @@ def _everybody(_id: str, _principal: str, *, public: bool) -> bool:  # noqa: ARG
 
 
 @dataclass(slots=True, eq=False)
-class _AudienceEntry:
+class _CachedAudience:
     audience: Audience = field(default_factory=Audience)
     lock: threading.Lock = field(default_factory=threading.Lock)  # guards the audience
 
 
 class ScopeResolver:
-    """Looks up what callers see. For any thread."""
+    """Resolves the scopes of viewers, and builds the readers filtered by them. Thread-safe."""
 
     def __init__(
         self,
@@ -96,144 +81,231 @@ class ScopeResolver:
         policy: Policy,
         *,
         admits: AccessLookup = _everybody,
-        kept_entries: int = KEPT_ENTRIES,
+        cached_entries: int = CACHED_ENTRIES,
         clock: Callable[[], int] = time.time_ns,
     ) -> None:
-        """By the entries of this store and by this policy; `clock` gives nanoseconds since 1970.
+        """Resolve by the entries of a store and by a policy.
 
-        Whom `admits` admits once is admitted for good.
+        `clock` returns nanoseconds since 1970. A caller that `admits` accepts once is accepted
+        until the end of the process.
         """
         self.policy = policy
         self._admits = admits
         self._store = store
         self._clock = clock
-        self._is_told = store.exclusive
+        self._is_notified = store.exclusive  # of every commit: nobody else writes to the store
         self._lock = threading.Lock()  # guards all below
-        self._kept: LruCache[str, _AudienceEntry] = LruCache(kept_entries)
-        self._noted: LruCache[str, dict[tuple[str, str], CachedScope]] = LruCache(_MOST_NOTED)
+        self._audiences: LruCache[str, _CachedAudience] = LruCache(cached_entries)
+        self._scopes: LruCache[str, dict[tuple[str, str], CachedScope]] = LruCache(_MOST_SCOPES)
         self._admitted: LruCache[tuple[str, str], bool] = LruCache(_MOST_ADMITTED)
         self._commits = 0
 
-    def of(self, id_: str, caller: str, viewer_participant_id: str = "") -> ViewerScope:
-        """What a caller sees of a negotiation, perhaps as a participant would.
+    def viewer(self, caller: str, participant_id: str = "") -> "Viewer":
+        """Return a caller as a viewer, perhaps with the view of a participant. Never blocks."""
+        return Viewer(self, caller, participant_id)
 
-        Blocks on the store. Refuses in the same words a negotiation that is not there, and one of
-        which the caller sees nothing.
+    def events(self, id_: str, caller: str, participant_id: str = "") -> FilteredEventReader:
+        """Return a reader of what a caller may see of a negotiation now.
+
+        Block on the store. Raise the same Refusal if there is no such negotiation and if the
+        caller sees nothing of it.
         """
-        if not viewer_participant_id and self.policy.audits(caller):
-            return WHOLE
-        if viewer_participant_id:
-            drafts.check_id(viewer_participant_id, "viewer_participant_id")
+        if not participant_id and self.policy.sees_everything(caller):
+            return FilteredEventReader(self._store, id_, EVERYTHING)
         self.check_admitted(id_, caller)
         with self._lock:
             commits = self._commits  # before the store is read
-            kept = self._kept.get(id_) or _AudienceEntry()
-        with kept.lock:
-            audience = kept.audience
-            before = audience.version
-            for one in paging.stored(self._store, id_, after=before):
-                record = pb.Record.FromString(one.data)
-                header = pb.EntryHeader.FromString(record.header)
-                audience.take(header, pb.Facts.FromString(record.facts))
-            now = Timestamp()
-            now.FromNanoseconds(self._clock())
-            roles = roles_of(audience.principals, caller, now)
-            sight = sight_of(roles, caller, self.policy)
-            if self._brought(id_, caller, sight):
-                sight = EVERYTHING
-            if audience.version != before:
-                self._resize(id_, kept)
-            nothing = sight == NOTHING or (sight == PUBLIC and not audience.shows(sight))
+        with self._current(id_) as audience:
+            roles = self._roles(audience, caller)
+            scope = scope_of(roles, caller, self.policy)
+            if self._imported(id_, caller, scope):
+                scope = EVERYTHING
+            nothing = scope == NOTHING or (scope == PUBLIC and not audience.shows_any(scope))
             if nothing or not audience.version:
                 not_found(id_)
-            if viewer_participant_id:
-                whole, sight = sight, seen_by(viewer_participant_id, roles, sight)
-                if not audience.knows(viewer_participant_id, whole):
+            if participant_id:
+                own, scope = scope, scope_as_participant(participant_id, roles, scope)
+                if not audience.shows_participant(participant_id, own):
                     refuse(
                         pb.ERROR_REASON_PART_NOT_FOUND,
-                        f"There is no participant {quoted(viewer_participant_id)} in this"
-                        " negotiation.",
+                        f"There is no participant {quoted(participant_id)} in this negotiation.",
                         "viewer_participant_id",
-                        id=viewer_participant_id,
+                        id=participant_id,
                     )
-            view = ViewerScope(sight, audience.version, audience)
-            if self._is_told and not _ends(audience, caller):
-                self._note(id_, (caller, viewer_participant_id), view, commits)
-            return view
+            version = audience.version
+            events = FilteredEventReader(
+                self._store, id_, scope, version=version, audience=audience
+            )
+            if self._is_notified and not _ends(audience, caller):
+                self._cache(id_, (caller, participant_id), events, commits)
+            return events
+
+    def log(self, caller: str, participant_id: str = "") -> FilteredLogReader:
+        """Return a reader of what a caller may see of all negotiations. Never blocks."""
+
+        def resolve(id_: str) -> FilteredEventReader:
+            return self.events(id_, caller, participant_id)
+
+        whole = not participant_id and self.policy.sees_everything(caller)
+        return FilteredLogReader(self._store, resolve, whole=whole)
 
     def check_admitted(self, id_: str, caller: str) -> None:
-        """Refuse a stranger before anything of a negotiation is looked at.
+        """Raise Refusal if a caller is a stranger to a negotiation, before anything is read.
 
-        It takes the same steps where there is none. Blocks on the store.
+        A stranger has no access at all. The steps are the same if there is no such negotiation.
+        Block on the store.
         """
-        if self.surely_admits(id_, caller):
+        if self.is_admitted(id_, caller):
             return
-        public = self.policy.lets(caller, self.policy.public)
+        public = self.policy.allows(caller, self.policy.public)
         admitted = self._admits(id_, caller, public=public)
-        if not admitted and not self._brought(id_, caller, NOTHING):
+        if not admitted and not self._imported(id_, caller, NOTHING):
             not_found(id_)
         self.admit(id_, caller)
 
-    def surely_admits(self, id_: str, caller: str) -> bool:
-        """Whether it is known, without asking the store, that a caller is no stranger there.
-
-        Never blocks.
-        """
-        if self.policy.audits(caller):
+    def is_admitted(self, id_: str, caller: str) -> bool:
+        """Return True if a caller is known to be no stranger to a negotiation. Never blocks."""
+        if self.policy.sees_everything(caller):
             return True
         with self._lock:
             return self._admitted.get((id_, caller)) is not None
 
     def admit(self, id_: str, caller: str) -> None:
-        """Note that a caller is no stranger there, or is about to open it. Never blocks."""
+        """Note that a caller is no stranger, or is about to open the negotiation. Never blocks."""
         with self._lock:
             self._admitted.put((id_, caller), value=True, size=1)
 
-    def surely(self, name: str, caller: str, viewer_participant_id: str = "") -> CachedScope | None:
-        """What a caller sees of a negotiation, by its name, if that is known without the store.
+    def sees_all(self, id_: str, caller: str) -> bool:
+        """Return True if a caller sees every entry of a negotiation. Block on the store."""
+        try:
+            return self.events(id_, caller).scope.whole
+        except Refusal:
+            return False
+
+    def check_may_erase(self, id_: str, caller: str) -> None:
+        """Raise Refusal unless a caller is custodian, or the policy names it for erasures.
+
+        Block on the store.
+        """
+        policy = self.policy
+        is_named = policy.allows(caller, policy.privacy)
+        if not is_named:
+            self.check_admitted(id_, caller)
+        with self._current(id_) as audience:
+            roles, exists = self._roles(audience, caller), audience.version > 0
+        if exists and (roles.custodian or is_named):
+            return
+        if not exists or scope_of(roles, caller, policy) in {NOTHING, PUBLIC}:
+            not_found(id_)
+        refuse(
+            pb.ERROR_REASON_ROLE_NOT_SUFFICIENT,
+            "Only a custodian, or a principal that the service names, can request an erasure.",
+        )
+
+    def cached_scope(self, name: str, caller: str, participant_id: str = "") -> CachedScope | None:
+        """Return the scope of a caller by the name of a negotiation; None if the store decides.
 
         Never blocks.
         """
-        if not viewer_participant_id and self.policy.audits(caller):
+        if not participant_id and self.policy.sees_everything(caller):
             return _EVERYTHING
         with self._lock:
-            noted = self._noted.get(name)
-            return None if noted is None else noted.get((caller, viewer_participant_id))
+            cached = self._scopes.get(name)
+            return None if cached is None else cached.get((caller, participant_id))
 
     def on_commit(self, ids: Collection[str]) -> None:
-        """Drop the scopes that are cached for these negotiations. Any thread may call it."""
+        """Drop the cached scopes of negotiations that have, or may have, more entries."""
         with self._lock:
             self._commits += 1
             for id_ in ids:
-                self._noted.drop(f"negotiations/{id_}")
+                self._scopes.drop(f"negotiations/{id_}")
 
     def purge(self, id_: str) -> None:
         """Drop the scopes that are cached for a negotiation."""
         self.on_commit((id_,))
 
-    def _note(self, id_: str, who: tuple[str, str], view: ViewerScope, commits: int) -> None:
+    def _cache(
+        self, id_: str, viewer: tuple[str, str], events: FilteredEventReader, commits: int
+    ) -> None:
         name = f"negotiations/{id_}"
-        noted = CachedScope(view.cut(view.version), view.version)
+        cached = CachedScope(events.key(), events.version)
         with self._lock:
             if commits == self._commits:
-                known = self._noted.get(name) or {}
-                known[who] = noted
-                self._noted.put(name, known, len(known))
+                known = self._scopes.get(name) or {}
+                known[viewer] = cached
+                self._scopes.put(name, known, len(known))
 
-    def _brought(self, id_: str, caller: str, sight: VisibilityScope) -> bool:
-        """Whether it is a copy that this caller brought, who has all of it."""
-        if sight.whole:
+    @contextlib.contextmanager
+    def _current(self, id_: str) -> Iterator[Audience]:
+        """Hold the audience of a negotiation, up to date with the store, for a `with` block."""
+        with self._lock:
+            cached = self._audiences.get(id_) or _CachedAudience()
+        with cached.lock:
+            audience = cached.audience
+            before = audience.version
+            for one in paging.stored(self._store, id_, after=before):
+                record = pb.Record.FromString(one.data)
+                header = pb.EntryHeader.FromString(record.header)
+                audience.add(header, pb.Facts.FromString(record.facts))
+            if audience.version != before:
+                with self._lock:
+                    if self._audiences.get(id_) in {None, cached}:
+                        self._audiences.put(id_, cached, audience.version)
+            yield audience
+
+    def _roles(self, audience: Audience, caller: str) -> Roles:
+        now = Timestamp()
+        now.FromNanoseconds(self._clock())
+        return roles_of(audience.principals, caller, now)
+
+    def _imported(self, id_: str, caller: str, scope: VisibilityScope) -> bool:
+        """Return True if a caller imported the negotiation, and so sees all of it."""
+        if scope.whole:
             return False
         first = self._store.read(COPIES + id_, limit=1)
         return any(pb.Copy.FromString(one.data).copied_by == caller for one in first)
 
-    def _resize(self, id_: str, kept: _AudienceEntry) -> None:
-        with self._lock:
-            if self._kept.get(id_) in {None, kept}:
-                self._kept.put(id_, kept, kept.audience.version)
+
+class Viewer:
+    """A caller, perhaps with the view of a participant: the source of every filtered reader."""
+
+    __slots__ = ("_scopes", "caller", "participant_id", "policy")
+
+    def __init__(self, scopes: ScopeResolver, caller: str, participant_id: str) -> None:
+        """Resolve by these scopes."""
+        self._scopes = scopes
+        self.caller = caller
+        self.participant_id = participant_id
+        self.policy = scopes.policy
+
+    @property
+    def sees_everything(self) -> bool:
+        """True if the viewer sees everything in every negotiation, whatever is recorded."""
+        return not self.participant_id and self.policy.sees_everything(self.caller)
+
+    @property
+    def key(self) -> str:
+        """The caller; empty for viewers that see everything, who share what they read."""
+        return "" if self.sees_everything else self.caller
+
+    def events(self, id_: str) -> FilteredEventReader:
+        """Return a reader of a negotiation with the current scope. See `ScopeResolver.events`."""
+        return self._scopes.events(id_, self.caller, self.participant_id)
+
+    def log(self) -> FilteredLogReader:
+        """Return a reader of all negotiations with the current scopes. Never blocks."""
+        return self._scopes.log(self.caller, self.participant_id)
+
+    def reader(self, id_: str) -> FilteredReader:
+        """Return a reader of a negotiation, or of all of them if the id is empty."""
+        return self.events(id_) if id_ else self.log()
+
+    def check_admitted(self, id_: str) -> None:
+        """Raise Refusal if the caller is a stranger. See `ScopeResolver.check_admitted`."""
+        self._scopes.check_admitted(id_, self.caller)
 
 
 def _ends(audience: Audience, caller: str) -> bool:
-    """Whether access of a caller has an end."""
+    """Return True if a grant of a caller has an end time."""
     known = audience.principals.get(caller)
     return known is not None and any(one.facts.HasField("end_time") for one in known.grants)

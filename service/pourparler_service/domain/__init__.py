@@ -1,1 +1,1 @@
-"""What is refused given the state of a negotiation. Pure: no I/O, no clock, no store."""
+"""The rules that refuse a draft by the state of its negotiation. Pure: no I/O, no clock."""

@@ -1,4 +1,4 @@
-"""What is refused of entries about other entries: corrections, disclosures, redactions. Pure."""
+"""The rules for entries about other entries: corrections, disclosures and redactions. Pure."""
 
 from collections.abc import Callable, Collection, Sequence
 from typing import NamedTuple
@@ -11,18 +11,18 @@ from pourparler_service.domain.visibility_levels import is_wider, shown, widens
 
 
 class JudgedEntry(NamedTuple):
-    """An entry to be judged as if it were recorded now."""
+    """An entry of the record that the rules check again, as if it were recorded now."""
 
     entry: pb.Entry
-    """As it counts."""
+    """The content that is in force."""
     confided: pb.Visibility
-    """Who was to see it when it was recorded, before anything was disclosed."""
+    """The visibility at the time of recording, before any disclosure."""
     redacted: bool
-    """Whether its words are gone, so that nothing can be said of them."""
+    """True if its words were destroyed, so that they cannot be checked."""
 
 
 Judge = Callable[[pb.Negotiation, JudgedEntry], None]
-"""Refuses an entry that could not stand after a state."""
+"""Raises Refusal if an entry cannot follow a state."""
 
 
 def check_correction(
@@ -31,23 +31,23 @@ def check_correction(
     history: Sequence[pb.Entry],
     judge: Judge,
 ) -> None:
-    """Refuse a correction that cannot be made, or after which a later entry could not stand."""
+    """Raise Refusal if a correction is not allowed, or if a later entry would then be refused."""
     event, path = candidate.facts.entry_corrected, "facts.entry_corrected"
     target = _target(state, history, event.target_version, path)
     if target.facts.WhichOneof("event") in ACCESS:
-        text = "Who had access when is not corrected: grant it, or revoke it, from now on."
+        text = "An entry about access cannot be corrected. Grant or revoke access from now on."
         refuse(pb.ERROR_REASON_TARGET_NOT_ALLOWED, text, f"{path}.target_version")
     amendment = state.amendments.get(event.target_version)
     if amendment is not None and amendment.annulled:
-        text = f"Version {event.target_version} was annulled and cannot be corrected."
+        text = f"Version {event.target_version} was annulled, so it cannot be corrected."
         refuse(pb.ERROR_REASON_TARGET_ANNULLED, text, f"{path}.target_version")
     if amendment is not None and amendment.redacted_by:
-        text = f"The words of version {event.target_version} were destroyed: it stays as it is."
+        text = f"Version {event.target_version} cannot be corrected: its words were destroyed."
         refuse(pb.ERROR_REASON_TARGET_REDACTED, text, f"{path}.target_version")
     if event.mode == pb.CORRECTION_MODE_REPLACE:
         _check_same(target.facts, event.replacement, f"{path}.replacement")
     elif target.facts.HasField("negotiation_opened"):
-        text = "The opening of a negotiation can be replaced, but not annulled."
+        text = "The opening of a negotiation cannot be annulled. Use the mode REPLACE."
         refuse(pb.ERROR_REASON_TARGET_NOT_ALLOWED, text, f"{path}.mode")
     _check_not_wider(candidate, _as_counts(history, event.target_version).facts.visibility)
     _check_rest(state, candidate, history, judge)
@@ -59,16 +59,19 @@ def check_disclosure(
     history: Sequence[pb.Entry],
     judge: Judge,
 ) -> None:
-    """Refuse a disclosure that is not wider, not consented to, or wider than what it refers to."""
+    """Raise Refusal if a disclosure is not wider, lacks consent, or exceeds what it refers to."""
     event, path = candidate.facts.entry_disclosed, "facts.entry_disclosed"
     target = _target(state, history, event.target_version, path)
     amendment = state.amendments.get(event.target_version)
     if amendment is not None and amendment.annulled:
-        text = f"Version {event.target_version} was annulled: there is nothing to disclose."
+        text = f"Version {event.target_version} was annulled, so it cannot be disclosed."
         refuse(pb.ERROR_REASON_TARGET_ANNULLED, text, f"{path}.target_version")
     facts = _as_counts(history, event.target_version).facts
     if not widens(event.disclosed_to, facts.visibility):
-        text = f"It is {shown(facts.visibility)}: a disclosure is to these and to others besides."
+        text = (
+            f"The entry is {shown(facts.visibility)} already. A disclosure has to be wider: add"
+            " readers to disclosed_to."
+        )
         refuse(pb.ERROR_REASON_DISCLOSURE_NOT_WIDER, text, f"{path}.disclosed_to")
     if not candidate.words.legal_basis.strip():
         _check_consent(state, facts, event.consented_by)
@@ -80,23 +83,21 @@ def check_disclosure(
     try:
         judge(before, JudgedEntry(as_counts.entry, target.facts.visibility, redacted))
     except Refusal as refusal:
-        first = refusal.reason == pb.ERROR_REASON_VISIBILITY_TOO_WIDE
-        text = f"{refusal.text} Disclose that first." if first else refusal.text
-        refuse(refusal.reason, text, f"{path}.disclosed_to", **refusal.metadata)
+        refuse(refusal.reason, refusal.text, f"{path}.disclosed_to", **refusal.metadata)
 
 
 def check_redaction(
     state: pb.Negotiation, candidate: pb.Entry, history: Sequence[pb.Entry]
 ) -> None:
-    """Refuse a redaction of words that are destroyed already, or of a redaction.
+    """Raise Refusal if the target is a redaction, or if its words were already destroyed.
 
-    Other entries about entries have words of their own, which may concern a person too.
+    Corrections and disclosures can be redacted: their own words may concern a person too.
     """
     event, path = candidate.facts.entry_redacted, "facts.entry_redacted"
     _target(state, history, event.target_version, path, _REDACTIONS)
     amendment = state.amendments.get(event.target_version)
     if amendment is not None and amendment.redacted_by:
-        text = f"The words of version {event.target_version} were destroyed before."
+        text = f"The words of version {event.target_version} were already destroyed."
         refuse(pb.ERROR_REASON_TARGET_REDACTED, text, f"{path}.target_version")
     if amendment is None or not amendment.annulled:
         _check_not_wider(candidate, _as_counts(history, event.target_version).facts.visibility)
@@ -112,14 +113,14 @@ def _target(
     path: str,
     refused: Collection[str] = AMENDING,
 ) -> pb.Entry:
-    """The entry of which another one speaks, as it was recorded; of some types it cannot be."""
+    """Return the target of an amendment as it was recorded; refuse the types in `refused`."""
     here = f"{path}.target_version"
     found = next((one for one in history if one.header.version == version), None)
     if found is None or version > state.version:
         text = f"The negotiation has no version {version}."
         refuse(pb.ERROR_REASON_VERSION_NOT_FOUND, text, here, version=str(version))
     if found.facts.WhichOneof("event") in refused:
-        text = f"Version {version} is itself about another entry: name that one."
+        text = f"Version {version} is itself about another entry. Name that other entry instead."
         refuse(pb.ERROR_REASON_TARGET_NOT_ALLOWED, text, here)
     return found
 
@@ -129,35 +130,47 @@ def _as_counts(history: Sequence[pb.Entry], version: int) -> pb.Entry:
 
 
 def _check_same(was: pb.Facts, becomes: pb.Facts, path: str) -> None:
-    """Refuse a replacement of another type, or of a part of another id."""
+    """Raise Refusal if a replacement has another type, or introduces another id."""
     kind = was.WhichOneof("event") or ""
     entry_type = ENTRY_TYPES[kind]
     if becomes.WhichOneof("event") != kind:
-        text = f"The entry is a {entry_type.title}, and a correction leaves it one: annul it."
+        text = (
+            f"The entry is a {entry_type.title}, and a correction cannot change its type. Annul it,"
+            " and record a new entry."
+        )
         refuse(pb.ERROR_REASON_CORRECTION_CHANGES_TYPE, text, path)
     if entry_type.introduces is None:
         return
     name = entry_type.introduces.name
     known = getattr(getattr(was, kind), name)
     if getattr(getattr(becomes, kind), name) != known:
-        text = f"The entry brought '{known}', and a correction leaves it that id."
+        text = (
+            f"The entry introduced the id '{known}', and a correction cannot change it. Annul the"
+            " entry, and record a new one."
+        )
         refuse(pb.ERROR_REASON_CORRECTION_CHANGES_ID, text, f"{path}.{kind}.{name}")
 
 
 def _check_not_wider(candidate: pb.Entry, target: pb.Visibility) -> None:
-    """Refuse an entry that more people would see than what it speaks of."""
+    """Raise Refusal if an amendment has a wider visibility than its target."""
     if is_wider(candidate.facts.visibility, target):
-        text = f"The entry it speaks of is {shown(target)}: no more people may see this one."
+        text = (
+            f"The target entry is {shown(target)}, and this entry cannot be wider. Narrow its"
+            " visibility."
+        )
         refuse(pb.ERROR_REASON_VISIBILITY_TOO_WIDE, text, "facts.visibility")
 
 
 def _check_consent(state: pb.Negotiation, facts: pb.Facts, given: Sequence[str]) -> None:
-    """Refuse what has not the consent of those who confided it, nor a basis in law."""
+    """Raise Refusal if consent of a confiding participant is missing, and a legal basis too."""
     path = "facts.entry_disclosed.consented_by"
     acting = {one.id for one in references(facts) if one.acting}
     confided = acting or set(facts.visibility.audience)
     if not confided and facts.visibility.level == pb.VISIBILITY_LEVEL_RECORDER_ONLY:
-        text = "Nobody can consent to it: the disclosure needs a basis in law, words.legal_basis."
+        text = (
+            "The entry is RECORDER_ONLY, so no participant can consent. Give a legal basis in"
+            " words.legal_basis."
+        )
         refuse(pb.ERROR_REASON_CONSENT_REQUIRED, text, path)
     if not confided:
         confided = {
@@ -168,14 +181,17 @@ def _check_consent(state: pb.Negotiation, facts: pb.Facts, given: Sequence[str])
         }
     missing = listed(sorted(confided - set(given)))
     if missing:
-        text = f"It lacks the consent of {missing}, or a basis in law in words.legal_basis."
+        text = (
+            f"The consent of {missing} is missing. Add it to consented_by, or give a legal basis in"
+            " words.legal_basis."
+        )
         refuse(pb.ERROR_REASON_CONSENT_REQUIRED, text, path, missing=missing)
 
 
 def _check_rest(
     state: pb.Negotiation, candidate: pb.Entry, history: Sequence[pb.Entry], judge: Judge
 ) -> None:
-    """Judge the record anew from the target on, as it would be with the correction."""
+    """Check the record again from the target on, as if the correction were in force."""
     path, target = "facts.entry_corrected", candidate.facts.entry_corrected.target_version
     recorded = {entry.header.version: entry for entry in history}
     before = pb.Negotiation()
@@ -192,7 +208,7 @@ def _check_rest(
                 reason = pb.ErrorReason.Name(pb.ErrorReason.ValueType(refusal.reason))
                 refuse(
                     pb.ERROR_REASON_CORRECTION_BREAKS_LATER,
-                    f"Version {version} could then not stand: {refusal.text}",
+                    f"With this correction, version {version} would be refused: {refusal.text}",
                     f"{path}.target_version",
                     later_version=str(version),
                     later_reason=reason.removeprefix("ERROR_REASON_"),
@@ -201,7 +217,7 @@ def _check_rest(
 
 
 def _is_redacted(state: pb.Negotiation, version: int) -> bool:
-    """Whether the words that an entry counts with were destroyed: its own, or of a correction."""
+    """Return True if the words in force were destroyed: its own, or those of a correction."""
     amendment = state.amendments.get(version)
     if amendment is None:
         return False
@@ -210,7 +226,7 @@ def _is_redacted(state: pb.Negotiation, version: int) -> bool:
 
 
 def _in_replacement(refusal: Refusal) -> Refusal:
-    """A refusal of the corrected entry, with its paths below the replacement; words stay words."""
+    """Return the refusal with `facts` paths below the replacement; `words` paths stay."""
     return Refusal(
         one._replace(field=f"facts.entry_corrected.replacement.{one.field[6:]}")
         if one.field.startswith("facts.")

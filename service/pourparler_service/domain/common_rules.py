@@ -1,4 +1,4 @@
-"""The ground rules: what is asked of every entry, whatever its type. Pure."""
+"""The common rules: they apply to every entry of every type. Pure."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, NamedTuple, NoReturn
@@ -13,17 +13,17 @@ from pourparler_service.domain.refusal import quoted, refuse
 from pourparler_service.domain.visibility_levels import is_wider, restricted, shown
 
 History = Callable[[], Sequence[pb.Entry]]
-"""Gives the entries of the record so far. Asked for only where an entry speaks of another one."""
+"""Returns the entries of the record so far. Only the rules for amendments call it."""
 
 
 class RuleContext(NamedTuple):
-    """A look at one entry to be, after a state."""
+    """One candidate entry and the state that it follows."""
 
     state: pb.Negotiation
     type: EntryType
     facts: pb.Facts
     event: Any
-    """What the entry says."""
+    """The message of its entry type."""
     words: pb.Words
     record_time: Timestamp
     confided: pb.Visibility
@@ -32,115 +32,114 @@ class RuleContext(NamedTuple):
 
     @property
     def entry(self) -> pb.Entry:
-        """The entry that it would be."""
+        """The candidate as an entry, with the next version."""
         version = self.state.version + 1
         header = pb.EntryHeader(version=version, record_time=self.record_time)
         return pb.Entry(header=header, facts=self.facts, words=self.words)
 
     def part(self, kind: int, key: str) -> Any:
-        """A part of the state, None if there is none."""
-        # To index a map of messages would make one.
+        """Return a part of the state; None if it does not exist."""
+        # Indexing a map of messages would create the missing one.
         return getattr(self.state, PARTS[kind]).get(key)
 
     def refuse(self, reason: int, text: str, field: str = "", **metadata: str) -> NoReturn:
-        """Refuse for a field of the event."""
+        """Raise Refusal for a field of the event."""
         path = f"facts.{self.type.name}"
         refuse(reason, text, f"{path}.{field}" if field else path, **metadata)
 
     def step(self, life: Lifecycle, was: int, becomes: int, field: str = "status") -> None:
-        """Refuse a status that does not follow on the one before."""
+        """Raise Refusal if the lifecycle does not allow a transition."""
         objection = life.objection(was, becomes)
         if objection:
             statuses = {"status": life.name(was), "wanted": life.name(becomes)}
             self.refuse(life.reason, objection, field, **statuses)
 
     def explain(self, why: str) -> None:
-        """Refuse where no reason is given."""
+        """Raise Refusal if `words.reason` is missing; `why` says why it is required."""
         if not self.redacted and not self.words.reason.strip():
             text = f"reason is missing: {why}."
             refuse(pb.ERROR_REASON_FIELD_REQUIRED, text, "words.reason")
 
 
-def check_all(look: RuleContext) -> None:
-    """Refuse what no entry of any type can be after this state."""
-    _check_course(look)
-    check_basis(look, act=look.type.rule.act)
-    if look.facts.HasField("occurred"):
-        check_occurred(look, look.facts.occurred, "facts.occurred")
-    brought = _check_new(look)
-    named = [_known(look, one) for one in _named(look)]
-    _check_visibility(look, [*named, *brought])
-    _check_confided(look)
+def check_all(context: RuleContext) -> None:
+    """Raise Refusal if a rule for all entry types does not allow the entry after this state."""
+    _check_course(context)
+    check_basis(context, act=context.type.rule.act)
+    if context.facts.HasField("occurred"):
+        check_occurred(context, context.facts.occurred, "facts.occurred")
+    brought = _check_new(context)
+    named = [_known(context, one) for one in _named(context)]
+    _check_visibility(context, [*named, *brought])
+    _check_confided(context)
 
 
 class _Named(NamedTuple):
-    """A part that an entry refers to, and by which field."""
+    """A part that an entry refers to, and the path of the reference."""
 
     path: str
     id: str
     part: Any
 
 
-# What stands in a replacement is judged at the place of its target, where it will count.
+# A replacement is checked at the place of its target, where it will be in force.
 _REPLACEMENT = "entry_corrected.replacement."
 
 
-def _named(look: RuleContext) -> list[Reference]:
-    named = references(look.facts)
-    if look.type.name == "entry_corrected":
+def _named(context: RuleContext) -> list[Reference]:
+    named = references(context.facts)
+    if context.type.name == "entry_corrected":
         named = [one for one in named if not one.path.startswith(_REPLACEMENT)]
-    if look.facts.visibility.audience:
-        # What the caller left out was filled in from the event: what is wrong is named there first.
+    if context.facts.visibility.audience:
+        # A default audience was copied from the event, so errors of the event come first.
         named.sort(key=lambda one: one.path.startswith("visibility."))
     return named
 
 
-def _check_course(look: RuleContext) -> None:
-    """Refuse what cannot come now: before the opening, or after the end."""
-    status, opening = look.state.status, look.type.name == "negotiation_opened"
+def _check_course(context: RuleContext) -> None:
+    """Raise Refusal if an entry comes before the opening or after the conclusion."""
+    status, opening = context.state.status, context.type.name == "negotiation_opened"
     if not status and not opening:
-        text = "The negotiation is not opened: its first entry is a NegotiationOpened."
-        look.refuse(pb.ERROR_REASON_NOT_OPENED, text)
+        text = "The negotiation is not opened. Its first entry has to be a NegotiationOpened."
+        context.refuse(pb.ERROR_REASON_NOT_OPENED, text)
     if status and opening:
-        look.refuse(
-            pb.ERROR_REASON_NEGOTIATION_ALREADY_OPENED, "The negotiation has been opened before."
-        )
-    if status == pb.NEGOTIATION_STATUS_CONCLUDED and not look.type.rule.follow_up:
-        text = f"The negotiation has ended: no {look.type.title} can follow until it is resumed."
-        look.refuse(pb.ERROR_REASON_NEGOTIATION_CONCLUDED, text)
+        text = "The negotiation is already opened. It cannot be opened twice."
+        context.refuse(pb.ERROR_REASON_NEGOTIATION_ALREADY_OPENED, text)
+    if status == pb.NEGOTIATION_STATUS_CONCLUDED and not context.type.rule.follow_up:
+        text = f"The negotiation has ended. Resume it before you record a {context.type.title}."
+        context.refuse(pb.ERROR_REASON_NEGOTIATION_CONCLUDED, text)
 
 
 _HEARSAY = frozenset({pb.BASIS_UNATTRIBUTED, pb.BASIS_ANALYSIS})
 
 
-def check_basis(look: RuleContext, *, act: bool) -> None:
-    """Refuse the act of a party that the record has from nobody who is named."""
-    basis = look.facts.provenance.basis
+def check_basis(context: RuleContext, *, act: bool) -> None:
+    """Raise Refusal if an act of a party has a basis that names no one."""
+    basis = context.facts.provenance.basis
     if act and basis in _HEARSAY:
         name = pb.Basis.Name(basis).removeprefix("BASIS_")
-        text = f"What is {name} is no act of a party: record it as a statement."
+        text = f"An act of a party cannot have the basis {name}. Only a statement can."
         refuse(pb.ERROR_REASON_BASIS_NOT_ALLOWED, text, "facts.provenance.basis", basis=name)
 
 
 _FURTHEST_AHEAD = 14 * 3_600  # seconds, at UTC+14
 
 
-def check_occurred(look: RuleContext, date: pb.FuzzyDate, path: str) -> None:
-    """Refuse what would have happened only after it is recorded. A plan may be for later."""
-    if look.type.name == "milestone_planned":
+def check_occurred(context: RuleContext, date: pb.FuzzyDate, path: str) -> None:
+    """Raise Refusal if an entry happened after its time of recording. A milestone may."""
+    if context.type.name == "milestone_planned":
         return
     earliest = edtf.earliest_instant(edtf.Bounds(date.earliest, date.latest))
-    now = look.record_time
-    # A day is nobody's in particular: it begins first where the clocks are furthest ahead.
+    now = context.record_time
+    # A day has no time zone: it begins first where the clocks are furthest ahead.
     ahead = 0 if "T" in date.earliest else _FURTHEST_AHEAD
     if earliest is not None and earliest > (now.seconds + ahead, now.nanos):
         recorded = edtf.instant_bounds(now.seconds, now.nanos).earliest
-        text = f"It cannot have happened on {date.earliest}: it is recorded before, on {recorded}."
+        text = f"The date {date.earliest} is in the future. The time of recording is {recorded}."
         refuse(pb.ERROR_REASON_OCCURRED_IN_FUTURE, text, path)
 
 
 class _Bringing(NamedTuple):
-    """The field in which the entries of a type bring a part, the kind of it, and whether anew."""
+    """The field with the id of a new part, its kind, and whether an id may be used again."""
 
     field: str
     kind: int
@@ -155,32 +154,34 @@ _BRINGING = {
 }
 
 
-def _check_new(look: RuleContext) -> list[_Named]:
-    """Refuse an id that was used before; if it may come again, give what it stands for so far."""
-    brings = _BRINGING.get(look.type.name)
+def _check_new(context: RuleContext) -> list[_Named]:
+    """Raise Refusal if a new id is already used; return its part if the type may use it again."""
+    brings = _BRINGING.get(context.type.name)
     if brings is None:
         return []
-    key = getattr(look.event, brings.field)
-    part = look.part(brings.kind, key)
+    key = getattr(context.event, brings.field)
+    part = context.part(brings.kind, key)
     if part is None:
-        amendments, place = look.state.amendments, f"{PARTS[brings.kind]}/{key}"
+        amendments, place = context.state.amendments, f"{PARTS[brings.kind]}/{key}"
         if amendments and any(one.annulled_part == place for one in amendments.values()):
-            text = f"The id {quoted(key)} named a {_kind(brings.kind)} that was annulled."
-            look.refuse(pb.ERROR_REASON_ID_ALREADY_USED, text, brings.field, id=key)
+            text = (
+                f"The id {quoted(key)} names an annulled {_kind(brings.kind)}, so it is not free."
+            )
+            context.refuse(pb.ERROR_REASON_ID_ALREADY_USED, text, brings.field, id=key)
         return []
     if not brings.again:
-        text = f"The id {quoted(key)} names a {_kind(brings.kind)} already."
-        look.refuse(pb.ERROR_REASON_ID_ALREADY_USED, text, brings.field, id=key)
-    return [_Named(f"{look.type.name}.{brings.field}", key, part)]
+        text = f"The id {quoted(key)} already names a {_kind(brings.kind)}."
+        context.refuse(pb.ERROR_REASON_ID_ALREADY_USED, text, brings.field, id=key)
+    return [_Named(f"{context.type.name}.{brings.field}", key, part)]
 
 
 def _kind(kind: int) -> str:
     return pb.PartKind.Name(pb.PartKind.ValueType(kind)).removeprefix("PART_KIND_").lower()
 
 
-def _known(look: RuleContext, named: Reference) -> _Named:
-    """Refuse an id that is not on the record, and a participant without the standing to act so."""
-    part = look.part(named.kind, named.id)
+def _known(context: RuleContext, named: Reference) -> _Named:
+    """Raise Refusal if a part does not exist, or if its role does not allow the act."""
+    part = context.part(named.kind, named.id)
     if part is None:
         text = f"There is no {_kind(named.kind)} {quoted(named.id)} in this negotiation."
         refuse(pb.ERROR_REASON_PART_NOT_FOUND, text, f"facts.{named.path}", id=named.id)
@@ -196,51 +197,63 @@ _SILENT: Mapping[int, frozenset[int]] = {
 
 
 def check_acting(who: pb.Participant, acting: int, path: str) -> None:
-    """Refuse a participant without the standing to act so."""
+    """Raise Refusal if the role or status of a participant does not allow the act."""
     if who.facts.role in _SILENT[acting]:
         role = pb.ParticipantRole.Name(who.facts.role).removeprefix("PARTICIPANT_ROLE_")
-        text = f"{quoted(who.facts.participant_id)} is {role} here, and cannot act in this way."
+        text = (
+            f"{quoted(who.facts.participant_id)} has the role {role}, which cannot act in this way."
+            " Name another participant."
+        )
         refuse(pb.ERROR_REASON_ACTING_NOT_ALLOWED, text, path)
     if acting == pb.ACTING_PARTY:
         check_active(who, path)
 
 
 def check_active(who: pb.Participant, path: str) -> None:
-    """Refuse a participant who has left."""
+    """Raise Refusal if a participant has left."""
     if who.status != pb.PARTICIPANT_STATUS_ACTIVE:
-        text = f"{quoted(who.facts.participant_id)} has left, and takes no part any more."
+        text = (
+            f"{quoted(who.facts.participant_id)} has left the negotiation. Record first that it"
+            " joined again."
+        )
         refuse(pb.ERROR_REASON_PARTICIPANT_NOT_ACTIVE, text, path)
 
 
-def _check_visibility(look: RuleContext, named: Iterable[_Named]) -> None:
-    """Refuse an entry that more people would see than what it refers to."""
-    visibility = look.facts.visibility
+def _check_visibility(context: RuleContext, named: Iterable[_Named]) -> None:
+    """Raise Refusal if an entry is more widely visible than a part that it refers to."""
+    visibility = context.facts.visibility
     for path, key, part in named:
         if not is_wider(visibility, part.origin.visibility):
             continue
-        if ".audience[" not in path:  # To be let in is not to be spoken of.
-            text = f"It would be {shown(visibility)}, while {quoted(key)} is not seen so widely."
+        if ".audience[" not in path:  # an audience is no reference
+            text = (
+                f"The entry would be {shown(visibility)}, but {quoted(key)} is not as widely"
+                f" visible. Narrow the visibility, or disclose {quoted(key)} first."
+            )
             where = f"facts.{path}"
             refuse(pb.ERROR_REASON_VISIBILITY_TOO_WIDE, text, "facts.visibility", refers_to=where)
 
 
 def session_of(facts: pb.Facts) -> str:
-    """The id of the session in which it was said, or that it closes; empty if there is none."""
+    """Return the id of the session of an entry, or of the session that it closes; or empty."""
     if facts.session_id or not facts.HasField("session_closed"):
         return facts.session_id
     return facts.session_closed.closed_session_id
 
 
-def _check_confided(look: RuleContext) -> None:
-    """Refuse what would take out of a caucus what is said there."""
-    key = session_of(look.facts)
-    session = look.part(pb.PART_KIND_SESSION, key) if key else None
+def _check_confided(context: RuleContext) -> None:
+    """Raise Refusal if an entry of a caucus is visible outside the caucus."""
+    key = session_of(context.facts)
+    session = context.part(pb.PART_KIND_SESSION, key) if key else None
     if session is not None and session.facts.kind == pb.SESSION_KIND_CAUCUS:
-        check_caucus(look.confided, session.facts, "facts.visibility")
+        check_caucus(context.confided, session.facts, "facts.visibility")
 
 
 def check_caucus(visibility: pb.Visibility, caucus: pb.SessionOpened, path: str) -> None:
-    """Refuse what more people would see than attend the caucus it comes from."""
+    """Raise Refusal if a visibility is wider than the attendees of a caucus."""
     if is_wider(visibility, restricted(caucus.attendees)):
-        text = f"It would be {shown(visibility)}: a caucus is RESTRICTED to those who attend it."
+        text = (
+            f"The entry would be {shown(visibility)}, but a caucus is RESTRICTED to its attendees."
+            " Narrow the visibility."
+        )
         refuse(pb.ERROR_REASON_CAUCUS_TOO_WIDE, text, path)

@@ -1,4 +1,4 @@
-"""The lifecycles: from which status something can go to which. Pure."""
+"""The lifecycles of topics, agreements and commitments: the allowed transitions. Pure."""
 
 from collections.abc import Collection, Mapping
 from typing import Any, NamedTuple
@@ -6,11 +6,11 @@ from typing import Any, NamedTuple
 from pourparler import v1 as pb
 
 Steps = Mapping[int, Collection[int]]
-"""The statuses that can follow on each one; on UNSPECIFIED, those it can begin with."""
+"""The next statuses by present status. The key UNSPECIFIED has the first statuses."""
 
 
 class Lifecycle(NamedTuple):
-    """How something of one kind goes on."""
+    """The statuses of one kind of part, and the transitions between them."""
 
     what: str
     statuses: Any
@@ -18,18 +18,21 @@ class Lifecycle(NamedTuple):
     reason: int
 
     def name(self, status: int) -> str:
-        """A status in a sentence."""
+        """Return the name of a status as a sentence has it."""
         prefix = self.statuses.Name(0).removesuffix("UNSPECIFIED")
         return str(self.statuses.Name(status).removeprefix(prefix))
 
     def objection(self, was: int, becomes: int) -> str:
-        """Why something cannot go from the one status to the other; empty if it can."""
+        """Return why a transition is not allowed; empty if it is allowed."""
         if becomes in self.steps[was]:
             return ""
-        ways = ", ".join(self.name(one) for one in self.steps[was]) or "nothing else any more"
-        if was:
-            return f"{self.what} that is {self.name(was)} can become {ways}."
-        return f"{self.what} can begin as {ways}."
+        allowed = ", ".join(self.name(one) for one in self.steps[was])
+        if not was:
+            return f"{self.what} cannot begin as {self.name(becomes)}. Allowed: {allowed}."
+        if not allowed:
+            return f"{self.what} that is {self.name(was)} cannot change its status any more."
+        text = f"{self.what} that is {self.name(was)} cannot become {self.name(becomes)}."
+        return f"{text} Allowed: {allowed}."
 
 
 _ASIDE = (pb.TOPIC_STATUS_DEFERRED, pb.TOPIC_STATUS_DROPPED)
@@ -50,7 +53,7 @@ TOPIC = Lifecycle(
 )
 
 REOPENED_FROM = frozenset({pb.TOPIC_STATUS_DEFERRED, pb.TOPIC_STATUS_SETTLED})
-"""The statuses from which a topic is taken up again, for a reason."""
+"""The statuses from which a topic can be reopened. It needs a reason."""
 
 _ENDED = (
     pb.AGREEMENT_STATUS_SUPERSEDED,

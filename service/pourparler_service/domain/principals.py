@@ -1,4 +1,4 @@
 """The names of principals. Pure."""
 
 ANONYMOUS = "anonymous@loopback"
-"""How the record names a caller of whom nothing is known but that it is on this machine."""
+"""The principal of an unauthenticated caller, who can only be on the same machine."""

@@ -1,4 +1,4 @@
-"""The parts that an entry names or brings. Pure."""
+"""The parts that an entry refers to or introduces. Pure."""
 
 from typing import NamedTuple
 
@@ -7,14 +7,14 @@ from pourparler.schema.contract import brought, references
 
 
 class Part(NamedTuple):
-    """A part of the negotiation, as entries name it."""
+    """The kind and the id of a part."""
 
     kind: int
     id: str
 
 
 def parts_named(facts: pb.Facts) -> set[Part]:
-    """All parts that an entry names, brings or corrects."""
+    """Return all parts that an entry refers to, introduces or corrects."""
     parts = {Part(reference.kind, reference.id) for reference in references(facts)}
     part = part_brought(facts)
     if part:
@@ -25,6 +25,6 @@ def parts_named(facts: pb.Facts) -> set[Part]:
 
 
 def part_brought(facts: pb.Facts) -> Part | None:
-    """The part that an entry brings, if it brings one."""
+    """Return the part that an entry introduces; None if there is none."""
     found = brought(facts)
     return None if found is None else Part(*found)

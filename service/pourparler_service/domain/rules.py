@@ -1,4 +1,4 @@
-"""The rules: what is refused of a draft, after a state, and why. Pure: no I/O, no clock."""
+"""The rules of each entry type, and the defaults of a draft. Pure: no I/O, no clock."""
 
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
@@ -38,7 +38,7 @@ from pourparler_service.domain.visibility_levels import (
 
 
 def complete(state: pb.Negotiation, draft: pb.Draft) -> None:
-    """Say in a draft what it leaves to the rules: its visibility, and what a status begins with."""
+    """Set the defaults of a draft: its visibility, its first status, its acceptance rule."""
     facts = draft.facts
     kind = facts.WhichOneof("event")
     _complete_event(facts, kind)
@@ -62,9 +62,9 @@ def _complete_event(facts: pb.Facts, kind: str | None) -> None:
 
 
 def _default(state: pb.Negotiation, facts: pb.Facts) -> pb.Visibility:
-    """Who may see an entry that does not say: as its session has it, else the parties.
+    """Return the default visibility: that of the session, or else PARTIES.
 
-    Who has access is for those who keep the record to know, whatever the session.
+    Entries about access are RECORDER_ONLY, regardless of the session.
     """
     if facts.WhichOneof("event") in ACCESS:
         return RECORDER_ONLY
@@ -83,16 +83,16 @@ def check(
     history: History,
     by_service: bool = False,
 ) -> None:
-    """Refuse a completed draft that cannot be the next entry after a state, for the first reason.
+    """Raise Refusal for the first rule that does not allow a complete draft after a state.
 
-    `by_service` lets the service record what is reserved to it. Paths begin at the draft.
+    `by_service` allows the entry types that are reserved to the service. Paths begin at the draft.
     """
     facts = draft.facts
     kind = facts.WhichOneof("event") or ""
     if kind == "entry_redacted" and not by_service:
-        text = "That words were destroyed is recorded by the service when it destroys them."
+        text = "Only the service records a redaction. Request an erasure instead."
         refuse(pb.ERROR_REASON_RESERVED_TO_SERVICE, text, f"facts.{kind}")
-    look = RuleContext(
+    context = RuleContext(
         state=state,
         type=ENTRY_TYPES[kind],
         facts=facts,
@@ -103,15 +103,15 @@ def check(
         redacted=False,
         history=history,
     )
-    check_all(look)
-    _CASES[kind](look, look.event)
+    check_all(context)
+    _RULES_BY_TYPE[kind](context, context.event)
 
 
 def _judge(state: pb.Negotiation, judged: JudgedEntry) -> None:
-    """Check an entry of the record once more. What it says of another entry is not asked again."""
+    """Check an entry of the record again, but not the rules for amendments."""
     entry = judged.entry
     kind = entry.facts.WhichOneof("event") or ""
-    look = RuleContext(
+    context = RuleContext(
         state=state,
         type=ENTRY_TYPES[kind],
         facts=entry.facts,
@@ -122,38 +122,38 @@ def _judge(state: pb.Negotiation, judged: JudgedEntry) -> None:
         redacted=judged.redacted,
         history=tuple,
     )
-    check_all(look)
+    check_all(context)
     if kind not in AMENDING:
-        _CASES[kind](look, look.event)
+        _RULES_BY_TYPE[kind](context, context.event)
 
 
-def _negotiation_opened(look: RuleContext, event: pb.NegotiationOpened) -> None:
-    """All that is asked of an opening is asked of every entry."""
+def _negotiation_opened(context: RuleContext, event: pb.NegotiationOpened) -> None:
+    """Do nothing: only the common rules apply to an opening."""
 
 
-def _negotiation_suspended(look: RuleContext, event: pb.NegotiationSuspended) -> None:
+def _negotiation_suspended(context: RuleContext, event: pb.NegotiationSuspended) -> None:
     del event
-    _check_open(look)
+    _check_open(context)
 
 
-def _check_open(look: RuleContext) -> None:
-    if look.state.status != pb.NEGOTIATION_STATUS_OPEN:
-        text = "The negotiation is not open: it has to be resumed first."
-        look.refuse(pb.ERROR_REASON_NEGOTIATION_NOT_OPEN, text)
+def _check_open(context: RuleContext) -> None:
+    if context.state.status != pb.NEGOTIATION_STATUS_OPEN:
+        text = "The negotiation is not open. Resume it first."
+        context.refuse(pb.ERROR_REASON_NEGOTIATION_NOT_OPEN, text)
 
 
-def _negotiation_resumed(look: RuleContext, event: pb.NegotiationResumed) -> None:
+def _negotiation_resumed(context: RuleContext, event: pb.NegotiationResumed) -> None:
     del event
-    if look.state.status == pb.NEGOTIATION_STATUS_OPEN:
-        text = "The negotiation is open: there is nothing to resume."
-        look.refuse(pb.ERROR_REASON_NEGOTIATION_NOT_PAUSED, text)
+    if context.state.status == pb.NEGOTIATION_STATUS_OPEN:
+        text = "The negotiation is already open, so it cannot be resumed."
+        context.refuse(pb.ERROR_REASON_NEGOTIATION_NOT_PAUSED, text)
 
 
 _AGREED = frozenset({pb.OUTCOME_AGREEMENT, pb.OUTCOME_PARTIAL_AGREEMENT})
 
 
-def _negotiation_concluded(look: RuleContext, event: pb.NegotiationConcluded) -> None:
-    agreements = [look.part(pb.PART_KIND_AGREEMENT, one) for one in event.agreement_ids]
+def _negotiation_concluded(context: RuleContext, event: pb.NegotiationConcluded) -> None:
+    agreements = [context.part(pb.PART_KIND_AGREEMENT, one) for one in event.agreement_ids]
     reached = any(
         one.facts.origin == pb.AGREEMENT_ORIGIN_REACHED
         and one.status != pb.AGREEMENT_STATUS_REJECTED
@@ -161,37 +161,41 @@ def _negotiation_concluded(look: RuleContext, event: pb.NegotiationConcluded) ->
     )
     if event.outcome in _AGREED and not reached:
         text = (
-            "This outcome needs an agreement, in agreement_ids, that was REACHED and not REJECTED."
+            "This outcome requires an agreement that was REACHED and not REJECTED. Name it in"
+            " agreement_ids."
         )
-        look.refuse(pb.ERROR_REASON_OUTCOME_NEEDS_AGREEMENT, text, "agreement_ids")
+        context.refuse(pb.ERROR_REASON_OUTCOME_NEEDS_AGREEMENT, text, "agreement_ids")
     if event.outcome == pb.OUTCOME_NO_AGREEMENT and agreements:
-        text = "With NO_AGREEMENT no agreement can be named."
-        look.refuse(pb.ERROR_REASON_OUTCOME_HAS_NO_AGREEMENT, text, "agreement_ids")
+        text = "The outcome NO_AGREEMENT cannot name an agreement. Leave agreement_ids empty."
+        context.refuse(pb.ERROR_REASON_OUTCOME_HAS_NO_AGREEMENT, text, "agreement_ids")
 
 
-def _participant_joined(look: RuleContext, event: pb.ParticipantJoined) -> None:
-    part = look.part(pb.PART_KIND_PARTICIPANT, event.participant_id)
+def _participant_joined(context: RuleContext, event: pb.ParticipantJoined) -> None:
+    part = context.part(pb.PART_KIND_PARTICIPANT, event.participant_id)
     if part is not None and part.status == pb.PARTICIPANT_STATUS_ACTIVE:
-        text = f"{quoted(event.participant_id)} takes part already."
-        look.refuse(pb.ERROR_REASON_PARTICIPANT_ALREADY_ACTIVE, text, "participant_id")
+        text = f"{quoted(event.participant_id)} is already an active participant."
+        context.refuse(pb.ERROR_REASON_PARTICIPANT_ALREADY_ACTIVE, text, "participant_id")
 
 
-def _participant_changed(look: RuleContext, event: pb.ParticipantChanged) -> None:
-    part = look.part(pb.PART_KIND_PARTICIPANT, event.participant_id)
+def _participant_changed(context: RuleContext, event: pb.ParticipantChanged) -> None:
+    part = context.part(pb.PART_KIND_PARTICIPANT, event.participant_id)
     check_active(part, "facts.participant_changed.participant_id")
     facts, role = part.facts, event.role or part.facts.role
     anew = event.HasField("represents")
     represents = event.represents.participant_ids if anew else facts.represents
     if role == pb.PARTICIPANT_ROLE_REPRESENTATIVE and not represents:
-        text = "represents is missing: a REPRESENTATIVE acts for somebody."
-        look.refuse(pb.ERROR_REASON_FIELD_REQUIRED, text, "represents")
+        text = "represents is missing: a REPRESENTATIVE acts for another participant."
+        context.refuse(pb.ERROR_REASON_FIELD_REQUIRED, text, "represents")
     party = pb.PARTICIPANT_ROLE_PARTY
-    if facts.role == party and role != party and _is_bound(look.state, event.participant_id):
-        text = f"{quoted(event.participant_id)} has open proposals or commitments: it stays PARTY."
-        look.refuse(pb.ERROR_REASON_PARTY_HAS_OBLIGATIONS, text, "role")
-    if not look.redacted and not _changes(part, event, look.words):
-        text = f"{quoted(event.participant_id)} is all that already: nothing changes."
-        look.refuse(pb.ERROR_REASON_NO_EFFECT, text)
+    if facts.role == party and role != party and _is_bound(context.state, event.participant_id):
+        text = (
+            f"{quoted(event.participant_id)} has open proposals or commitments, so it stays PARTY."
+            " Close them first."
+        )
+        context.refuse(pb.ERROR_REASON_PARTY_HAS_OBLIGATIONS, text, "role")
+    if not context.redacted and not _changes(part, event, context.words):
+        text = f"The entry would change nothing about {quoted(event.participant_id)}."
+        context.refuse(pb.ERROR_REASON_NO_EFFECT, text)
 
 
 _OWED = frozenset(
@@ -204,7 +208,7 @@ _OWED = frozenset(
 
 
 def _is_bound(state: pb.Negotiation, who: str) -> bool:
-    """Whether a participant has an offer on the table, or owes something."""
+    """Return True if a participant has an open proposal or an open commitment."""
     return any(
         one.status == pb.PROPOSAL_STATUS_OPEN and who in one.facts.by
         for one in state.proposals.values()
@@ -212,7 +216,7 @@ def _is_bound(state: pb.Negotiation, who: str) -> bool:
 
 
 def _changes(part: pb.Participant, event: pb.ParticipantChanged, words: pb.Words) -> bool:
-    """Whether a change says anything of a participant that was not so before."""
+    """Return True if an event or its words change a participant."""
     facts = part.facts
     if event.role and event.role != facts.role:
         return True
@@ -230,266 +234,281 @@ def _changes(part: pb.Participant, event: pb.ParticipantChanged, words: pb.Words
     )
 
 
-def _participant_left(look: RuleContext, event: pb.ParticipantLeft) -> None:
-    part = look.part(pb.PART_KIND_PARTICIPANT, event.participant_id)
+def _participant_left(context: RuleContext, event: pb.ParticipantLeft) -> None:
+    part = context.part(pb.PART_KIND_PARTICIPANT, event.participant_id)
     check_active(part, "facts.participant_left.participant_id")
 
 
-def _session_opened(look: RuleContext, event: pb.SessionOpened) -> None:
+def _session_opened(context: RuleContext, event: pb.SessionOpened) -> None:
     default = event.default_visibility
     if event.kind == pb.SESSION_KIND_CAUCUS:
         check_caucus(default, event, "facts.session_opened.default_visibility")
-    if is_wider(default, look.facts.visibility):
-        text = f"What is said in it would be {shown(default)}, and it would not be seen so widely."
-        look.refuse(pb.ERROR_REASON_VISIBILITY_TOO_WIDE, text, "default_visibility")
+    if is_wider(default, context.facts.visibility):
+        text = (
+            f"Entries of the session would be {shown(default)}, but the session is not as widely"
+            " visible. Narrow default_visibility."
+        )
+        context.refuse(pb.ERROR_REASON_VISIBILITY_TOO_WIDE, text, "default_visibility")
 
 
-def _session_closed(look: RuleContext, event: pb.SessionClosed) -> None:
-    part = look.part(pb.PART_KIND_SESSION, event.closed_session_id)
+def _session_closed(context: RuleContext, event: pb.SessionClosed) -> None:
+    part = context.part(pb.PART_KIND_SESSION, event.closed_session_id)
     if part.status != pb.SESSION_STATUS_OPEN:
-        text = f"The session {quoted(event.closed_session_id)} is over."
-        look.refuse(pb.ERROR_REASON_SESSION_NOT_OPEN, text, "closed_session_id")
+        text = f"The session {quoted(event.closed_session_id)} is already closed."
+        context.refuse(pb.ERROR_REASON_SESSION_NOT_OPEN, text, "closed_session_id")
 
 
-def _topic_added(look: RuleContext, event: pb.TopicAdded) -> None:
-    look.step(lifecycles.TOPIC, 0, event.status)
+def _topic_added(context: RuleContext, event: pb.TopicAdded) -> None:
+    context.step(lifecycles.TOPIC, 0, event.status)
 
 
-def _topic_status_changed(look: RuleContext, event: pb.TopicStatusChanged) -> None:
-    was = look.part(pb.PART_KIND_TOPIC, event.topic_id).status
-    look.step(lifecycles.TOPIC, was, event.status)
+def _topic_status_changed(context: RuleContext, event: pb.TopicStatusChanged) -> None:
+    was = context.part(pb.PART_KIND_TOPIC, event.topic_id).status
+    context.step(lifecycles.TOPIC, was, event.status)
     if was in lifecycles.REOPENED_FROM and event.status == pb.TOPIC_STATUS_UNDER_DISCUSSION:
-        look.explain("a topic is taken up again for a reason")
+        context.explain("a topic that is reopened needs one")
     if event.status == pb.TOPIC_STATUS_SETTLED:
-        for key, one in look.state.proposals.items():
+        for key, one in context.state.proposals.items():
             alone = list(one.facts.topic_ids) == [event.topic_id]
             if alone and one.status == pb.PROPOSAL_STATUS_OPEN:
-                text = f"The proposal {quoted(key)} on this topic alone is open."
-                look.refuse(pb.ERROR_REASON_TOPIC_HAS_PROPOSAL, text, "status", id=key)
+                text = (
+                    f"The proposal {quoted(key)} on this topic alone is still open. Close it first."
+                )
+                context.refuse(pb.ERROR_REASON_TOPIC_HAS_PROPOSAL, text, "status", id=key)
 
 
-def _statement_recorded(look: RuleContext, event: pb.StatementRecorded) -> None:
-    """All that is asked of a statement is asked of every entry, or of its shape."""
+def _statement_recorded(context: RuleContext, event: pb.StatementRecorded) -> None:
+    """Do nothing: the common rules and the validation cover a statement."""
 
 
-def _statement_retracted(look: RuleContext, event: pb.StatementRetracted) -> None:
-    part = look.part(pb.PART_KIND_STATEMENT, event.statement_id)
+def _statement_retracted(context: RuleContext, event: pb.StatementRetracted) -> None:
+    part = context.part(pb.PART_KIND_STATEMENT, event.statement_id)
     if part.status != pb.STATEMENT_STATUS_STANDS or not set(part.retracted_by).isdisjoint(event.by):
-        text = "It was taken back before."
-        look.refuse(pb.ERROR_REASON_STATEMENT_RETRACTED, text, "statement_id")
+        text = f"The statement {quoted(event.statement_id)} was already retracted."
+        context.refuse(pb.ERROR_REASON_STATEMENT_RETRACTED, text, "statement_id")
     made_by, by = set(part.facts.speakers or part.facts.attributed_to), set(event.by)
     if not (by <= made_by if event.partial else by == made_by):
-        text = "A statement is taken back by all who made it or, with `partial`, by some of them."
-        look.refuse(pb.ERROR_REASON_NOT_THE_SPEAKERS, text, "by")
+        text = (
+            "All speakers retract a statement together. Name all of them in `by`, or set"
+            " `partial` to retract it for some."
+        )
+        context.refuse(pb.ERROR_REASON_NOT_THE_SPEAKERS, text, "by")
 
 
 _HOLDERS = frozenset({pb.PARTICIPANT_ROLE_PARTY, pb.PARTICIPANT_ROLE_GROUP})
 
 
-def _position_taken(look: RuleContext, event: pb.PositionTaken) -> None:
+def _position_taken(context: RuleContext, event: pb.PositionTaken) -> None:
     for place, who in enumerate(event.holders):
-        role = look.part(pb.PART_KIND_PARTICIPANT, who).facts.role
+        role = context.part(pb.PART_KIND_PARTICIPANT, who).facts.role
         if role not in _HOLDERS:
             name = pb.ParticipantRole.Name(role).removeprefix("PARTICIPANT_ROLE_")
-            text = f"{quoted(who)} is {name} here: a position is one of a PARTY or a GROUP."
-            look.refuse(pb.ERROR_REASON_ACTING_NOT_ALLOWED, text, f"holders[{place}]")
-    topic = look.part(pb.PART_KIND_TOPIC, event.topic_id)
+            text = f"{quoted(who)} has the role {name}. Only a PARTY or a GROUP holds a position."
+            context.refuse(pb.ERROR_REASON_ACTING_NOT_ALLOWED, text, f"holders[{place}]")
+    topic = context.part(pb.PART_KIND_TOPIC, event.topic_id)
     if topic.status == pb.TOPIC_STATUS_DROPPED:
-        text = f"The topic {quoted(event.topic_id)} is off the table."
-        look.refuse(pb.ERROR_REASON_TOPIC_DROPPED, text, "topic_id")
+        text = f"The topic {quoted(event.topic_id)} was dropped."
+        context.refuse(pb.ERROR_REASON_TOPIC_DROPPED, text, "topic_id")
     if event.supersedes:
-        _check_held(look, event.supersedes, event.holders, "supersedes", "supersedes")
+        _check_held(context, event.supersedes, event.holders, "supersedes", "supersedes")
 
 
-def _position_withdrawn(look: RuleContext, event: pb.PositionWithdrawn) -> None:
-    _check_held(look, event.position_id, event.by, "position_id", "by")
+def _position_withdrawn(context: RuleContext, event: pb.PositionWithdrawn) -> None:
+    _check_held(context, event.position_id, event.by, "position_id", "by")
 
 
-def _check_held(look: RuleContext, key: str, by: Iterable[str], field: str, holders: str) -> None:
-    part = look.part(pb.PART_KIND_POSITION, key)
+def _check_held(
+    context: RuleContext, key: str, by: Iterable[str], field: str, holders: str
+) -> None:
+    part = context.part(pb.PART_KIND_POSITION, key)
     if part.status != pb.POSITION_STATUS_HELD:
-        text = f"The position {quoted(key)} is not held."
-        look.refuse(pb.ERROR_REASON_POSITION_NOT_HELD, text, field)
+        text = f"The position {quoted(key)} is not held any more."
+        context.refuse(pb.ERROR_REASON_POSITION_NOT_HELD, text, field)
     if set(by) != set(part.facts.holders):
-        text = f"The position {quoted(key)} is held by {listed(part.facts.holders)}."
-        look.refuse(pb.ERROR_REASON_NOT_THE_HOLDERS, text, holders)
+        text = f"The holders of the position {quoted(key)} are {listed(part.facts.holders)}."
+        context.refuse(pb.ERROR_REASON_NOT_THE_HOLDERS, text, holders)
 
 
-def _question_raised(look: RuleContext, event: pb.QuestionRaised) -> None:
+def _question_raised(context: RuleContext, event: pb.QuestionRaised) -> None:
     if event.reopens:
-        part = look.part(pb.PART_KIND_QUESTION, event.reopens)
+        part = context.part(pb.PART_KIND_QUESTION, event.reopens)
         if part.status == pb.QUESTION_STATUS_OPEN:
-            text = f"The question {quoted(event.reopens)} is open still."
-            look.refuse(pb.ERROR_REASON_QUESTION_OPEN, text, "reopens")
+            text = f"The question {quoted(event.reopens)} is still open, so it cannot be reopened."
+            context.refuse(pb.ERROR_REASON_QUESTION_OPEN, text, "reopens")
 
 
-def _question_resolved(look: RuleContext, event: pb.QuestionResolved) -> None:
-    part = look.part(pb.PART_KIND_QUESTION, event.question_id)
+def _question_resolved(context: RuleContext, event: pb.QuestionResolved) -> None:
+    part = context.part(pb.PART_KIND_QUESTION, event.question_id)
     if part.status != pb.QUESTION_STATUS_OPEN:
-        text = f"The question {quoted(event.question_id)} is closed: to ask it again is a new one."
-        look.refuse(pb.ERROR_REASON_QUESTION_NOT_OPEN, text, "question_id")
+        text = f"The question {quoted(event.question_id)} is closed. Raise a new one to ask again."
+        context.refuse(pb.ERROR_REASON_QUESTION_NOT_OPEN, text, "question_id")
 
 
-def _proposal_made(look: RuleContext, event: pb.ProposalMade) -> None:
-    _check_open(look)
+def _proposal_made(context: RuleContext, event: pb.ProposalMade) -> None:
+    _check_open(context)
     for place, who in enumerate(event.to):
         if who in event.by:
-            text = f"{quoted(who)} cannot make an offer to itself."
-            look.refuse(pb.ERROR_REASON_PROPOSAL_TO_SELF, text, f"to[{place}]")
+            text = f"{quoted(who)} cannot make a proposal to itself."
+            context.refuse(pb.ERROR_REASON_PROPOSAL_TO_SELF, text, f"to[{place}]")
     if event.supersedes:
-        _check_offer(look, event.supersedes, "supersedes")
-        _check_proposers(look, event.supersedes, event.by, "supersedes")
-    named = look.state.facts.acceptance_rule == pb.ACCEPTANCE_RULE_NAMED
+        _check_offer(context, event.supersedes, "supersedes")
+        _check_proposers(context, event.supersedes, event.by, "supersedes")
+    named = context.state.facts.acceptance_rule == pb.ACCEPTANCE_RULE_NAMED
     if named and not event.decided_by:
-        text = "decided_by is missing: here an offer names those whose answers decide it."
-        look.refuse(pb.ERROR_REASON_FIELD_REQUIRED, text, "decided_by")
+        text = (
+            "decided_by is missing: with the acceptance rule NAMED, a proposal names its deciders."
+        )
+        context.refuse(pb.ERROR_REASON_FIELD_REQUIRED, text, "decided_by")
     if event.decided_by and not named:
-        text = "decided_by has no place here: the acceptance rule is not NAMED."
-        look.refuse(pb.ERROR_REASON_FIELD_NOT_ALLOWED, text, "decided_by")
+        text = "decided_by is not allowed here: the acceptance rule is not NAMED."
+        context.refuse(pb.ERROR_REASON_FIELD_NOT_ALLOWED, text, "decided_by")
     for place, who in enumerate(event.decided_by):
         if who not in event.to:
-            text = f"{quoted(who)} cannot decide an offer that is not made to it."
-            look.refuse(pb.ERROR_REASON_NOT_AN_ADDRESSEE, text, f"decided_by[{place}]")
+            text = f"{quoted(who)} is no addressee of the proposal, so it cannot decide it."
+            context.refuse(pb.ERROR_REASON_NOT_AN_ADDRESSEE, text, f"decided_by[{place}]")
 
 
-def _check_offer(look: RuleContext, key: str, field: str) -> None:
-    status = look.part(pb.PART_KIND_PROPOSAL, key).status
+def _check_offer(context: RuleContext, key: str, field: str) -> None:
+    status = context.part(pb.PART_KIND_PROPOSAL, key).status
     if status != pb.PROPOSAL_STATUS_OPEN:
         name = pb.ProposalStatus.Name(status).removeprefix("PROPOSAL_STATUS_")
         text = f"The proposal {quoted(key)} is {name}, not OPEN."
-        look.refuse(pb.ERROR_REASON_PROPOSAL_NOT_OPEN, text, field, status=name)
+        context.refuse(pb.ERROR_REASON_PROPOSAL_NOT_OPEN, text, field, status=name)
 
 
-def _check_proposers(look: RuleContext, key: str, by: Iterable[str], field: str) -> None:
-    proposers = look.part(pb.PART_KIND_PROPOSAL, key).facts.by
+def _check_proposers(context: RuleContext, key: str, by: Iterable[str], field: str) -> None:
+    proposers = context.part(pb.PART_KIND_PROPOSAL, key).facts.by
     if set(by) != set(proposers):
-        text = f"The proposal {quoted(key)} is one of {listed(proposers)}: it is for them to do."
-        look.refuse(pb.ERROR_REASON_NOT_THE_PROPOSERS, text, field)
+        text = f"The proposers of {quoted(key)} are {listed(proposers)}. Name exactly these."
+        context.refuse(pb.ERROR_REASON_NOT_THE_PROPOSERS, text, field)
 
 
-def _proposal_answered(look: RuleContext, event: pb.ProposalAnswered) -> None:
-    _check_offer(look, event.proposal_id, "proposal_id")
-    part = look.part(pb.PART_KIND_PROPOSAL, event.proposal_id)
+def _proposal_answered(context: RuleContext, event: pb.ProposalAnswered) -> None:
+    _check_offer(context, event.proposal_id, "proposal_id")
+    part = context.part(pb.PART_KIND_PROPOSAL, event.proposal_id)
     if event.by not in part.facts.to:
-        text = f"The proposal {quoted(event.proposal_id)} is not made to {quoted(event.by)}."
-        look.refuse(pb.ERROR_REASON_NOT_AN_ADDRESSEE, text, "by")
+        text = f"{quoted(event.by)} is no addressee of the proposal {quoted(event.proposal_id)}."
+        context.refuse(pb.ERROR_REASON_NOT_AN_ADDRESSEE, text, "by")
     if event.by in final_answers(part):
-        text = f"{quoted(event.by)} has answered this proposal finally."
-        look.refuse(pb.ERROR_REASON_FINAL_ANSWER_EXISTS, text, "by")
+        text = f"{quoted(event.by)} has already given a final answer to this proposal."
+        context.refuse(pb.ERROR_REASON_FINAL_ANSWER_EXISTS, text, "by")
 
 
-def _proposal_closed(look: RuleContext, event: pb.ProposalClosed) -> None:
-    _check_offer(look, event.proposal_id, "proposal_id")
+def _proposal_closed(context: RuleContext, event: pb.ProposalClosed) -> None:
+    _check_offer(context, event.proposal_id, "proposal_id")
     if event.how == pb.PROPOSAL_CLOSING_WITHDRAWN:
-        _check_proposers(look, event.proposal_id, event.by, "by")
-    elif not look.part(pb.PART_KIND_PROPOSAL, event.proposal_id).facts.HasField("expires"):
-        look.explain("the offer had no end, so why it LAPSED is to be said")
+        _check_proposers(context, event.proposal_id, event.by, "by")
+    elif not context.part(pb.PART_KIND_PROPOSAL, event.proposal_id).facts.HasField("expires"):
+        context.explain("a proposal without an expiry needs one to lapse")
 
 
-def _agreement_recorded(look: RuleContext, event: pb.AgreementRecorded) -> None:
+def _agreement_recorded(context: RuleContext, event: pb.AgreementRecorded) -> None:
     if event.origin == pb.AGREEMENT_ORIGIN_REACHED:
-        check_basis(look, act=True)
+        check_basis(context, act=True)
         for place, who in enumerate(event.between):
-            part = look.part(pb.PART_KIND_PARTICIPANT, who)
+            part = context.part(pb.PART_KIND_PARTICIPANT, who)
             path = f"facts.agreement_recorded.between[{place}]"
             check_acting(part, pb.ACTING_PARTY, path)
-        look.step(lifecycles.AGREEMENT, 0, event.status)
+        context.step(lifecycles.AGREEMENT, 0, event.status)
     if event.proposal_id:
-        status = look.part(pb.PART_KIND_PROPOSAL, event.proposal_id).status
+        status = context.part(pb.PART_KIND_PROPOSAL, event.proposal_id).status
         if status != pb.PROPOSAL_STATUS_ACCEPTED:
-            text = f"The proposal {quoted(event.proposal_id)} was not accepted."
-            look.refuse(pb.ERROR_REASON_PROPOSAL_NOT_ACCEPTED, text, "proposal_id")
+            text = (
+                f"The proposal {quoted(event.proposal_id)} was not accepted. Name an accepted one."
+            )
+            context.refuse(pb.ERROR_REASON_PROPOSAL_NOT_ACCEPTED, text, "proposal_id")
     superseded = pb.AGREEMENT_STATUS_SUPERSEDED
     for place, key in enumerate(event.supersedes):
-        was = look.part(pb.PART_KIND_AGREEMENT, key).status
+        was = context.part(pb.PART_KIND_AGREEMENT, key).status
         field = f"supersedes[{place}]"
-        look.step(lifecycles.AGREEMENT, was, superseded, field)
+        context.step(lifecycles.AGREEMENT, was, superseded, field)
 
 
-def _agreement_status_changed(look: RuleContext, event: pb.AgreementStatusChanged) -> None:
-    was = look.part(pb.PART_KIND_AGREEMENT, event.agreement_id).status
-    look.step(lifecycles.AGREEMENT, was, event.status)
+def _agreement_status_changed(context: RuleContext, event: pb.AgreementStatusChanged) -> None:
+    was = context.part(pb.PART_KIND_AGREEMENT, event.agreement_id).status
+    context.step(lifecycles.AGREEMENT, was, event.status)
 
 
-def _commitment_made(look: RuleContext, event: pb.CommitmentMade) -> None:
+def _commitment_made(context: RuleContext, event: pb.CommitmentMade) -> None:
     for place, who in enumerate(event.creditors):
         if who in event.debtors:
-            text = f"{quoted(who)} cannot owe itself."
-            look.refuse(pb.ERROR_REASON_DEBTOR_IS_CREDITOR, text, f"creditors[{place}]")
-        part = look.part(pb.PART_KIND_PARTICIPANT, who)
+            text = f"{quoted(who)} cannot be debtor and creditor of one commitment."
+            context.refuse(pb.ERROR_REASON_DEBTOR_IS_CREDITOR, text, f"creditors[{place}]")
+        part = context.part(pb.PART_KIND_PARTICIPANT, who)
         path = f"facts.commitment_made.creditors[{place}]"
         check_acting(part, pb.ACTING_SPEAKER, path)
 
 
-def _commitment_status_changed(look: RuleContext, event: pb.CommitmentStatusChanged) -> None:
-    part = look.part(pb.PART_KIND_COMMITMENT, event.commitment_id)
-    look.step(lifecycles.COMMITMENT, part.status, event.status)
+def _commitment_status_changed(context: RuleContext, event: pb.CommitmentStatusChanged) -> None:
+    part = context.part(pb.PART_KIND_COMMITMENT, event.commitment_id)
+    context.step(lifecycles.COMMITMENT, part.status, event.status)
     if event.status == pb.COMMITMENT_STATUS_RELEASED:
         owed_to, owed_by = set(part.facts.creditors), set(part.facts.debtors)
-        # What is owed to all is for anybody else to remit.
+        # Without creditors, any participant other than a debtor can release it.
         if not (owed_to & set(event.by) if owed_to else set(event.by) - owed_by):
-            text = "Only a creditor can release a debtor: name one in `by`."
-            look.refuse(pb.ERROR_REASON_CREDITOR_REQUIRED, text, "by")
+            text = "Only a creditor can release a debtor. Name a creditor in `by`."
+            context.refuse(pb.ERROR_REASON_CREDITOR_REQUIRED, text, "by")
 
 
-def _milestone_planned(look: RuleContext, event: pb.MilestonePlanned) -> None:
-    part = look.part(pb.PART_KIND_MILESTONE, event.milestone_id)
+def _milestone_planned(context: RuleContext, event: pb.MilestonePlanned) -> None:
+    part = context.part(pb.PART_KIND_MILESTONE, event.milestone_id)
     if part is not None:
-        _check_planned(look, part)
-    expected, occurred = event.expected, look.facts.occurred
+        _check_planned(context, part)
+    expected, occurred = event.expected, context.facts.occurred
     latest = edtf.latest_instant(edtf.Bounds(expected.earliest, expected.latest))
     planned = edtf.earliest_instant(edtf.Bounds(occurred.earliest, occurred.latest))
     if latest is not None and planned is not None and latest < planned:
         text = (
-            f"It was planned on {occurred.earliest}, and cannot be expected by {expected.latest}."
+            f"The milestone was planned on {occurred.earliest}, so it cannot be expected by"
+            f" {expected.latest}."
         )
-        look.refuse(pb.ERROR_REASON_EXPECTED_BEFORE_PLAN, text, "expected")
+        context.refuse(pb.ERROR_REASON_EXPECTED_BEFORE_PLAN, text, "expected")
 
 
-def _milestone_closed(look: RuleContext, event: pb.MilestoneClosed) -> None:
-    _check_planned(look, look.part(pb.PART_KIND_MILESTONE, event.milestone_id))
-    check_occurred(look, event.actual, "facts.milestone_closed.actual")
+def _milestone_closed(context: RuleContext, event: pb.MilestoneClosed) -> None:
+    _check_planned(context, context.part(pb.PART_KIND_MILESTONE, event.milestone_id))
+    check_occurred(context, event.actual, "facts.milestone_closed.actual")
 
 
-def _check_planned(look: RuleContext, part: pb.Milestone) -> None:
+def _check_planned(context: RuleContext, part: pb.Milestone) -> None:
     if part.status != pb.MILESTONE_STATUS_PLANNED:
         name = pb.MilestoneStatus.Name(part.status).removeprefix("MILESTONE_STATUS_")
         text = f"The milestone {quoted(part.facts.milestone_id)} is {name}, not PLANNED."
-        look.refuse(pb.ERROR_REASON_MILESTONE_NOT_PLANNED, text, "milestone_id", status=name)
+        context.refuse(pb.ERROR_REASON_MILESTONE_NOT_PLANNED, text, "milestone_id", status=name)
 
 
-def _document_attached(look: RuleContext, event: pb.DocumentAttached) -> None:
-    """All that is asked of a document is asked of every entry, or of its shape."""
+def _document_attached(context: RuleContext, event: pb.DocumentAttached) -> None:
+    """Do nothing: the common rules and the validation cover a document."""
 
 
-def _entry_corrected(look: RuleContext, event: pb.EntryCorrected) -> None:
+def _entry_corrected(context: RuleContext, event: pb.EntryCorrected) -> None:
     del event
-    check_correction(look.state, look.entry, look.history(), _judge)
+    check_correction(context.state, context.entry, context.history(), _judge)
 
 
-def _entry_disclosed(look: RuleContext, event: pb.EntryDisclosed) -> None:
+def _entry_disclosed(context: RuleContext, event: pb.EntryDisclosed) -> None:
     del event
-    check_disclosure(look.state, look.entry, look.history(), _judge)
+    check_disclosure(context.state, context.entry, context.history(), _judge)
 
 
-def _entry_redacted(look: RuleContext, event: pb.EntryRedacted) -> None:
+def _entry_redacted(context: RuleContext, event: pb.EntryRedacted) -> None:
     del event
-    check_redaction(look.state, look.entry, look.history())
+    check_redaction(context.state, context.entry, context.history())
 
 
-def _access_granted(look: RuleContext, event: pb.AccessGranted) -> None:
-    known = look.state.principals.get(event.principal)
+def _access_granted(context: RuleContext, event: pb.AccessGranted) -> None:
+    known = context.state.principals.get(event.principal)
     if known is not None and any(one.facts == event for one in known.grants):
-        text = f"{quoted(event.principal)} has this access already: nothing changes."
-        look.refuse(pb.ERROR_REASON_NO_EFFECT, text)
+        text = f"{quoted(event.principal)} already has this access."
+        context.refuse(pb.ERROR_REASON_NO_EFFECT, text)
 
 
-def _access_revoked(look: RuleContext, event: pb.AccessRevoked) -> None:
-    principals = look.state.principals
+def _access_revoked(context: RuleContext, event: pb.AccessRevoked) -> None:
+    principals = context.state.principals
     known = principals.get(event.principal)
     if known is None or not any(revokes(event, one) for one in known.grants):
-        text = f"{quoted(event.principal)} has no such access."
-        look.refuse(pb.ERROR_REASON_ACCESS_NOT_GRANTED, text)
+        text = f"{quoted(event.principal)} does not have this access."
+        context.refuse(pb.ERROR_REASON_ACCESS_NOT_GRANTED, text)
     left = (
         one
         for who, part in principals.items()
@@ -497,10 +516,44 @@ def _access_revoked(look: RuleContext, event: pb.AccessRevoked) -> None:
         if who != event.principal or not revokes(event, one)
     )
     if all(one.facts.role != pb.ACCESS_ROLE_CUSTODIAN for one in left):
-        text = f"Nobody but {quoted(event.principal)} is custodian: name another one first."
-        look.refuse(pb.ERROR_REASON_ACCESS_LAST_CUSTODIAN, text)
+        text = (
+            f"{quoted(event.principal)} is the only custodian. Grant the role to another principal"
+            " first."
+        )
+        context.refuse(pb.ERROR_REASON_ACCESS_LAST_CUSTODIAN, text)
 
 
-_CASES: Mapping[str, Callable[[RuleContext, Any], None]] = {
-    name: globals()[f"_{name}"] for name in ENTRY_TYPES
+_RULES_BY_TYPE: Mapping[str, Callable[[RuleContext, Any], None]] = {
+    "negotiation_opened": _negotiation_opened,
+    "negotiation_suspended": _negotiation_suspended,
+    "negotiation_resumed": _negotiation_resumed,
+    "negotiation_concluded": _negotiation_concluded,
+    "participant_joined": _participant_joined,
+    "participant_changed": _participant_changed,
+    "participant_left": _participant_left,
+    "session_opened": _session_opened,
+    "session_closed": _session_closed,
+    "topic_added": _topic_added,
+    "topic_status_changed": _topic_status_changed,
+    "statement_recorded": _statement_recorded,
+    "statement_retracted": _statement_retracted,
+    "position_taken": _position_taken,
+    "position_withdrawn": _position_withdrawn,
+    "question_raised": _question_raised,
+    "question_resolved": _question_resolved,
+    "proposal_made": _proposal_made,
+    "proposal_answered": _proposal_answered,
+    "proposal_closed": _proposal_closed,
+    "agreement_recorded": _agreement_recorded,
+    "agreement_status_changed": _agreement_status_changed,
+    "commitment_made": _commitment_made,
+    "commitment_status_changed": _commitment_status_changed,
+    "milestone_planned": _milestone_planned,
+    "milestone_closed": _milestone_closed,
+    "document_attached": _document_attached,
+    "entry_corrected": _entry_corrected,
+    "entry_disclosed": _entry_disclosed,
+    "entry_redacted": _entry_redacted,
+    "access_granted": _access_granted,
+    "access_revoked": _access_revoked,
 }

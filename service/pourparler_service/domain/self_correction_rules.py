@@ -1,7 +1,7 @@
-"""What somebody may correct of what they recorded themselves: their words. Pure.
+"""The rules for an erratum: a principal corrects the words of its own entry. Pure.
 
-A record that was wrong is mended by those who keep it. Who takes part may mend the wording, and the
-date, of what they said and recorded themselves; no fact on which a later entry could stand.
+Custodians and recorders correct any entry. Other principals correct the words and the date of what
+they said and recorded themselves. They cannot correct a fact on which a later entry may depend.
 """
 
 from collections.abc import Sequence
@@ -14,47 +14,52 @@ from pourparler_service.domain.refusal import refuse
 from pourparler_service.domain.visibility_levels import is_wider, shown
 
 SAID = frozenset({"statement_recorded", "position_taken", "question_raised", "document_attached"})
-"""What binds nobody: who has offered, answered or promised may be held to it."""
+"""The entry types that an erratum can correct. None of them is an act of a party."""
 
 _OWN = frozenset({pb.CORRECTION_KIND_RECORDER, pb.CORRECTION_KIND_TRANSLATION})
-"""That somebody wants it otherwise, or that it was another one, is for others to judge."""
+"""The correction kinds of an erratum. A custodian or recorder decides the other kinds."""
 
 _EVENT = "facts.entry_corrected"
 
 
 def check(facts: pb.Facts, history: Sequence[pb.Entry]) -> None:
-    """Refuse a completed correction of what its caller did not record, or of more than its words.
+    """Raise Refusal if the caller did not record the target, or corrects more than its words.
 
-    What nobody could correct is left to the rules.
+    The draft is complete. The other rules refuse what no principal may correct.
     """
     event = facts.entry_corrected
     if event.kind not in _OWN:
-        text = "That you recorded it wrongly yourself is of the kind RECORDER, or TRANSLATION."
+        text = "A correction of your own entry has the kind RECORDER or TRANSLATION."
         _not_yours(text, f"{_EVENT}.kind")
     said = [one for one in history if event.target_version in {one.header.version, _target(one)}]
     for one in said:
         kind = one.facts.WhichOneof("event")
         if kind not in {"entry_disclosed", "entry_redacted"}:
             if one.facts.recorded_by != facts.recorded_by:
-                _not_yours("Another one recorded it, or corrected it.", f"{_EVENT}.target_version")
+                _not_yours(
+                    "Another principal recorded or corrected the entry.", f"{_EVENT}.target_version"
+                )
             if kind not in SAID and kind != "entry_corrected":
-                text = "Others may rely on what was not only said."
+                text = (
+                    "You can correct only your own statements, positions, questions and documents."
+                )
                 _not_yours(text, f"{_EVENT}.target_version")
     for entry, _ in counted(said):
         if entry.header.version == event.target_version:
             if _fixed(entry.facts) != _fixed(event.replacement):
-                text = "Of what you recorded you correct the words, and `occurred`; nothing else."
+                text = "You can correct only the words and `occurred` of your own entry."
                 _not_yours(text, f"{_EVENT}.replacement")
             if is_wider(entry.facts.visibility, facts.visibility):
                 seen = shown(entry.facts.visibility)
-                text = f"It is {seen}: all who see it have to see the correction."
+                text = f"The entry is {seen}, and the correction has to be as widely visible."
                 _not_yours(text, "facts.visibility")
 
 
-def check_not_taken_up(state: pb.Negotiation, facts: pb.Facts, history: Sequence[pb.Entry]) -> None:
-    """Refuse a correction of what others have spoken of by now, or after the end.
+def check_not_answered(state: pb.Negotiation, facts: pb.Facts, history: Sequence[pb.Entry]) -> None:
+    """Raise Refusal if entries of others refer to the target, or if the negotiation has ended.
 
-    As far as its caller sees it: else they could find out by trying what hidden entries speak of.
+    `history` has only the entries that the caller may see. Otherwise an attempt would reveal
+    references in hidden entries.
     """
     event = facts.entry_corrected
     if state.status == pb.NEGOTIATION_STATUS_CONCLUDED:
@@ -66,27 +71,27 @@ def check_not_taken_up(state: pb.Negotiation, facts: pb.Facts, history: Sequence
             and one.facts.recorded_by != facts.recorded_by
             and part in {(named.kind, named.id) for named in references(one.facts)}
         ):
-            text = f"Version {one.header.version}, by another one, speaks of it."
+            text = f"Version {one.header.version}, recorded by another principal, refers to it."
             _not_yours(text, f"{_EVENT}.target_version")
 
 
 def _target(entry: pb.Entry) -> int:
-    """The version of which an entry speaks; 0 if it is not about another one."""
+    """Return the target version of an amendment; 0 for any other entry."""
     kind = entry.facts.WhichOneof("event") or ""
     return getattr(entry.facts, kind).target_version if kind in AMENDING else 0
 
 
 def _fixed(facts: pb.Facts) -> pb.Facts:
-    """Facts without what may be corrected."""
+    """Return the facts without the fields that an erratum may change."""
     fixed = pb.Facts()
     fixed.CopyFrom(facts)
     fixed.ClearField("occurred")
-    fixed.ClearField("visibility")  # which is disclosed
+    fixed.ClearField("visibility")  # a disclosure changes it
     fixed.ClearField("request_id")
     fixed.ClearField("recorded_by")
     return fixed
 
 
 def _not_yours(text: str, field: str) -> NoReturn:
-    text = f"{text} To correct it is for those who keep the record."
+    text = f"{text} Ask a custodian or a recorder to correct it."
     refuse(pb.ERROR_REASON_ROLE_NOT_SUFFICIENT, text, field)

@@ -1,4 +1,4 @@
-"""Who may see what: the order of visibilities, from everyone to the keepers of the record. Pure."""
+"""Visibilities and their order, from PUBLIC to RECORDER_ONLY. Pure."""
 
 from collections.abc import Iterable
 
@@ -10,25 +10,25 @@ RECORDER_ONLY = pb.Visibility(level=pb.VISIBILITY_LEVEL_RECORDER_ONLY)
 
 
 def restricted(audience: Iterable[str]) -> pb.Visibility:
-    """Seen by these participants alone."""
+    """Return a RESTRICTED visibility for these participants."""
     return pb.Visibility(level=pb.VISIBILITY_LEVEL_RESTRICTED, audience=audience)
 
 
 def is_wider(one: pb.Visibility, other: pb.Visibility) -> bool:
-    """Whether somebody may see the one who may not see the other."""
+    """Return True if `one` includes a reader that `other` excludes."""
     if one.level != other.level:
-        return one.level < other.level  # The levels are numbered from the widest on.
+        return one.level < other.level  # the widest level has the lowest number
     if one.level != pb.VISIBILITY_LEVEL_RESTRICTED:
         return False
     return not set(one.audience) <= set(other.audience)
 
 
 def widens(new: pb.Visibility, old: pb.Visibility) -> bool:
-    """Whether all who may see the old, and others besides, may see the new."""
+    """Return True if `new` includes all readers of `old`, and at least one other."""
     return is_wider(new, old) and not is_wider(old, new)
 
 
 def shown(visibility: pb.Visibility) -> str:
-    """A visibility in a sentence."""
+    """Return a visibility as a sentence has it."""
     name = pb.VisibilityLevel.Name(visibility.level).removeprefix("VISIBILITY_LEVEL_")
     return f"{name} ({listed(sorted(visibility.audience))})" if visibility.audience else name

@@ -1,7 +1,7 @@
-"""Negotiations as they were: what any point on the three clocks reads."""
+"""Negotiations as of a point on the three clocks: version, record time, occurrence date."""
 
 import bisect
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 from google.protobuf.timestamp_pb2 import Timestamp
 
@@ -12,48 +12,54 @@ from pourparler.state.fold import Counted, counted, gather, is_amending, tally
 from pourparler_service.aggregate import loading
 from pourparler_service.aggregate.reading import ReplayedEntry, StateAt, computed_at
 from pourparler_service.aggregate.snapshots import SnapshotStore
+from pourparler_service.authorization.filtered_store import FilteredEventReader
 from pourparler_service.domain.refusal import not_found, refuse
 from pourparler_service.runtime.cooperative import paced
 from pourparler_service.storage import paging
-from pourparler_service.storage.interface import EventReader
+from pourparler_service.storage.interface import StoredEntry
 from pourparler_service.storage.record_codec import decode_record
 
 
 class PointInTimeReader:
-    """Reads negotiations at points. Every method blocks on the store and raises Refusal."""
+    """Reads one negotiation at points in time. Every method blocks on the store.
 
-    def __init__(self, store: EventReader, snapshots: SnapshotStore) -> None:
-        """Read from this store, and begin at these snapshots."""
-        self._store = store
+    Field paths of refusals start below `as_of`.
+    """
+
+    def __init__(self, events: FilteredEventReader, snapshots: SnapshotStore) -> None:
+        """Fold the entries of a reader, from the nearest of these snapshots on."""
+        self._events = events
+        self._id = events.id
         self._snapshots = snapshots
 
-    def read(self, id_: str, as_of: pb.AsOf) -> StateAt:
-        """The negotiation at a point. The paths of its refusals are below `as_of`."""
+    def read(self, as_of: pb.AsOf) -> StateAt:
+        """Return the state at a point. Raise Refusal if there is no such point."""
         by = _occurred_by(as_of)
-        upto = self._version(id_, as_of)
+        upto = self._version(as_of)
         if by is None:
-            state = _named(loading.state_at(self._store, self._snapshots, id_, upto), id_)
-            return StateAt(state, computed_at(state))
-        entries = [decode_record(one.data) for one in paging.stored(self._store, id_, upto=upto)]
-        as_counted = counted(entries)
-        state = _named(gather(paced(as_counted)), id_)
-        happened = _happened(paced(as_counted), by)
+            state = loading.state_at(self._events, self._snapshots, self._id, upto)
+            return StateAt(self._named(state), computed_at(state))
+        entries = [decode_record(one.data) for one in self._stored(upto)]
+        in_force = counted(entries)
+        state = self._named(gather(paced(in_force)))
+        happened = _happened(paced(in_force), by)
+        definite = [one for one, possible in happened if not possible]
         return StateAt(
-            state=_partial(id_, [one for one, possible in happened if not possible], state),
+            state=self._partial(definite, state),
             computed_at=computed_at(state),
-            possible_state=_partial(id_, [one for one, _ in happened], state),
+            possible_state=self._partial([one for one, _ in happened], state),
             possible_versions=tuple(
                 one.entry.header.version for one, possible in happened if possible
             ),
         )
 
-    def replay(self, id_: str, as_of: pb.AsOf) -> tuple[list[ReplayedEntry], pb.ComputedAt]:
-        """The entries at a point, in the order of their versions; refused like `read`."""
+    def replay(self, as_of: pb.AsOf) -> tuple[list[ReplayedEntry], pb.ComputedAt]:
+        """Return the entries at a point, in the order of their versions. Raise as `read`."""
         by = _occurred_by(as_of)
-        upto = self._version(id_, as_of)
+        upto = self._version(as_of)
         recorded = [
             ReplayedEntry(one.data, decode_record(one.data), possible=False)
-            for one in paging.stored(self._store, id_, upto=upto)
+            for one in self._stored(upto)
         ]
         computed_at = pb.ComputedAt(version=upto)
         if recorded:
@@ -68,21 +74,24 @@ class PointInTimeReader:
             if replayed.entry.header.version in possible_by_version
         ], computed_at
 
-    def _version(self, id_: str, as_of: pb.AsOf) -> int:
-        """The last version that was on the record at a point of the two clocks of the record."""
+    def _stored(self, upto: int) -> Iterator[StoredEntry]:
+        return paging.stored(self._events, self._id, upto=upto)
+
+    def _version(self, as_of: pb.AsOf) -> int:
+        """Return the last version at a point of the clocks `version` and `record_time`."""
         if as_of.HasField("version") and as_of.HasField("record_time"):
             refuse(
                 pb.ERROR_REASON_AS_OF_INVALID,
                 "Give a version or a record_time, not both.",
                 "record_time",
             )
-        last = self._store.last_version(id_)
+        last = self._events.last_version(self._id)
         if not last:
-            not_found(id_)
+            not_found(self._id)
         if as_of.HasField("record_time"):
             # Times do not run back within a negotiation.
             until, versions = _instant(as_of.record_time), range(1, last + 1)
-            return bisect.bisect_right(versions, until, key=lambda one: self._recorded(id_, one))
+            return bisect.bisect_right(versions, until, key=self._record_time)
         upto = as_of.version if as_of.HasField("version") else last
         if upto > last:
             refuse(
@@ -94,9 +103,31 @@ class PointInTimeReader:
             )
         return upto
 
-    def _recorded(self, id_: str, version: int) -> tuple[int, int]:
-        (one,) = self._store.read(id_, after=version - 1, upto=version)
+    def _record_time(self, version: int) -> tuple[int, int]:
+        (one,) = self._events.read(self._id, after=version - 1, upto=version)
         return _instant(decode_record(one.data).header.record_time)
+
+    def _partial(self, entries: Sequence[Counted], everyone: pb.Negotiation) -> pb.Negotiation:
+        """Return the state after some entries, with every participant that they name."""
+        state = self._named(gather(paced(entries)))
+        for one in entries:
+            for reference in references(one.entry.facts):
+                known = everyone.participants.get(reference.id)
+                if (
+                    reference.kind == pb.PART_KIND_PARTICIPANT
+                    and known is not None
+                    and reference.id not in state.participants
+                ):
+                    part = state.participants[reference.id]
+                    part.CopyFrom(known)
+                    for name in ("status", "status_change", "leaving_reason"):
+                        part.ClearField(name)
+        tally(state)
+        return state
+
+    def _named(self, state: pb.Negotiation) -> pb.Negotiation:
+        state.name = f"negotiations/{self._id}"
+        return state
 
 
 def _occurred_by(as_of: pb.AsOf) -> edtf.Bounds | None:
@@ -109,9 +140,9 @@ def _occurred_by(as_of: pb.AsOf) -> edtf.Bounds | None:
 
 
 def _happened(entries: Iterable[Counted], by: edtf.Bounds) -> list[tuple[Counted, bool]]:
-    """The entries that had happened by a date, each with whether only possibly.
+    """Return the entries that had happened by a date, each with True if it is only possible.
 
-    What is said of an entry comes with it.
+    A correction, disclosure or redaction follows its target.
     """
     possible_by_version: dict[int, bool] = {}
     happened = []
@@ -132,30 +163,6 @@ def _happened(entries: Iterable[Counted], by: edtf.Bounds) -> list[tuple[Counted
             possible_by_version[header.version] = possible
             happened.append((one, possible))
     return happened
-
-
-def _partial(id_: str, entries: Sequence[Counted], everyone: pb.Negotiation) -> pb.Negotiation:
-    """The state after some of the entries, with everyone they name, so that the names resolve."""
-    state = _named(gather(paced(entries)), id_)
-    for one in entries:
-        for reference in references(one.entry.facts):
-            known = everyone.participants.get(reference.id)
-            if (
-                reference.kind == pb.PART_KIND_PARTICIPANT
-                and known is not None
-                and reference.id not in state.participants
-            ):
-                part = state.participants[reference.id]
-                part.CopyFrom(known)
-                for name in ("status", "status_change", "leaving_reason"):
-                    part.ClearField(name)
-    tally(state)
-    return state
-
-
-def _named(state: pb.Negotiation, id_: str) -> pb.Negotiation:
-    state.name = f"negotiations/{id_}"
-    return state
 
 
 def _instant(time: Timestamp) -> tuple[int, int]:

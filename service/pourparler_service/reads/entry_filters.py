@@ -1,4 +1,4 @@
-"""The history as a stream: which entries are asked for, and how they make messages. Pure."""
+"""Filters of replays, and the messages of a replay of the whole record. Pure."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import NamedTuple
@@ -13,13 +13,13 @@ from pourparler_service.domain.refusal import quoted, refuse
 from pourparler_service.validation import requests
 
 BATCH_ENTRIES = 256
-"""How many entries a message has at most."""
+"""The maximum number of entries in a message."""
 
 BATCH_BYTES = 262_144
-"""How many bytes of entries a message has at most, unless a single entry has more."""
+"""The maximum size of the entries in a message, in bytes, unless a single entry is larger."""
 
 ALL = "negotiations/-"
-"""The name that stands for all negotiations."""
+"""The name for all negotiations."""
 
 ON_TOPICS = frozenset(
     {
@@ -35,16 +35,16 @@ ON_TOPICS = frozenset(
 
 
 class Selection(NamedTuple):
-    """The entries that are sent, in their order, and whether the limit cut them short."""
+    """The selected entries in their order, and True if the limit left out some."""
 
     replayed: Sequence[ReplayedEntry]
     limited: bool
 
 
 def needs_whole(request: pb.ReplayEntriesRequest) -> bool:
-    """Whether what is asked for is known only from a negotiation's whole record up to its point.
+    """Return True if a request needs the whole record of a negotiation, not page by page.
 
-    All else is read a page at a time. Raises Refusal for what cannot be asked for together.
+    Raise Refusal if some of its fields cannot be combined.
     """
     whole = ("as_of", "topic_ids", "reverse")
     if request.name == ALL:
@@ -57,13 +57,13 @@ def needs_whole(request: pb.ReplayEntriesRequest) -> bool:
 
 
 def check(request: pb.ReplayEntriesRequest) -> None:
-    """Refuse filters that can meet nothing."""
+    """Raise Refusal if a filter of a replay is invalid."""
     requests.check_as_of(request.as_of, "as_of")
     check_filters(request)
 
 
 def check_filters(request: pb.ReplayEntriesRequest | pb.SearchEntriesRequest) -> None:
-    """Refuse filters on types, participants, topics and bases that can meet nothing."""
+    """Raise Refusal if a filter on types, participants, topics or bases is invalid."""
     requests.check_length(request.entry_types, "entry_types")
     for place, name in enumerate(request.entry_types):
         if name not in ENTRY_TYPES:
@@ -83,7 +83,7 @@ def _check_absent(request: pb.ReplayEntriesRequest, names: Iterable[str], why: s
         if field.name in names:
             refuse(
                 pb.ERROR_REASON_FIELD_NOT_ALLOWED,
-                f"{field.name} cannot be asked for {why}.",
+                f"{field.name} is not allowed {why}. Leave it out.",
                 field.name,
             )
 
@@ -91,9 +91,9 @@ def _check_absent(request: pb.ReplayEntriesRequest, names: Iterable[str], why: s
 def meets(
     entry: pb.Entry, request: pb.ReplayEntriesRequest, target: Callable[[int], pb.Entry | None]
 ) -> bool:
-    """Whether an entry meets the filters but the one on topics.
+    """Return True if an entry meets all filters, except the one on topics.
 
-    `target` gives the entry of a version, for entries about entries.
+    `target` returns the entry of a version: an entry about another one names its parts too.
     """
     facts = entry.facts
     if request.entry_types and facts.WhichOneof("event") not in request.entry_types:
@@ -112,7 +112,7 @@ def meets(
 
 
 def select(replayed: Sequence[ReplayedEntry], request: pb.ReplayEntriesRequest) -> Selection:
-    """Those of all entries at a point that a request asks for."""
+    """Return the entries that meet all filters of a request."""
     found: Iterable[ReplayedEntry] = replayed
     if request.after_version:
         found = (one for one in found if one.entry.header.version > request.after_version)
@@ -144,7 +144,7 @@ def _naming(
 
 
 def _named_by_version(replayed: Iterable[ReplayedEntry]) -> dict[int, set[Part]]:
-    """What each entry names. What is said of an entry names all that the entry does."""
+    """Return the parts that each entry names, those of its target included."""
     named: dict[int, set[Part]] = {}
     for one in replayed:
         facts = one.entry.facts
@@ -157,7 +157,7 @@ def _named_by_version(replayed: Iterable[ReplayedEntry]) -> dict[int, set[Part]]
 
 
 def _on_topics(replayed: Iterable[ReplayedEntry], topic_ids: Iterable[str]) -> set[Part]:
-    """These topics, and all parts on them, as the entries that brought or corrected them say."""
+    """Return topics, and the parts on them, as these entries introduce or correct them."""
     topics = {Part(pb.PART_KIND_TOPIC, id_) for id_ in topic_ids}
     found = set(topics)
     for one in replayed:
@@ -169,7 +169,7 @@ def _on_topics(replayed: Iterable[ReplayedEntry], topic_ids: Iterable[str]) -> s
 
 
 def messages(selection: Selection, computed_at: pb.ComputedAt) -> Iterator[bytes]:
-    """The bytes of the ReplayResponses: the entries as they are stored, then that this was all."""
+    """Yield the bytes of the messages of a replay: stored entries, then that it is complete."""
     batch: list[bytes] = []
     possible: list[int] = []
     size = 0

@@ -1,11 +1,11 @@
-"""Negotiations as callers see them.
-
-Who sees everything reads what all of them read; for others they are cut: folded of what is seen.
-"""
+"""States of negotiations as viewers see them: latest, as of a point in time, and their entries."""
 
 import bisect
+import contextlib
+import copy
 import threading
-from collections.abc import Callable, Collection, Hashable
+from collections.abc import Callable, Collection, Hashable, Iterator
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -16,96 +16,90 @@ from pourparler_service.aggregate.current import CurrentNegotiations
 from pourparler_service.aggregate.negotiation import Negotiation
 from pourparler_service.aggregate.reading import ReplayedEntry, StateAt, computed_at
 from pourparler_service.aggregate.snapshots import FEWEST, Snapshot, SnapshotStore, is_far
-from pourparler_service.authorization.filtered_store import FilteredEventReader
-from pourparler_service.authorization.viewer_scopes import (
-    CachedScope,
-    ScopeKey,
-    ScopeResolver,
-    ViewerScope,
-)
+from pourparler_service.authorization.filtered_store import FilteredEventReader, ScopeKey
+from pourparler_service.authorization.viewer_scopes import CachedScope
 from pourparler_service.reads.as_of import PointInTimeReader
+from pourparler_service.reads.response_cache import ResponseCache
 from pourparler_service.runtime.lru_cache import LruCache
-from pourparler_service.storage.interface import EventStore
 
-HELD_BYTES = 1 << 27
-"""How many bytes the cut negotiations held for readers may take together."""
+CACHED_BYTES = 1 << 27
+"""The size of all cached filtered negotiations together, in bytes."""
 
-KEPT_BYTES = 1 << 26
-"""How many bytes of snapshots of what is cut are kept."""
+SNAPSHOT_BYTES = 1 << 26
+"""The size of all snapshots of filtered states together, in bytes."""
 
-_ITS_BYTES = 2_000  # what it takes to keep a snapshot or an answer, besides its bytes
+_OVERHEAD_BYTES = 2_000  # for each snapshot
 
 
 class _StateKey(NamedTuple):
-    """A negotiation as it is cut."""
+    """The key of a negotiation as a scope sees it."""
 
     id: str
-    cut: ScopeKey
+    scope: ScopeKey
 
 
 class _EncodedSnapshot(NamedTuple):
-    """A snapshot that is kept, its state as bytes."""
+    """A snapshot with its state as bytes."""
 
     leaf: bytes
-    written: list[bytes]
+    chunks: list[bytes]
 
 
 class FilteredSnapshots:
-    """Snapshots of what is cut, each for all who see the same.
+    """Snapshots of filtered states, shared by viewers with an equal scope key.
 
-    In memory alone: what stands on disk is the whole, and sealed. For any thread; never blocks.
+    They are in memory only: the snapshot file has unfiltered states, encrypted. Thread-safe; never
+    blocks.
     """
 
-    def __init__(self, fewest: int = FEWEST, kept_bytes: int = KEPT_BYTES) -> None:
-        """Keep none of fewer entries than these, and so many bytes together."""
+    def __init__(self, fewest: int = FEWEST, cached_bytes: int = SNAPSHOT_BYTES) -> None:
+        """Keep so many bytes of snapshots, each of at least `fewest` entries."""
         self.fewest = fewest
         self._lock = threading.Lock()  # guards all below
-        self._kept: LruCache[tuple[_StateKey, int], _EncodedSnapshot] = LruCache(kept_bytes)
-        self._versions: dict[
-            _StateKey, list[int]
-        ] = {}  # of which there are snapshots, in their order
+        self._cached: LruCache[tuple[_StateKey, int], _EncodedSnapshot] = LruCache(cached_bytes)
+        self._versions: dict[_StateKey, list[int]] = {}  # of the snapshots, in ascending order
         self._purged = 0
 
     @property
     def purged(self) -> int:
-        """How often something was purged: what was read before is not to be kept after."""
+        """The number of purges. Entries read before a purge must not be cached after it."""
         return self._purged
 
-    def of(self, view: ViewerScope) -> SnapshotStore:
-        """Those of what is seen by this view."""
-        return _ScopedSnapshots(self, view)
+    def of(self, events: FilteredEventReader) -> SnapshotStore:
+        """Return the snapshots of what a reader may see."""
+        return _ScopedSnapshots(self, events)
 
     def nearest(self, key: _StateKey, upto: int) -> Snapshot | None:
-        """The snapshot of the highest version up to and including `upto`, if there is any."""
+        """Return the snapshot of the highest version up to and including `upto`, if any."""
         with self._lock:
             versions = self._versions.get(key, ())
             before = versions[: bisect.bisect_right(versions, upto)]
-            kept = self._kept.get((key, before[-1])) if before else None
-        if kept is None:
+            cached = self._cached.get((key, before[-1])) if before else None
+        if cached is None:
             return None
-        state = chunking.read(kept.written)
-        return Snapshot(before[-1], kept.leaf, state, sum(map(len, kept.written)))
+        state = chunking.decode(cached.chunks)
+        return Snapshot(before[-1], cached.leaf, state, sum(map(len, cached.chunks)))
 
     def keep(self, key: _StateKey, snapshot: Snapshot, *, purged: int) -> None:
-        """Keep a snapshot whose entries were read when so many purges had been."""
-        kept = _EncodedSnapshot(snapshot.leaf, chunking.written(snapshot.state))
-        size = _ITS_BYTES + sum(map(len, kept.written))
+        """Keep a snapshot, unless there was a purge since its entries were read."""
+        encoded = _EncodedSnapshot(snapshot.leaf, chunking.encode(snapshot.state))
+        size = _OVERHEAD_BYTES + sum(map(len, encoded.chunks))
         with self._lock:
             if purged != self._purged:
                 return
             versions = self._versions.setdefault(key, [])
             if snapshot.version not in versions:
                 bisect.insort(versions, snapshot.version)
-            for gone in self._kept.put((key, snapshot.version), kept, size):
-                self._forget(*gone)
+            for evicted in self._cached.put((key, snapshot.version), encoded, size):
+                self._forget(*evicted)
 
     def purge(self, id_: str) -> None:
-        """Destroy the snapshots of a negotiation: its entries are not what they were."""
+        """Drop the snapshots of a negotiation whose stored entries have changed."""
         with self._lock:
             self._purged += 1
-            for key, version in self._kept.held():
+            for key, version in self._cached.keys_by_age():
                 if key.id == id_:
-                    self._kept.drop((key, version))
+                    self._cached.drop((key, version))
                     self._forget(key, version)
 
     def _forget(self, key: _StateKey, version: int) -> None:
@@ -116,141 +110,136 @@ class FilteredSnapshots:
 
 
 class _ScopedSnapshots:
-    """The snapshots of what one view sees: from where its folds begin."""
+    """The snapshots of what one reader may see."""
 
-    def __init__(self, snapshots: FilteredSnapshots, view: ViewerScope) -> None:
+    def __init__(self, snapshots: FilteredSnapshots, events: FilteredEventReader) -> None:
         self._snapshots = snapshots
-        self._view = view
+        self._events = events
 
     @property
     def purged(self) -> int:
         return self._snapshots.purged
 
     def nearest(self, id_: str, upto: int) -> Snapshot | None:
-        upto = min(upto, self._view.version)
+        upto = min(upto, self._events.last_version(id_))
         if upto < self._snapshots.fewest:
             return None
-        return self._snapshots.nearest(_StateKey(id_, self._view.cut(upto)), upto)
+        return self._snapshots.nearest(_StateKey(id_, self._events.key(upto)), upto)
 
     def is_wanted(self, after: int, upto: int) -> bool:
         return is_far(after, upto, self._snapshots.fewest)
 
     def keep(self, id_: str, snapshot: Snapshot, *, purged: int) -> None:
-        self._snapshots.keep(
-            _StateKey(id_, self._view.cut(snapshot.version)), snapshot, purged=purged
-        )
+        key = _StateKey(id_, self._events.key(snapshot.version))
+        self._snapshots.keep(key, snapshot, purged=purged)
 
 
 @dataclass(slots=True)
-class _HeldState:
-    """A negotiation that is held for those to whom it is cut in the same way."""
+class _CachedState:
+    """A negotiation that is cached for readers with an equal scope key."""
 
-    store: FilteredEventReader
+    events: FilteredEventReader
     negotiation: Negotiation
     lock: threading.Lock = field(default_factory=threading.Lock)  # guards both
 
 
-class _CachedResponse(NamedTuple):
-    """What was made of a cut negotiation as it was at a version."""
+class _Source(NamedTuple):
+    """The latest state for a `with` block, and the snapshots that earlier states start from."""
 
-    version: int
-    data: bytes
+    current: AbstractContextManager[Negotiation]
+    snapshots: SnapshotStore
 
 
 class FilteredStates:
-    """What callers read. Every method blocks on the store and raises Refusal."""
+    """Reads states and entries through filtered readers. Thread-safe.
+
+    Methods that take a reader block on the store and raise Refusal.
+    """
 
     def __init__(
         self,
-        store: EventStore,
         negotiations: CurrentNegotiations,
-        sights: ScopeResolver,
+        responses: ResponseCache,
         snapshots: FilteredSnapshots | None = None,
-        held_bytes: int = HELD_BYTES,
+        cached_bytes: int = CACHED_BYTES,
     ) -> None:
-        """Read from this store as these sights say, and of these whoever sees everything."""
-        self.sights = sights
-        self._store = store
+        """Share unfiltered negotiations with others; cache the filtered ones here."""
         self._negotiations = negotiations
+        self._responses = responses
         self._snapshots = snapshots or FilteredSnapshots()
-        self._lock = threading.Lock()  # guards all below
-        self._held: LruCache[_StateKey, _HeldState] = LruCache(held_bytes)
-        self._answers: LruCache[tuple[_StateKey, Hashable], _CachedResponse] = LruCache(KEPT_BYTES)
+        self._lock = threading.Lock()  # guards _cached
+        self._cached: LruCache[_StateKey, _CachedState] = LruCache(cached_bytes)
 
-    def read(self, id_: str, as_of: pb.AsOf, view: ViewerScope) -> StateAt:
-        """The negotiation at a point. The paths of its refusals are below `as_of`."""
-        if view.sight.whole:
-            return self._negotiations.read(id_, as_of)
+    def read(self, events: FilteredEventReader, as_of: pb.AsOf) -> StateAt:
+        """Return the state at a point in time. Field paths of refusals start below `as_of`."""
+        source = self._source(events)
         if as_of != pb.AsOf():
-            return self._past(view).read(id_, as_of)
-        # More than was disclosed then opens entries that were folded as withheld: anew for that.
-        key = _StateKey(id_, view.cut(view.version))
-        with self._lock:
-            held = self._held.get(key)
-            if held is None:
-                store = FilteredEventReader(self._store, view)
-                held = _HeldState(store, Negotiation(store, id_, self._snapshots.of(view)))
-                self._held.put(key, held, held.negotiation.size)
-        with held.lock:
-            held.store.version = max(held.store.version, view.version)
-            try:
-                held.negotiation.catch_up()
-            except BaseException:
-                with self._lock:
-                    self._held.drop(key)  # It may have taken in a part.
-                raise
-            tally(held.negotiation.state)
-            state = chunking.copied(held.negotiation.state)
-            with self._lock:
-                if self._held.get(key) is held:
-                    self._held.put(key, held, held.negotiation.size)
+            return PointInTimeReader(events, source.snapshots).read(as_of)
+        with source.current as negotiation:
+            state = chunking.copy(negotiation.state)
         return StateAt(state, computed_at(state))
 
-    def known(self, name: str, asked: Hashable, noted: CachedScope) -> bytes | None:
-        """The answer about the latest state that is kept for who sees this. Never blocks."""
-        key = _StateKey(name.removeprefix("negotiations/"), noted.cut)
-        with self._lock:
-            known = self._answers.get((key, asked))
-        return known.data if known is not None and known.version == noted.version else None
+    def replay(
+        self, events: FilteredEventReader, as_of: pb.AsOf
+    ) -> tuple[list[ReplayedEntry], pb.ComputedAt]:
+        """Return the entries at a point in time, by ascending version. Raise as `read`."""
+        return PointInTimeReader(events, self._source(events).snapshots).replay(as_of)
 
-    def answer(
-        self, id_: str, asked: Hashable, view: ViewerScope, make: Callable[[StateAt], bytes]
+    def respond(
+        self, events: FilteredEventReader, request: Hashable, make: Callable[[StateAt], bytes]
     ) -> bytes:
-        """What is made of the latest state that is seen, given again while it is the latest."""
-        purged = self._snapshots.purged  # before the store is read
-        key = _StateKey(id_, view.cut(view.version))
-        with self._lock:
-            known = self._answers.get((key, asked))
-        if known is not None and known.version >= view.version:
-            return known.data
-        reading = self.read(id_, pb.AsOf(), view)
-        answer = _CachedResponse(reading.computed_at.version, make(reading))
-        with self._lock:
-            if purged == self._snapshots.purged:
-                self._answers.put((key, asked), answer, _ITS_BYTES + len(answer.data))
-        return answer.data
+        """Return the response that `make` gives for the latest state, cached by the request."""
+        return self._responses.respond(events, request, self._source(events).current, make)
+
+    def cached(self, name: str, scope: CachedScope, request: Hashable) -> bytes | None:
+        """Return the cached response for the latest state, if there is one. Never blocks."""
+        return self._responses.get(name, scope, request)
 
     def on_commit(self, ids: Collection[str]) -> None:
         """Do nothing: every read takes in the new entries first."""
 
     def purge(self, id_: str) -> None:
-        """Drop all states of a negotiation and all that was made of them."""
-        self._snapshots.purge(id_)  # first: what is under way is not kept after that
+        """Drop everything about a negotiation whose stored entries have changed."""
+        self._snapshots.purge(id_)  # first: an unfinished read caches nothing after that
         with self._lock:
-            for key in self._held.held():
+            for key in self._cached.keys_by_age():
                 if key.id == id_:
-                    self._held.drop(key)
-            for known in self._answers.held():
-                if known[0].id == id_:
-                    self._answers.drop(known)
+                    self._cached.drop(key)
 
-    def replay(
-        self, id_: str, as_of: pb.AsOf, view: ViewerScope
-    ) -> tuple[list[ReplayedEntry], pb.ComputedAt]:
-        """The entries at a point, in the order of their versions; refused like `read`."""
-        if view.sight.whole:
-            return self._negotiations.replay(id_, as_of)
-        return self._past(view).replay(id_, as_of)
+    def _source(self, events: FilteredEventReader) -> _Source:
+        """Return where the states of a reader come from. The one place that depends on the scope.
 
-    def _past(self, view: ViewerScope) -> PointInTimeReader:
-        return PointInTimeReader(FilteredEventReader(self._store, view), self._snapshots.of(view))
+        Unfiltered states are shared with the rest of the service, and their snapshots are on disk.
+        """
+        if events.scope.whole:
+            negotiations = self._negotiations
+            return _Source(negotiations.current(events.id), negotiations.snapshots)
+        return _Source(self._current(events), self._snapshots.of(events))
+
+    @contextlib.contextmanager
+    def _current(self, events: FilteredEventReader) -> Iterator[Negotiation]:
+        # A new disclosure changes the key: entries folded as hidden before are visible after it.
+        key = _StateKey(events.id, events.key())
+        with self._lock:
+            cached = self._cached.get(key)
+            if cached is None:
+                own = copy.copy(events)  # advanced by later reads, while others use `events`
+                negotiation = Negotiation(own, own.id, self._snapshots.of(own))
+                cached = _CachedState(own, negotiation)
+                self._cached.put(key, cached, negotiation.size)
+        with cached.lock:
+            cached.events.advance(events)
+            negotiation = cached.negotiation
+            before = negotiation.size
+            try:
+                negotiation.catch_up()
+            except BaseException:
+                with self._lock:
+                    self._cached.drop(key)  # it may have taken a part
+                raise
+            if negotiation.size != before:
+                tally(negotiation.state)
+                with self._lock:
+                    if self._cached.get(key) is cached:
+                        self._cached.put(key, cached, negotiation.size)
+            yield negotiation

@@ -1,119 +1,146 @@
-"""Answers about the latest state of negotiations, given again while it is the latest."""
+"""Responses about the latest state of negotiations, cached until the next commit."""
 
 import threading
 from collections.abc import Callable, Collection, Hashable
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 
-from pourparler_service.aggregate.current import CurrentNegotiations
 from pourparler_service.aggregate.negotiation import Negotiation
+from pourparler_service.aggregate.reading import StateAt, computed_at
+from pourparler_service.authorization.filtered_store import FilteredEventReader, ScopeKey
+from pourparler_service.authorization.viewer_scopes import CachedScope
 from pourparler_service.runtime.lru_cache import LruCache
-from pourparler_service.storage.interface import EventStore
 
-KEPT_BYTES = 1 << 26
-"""How many bytes of answers are kept, to be given again."""
+CACHED_BYTES = 1 << 27
+"""The size of all cached responses together, in bytes."""
 
-_ITS_BYTES = 500  # what it takes to keep any of a negotiation
-_MOST = 16  # answers about one negotiation
+_OVERHEAD_BYTES = 500  # for each negotiation and scope
+_MOST_RESPONSES = 16  # for each negotiation and scope
+
+
+_Key = tuple[str, ScopeKey]
+"""The name of a negotiation, and the key of a scope."""
 
 
 @dataclass(slots=True)
-class _CachedResponse:
-    """The answers about one negotiation, all of one version."""
+class _CachedResponses:
+    """The responses about one negotiation for one scope, all of the same version."""
 
     version: int = 0
-    answers: dict[Hashable, bytes] = field(default_factory=dict)
+    responses: dict[Hashable, bytes] = field(default_factory=dict)
 
     @property
     def size(self) -> int:
-        return _ITS_BYTES + sum(map(len, self.answers.values()))
+        return _OVERHEAD_BYTES + sum(map(len, self.responses.values()))
 
 
 class ResponseCache:
-    """Keeps answers until there is more in the store.
+    """Caches responses by negotiation, scope and request. Thread-safe.
 
-    Whoever commits says so before any caller is told, so that nobody who has a receipt is given an
-    answer from before it. If others can write to the store, too, it is looked at each time.
+    The committing thread calls `on_commit` before it answers any caller, so a caller with a receipt
+    never gets an older response. If other processes can write to the store, each response is
+    compared with the store first.
     """
 
-    def __init__(
-        self, store: EventStore, negotiations: CurrentNegotiations, kept_bytes: int = KEPT_BYTES
-    ) -> None:
-        """Answer about these negotiations, which are read from this store."""
-        self._is_told = store.exclusive
-        self._negotiations = negotiations
-        self._lock = threading.Lock()  # guards _kept and all in it
-        self._kept: LruCache[str, _CachedResponse] = LruCache(
-            kept_bytes
-        )  # by the negotiation's name
+    def __init__(self, *, exclusive: bool, cached_bytes: int = CACHED_BYTES) -> None:
+        """Cache so many bytes. `exclusive`: no other process can write to the store."""
+        self._exclusive = exclusive
+        self._lock = threading.Lock()  # guards all below
+        self._cached: LruCache[_Key, _CachedResponses] = LruCache(cached_bytes)
+        self._scopes: dict[str, set[ScopeKey]] = {}  # of which there are responses, by name
 
-    def known(self, name: str, asked: Hashable) -> bytes | None:
-        """The answer that is kept, if it is sure to be that of the latest state. Never blocks."""
-        if not self._is_told:
+    def get(self, name: str, scope: CachedScope, request: Hashable) -> bytes | None:
+        """Return the response if it is certainly that of the latest state. Never blocks."""
+        if not self._exclusive:
             return None
         with self._lock:
-            kept = self._kept.get(name)
-            return kept.answers.get(asked) if kept is not None else None
+            cached = self._cached.get((name, scope.key))
+            if cached is None or scope.version not in {None, cached.version}:
+                return None
+            return cached.responses.get(request)
 
-    def answer(self, id_: str, asked: Hashable, make: Callable[[Negotiation], bytes]) -> bytes:
-        """The answer that the latest state gives, made if it is not kept.
+    def respond(
+        self,
+        events: FilteredEventReader,
+        request: Hashable,
+        current: AbstractContextManager[Negotiation],
+        make: Callable[[StateAt], bytes],
+    ) -> bytes:
+        """Return the response for the latest state, made if it is not cached.
 
-        Blocks on the store; raises Refusal.
+        `current` holds the latest state of what the reader may see. Block on the store; raise
+        Refusal.
         """
-        # Before the store is read. What is committed from here on takes it out again, and then
-        # what was read perhaps too early is not kept.
-        name = _name(id_)
-        kept = self._begin(name)
+        # A commit from here on drops what this caches: it was perhaps read before that commit.
+        key = f"negotiations/{events.id}", events.key()
+        cached = self._begin(key)
+        if events.version is not None:
+            known = self._find(cached, request, at_least=events.version)
+            if known is not None:
+                return known
         try:
-            with self._negotiations.current(id_) as negotiation:
-                version = negotiation.version
-                known = self._known_of(kept, version, asked)
-                answer = make(negotiation) if known is None else known
+            with current as negotiation:
+                version, state = negotiation.version, negotiation.state
+                known = self._find(cached, request, at_least=version)
+                response = make(StateAt(state, computed_at(state))) if known is None else known
         except BaseException:
-            self._give_up(name, kept)
+            self._give_up(key, cached)
             raise
         if known is None:
-            self._keep(name, kept, version, asked, answer)
-        return answer
+            self._put(key, cached, version, request, response)
+        return response
 
     def on_commit(self, ids: Collection[str]) -> None:
-        """Drop the answers about these negotiations. Any thread may call it."""
+        """Drop the responses about negotiations that have, or may have, more entries."""
         with self._lock:
             for id_ in ids:
-                self._kept.drop(_name(id_))
+                name = f"negotiations/{id_}"
+                for scope in self._scopes.pop(name, ()):
+                    self._cached.drop((name, scope))
 
     def purge(self, id_: str) -> None:
-        """Drop the answers about a negotiation."""
+        """Drop the responses about a negotiation."""
         self.on_commit((id_,))
 
-    def _begin(self, name: str) -> _CachedResponse:
+    def _begin(self, key: _Key) -> _CachedResponses:
         with self._lock:
-            kept = self._kept.get(name)
-            if kept is None:
-                kept = _CachedResponse()
-                self._kept.put(name, kept, kept.size)
-            return kept
+            cached = self._cached.get(key)
+            if cached is None:
+                cached = _CachedResponses()
+                self._keep(key, cached)
+            return cached
 
-    def _give_up(self, name: str, kept: _CachedResponse) -> None:
+    def _give_up(self, key: _Key, cached: _CachedResponses) -> None:
         with self._lock:
-            if self._kept.get(name) is kept and not kept.answers:
-                self._kept.drop(name)
+            if self._cached.get(key) is cached and not cached.responses:
+                self._cached.drop(key)
+                self._forget(key)
 
-    def _known_of(self, kept: _CachedResponse, version: int, asked: Hashable) -> bytes | None:
+    def _find(self, cached: _CachedResponses, request: Hashable, *, at_least: int) -> bytes | None:
         with self._lock:
-            return kept.answers.get(asked) if kept.version == version else None
+            return cached.responses.get(request) if cached.version >= at_least else None
 
-    def _keep(
-        self, name: str, kept: _CachedResponse, version: int, asked: Hashable, answer: bytes
+    def _put(
+        self, key: _Key, cached: _CachedResponses, version: int, request: Hashable, response: bytes
     ) -> None:
         with self._lock:
-            if self._kept.get(name) is not kept or version < kept.version:
+            if self._cached.get(key) is not cached or version < cached.version:
                 return
-            if version > kept.version or len(kept.answers) == _MOST:
-                kept.answers.clear()
-            kept.version = version
-            kept.answers[asked] = answer
-            self._kept.put(name, kept, kept.size)
+            if version > cached.version or len(cached.responses) == _MOST_RESPONSES:
+                cached.responses.clear()
+            cached.version = version
+            cached.responses[request] = response
+            self._keep(key, cached)
 
+    def _keep(self, key: _Key, cached: _CachedResponses) -> None:
+        name, scope = key
+        self._scopes.setdefault(name, set()).add(scope)
+        for evicted in self._cached.put(key, cached, cached.size):
+            self._forget(evicted)
 
-def _name(id_: str) -> str:
-    return f"negotiations/{id_}"
+    def _forget(self, key: _Key) -> None:
+        name, scope = key
+        scopes = self._scopes[name]
+        scopes.discard(scope)
+        if not scopes:
+            del self._scopes[name]

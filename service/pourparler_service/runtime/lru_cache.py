@@ -1,4 +1,4 @@
-"""What is kept for as long as there is room for it. Pure."""
+"""A cache with a limit in bytes, which evicts the least recently used values. Pure."""
 
 from collections import OrderedDict
 from typing import Generic, TypeVar
@@ -8,9 +8,9 @@ _Value = TypeVar("_Value")
 
 
 class LruCache(Generic[_Key, _Value]):
-    """Values by key, of so many bytes together at most: those used longest ago go first.
+    """Values by key, up to a total size. It evicts the least recently used values.
 
-    The one put in last stays, whatever its size. Belongs to one thread, or is guarded by its owner.
+    The last value put stays, whatever its size. Owned by one thread, or guarded by its owner.
     """
 
     def __init__(self, most: int) -> None:
@@ -18,7 +18,7 @@ class LruCache(Generic[_Key, _Value]):
         self._most = most
         self._values: OrderedDict[_Key, tuple[_Value, int]] = OrderedDict()
         self.size = 0
-        """How many bytes all that is held takes."""
+        """The size of all values, in bytes."""
 
     def __len__(self) -> int:
         return len(self._values)
@@ -26,12 +26,12 @@ class LruCache(Generic[_Key, _Value]):
     def __contains__(self, key: _Key) -> bool:
         return key in self._values
 
-    def held(self) -> list[_Key]:
-        """What is held now, what was used longest ago first."""
+    def keys_by_age(self) -> list[_Key]:
+        """Return the keys, the least recently used first."""
         return list(self._values)
 
     def get(self, key: _Key) -> _Value | None:
-        """The value of a key, which is used by this; None if it is not held."""
+        """Return the value of a key and mark it as used; None if it is not cached."""
         known = self._values.get(key)
         if known is None:
             return None
@@ -39,7 +39,7 @@ class LruCache(Generic[_Key, _Value]):
         return known[0]
 
     def put(self, key: _Key, value: _Value, size: int) -> list[_Key]:
-        """Hold a value that takes so many bytes by now; what there was no room for any more."""
+        """Cache a value of so many bytes. Return the keys that were evicted for it."""
         self.drop(key)
         self._values[key] = value, size
         self.size += size
@@ -51,11 +51,11 @@ class LruCache(Generic[_Key, _Value]):
         return gone
 
     def drop(self, key: _Key) -> None:
-        """Let go of a key, if it is held."""
+        """Drop a key, if it is cached."""
         _, size = self._values.pop(key, (None, 0))
         self.size -= size
 
     def clear(self) -> None:
-        """Let go of everything."""
+        """Drop every key."""
         self._values.clear()
         self.size = 0

@@ -1,7 +1,7 @@
-"""Entries found by their words, as callers see them.
+"""Searches: entries found by their text, as their viewers see them.
 
-What a caller does not see takes no part in any answer: an entry is found, ranked and marked by what
-it says itself and by what the caller sees of what others say of it.
+A hidden entry takes part in no response. An entry is found, ranked and marked by its own text, and
+by the visible corrections of it.
 """
 
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
@@ -10,9 +10,10 @@ from typing import NamedTuple
 from pourparler import v1 as pb
 from pourparler.schema import edtf
 from pourparler.schema.wire import framed
+from pourparler_service.authorization.filtered_store import FilteredLogReader
 from pourparler_service.authorization.policy import check_may_list
-from pourparler_service.authorization.viewer_scopes import ScopeResolver, ViewerScope
-from pourparler_service.domain.refusal import Refusal, not_found, refuse
+from pourparler_service.authorization.viewer_scopes import Viewer
+from pourparler_service.domain.refusal import not_found, refuse
 from pourparler_service.reads import entry_filters, page_tokens
 from pourparler_service.reads.negotiation_list import NegotiationList
 from pourparler_service.reads.page_tokens import PageTokens
@@ -20,122 +21,120 @@ from pourparler_service.search import snippets
 from pourparler_service.search.index import BEST_RANK, TYPES, Candidate, Correction, IndexQuery
 from pourparler_service.search.indexer import Indexer
 from pourparler_service.search.query import SearchQuery
-from pourparler_service.storage.interface import EventStore
 from pourparler_service.storage.record_codec import decode_record
-from pourparler_service.validation import drafts, requests
+from pourparler_service.validation import requests
 
 PAGE_BYTES = 1 << 22
-"""A page ends early with the hit that makes it so long."""
+"""The size in bytes at which a page ends early, after the hit that reaches it."""
 
-_LOOKED_AT = 2  # candidates for each hit that is wanted
-_FURTHER = 32  # times as many, where that was too few
+_CANDIDATES = 2  # for each hit of a page
+_MORE_CANDIDATES = 32  # times as many, if those were too few
 
 _Rank = tuple[int, int]
-"""How late a hit comes: by what sorts it first, and by its position."""
+"""The sort key of a hit: lateness and position. The lowest comes first."""
 
 
 class _Hit(NamedTuple):
-    """A candidate that is seen, whether it counts, and by which correction it does not."""
+    """A visible candidate, whether it is in force, and the correction that amended it."""
 
     candidate: Candidate
     status: int = pb.HIT_STATUS_CURRENT
     amended_by: int = 0
 
     @property
-    def late(self) -> int:
-        """The lower, the earlier it comes by rank."""
+    def lateness(self) -> int:
+        """The place by rank: a lower number comes earlier."""
         return BEST_RANK - self.candidate.rank + (BEST_RANK + 1 if self.amended_by else 0)
 
 
 class _Page(NamedTuple):
-    """Which page is asked for: of the record up to a position, what comes after a place in it."""
+    """The page of a request: of the record up to a position, the hits after a place."""
 
-    wanted: SearchQuery
+    query: SearchQuery
     size: int
     ranked: bool
     oldest: bool
     only_current: bool
     upto: int = 0
     after: tuple[int, int] | None = None
-    """How late the last hit of the page before came, and its position."""
+    """The lateness and the position of the last hit on the page before."""
 
 
 class Search:
-    """Answers searches. For any thread; every method blocks on the store and raises Refusal."""
+    """Answers searches. Thread-safe; every method blocks on the store and raises Refusal."""
 
-    def __init__(
-        self,
-        store: EventStore,
-        indexing: Indexer,
-        sights: ScopeResolver,
-        catalogue: NegotiationList,
-        tokens: PageTokens,
-    ) -> None:
-        """Find in this index, show of this store what these sights say."""
-        self._store = store
-        self._indexing = indexing
-        self._sights = sights
+    def __init__(self, indexer: Indexer, catalogue: NegotiationList, tokens: PageTokens) -> None:
+        """Search this index; the catalogue has the negotiations of each principal."""
+        self._indexer = indexer
         self._catalogue = catalogue
         self._tokens = tokens
 
     def page(
-        self, request: pb.SearchEntriesRequest, caller: str, until: float | None = None
+        self,
+        request: pb.SearchEntriesRequest,
+        ids: Sequence[str],
+        viewer: Viewer,
+        until: float | None = None,
     ) -> bytes:
-        """A page of hits: the bytes of a SearchEntriesResponse.
+        """Return a page of hits in these negotiations, or in all: a SearchEntriesResponse.
 
-        It is of use until a time on the clock of `time.monotonic`, and refused after that.
+        `until` is a time of `time.monotonic`: raise Refusal if it passes before the end.
         """
         try:
-            return self._page(request, caller, until)
+            return self._page(request, ids, viewer, until)
         except TimeoutError:
             refuse(
                 pb.ERROR_REASON_DEADLINE_EXCEEDED,
-                "The deadline passed before all was found. Narrow the search, or give it longer.",
+                "The deadline passed before the search was done. Narrow the query, or set a later"
+                " deadline.",
             )
 
-    def _page(self, request: pb.SearchEntriesRequest, caller: str, until: float | None) -> bytes:
-        named = [
-            drafts.check_name(name, f"names[{place}]") for place, name in enumerate(request.names)
-        ]
-        if request.viewer_participant_id:
-            drafts.check_id(request.viewer_participant_id, "viewer_participant_id")
-        seeing = _ScopedSearch(self._indexing, self._sights, caller, request.viewer_participant_id)
-        asked = _asked(request)._replace(negotiations=self._among(named, caller), until=until)
-        page = self._begun(request, asked.wanted)
-        if asked.negotiations is not None and not asked.negotiations:
-            return b""  # Nothing is searched for who sees none.
-        with self._indexing.current() as index:
+    def _page(
+        self,
+        request: pb.SearchEntriesRequest,
+        ids: Sequence[str],
+        viewer: Viewer,
+        until: float | None,
+    ) -> bytes:
+        scoped = _ScopedSearch(self._indexer, viewer.log())
+        query = _index_query(request)._replace(
+            negotiations=self._searched(ids, viewer), until=until
+        )
+        page = self._begin(request, query.wanted)
+        if query.negotiations is not None and not query.negotiations:
+            return b""  # the viewer sees no negotiation
+        with self._indexer.current() as index:
             page = page._replace(upto=page.upto or index.position)
-            for id_ in named:
+            for id_ in ids:
                 if not index.version(id_, page.upto)[0]:
                     not_found(id_)
-        # Who sees what is looked at when it is known up to where it is searched: what was recorded
-        # after somebody's access had ended is in no answer to them.
-        seeing.upto = page.upto
-        for id_ in named:
-            seeing.view(id_)
-        return self._answer(request, page, self._found(asked, page, seeing), seeing)
+        # Resolve the scopes after the position is known: an entry recorded after the access of the
+        # viewer ended is in no response.
+        scoped.upto = page.upto
+        for id_ in ids:
+            scoped.log.require(id_)
+        return self._response(request, ids, page, self._hits(query, page, scoped), scoped)
 
-    def _among(self, named: Sequence[str], caller: str) -> Collection[str] | None:
-        """In which negotiations it is searched; None: in all."""
-        for id_ in named:
-            self._sights.check_admitted(id_, caller)
-        if named:
-            return named
-        policy = self._sights.policy
+    def _searched(self, ids: Sequence[str], viewer: Viewer) -> Collection[str] | None:
+        """Return the negotiations to search; None for all of them."""
+        for id_ in ids:
+            viewer.check_admitted(id_)
+        if ids:
+            return ids
+        policy, caller = viewer.policy, viewer.caller
         check_may_list(policy, caller)
-        if policy.audits(caller):
+        if policy.sees_everything(caller):
             return None
-        return self._catalogue.ids(caller, public=policy.lets(caller, policy.public))
+        return self._catalogue.ids(caller, public=policy.allows(caller, policy.public))
 
-    def _begun(self, request: pb.SearchEntriesRequest, wanted: SearchQuery) -> _Page:
-        """Which page is asked for."""
+    def _begin(self, request: pb.SearchEntriesRequest, query: SearchQuery) -> _Page:
+        """Return the page of a request. Raise Refusal if its token is of another search."""
         requests.check_enum(request, "order")
         order = request.order or pb.SEARCH_ORDER_RANK
         page = _Page(
-            wanted,
+            query,
             requests.page_size(request),
-            ranked=order == pb.SEARCH_ORDER_RANK and bool(wanted.phrases),
+            ranked=order == pb.SEARCH_ORDER_RANK and bool(query.phrases),
             oldest=order == pb.SEARCH_ORDER_OLDEST,
             only_current=request.only_current,
         )
@@ -145,59 +144,60 @@ class Search:
         if place is None:
             refuse(
                 pb.ERROR_REASON_PAGE_TOKEN_INVALID,
-                "The page_token was not given out for this search. Begin the search again without"
-                " one.",
+                "The page_token does not belong to this search. Start the search again without a"
+                " token.",
                 "page_token",
             )
-        upto, late, position = place
-        return page._replace(upto=upto, after=(late, position))
+        upto, lateness, position = place
+        return page._replace(upto=upto, after=(lateness, position))
 
-    def _found(self, asked: IndexQuery, page: _Page, seeing: "_ScopedSearch") -> list[_Hit]:
-        """The hits of a page in their order, and one more if there is one."""
-        most = _LOOKED_AT * (page.size + 1)
+    def _hits(self, query: IndexQuery, page: _Page, scoped: "_ScopedSearch") -> list[_Hit]:
+        """Return the hits of a page in their order, and one more if there is one."""
+        most = _CANDIDATES * (page.size + 1)
         while True:
-            candidates = self._candidates(asked, page, most)
-            hits = list(_hits(candidates, page, seeing))
+            candidates = self._candidates(query, page, most)
+            hits = list(_visible(candidates, page, scoped))
             there_is_more = len(candidates) == most
             if page.ranked and there_is_more:
-                # What was amended comes after all that has not been looked at.
+                # An amended hit comes after all candidates that were not examined yet.
                 hits = [one for one in hits if not one.amended_by]
             elif page.ranked:
                 hits.sort(key=_rank)
             if len(hits) > page.size or not there_is_more:
                 return hits[: page.size + 1]
-            most *= _FURTHER
+            most *= _MORE_CANDIDATES
 
-    def _candidates(self, asked: IndexQuery, page: _Page, most: int) -> Sequence[Candidate]:
-        """The first that may be hits of a page."""
-        late, position = page.after or (0, None)
-        with self._indexing.held() as index:
+    def _candidates(self, query: IndexQuery, page: _Page, most: int) -> Sequence[Candidate]:
+        """Return the first entries that may be hits of a page."""
+        lateness, position = page.after or (0, None)
+        with self._indexer.held() as index:
             if not page.ranked:
                 return index.listed(
-                    asked, page.upto, after=position, most=most, newest=not page.oldest
+                    query, page.upto, after=position, most=most, newest=not page.oldest
                 )
-            rank = BEST_RANK - late % (BEST_RANK + 1)
+            rank = BEST_RANK - lateness % (BEST_RANK + 1)
             after = None if position is None else (rank, position)
-            return index.ranked(asked, page.upto, after=after, most=most)
+            return index.ranked(query, page.upto, after=after, most=most)
 
-    def _answer(
+    def _response(
         self,
         request: pb.SearchEntriesRequest,
+        ids: Sequence[str],
         page: _Page,
         hits: Sequence[_Hit],
-        seeing: "_ScopedSearch",
+        scoped: "_ScopedSearch",
     ) -> bytes:
-        """The bytes of a page: entries as they are stored, and the rest beside them."""
+        """Return the bytes of a page. The entries are spliced in as they are stored."""
         parts: list[bytes] = []
-        size = given = 0
+        size = sent = 0
         shown = [hit.candidate for hit in hits[: page.size]]
-        stored = self._stored([(one.negotiation, one.version) for one in shown])
+        stored = _stored(scoped.log, [(one.negotiation, one.version) for one in shown])
         for hit, one, data in zip(hits, shown, stored, strict=False):
             rest = pb.SearchHit(
                 status=pb.HitStatus.ValueType(hit.status),
                 effective_version=one.target or one.version,
                 amended_by=hit.amended_by,
-                snippets=snippets.snippets(decode_record(data).words, page.wanted),
+                snippets=snippets.snippets(decode_record(data).words, page.query),
             )
             parts.append(
                 framed(
@@ -206,120 +206,101 @@ class Search:
                 )
             )
             size += len(parts[-1])
-            given += 1
+            sent += 1
             if size >= PAGE_BYTES:
                 break
-        found = [one.negotiation for one in shown[:given]]
-        found += [name.removeprefix("negotiations/") for name in request.names]
-        answer = pb.SearchEntriesResponse(negotiations=self._about(found, seeing))
-        if given < len(hits):
-            last = hits[given - 1]
-            answer.next_page_token = self._tokens.write_three(
-                (page.upto, last.late, last.candidate.position), self._query(request)
+        found = [*(one.negotiation for one in shown[:sent]), *ids]
+        response = pb.SearchEntriesResponse(negotiations=_negotiations(found, scoped))
+        if sent < len(hits):
+            last = hits[sent - 1]
+            response.next_page_token = self._tokens.write_three(
+                (page.upto, last.lateness, last.candidate.position), self._query(request)
             )
-        return b"".join((*parts, answer.SerializeToString()))
-
-    def _about(
-        self, ids: Iterable[str], seeing: "_ScopedSearch"
-    ) -> Collection[pb.SearchedNegotiation]:
-        """Negotiations as they are seen, at the point at which they are searched, each once."""
-        titled: list[tuple[str, int]] = []
-        about: dict[str, pb.SearchedNegotiation] = {}
-        for id_ in dict.fromkeys(ids):
-            version, recorded = seeing.version(id_)
-            one = about[id_] = pb.SearchedNegotiation(name=f"negotiations/{id_}")
-            one.computed_at.version = version
-            one.computed_at.record_time.FromNanoseconds(recorded)
-            if seeing.sees(id_, 1):
-                last = seeing.corrected(id_, 1)
-                titled.append((id_, last.version if last is not None else 1))
-        for (id_, _), data in zip(titled, self._stored(titled), strict=True):
-            about[id_].title = decode_record(data).words.title
-        return about.values()
-
-    def _stored(self, places: Sequence[tuple[str, int]]) -> Iterator[bytes]:
-        """Entries as they are stored, read many at once, but never more than a page can have."""
-        while places:
-            found = self._store.several(places, PAGE_BYTES)
-            yield from found
-            places = places[len(found) :]
+        return b"".join((*parts, response.SerializeToString()))
 
     def _query(self, request: pb.SearchEntriesRequest) -> bytes:
         return page_tokens.query(request, "page_token", "page_size")
 
 
-class _ScopedSearch:
-    """What one caller sees of what is searched, at the position up to which it is searched."""
+def _negotiations(
+    ids: Iterable[str], scoped: "_ScopedSearch"
+) -> Collection[pb.SearchedNegotiation]:
+    """Return the negotiations of a page as of the position that is searched, each once."""
+    titled: list[tuple[str, int]] = []
+    found: dict[str, pb.SearchedNegotiation] = {}
+    for id_ in dict.fromkeys(ids):
+        version, recorded = scoped.version(id_)
+        one = found[id_] = pb.SearchedNegotiation(name=f"negotiations/{id_}")
+        one.computed_at.version = version
+        one.computed_at.record_time.FromNanoseconds(recorded)
+        if scoped.shows(id_, 1):
+            last = scoped.corrected(id_, 1)
+            titled.append((id_, last.version if last is not None else 1))
+    for (id_, _), data in zip(titled, _stored(scoped.log, titled), strict=True):
+        found[id_].title = decode_record(data).words.title
+    return found.values()
 
-    def __init__(
-        self, indexing: Indexer, sights: ScopeResolver, caller: str, viewer_participant_id: str
-    ) -> None:
-        self.caller = caller
+
+def _stored(log: FilteredLogReader, places: Sequence[tuple[str, int]]) -> Iterator[bytes]:
+    """Yield entries as they are stored, read in batches of at most one page."""
+    while places:
+        found = log.several(places, PAGE_BYTES)
+        yield from found
+        places = places[len(found) :]
+
+
+class _ScopedSearch:
+    """The entries that a viewer sees, as of the position that is searched."""
+
+    def __init__(self, indexer: Indexer, log: FilteredLogReader) -> None:
+        self.log = log
         self.upto = 0
-        self._indexing = indexing
-        self._sights = sights
-        self._viewer_participant_id = viewer_participant_id
-        self._views: dict[str, ViewerScope | None] = {}
+        self._indexer = indexer
         self._versions: dict[str, tuple[int, int]] = {}
-        self._seen: dict[str, Callable[[int], bool]] = {}
+        self._shows: dict[str, Callable[[int], bool]] = {}
         self._corrections: dict[tuple[str, int], Sequence[Correction]] = {}
 
-    def view(self, id_: str) -> ViewerScope:
-        """What is seen of a negotiation. Refuses one of which nothing is."""
-        view = self._views[id_] = self._sights.of(id_, self.caller, self._viewer_participant_id)
-        return view
-
     def version(self, id_: str) -> tuple[int, int]:
-        """The last version that is searched, and when it was recorded."""
+        """Return the last version of a negotiation that is searched, and its record time."""
         if id_ not in self._versions:
-            with self._indexing.held() as index:
+            with self._indexer.held() as index:
                 self._versions[id_] = index.version(id_, self.upto)
         return self._versions[id_]
 
-    def sees(self, id_: str, version: int) -> bool:
-        """Whether an entry is seen."""
-        if id_ not in self._seen:
-            self._seen[id_] = self._sight(id_)
-        return self._seen[id_](version)
+    def shows(self, id_: str, version: int) -> bool:
+        """Return True if an entry is visible."""
+        if id_ not in self._shows:
+            upto, _ = self.version(id_)
+            events = self.log.events(id_, at_least=upto)
+            self._shows[id_] = _never if events is None else events.shows(upto)
+        return self._shows[id_](version)
 
-    def _sight(self, id_: str) -> Callable[[int], bool]:
-        if id_ not in self._views:
-            try:
-                self.view(id_)
-            except Refusal:
-                self._views[id_] = None
-        view = self._views[id_]
-        if view is None:
-            return lambda _: False
-        if view.sight.whole:
-            return lambda _: True
-        upto, _ = self.version(id_)
-        if view.version < upto:
-            view = self.view(id_)  # there is more by now than when it was looked at
-        return view.audience.seen(view.sight, upto)
-
-    def look_at(self, candidates: Iterable[Candidate]) -> None:
-        """Read what corrections there are where these stand."""
+    def load_corrections(self, candidates: Iterable[Candidate]) -> None:
+        """Load the corrections in the negotiations of these candidates."""
         ids = {one.negotiation for one in candidates}
-        with self._indexing.held() as index:
+        with self._indexer.held() as index:
             self._corrections.update(index.corrections(ids, self.upto))
 
     def corrected(self, id_: str, version: int) -> Correction | None:
-        """What is said last of a version by a correction that is seen."""
-        said = self._corrections.get((id_, version), ())
-        return next((one for one in reversed(said) if self.sees(id_, one.version)), None)
+        """Return the last visible correction of a version, if any."""
+        known = self._corrections.get((id_, version), ())
+        return next((one for one in reversed(known) if self.shows(id_, one.version)), None)
 
 
-def _hits(candidates: Sequence[Candidate], page: _Page, seeing: _ScopedSearch) -> Iterator[_Hit]:
-    """Those that are seen and come after the place where the page begins."""
-    seeing.look_at(candidates)
+def _never(_version: int) -> bool:
+    return False
+
+
+def _visible(candidates: Sequence[Candidate], page: _Page, scoped: _ScopedSearch) -> Iterator[_Hit]:
+    """Yield the hits that are visible and come after the begin of the page."""
+    scoped.load_corrections(candidates)
     for one in candidates:
         id_ = one.negotiation
-        if not seeing.sees(id_, one.version):
+        if not scoped.shows(id_, one.version):
             continue
-        if one.through and not any(seeing.sees(id_, version) for version in one.through):
+        if one.through and not any(scoped.shows(id_, version) for version in one.through):
             continue
-        last = seeing.corrected(id_, one.target or one.version)
+        last = scoped.corrected(id_, one.target or one.version)
         hit = _Hit(one)
         if last is not None and last.version != one.version:
             status = pb.HIT_STATUS_ANNULLED if last.annuls else pb.HIT_STATUS_REPLACED
@@ -331,11 +312,11 @@ def _hits(candidates: Sequence[Candidate], page: _Page, seeing: _ScopedSearch) -
 
 
 def _rank(hit: _Hit) -> _Rank:
-    return hit.late, -hit.candidate.position
+    return hit.lateness, -hit.candidate.position
 
 
-def _asked(request: pb.SearchEntriesRequest) -> IndexQuery:
-    """What a request looks for. Raises Refusal."""
+def _index_query(request: pb.SearchEntriesRequest) -> IndexQuery:
+    """Return the query of a request for the index. Raise Refusal if it is invalid."""
     requests.check_length(request.names, "names")
     requests.check_ids(request.speaker_ids, "speaker_ids")
     entry_filters.check_filters(request)

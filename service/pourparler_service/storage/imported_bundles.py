@@ -4,6 +4,6 @@ from pourparler import v1 as pb
 from pourparler_service.storage.interface import COPIES, EventStore
 
 
-def kept(store: EventStore, id_: str) -> list[pb.Copy]:
-    """Return the bundles that a copy was imported from, the oldest first; none if it is no copy."""
+def imports_of(store: EventStore, id_: str) -> list[pb.Copy]:
+    """What is kept of a copy beside its entries, the oldest first; empty if it is none."""
     return [pb.Copy.FromString(one.data) for one in store.read(COPIES + id_)]

@@ -1,4 +1,4 @@
-"""The log of each negotiation: its checkpoints, and the proofs that lead to them."""
+"""The log of each negotiation: its checkpoints and proofs (RFC 6962)."""
 
 from typing import NamedTuple, NoReturn
 
@@ -14,18 +14,18 @@ from pourparler_service.storage.interface import EventStore
 from pourparler_service.storage.record_codec import decode_record
 from pourparler_service.transparency.signing_keys import Signer
 
-_SHOWN = 10
+_LISTED = 10
 
 
 class Proof(NamedTuple):
-    """Hashes, and the checkpoint to which they lead."""
+    """The hashes of a proof (RFC 6962), and the checkpoint that they lead to."""
 
     hashes: list[bytes]
     checkpoint: str
 
 
 class _CachedHead(NamedTuple):
-    """A version with a signed checkpoint; and what makes it a copy, if it is one."""
+    """A version, its signed checkpoint and, for a copy, its origin."""
 
     size: int
     checkpoint: str
@@ -33,9 +33,9 @@ class _CachedHead(NamedTuple):
 
 
 class Log:
-    """Proves what readers see: committed entries only.
+    """Computes checkpoints and proofs of committed entries.
 
-    Of a copy, it gives out the checkpoints that came with it, and signs none.
+    For a copy, it returns the checkpoints of its bundles and signs none.
 
     Every method blocks on the store and raises Refusal.
     """
@@ -43,30 +43,30 @@ class Log:
     def __init__(
         self, store: EventStore, negotiations: CurrentNegotiations, signer: Signer
     ) -> None:
-        """Prove the entries of this store, held by these, and sign."""
+        """Use the entries of `store`, the trees of `negotiations` and the keys of `signer`."""
         self._store = store
         self._negotiations = negotiations
         self._signer = signer
 
     def checkpoint(self, id_: str, version: int | None) -> pb.GetCheckpointResponse:
-        """The checkpoint at a version, or at the last one."""
+        """Return the checkpoint at a version, or at the last one."""
         with self._negotiations.current(id_) as negotiation:
             head = self._head(negotiation, version, "version")
-            recorded = self._recorded(negotiation, head.size)
+            record_time = self._record_time(negotiation, head.size)
             return pb.GetCheckpointResponse(
                 checkpoint=head.checkpoint,
-                computed_at=pb.ComputedAt(version=head.size, record_time=recorded),
+                computed_at=pb.ComputedAt(version=head.size, record_time=record_time),
                 copy=head.copy,
             )
 
     def inclusion(
         self, id_: str, version: int, at_version: int | None
     ) -> pb.GetInclusionProofResponse:
-        """The proof that an entry is in the log at a version, or at the last one."""
+        """Return the inclusion proof of an entry at a version, or at the last (RFC 6962, 2.1.1)."""
         with self._negotiations.current(id_) as negotiation:
             size, checkpoint, _ = self._head(negotiation, at_version, "at_version")
             if not 1 <= version <= size:
-                _beyond(version, size, "version")
+                _refuse_version(version, size, "version")
             hashes = negotiation.tree.prove_inclusion(version - 1, size)
         stored = self._store.read(id_, after=version - 1, upto=version)[0]
         return pb.GetInclusionProofResponse(
@@ -79,46 +79,48 @@ class Log:
     def consistency(
         self, id_: str, from_version: int, to_version: int | None
     ) -> pb.GetConsistencyProofResponse:
-        """The proof that the log at a version, or the last one, begins with that at an earlier."""
+        """Return the consistency proof between two versions (RFC 6962, 2.1.2)."""
         with self._negotiations.current(id_) as negotiation:
             size, checkpoint, _ = self._head(negotiation, to_version, "to_version")
             if not 1 <= from_version <= size:
-                _beyond(from_version, size, "from_version")
+                _refuse_version(from_version, size, "from_version")
             return pb.GetConsistencyProofResponse(
                 hashes=negotiation.tree.prove_consistency(from_version, size),
                 checkpoint=checkpoint,
             )
 
     def _head(self, negotiation: Negotiation, version: int | None, field: str) -> _CachedHead:
-        """The version that is asked for, or the last one, with its checkpoint."""
-        if negotiation.copied:
-            return self._copied(negotiation, version, field)
+        """Return the requested version, or the last one, with its checkpoint."""
+        if negotiation.is_import:
+            return self._copied_head(negotiation, version, field)
         size = _version(negotiation, version, field)
         root = negotiation.tree.root(size)
-        recorded = self._recorded(negotiation, size)
-        return _CachedHead(size, self._signer.checkpoint(negotiation.id, size, root, recorded))
+        record_time = self._record_time(negotiation, size)
+        return _CachedHead(size, self._signer.checkpoint(negotiation.id, size, root, record_time))
 
-    def _copied(self, negotiation: Negotiation, version: int | None, field: str) -> _CachedHead:
-        # Read after the entries, it may know of more than they go to by now.
+    def _copied_head(
+        self, negotiation: Negotiation, version: int | None, field: str
+    ) -> _CachedHead:
+        # This is read after the entries, so it may have checkpoints beyond the last entry.
         known = {
             one.version: one
-            for one in imported_bundles.kept(self._store, negotiation.id)
+            for one in imported_bundles.imports_of(self._store, negotiation.id)
             if one.version <= negotiation.version
         }
         size = max(known) if version is None else _version(negotiation, version, field)
         if size not in known:
-            versions = ", ".join(map(str, list(known)[-_SHOWN:]))
+            versions = ", ".join(map(str, list(known)[-_LISTED:]))
             refuse(
                 pb.ERROR_REASON_CHECKPOINT_NOT_FOUND,
-                f"The negotiation is a copy, which came without a checkpoint of version {size};"
-                f" there are those of {versions}.",
+                f"The negotiation is a copy without a checkpoint of version {size}. Use one of the"
+                f" versions {versions}.",
                 field,
                 version=str(size),
                 versions=versions,
             )
         return _CachedHead(size, known[size].checkpoint, known[size])
 
-    def _recorded(self, negotiation: Negotiation, version: int) -> Timestamp:
+    def _record_time(self, negotiation: Negotiation, version: int) -> Timestamp:
         if version == negotiation.version:
             return negotiation.record_time
         stored = self._store.read(negotiation.id, after=version - 1, upto=version)[0]
@@ -129,14 +131,14 @@ def _version(negotiation: Negotiation, version: int | None, field: str) -> int:
     if version is None:
         return negotiation.version
     if not 1 <= version <= negotiation.version:
-        _beyond(version, negotiation.version, field)
+        _refuse_version(version, negotiation.version, field)
     return version
 
 
-def _beyond(version: int, last: int, field: str) -> NoReturn:
+def _refuse_version(version: int, last: int, field: str) -> NoReturn:
     refuse(
         pb.ERROR_REASON_VERSION_NOT_FOUND,
-        f"There is no version {version} between 1 and {last}.",
+        f"The negotiation has no version {version}. Its versions are 1 to {last}.",
         field,
         version=str(version),
         last_version=str(last),

@@ -1,1 +1,1 @@
-"""What is refused without the state of a negotiation. Pure: no I/O, no clock, no store."""
+"""The checks that need no state of a negotiation. Pure: no I/O, no clock, no store."""

@@ -1,4 +1,4 @@
-"""The shape of a draft: what can be said of it without knowing its negotiation. Pure."""
+"""Validation of a draft without the state of its negotiation. Pure."""
 
 import re
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
@@ -25,10 +25,10 @@ from pourparler_service.validation.fields import (
 from pourparler_service.validation.terms import check_terms
 
 LONGEST_REQUEST_ID = 128
-"""Characters of a request id."""
+"""The maximum length of a request id in characters."""
 
 WORDS_OF_ALL = frozenset({"sources", "author", "speaker_described", "occurred_verbatim"})
-"""The words that every type of entry may have."""
+"""The fields of `Words` that every entry type may have."""
 
 _COLLECTION = "negotiations/"
 _DIGEST = re.compile(r"sha256:[0-9a-fA-F]{64}")
@@ -38,13 +38,13 @@ _MEDIA_TYPE = re.compile(r"[\w.+-]{1,64}/[\w.+-]{1,64}(?:; ?[\w-]{1,64}=[\w.+-]{
 
 
 def check_id(text: str, field: str) -> None:
-    """Refuse what cannot be an id."""
+    """Raise Refusal if a text is not an id."""
     if not ID.fullmatch(text):
         refuse(pb.ERROR_REASON_ID_INVALID, f"The id {quoted(text)} is not {ID_RULE}.", field)
 
 
 def check_name(name: str, field: str) -> str:
-    """The id in the name of a negotiation; refuse what is not `negotiations/{id}`."""
+    """Return the id in a negotiation name; raise Refusal if it is not `negotiations/{id}`."""
     if not name:
         refuse(pb.ERROR_REASON_FIELD_REQUIRED, "The name of the negotiation is missing.", field)
     if not _is_name(name):
@@ -53,10 +53,11 @@ def check_name(name: str, field: str) -> str:
 
 
 def check_request_id(text: str, field: str) -> None:
-    """Refuse what cannot be a request id; to give none is to have none."""
+    """Raise Refusal if a text is not a request id. An empty text stands for no request id."""
     if len(text) > LONGEST_REQUEST_ID or not (text.isascii() and text.isprintable()):
-        wanted = f"at most {LONGEST_REQUEST_ID} printable ASCII characters"
-        refuse(pb.ERROR_REASON_FIELD_INVALID, f"A request id has {wanted}.", field)
+        rule = f"at most {LONGEST_REQUEST_ID} printable ASCII characters"
+        text = f"The request id {quoted(text)} is not {rule}."
+        refuse(pb.ERROR_REASON_FIELD_INVALID, text, field)
 
 
 def _is_name(name: str) -> bool:
@@ -64,13 +65,13 @@ def _is_name(name: str) -> bool:
 
 
 def _no_name(name: str) -> str:
-    return f"The name {quoted(name)} is not 'negotiations/' with an id: {ID_RULE}."
+    return f"The name {quoted(name)} is not 'negotiations/' followed by an id: {ID_RULE}."
 
 
 def settle(draft: pb.Draft, bounds: Callable[[str], edtf.Bounds]) -> None:
-    """Make a draft ready to be checked: its dates with their bounds, the service's fields cleared.
+    """Prepare a draft for its checks: set the bounds of its dates, clear the fields of the service.
 
-    Refuses dates that cannot be read.
+    Dates are in EDTF. Raise Refusal for each date that cannot be parsed.
     """
     found = ViolationList()
     if draft.HasField("facts"):
@@ -114,7 +115,7 @@ _DATES = {
     ]
     for name, kind in ENTRY_TYPES.items()
 }
-"""The fields of the event that are dates, by the type of entry."""
+"""The date fields of the event, by entry type."""
 
 
 def _settle_date(
@@ -140,7 +141,7 @@ def _read(
 
 
 def check_draft(draft: pb.Draft) -> None:
-    """Refuse a draft that can be no entry of any negotiation, for all that is wrong with it."""
+    """Raise Refusal with all violations of a draft that no negotiation could accept."""
     found = ViolationList()
     check_fields(found, draft, "")
     if draft.HasField("facts"):
@@ -150,7 +151,7 @@ def check_draft(draft: pb.Draft) -> None:
 
 
 class _AllowedWords(NamedTuple):
-    """The words of an entry by its type; of a correction, also by the type of its replacement."""
+    """The words that an entry type, or a correction and its replacement, requires and allows."""
 
     title: str
     needed: Sequence[str]
@@ -167,7 +168,7 @@ def _taken(*kinds: str) -> _AllowedWords:
 
 
 def _check_words(found: ViolationList, draft: pb.Draft) -> None:
-    """Find words that the type of the entry does not take, and those that it lacks."""
+    """Find words that the entry type does not allow, and missing words that it requires."""
     kind, words = draft.facts.WhichOneof("event"), draft.words
     if kind is None:
         return
@@ -176,7 +177,7 @@ def _check_words(found: ViolationList, draft: pb.Draft) -> None:
     taken = _taken(kind) if instead is None else _taken(kind, instead)
     for field, _ in words.ListFields():
         if field not in taken.allowed:
-            forbid(found, f"words.{field.name}", f"{taken.title} does not take it")
+            forbid(found, f"words.{field.name}", f"the type {taken.title} does not have it")
     for name in taken.needed:
         if is_missing(words, name):
             require(found, f"words.{name}")
@@ -194,10 +195,10 @@ def _match(
 
 
 def _check_facts(found: ViolationList, facts: pb.Facts, words: pb.Words, path: str) -> None:
-    """Find what is wrong with the facts of an entry taken together, or of one that replaces it."""
+    """Find the violations of the facts of an entry, or of a replacement, as a whole."""
     kind = facts.WhichOneof("event")
     if kind is None:
-        require(found, f"{path}.event", "an entry says what happened, in one of the entry types")
+        require(found, f"{path}.event", "choose one of the entry types")
         return
     look = _DraftCheck(found, facts.provenance.basis, words, f"{path}.{kind}")
     look.provenance()
@@ -207,8 +208,8 @@ def _check_facts(found: ViolationList, facts: pb.Facts, words: pb.Words, path: s
     if kind in _TERMS:
         field = _TERMS[kind]
         check_terms(found, getattr(event, field), words.term_texts, f"{look.path}.{field}")
-    if kind in _CASES:
-        _CASES[kind](look, event)
+    if kind in _CHECKS_BY_TYPE:
+        _CHECKS_BY_TYPE[kind](look, event)
 
 
 _TERMS = {
@@ -224,52 +225,52 @@ _NOT_REPORTED = _HEARD | {pb.BASIS_UNATTRIBUTED, pb.BASIS_ANALYSIS}
 
 
 class _DraftCheck(NamedTuple):
-    """A look at one entry: what is found goes below the path of its event."""
+    """The checks of one entry. The paths of its violations begin with that of its event."""
 
     found: ViolationList
     basis: int
-    """How the record knows it."""
+    """The basis of the entry."""
     words: pb.Words
     path: str
 
     def require(self, field: str, why: str) -> None:
-        """Find a field of the event missing."""
+        """Add a violation for a missing field of the event."""
         require(self.found, f"{self.path}.{field}", why)
 
     def forbid(self, field: str, why: str) -> None:
-        """Find a field of the event where it does not belong."""
+        """Add a violation for a field of the event that is not allowed."""
         forbid(self.found, f"{self.path}.{field}", why)
 
     def conditions(self, *, wanted: bool, why: str) -> None:
-        """Find conditions missing."""
+        """Add a violation if required conditions are missing."""
         if wanted and not self.words.conditions:
             require(self.found, "words.conditions", why)
 
     def match(self, pattern: re.Pattern[str], value: str, field: str, wanted: str) -> None:
-        """Find a text of another form than its field has."""
+        """Add a violation if a text does not match the pattern of its field."""
         _match(self.found, pattern, value, f"{self.path}.{field}", wanted)
 
     def provenance(self) -> None:
-        """Find what the basis wants and the words lack."""
+        """Add a violation for each word that the basis requires."""
         words, basis = self.words, self.basis
         if basis in _SOURCED and not words.sources:
-            text = "This basis needs a source, in words.sources."
+            text = "This basis requires a source in words.sources."
             self.found.add(pb.ERROR_REASON_SOURCE_REQUIRED, text, "words.sources")
         if basis == pb.BASIS_ANALYSIS and not words.sources and is_missing(words, "author"):
-            text = "An ANALYSIS needs its author, in words.author, or a source."
+            text = "The basis ANALYSIS requires an author in words.author, or a source."
             self.found.add(pb.ERROR_REASON_AUTHOR_REQUIRED, text, "words.author")
         if basis == pb.BASIS_UNATTRIBUTED and is_missing(words, "speaker_described"):
-            text = "What is UNATTRIBUTED needs words.speaker_described: whose word it rests on."
+            text = "The basis UNATTRIBUTED requires a description in words.speaker_described."
             self.found.add(pb.ERROR_REASON_DESCRIPTION_REQUIRED, text, "words.speaker_described")
 
     def visibility(self, visibility: pb.Visibility, path: str) -> None:
-        """Find an audience missing, or where there can be none."""
+        """Add a violation if an audience is missing, or is not allowed."""
         restricted = visibility.level == pb.VISIBILITY_LEVEL_RESTRICTED
         audience = visibility.audience
         if restricted and not audience:
-            require(self.found, f"{path}.audience", "what is RESTRICTED is so to somebody")
+            require(self.found, f"{path}.audience", "a RESTRICTED entry names its readers")
         if audience and not restricted:
-            forbid(self.found, f"{path}.audience", "only what is RESTRICTED has an audience")
+            forbid(self.found, f"{path}.audience", "only a RESTRICTED entry has an audience")
 
 
 def _negotiation_opened(look: _DraftCheck, event: pb.NegotiationOpened) -> None:
@@ -280,9 +281,9 @@ def _negotiation_opened(look: _DraftCheck, event: pb.NegotiationOpened) -> None:
 
 def _participant_joined(look: _DraftCheck, event: pb.ParticipantJoined) -> None:
     if event.role == pb.PARTICIPANT_ROLE_REPRESENTATIVE and not event.represents:
-        look.require("represents", "a REPRESENTATIVE acts for somebody")
+        look.require("represents", "a REPRESENTATIVE acts for another participant")
     if event.kind == pb.PARTICIPANT_KIND_COHORT and not event.count:
-        look.require("count", "a COHORT has a number")
+        look.require("count", "a COHORT has a number of members")
     for field in ("represents", "members", "owned_by"):
         _not_oneself(look, event.participant_id, getattr(event, field), field)
 
@@ -291,7 +292,7 @@ def _participant_changed(look: _DraftCheck, event: pb.ParticipantChanged) -> Non
     said = [field.name for field, _ in event.ListFields()]
     said += [name for name in ("name", "aliases", "mandate") if getattr(look.words, name)]
     if said == ["participant_id"]:
-        require(look.found, look.path, "it does not say what changes")
+        require(look.found, look.path, "the entry does not name a change")
     for field in ("represents", "members", "owned_by"):
         ids = getattr(event, field).participant_ids
         _not_oneself(look, event.participant_id, ids, f"{field}.participant_ids")
@@ -300,19 +301,19 @@ def _participant_changed(look: _DraftCheck, event: pb.ParticipantChanged) -> Non
 def _not_oneself(look: _DraftCheck, who: str, named: Iterator[str], field: str) -> None:
     for place, one in enumerate(named):
         if one == who:
-            text = f"{quoted(who)} cannot be named as its own principal, member or owner."
+            text = f"{quoted(who)} cannot represent, contain or own itself."
             path = f"{look.path}.{field}[{place}]"
             look.found.add(pb.ERROR_REASON_FIELD_INVALID, text, path)
 
 
 def _participant_left(look: _DraftCheck, event: pb.ParticipantLeft) -> None:
     if event.leaving_reason == pb.LEAVING_REASON_EXCLUDED and not event.by:
-        look.require("by", "who is EXCLUDED is so by somebody")
+        look.require("by", "an exclusion names the participants that decided it")
 
 
 def _session_opened(look: _DraftCheck, event: pb.SessionOpened) -> None:
     if event.kind == pb.SESSION_KIND_CAUCUS and not event.attendees:
-        look.require("attendees", "a CAUCUS is of those who attend it")
+        look.require("attendees", "a CAUCUS is restricted to its attendees")
     look.visibility(event.default_visibility, f"{look.path}.default_visibility")
 
 
@@ -323,22 +324,25 @@ def _statement_recorded(look: _DraftCheck, event: pb.StatementRecorded) -> None:
     basis, found = look.basis, look.found
     speakers, attributed = len(event.speakers), bool(event.attributed_to)
     if basis in _HEARD and not speakers:
-        text = "A statement that was heard or published names its speakers."
+        text = "A statement on the basis DIRECT or ON_RECORD names its speakers."
         found.add(pb.ERROR_REASON_SPEAKER_REQUIRED, text, f"{look.path}.speakers")
     if basis in _HEARSAY and speakers:
-        text = "On this basis nobody was heard to say it: a statement names no speakers."
+        text = "A statement on this basis cannot name speakers."
         found.add(pb.ERROR_REASON_SPEAKER_NOT_ALLOWED, text, f"{look.path}.speakers")
     if basis == pb.BASIS_REPORTED and not (attributed or look.words.speaker_described.strip()):
-        text = "A REPORTED statement says to whom it is attributed, by id or by description."
+        text = (
+            "A REPORTED statement requires attributed_to, or a description in"
+            " words.speaker_described."
+        )
         found.add(pb.ERROR_REASON_ATTRIBUTION_REQUIRED, text, f"{look.path}.attributed_to")
     if basis in _NOT_REPORTED and attributed:
-        text = "Only a REPORTED statement is attributed to somebody."
+        text = "Only a REPORTED statement can have attributed_to."
         found.add(pb.ERROR_REASON_ATTRIBUTION_NOT_ALLOWED, text, f"{look.path}.attributed_to")
     if event.joint != (speakers > 1):
-        text = "A statement is joint if it has two speakers or more, and only then."
+        text = "Set joint if a statement has two speakers or more, and only then."
         found.add(pb.ERROR_REASON_JOINT_MISMATCH, text, f"{look.path}.joint")
     if event.act in _REPLIES and not event.in_reply_to:
-        text = "To CONFIRM or DENY, a statement replies to another one, in in_reply_to."
+        text = "A statement that confirms or denies names the other statement in in_reply_to."
         found.add(pb.ERROR_REASON_REPLY_REQUIRED, text, f"{look.path}.in_reply_to")
     if event.language:
         look.match(_LANGUAGE, event.language, "language", "a language tag such as en or fr-CA")
@@ -347,53 +351,53 @@ def _statement_recorded(look: _DraftCheck, event: pb.StatementRecorded) -> None:
 def _question_resolved(look: _DraftCheck, event: pb.QuestionResolved) -> None:
     answered = event.resolution == pb.QUESTION_RESOLUTION_ANSWERED
     if answered and is_missing(look.words, "answer"):
-        require(look.found, "words.answer", "the question is ANSWERED")
+        require(look.found, "words.answer", "a question that is ANSWERED has an answer")
     if not answered and look.words.answer:
         forbid(look.found, "words.answer", "the question is not ANSWERED")
 
 
 def _proposal_made(look: _DraftCheck, event: pb.ProposalMade) -> None:
     conditional = event.binding == pb.PROPOSAL_BINDING_CONDITIONAL
-    look.conditions(wanted=conditional, why="the offer is CONDITIONAL")
+    look.conditions(wanted=conditional, why="a CONDITIONAL proposal has conditions")
 
 
 def _proposal_answered(look: _DraftCheck, event: pb.ProposalAnswered) -> None:
     if event.answer == pb.ANSWER_ACCEPT and look.words.conditions:
-        why = "an acceptance on conditions is ACCEPT_IN_PRINCIPLE"
+        why = "a conditional acceptance is ACCEPT_IN_PRINCIPLE"
         forbid(look.found, "words.conditions", why)
 
 
 def _proposal_closed(look: _DraftCheck, event: pb.ProposalClosed) -> None:
     if event.how == pb.PROPOSAL_CLOSING_WITHDRAWN and not event.by:
-        look.require("by", "an offer is WITHDRAWN by those who made it")
+        look.require("by", "its proposers withdraw a proposal")
     if event.how == pb.PROPOSAL_CLOSING_LAPSED and event.by:
-        look.forbid("by", "an offer that LAPSED was taken back by nobody")
+        look.forbid("by", "a proposal that LAPSED was not withdrawn")
 
 
 def _agreement_recorded(look: _DraftCheck, event: pb.AgreementRecorded) -> None:
     if len(event.between) == 1:
-        text = "An agreement is between two at least."
+        text = "An agreement requires two participants or more in between."
         look.found.add(pb.ERROR_REASON_FIELD_INVALID, text, f"{look.path}.between")
 
 
 def _commitment_made(look: _DraftCheck, event: pb.CommitmentMade) -> None:
-    look.conditions(wanted=event.conditional, why="the commitment is conditional")
+    look.conditions(wanted=event.conditional, why="a conditional commitment has conditions")
     if look.words.conditions and not event.conditional:
-        text = "A commitment that has conditions is conditional."
+        text = "Set conditional: a commitment with conditions is conditional."
         look.found.add(pb.ERROR_REASON_FIELD_INVALID, text, f"{look.path}.conditional")
 
 
 def _milestone_planned(look: _DraftCheck, event: pb.MilestonePlanned) -> None:
     conditional = event.certainty == pb.CERTAINTY_CONDITIONAL
-    look.conditions(wanted=conditional, why="the step is CONDITIONAL")
+    look.conditions(wanted=conditional, why="a CONDITIONAL milestone has conditions")
 
 
 def _milestone_closed(look: _DraftCheck, event: pb.MilestoneClosed) -> None:
     reached = event.outcome == pb.MILESTONE_OUTCOME_REACHED
     if reached and not event.HasField("actual"):
-        look.require("actual", "a step that was REACHED was so at some time")
+        look.require("actual", "a milestone that was REACHED has a date")
     if event.outcome and not reached and event.HasField("actual"):
-        look.forbid("actual", "a step that was not REACHED has no time at which it was")
+        look.forbid("actual", "only a milestone that was REACHED has a date")
 
 
 def _document_attached(look: _DraftCheck, event: pb.DocumentAttached) -> None:
@@ -404,17 +408,21 @@ def _entry_corrected(look: _DraftCheck, event: pb.EntryCorrected) -> None:
     replaces, path = event.mode == pb.CORRECTION_MODE_REPLACE, f"{look.path}.replacement"
     if not event.HasField("replacement"):
         if replaces:
-            look.require("replacement", "a REPLACE says what the entry should have been")
+            look.require("replacement", "the mode REPLACE requires the new content")
         return
     if event.mode == pb.CORRECTION_MODE_ANNUL:
-        look.forbid("replacement", "an ANNUL puts nothing in the place of the entry")
+        look.forbid("replacement", "the mode ANNUL has no new content")
         return
     kind = event.replacement.WhichOneof("event")
     if kind in AMENDING:
-        forbid(look.found, f"{path}.{kind}", "an entry about an entry is not corrected")
+        forbid(look.found, f"{path}.{kind}", "an entry about another entry cannot be corrected")
         return
     if event.replacement.HasField("visibility"):
-        forbid(look.found, f"{path}.visibility", "who may see an entry is disclosed, not corrected")
+        forbid(
+            look.found,
+            f"{path}.visibility",
+            "a disclosure changes the visibility, a correction does not",
+        )
     _check_facts(look.found, event.replacement, look.words, path)
 
 
@@ -430,13 +438,30 @@ _OF_A_PARTICIPANT = frozenset({pb.ACCESS_ROLE_PARTY, pb.ACCESS_ROLE_MEDIATOR})
 
 def _access_granted(look: _DraftCheck, event: pb.AccessGranted) -> None:
     if event.role == pb.ACCESS_ROLE_PARTY and not event.participant_id:
-        look.require("participant_id", "who is PARTY acts for a participant")
+        look.require("participant_id", "a PARTY acts for a participant")
     if event.role and event.role not in _OF_A_PARTICIPANT and event.participant_id:
-        look.forbid("participant_id", "only a PARTY or a MEDIATOR is there for a participant")
+        look.forbid("participant_id", "only a PARTY or a MEDIATOR acts for a participant")
     if event.HasField("end_time") and event.role != pb.ACCESS_ROLE_AUDITOR:
-        look.forbid("end_time", "only the access of an AUDITOR has an end")
+        look.forbid("end_time", "only the access of an AUDITOR can end at a time")
 
 
-_CASES: Mapping[str, Callable[[_DraftCheck, Any], None]] = {
-    name: globals()[f"_{name}"] for name in ENTRY_TYPES if f"_{name}" in globals()
+_CHECKS_BY_TYPE: Mapping[str, Callable[[_DraftCheck, Any], None]] = {
+    "negotiation_opened": _negotiation_opened,
+    "participant_joined": _participant_joined,
+    "participant_changed": _participant_changed,
+    "participant_left": _participant_left,
+    "session_opened": _session_opened,
+    "statement_recorded": _statement_recorded,
+    "question_resolved": _question_resolved,
+    "proposal_made": _proposal_made,
+    "proposal_answered": _proposal_answered,
+    "proposal_closed": _proposal_closed,
+    "agreement_recorded": _agreement_recorded,
+    "commitment_made": _commitment_made,
+    "milestone_planned": _milestone_planned,
+    "milestone_closed": _milestone_closed,
+    "document_attached": _document_attached,
+    "entry_corrected": _entry_corrected,
+    "entry_disclosed": _entry_disclosed,
+    "access_granted": _access_granted,
 }

@@ -1,4 +1,4 @@
-"""Each field of a draft by itself, against what its options in the contract say of it. Pure."""
+"""Validation of each field of a draft by the options of the contract. Pure."""
 
 import re
 from collections.abc import Callable, Mapping, Sequence
@@ -16,40 +16,40 @@ from pourparler.schema.contract import is_repeated, rule_of
 from pourparler_service.domain.refusal import ViolationList, quoted
 
 LONGEST_TEXT = 65_536
-"""Bytes of `text`: a long speech, or a short treaty."""
+"""The maximum size of `Words.text` in bytes: a long speech, or a short treaty."""
 
 LONGEST_WORDS = 4_096
-"""Bytes of any other text: a title, a reason, a passage of a source."""
+"""The maximum size of any other text in bytes: a title, a reason, a passage of a source."""
 
 LONGEST_LIST = 1_000
-"""Items of a list: more attendees than any session has."""
+"""The maximum number of items of a list: more attendees than any session has."""
 
 MOST_TERMS = 64
-"""Terms of one entry, and as many texts of terms."""
+"""The maximum number of terms of an entry, and of the texts of terms."""
 
 ID = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}")
 ID_RULE = "1 to 64 lower-case letters, digits, '.', '_' or '-', beginning with a letter or a digit"
 
 
 def check_fields(found: ViolationList, message: Message, path: str) -> None:
-    """Find what is wrong with the fields of a message, and of the messages in it."""
+    """Add a violation for each invalid field of a message and of its nested messages."""
     _check_message(found, message, f"{path}." if path else "")
 
 
 def is_missing(message: Message, name: str) -> bool:
-    """Whether a field says nothing: not given, empty, blank, zero or UNSPECIFIED."""
-    return not _plan(message.DESCRIPTOR).by_name[name].says(message)
+    """Return True if a field has no content: not set, empty, blank, zero or UNSPECIFIED."""
+    return not _message_check(message.DESCRIPTOR).by_name[name].is_set(message)
 
 
 def require(found: ViolationList, path: str, why: str = "") -> None:
-    """Find a field missing."""
+    """Add a violation for a missing field."""
     text = f"{_name(path)} is missing{why and f': {why}'}."
     found.add(pb.ERROR_REASON_FIELD_REQUIRED, text, path)
 
 
 def forbid(found: ViolationList, path: str, why: str) -> None:
-    """Find a field where it does not belong."""
-    text = f"{_name(path)} has no place here: {why}."
+    """Add a violation for a field that is not allowed."""
+    text = f"{_name(path)} is not allowed here: {why}."
     found.add(pb.ERROR_REASON_FIELD_NOT_ALLOWED, text, path)
 
 
@@ -58,60 +58,60 @@ def _name(path: str) -> str:
 
 
 @dataclass(frozen=True, slots=True)
-class _Field:
-    """What there is to look at in a field, found out once for its type of message."""
+class _FieldCheck:
+    """The checks of one field, computed once per message type."""
 
     name: str
     is_message: bool
     is_list: bool
     most_items: int
     distinct: bool
-    """Whether nothing may stand in the list twice."""
-    says: Callable[[Any], object]
-    """Whether a message says anything in this field."""
-    fits: Callable[[Any], object]
-    """Whether a value may stand in this field, by itself. Of a message its own fields say so."""
-    tell: Callable[[ViolationList, Any, str], None]
-    """Finds a value that does not fit, at its path."""
+    """True if the list may not contain duplicates."""
+    is_set: Callable[[Any], object]
+    """Returns a true value if a message has content in this field."""
+    is_valid: Callable[[Any], object]
+    """Returns a true value if the field may have a value. For a message, its own fields decide."""
+    report: Callable[[ViolationList, Any, str], None]
+    """Adds a violation for an invalid value at a path."""
 
 
 @dataclass(frozen=True, slots=True)
-class _Plan:
-    """What there is to look at in a type of message."""
+class _MessageCheck:
+    """The checks of one message type."""
 
-    fields: Mapping[FieldDescriptor, _Field]
-    by_name: Mapping[str, _Field]
-    required: Sequence[_Field]
+    fields: Mapping[FieldDescriptor, _FieldCheck]
+    by_name: Mapping[str, _FieldCheck]
+    required: Sequence[_FieldCheck]
 
 
 @cache
-def _plan(descriptor: Descriptor) -> _Plan:
-    fields = {field: _field(field) for field in descriptor.fields}
-    return _Plan(
+def _message_check(descriptor: Descriptor) -> _MessageCheck:
+    fields = {field: _field_check(field) for field in descriptor.fields}
+    return _MessageCheck(
         fields=fields,
         by_name={one.name: one for one in fields.values()},
         required=[one for field, one in fields.items() if rule_of(field).required],
     )
 
 
-def _field(field: FieldDescriptor) -> _Field:
+def _field_check(field: FieldDescriptor) -> _FieldCheck:
     of_terms = field.message_type in {pb.Term.DESCRIPTOR, pb.TermText.DESCRIPTOR}
     rule = rule_of(field)
     is_id = bool(rule.id or rule.introduces or rule.refers_to)
-    fits, tell = _check_of(field, is_id=is_id)
-    return _Field(
+    is_valid, report = _check_of(field, is_id=is_id)
+    return _FieldCheck(
         name=field.name,
         is_message=field.message_type is not None,
         is_list=is_repeated(field),
         most_items=MOST_TERMS if of_terms else LONGEST_LIST,
         distinct=is_id,
-        says=_saying(field),
-        fits=fits,
-        tell=tell,
+        is_set=_content_of(field),
+        is_valid=is_valid,
+        report=report,
     )
 
 
-def _saying(field: FieldDescriptor) -> Callable[[Any], object]:
+def _content_of(field: FieldDescriptor) -> Callable[[Any], object]:
     value_of = attrgetter(field.name)
     if is_repeated(field):
         return value_of
@@ -125,71 +125,74 @@ def _saying(field: FieldDescriptor) -> Callable[[Any], object]:
 def _check_of(
     field: FieldDescriptor, *, is_id: bool
 ) -> tuple[Callable[[Any], object], Callable[[ViolationList, Any, str], None]]:
-    """How to see that one value of a field fits, and how to tell that it does not."""
+    """Return a test for one value of a field, and a function that reports an invalid one."""
     if is_id:
-        return ID.fullmatch, _tell_id
+        return ID.fullmatch, _report_id
     if field.type == FieldDescriptor.TYPE_STRING:
-        spoken = field.full_name == "pourparler.v1.Words.text"
-        most = LONGEST_TEXT if spoken else LONGEST_WORDS
+        is_text = field.full_name == "pourparler.v1.Words.text"
+        most = LONGEST_TEXT if is_text else LONGEST_WORDS
         return (
             lambda text: 4 * len(text) <= most or len(text.encode()) <= most,
-            lambda found, _, path: _exceed(found, path, f"more than {most:,} bytes"),
+            lambda found, _, path: _report_limit(found, path, f"more than {most:,} bytes"),
         )
     if field.enum_type is not None:
-        return frozenset(field.enum_type.values_by_number).__contains__, _tell_choice
+        return frozenset(field.enum_type.values_by_number).__contains__, _report_enum
     return lambda _: True, lambda _found, _value, _path: None
 
 
 def _check_message(found: ViolationList, message: Message, before: str) -> None:
-    """As `check_fields`; paths are put together where something is wrong, `before` coming first."""
+    """Check as `check_fields`. The prefix `before` becomes a path only for a violation."""
     unknown = UnknownFieldSet(message)
     if len(unknown):
-        _tell_unknown(found, unknown, before.removesuffix("."))
-    plan = _plan(message.DESCRIPTOR)
+        _report_unknown(found, unknown, before.removesuffix("."))
+    check = _message_check(message.DESCRIPTOR)
     for descriptor, value in message.ListFields():
-        field = plan.fields[descriptor]
+        field = check.fields[descriptor]
         if field.is_list:
             _check_list(found, field, value, before)
         elif field.is_message:
             _check_message(found, value, f"{before}{field.name}.")
-        elif not field.fits(value):
-            field.tell(found, value, f"{before}{field.name}")
-    for field in plan.required:
-        if not field.says(message):
+        elif not field.is_valid(value):
+            field.report(found, value, f"{before}{field.name}")
+    for field in check.required:
+        if not field.is_set(message):
             require(found, f"{before}{field.name}")
 
 
-def _check_list(found: ViolationList, field: _Field, values: Sequence[Any], before: str) -> None:
+def _check_list(
+    found: ViolationList, field: _FieldCheck, values: Sequence[Any], before: str
+) -> None:
     path = f"{before}{field.name}"
     if len(values) > field.most_items:
-        _exceed(found, path, f"{len(values):,} items, where {field.most_items:,} are the most")
+        _report_limit(found, path, f"{len(values):,} items; {field.most_items:,} are allowed")
         return
-    values = values[:]  # To read a list of Python's is quicker than one of a message.
+    values = values[:]  # A Python list is read faster than a list of a message.
     for place, value in enumerate(values):
         if field.is_message:
             _check_message(found, value, f"{path}[{place}].")
-        elif not field.fits(value):
-            field.tell(found, value, f"{path}[{place}]")
+        elif not field.is_valid(value):
+            field.report(found, value, f"{path}[{place}]")
     if field.distinct and len(values) > 1 and len(set(values)) < len(values):
         place = next(place for place, value in enumerate(values) if value in values[:place])
-        text = f"The list names {quoted(values[place])} twice."
+        text = f"The list names {quoted(values[place])} twice. Name it once."
         found.add(pb.ERROR_REASON_DUPLICATE, text, f"{path}[{place}]")
 
 
-def _tell_unknown(found: ViolationList, unknown: UnknownFieldSet, path: str) -> None:
+def _report_unknown(found: ViolationList, unknown: UnknownFieldSet, path: str) -> None:
     for place in range(len(unknown)):
-        text = f"The field number {unknown[place].field_number} is not known to this version."
+        number = unknown[place].field_number
+        text = f"This version of the service does not know the field {number}. Update the service."
         found.add(pb.ERROR_REASON_FIELD_NOT_ALLOWED, text, path)
 
 
-def _tell_id(found: ViolationList, value: str, path: str) -> None:
+def _report_id(found: ViolationList, value: str, path: str) -> None:
     found.add(pb.ERROR_REASON_ID_INVALID, f"The id {quoted(value)} is not {ID_RULE}.", path)
 
 
-def _tell_choice(found: ViolationList, value: int, path: str) -> None:
-    text = f"The value {value} is not known to this version."
+def _report_enum(found: ViolationList, value: int, path: str) -> None:
+    text = f"This version of the service does not know the value {value}. Update the service."
     found.add(pb.ERROR_REASON_ENUM_UNKNOWN, text, path, value=str(value))
 
 
-def _exceed(found: ViolationList, path: str, what: str) -> None:
+def _report_limit(found: ViolationList, path: str, what: str) -> None:
     found.add(pb.ERROR_REASON_LIMIT_EXCEEDED, f"{_name(path)} has {what}.", path)

@@ -1,4 +1,4 @@
-"""What a read asks for: refuse enums, ids and times in it that cannot be. Pure."""
+"""Validation of the enums, ids, times and page sizes of a read request. Pure."""
 
 from collections.abc import Container, Sequence
 from typing import Any
@@ -19,11 +19,11 @@ LONGEST_PAGE = 1_000
 _FIRST_SECOND = -62_135_596_800
 _LAST_SECOND = 253_402_300_799
 _NANOS = 1_000_000_000
-_LOWEST = -(1 << 63)  # nanosecond to a database
+_LOWEST = -(1 << 63)  # the first nanosecond of a 64-bit column
 
 
 def check_enum(request: Message, name: str) -> None:
-    """Refuse a field whose enum value is not known; in a list, one that says nothing, too."""
+    """Raise Refusal for an unknown enum value, and in a list also for UNSPECIFIED."""
     field: Any = request.DESCRIPTOR.fields_by_name[name]
     values = field.enum_type.values_by_number
     if not is_repeated(field):
@@ -34,25 +34,25 @@ def check_enum(request: Message, name: str) -> None:
         path = f"{name}[{place}]"
         _check_known(value, values.keys(), path)
         if not value:
-            text = f"{values[0].name} cannot be asked for: leave the list empty for all."
+            text = f"{values[0].name} is no filter. Leave the list empty to include all values."
             refuse(pb.ERROR_REASON_FIELD_INVALID, text, path)
 
 
 def _check_known(value: int, known: Container[int], path: str) -> None:
     if value not in known:
-        text = f"The value {value} is not known to this version of the service."
+        text = f"This version of the service does not know the value {value}. Update the service."
         refuse(pb.ERROR_REASON_ENUM_UNKNOWN, text, path, value=str(value))
 
 
 def check_ids(ids: Sequence[str], name: str) -> None:
-    """Refuse a list with anything in it that can be no id."""
+    """Raise Refusal if an item of a list is not an id."""
     check_length(ids, name)
     for place, one in enumerate(ids):
         drafts.check_id(one, f"{name}[{place}]")
 
 
 def check_length(items: Sequence[object], name: str) -> None:
-    """Refuse a list that is too long."""
+    """Raise Refusal if a list is too long."""
     if len(items) > LONGEST_LIST:
         refuse(
             pb.ERROR_REASON_LIMIT_EXCEEDED,
@@ -63,28 +63,28 @@ def check_length(items: Sequence[object], name: str) -> None:
 
 
 def nanoseconds(time: Timestamp, path: str) -> int:
-    """A time in nanoseconds since 1970; refuse one beyond the calendar."""
+    """Return a time in nanoseconds since 1970; raise Refusal if it is outside the calendar."""
     if not (_FIRST_SECOND <= time.seconds <= _LAST_SECOND and 0 <= time.nanos < _NANOS):
-        text = "The time lies beyond the calendar: years 0001 to 9999, nanos from 0 to 999999999."
+        text = "The time is outside the calendar: years are 0001 to 9999, nanos are 0 to 999999999."
         refuse(pb.ERROR_REASON_FIELD_INVALID, text, path)
     return time.seconds * _NANOS + time.nanos
 
 
 def time(request: pb.ListNegotiationsRequest | pb.SearchEntriesRequest, name: str) -> int | None:
-    """A time in a request in nanoseconds since 1970, as a database has them; None if not given."""
+    """Return a time of a request in nanoseconds since 1970, within 64 bits; None if not set."""
     if not request.HasField(name):  # type: ignore[arg-type]
         return None
     return max(_LOWEST, min(nanoseconds(getattr(request, name), name), -1 - _LOWEST))
 
 
 def check_as_of(as_of: pb.AsOf, path: str) -> None:
-    """Refuse a point whose time is none."""
+    """Raise Refusal if the time of a point is outside the calendar."""
     if as_of.HasField("record_time"):
         nanoseconds(as_of.record_time, f"{path}.record_time")
 
 
 def page_size(request: pb.ListNegotiationsRequest | pb.SearchEntriesRequest) -> int:
-    """How many are wanted to a page; refuse fewer than none."""
+    """Return the number of results per page; raise Refusal if it is negative."""
     if request.page_size < 0:
         refuse(
             pb.ERROR_REASON_FIELD_INVALID,

@@ -1,4 +1,4 @@
-"""Whether the values of terms fit their types and qualifiers. Pure."""
+"""Validation of the values of terms by type and qualifier. Pure."""
 
 import re
 from collections.abc import Iterator, Sequence
@@ -10,10 +10,10 @@ from pourparler import v1 as pb
 from pourparler_service.domain.refusal import ViolationList, quoted
 
 LONGEST_NUMBER = 40
-"""In characters: beyond any sum of money, and short enough to compute with."""
+"""The maximum length of a number in characters: beyond any sum of money."""
 
 LONGEST_UNIT = 64
-"""In characters: a currency, or what is counted."""
+"""The maximum length of a unit in characters: a currency, or the counted item."""
 
 _NUMBER = re.compile(r"-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?")
 _DAY = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
@@ -26,7 +26,7 @@ _OF_ANY_TYPE = frozenset({pb.TERM_QUALIFIER_EXACT, pb.TERM_QUALIFIER_UNKNOWN})
 
 
 class _Problem(NamedTuple):
-    """What is wrong with a term: the field of it, and a sentence."""
+    """An error of a term: the field, and a sentence."""
 
     field: str
     text: str
@@ -35,11 +35,11 @@ class _Problem(NamedTuple):
 def check_terms(
     found: ViolationList, terms: Sequence[pb.Term], texts: Sequence[pb.TermText], path: str
 ) -> None:
-    """Find what is wrong with the terms of an entry, and with the texts that go with them."""
+    """Add a violation for each invalid term of an entry, and for each invalid text of a term."""
     if not terms and not texts:
         return
     seen: set[tuple[str, ...]] = set()
-    awaited: set[str] = set()
+    expected: set[str] = set()
     given = [one.key for one in texts]
     for place, term in enumerate(terms):
         here = f"{path}[{place}]"
@@ -48,66 +48,72 @@ def check_terms(
         in_words = term.type == pb.TERM_TYPE_TEXT and term.qualifier != pb.TERM_QUALIFIER_UNKNOWN
         same = (term.key,) if in_words else (term.key, term.of, term.held_by, term.by, term.into)
         if same in seen:
-            text = f"There is another term {quoted(term.key)} of the same participants before it."
+            text = f"The term {quoted(term.key)} occurs twice for the same participants."
             found.add(pb.ERROR_REASON_DUPLICATE, text, here, key=term.key)
         seen.add(same)
         if in_words:
-            awaited.add(term.key)
+            expected.add(term.key)
             if given.count(term.key) == 0:
-                text = f"The text of the term {quoted(term.key)} is missing in words.term_texts."
+                text = f"The term {quoted(term.key)} has no text. Add it to words.term_texts."
                 found.add(pb.ERROR_REASON_TERM_INVALID, text, f"{here}.value", key=term.key)
     for place, key in enumerate(given):
         here = f"words.term_texts[{place}]"
-        if key not in awaited:
-            text = f"There is no term {quoted(key)} of type TEXT to which this text belongs."
+        if key not in expected:
+            text = f"This text has no term {quoted(key)} of the type TEXT."
             found.add(pb.ERROR_REASON_TERM_INVALID, text, here, key=key)
         elif key in given[:place]:
-            text = f"The term {quoted(key)} has a text already."
+            text = f"The term {quoted(key)} has two texts. Leave one of them out."
             found.add(pb.ERROR_REASON_DUPLICATE, text, here, key=key)
 
 
 def _problems(term: pb.Term) -> Iterator[_Problem]:
     kind, qualifier = term.type, term.qualifier
     if not kind or not qualifier:
-        return  # That they are missing is found where every field is.
+        return  # check_fields reports missing fields
     if qualifier not in _OF_ANY_TYPE and kind not in _ORDERED:
-        yield _Problem("qualifier", "Only numbers and days can be more or less than a value.")
+        yield _Problem(
+            "qualifier", "Only a number or a day can have this qualifier. Use EXACT or UNKNOWN."
+        )
     yield from _unit_problems(term)
     if qualifier == pb.TERM_QUALIFIER_UNKNOWN or kind == pb.TERM_TYPE_TEXT:
-        where = "words.term_texts" if kind == pb.TERM_TYPE_TEXT else "none"
+        text = (
+            "A term of the type TEXT has no value here. Give it in words.term_texts."
+            if kind == pb.TERM_TYPE_TEXT
+            else "A term with the qualifier UNKNOWN has no value. Leave it out."
+        )
         for field in ("value", "value_max"):
             if getattr(term, field):
-                yield _Problem(field, f"A term such as this has no value here: it has {where}.")
+                yield _Problem(field, text)
         return
     between = qualifier == pb.TERM_QUALIFIER_BETWEEN
     if term.value_max and not between:
-        yield _Problem("value_max", "Only a term that is BETWEEN two values has a second one.")
+        yield _Problem("value_max", "Only a term with the qualifier BETWEEN has a second value.")
     bad = [field for field in ("value", "value_max")[: 1 + between] if not _fits(term, field)]
     for field in bad:
         value = quoted(getattr(term, field))
-        yield _Problem(field, f"The value {value} is not {_WANTED.get(kind, 'known')}.")
+        yield _Problem(field, f"The value {value} is not {_FORMATS.get(kind, 'known')}.")
     if (
         between
         and kind in _ORDERED
         and not bad
         and _order(term, "value_max") < _order(term, "value")
     ):
-        yield _Problem("value_max", "The upper end of a range is not below the lower.")
+        yield _Problem("value_max", "The upper end of the range is below the lower end.")
 
 
 def _unit_problems(term: pb.Term) -> Iterator[_Problem]:
     unit, unknown = term.unit, term.qualifier == pb.TERM_QUALIFIER_UNKNOWN
     if term.type == pb.TERM_TYPE_MONEY:
         if not _CURRENCY.fullmatch(unit) and (unit or not unknown):
-            yield _Problem("unit", "The unit of MONEY is a currency in three capitals, as EUR.")
+            yield _Problem("unit", f"The unit {quoted(unit)} is not a currency code such as EUR.")
     elif term.type == pb.TERM_TYPE_QUANTITY:
         if len(unit) > LONGEST_UNIT or not unit.isprintable():
-            yield _Problem("unit", f"A unit has at most {LONGEST_UNIT} printable characters.")
+            yield _Problem("unit", f"The unit is not {LONGEST_UNIT} printable characters or fewer.")
     elif unit:
-        yield _Problem("unit", "Only MONEY and a QUANTITY have a unit.")
+        yield _Problem("unit", "Only the types MONEY and QUANTITY have a unit. Leave it out.")
 
 
-_WANTED = {
+_FORMATS = {
     pb.TERM_TYPE_MONEY: "a decimal number such as 12.50",
     pb.TERM_TYPE_PERCENT: "a decimal number such as 12.5",
     pb.TERM_TYPE_QUANTITY: "a decimal number such as 12",

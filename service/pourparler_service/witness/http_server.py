@@ -1,4 +1,4 @@
-"""The HTTP door of a witness: requests in, answers out, and nothing decided here."""
+"""The HTTP server of a witness (C2SP tlog-witness). The module `witness` decides."""
 
 import contextlib
 import logging
@@ -14,32 +14,32 @@ from socketserver import TCPServer
 from typing import Any
 
 from pourparler_service.config.addresses import AddressError, host_and_port
-from pourparler_service.witness.witness import LONGEST_REQUEST, Answer, Witness, WitnessError
+from pourparler_service.witness.witness import LONGEST_REQUEST, Response, Witness, WitnessError
 
 DEFAULT_ADDRESS = "127.0.0.1:50711"
 
 _LOG = logging.getLogger(__name__)
-_CONNECTIONS = 64
-_SILENT_SECONDS = 10.0
-_VIEW = re.compile(r"/([0-9a-f]{64})/checkpoint", re.ASCII)
+_MOST_CONNECTIONS = 64
+_TIMEOUT_SECONDS = 10.0
+_CHECKPOINT_PATH = re.compile(r"/([0-9a-f]{64})/checkpoint", re.ASCII)
 _LENGTH = re.compile(r"[0-9]{1,9}", re.ASCII)
 
 
 class _Server(ThreadingHTTPServer):
-    """A thread for each connection, up to a bound: what comes beyond it is hung up on."""
+    """A server with one thread per connection. It closes connections beyond a limit."""
 
     daemon_threads = False
-    request_queue_size = _CONNECTIONS
+    request_queue_size = _MOST_CONNECTIONS
 
     def __init__(self, host: str, port: int, witness: Witness) -> None:
         self.witness = witness
         self.address_family = socket.AF_INET6 if ":" in host else socket.AF_INET
-        self._changing = threading.Lock()
-        self._open: set[socket.socket] = set()
+        self._lock = threading.Lock()
+        self._connections: set[socket.socket] = set()
         super().__init__((host, port), _Handler)
 
     def server_bind(self) -> None:
-        # That of HTTPServer asks the network for the machine's name, which can take long.
+        # HTTPServer.server_bind looks up the host name, which can take long.
         TCPServer.server_bind(self)
         host, port, *_ = self.server_address
         self.server_name, self.server_port = str(host), int(port)
@@ -50,24 +50,24 @@ class _Server(ThreadingHTTPServer):
         return f"http://{host}:{self.server_port}"
 
     def process_request(self, request: Any, client_address: Any) -> None:
-        with self._changing:
-            full = len(self._open) >= _CONNECTIONS
-            if not full:
-                self._open.add(request)
-        if full:
+        with self._lock:
+            is_full = len(self._connections) >= _MOST_CONNECTIONS
+            if not is_full:
+                self._connections.add(request)
+        if is_full:
             self.shutdown_request(request)
         else:
             super().process_request(request, client_address)
 
     def shutdown_request(self, request: Any) -> None:
-        with self._changing:
-            self._open.discard(request)
+        with self._lock:
+            self._connections.discard(request)
         super().shutdown_request(request)
 
     def server_close(self) -> None:
-        """Take nothing more from anybody, finish what is under way, and be done."""
-        with self._changing:
-            for connection in self._open:
+        """Accept no more requests, finish those in progress, and close."""
+        with self._lock:
+            for connection in self._connections:
                 with contextlib.suppress(OSError):
                     connection.shutdown(socket.SHUT_RD)
         super().server_close()
@@ -87,66 +87,68 @@ class _Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
     server_version = "pourparler-witness"
     sys_version = ""
-    timeout = _SILENT_SECONDS
+    timeout = _TIMEOUT_SECONDS
     disable_nagle_algorithm = True
     server: _Server
 
     def do_POST(self) -> None:
         if self.path != "/add-checkpoint":
-            self._say(
-                Answer(HTTPStatus.NOT_FOUND, "There is only /add-checkpoint.\n"), hang_up=True
+            self._send(
+                Response(HTTPStatus.NOT_FOUND, "Not found. POST to /add-checkpoint.\n"), close=True
             )
             return
         length = self.headers.get("Content-Length", "")
         if "Transfer-Encoding" in self.headers or not _LENGTH.fullmatch(length):
-            text = "The request says how long it is, by Content-Length.\n"
-            self._say(Answer(HTTPStatus.LENGTH_REQUIRED, text), hang_up=True)
+            text = "The request has no valid Content-Length. Send one.\n"
+            self._send(Response(HTTPStatus.LENGTH_REQUIRED, text), close=True)
             return
         if int(length) > LONGEST_REQUEST:
-            text = f"A request has at most {LONGEST_REQUEST} bytes.\n"
-            self._say(Answer(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, text), hang_up=True)
+            text = f"The request has {length} bytes; {LONGEST_REQUEST} are allowed.\n"
+            self._send(Response(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, text), close=True)
             return
         body = self.rfile.read(int(length))
         if len(body) < int(length):
             self.close_connection = True
             return
-        self._say(self.server.witness.add_checkpoint(body))
+        self._send(self.server.witness.add_checkpoint(body))
 
     def do_GET(self) -> None:
-        match = _VIEW.fullmatch(self.path)
+        match = _CHECKPOINT_PATH.fullmatch(self.path)
         if match is None:
-            self._say(Answer(HTTPStatus.NOT_FOUND, "There is only /<origin hash>/checkpoint.\n"))
+            self._send(
+                Response(HTTPStatus.NOT_FOUND, "Not found. GET /<origin hash>/checkpoint.\n")
+            )
             return
-        self._say(self.server.witness.checkpoint(match[1]))
+        self._send(self.server.witness.checkpoint(match[1]))
 
-    def _say(self, answer: Answer, *, hang_up: bool = False) -> None:
-        body = answer.text.encode()
-        self.send_response(answer.status)
-        self.send_header("Content-Type", answer.type)
+    def _send(self, response: Response, *, close: bool = False) -> None:
+        body = response.text.encode()
+        self.send_response(response.status)
+        self.send_header("Content-Type", response.type)
         self.send_header("Content-Length", str(len(body)))
-        if hang_up:
-            # What it sent beside is not read, so nothing more can be understood of it.
+        if close:
+            # The rest of the request is not read, so the connection cannot be used again.
             self.send_header("Connection", "close")
         self.end_headers()
         self.wfile.write(body)
 
     def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 - the name is given
-        # Through repr: what somebody sent must do nothing to the terminal that shows the log.
+        # repr escapes control characters of a request for terminals that show the log.
         _LOG.debug("%s: %r", self.client_address[0], format % args)
 
 
 @contextlib.contextmanager
 def running(witness: Witness, address: str = "127.0.0.1:0") -> Iterator[str]:
-    """Let a witness answer, on threads of its own, while the block lasts: its URL.
+    """Run a witness on background threads for the length of a `with` block; yield its URL.
 
-    Raises WitnessError if it cannot listen at the address.
+    Raise WitnessError if it cannot listen at the address.
     """
     try:
         server = _Server(*host_and_port(address), witness)
     except AddressError as error:
         raise WitnessError(str(error)) from error
     except OSError as error:
-        raise WitnessError(f"The address {address} cannot be listened to: {error}.") from error
+        raise WitnessError(f"The witness cannot listen at {address}: {error}.") from error
     thread = threading.Thread(target=server.serve_forever, args=(0.05,), name="witness")
     thread.start()
     try:
@@ -158,25 +160,25 @@ def running(witness: Witness, address: str = "127.0.0.1:0") -> Iterator[str]:
 
 
 def serve(witness: Witness, address: str) -> None:
-    """Answer until SIGINT or SIGTERM. Raises WitnessError if it cannot listen at the address."""
+    """Serve until SIGINT or SIGTERM. Raise WitnessError if it cannot listen at the address."""
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s")
-    with _signalled() as stop, running(witness, address) as url:
+    with _stop_event() as stop, running(witness, address) as url:
         sys.stdout.write(
-            f"The witness {witness.key.name} answers on {url}.\n"
-            f"Its cosignatures are verified with {witness.key.verifier_key}\n"
+            f"The witness {witness.key.name} listens at {url}.\n"
+            f"Verifier key of its cosignatures: {witness.key.verifier_key}\n"
         )
         sys.stdout.flush()
         stop.wait()
 
 
 @contextlib.contextmanager
-def _signalled() -> Iterator[threading.Event]:
-    """What SIGINT and SIGTERM set, while the block lasts."""
+def _stop_event() -> Iterator[threading.Event]:
+    """Yield an event that SIGINT and SIGTERM set, for the length of a `with` block."""
     stop = threading.Event()
     numbers = (signal.SIGINT, signal.SIGTERM)
-    usual = [signal.signal(number, lambda *_: stop.set()) for number in numbers]
+    previous = [signal.signal(number, lambda *_: stop.set()) for number in numbers]
     try:
         yield stop
     finally:
-        for number, handler in zip(numbers, usual, strict=True):
+        for number, handler in zip(numbers, previous, strict=True):
             signal.signal(number, handler)

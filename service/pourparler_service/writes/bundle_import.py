@@ -1,6 +1,6 @@
-"""Copies: bundles of records that other services keep, checked as a whole before anything is taken.
+"""Imports: bundles of other services, verified as a whole before anything is stored.
 
-The keys come from whoever asks for the copy. Entries and checkpoints stay the bytes that they were.
+The caller gives the verifier keys. Entries and checkpoints are stored byte for byte.
 """
 
 from collections.abc import Sequence
@@ -22,41 +22,41 @@ from pourparler.transparency.merkle import Frontier
 from pourparler_service.aggregate.current import CurrentNegotiations
 from pourparler_service.authorization.viewer_scopes import ScopeResolver
 from pourparler_service.domain.refusal import Refusal, quoted, refuse
-from pourparler_service.storage.imported_bundles import kept
+from pourparler_service.storage.imported_bundles import imports_of
 from pourparler_service.storage.interface import EventStore, StoredEntry
 from pourparler_service.storage.record_codec import concerned, decode_record, leaf, topic
 from pourparler_service.validation import drafts
 
-KEYS = 16
-"""How many verifier keys may be given."""
+MOST_KEYS = 16
+"""The maximum number of verifier keys."""
 
 
 class VerifiedBundle(NamedTuple):
-    """A bundle that was found sound: whose record it is, and what is new of it."""
+    """A verified bundle: its negotiation, and its entries that are new here."""
 
     negotiation: str
     before: int
-    """The version of the copy that there is; 0 if there is none."""
+    """The last version that is here already; 0 if there is none."""
     new: Sequence[StoredEntry]
     """The entries after that version."""
     checkpoint: str
 
 
 class BundleImporter:
-    """What is known of the copies in a store. Every method blocks on it and raises Refusal."""
+    """Verifies bundles against a store. Every method blocks on it and raises Refusal."""
 
     def __init__(
-        self, store: EventStore, negotiations: CurrentNegotiations, sights: ScopeResolver
+        self, store: EventStore, negotiations: CurrentNegotiations, scopes: ScopeResolver
     ) -> None:
-        """Know the copies in this store, held by these, and who sees what of them."""
+        """Compare bundles with a store, and its negotiations as its callers may see them."""
         self._store = store
         self._negotiations = negotiations
-        self._sights = sights
+        self._scopes = scopes
 
     def check(self, file: BinaryIO, keys: Sequence[str], caller: str) -> VerifiedBundle:
-        """Read a bundle to its end; refuse what does not verify, or not as more of what is here.
+        """Verify a bundle. Raise Refusal if it is invalid, or does not continue the import here.
 
-        Of what is here nothing is told to a caller who does not see all of it.
+        A caller without full access learns nothing about a negotiation that is here already.
         """
         origin = _audited(file, _keys(keys)).origin
         file.seek(0)
@@ -64,28 +64,24 @@ class BundleImporter:
         id_, checkpoint = bundle.header.negotiation, bundle.header.checkpoint
         records = list(bundle.records())
         _check_form(id_, records)
-        if self._store.last_version(id_) and not self._sees_all(id_, caller):
+        if self._store.last_version(id_) and not self._scopes.sees_all(id_, caller):
             _exists(id_)
         before = self._before(id_, origin, checkpoint, records)
-        return VerifiedBundle(id_, before, _sealable(id_, records)[before:], checkpoint)
-
-    def _sees_all(self, id_: str, caller: str) -> bool:
-        try:
-            return self._sights.of(id_, caller).sight.whole
-        except Refusal:
-            return False
+        return VerifiedBundle(id_, before, _stored_entries(id_, records)[before:], checkpoint)
 
     def _before(self, id_: str, origin: str, checkpoint: str, records: Sequence[bytes]) -> int:
-        """The version of the copy that there is, if a sound bundle is of the same log."""
+        """Return the last version of an earlier import. Raise Refusal if it is of another log."""
         if not self._store.last_version(id_):
             return 0
         with self._negotiations.current(id_) as negotiation:
-            copied, before = negotiation.copied, negotiation.version
+            is_import, before = negotiation.is_import, negotiation.version
             both = min(before, len(records))
             root = negotiation.tree.root(both)
-        first = kept(self._store, id_)[0] if copied else None
+        first = imports_of(self._store, id_)[0] if is_import else None
         if first is None or _origin(first.checkpoint) != origin:
-            origin = f"a copy from {quoted(_origin(first.checkpoint))}" if first else "of its own"
+            origin = (
+                f"imported from {quoted(_origin(first.checkpoint))}" if first else "not imported"
+            )
             _exists(id_, f", {origin}")
         _check_pinned(checkpoint, first)
         frontier = Frontier()
@@ -94,26 +90,26 @@ class BundleImporter:
         if frontier.root() != root:
             refuse(
                 pb.ERROR_REASON_COPY_CONFLICT,
-                f"The bundle and the copy of '{id_}' differ within their first {both} versions, and"
-                " both are signed: the service that they are from has told two histories. Nothing"
-                " was taken. Keep the bundle: it is the proof.",
+                f"The bundle and the import of '{id_}' differ within their first {both} versions."
+                " Both are signed. Their service has signed two histories. Nothing was imported."
+                " Keep the bundle: it is the proof.",
                 negotiation=f"negotiations/{id_}",
                 version=str(both),
             )
         return before
 
 
-def _sealable(id_: str, records: Sequence[bytes]) -> list[StoredEntry]:
-    """The entries of a bundle as they are stored, with the persons whom their words concern.
+def _stored_entries(id_: str, records: Sequence[bytes]) -> list[StoredEntry]:
+    """Return the entries of a bundle for the store, with the persons that they concern.
 
-    Who is a person by any of them is one in all of them.
+    A participant that is a person in one entry is a person in all of them.
     """
     entries = [decode_record(data) for data in records]
     people = {
-        said.participant_joined.participant_id
+        facts.participant_joined.participant_id
         for entry in entries
-        for said in (entry.facts, entry.facts.entry_corrected.replacement)
-        if said.participant_joined.kind == pb.PARTICIPANT_KIND_PERSON
+        for facts in (entry.facts, entry.facts.entry_corrected.replacement)
+        if facts.participant_joined.kind == pb.PARTICIPANT_KIND_PERSON
     }
     concerning = [concerned(entry.facts, people.__contains__) for entry in entries]
     stored = []
@@ -133,16 +129,16 @@ def _keys(texts: Sequence[str]) -> list[VerifierKey]:
     if not texts:
         refuse(
             pb.ERROR_REASON_FIELD_REQUIRED,
-            "Give the verifier key of the service that the bundle is from, had from elsewhere than"
-            " the bundle, in the first message.",
+            "verifier_keys is empty. Give a verifier key of the service that made the bundle, in"
+            " the first message. Obtain it from the operator of that service, not from the bundle.",
             field,
         )
-    if len(texts) > KEYS:
+    if len(texts) > MOST_KEYS:
         refuse(
             pb.ERROR_REASON_LIMIT_EXCEEDED,
-            f"At most {KEYS} verifier keys can be given; these are {len(texts)}.",
+            f"A request has at most {MOST_KEYS} verifier keys; this one has {len(texts)}.",
             field,
-            limit=str(KEYS),
+            limit=str(MOST_KEYS),
             count=str(len(texts)),
         )
     keys = []
@@ -150,38 +146,42 @@ def _keys(texts: Sequence[str]) -> list[VerifierKey]:
         try:
             keys.append(VerifierKey.parse(text))
         except CheckpointError as error:
-            said = str(error)
+            problem = str(error)
             refuse(
                 pb.ERROR_REASON_FIELD_INVALID,
-                f"This is not a verifier key: {said}.",
+                f"This is not a verifier key: {problem}.",
                 f"{field}[{place}]",
             )
     return keys
 
 
 def _audited(file: BinaryIO, keys: Sequence[VerifierKey]) -> Checkpoint:
-    """The checkpoint of a bundle that is sound."""
+    """Return the checkpoint of a bundle. Raise Refusal if the bundle is invalid."""
     try:
         audit = verify(file, keys)
     except ValueError as error:
-        refuse(pb.ERROR_REASON_FIELD_INVALID, f"Not so: {error}.", "verifier_keys")
+        refuse(
+            pb.ERROR_REASON_FIELD_INVALID,
+            f"The verifier keys do not fit: {error}.",
+            "verifier_keys",
+        )
     if audit.findings:
         first = audit.findings[0]
-        _invalid(f"The bundle is not found sound. {first.text}", first.name)
+        _invalid(f"The bundle does not verify. {first.text}", first.name)
     if audit.checkpoint is None or not audit.size:
-        _invalid("The bundle has no entries: there is nothing to copy.")
+        _invalid("The bundle has no entries.")
     return audit.checkpoint
 
 
 def _check_form(id_: str, records: Sequence[bytes]) -> None:
-    """Refuse what no service of this contract records: readers rely on the form of entries.
+    """Raise Refusal if no service of this contract records such entries.
 
-    Where the words of an entry were destroyed, that much cannot be said of it.
+    An entry with erased words cannot be checked.
     """
     try:
         drafts.check_id(id_, "")
     except Refusal as refusal:
-        _invalid(f"The bundle names no negotiation: {refusal}")
+        _invalid(f"The bundle has no valid negotiation id: {refusal}")
     for data in records:
         entry = decode_record(data)
         if entry.salts[1]:
@@ -195,25 +195,23 @@ def _check_shape(entry: pb.Entry) -> None:
         drafts.check_draft(draft)
     except Refusal as refusal:
         version = entry.header.version
-        _invalid(f"Version {version} is not as a service records it: {refusal}")
-    # What settling takes out of a draft is the service's own.
+        _invalid(f"No service records an entry like version {version}: {refusal}")
+    # `settle` clears the fields that belong to the service.
     draft.facts.request_id = entry.facts.request_id
     draft.facts.recorded_by = entry.facts.recorded_by
     if draft.facts != entry.facts:
-        _invalid(f"The dates of version {entry.header.version} have other bounds than they give.")
+        _invalid(f"The dates of version {entry.header.version} do not have their own bounds.")
 
 
 def _check_pinned(checkpoint: str, first: pb.Copy) -> None:
-    """Refuse what the keys of the first taking do not verify.
+    """Raise Refusal if the keys of the first import do not verify a checkpoint.
 
-    Else whoever makes a key of the same name could put entries of their own into a copy.
+    Otherwise a forged key of the same name could add entries to an import.
     """
     try:
         verified(checkpoint, _origin(first.checkpoint), _keys(first.verifier_keys))
     except CheckpointError:
-        _invalid(
-            "The bundle is not signed by a key with which the copy was taken first.", "not signed"
-        )
+        _invalid("The bundle is not signed by a key of the first import.", "not signed")
 
 
 def _origin(signed: str) -> str:
@@ -223,8 +221,8 @@ def _origin(signed: str) -> str:
 def _exists(id_: str, origin: str = "") -> NoReturn:
     refuse(
         pb.ERROR_REASON_NEGOTIATION_EXISTS,
-        f"The service has a negotiation '{id_}' already{origin}. A copy has the name of its"
-        " original: take it where that name is free.",
+        f"The service has a negotiation '{id_}' already{origin}. An import keeps the id of its"
+        " original: import it into a service where that id is free.",
         negotiation=f"negotiations/{id_}",
     )
 
@@ -232,6 +230,6 @@ def _exists(id_: str, origin: str = "") -> NoReturn:
 def _invalid(text: str, finding: str = "") -> NoReturn:
     refuse(
         pb.ERROR_REASON_BUNDLE_INVALID,
-        f"{text} Nothing was taken.",
+        f"{text} Nothing was imported.",
         **({"finding": finding} if finding else {}),
     )

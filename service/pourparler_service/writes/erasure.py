@@ -159,7 +159,7 @@ class Eraser:
         # encrypted words, or before the participant was known as a person. Their versions are on
         # disk before.
         with self._negotiations.current(id_) as negotiation:
-            copied = negotiation.copied
+            copied = negotiation.is_import
             clear = list(self._in_clear(negotiation, erasure.participant_id))
         if clear:
             self._rewrite(intent, clear)
@@ -201,7 +201,7 @@ class Eraser:
             if one.persons:
                 continue
             parts = record_parts(one.data)
-            if parts.words and participant_id in negotiation.concerned(
+            if parts.words and participant_id in negotiation.persons_concerned(
                 decode_record(one.data).facts
             ):
                 yield one._replace(data=parts.left)
@@ -265,7 +265,7 @@ def _same(known: ErasureIntent, asked: ErasureRequest) -> pb.Erasure:
 def _redacted(erasure: pb.Erasure, version: int, negotiation: Negotiation) -> pb.Draft:
     """Return a redaction of a version, visible to the audience of that entry."""
     draft = redaction(version, erasure.legal_basis, erasure.authority)
-    entries = negotiation.about(version)
+    entries = negotiation.entry_and_amendments(version)
     counts = [one.entry for one in counted(entries) if one.entry.header.version == version]
     entry = counts[0] if counts else entries[0]  # it was annulled
     draft.facts.visibility.CopyFrom(entry.facts.visibility)

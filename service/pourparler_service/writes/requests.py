@@ -1,4 +1,4 @@
-"""Requests to the writer, and what each waits for."""
+"""Requests to the writer."""
 
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -8,44 +8,40 @@ from pourparler_service.domain.refusal import refuse
 from pourparler_service.storage.interface import StoredEntry
 
 FAILED_NEGOTIATIONS = 10_000
-"""In how many negotiations groups of a session may fail; then all are taken to have failed."""
-
+"""The number of failed negotiations noted for a stream. Beyond it, every one counts as failed."""
 
 _ID_LENGTH = 64
 
 
 class FailedNegotiations:
-    """The negotiations of which a group of a session has failed, so that others wait in vain.
+    """The negotiations in which a request of a stream has failed, so that later ones must not run.
 
-    Shared by the groups of one session. Whoever fails a group notes it before the next is tried.
+    Shared by the requests of one stream. A failure is noted before the next request is tried.
     """
 
     def __init__(self) -> None:
-        """Begin with none."""
+        """Start without failures."""
         self._failed: set[str] = set()
 
-    def fail(self, negotiation: str) -> None:
-        """Note that a group of this negotiation has failed."""
-        # What is longer is no id, and fails by itself whenever it comes.
+    def add(self, negotiation: str) -> None:
+        """Note that a request for a negotiation has failed."""
+        # A longer text is no id, and fails by itself each time.
         if len(self._failed) < FAILED_NEGOTIATIONS and len(negotiation) <= _ID_LENGTH:
             self._failed.add(negotiation)
 
     def check(self, negotiation: str) -> None:
-        """Refuse what was to follow a group that has failed."""
+        """Raise Refusal if an earlier request for a negotiation has failed."""
         if negotiation in self._failed or len(self._failed) >= FAILED_NEGOTIATIONS:
             refuse(
                 pb.ERROR_REASON_EARLIER_NOT_RECORDED,
-                "A group of this negotiation that came before it was not recorded, so neither is"
-                " this one.",
+                "An earlier request for this negotiation was not recorded, so this one was not"
+                " recorded either.",
                 negotiation=negotiation,
             )
 
 
 class WriteRequest(NamedTuple):
-    """Entries to be recorded all together.
-
-    Drafts of the right shape, and what their caller asks for.
-    """
+    """Drafts of the right shape, to be recorded all together or not at all."""
 
     negotiation: str
     request_id: str
@@ -54,26 +50,31 @@ class WriteRequest(NamedTuple):
     expected_version: int | None = None
     validate_only: bool = False
     deadline: float | None = None  # on the clock of time.monotonic
-    turn: FailedNegotiations | None = None
-    """Of a session: where it is noted if the group fails."""
+    failures: FailedNegotiations | None = None
+    """The failures of the stream that the request belongs to."""
     stop_on_failure: bool = False
-    """Whether it is refused if an earlier group of its negotiation in the session has failed."""
-    name: str = ""
-    """In which it waits in the line."""
+    """True if the request fails after an earlier failure in its negotiation and stream."""
+    queue_key: str = ""
+    """The key that shares the write queue fairly: a caller, or a connection."""
     by_service: bool = False
-    """Whether the service itself says that words were destroyed, and the group says only that."""
+    """True if the service itself records an erasure, and nothing else."""
+
+    @property
+    def opens(self) -> bool:
+        """True if the request opens a negotiation."""
+        return self.drafts[0].facts.HasField("negotiation_opened")
 
 
 class ImportRequest(NamedTuple):
-    """Entries of another service that were checked, to be stored all together as they are."""
+    """Verified entries of another service, to be stored all together as they are."""
 
     negotiation: str
     caller: str
     after: int
-    """The version that the copy has to have before; 0 if there is to be none yet."""
+    """The version that the negotiation must have before; 0 if it must not exist."""
     records: Sequence[StoredEntry]
     checkpoint: str
     verifier_keys: Sequence[str]
     deadline: float | None = None  # on the clock of time.monotonic
-    name: str = ""
-    """In which it waits in the line."""
+    queue_key: str = ""
+    """The key that shares the write queue fairly: a caller, or a connection."""

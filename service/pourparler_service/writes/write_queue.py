@@ -1,4 +1,4 @@
-"""The line before the writer: bounded, fair, and taken many at a time."""
+"""The write queue: bounded, fair between its keys, and taken in batches."""
 
 import threading
 import time
@@ -9,87 +9,84 @@ from pourparler import v1 as pb
 from pourparler_service.domain.refusal import refuse
 
 WAITING = 4_096
-"""How many may wait in all; the next one is refused at once."""
+"""The number of requests that may wait; the next one is refused at once."""
 
 SHARE = WAITING // 4
-"""How many may wait in one name; the others find room beside them."""
+"""The number of requests that may wait under one key, so that others find room."""
 
 BATCH_ENTRIES = 128
-"""How many entries are taken up to; one of those who wait is taken at least, whatever its size."""
+"""The number of entries at which a batch is full. A batch has at least one request, of any size."""
 
 _GATHERING_SECONDS = 0.000_3
 
 
-class Waits(Protocol):
-    """What waits in a line."""
+class QueueItem(Protocol):
+    """A request in the queue."""
 
     def entries(self) -> int:
-        """How many entries it is about."""
+        """Return the number of entries of the request."""
 
-    def taken_up(self) -> bool:
-        """Take it up; it is not to be had if its caller gave up."""
-
-
-_Waiting = TypeVar("_Waiting", bound=Waits)
+    def start(self) -> bool:
+        """Mark the request as started. Return False if its caller has already cancelled it."""
 
 
-class WriteQueue(Generic[_Waiting]):
-    """Those who wait, taken in turn from each name: who hands in much waits behind himself alone.
+_Item = TypeVar("_Item", bound=QueueItem)
 
-    What waits in one name is taken in its order. Joined from any thread, taken from by one.
+
+class WriteQueue(Generic[_Item]):
+    """A queue that takes one request of each key in turn, so a busy key delays only itself.
+
+    The requests of one key stay in their order. Any thread may put, and one thread takes.
     """
 
     def __init__(self, waiting: int = WAITING, share: int = SHARE) -> None:
-        """Let so many wait in all, and so many of them in one name."""
+        """Accept so many requests in all, and so many under one key."""
         self._most = waiting
         self._share = min(share, waiting)
-        self._taken = 0  # the last time
-        # Guarded by _changed: who waits, by name, and whether more may join.
+        self._last_batch = 0  # its number of requests
+        # Guarded by _changed: the requests by their keys, and whether more are accepted.
         self._changed = threading.Condition()
-        self._by_name: OrderedDict[str, deque[_Waiting]] = OrderedDict()
+        self._by_key: OrderedDict[str, deque[_Item]] = OrderedDict()
         self._waiting = 0
         self._closed = False
 
     def __len__(self) -> int:
-        """How many wait."""
+        """Return the number of waiting requests."""
         return self._waiting
 
     @property
     def closed(self) -> bool:
-        """Whether nobody may join."""
+        """True if no more requests are accepted."""
         return self._closed
 
-    def crowded(self, name: str) -> bool:
-        """Whether half of the room there is, or half of this name's, is taken."""
-        others = self._by_name.get(name, ())
+    def is_crowded(self, key: str) -> bool:
+        """Return True if half of the room, or half of the share of a key, is in use."""
+        others = self._by_key.get(key, ())
         return 2 * self._waiting >= self._most or 2 * len(others) >= self._share
 
-    def put(self, name: str, one: _Waiting) -> None:
-        """Wait behind the others of this name. Refuses if there is no room."""
+    def put(self, key: str, item: _Item) -> None:
+        """Add a request behind the others of its key. Raise Refusal if there is no room."""
         with self._changed:
             if self._closed:
                 refuse(pb.ERROR_REASON_SHUTTING_DOWN, "The service is shutting down. Try again.")
             if self._waiting >= self._most:
                 _overloaded(self._most, "requests")
-            others = self._by_name.setdefault(name, deque())
+            others = self._by_key.setdefault(key, deque())
             if len(others) >= self._share:
                 _overloaded(self._share, "of your requests")
-            others.append(one)
+            others.append(item)
             self._waiting += 1
             self._changed.notify()
 
     def close(self) -> None:
-        """Let nobody join any more."""
+        """Accept no more requests."""
         with self._changed:
             self._closed = True
             self._changed.notify()
 
-    def take_batch(self) -> list[_Waiting]:
-        """Wait for somebody, and take up as many as a batch has.
-
-        Nothing once the line is closed and empty.
-        """
-        batch: list[_Waiting] = []
+    def take_batch(self) -> list[_Item]:
+        """Wait for a request, and take a batch. Return none after the close, once it is empty."""
+        batch: list[_Item] = []
         while not batch:
             with self._changed:
                 self._changed.wait_for(lambda: self._waiting or self._closed)
@@ -98,31 +95,31 @@ class WriteQueue(Generic[_Waiting]):
             self._gather()
             with self._changed:
                 batch = self._first()
-        self._taken = len(batch)
+        self._last_batch = len(batch)
         return batch
 
     def _gather(self) -> None:
-        """Wait while they come back who were answered together: a commit serves them all at once.
+        """Wait while callers that were answered together come back: one commit serves them all.
 
-        Whoever is alone does not wait.
+        A lone caller does not wait.
         """
         came = 0
-        while came < self._waiting < self._taken:
+        while came < self._waiting < self._last_batch:
             came = self._waiting
             time.sleep(_GATHERING_SECONDS)
 
-    def _first(self) -> list[_Waiting]:
-        batch: list[_Waiting] = []
+    def _first(self) -> list[_Item]:
+        batch: list[_Item] = []
         entries = 0
-        while self._by_name and entries < BATCH_ENTRIES:
-            name, others = self._by_name.popitem(last=False)
-            one = others.popleft()
+        while self._by_key and entries < BATCH_ENTRIES:
+            key, others = self._by_key.popitem(last=False)
+            item = others.popleft()
             self._waiting -= 1
             if others:
-                self._by_name[name] = others
-            if one.taken_up():
-                batch.append(one)
-                entries += one.entries()
+                self._by_key[key] = others
+            if item.start():
+                batch.append(item)
+                entries += item.entries()
         return batch
 
 

@@ -26,7 +26,7 @@ def lengthened(state: pb.Negotiation) -> pb.Negotiation:
 def test_a_long_state_is_taken_in_many_small_pieces() -> None:
     state = long_state()
 
-    written = chunking.written(state)
+    written = chunking.encode(state)
 
     assert len(written) > 4
     assert max(map(len, written)) < state.ByteSize() / 3
@@ -36,17 +36,17 @@ def test_a_long_state_is_taken_in_many_small_pieces() -> None:
 @given_any(histories())
 def test_the_pieces_of_any_state_come_to_it(entries: list[pb.Entry]) -> None:
     for state in (fold(entries), lengthened(fold(entries))):
-        written = chunking.written(state)
+        written = chunking.encode(state)
 
-        assert chunking.read(written) == state
+        assert chunking.decode(written) == state
         assert pb.Negotiation.FromString(b"".join(written)) == state
-        assert chunking.copied(state) == state
+        assert chunking.copy(state) == state
 
 
 def test_a_copy_stays_as_it_is() -> None:
     state = long_state()
 
-    copy = chunking.copied(state)
+    copy = chunking.copy(state)
     del state.statements["s1"]
 
     assert len(copy.statements) == 600

@@ -15,7 +15,7 @@ from pourparler_service.authentication.certificates import (
     CertificateNames,
     ServerCertificateFiles,
     check_in_date,
-    named,
+    names_in,
 )
 from pourparler_service.domain.refusal import Refusal, name_of
 from tests.support.certificates import Authority, Files, subject
@@ -27,7 +27,7 @@ def authority(tmp_path: Path) -> Authority:
 
 
 def name(files: Files) -> str:
-    return named(files.certificate.read_bytes()).caller
+    return names_in(files.certificate.read_bytes()).caller
 
 
 def refused(files: Files) -> str:
@@ -83,23 +83,23 @@ def test_a_name_can_be_read(authority: Authority, of: x509.Name) -> None:
 @pytest.mark.parametrize("pem", [b"", b"no certificate"])
 def test_what_is_no_certificate_names_nobody(pem: bytes) -> None:
     with pytest.raises(Refusal):
-        named(pem)
+        names_in(pem)
 
 
 def test_a_certificate_expires_on_a_connection_too(authority: Authority) -> None:
     files = authority.signs("a", lasts=timedelta(hours=1))
-    known = named(files.certificate.read_bytes())
-    check_in_date(known, known.until - 1)
+    known = names_in(files.certificate.read_bytes())
+    check_in_date(known, known.expiry - 1)
 
     with pytest.raises(Refusal):
-        check_in_date(CertificateNames("x509:CN=a", known.until), known.until)
+        check_in_date(CertificateNames("x509:CN=a", known.expiry), known.expiry)
 
 
 def test_files_that_do_not_change_are_not_read_again(authority: Authority) -> None:
     files = ServerCertificateFiles(*authority.signs("a"), authority.file)
 
-    assert files.changed() is None
-    assert files.first.clients == authority.file.read_bytes()
+    assert files.reload_if_changed() is None
+    assert files.initial.clients == authority.file.read_bytes()
 
 
 def test_what_is_replaced_is_shown_once_it_belongs_together(
@@ -114,16 +114,16 @@ def test_what_is_replaced_is_shown_once_it_belongs_together(
     own.key.write_bytes(old_key)
 
     with caplog.at_level(logging.INFO):
-        assert files.changed() is None
-        assert files.changed() is None
-    assert caplog.text.count("not that of the certificate") == 1
+        assert files.reload_if_changed() is None
+        assert files.reload_if_changed() is None
+    assert caplog.text.count("does not match the certificate") == 1
 
     own.key.write_bytes(new_key)
-    shown = files.changed()
+    shown = files.reload_if_changed()
 
     assert shown is not None
     assert (shown.key, shown.certificates) == (new_key, own.certificate.read_bytes())
-    assert files.changed() is None
+    assert files.reload_if_changed() is None
 
 
 def test_files_that_go_away_are_shown_as_they_were(authority: Authority) -> None:
@@ -132,7 +132,7 @@ def test_files_that_go_away_are_shown_as_they_were(authority: Authority) -> None
 
     own.certificate.unlink()
 
-    assert files.changed() is None
+    assert files.reload_if_changed() is None
 
 
 def spoilt(files: Files, what: str, authority: Authority) -> None:

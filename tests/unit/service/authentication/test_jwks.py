@@ -16,8 +16,8 @@ from pourparler_service.authentication.jwks import (
     IssuerKeys,
     IssuerSettingsError,
     KeysUnusableError,
-    checked,
-    keys_of,
+    check_issuer,
+    parse_jwks,
 )
 from tests.support.certificates import Authority
 from tests.support.token_issuer import AUDIENCE, ISSUER, Address, Key, key_set
@@ -56,7 +56,7 @@ def ids(keyring: IssuerKeys) -> set[str | None]:
 def test_keys_are_told_by_their_id_and_their_algorithm() -> None:
     keys = [Key("a", "ES256"), Key("b", "EdDSA"), Key(None, "RS256")]
 
-    assert set(keys_of(key_set(*keys).encode())) == {
+    assert set(parse_jwks(key_set(*keys).encode())) == {
         ("a", "ES256"),
         ("b", "EdDSA"),
         (None, "RS256"),
@@ -82,7 +82,7 @@ OTHERS: dict[str, dict[str, Any]] = {
 def test_a_key_that_signs_no_tokens_of_ours_is_left_out(other: dict[str, Any]) -> None:
     data = json.dumps({"keys": [other, "no key", None, TWO.public]}).encode()
 
-    assert set(keys_of(data)) == {("two", "ES256")}
+    assert set(parse_jwks(data)) == {("two", "ES256")}
 
 
 @pytest.mark.parametrize(
@@ -92,7 +92,7 @@ def test_a_key_that_signs_no_tokens_of_ours_is_left_out(other: dict[str, Any]) -
 )
 def test_what_is_no_set_of_keys_is_not_read(data: bytes) -> None:
     with pytest.raises(KeysUnusableError):
-        keys_of(data)
+        parse_jwks(data)
 
 
 WRONG = {
@@ -115,14 +115,14 @@ WRONG = {
 @pytest.mark.parametrize("wrong", WRONG.values(), ids=WRONG)
 def test_an_issuer_that_cannot_be_trusted_is_refused(wrong: tuple[str, str, str]) -> None:
     with pytest.raises(IssuerSettingsError):
-        checked(Issuer(*wrong))
+        check_issuer(Issuer(*wrong))
 
 
 def test_keys_may_be_read_by_http_on_this_machine() -> None:
     for host in ("localhost", "127.0.0.1", "[::1]"):
         given = issuer(f"http://{host}:1/keys")
 
-        assert checked(given) == given
+        assert check_issuer(given) == given
 
 
 def test_a_file_that_has_no_keys_is_told_at_once(tmp_path: Path) -> None:
@@ -162,7 +162,7 @@ kinds = st.sampled_from(["EC", "OKP", "RSA", "P-256", "Ed25519", "AQAB", *ONE.pu
 def test_whatever_stands_among_the_keys_it_is_read_or_left_out(keys: list[Any]) -> None:
     data = json.dumps({"keys": [*keys, TWO.public]}).encode()
 
-    assert ("two", "ES256") in keys_of(data)
+    assert ("two", "ES256") in parse_jwks(data)
 
 
 def test_keys_that_are_withdrawn_are_gone() -> None:
@@ -193,7 +193,7 @@ def test_an_address_may_be_away_at_the_start() -> None:
     address.status = 503
     with address.served(), fresh(address.url) as keyring:
         assert not keyring.keys
-        assert keyring.may_come()
+        assert keyring.request_refresh()
 
         address.status = 200
 
@@ -202,15 +202,15 @@ def test_an_address_may_be_away_at_the_start() -> None:
 
 def test_an_unknown_key_has_the_address_asked_but_not_again_and_again() -> None:
     with Address(ONE).served() as address, fresh(address.url, seconds=60) as keyring:
-        assert not keyring.may_come()
+        assert not keyring.request_refresh()
         time.sleep(2.1)  # a thirtieth of the time after which it would be asked anyway
         address.body = key_set(ONE, TWO).encode()
 
-        assert keyring.may_come()
+        assert keyring.request_refresh()
 
         waited_for(lambda: ids(keyring) == {"one", "two"})
 
-        assert not any(keyring.may_come() for _ in range(100))
+        assert not any(keyring.request_refresh() for _ in range(100))
         assert address.asked == 2
 
 

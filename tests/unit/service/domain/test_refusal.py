@@ -48,7 +48,7 @@ def test_a_refusal_is_as_its_first_violation() -> None:
 
 
 def test_a_refusal_says_why() -> None:
-    with pytest.raises(ValueError, match="says why"):
+    with pytest.raises(ValueError, match="needs a violation"):
         Refusal([])
 
 

@@ -460,7 +460,7 @@ def test_nothing_is_disclosed_more_widely_than_what_it_refers_to() -> None:
     )
     refused = refusal(given, disclosed(NEXT, PARTIES, "mia"))
     assert refused is not None
-    assert refused.text.endswith("'whisper' is not seen so widely. Disclose that first.")
+    assert refused.text.endswith("Narrow the visibility, or disclose 'whisper' first.")
     assert answer((*given, first), disclosed(NEXT, PARTIES, "mia")) == ACCEPTED
 
 

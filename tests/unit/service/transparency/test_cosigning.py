@@ -12,7 +12,7 @@ from pourparler.transparency.checkpoint import parse_note
 from pourparler_service.domain.refusal import refuse
 from pourparler_service.storage.interface import StoredEntry, StoreUnavailableError
 from pourparler_service.transparency.cosigning import Cosigner
-from pourparler_service.transparency.witness_client import witnesses_of
+from pourparler_service.transparency.witness_client import parse_witnesses
 from tests.support.witness_cases import Say, cosign, fake, some_log
 
 
@@ -59,7 +59,7 @@ def asking(
 ) -> Iterator[Cosigner]:
     """Witnesses, of whom there is one, and it says what a test has it say."""
     with fake(say) as (url, key):
-        at = witnesses_of([url, key])
+        at = parse_witnesses([url, key])
         chosen: Any = store or FakeStore()
         witnesses = Cosigner(at, 1, chosen, log, again_seconds)  # type: ignore[arg-type]
         witnesses.start()
@@ -79,7 +79,7 @@ def asked(
     log_read, log.reads = log.reads, True
     answer = log.checkpoint(id_, version)
     log.reads = log_read
-    return witnesses.cosigned(id_, answer, exact=version is not None)
+    return witnesses.cosign(id_, answer, exact=version is not None)
 
 
 def failure(answer: pb.GetCheckpointResponse) -> str:
@@ -104,10 +104,13 @@ def test_while_the_record_cannot_be_read_the_checkpoint_is_given_as_it_is() -> N
 
         answer = asked(witnesses, log).result(5)
 
-        assert (signatures(answer), failure(answer)) == (1, "The record could not be read.")
-        assert not witnesses.met
+        assert (signatures(answer), failure(answer)) == (
+            1,
+            "The store could not read the record. Try again later.",
+        )
+        assert not witnesses.is_threshold_met
         log.reads = True
-        until(lambda: witnesses.met)
+        until(lambda: witnesses.is_threshold_met)
         assert signatures(asked(witnesses, log).result(5)) == 2
 
 
@@ -152,7 +155,7 @@ def test_a_version_that_is_not_the_newest_when_its_turn_comes_is_left_alone() ->
 
         assert answer.computed_at.version == 2
         assert (signatures(answer), answer.cosignature_status.threshold_met) == (1, False)
-        assert witnesses.met
+        assert witnesses.is_threshold_met
 
 
 def test_who_asks_for_the_newest_may_get_a_newer_one() -> None:
@@ -161,7 +164,7 @@ def test_who_asks_for_the_newest_may_get_a_newer_one() -> None:
         older = log.checkpoint("talks", None)
         log.size = 5
 
-        answer = witnesses.cosigned("talks", older, exact=False).result(5)
+        answer = witnesses.cosign("talks", older, exact=False).result(5)
 
         assert (answer.computed_at.version, signatures(answer)) == (5, 2)
 
@@ -179,7 +182,7 @@ def test_when_too_many_wait_the_next_is_answered_at_once() -> None:
         late = [future for future in futures if future.done()]
         assert 40 <= len(late) <= 50
         assert {failure(one.result()) for one in late} == {
-            "Too many are waiting for cosignatures. Try again later."
+            "Too many calls wait for cosignatures. Try again later."
         }
         hold.set()
 
@@ -217,4 +220,4 @@ def test_it_can_be_closed_without_having_begun() -> None:
 
     witnesses.close()
 
-    assert witnesses.met
+    assert witnesses.is_threshold_met

@@ -14,14 +14,14 @@ from hypothesis import strategies as st
 
 from pourparler.transparency.checkpoint import VerifierKey, parse_checkpoint, parse_note, verified
 from pourparler.transparency.merkle import EMPTY_ROOT
-from pourparler_service.witness.witness import SIZE_TYPE, Answer, Witness, WitnessError
+from pourparler_service.witness.witness import SIZE_TYPE, Response, Witness, WitnessError
 from tests.support.signing_keys import KEY, signing_key, witness_key
 from tests.support.witness_cases import asking, some_log
 
 LOG = some_log()
 FORK = some_log(seed="another")
 NOW = 1_790_000_000
-SEVEN = Answer(HTTPStatus.CONFLICT, "7\n", SIZE_TYPE)
+SEVEN = Response(HTTPStatus.CONFLICT, "7\n", SIZE_TYPE)
 
 
 @pytest.fixture(name="witness")
@@ -228,7 +228,7 @@ MALFORMED: dict[str, bytes] = {
     "no checkpoint": GOOD.partition(b"\n\n")[0] + b"\n\n",
     "no signature": GOOD.rpartition(b"\n\n")[0] + b"\n",
     "cut off": GOOD[:-1],
-    "not in UTF-8": GOOD + b"\xff",
+    "not UTF-8": GOOD + b"\xff",
     "a checkpoint without a root": asking(7, [], f"{LOG.origin}\n9\n\n\u2014 a AAAAAAAA\n"),
 }
 
@@ -338,9 +338,9 @@ def why_not(folder: Path, **changed: object) -> str:
 
 def test_what_keeps_it_from_starting_is_said(tmp_path: Path) -> None:
     folder = tmp_path / "w"
-    assert "is that of a service" in why_not(folder, key=KEY)
-    assert "is that of a witness" in why_not(folder, logs=[witness_key().verifier_key])
-    assert "needs the verifier key" in why_not(folder, logs=[])
+    assert "is the key of a service" in why_not(folder, key=KEY)
+    assert "is the key of a witness" in why_not(folder, logs=[witness_key().verifier_key])
+    assert "requires at least one verifier key" in why_not(folder, logs=[])
     assert not folder.exists()
 
     witness = opened(folder)
@@ -348,7 +348,7 @@ def test_what_keeps_it_from_starting_is_said(tmp_path: Path) -> None:
     witness.close()
     assert "belongs to the witness 'witness.example+" in why_not(folder, key=witness_key(101))
     (tmp_path / "other").write_text("mine")
-    assert "not that of a witness" in why_not(tmp_path)
+    assert "not the folder of a witness" in why_not(tmp_path)
     assert "cannot be written" in why_not(tmp_path / "other")
 
 

@@ -21,7 +21,7 @@ class One:
     def entries(self) -> int:
         return self._entries
 
-    def taken_up(self) -> bool:
+    def start(self) -> bool:
         return not self._gave_up
 
 
@@ -78,15 +78,15 @@ def test_who_gave_up_is_passed_over() -> None:
 
 def test_no_name_takes_the_room_of_the_others() -> None:
     line: WriteQueue[One] = WriteQueue(4, 2)
-    assert not line.crowded("greedy")
+    assert not line.is_crowded("greedy")
     join(line, "greedy", "g1")
-    assert line.crowded("greedy")
-    assert not line.crowded("modest")
+    assert line.is_crowded("greedy")
+    assert not line.is_crowded("modest")
     join(line, "greedy", "g2")
 
     assert refused(line, "greedy") == pb.ERROR_REASON_OVERLOADED
     join(line, "modest", "m1")
-    assert line.crowded("anybody")
+    assert line.is_crowded("anybody")
 
 
 def test_a_full_line_has_room_for_nobody_until_some_are_taken() -> None:
