@@ -25,8 +25,8 @@ _ROOMS = {
     "terms": "validation",
 }
 _CASES = ("rules", "drafts")
-_METHODS = "common_rules"  # where what a look can do is defined
-_OF_ALL = (("common_rules", "check_all"), ("drafts", "check_draft"), ("drafts", "settle"))
+_METHODS = "common_rules"  # it defines the methods of a rule context
+_OF_ALL = (("common_rules", "check_all"), ("drafts", "check_draft"), ("drafts", "prepare"))
 _REASON = "ERROR_REASON_"
 
 

@@ -218,7 +218,7 @@ class Application:
 
 def _give_way(ids: Collection[str]) -> None:  # noqa: ARG001 - a listener's
     """Let long work pause for the next appends."""
-    cooperative.recorded()
+    cooperative.note_commit()
 
 
 def _signer(settings: Settings, directory: RecordDirectory, *, begun: bool) -> Signer:

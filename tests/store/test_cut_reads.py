@@ -22,7 +22,7 @@ from examples.diplomacy import convert
 from examples.diplomacy.verify import messages, theirs
 from pourparler import v1 as pb
 from pourparler.schema.contract import ENTRY_TYPES
-from pourparler.state.fold import ACCESS
+from pourparler.state.fold import ACCESS_TYPES
 from pourparler_service.authorization.audience import Audience
 from pourparler_service.authorization.policy import Policy
 from pourparler_service.authorization.roles import (
@@ -34,7 +34,7 @@ from pourparler_service.authorization.roles import (
     scope_of,
 )
 from pourparler_service.domain.principals import ANONYMOUS
-from pourparler_service.domain.refusal import name_of
+from pourparler_service.domain.refusal import reason_name
 from pourparler_service.storage.interface import StoredEntry
 from tests.support import sample_entries, strategies
 from tests.support.draft_replay import drafts, replayed
@@ -46,7 +46,7 @@ ALL = "negotiations/-"
 MARK = "xyzzy"
 POLICY = Policy(public=["reader"])
 # What decides who sees what stays as it is, but for its words.
-TELLING = ACCESS | {"negotiation_opened", "entry_disclosed", "entry_corrected"}
+TELLING = ACCESS_TYPES | {"negotiation_opened", "entry_disclosed", "entry_corrected"}
 
 
 def peopled(seeds: list[int], random: Random) -> list[pb.Entry]:
@@ -337,7 +337,7 @@ def test_a_search_of_what_is_not_seen_is_as_one_of_what_is_not_there(
     (nothing,) = reading.ask(viewer, pb.SearchEntriesRequest(query="a"))
 
     assert not isinstance(denied, Message)
-    assert name_of(denied.reason) == "NEGOTIATION_NOT_FOUND"
+    assert reason_name(denied.reason) == "NEGOTIATION_NOT_FOUND"
     assert str(denied).replace(sample_entries.NEGOTIATION, "b") == str(absent)
     assert nothing == pb.SearchEntriesResponse()
 
@@ -398,7 +398,7 @@ def test_a_view_of_another_one_is_not_for_everybody(
         (violation, *_) = reading.ask(viewer, request)
 
         assert not isinstance(violation, Message)
-        assert name_of(violation.reason) == reason
+        assert reason_name(violation.reason) == reason
 
 
 @pytest.mark.parametrize(
@@ -420,7 +420,7 @@ def test_over_all_an_id_that_is_none_is_refused(reading: Readers) -> None:
         (violation,) = reading.ask(ANONYMOUS, request)
 
         assert not isinstance(violation, Message)
-        assert (violation.field, name_of(violation.reason)) == (
+        assert (violation.field, reason_name(violation.reason)) == (
             "viewer_participant_id",
             "ID_INVALID",
         )
@@ -489,7 +489,7 @@ def test_who_loses_access_sees_nothing_from_then_on() -> None:
         (violation,) = reading.ask("bob", pb.GetNegotiationRequest(name=NAME))
 
     assert not isinstance(violation, Message)
-    assert name_of(violation.reason) == "NEGOTIATION_NOT_FOUND"
+    assert reason_name(violation.reason) == "NEGOTIATION_NOT_FOUND"
 
 
 def _drafted(entry: pb.Entry) -> pb.Draft:

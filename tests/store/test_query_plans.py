@@ -191,7 +191,7 @@ def ask_everything(index: Any) -> None:
     )
     index.take([document], 1, b"d")
     whole = IndexQuery(
-        SearchQuery.read('quokka "a b" qu* -c'),
+        SearchQuery.parse('quokka "a b" qu* -c'),
         negotiations=["n"],
         speakers=["p"],
         participants=["p"],
@@ -203,10 +203,10 @@ def ask_everything(index: Any) -> None:
         record_start_time=0,
         record_end_time=9,
     )
-    for asked in (whole, whole._replace(surely=True), IndexQuery(SearchQuery.read("quokka"))):
+    for asked in (whole, whole._replace(surely=True), IndexQuery(SearchQuery.parse("quokka"))):
         for after in (None, (1, 1)):
             index.ranked(asked, 9, after=after, most=1)
-    for asked in (whole, IndexQuery(SearchQuery.read(""))):
+    for asked in (whole, IndexQuery(SearchQuery.parse(""))):
         for newest in (False, True):
             index.listed(asked, 9, after=1, most=1, newest=newest)
             index.listed(asked, 9, after=None, most=1, newest=newest)

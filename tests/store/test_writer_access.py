@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from pourparler import v1 as pb
 from pourparler_service.authorization.policy import Policy
 from pourparler_service.domain.principals import ANONYMOUS
-from pourparler_service.domain.refusal import Refusal, Violation, name_of
+from pourparler_service.domain.refusal import RefusalError, Violation, reason_name
 from pourparler_service.storage.interface import EventStore, StoredEntry
 from pourparler_service.writes.requests import WriteRequest
 from pourparler_service.writes.writer import Writer
@@ -51,7 +51,7 @@ class Talks:
         return pb.Receipt.FromString(self.writer.submit(group).result(10))
 
     def refused(self, caller: str, *drafts: pb.Draft, **more: object) -> Violation:
-        with pytest.raises(Refusal) as refused:
+        with pytest.raises(RefusalError) as refused:
             self.record(caller, *drafts, **more)
         (violation,) = refused.value.violations
         return violation
@@ -59,8 +59,8 @@ class Talks:
     def answer(self, caller: str, *drafts: pb.Draft, **more: object) -> str:
         try:
             self.record(caller, *drafts, **more)
-        except Refusal as refused:
-            return name_of(refused.reason)
+        except RefusalError as refused:
+            return reason_name(refused.reason)
         return ACCEPTED
 
 
@@ -119,7 +119,7 @@ def test_what_is_refused_says_where(talks: Talks) -> None:
 def test_nobody_records_what_they_could_not_see(talks: Talks) -> None:
     refused = talks.refused("ann", said("one", "acme", visibility=restricted("bolt")))
 
-    assert (name_of(refused.reason), refused.field) == (
+    assert (reason_name(refused.reason), refused.field) == (
         "ROLE_NOT_SUFFICIENT",
         "drafts[0].facts.visibility",
     )
@@ -167,7 +167,7 @@ def test_what_is_hidden_is_refused_in_the_words_for_what_is_unknown(talks: Talks
     ):
         one, other = talks.refused("bob", hidden), talks.refused("bob", unknown)
 
-        assert name_of(one.reason) == "PART_NOT_FOUND"
+        assert reason_name(one.reason) == "PART_NOT_FOUND"
         assert one.text == other.text.replace("'nothing'", f"'{key}'")
         assert (one.field, set(one.metadata)) == (other.field, set(other.metadata))
 
@@ -180,7 +180,7 @@ def test_a_version_that_is_hidden_is_refused_as_one_that_is_not_there(talks: Tal
 
     hidden, missing = talks.refused("bob", disclosure(10)), talks.refused("bob", disclosure(99))
 
-    assert name_of(hidden.reason) == "VERSION_NOT_FOUND"
+    assert reason_name(hidden.reason) == "VERSION_NOT_FOUND"
     assert hidden.text.replace("10", "99") == missing.text
     assert hidden.field == missing.field
 
@@ -188,7 +188,7 @@ def test_a_version_that_is_hidden_is_refused_as_one_that_is_not_there(talks: Tal
 def test_an_id_that_something_hidden_has_is_refused_without_a_word_of_it(talks: Talks) -> None:
     hidden = talks.refused("bob", said("aside", "bolt"))
 
-    assert name_of(hidden.reason) == "HIDDEN_CONFLICT"
+    assert reason_name(hidden.reason) == "HIDDEN_CONFLICT"
     assert hidden.field == "drafts[0]"
     assert "aside" not in hidden.text
     assert not hidden.metadata
@@ -234,7 +234,7 @@ def test_a_group_for_which_others_wait_too_long_is_refused_and_leaves_nothing(
         assert talks.answer("kim", opened()) == ACCEPTED
         refused = talks.refused("kim", joined("acme"), joined("bolt"), topic("price"))
 
-        assert name_of(refused.reason) == "LIMIT_EXCEEDED"
+        assert reason_name(refused.reason) == "LIMIT_EXCEEDED"
         assert (refused.field, refused.metadata["limit"]) == ("drafts[1]", "1")
         for one in (joined("acme"), joined("bolt")):
             assert talks.answer("kim", one) == ACCEPTED

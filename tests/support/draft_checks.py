@@ -8,7 +8,7 @@ from pourparler import v1 as pb
 from pourparler.schema import edtf
 from pourparler.state.fold import fold
 from pourparler_service.domain import rules
-from pourparler_service.domain.refusal import Refusal, name_of
+from pourparler_service.domain.refusal import RefusalError, reason_name
 from pourparler_service.validation import drafts
 from tests.support.sample_entries import (
     draft,
@@ -89,7 +89,7 @@ def _admitted(entries: list[pb.Entry], said: pb.Draft, *, by_service: bool = Fal
     """The next entry; raises the refusal if there is one, and in no case touches the state."""
     one = pb.Draft()
     one.CopyFrom(said)
-    drafts.settle(one, edtf.bounds)
+    drafts.prepare(one, edtf.bounds)
     drafts.check_draft(one)
     state = fold(entries)
     before = state.SerializeToString(deterministic=True)
@@ -110,13 +110,13 @@ def _admitted(entries: list[pb.Entry], said: pb.Draft, *, by_service: bool = Fal
 
 def refusal(
     given: Sequence[pb.Draft], then: pb.Draft | Message, *, by_service: bool = False
-) -> Refusal | None:
+) -> RefusalError | None:
     """Why what comes then is refused after what was given; None if it is recorded."""
     one = then if isinstance(then, pb.Draft) else draft(then)
     entries = record(*given)
     try:
         _admitted(entries, one, by_service=by_service)
-    except Refusal as refused:
+    except RefusalError as refused:
         return refused
     return None
 
@@ -126,4 +126,4 @@ def answer(
 ) -> tuple[str, str]:
     """The reason and the field of the refusal; both empty if there is none."""
     refused = refusal(given, then, by_service=by_service)
-    return (name_of(refused.reason), refused.field) if refused else ACCEPTED
+    return (reason_name(refused.reason), refused.field) if refused else ACCEPTED

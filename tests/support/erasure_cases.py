@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from pourparler import v1 as pb
-from pourparler.transparency.auditor import Audit
+from pourparler.transparency.findings import Audit
 from pourparler_service.aggregate.current import CurrentNegotiations
 from pourparler_service.aggregate.snapshots import Snapshots
 from pourparler_service.backends.in_process import InProcessLeases
@@ -140,7 +140,7 @@ class Kept:
     def found(self, query: str) -> list[int]:
         """The versions in whose words this is found."""
         with self.indexing.current() as index:
-            asked = index_of.IndexQuery(SearchQuery.read(query))
+            asked = index_of.IndexQuery(SearchQuery.parse(query))
             there = index.listed(asked, index.position, after=None, most=100, newest=False)
         return [one.version for one in there]
 

@@ -7,8 +7,8 @@ from collections.abc import Iterable, Iterator
 
 from pourparler import v1 as pb
 from pourparler.schema.contract import PARTS
-from pourparler.state.fold import head
-from pourparler_service.runtime.cooperative import paced
+from pourparler.state.summary import copy_without_parts
+from pourparler_service.runtime.cooperative import yielding
 
 _SHORT = 500
 """The number of entries up to which a state is one chunk, which is faster."""
@@ -21,7 +21,7 @@ def chunks(state: pb.Negotiation) -> Iterator[pb.Negotiation]:
     if state.version <= _SHORT:
         yield state
         return
-    yield head(state)
+    yield copy_without_parts(state)
     for name in PARTS.values():
         parts = getattr(state, name)
         chunk = pb.Negotiation()
@@ -38,13 +38,13 @@ def chunks(state: pb.Negotiation) -> Iterator[pb.Negotiation]:
 
 def encode(state: pb.Negotiation) -> list[bytes]:
     """Return the bytes of the chunks of a state: joined they are the bytes of the state."""
-    return [chunk.SerializeToString() for chunk in paced(chunks(state))]
+    return [chunk.SerializeToString() for chunk in yielding(chunks(state))]
 
 
 def decode(encoded_chunks: Iterable[bytes]) -> pb.Negotiation:
     """Return the state from the bytes of its chunks."""
     state = pb.Negotiation()
-    for chunk in paced(encoded_chunks):
+    for chunk in yielding(encoded_chunks):
         state.MergeFromString(chunk)
     return state
 

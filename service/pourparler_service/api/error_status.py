@@ -9,7 +9,7 @@ from google.rpc import error_details_pb2
 from google.rpc.status_pb2 import Status
 
 from pourparler import v1 as pb
-from pourparler_service.domain.refusal import Refusal, Violation, name_of, status_of
+from pourparler_service.domain.refusal import RefusalError, Violation, reason_name, status_name
 from pourparler_service.storage.interface import StoreUnavailableError
 
 _LOG = logging.getLogger(__name__)
@@ -42,9 +42,9 @@ _RETRY_SECONDS: dict[int, float] = {
 _HAS_REASON = "reason" in error_details_pb2.BadRequest.FieldViolation.DESCRIPTOR.fields_by_name
 
 
-def as_refusal(error: Exception, where: str) -> Refusal:
+def as_refusal(error: Exception, where: str) -> RefusalError:
     """Return an error as a refusal. A fault of the service is logged, and refused by its id."""
-    if isinstance(error, Refusal):
+    if isinstance(error, RefusalError):
         return error
     if isinstance(error, StoreUnavailableError):
         _LOG.warning("store failed in %s: %s", where, error)
@@ -62,13 +62,13 @@ def as_refusal(error: Exception, where: str) -> Refusal:
     )
 
 
-def _single(reason: int, text: str, **metadata: str) -> Refusal:
-    return Refusal([Violation(reason, "", text, metadata)])
+def _single(reason: int, text: str, **metadata: str) -> RefusalError:
+    return RefusalError([Violation(reason, "", text, metadata)])
 
 
-def status_message(refusal: Refusal) -> Status:
+def status_message(refusal: RefusalError) -> Status:
     """Return a refusal as google.rpc.Status, with as many details as headers may hold."""
-    code = grpc.StatusCode[status_of(refusal.reason)]
+    code = grpc.StatusCode[status_name(refusal.reason)]
     number, _ = code.value
     text = _short(refusal.text, _TEXT_BYTES)
     status = Status(code=number, message=text)
@@ -78,7 +78,7 @@ def status_message(refusal: Refusal) -> Status:
     _add(
         status,
         error_details_pb2.ErrorInfo(
-            reason=name_of(refusal.reason), domain=DOMAIN, metadata=metadata
+            reason=reason_name(refusal.reason), domain=DOMAIN, metadata=metadata
         ),
     )
     seconds = _RETRY_SECONDS.get(refusal.reason)
@@ -92,7 +92,7 @@ def status_message(refusal: Refusal) -> Status:
             bad_request.field_violations.add(
                 field=violation.field,
                 description=_short(violation.text, _TEXT_BYTES),
-                **({"reason": name_of(violation.reason)} if _HAS_REASON else {}),
+                **({"reason": reason_name(violation.reason)} if _HAS_REASON else {}),
             )
             if status.ByteSize() + bad_request.ByteSize() > _DETAILS_BYTES:
                 del bad_request.field_violations[-1]
@@ -103,7 +103,7 @@ def status_message(refusal: Refusal) -> Status:
         failure = error_details_pb2.PreconditionFailure()
         for violation in refusal.violations:
             failure.violations.add(
-                type=name_of(violation.reason),
+                type=reason_name(violation.reason),
                 subject=violation.field,
                 description=_short(violation.text, _TEXT_BYTES),
             )
@@ -111,7 +111,7 @@ def status_message(refusal: Refusal) -> Status:
     return status
 
 
-def failure_message(refusal: Refusal) -> pb.RecordFailure:
+def failure_message(refusal: RefusalError) -> pb.RecordFailure:
     """Return a refusal as the outcome of one of several requests."""
     return pb.RecordFailure(status=status_message(refusal))
 

@@ -5,36 +5,37 @@ from typing import NamedTuple
 
 from pourparler import v1 as pb
 from pourparler.schema.contract import ENTRY_TYPES, references
-from pourparler.state.fold import ACCESS, AMENDING, counted, evolve, gather
-from pourparler_service.domain.refusal import Refusal, listed, refuse
-from pourparler_service.domain.visibility_levels import is_wider, shown, widens
+from pourparler.state.corrections import AMENDING_TYPES, effective_entries
+from pourparler.state.fold import ACCESS_TYPES, evolve, fold_effective
+from pourparler_service.domain.refusal import RefusalError, id_list, refuse
+from pourparler_service.domain.visibility_levels import is_wider, visibility_text, widens
 
 
-class JudgedEntry(NamedTuple):
+class RecheckedEntry(NamedTuple):
     """An entry of the record that the rules check again, as if it were recorded now."""
 
     entry: pb.Entry
     """The content that is in force."""
-    confided: pb.Visibility
+    original_visibility: pb.Visibility
     """The visibility at the time of recording, before any disclosure."""
     redacted: bool
     """True if its words were destroyed, so that they cannot be checked."""
 
 
-Judge = Callable[[pb.Negotiation, JudgedEntry], None]
-"""Raises Refusal if an entry cannot follow a state."""
+EntryCheck = Callable[[pb.Negotiation, RecheckedEntry], None]
+"""Raises RefusalError if an entry cannot follow a state."""
 
 
 def check_correction(
     state: pb.Negotiation,
     candidate: pb.Entry,
     history: Sequence[pb.Entry],
-    judge: Judge,
+    check_entry: EntryCheck,
 ) -> None:
-    """Raise Refusal if a correction is not allowed, or if a later entry would then be refused."""
+    """Raise RefusalError if a correction is not allowed, or if a later entry would then be refused."""
     event, path = candidate.facts.entry_corrected, "facts.entry_corrected"
     target = _target(state, history, event.target_version, path)
-    if target.facts.WhichOneof("event") in ACCESS:
+    if target.facts.WhichOneof("event") in ACCESS_TYPES:
         text = "An entry about access cannot be corrected. Grant or revoke access from now on."
         refuse(pb.ERROR_REASON_TARGET_NOT_ALLOWED, text, f"{path}.target_version")
     amendment = state.amendments.get(event.target_version)
@@ -49,47 +50,49 @@ def check_correction(
     elif target.facts.HasField("negotiation_opened"):
         text = "The opening of a negotiation cannot be annulled. Use the mode REPLACE."
         refuse(pb.ERROR_REASON_TARGET_NOT_ALLOWED, text, f"{path}.mode")
-    _check_not_wider(candidate, _as_counts(history, event.target_version).facts.visibility)
-    _check_rest(state, candidate, history, judge)
+    _check_not_wider(candidate, _in_force(history, event.target_version).facts.visibility)
+    _check_rest(state, candidate, history, check_entry)
 
 
 def check_disclosure(
     state: pb.Negotiation,
     candidate: pb.Entry,
     history: Sequence[pb.Entry],
-    judge: Judge,
+    check_entry: EntryCheck,
 ) -> None:
-    """Raise Refusal if a disclosure is not wider, lacks consent, or exceeds what it refers to."""
+    """Raise RefusalError if a disclosure is not wider, lacks consent, or exceeds what it refers to."""
     event, path = candidate.facts.entry_disclosed, "facts.entry_disclosed"
     target = _target(state, history, event.target_version, path)
     amendment = state.amendments.get(event.target_version)
     if amendment is not None and amendment.annulled:
         text = f"Version {event.target_version} was annulled, so it cannot be disclosed."
         refuse(pb.ERROR_REASON_TARGET_ANNULLED, text, f"{path}.target_version")
-    facts = _as_counts(history, event.target_version).facts
+    facts = _in_force(history, event.target_version).facts
     if not widens(event.disclosed_to, facts.visibility):
         text = (
-            f"The entry is {shown(facts.visibility)} already. A disclosure has to be wider: add"
-            " readers to disclosed_to."
+            f"The entry is {visibility_text(facts.visibility)} already. A disclosure has to be"
+            " wider: add readers to disclosed_to."
         )
         refuse(pb.ERROR_REASON_DISCLOSURE_NOT_WIDER, text, f"{path}.disclosed_to")
     if not candidate.words.legal_basis.strip():
         _check_consent(state, facts, event.consented_by)
     _check_not_wider(candidate, event.disclosed_to)
     redacted = _is_redacted(state, event.target_version)
-    counts = counted([*history, candidate])
-    before = gather(one for one in counts if one.entry.header.version < event.target_version)
+    counts = effective_entries([*history, candidate])
+    before = fold_effective(
+        one for one in counts if one.entry.header.version < event.target_version
+    )
     as_counts = next(one for one in counts if one.entry.header.version == event.target_version)
     try:
-        judge(before, JudgedEntry(as_counts.entry, target.facts.visibility, redacted))
-    except Refusal as refusal:
+        check_entry(before, RecheckedEntry(as_counts.entry, target.facts.visibility, redacted))
+    except RefusalError as refusal:
         refuse(refusal.reason, refusal.text, f"{path}.disclosed_to", **refusal.metadata)
 
 
 def check_redaction(
     state: pb.Negotiation, candidate: pb.Entry, history: Sequence[pb.Entry]
 ) -> None:
-    """Raise Refusal if the target is a redaction, or if its words were already destroyed.
+    """Raise RefusalError if the target is a redaction, or if its words were already destroyed.
 
     Corrections and disclosures can be redacted: their own words may concern a person too.
     """
@@ -100,7 +103,7 @@ def check_redaction(
         text = f"The words of version {event.target_version} were already destroyed."
         refuse(pb.ERROR_REASON_TARGET_REDACTED, text, f"{path}.target_version")
     if amendment is None or not amendment.annulled:
-        _check_not_wider(candidate, _as_counts(history, event.target_version).facts.visibility)
+        _check_not_wider(candidate, _in_force(history, event.target_version).facts.visibility)
 
 
 _REDACTIONS = frozenset({"entry_redacted"})
@@ -111,7 +114,7 @@ def _target(
     history: Sequence[pb.Entry],
     version: int,
     path: str,
-    refused: Collection[str] = AMENDING,
+    refused: Collection[str] = AMENDING_TYPES,
 ) -> pb.Entry:
     """Return the target of an amendment as it was recorded; refuse the types in `refused`."""
     here = f"{path}.target_version"
@@ -125,12 +128,14 @@ def _target(
     return found
 
 
-def _as_counts(history: Sequence[pb.Entry], version: int) -> pb.Entry:
-    return next(one.entry for one in counted(history) if one.entry.header.version == version)
+def _in_force(history: Sequence[pb.Entry], version: int) -> pb.Entry:
+    return next(
+        one.entry for one in effective_entries(history) if one.entry.header.version == version
+    )
 
 
 def _check_same(was: pb.Facts, becomes: pb.Facts, path: str) -> None:
-    """Raise Refusal if a replacement has another type, or introduces another id."""
+    """Raise RefusalError if a replacement has another type, or introduces another id."""
     kind = was.WhichOneof("event") or ""
     entry_type = ENTRY_TYPES[kind]
     if becomes.WhichOneof("event") != kind:
@@ -152,17 +157,17 @@ def _check_same(was: pb.Facts, becomes: pb.Facts, path: str) -> None:
 
 
 def _check_not_wider(candidate: pb.Entry, target: pb.Visibility) -> None:
-    """Raise Refusal if an amendment has a wider visibility than its target."""
+    """Raise RefusalError if an amendment has a wider visibility than its target."""
     if is_wider(candidate.facts.visibility, target):
         text = (
-            f"The target entry is {shown(target)}, and this entry cannot be wider. Narrow its"
-            " visibility."
+            f"The target entry is {visibility_text(target)}, and this entry cannot be wider."
+            " Narrow its visibility."
         )
         refuse(pb.ERROR_REASON_VISIBILITY_TOO_WIDE, text, "facts.visibility")
 
 
 def _check_consent(state: pb.Negotiation, facts: pb.Facts, given: Sequence[str]) -> None:
-    """Raise Refusal if consent of a confiding participant is missing, and a legal basis too."""
+    """Raise RefusalError if consent of a confiding participant is missing, and a legal basis too."""
     path = "facts.entry_disclosed.consented_by"
     acting = {one.id for one in references(facts) if one.acting}
     confided = acting or set(facts.visibility.audience)
@@ -179,7 +184,7 @@ def _check_consent(state: pb.Negotiation, facts: pb.Facts, given: Sequence[str])
             if one.facts.role == pb.PARTICIPANT_ROLE_PARTY
             and one.status == pb.PARTICIPANT_STATUS_ACTIVE
         }
-    missing = listed(sorted(confided - set(given)))
+    missing = id_list(sorted(confided - set(given)))
     if missing:
         text = (
             f"The consent of {missing} is missing. Add it to consented_by, or give a legal basis in"
@@ -189,20 +194,20 @@ def _check_consent(state: pb.Negotiation, facts: pb.Facts, given: Sequence[str])
 
 
 def _check_rest(
-    state: pb.Negotiation, candidate: pb.Entry, history: Sequence[pb.Entry], judge: Judge
+    state: pb.Negotiation, candidate: pb.Entry, history: Sequence[pb.Entry], check_entry: EntryCheck
 ) -> None:
     """Check the record again from the target on, as if the correction were in force."""
     path, target = "facts.entry_corrected", candidate.facts.entry_corrected.target_version
     recorded = {entry.header.version: entry for entry in history}
     before = pb.Negotiation()
-    for entry, amended_by in counted([*history, candidate]):
+    for entry, amended_by in effective_entries([*history, candidate]):
         version = entry.header.version
         if version >= target and version in recorded:
             redacted = _is_redacted(state, version)
             confided = recorded[version].facts.visibility
             try:
-                judge(before, JudgedEntry(entry, confided, redacted))
-            except Refusal as refusal:
+                check_entry(before, RecheckedEntry(entry, confided, redacted))
+            except RefusalError as refusal:
                 if version == target:
                     raise _in_replacement(refusal) from None
                 reason = pb.ErrorReason.Name(pb.ErrorReason.ValueType(refusal.reason))
@@ -225,9 +230,9 @@ def _is_redacted(state: pb.Negotiation, version: int) -> bool:
     return bool(amendment.redacted_by) or any(one and one.redacted_by for one in corrections)
 
 
-def _in_replacement(refusal: Refusal) -> Refusal:
+def _in_replacement(refusal: RefusalError) -> RefusalError:
     """Return the refusal with `facts` paths below the replacement; `words` paths stay."""
-    return Refusal(
+    return RefusalError(
         one._replace(field=f"facts.entry_corrected.replacement.{one.field[6:]}")
         if one.field.startswith("facts.")
         else one

@@ -10,7 +10,7 @@ from pourparler.schema import edtf
 from pourparler.schema.contract import ENTRY_TYPES, PARTS, EntryType, Reference, references, rule_of
 from pourparler_service.domain.lifecycles import Lifecycle
 from pourparler_service.domain.refusal import quoted, refuse
-from pourparler_service.domain.visibility_levels import is_wider, restricted, shown
+from pourparler_service.domain.visibility_levels import is_wider, restricted, visibility_text
 
 History = Callable[[], Sequence[pb.Entry]]
 """Returns the entries of the record so far. Only the rules for amendments call it."""
@@ -26,7 +26,7 @@ class RuleContext(NamedTuple):
     """The message of its entry type."""
     words: pb.Words
     record_time: Timestamp
-    confided: pb.Visibility
+    original_visibility: pb.Visibility
     redacted: bool
     history: History
 
@@ -43,37 +43,39 @@ class RuleContext(NamedTuple):
         return getattr(self.state, PARTS[kind]).get(key)
 
     def refuse(self, reason: int, text: str, field: str = "", **metadata: str) -> NoReturn:
-        """Raise Refusal for a field of the event."""
+        """Raise RefusalError for a field of the event."""
         path = f"facts.{self.type.name}"
         refuse(reason, text, f"{path}.{field}" if field else path, **metadata)
 
-    def step(self, life: Lifecycle, was: int, becomes: int, field: str = "status") -> None:
-        """Raise Refusal if the lifecycle does not allow a transition."""
+    def check_transition(
+        self, life: Lifecycle, was: int, becomes: int, field: str = "status"
+    ) -> None:
+        """Raise RefusalError if the lifecycle does not allow a transition."""
         objection = life.objection(was, becomes)
         if objection:
             statuses = {"status": life.name(was), "wanted": life.name(becomes)}
             self.refuse(life.reason, objection, field, **statuses)
 
-    def explain(self, why: str) -> None:
-        """Raise Refusal if `words.reason` is missing; `why` says why it is required."""
+    def require_reason(self, why: str) -> None:
+        """Raise RefusalError if `words.reason` is missing; `why` says why it is required."""
         if not self.redacted and not self.words.reason.strip():
             text = f"reason is missing: {why}."
             refuse(pb.ERROR_REASON_FIELD_REQUIRED, text, "words.reason")
 
 
 def check_all(context: RuleContext) -> None:
-    """Raise Refusal if a rule for all entry types does not allow the entry after this state."""
-    _check_course(context)
+    """Raise RefusalError if a rule for all entry types refuses the entry."""
+    _check_phase(context)
     check_basis(context, act=context.type.rule.act)
     if context.facts.HasField("occurred"):
         check_occurred(context, context.facts.occurred, "facts.occurred")
-    brought = _check_new(context)
-    named = [_known(context, one) for one in _named(context)]
+    brought = _check_introduced(context)
+    named = [_check_reference(context, one) for one in _references(context)]
     _check_visibility(context, [*named, *brought])
-    _check_confided(context)
+    _check_caucus_entry(context)
 
 
-class _Named(NamedTuple):
+class _ReferencedPart(NamedTuple):
     """A part that an entry refers to, and the path of the reference."""
 
     path: str
@@ -85,7 +87,7 @@ class _Named(NamedTuple):
 _REPLACEMENT = "entry_corrected.replacement."
 
 
-def _named(context: RuleContext) -> list[Reference]:
+def _references(context: RuleContext) -> list[Reference]:
     named = references(context.facts)
     if context.type.name == "entry_corrected":
         named = [one for one in named if not one.path.startswith(_REPLACEMENT)]
@@ -95,8 +97,8 @@ def _named(context: RuleContext) -> list[Reference]:
     return named
 
 
-def _check_course(context: RuleContext) -> None:
-    """Raise Refusal if an entry comes before the opening or after the conclusion."""
+def _check_phase(context: RuleContext) -> None:
+    """Raise RefusalError if an entry comes before the opening or after the conclusion."""
     status, opening = context.state.status, context.type.name == "negotiation_opened"
     if not status and not opening:
         text = "The negotiation is not opened. Its first entry has to be a NegotiationOpened."
@@ -113,7 +115,7 @@ _HEARSAY = frozenset({pb.BASIS_UNATTRIBUTED, pb.BASIS_ANALYSIS})
 
 
 def check_basis(context: RuleContext, *, act: bool) -> None:
-    """Raise Refusal if an act of a party has a basis that names no one."""
+    """Raise RefusalError if an act of a party has a basis that names no one."""
     basis = context.facts.provenance.basis
     if act and basis in _HEARSAY:
         name = pb.Basis.Name(basis).removeprefix("BASIS_")
@@ -125,7 +127,7 @@ _FURTHEST_AHEAD = 14 * 3_600  # seconds, at UTC+14
 
 
 def check_occurred(context: RuleContext, date: pb.FuzzyDate, path: str) -> None:
-    """Raise Refusal if an entry happened after its time of recording. A milestone may."""
+    """Raise RefusalError if an entry happened after its time of recording. A milestone may."""
     if context.type.name == "milestone_planned":
         return
     earliest = edtf.earliest_instant(edtf.Bounds(date.earliest, date.latest))
@@ -138,7 +140,7 @@ def check_occurred(context: RuleContext, date: pb.FuzzyDate, path: str) -> None:
         refuse(pb.ERROR_REASON_OCCURRED_IN_FUTURE, text, path)
 
 
-class _Bringing(NamedTuple):
+class _Introduction(NamedTuple):
     """The field with the id of a new part, its kind, and whether an id may be used again."""
 
     field: str
@@ -146,17 +148,17 @@ class _Bringing(NamedTuple):
     again: bool
 
 
-_BRINGING = {
-    name: _Bringing(one.introduces.name, rule.introduces, rule.again)
+_INTRODUCTIONS = {
+    name: _Introduction(one.introduces.name, rule.introduces, rule.again)
     for name, one in ENTRY_TYPES.items()
     if one.introduces is not None
     for rule in [rule_of(one.introduces)]
 }
 
 
-def _check_new(context: RuleContext) -> list[_Named]:
-    """Raise Refusal if a new id is already used; return its part if the type may use it again."""
-    brings = _BRINGING.get(context.type.name)
+def _check_introduced(context: RuleContext) -> list[_ReferencedPart]:
+    """Raise RefusalError if a new id is in use; return its part if the type may reuse it."""
+    brings = _INTRODUCTIONS.get(context.type.name)
     if brings is None:
         return []
     key = getattr(context.event, brings.field)
@@ -172,33 +174,33 @@ def _check_new(context: RuleContext) -> list[_Named]:
     if not brings.again:
         text = f"The id {quoted(key)} already names a {_kind(brings.kind)}."
         context.refuse(pb.ERROR_REASON_ID_ALREADY_USED, text, brings.field, id=key)
-    return [_Named(f"{context.type.name}.{brings.field}", key, part)]
+    return [_ReferencedPart(f"{context.type.name}.{brings.field}", key, part)]
 
 
 def _kind(kind: int) -> str:
     return pb.PartKind.Name(pb.PartKind.ValueType(kind)).removeprefix("PART_KIND_").lower()
 
 
-def _known(context: RuleContext, named: Reference) -> _Named:
-    """Raise Refusal if a part does not exist, or if its role does not allow the act."""
+def _check_reference(context: RuleContext, named: Reference) -> _ReferencedPart:
+    """Raise RefusalError if a part does not exist, or if its role does not allow the act."""
     part = context.part(named.kind, named.id)
     if part is None:
         text = f"There is no {_kind(named.kind)} {quoted(named.id)} in this negotiation."
         refuse(pb.ERROR_REASON_PART_NOT_FOUND, text, f"facts.{named.path}", id=named.id)
     if named.acting:
         check_acting(part, named.acting, f"facts.{named.path}")
-    return _Named(named.path, named.id, part)
+    return _ReferencedPart(named.path, named.id, part)
 
 
-_SILENT: Mapping[int, frozenset[int]] = {
+_CANNOT_ACT: Mapping[int, frozenset[int]] = {
     pb.ACTING_SPEAKER: frozenset({pb.PARTICIPANT_ROLE_SUBJECT}),
     pb.ACTING_PARTY: frozenset({pb.PARTICIPANT_ROLE_SUBJECT, pb.PARTICIPANT_ROLE_OBSERVER}),
 }
 
 
 def check_acting(who: pb.Participant, acting: int, path: str) -> None:
-    """Raise Refusal if the role or status of a participant does not allow the act."""
-    if who.facts.role in _SILENT[acting]:
+    """Raise RefusalError if the role or status of a participant does not allow the act."""
+    if who.facts.role in _CANNOT_ACT[acting]:
         role = pb.ParticipantRole.Name(who.facts.role).removeprefix("PARTICIPANT_ROLE_")
         text = (
             f"{quoted(who.facts.participant_id)} has the role {role}, which cannot act in this way."
@@ -210,7 +212,7 @@ def check_acting(who: pb.Participant, acting: int, path: str) -> None:
 
 
 def check_active(who: pb.Participant, path: str) -> None:
-    """Raise Refusal if a participant has left."""
+    """Raise RefusalError if a participant has left."""
     if who.status != pb.PARTICIPANT_STATUS_ACTIVE:
         text = (
             f"{quoted(who.facts.participant_id)} has left the negotiation. Record first that it"
@@ -219,16 +221,16 @@ def check_active(who: pb.Participant, path: str) -> None:
         refuse(pb.ERROR_REASON_PARTICIPANT_NOT_ACTIVE, text, path)
 
 
-def _check_visibility(context: RuleContext, named: Iterable[_Named]) -> None:
-    """Raise Refusal if an entry is more widely visible than a part that it refers to."""
+def _check_visibility(context: RuleContext, named: Iterable[_ReferencedPart]) -> None:
+    """Raise RefusalError if an entry is more widely visible than a part that it refers to."""
     visibility = context.facts.visibility
     for path, key, part in named:
         if not is_wider(visibility, part.origin.visibility):
             continue
         if ".audience[" not in path:  # an audience is no reference
             text = (
-                f"The entry would be {shown(visibility)}, but {quoted(key)} is not as widely"
-                f" visible. Narrow the visibility, or disclose {quoted(key)} first."
+                f"The entry would be {visibility_text(visibility)}, but {quoted(key)} is not as"
+                f" widely visible. Narrow the visibility, or disclose {quoted(key)} first."
             )
             where = f"facts.{path}"
             refuse(pb.ERROR_REASON_VISIBILITY_TOO_WIDE, text, "facts.visibility", refers_to=where)
@@ -241,19 +243,19 @@ def session_of(facts: pb.Facts) -> str:
     return facts.session_closed.closed_session_id
 
 
-def _check_confided(context: RuleContext) -> None:
-    """Raise Refusal if an entry of a caucus is visible outside the caucus."""
+def _check_caucus_entry(context: RuleContext) -> None:
+    """Raise RefusalError if an entry of a caucus is visible outside the caucus."""
     key = session_of(context.facts)
     session = context.part(pb.PART_KIND_SESSION, key) if key else None
     if session is not None and session.facts.kind == pb.SESSION_KIND_CAUCUS:
-        check_caucus(context.confided, session.facts, "facts.visibility")
+        check_caucus(context.original_visibility, session.facts, "facts.visibility")
 
 
 def check_caucus(visibility: pb.Visibility, caucus: pb.SessionOpened, path: str) -> None:
-    """Raise Refusal if a visibility is wider than the attendees of a caucus."""
+    """Raise RefusalError if a visibility is wider than the attendees of a caucus."""
     if is_wider(visibility, restricted(caucus.attendees)):
         text = (
-            f"The entry would be {shown(visibility)}, but a caucus is RESTRICTED to its attendees."
-            " Narrow the visibility."
+            f"The entry would be {visibility_text(visibility)}, but a caucus is RESTRICTED to its"
+            " attendees. Narrow the visibility."
         )
         refuse(pb.ERROR_REASON_CAUCUS_TOO_WIDE, text, path)

@@ -3,7 +3,8 @@
 from typing import NamedTuple
 
 from pourparler import v1 as pb
-from pourparler.schema.contract import brought, references
+from pourparler.schema import contract
+from pourparler.schema.contract import references
 
 
 class Part(NamedTuple):
@@ -13,18 +14,18 @@ class Part(NamedTuple):
     id: str
 
 
-def parts_named(facts: pb.Facts) -> set[Part]:
+def referenced_parts(facts: pb.Facts) -> set[Part]:
     """Return all parts that an entry refers to, introduces or corrects."""
     parts = {Part(reference.kind, reference.id) for reference in references(facts)}
-    part = part_brought(facts)
+    part = introduced_part(facts)
     if part:
         parts.add(part)
     if facts.WhichOneof("event") == "entry_corrected":
-        parts |= parts_named(facts.entry_corrected.replacement)
+        parts |= referenced_parts(facts.entry_corrected.replacement)
     return parts
 
 
-def part_brought(facts: pb.Facts) -> Part | None:
+def introduced_part(facts: pb.Facts) -> Part | None:
     """Return the part that an entry introduces; None if there is none."""
-    found = brought(facts)
+    found = contract.introduced_part(facts)
     return None if found is None else Part(*found)

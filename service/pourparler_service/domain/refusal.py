@@ -22,7 +22,7 @@ class Violation(NamedTuple):
     metadata: Mapping[str, str]
 
 
-class Refusal(Exception):
+class RefusalError(Exception):
     """The service refuses a request because of its violations, the first one above all."""
 
     def __init__(self, violations: Iterable[Violation]) -> None:
@@ -52,25 +52,25 @@ class Refusal(Exception):
         """The variable parts of the first sentence, by name."""
         return self.violations[0].metadata
 
-    def under(self, prefix: str) -> "Refusal":
+    def with_prefix(self, prefix: str) -> "RefusalError":
         """Return the refusal with the path of each field below `prefix`."""
-        return Refusal(
+        return RefusalError(
             violation._replace(field=f"{prefix}.{violation.field}" if violation.field else prefix)
             for violation in self.violations
         )
 
 
 def refuse(reason: int, text: str, field: str = "", **metadata: str) -> NoReturn:
-    """Raise Refusal for one reason."""
-    raise Refusal([Violation(reason, field, text, metadata)])
+    """Raise RefusalError for one reason."""
+    raise RefusalError([Violation(reason, field, text, metadata)])
 
 
-def name_of(reason: int) -> str:
+def reason_name(reason: int) -> str:
     """Return the name of an ErrorReason as in an ErrorInfo, such as `PART_NOT_FOUND`."""
     return pb.ErrorReason.Name(pb.ErrorReason.ValueType(reason)).removeprefix(_PREFIX)
 
 
-def status_of(reason: int) -> str:
+def status_name(reason: int) -> str:
     """Return the name of the gRPC status code of a reason, from the contract."""
     value = pb.ErrorReason.DESCRIPTOR.values_by_number[reason]
     return str(value.GetOptions().Extensions[pb.status])
@@ -82,7 +82,7 @@ def quoted(text: str) -> str:
     return f"'{shown if len(shown) <= _SHOWN else shown[: _SHOWN - 1] + '…'}'"
 
 
-def listed(ids: Iterable[str]) -> str:
+def id_list(ids: Iterable[str]) -> str:
     """Return ids for a sentence: the first few, and the number of others."""
     names = list(ids)
     more = len(names) - _LISTED
@@ -101,15 +101,15 @@ class ViolationList:
         self._violations: list[Violation] = []
 
     def add(self, reason: int, text: str, field: str, **metadata: str) -> None:
-        """Add a violation. Raise Refusal at the maximum number."""
+        """Add a violation. Raise RefusalError at the maximum number."""
         self._violations.append(Violation(reason, field, text, metadata))
         if len(self._violations) == MOST_VIOLATIONS:
-            self.settle()
+            self.raise_if_any()
 
-    def settle(self) -> None:
-        """Raise Refusal if there is a violation."""
+    def raise_if_any(self) -> None:
+        """Raise RefusalError if there is a violation."""
         if self._violations:
-            raise Refusal(self._violations)
+            raise RefusalError(self._violations)
 
 
 def not_found(id_: str) -> NoReturn:

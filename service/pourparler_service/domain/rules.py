@@ -8,10 +8,12 @@ from google.protobuf.timestamp_pb2 import Timestamp
 from pourparler import v1 as pb
 from pourparler.schema import edtf
 from pourparler.schema.contract import ENTRY_TYPES
-from pourparler.state.fold import ACCESS, AMENDING, final_answers, revokes
+from pourparler.state.acceptance import final_answers
+from pourparler.state.corrections import AMENDING_TYPES
+from pourparler.state.fold import ACCESS_TYPES, revokes
 from pourparler_service.domain import lifecycles
 from pourparler_service.domain.amendment_rules import (
-    JudgedEntry,
+    RecheckedEntry,
     check_correction,
     check_disclosure,
     check_redaction,
@@ -27,13 +29,13 @@ from pourparler_service.domain.common_rules import (
     check_occurred,
     session_of,
 )
-from pourparler_service.domain.refusal import listed, quoted, refuse
+from pourparler_service.domain.refusal import id_list, quoted, refuse
 from pourparler_service.domain.visibility_levels import (
     PARTIES,
     RECORDER_ONLY,
     is_wider,
     restricted,
-    shown,
+    visibility_text,
 )
 
 
@@ -46,7 +48,7 @@ def complete(state: pb.Negotiation, draft: pb.Draft) -> None:
         replacement = facts.entry_corrected.replacement
         _complete_event(replacement, replacement.WhichOneof("event"))
     if not facts.visibility.level:
-        facts.visibility.CopyFrom(_default(state, facts))
+        facts.visibility.CopyFrom(_default_visibility(state, facts))
 
 
 def _complete_event(facts: pb.Facts, kind: str | None) -> None:
@@ -61,12 +63,12 @@ def _complete_event(facts: pb.Facts, kind: str | None) -> None:
         event.default_visibility.CopyFrom(default)
 
 
-def _default(state: pb.Negotiation, facts: pb.Facts) -> pb.Visibility:
+def _default_visibility(state: pb.Negotiation, facts: pb.Facts) -> pb.Visibility:
     """Return the default visibility: that of the session, or else PARTIES.
 
     Entries about access are RECORDER_ONLY, regardless of the session.
     """
-    if facts.WhichOneof("event") in ACCESS:
+    if facts.WhichOneof("event") in ACCESS_TYPES:
         return RECORDER_ONLY
     if facts.HasField("session_opened"):
         return facts.session_opened.default_visibility
@@ -83,7 +85,7 @@ def check(
     history: History,
     by_service: bool = False,
 ) -> None:
-    """Raise Refusal for the first rule that does not allow a complete draft after a state.
+    """Raise RefusalError for the first rule that does not allow a complete draft after a state.
 
     `by_service` allows the entry types that are reserved to the service. Paths begin at the draft.
     """
@@ -99,7 +101,7 @@ def check(
         event=getattr(facts, kind),
         words=draft.words,
         record_time=record_time,
-        confided=facts.visibility,
+        original_visibility=facts.visibility,
         redacted=False,
         history=history,
     )
@@ -107,9 +109,9 @@ def check(
     _RULES_BY_TYPE[kind](context, context.event)
 
 
-def _judge(state: pb.Negotiation, judged: JudgedEntry) -> None:
+def _recheck(state: pb.Negotiation, rechecked: RecheckedEntry) -> None:
     """Check an entry of the record again, but not the rules for amendments."""
-    entry = judged.entry
+    entry = rechecked.entry
     kind = entry.facts.WhichOneof("event") or ""
     context = RuleContext(
         state=state,
@@ -118,12 +120,12 @@ def _judge(state: pb.Negotiation, judged: JudgedEntry) -> None:
         event=getattr(entry.facts, kind),
         words=entry.words,
         record_time=entry.header.record_time,
-        confided=judged.confided,
-        redacted=judged.redacted,
+        original_visibility=rechecked.original_visibility,
+        redacted=rechecked.redacted,
         history=tuple,
     )
     check_all(context)
-    if kind not in AMENDING:
+    if kind not in AMENDING_TYPES:
         _RULES_BY_TYPE[kind](context, context.event)
 
 
@@ -181,13 +183,17 @@ def _participant_changed(context: RuleContext, event: pb.ParticipantChanged) -> 
     part = context.part(pb.PART_KIND_PARTICIPANT, event.participant_id)
     check_active(part, "facts.participant_changed.participant_id")
     facts, role = part.facts, event.role or part.facts.role
-    anew = event.HasField("represents")
-    represents = event.represents.participant_ids if anew else facts.represents
+    replaces = event.HasField("represents")
+    represents = event.represents.participant_ids if replaces else facts.represents
     if role == pb.PARTICIPANT_ROLE_REPRESENTATIVE and not represents:
         text = "represents is missing: a REPRESENTATIVE acts for another participant."
         context.refuse(pb.ERROR_REASON_FIELD_REQUIRED, text, "represents")
     party = pb.PARTICIPANT_ROLE_PARTY
-    if facts.role == party and role != party and _is_bound(context.state, event.participant_id):
+    if (
+        facts.role == party
+        and role != party
+        and _has_obligations(context.state, event.participant_id)
+    ):
         text = (
             f"{quoted(event.participant_id)} has open proposals or commitments, so it stays PARTY."
             " Close them first."
@@ -198,7 +204,7 @@ def _participant_changed(context: RuleContext, event: pb.ParticipantChanged) -> 
         context.refuse(pb.ERROR_REASON_NO_EFFECT, text)
 
 
-_OWED = frozenset(
+_OPEN_COMMITMENTS = frozenset(
     {
         pb.COMMITMENT_STATUS_CONDITIONAL,
         pb.COMMITMENT_STATUS_ACTIVE,
@@ -207,12 +213,15 @@ _OWED = frozenset(
 )
 
 
-def _is_bound(state: pb.Negotiation, who: str) -> bool:
+def _has_obligations(state: pb.Negotiation, who: str) -> bool:
     """Return True if a participant has an open proposal or an open commitment."""
     return any(
         one.status == pb.PROPOSAL_STATUS_OPEN and who in one.facts.by
         for one in state.proposals.values()
-    ) or any(one.status in _OWED and who in one.facts.debtors for one in state.commitments.values())
+    ) or any(
+        one.status in _OPEN_COMMITMENTS and who in one.facts.debtors
+        for one in state.commitments.values()
+    )
 
 
 def _changes(part: pb.Participant, event: pb.ParticipantChanged, words: pb.Words) -> bool:
@@ -245,8 +254,8 @@ def _session_opened(context: RuleContext, event: pb.SessionOpened) -> None:
         check_caucus(default, event, "facts.session_opened.default_visibility")
     if is_wider(default, context.facts.visibility):
         text = (
-            f"Entries of the session would be {shown(default)}, but the session is not as widely"
-            " visible. Narrow default_visibility."
+            f"Entries of the session would be {visibility_text(default)}, but the session is not as"
+            " widely visible. Narrow default_visibility."
         )
         context.refuse(pb.ERROR_REASON_VISIBILITY_TOO_WIDE, text, "default_visibility")
 
@@ -259,14 +268,14 @@ def _session_closed(context: RuleContext, event: pb.SessionClosed) -> None:
 
 
 def _topic_added(context: RuleContext, event: pb.TopicAdded) -> None:
-    context.step(lifecycles.TOPIC, 0, event.status)
+    context.check_transition(lifecycles.TOPIC, 0, event.status)
 
 
 def _topic_status_changed(context: RuleContext, event: pb.TopicStatusChanged) -> None:
     was = context.part(pb.PART_KIND_TOPIC, event.topic_id).status
-    context.step(lifecycles.TOPIC, was, event.status)
+    context.check_transition(lifecycles.TOPIC, was, event.status)
     if was in lifecycles.REOPENED_FROM and event.status == pb.TOPIC_STATUS_UNDER_DISCUSSION:
-        context.explain("a topic that is reopened needs one")
+        context.require_reason("a topic that is reopened needs one")
     if event.status == pb.TOPIC_STATUS_SETTLED:
         for key, one in context.state.proposals.items():
             alone = list(one.facts.topic_ids) == [event.topic_id]
@@ -325,7 +334,7 @@ def _check_held(
         text = f"The position {quoted(key)} is not held any more."
         context.refuse(pb.ERROR_REASON_POSITION_NOT_HELD, text, field)
     if set(by) != set(part.facts.holders):
-        text = f"The holders of the position {quoted(key)} are {listed(part.facts.holders)}."
+        text = f"The holders of the position {quoted(key)} are {id_list(part.facts.holders)}."
         context.refuse(pb.ERROR_REASON_NOT_THE_HOLDERS, text, holders)
 
 
@@ -379,7 +388,7 @@ def _check_offer(context: RuleContext, key: str, field: str) -> None:
 def _check_proposers(context: RuleContext, key: str, by: Iterable[str], field: str) -> None:
     proposers = context.part(pb.PART_KIND_PROPOSAL, key).facts.by
     if set(by) != set(proposers):
-        text = f"The proposers of {quoted(key)} are {listed(proposers)}. Name exactly these."
+        text = f"The proposers of {quoted(key)} are {id_list(proposers)}. Name exactly these."
         context.refuse(pb.ERROR_REASON_NOT_THE_PROPOSERS, text, field)
 
 
@@ -399,7 +408,7 @@ def _proposal_closed(context: RuleContext, event: pb.ProposalClosed) -> None:
     if event.how == pb.PROPOSAL_CLOSING_WITHDRAWN:
         _check_proposers(context, event.proposal_id, event.by, "by")
     elif not context.part(pb.PART_KIND_PROPOSAL, event.proposal_id).facts.HasField("expires"):
-        context.explain("a proposal without an expiry needs one to lapse")
+        context.require_reason("a proposal without an expiry needs one to lapse")
 
 
 def _agreement_recorded(context: RuleContext, event: pb.AgreementRecorded) -> None:
@@ -409,7 +418,7 @@ def _agreement_recorded(context: RuleContext, event: pb.AgreementRecorded) -> No
             part = context.part(pb.PART_KIND_PARTICIPANT, who)
             path = f"facts.agreement_recorded.between[{place}]"
             check_acting(part, pb.ACTING_PARTY, path)
-        context.step(lifecycles.AGREEMENT, 0, event.status)
+        context.check_transition(lifecycles.AGREEMENT, 0, event.status)
     if event.proposal_id:
         status = context.part(pb.PART_KIND_PROPOSAL, event.proposal_id).status
         if status != pb.PROPOSAL_STATUS_ACCEPTED:
@@ -421,12 +430,12 @@ def _agreement_recorded(context: RuleContext, event: pb.AgreementRecorded) -> No
     for place, key in enumerate(event.supersedes):
         was = context.part(pb.PART_KIND_AGREEMENT, key).status
         field = f"supersedes[{place}]"
-        context.step(lifecycles.AGREEMENT, was, superseded, field)
+        context.check_transition(lifecycles.AGREEMENT, was, superseded, field)
 
 
 def _agreement_status_changed(context: RuleContext, event: pb.AgreementStatusChanged) -> None:
     was = context.part(pb.PART_KIND_AGREEMENT, event.agreement_id).status
-    context.step(lifecycles.AGREEMENT, was, event.status)
+    context.check_transition(lifecycles.AGREEMENT, was, event.status)
 
 
 def _commitment_made(context: RuleContext, event: pb.CommitmentMade) -> None:
@@ -441,11 +450,11 @@ def _commitment_made(context: RuleContext, event: pb.CommitmentMade) -> None:
 
 def _commitment_status_changed(context: RuleContext, event: pb.CommitmentStatusChanged) -> None:
     part = context.part(pb.PART_KIND_COMMITMENT, event.commitment_id)
-    context.step(lifecycles.COMMITMENT, part.status, event.status)
+    context.check_transition(lifecycles.COMMITMENT, part.status, event.status)
     if event.status == pb.COMMITMENT_STATUS_RELEASED:
-        owed_to, owed_by = set(part.facts.creditors), set(part.facts.debtors)
+        creditors, debtors = set(part.facts.creditors), set(part.facts.debtors)
         # Without creditors, any participant other than a debtor can release it.
-        if not (owed_to & set(event.by) if owed_to else set(event.by) - owed_by):
+        if not (creditors & set(event.by) if creditors else set(event.by) - debtors):
             text = "Only a creditor can release a debtor. Name a creditor in `by`."
             context.refuse(pb.ERROR_REASON_CREDITOR_REQUIRED, text, "by")
 
@@ -483,12 +492,12 @@ def _document_attached(context: RuleContext, event: pb.DocumentAttached) -> None
 
 def _entry_corrected(context: RuleContext, event: pb.EntryCorrected) -> None:
     del event
-    check_correction(context.state, context.entry, context.history(), _judge)
+    check_correction(context.state, context.entry, context.history(), _recheck)
 
 
 def _entry_disclosed(context: RuleContext, event: pb.EntryDisclosed) -> None:
     del event
-    check_disclosure(context.state, context.entry, context.history(), _judge)
+    check_disclosure(context.state, context.entry, context.history(), _recheck)
 
 
 def _entry_redacted(context: RuleContext, event: pb.EntryRedacted) -> None:

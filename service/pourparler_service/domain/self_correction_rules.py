@@ -8,12 +8,14 @@ from collections.abc import Sequence
 from typing import NoReturn
 
 from pourparler import v1 as pb
-from pourparler.schema.contract import brought, references
-from pourparler.state.fold import AMENDING, counted
+from pourparler.schema.contract import introduced_part, references
+from pourparler.state.corrections import AMENDING_TYPES, effective_entries
 from pourparler_service.domain.refusal import refuse
-from pourparler_service.domain.visibility_levels import is_wider, shown
+from pourparler_service.domain.visibility_levels import is_wider, visibility_text
 
-SAID = frozenset({"statement_recorded", "position_taken", "question_raised", "document_attached"})
+CORRECTABLE = frozenset(
+    {"statement_recorded", "position_taken", "question_raised", "document_attached"}
+)
 """The entry types that an erratum can correct. None of them is an act of a party."""
 
 _OWN = frozenset({pb.CORRECTION_KIND_RECORDER, pb.CORRECTION_KIND_TRANSLATION})
@@ -23,7 +25,7 @@ _EVENT = "facts.entry_corrected"
 
 
 def check(facts: pb.Facts, history: Sequence[pb.Entry]) -> None:
-    """Raise Refusal if the caller did not record the target, or corrects more than its words.
+    """Raise RefusalError if the caller did not record the target, or corrects more than its words.
 
     The draft is complete. The other rules refuse what no principal may correct.
     """
@@ -39,24 +41,26 @@ def check(facts: pb.Facts, history: Sequence[pb.Entry]) -> None:
                 _not_yours(
                     "Another principal recorded or corrected the entry.", f"{_EVENT}.target_version"
                 )
-            if kind not in SAID and kind != "entry_corrected":
+            if kind not in CORRECTABLE and kind != "entry_corrected":
                 text = (
                     "You can correct only your own statements, positions, questions and documents."
                 )
                 _not_yours(text, f"{_EVENT}.target_version")
-    for entry, _ in counted(said):
+    for entry, _ in effective_entries(said):
         if entry.header.version == event.target_version:
             if _fixed(entry.facts) != _fixed(event.replacement):
                 text = "You can correct only the words and `occurred` of your own entry."
                 _not_yours(text, f"{_EVENT}.replacement")
             if is_wider(entry.facts.visibility, facts.visibility):
-                seen = shown(entry.facts.visibility)
+                seen = visibility_text(entry.facts.visibility)
                 text = f"The entry is {seen}, and the correction has to be as widely visible."
                 _not_yours(text, "facts.visibility")
 
 
-def check_not_answered(state: pb.Negotiation, facts: pb.Facts, history: Sequence[pb.Entry]) -> None:
-    """Raise Refusal if entries of others refer to the target, or if the negotiation has ended.
+def check_not_referenced(
+    state: pb.Negotiation, facts: pb.Facts, history: Sequence[pb.Entry]
+) -> None:
+    """Raise RefusalError if entries of others refer to the target, or if the negotiation has ended.
 
     `history` has only the entries that the caller may see. Otherwise an attempt would reveal
     references in hidden entries.
@@ -64,7 +68,7 @@ def check_not_answered(state: pb.Negotiation, facts: pb.Facts, history: Sequence
     event = facts.entry_corrected
     if state.status == pb.NEGOTIATION_STATUS_CONCLUDED:
         _not_yours("The negotiation has ended.", _EVENT)
-    part = brought(event.replacement)
+    part = introduced_part(event.replacement)
     for one in history:
         if (
             one.header.version > event.target_version
@@ -78,7 +82,7 @@ def check_not_answered(state: pb.Negotiation, facts: pb.Facts, history: Sequence
 def _target(entry: pb.Entry) -> int:
     """Return the target version of an amendment; 0 for any other entry."""
     kind = entry.facts.WhichOneof("event") or ""
-    return getattr(entry.facts, kind).target_version if kind in AMENDING else 0
+    return getattr(entry.facts, kind).target_version if kind in AMENDING_TYPES else 0
 
 
 def _fixed(facts: pb.Facts) -> pb.Facts:

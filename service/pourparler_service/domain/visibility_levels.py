@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 
 from pourparler import v1 as pb
-from pourparler_service.domain.refusal import listed
+from pourparler_service.domain.refusal import id_list
 
 PARTIES = pb.Visibility(level=pb.VISIBILITY_LEVEL_PARTIES)
 RECORDER_ONLY = pb.Visibility(level=pb.VISIBILITY_LEVEL_RECORDER_ONLY)
@@ -28,7 +28,7 @@ def widens(new: pb.Visibility, old: pb.Visibility) -> bool:
     return is_wider(new, old) and not is_wider(old, new)
 
 
-def shown(visibility: pb.Visibility) -> str:
+def visibility_text(visibility: pb.Visibility) -> str:
     """Return a visibility as a sentence has it."""
     name = pb.VisibilityLevel.Name(visibility.level).removeprefix("VISIBILITY_LEVEL_")
-    return f"{name} ({listed(sorted(visibility.audience))})" if visibility.audience else name
+    return f"{name} ({id_list(sorted(visibility.audience))})" if visibility.audience else name

@@ -1,4 +1,4 @@
-"""Long work in small steps, between which other threads get their turn."""
+"""Cooperative yielding: long work runs in steps, and other threads run between them."""
 
 import time
 from collections.abc import Iterable, Iterator
@@ -7,57 +7,57 @@ from typing import TypeVar
 _Step = TypeVar("_Step")
 
 _WORK_SECONDS = 0.0002
-# Only who sleeps gives the interpreter away: who lets go of it has it back before others wake up.
+# Only a sleep hands over the interpreter: a thread that releases it gets it back at once.
 _PAUSE_SECONDS = 0.0005
-# An append takes the interpreter several times over, and should mostly find it free.
-_GIVING_WAY_SECONDS = 0.005
+# An append needs the interpreter several times, and should find it free each time.
+_APPEND_PAUSE_SECONDS = 0.005
 _RECENTLY_SECONDS = 0.02
 _IDLE_SECONDS = 1.0
-_READ_SECONDS = 0.1  # a step of a long read may take as long
+_READ_SECONDS = 0.1  # the maximum duration of a step of a long read
 
 
-class _Interpreter:
-    """There is one in a process, and those who record come first."""
+class _Activity:
+    """The recent activity of the process: the interpreter is shared, and appends come first."""
 
-    recorded = -_RECENTLY_SECONDS
-    """When there was the last commit, on the clock of `time.perf_counter`."""
+    commit_time = -_RECENTLY_SECONDS
+    """The time of the last commit in seconds of `time.perf_counter`."""
 
-    read = -_READ_SECONDS
-    """When there was last a step of a long read, on the same clock."""
-
-
-def recorded() -> None:
-    """Somebody records: what is long gives way for a moment. For any thread."""
-    _Interpreter.recorded = time.perf_counter()
+    read_time = -_READ_SECONDS
+    """The time of the last step of a long read, on the same clock."""
 
 
-def quiet_seconds() -> float:
-    """For how long nobody has recorded anything."""
-    return time.perf_counter() - _Interpreter.recorded
+def note_commit() -> None:
+    """Note a commit: long work pauses longer for a moment. Thread-safe."""
+    _Activity.commit_time = time.perf_counter()
 
 
-def reading() -> None:
-    """Somebody reads much at once: what nobody waits for gives way. For any thread."""
-    _Interpreter.read = time.perf_counter()
+def seconds_since_commit() -> float:
+    """Return the seconds since the last commit."""
+    return time.perf_counter() - _Activity.commit_time
 
 
-def is_reading() -> bool:
-    """Whether somebody was reading much a moment ago."""
-    return time.perf_counter() - _Interpreter.read < _READ_SECONDS
+def note_long_read() -> None:
+    """Note a step of a long read: background work pauses for it. Thread-safe."""
+    _Activity.read_time = time.perf_counter()
 
 
-def paced(steps: Iterable[_Step], *, awaited: bool = True) -> Iterator[_Step]:
-    """The same steps, with a pause whenever they have been at work for long. Blocks.
+def is_long_read_active() -> bool:
+    """Return True if a long read made a step a moment ago."""
+    return time.perf_counter() - _Activity.read_time < _READ_SECONDS
 
-    They are those of somebody who reads, unless nobody waits for them.
+
+def yielding(steps: Iterable[_Step], *, awaited: bool = True) -> Iterator[_Step]:
+    """Yield the same steps, and sleep between them after each interval of work. Blocks.
+
+    With `awaited` a caller waits for the steps, so they also count as a long read.
     """
     until = time.perf_counter() + _WORK_SECONDS
     for step in steps:
         yield step
         if time.perf_counter() > until:
-            quiet = quiet_seconds()
-            if quiet < _IDLE_SECONDS or not awaited:
-                time.sleep(_PAUSE_SECONDS if quiet > _RECENTLY_SECONDS else _GIVING_WAY_SECONDS)
+            idle = seconds_since_commit()
+            if idle < _IDLE_SECONDS or not awaited:
+                time.sleep(_PAUSE_SECONDS if idle > _RECENTLY_SECONDS else _APPEND_PAUSE_SECONDS)
             until = time.perf_counter() + _WORK_SECONDS
             if awaited:
-                reading()
+                note_long_read()

@@ -9,15 +9,15 @@ from typing import NamedTuple, Protocol
 from pourparler import v1 as pb
 from pourparler.schema import edtf
 from pourparler.schema.contract import references
-from pourparler_service.domain.references import Part, part_brought, parts_named
+from pourparler_service.domain.references import Part, introduced_part, referenced_parts
 from pourparler_service.reads.entry_filters import ON_TOPICS
 from pourparler_service.search.query import SearchQuery
-from pourparler_service.search.snippets import BESIDE, HEADING, SAID, fields
-from pourparler_service.search.text_normalization import texts
+from pourparler_service.search.snippets import CONTENT, CONTEXT, HEADING, fields
+from pourparler_service.search.text_normalization import word_texts
 from pourparler_service.storage.interface import StoredEntry
 from pourparler_service.storage.record_codec import decode_record
 
-PLACES = (HEADING, SAID, BESIDE)
+PLACES = (HEADING, CONTENT, CONTEXT)
 
 BETWEEN = "\ue000"
 """Separates two fields, so that no phrase reaches from one into the other. It is no word."""
@@ -80,7 +80,7 @@ def document(position: int, stored: StoredEntry) -> Document:
     says = facts if replacement is None else replacement
     bounds = edtf.Bounds(says.occurred.earliest, says.occurred.latest)
     begin, end = edtf.happened(bounds, (recorded.seconds, recorded.nanos))
-    brought = part_brought(says)
+    brought = introduced_part(says)
     return Document(
         position=position,
         negotiation=stored.negotiation,
@@ -91,7 +91,7 @@ def document(position: int, stored: StoredEntry) -> Document:
         types=tuple(TYPES[kind] for kind in kinds if kind),
         basis=says.provenance.basis,
         speakers=frozenset(_speakers(facts)),
-        parts=frozenset(parts_named(facts)),
+        parts=frozenset(referenced_parts(facts)),
         brought=brought if brought is not None and brought.kind in ON_TOPICS else None,
         target=facts.entry_corrected.target_version,
         annuls=facts.entry_corrected.mode == pb.CORRECTION_MODE_ANNUL,
@@ -109,9 +109,9 @@ def _speakers(facts: pb.Facts) -> Iterable[str]:
 def _words(words: pb.Words) -> tuple[str, ...]:
     found: tuple[list[str], ...] = tuple([] for _ in PLACES)
     for one in fields(words):
-        spelled = texts(one.text)
+        spelled = word_texts(one.text)
         if spelled:
-            found[one.place].append(" ".join(spelled))
+            found[one.category].append(" ".join(spelled))
     return tuple(f" {BETWEEN} ".join(each) for each in found)
 
 

@@ -75,7 +75,7 @@ class Indexer:
     def current(self) -> Iterator[SearchIndex]:
         """Yield the index with all entries of the record, for the length of a `with` block.
 
-        Raise Refusal if indexing takes too long: it goes on in the background, without pauses.
+        Raise RefusalError if indexing takes too long: it goes on in the background, without pauses.
         """
         until = time.monotonic() + self._patience_seconds
         if not self._lock.acquire(timeout=self._patience_seconds):
@@ -133,7 +133,7 @@ class Indexer:
                         self._closed.wait(_QUIET_SECONDS)
                     elif not self._step(in_haste=self._wanted.is_set()):
                         break
-                    elif cooperative.is_reading():
+                    elif cooperative.is_long_read_active():
                         self._wanted.wait(_READING_SECONDS)
             except StoreUnavailableError as error:
                 _LOG.warning("the index is behind, and will be tried again: %s", error)
@@ -142,7 +142,7 @@ class Indexer:
 
     def _gives_way(self) -> bool:
         """Return True if appends come first: the index is not far behind, and no question waits."""
-        if self._wanted.is_set() or cooperative.quiet_seconds() > _QUIET_SECONDS:
+        if self._wanted.is_set() or cooperative.seconds_since_commit() > _QUIET_SECONDS:
             return False
         return self._store.position() - self._index.position < MOST_BEHIND
 
@@ -155,7 +155,7 @@ class Indexer:
             return 0
         documents = [
             document(*one)
-            for one in (found if in_haste else cooperative.paced(found, awaited=False))
+            for one in (found if in_haste else cooperative.yielding(found, awaited=False))
         ]
         position, last = found[-1]
         with self._lock:

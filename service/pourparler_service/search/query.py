@@ -1,12 +1,12 @@
-"""What a query looks for, and where it stands in a text. Pure."""
+"""Search queries: their parser, and the matches of a query in a text. Pure."""
 
 import re
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple, Self
 
 from pourparler import v1 as pb
-from pourparler_service.domain.refusal import refuse
-from pourparler_service.search.text_normalization import Word, spelled
+from pourparler_service.domain.refusal import quoted, refuse
+from pourparler_service.search.text_normalization import Word, words_of
 
 LONGEST_QUERY = 1_000
 MOST_PHRASES = 32
@@ -18,14 +18,14 @@ _PARTS = re.compile(
 
 
 class Phrase(NamedTuple):
-    """Words that follow each other, spelled; with `prefix`, the last one may go on."""
+    """Normalized words in sequence. With `prefix`, the last one matches longer words too."""
 
     words: tuple[str, ...]
     prefix: bool = False
 
 
 class Span(NamedTuple):
-    """Where something that was looked for stands in a text, and which phrase it is."""
+    """A match in a text: its begin, its end, and the index of its phrase."""
 
     begin: int
     end: int
@@ -33,16 +33,16 @@ class Span(NamedTuple):
 
 
 class SearchQuery(NamedTuple):
-    """All of these phrases, and none of the excluded."""
+    """A query: an entry has to contain all phrases, and none of the excluded ones."""
 
     phrases: tuple[Phrase, ...] = ()
     excluded: tuple[Phrase, ...] = ()
 
     @classmethod
-    def read(cls, query: str, field: str = "query") -> Self:
-        """What a caller typed; whatever it is, it is answered, or refused with the field."""
+    def parse(cls, query: str, field: str = "query") -> Self:
+        """Parse the text of a caller. Raise RefusalError if it has no word or exceeds a limit."""
         if len(query) > LONGEST_QUERY:
-            _too_much(f"{len(query)} characters; {LONGEST_QUERY}", LONGEST_QUERY, field)
+            _refuse_size(f"{len(query)} characters; {LONGEST_QUERY}", LONGEST_QUERY, field)
         found: dict[bool, dict[Phrase, None]] = {False: {}, True: {}}
         for part in _PARTS.finditer(query.translate(_QUOTES)):
             phrase = _phrase(part["quoted"] or part["plain"] or "", part["star"])
@@ -50,16 +50,16 @@ class SearchQuery(NamedTuple):
                 found[bool(part["minus"])][phrase] = None
         phrases, excluded = tuple(found[False]), tuple(found[True])
         if len(phrases) + len(excluded) > MOST_PHRASES:
-            said = f"{len(phrases) + len(excluded)} words and phrases; {MOST_PHRASES}"
-            _too_much(said, MOST_PHRASES, field)
+            size = f"{len(phrases) + len(excluded)} words and phrases; {MOST_PHRASES}"
+            _refuse_size(size, MOST_PHRASES, field)
         if query.strip() and not phrases and not excluded:
-            text = "There is no word in the query: it has neither letters nor digits."
+            text = f"The query {quoted(query)} has no word. Use letters or digits."
             refuse(pb.ERROR_REASON_FIELD_INVALID, text, field)
         return cls(phrases, excluded)
 
     def spans(self, text: str) -> list[Span]:
-        """Where the phrases stand in a text, in the order of their beginnings."""
-        words = spelled(text)
+        """Return the matches of the phrases in a text, ordered by their begin."""
+        words = words_of(text)
         texts = [word.text for word in words]
         found = [
             Span(words[place].begin, _end(words[place + len(phrase.words) - 1], phrase), number)
@@ -70,36 +70,36 @@ class SearchQuery(NamedTuple):
 
 
 def _phrase(text: str, star: str) -> Phrase:
-    words = spelled(text)
+    words = words_of(text)
     prefix = bool(star)
-    if words and words[-1].last:
-        # The last character by itself is there only if nothing follows it: look for the pair, or if
-        # it has no other before it, for all pairs that begin with it.
-        before = len(words) > 1 and words[-2].first
-        if before:
+    if words and words[-1].is_single:
+        # A single last character is in the index only at the end of a run. So match its pair with
+        # the character before or, without one, all pairs that begin with it.
+        has_pair = len(words) > 1 and words[-2].pair_end
+        if has_pair:
             words.pop()
-        prefix = not before
+        prefix = not has_pair
     return Phrase(tuple(word.text for word in words), prefix)
 
 
 def _places(phrase: Phrase, texts: Sequence[str]) -> Iterator[int]:
-    """The places of the words with which a phrase begins."""
+    """Yield the index of each word where a phrase begins."""
     *firsts, last = phrase.words
-    for place, there in enumerate(texts[len(firsts) :]):
-        ends = there.startswith(last) if phrase.prefix else there == last
+    for place, text in enumerate(texts[len(firsts) :]):
+        ends = text.startswith(last) if phrase.prefix else text == last
         if ends and texts[place : place + len(firsts)] == firsts:
             yield place
 
 
 def _end(word: Word, phrase: Phrase) -> int:
-    """Where a phrase ends that ends with this word."""
-    return word.first if word.first and phrase.prefix else word.end
+    """Return the end of a phrase whose last word is this one."""
+    return word.pair_end if word.pair_end and phrase.prefix else word.end
 
 
-def _too_much(said: str, limit: int, field: str) -> None:
+def _refuse_size(size: str, limit: int, field: str) -> None:
     refuse(
         pb.ERROR_REASON_LIMIT_EXCEEDED,
-        f"The query has {said} are allowed.",
+        f"The query has {size} are allowed.",
         field,
         limit=str(limit),
     )

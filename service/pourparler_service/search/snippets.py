@@ -1,4 +1,4 @@
-"""The fields of an entry's words that are searched, and the passages shown of them. Pure."""
+"""The searched fields of the words of an entry, and snippets of them. Pure."""
 
 import unicodedata
 from collections.abc import Iterator, Sequence
@@ -10,67 +10,67 @@ from pourparler import v1 as pb
 from pourparler.schema.contract import is_repeated, rule_of
 from pourparler_service.search.query import SearchQuery, Span
 
-HEADING, SAID, BESIDE = range(3)
-"""What stands in a field: what something is called; what was said; what stands beside it."""
+HEADING, CONTENT, CONTEXT = range(3)
+"""The categories of fields: names and titles; what was said; the rest, such as sources."""
 
 MOST_SNIPPETS = 3
-_LONGEST = 200  # characters of a passage, about
-_BEFORE = 60  # of these, before the first match
-_REACH = 24  # how far a passage is cut from where it would be, so that words stay whole
-_LOOKED_AT = 100_000  # characters of a field in which matches are looked for to be shown
-_PLACES = {
+_LONGEST = 200  # characters of a snippet, about
+_BEFORE = 60  # characters of a snippet before its first match
+_REACH = 24  # characters that an edge of a snippet moves to keep a word whole
+_SEARCHED = 100_000  # characters of a field that are searched for a snippet
+_CATEGORIES = {
     **dict.fromkeys(("title", "name", "aliases"), HEADING),
-    **dict.fromkeys(("text", "answer", "summary", "purpose", "conditions", "term_texts"), SAID),
+    **dict.fromkeys(("text", "answer", "summary", "purpose", "conditions", "term_texts"), CONTENT),
 }
 
 
 class SearchedField(NamedTuple):
-    """A field of an entry's words: its path below `words`, what stands in it, and its text."""
+    """A field of the words of an entry: its path below `words`, its category, and its text."""
 
     path: str
-    place: int
+    category: int
     text: str
 
 
 def fields(words: pb.Words) -> list[SearchedField]:
-    """The fields that have something in them, as they are searched."""
+    """Return the searched fields with content."""
     return list(_fields(words, "", None))
 
 
-def _fields(message: Message, before: str, place: int | None) -> Iterator[SearchedField]:
+def _fields(message: Message, before: str, category: int | None) -> Iterator[SearchedField]:
     for field, value in message.ListFields():
-        here = _PLACES.get(field.name, BESIDE) if place is None else place
+        own = _CATEGORIES.get(field.name, CONTEXT) if category is None else category
         if rule_of(field).id:
-            continue  # an id is no word
+            continue  # ids are not searched
         several: Sequence[Any] = value if is_repeated(field) else [value]
         for number, one in enumerate(several):
             path = f"{before}{field.name}" + (f"[{number}]" if is_repeated(field) else "")
             if isinstance(one, str):
-                yield SearchedField(path, here, one)
+                yield SearchedField(path, own, one)
             elif isinstance(one, pb.TermText | pb.Source):
-                yield from _fields(one, f"{path}.", here)
+                yield from _fields(one, f"{path}.", own)
 
 
-def snippets(words: pb.Words, wanted: SearchQuery) -> list[pb.Snippet]:
-    """The passages in which most of what is looked for stands; without that, the beginning."""
-    all_fields = sorted(fields(words), key=lambda one: one.place)  # stable: else in their order
-    if not wanted.phrases:
+def snippets(words: pb.Words, query: SearchQuery) -> list[pb.Snippet]:
+    """Return the passages with the most matches; without phrases, the beginning."""
+    all_fields = sorted(fields(words), key=lambda one: one.category)  # stable within a category
+    if not query.phrases:
         return [_snippet(one, [], 0, _LONGEST) for one in all_fields[:1]]
-    found = [(one, spans) for one in all_fields if (spans := wanted.spans(one.text[:_LOOKED_AT]))]
+    found = [(one, spans) for one in all_fields if (spans := query.spans(one.text[:_SEARCHED]))]
     found.sort(key=lambda one: -len({span.phrase for span in one[1]}))
     return [_best(one, spans) for one, spans in found[:MOST_SNIPPETS]]
 
 
 def _best(field: SearchedField, spans: Sequence[Span]) -> pb.Snippet:
-    """The passage of a field that has most of what is looked for, the first of several."""
+    """Return the first of the passages of a field that have the most matches."""
 
-    def worth(begin: int) -> tuple[int, int]:
+    def score(begin: int) -> tuple[int, int]:
         there = [
             one for one in spans if begin <= one.begin and one.end <= begin + _LONGEST - _BEFORE
         ]
         return len({one.phrase for one in there}), len(there)
 
-    begin = max((one.begin for one in spans), key=worth)
+    begin = max((one.begin for one in spans), key=score)
     return _snippet(field, spans, begin - _BEFORE, begin - _BEFORE + _LONGEST)
 
 
@@ -79,15 +79,15 @@ def _snippet(field: SearchedField, spans: Sequence[Span], begin: int, end: int) 
     if end > len(text):
         begin, end = begin - (end - len(text)), len(text)
     begin, end = max(begin, 0), min(end, len(text))
-    within = [one for one in spans if one.begin < end and begin < one.end]
+    visible = [one for one in spans if one.begin < end and begin < one.end]
     if begin:
-        begin = _cut(text, begin, min((one.begin for one in within), default=end))
+        begin = _word_edge(text, begin, min((one.begin for one in visible), default=end))
     if end < len(text):
-        last = max((one.end for one in within), default=begin)
-        end = last if last > end else _cut(text, end, max(last, end - _REACH), back=True)
+        last = max((one.end for one in visible), default=begin)
+        end = last if last > end else _word_edge(text, end, max(last, end - _REACH), back=True)
     snippet = pb.Snippet(field=field.path, more_before=begin > 0, more_after=end < len(text))
     place = begin
-    for one in _merged(within):
+    for one in _merged(visible):
         if one.begin > place:
             snippet.segments.add(text=text[place : one.begin])
         snippet.segments.add(text=text[max(one.begin, place) : one.end], match=True)
@@ -97,15 +97,15 @@ def _snippet(field: SearchedField, spans: Sequence[Span], begin: int, end: int) 
     return snippet
 
 
-def _cut(text: str, place: int, furthest: int, *, back: bool = False) -> int:
-    """A place near this one, not beyond the furthest, at which no word is cut if that can be."""
+def _word_edge(text: str, place: int, furthest: int, *, back: bool = False) -> int:
+    """Return a place near this one, not beyond `furthest`, that cuts no word if possible."""
     step = -1 if back else 1
     reach = min(abs(furthest - place), _REACH)
-    for way in range(reach + 1):
-        here = place + step * way
+    for distance in range(reach + 1):
+        here = place + step * distance
         if text[here - 1].isspace() != text[here : here + 1].isspace():
             return here
-    # A script without spaces: between two characters, whatever joins them.
+    # In a script without spaces: do not separate a character from its combining marks.
     while 0 < place < len(text) and place != furthest and _joins(text[place]):
         place += step
     return place
@@ -116,7 +116,7 @@ def _joins(character: str) -> bool:
 
 
 def _merged(spans: Sequence[Span]) -> list[Span]:
-    """The same without overlaps, and as one where they touch."""
+    """Return the spans with overlapping and adjacent ones merged."""
     merged: list[Span] = []
     for one in spans:
         if merged and one.begin <= merged[-1].end:

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from pourparler_service.runtime.cooperative import paced
+from pourparler_service.runtime.cooperative import yielding
 from pourparler_service.storage.interface import EventReader, StoredEntry
 
 _STEP = 256
@@ -18,7 +18,7 @@ def stored(
     """
     while upto is None or after < upto:
         step = store.read(id_, after=after, upto=upto, limit=_STEP)
-        yield from step if in_haste else paced(step)
+        yield from step if in_haste else yielding(step)
         if len(step) < _STEP:
             return
         after = step[-1].version

@@ -11,7 +11,7 @@ from google.protobuf.message import Message
 from pourparler import v1 as pb
 from pourparler.schema import edtf
 from pourparler.schema.contract import ENTRY_TYPES
-from pourparler.state.fold import AMENDING
+from pourparler.state.corrections import AMENDING_TYPES
 from pourparler_service.domain.refusal import ViolationList, quoted, refuse
 from pourparler_service.validation.fields import (
     ID,
@@ -38,22 +38,22 @@ _MEDIA_TYPE = re.compile(r"[\w.+-]{1,64}/[\w.+-]{1,64}(?:; ?[\w-]{1,64}=[\w.+-]{
 
 
 def check_id(text: str, field: str) -> None:
-    """Raise Refusal if a text is not an id."""
+    """Raise RefusalError if a text is not an id."""
     if not ID.fullmatch(text):
         refuse(pb.ERROR_REASON_ID_INVALID, f"The id {quoted(text)} is not {ID_RULE}.", field)
 
 
 def check_name(name: str, field: str) -> str:
-    """Return the id in a negotiation name; raise Refusal if it is not `negotiations/{id}`."""
+    """Return the id in a negotiation name; raise RefusalError if it is not `negotiations/{id}`."""
     if not name:
         refuse(pb.ERROR_REASON_FIELD_REQUIRED, "The name of the negotiation is missing.", field)
     if not _is_name(name):
-        refuse(pb.ERROR_REASON_ID_INVALID, _no_name(name), field)
+        refuse(pb.ERROR_REASON_ID_INVALID, _name_error(name), field)
     return name.removeprefix(_COLLECTION)
 
 
 def check_request_id(text: str, field: str) -> None:
-    """Raise Refusal if a text is not a request id. An empty text stands for no request id."""
+    """Raise RefusalError if a text is not a request id. An empty text stands for no request id."""
     if len(text) > LONGEST_REQUEST_ID or not (text.isascii() and text.isprintable()):
         rule = f"at most {LONGEST_REQUEST_ID} printable ASCII characters"
         text = f"The request id {quoted(text)} is not {rule}."
@@ -64,47 +64,47 @@ def _is_name(name: str) -> bool:
     return name.startswith(_COLLECTION) and bool(ID.fullmatch(name, len(_COLLECTION)))
 
 
-def _no_name(name: str) -> str:
+def _name_error(name: str) -> str:
     return f"The name {quoted(name)} is not 'negotiations/' followed by an id: {ID_RULE}."
 
 
-def settle(draft: pb.Draft, bounds: Callable[[str], edtf.Bounds]) -> None:
+def prepare(draft: pb.Draft, bounds: Callable[[str], edtf.Bounds]) -> None:
     """Prepare a draft for its checks: set the bounds of its dates, clear the fields of the service.
 
-    Dates are in EDTF. Raise Refusal for each date that cannot be parsed.
+    Dates are in EDTF. Raise RefusalError for each date that cannot be parsed.
     """
     found = ViolationList()
     if draft.HasField("facts"):
-        _settle_facts(found, draft.facts, bounds, "facts")
+        _prepare_facts(found, draft.facts, bounds, "facts")
     for place, source in enumerate(draft.words.sources[:LONGEST_LIST]):
         if source.published:
-            _read(found, f"words.sources[{place}].published", bounds, source.published)
+            _bounds(found, f"words.sources[{place}].published", bounds, source.published)
         if source.HasField("retrieve_time"):
             when, here = source.retrieve_time, f"words.sources[{place}].retrieve_time"
-            _read(found, here, edtf.instant_bounds, when.seconds, when.nanos)
-    found.settle()
+            _bounds(found, here, edtf.instant_bounds, when.seconds, when.nanos)
+    found.raise_if_any()
 
 
-def _settle_facts(
+def _prepare_facts(
     found: ViolationList, facts: pb.Facts, bounds: Callable[[str], edtf.Bounds], path: str
 ) -> None:
     facts.ClearField("request_id")
     facts.ClearField("recorded_by")
     if facts.HasField("occurred"):
-        _settle_date(found, facts.occurred, bounds, f"{path}.occurred")
+        _prepare_date(found, facts.occurred, bounds, f"{path}.occurred")
     kind = facts.WhichOneof("event")
     if kind is None:
         return
     for field in _DATES[kind]:
         event: Message = getattr(facts, kind)
         if event.HasField(field):
-            _settle_date(found, getattr(event, field), bounds, f"{path}.{kind}.{field}")
+            _prepare_date(found, getattr(event, field), bounds, f"{path}.{kind}.{field}")
     if kind == "access_granted" and facts.access_granted.HasField("end_time"):
         when, here = facts.access_granted.end_time, f"{path}.{kind}.end_time"
-        _read(found, here, edtf.instant_bounds, when.seconds, when.nanos)
+        _bounds(found, here, edtf.instant_bounds, when.seconds, when.nanos)
     if kind == "entry_corrected" and facts.entry_corrected.HasField("replacement"):
         here = f"{path}.entry_corrected.replacement"
-        _settle_facts(found, facts.entry_corrected.replacement, bounds, here)
+        _prepare_facts(found, facts.entry_corrected.replacement, bounds, here)
 
 
 _DATES = {
@@ -118,36 +118,36 @@ _DATES = {
 """The date fields of the event, by entry type."""
 
 
-def _settle_date(
+def _prepare_date(
     found: ViolationList, date: pb.FuzzyDate, bounds: Callable[[str], edtf.Bounds], path: str
 ) -> None:
     if date.WhichOneof("date") == "instant":
         when = date.instant
-        read = _read(found, path, edtf.instant_bounds, when.seconds, when.nanos)
+        read = _bounds(found, path, edtf.instant_bounds, when.seconds, when.nanos)
     else:
-        read = _read(found, path, bounds, date.edtf)
+        read = _bounds(found, path, bounds, date.edtf)
     date.earliest, date.latest = read
 
 
-def _read(
+def _bounds(
     found: ViolationList, path: str, read: Callable[..., edtf.Bounds], *date: str | int
 ) -> edtf.Bounds:
     try:
         return read(*date)
-    except edtf.DateRefused as refused:
+    except edtf.InvalidDateError as refused:
         text = str(refused)
         found.add(pb.ERROR_REASON_DATE_INVALID, f"{text[:1].upper()}{text[1:]}.", path)
         return edtf.Bounds("", "")
 
 
 def check_draft(draft: pb.Draft) -> None:
-    """Raise Refusal with all violations of a draft that no negotiation could accept."""
+    """Raise RefusalError with all violations of a draft that no negotiation could accept."""
     found = ViolationList()
     check_fields(found, draft, "")
     if draft.HasField("facts"):
         _check_facts(found, draft.facts, draft.words, "facts")
         _check_words(found, draft)
-    found.settle()
+    found.raise_if_any()
 
 
 class _AllowedWords(NamedTuple):
@@ -159,7 +159,7 @@ class _AllowedWords(NamedTuple):
 
 
 @cache
-def _taken(*kinds: str) -> _AllowedWords:
+def _allowed_words(*kinds: str) -> _AllowedWords:
     types = [ENTRY_TYPES[kind] for kind in kinds]
     needed = [name for one in types for name in one.rule.words]
     allowed = WORDS_OF_ALL.union(needed, *(one.rule.optional_words for one in types))
@@ -174,11 +174,11 @@ def _check_words(found: ViolationList, draft: pb.Draft) -> None:
         return
     corrects = kind == "entry_corrected"
     instead = draft.facts.entry_corrected.replacement.WhichOneof("event") if corrects else None
-    taken = _taken(kind) if instead is None else _taken(kind, instead)
+    allowed_words = _allowed_words(kind) if instead is None else _allowed_words(kind, instead)
     for field, _ in words.ListFields():
-        if field not in taken.allowed:
-            forbid(found, f"words.{field.name}", f"the type {taken.title} does not have it")
-    for name in taken.needed:
+        if field not in allowed_words.allowed:
+            forbid(found, f"words.{field.name}", f"the type {allowed_words.title} does not have it")
+    for name in allowed_words.needed:
         if is_missing(words, name):
             require(found, f"words.{name}")
     _match(found, _DIGEST, words.digest, "words.digest", _DIGEST_RULE)
@@ -187,10 +187,10 @@ def _check_words(found: ViolationList, draft: pb.Draft) -> None:
 
 
 def _match(
-    found: ViolationList, pattern: re.Pattern[str], value: str, path: str, wanted: str
+    found: ViolationList, pattern: re.Pattern[str], value: str, path: str, rule: str
 ) -> None:
     if value and not pattern.fullmatch(value):
-        text = f"{quoted(value)} is not {wanted}."
+        text = f"{quoted(value)} is not {rule}."
         found.add(pb.ERROR_REASON_FIELD_INVALID, text, path)
 
 
@@ -200,16 +200,16 @@ def _check_facts(found: ViolationList, facts: pb.Facts, words: pb.Words, path: s
     if kind is None:
         require(found, f"{path}.event", "choose one of the entry types")
         return
-    look = _DraftCheck(found, facts.provenance.basis, words, f"{path}.{kind}")
-    look.provenance()
+    check = _DraftCheck(found, facts.provenance.basis, words, f"{path}.{kind}")
+    check.provenance()
     if facts.HasField("visibility"):
-        look.visibility(facts.visibility, f"{path}.visibility")
+        check.visibility(facts.visibility, f"{path}.visibility")
     event = getattr(facts, kind)
     if kind in _TERMS:
         field = _TERMS[kind]
-        check_terms(found, getattr(event, field), words.term_texts, f"{look.path}.{field}")
+        check_terms(found, getattr(event, field), words.term_texts, f"{check.path}.{field}")
     if kind in _CHECKS_BY_TYPE:
-        _CHECKS_BY_TYPE[kind](look, event)
+        _CHECKS_BY_TYPE[kind](check, event)
 
 
 _TERMS = {
@@ -219,9 +219,9 @@ _TERMS = {
     if field.message_type is pb.Term.DESCRIPTOR
 }
 _SOURCED = frozenset({pb.BASIS_ON_RECORD, pb.BASIS_REPORTED, pb.BASIS_UNATTRIBUTED})
-_HEARD = frozenset({pb.BASIS_DIRECT, pb.BASIS_ON_RECORD})
-_HEARSAY = frozenset({pb.BASIS_REPORTED, pb.BASIS_UNATTRIBUTED, pb.BASIS_ANALYSIS})
-_NOT_REPORTED = _HEARD | {pb.BASIS_UNATTRIBUTED, pb.BASIS_ANALYSIS}
+_WITH_SPEAKERS = frozenset({pb.BASIS_DIRECT, pb.BASIS_ON_RECORD})
+_WITHOUT_SPEAKERS = frozenset({pb.BASIS_REPORTED, pb.BASIS_UNATTRIBUTED, pb.BASIS_ANALYSIS})
+_NOT_REPORTED = _WITH_SPEAKERS | {pb.BASIS_UNATTRIBUTED, pb.BASIS_ANALYSIS}
 
 
 class _DraftCheck(NamedTuple):
@@ -241,14 +241,14 @@ class _DraftCheck(NamedTuple):
         """Add a violation for a field of the event that is not allowed."""
         forbid(self.found, f"{self.path}.{field}", why)
 
-    def conditions(self, *, wanted: bool, why: str) -> None:
+    def conditions(self, *, required: bool, why: str) -> None:
         """Add a violation if required conditions are missing."""
-        if wanted and not self.words.conditions:
+        if required and not self.words.conditions:
             require(self.found, "words.conditions", why)
 
-    def match(self, pattern: re.Pattern[str], value: str, field: str, wanted: str) -> None:
+    def match(self, pattern: re.Pattern[str], value: str, field: str, rule: str) -> None:
         """Add a violation if a text does not match the pattern of its field."""
-        _match(self.found, pattern, value, f"{self.path}.{field}", wanted)
+        _match(self.found, pattern, value, f"{self.path}.{field}", rule)
 
     def provenance(self) -> None:
         """Add a violation for each word that the basis requires."""
@@ -273,176 +273,176 @@ class _DraftCheck(NamedTuple):
             forbid(self.found, f"{path}.audience", "only a RESTRICTED entry has an audience")
 
 
-def _negotiation_opened(look: _DraftCheck, event: pb.NegotiationOpened) -> None:
+def _negotiation_opened(check: _DraftCheck, event: pb.NegotiationOpened) -> None:
     if event.predecessor and not _is_name(event.predecessor):
-        path = f"{look.path}.predecessor"
-        look.found.add(pb.ERROR_REASON_ID_INVALID, _no_name(event.predecessor), path)
+        path = f"{check.path}.predecessor"
+        check.found.add(pb.ERROR_REASON_ID_INVALID, _name_error(event.predecessor), path)
 
 
-def _participant_joined(look: _DraftCheck, event: pb.ParticipantJoined) -> None:
+def _participant_joined(check: _DraftCheck, event: pb.ParticipantJoined) -> None:
     if event.role == pb.PARTICIPANT_ROLE_REPRESENTATIVE and not event.represents:
-        look.require("represents", "a REPRESENTATIVE acts for another participant")
+        check.require("represents", "a REPRESENTATIVE acts for another participant")
     if event.kind == pb.PARTICIPANT_KIND_COHORT and not event.count:
-        look.require("count", "a COHORT has a number of members")
+        check.require("count", "a COHORT has a number of members")
     for field in ("represents", "members", "owned_by"):
-        _not_oneself(look, event.participant_id, getattr(event, field), field)
+        _check_not_itself(check, event.participant_id, getattr(event, field), field)
 
 
-def _participant_changed(look: _DraftCheck, event: pb.ParticipantChanged) -> None:
-    said = [field.name for field, _ in event.ListFields()]
-    said += [name for name in ("name", "aliases", "mandate") if getattr(look.words, name)]
-    if said == ["participant_id"]:
-        require(look.found, look.path, "the entry does not name a change")
+def _participant_changed(check: _DraftCheck, event: pb.ParticipantChanged) -> None:
+    named = [field.name for field, _ in event.ListFields()]
+    named += [name for name in ("name", "aliases", "mandate") if getattr(check.words, name)]
+    if named == ["participant_id"]:
+        require(check.found, check.path, "the entry does not name a change")
     for field in ("represents", "members", "owned_by"):
         ids = getattr(event, field).participant_ids
-        _not_oneself(look, event.participant_id, ids, f"{field}.participant_ids")
+        _check_not_itself(check, event.participant_id, ids, f"{field}.participant_ids")
 
 
-def _not_oneself(look: _DraftCheck, who: str, named: Iterator[str], field: str) -> None:
+def _check_not_itself(check: _DraftCheck, who: str, named: Iterator[str], field: str) -> None:
     for place, one in enumerate(named):
         if one == who:
             text = f"{quoted(who)} cannot represent, contain or own itself."
-            path = f"{look.path}.{field}[{place}]"
-            look.found.add(pb.ERROR_REASON_FIELD_INVALID, text, path)
+            path = f"{check.path}.{field}[{place}]"
+            check.found.add(pb.ERROR_REASON_FIELD_INVALID, text, path)
 
 
-def _participant_left(look: _DraftCheck, event: pb.ParticipantLeft) -> None:
+def _participant_left(check: _DraftCheck, event: pb.ParticipantLeft) -> None:
     if event.leaving_reason == pb.LEAVING_REASON_EXCLUDED and not event.by:
-        look.require("by", "an exclusion names the participants that decided it")
+        check.require("by", "an exclusion names the participants that decided it")
 
 
-def _session_opened(look: _DraftCheck, event: pb.SessionOpened) -> None:
+def _session_opened(check: _DraftCheck, event: pb.SessionOpened) -> None:
     if event.kind == pb.SESSION_KIND_CAUCUS and not event.attendees:
-        look.require("attendees", "a CAUCUS is restricted to its attendees")
-    look.visibility(event.default_visibility, f"{look.path}.default_visibility")
+        check.require("attendees", "a CAUCUS is restricted to its attendees")
+    check.visibility(event.default_visibility, f"{check.path}.default_visibility")
 
 
 _REPLIES = frozenset({pb.STATEMENT_ACT_CONFIRM, pb.STATEMENT_ACT_DENY})
 
 
-def _statement_recorded(look: _DraftCheck, event: pb.StatementRecorded) -> None:
-    basis, found = look.basis, look.found
+def _statement_recorded(check: _DraftCheck, event: pb.StatementRecorded) -> None:
+    basis, found = check.basis, check.found
     speakers, attributed = len(event.speakers), bool(event.attributed_to)
-    if basis in _HEARD and not speakers:
+    if basis in _WITH_SPEAKERS and not speakers:
         text = "A statement on the basis DIRECT or ON_RECORD names its speakers."
-        found.add(pb.ERROR_REASON_SPEAKER_REQUIRED, text, f"{look.path}.speakers")
-    if basis in _HEARSAY and speakers:
+        found.add(pb.ERROR_REASON_SPEAKER_REQUIRED, text, f"{check.path}.speakers")
+    if basis in _WITHOUT_SPEAKERS and speakers:
         text = "A statement on this basis cannot name speakers."
-        found.add(pb.ERROR_REASON_SPEAKER_NOT_ALLOWED, text, f"{look.path}.speakers")
-    if basis == pb.BASIS_REPORTED and not (attributed or look.words.speaker_described.strip()):
+        found.add(pb.ERROR_REASON_SPEAKER_NOT_ALLOWED, text, f"{check.path}.speakers")
+    if basis == pb.BASIS_REPORTED and not (attributed or check.words.speaker_described.strip()):
         text = (
             "A REPORTED statement requires attributed_to, or a description in"
             " words.speaker_described."
         )
-        found.add(pb.ERROR_REASON_ATTRIBUTION_REQUIRED, text, f"{look.path}.attributed_to")
+        found.add(pb.ERROR_REASON_ATTRIBUTION_REQUIRED, text, f"{check.path}.attributed_to")
     if basis in _NOT_REPORTED and attributed:
         text = "Only a REPORTED statement can have attributed_to."
-        found.add(pb.ERROR_REASON_ATTRIBUTION_NOT_ALLOWED, text, f"{look.path}.attributed_to")
+        found.add(pb.ERROR_REASON_ATTRIBUTION_NOT_ALLOWED, text, f"{check.path}.attributed_to")
     if event.joint != (speakers > 1):
         text = "Set joint if a statement has two speakers or more, and only then."
-        found.add(pb.ERROR_REASON_JOINT_MISMATCH, text, f"{look.path}.joint")
+        found.add(pb.ERROR_REASON_JOINT_MISMATCH, text, f"{check.path}.joint")
     if event.act in _REPLIES and not event.in_reply_to:
         text = "A statement that confirms or denies names the other statement in in_reply_to."
-        found.add(pb.ERROR_REASON_REPLY_REQUIRED, text, f"{look.path}.in_reply_to")
+        found.add(pb.ERROR_REASON_REPLY_REQUIRED, text, f"{check.path}.in_reply_to")
     if event.language:
-        look.match(_LANGUAGE, event.language, "language", "a language tag such as en or fr-CA")
+        check.match(_LANGUAGE, event.language, "language", "a language tag such as en or fr-CA")
 
 
-def _question_resolved(look: _DraftCheck, event: pb.QuestionResolved) -> None:
+def _question_resolved(check: _DraftCheck, event: pb.QuestionResolved) -> None:
     answered = event.resolution == pb.QUESTION_RESOLUTION_ANSWERED
-    if answered and is_missing(look.words, "answer"):
-        require(look.found, "words.answer", "a question that is ANSWERED has an answer")
-    if not answered and look.words.answer:
-        forbid(look.found, "words.answer", "the question is not ANSWERED")
+    if answered and is_missing(check.words, "answer"):
+        require(check.found, "words.answer", "a question that is ANSWERED has an answer")
+    if not answered and check.words.answer:
+        forbid(check.found, "words.answer", "the question is not ANSWERED")
 
 
-def _proposal_made(look: _DraftCheck, event: pb.ProposalMade) -> None:
+def _proposal_made(check: _DraftCheck, event: pb.ProposalMade) -> None:
     conditional = event.binding == pb.PROPOSAL_BINDING_CONDITIONAL
-    look.conditions(wanted=conditional, why="a CONDITIONAL proposal has conditions")
+    check.conditions(required=conditional, why="a CONDITIONAL proposal has conditions")
 
 
-def _proposal_answered(look: _DraftCheck, event: pb.ProposalAnswered) -> None:
-    if event.answer == pb.ANSWER_ACCEPT and look.words.conditions:
+def _proposal_answered(check: _DraftCheck, event: pb.ProposalAnswered) -> None:
+    if event.answer == pb.ANSWER_ACCEPT and check.words.conditions:
         why = "a conditional acceptance is ACCEPT_IN_PRINCIPLE"
-        forbid(look.found, "words.conditions", why)
+        forbid(check.found, "words.conditions", why)
 
 
-def _proposal_closed(look: _DraftCheck, event: pb.ProposalClosed) -> None:
+def _proposal_closed(check: _DraftCheck, event: pb.ProposalClosed) -> None:
     if event.how == pb.PROPOSAL_CLOSING_WITHDRAWN and not event.by:
-        look.require("by", "its proposers withdraw a proposal")
+        check.require("by", "its proposers withdraw a proposal")
     if event.how == pb.PROPOSAL_CLOSING_LAPSED and event.by:
-        look.forbid("by", "a proposal that LAPSED was not withdrawn")
+        check.forbid("by", "a proposal that LAPSED was not withdrawn")
 
 
-def _agreement_recorded(look: _DraftCheck, event: pb.AgreementRecorded) -> None:
+def _agreement_recorded(check: _DraftCheck, event: pb.AgreementRecorded) -> None:
     if len(event.between) == 1:
         text = "An agreement requires two participants or more in between."
-        look.found.add(pb.ERROR_REASON_FIELD_INVALID, text, f"{look.path}.between")
+        check.found.add(pb.ERROR_REASON_FIELD_INVALID, text, f"{check.path}.between")
 
 
-def _commitment_made(look: _DraftCheck, event: pb.CommitmentMade) -> None:
-    look.conditions(wanted=event.conditional, why="a conditional commitment has conditions")
-    if look.words.conditions and not event.conditional:
+def _commitment_made(check: _DraftCheck, event: pb.CommitmentMade) -> None:
+    check.conditions(required=event.conditional, why="a conditional commitment has conditions")
+    if check.words.conditions and not event.conditional:
         text = "Set conditional: a commitment with conditions is conditional."
-        look.found.add(pb.ERROR_REASON_FIELD_INVALID, text, f"{look.path}.conditional")
+        check.found.add(pb.ERROR_REASON_FIELD_INVALID, text, f"{check.path}.conditional")
 
 
-def _milestone_planned(look: _DraftCheck, event: pb.MilestonePlanned) -> None:
+def _milestone_planned(check: _DraftCheck, event: pb.MilestonePlanned) -> None:
     conditional = event.certainty == pb.CERTAINTY_CONDITIONAL
-    look.conditions(wanted=conditional, why="a CONDITIONAL milestone has conditions")
+    check.conditions(required=conditional, why="a CONDITIONAL milestone has conditions")
 
 
-def _milestone_closed(look: _DraftCheck, event: pb.MilestoneClosed) -> None:
+def _milestone_closed(check: _DraftCheck, event: pb.MilestoneClosed) -> None:
     reached = event.outcome == pb.MILESTONE_OUTCOME_REACHED
     if reached and not event.HasField("actual"):
-        look.require("actual", "a milestone that was REACHED has a date")
+        check.require("actual", "a milestone that was REACHED has a date")
     if event.outcome and not reached and event.HasField("actual"):
-        look.forbid("actual", "only a milestone that was REACHED has a date")
+        check.forbid("actual", "only a milestone that was REACHED has a date")
 
 
-def _document_attached(look: _DraftCheck, event: pb.DocumentAttached) -> None:
-    look.match(_MEDIA_TYPE, event.media_type, "media_type", "a type such as application/pdf")
+def _document_attached(check: _DraftCheck, event: pb.DocumentAttached) -> None:
+    check.match(_MEDIA_TYPE, event.media_type, "media_type", "a type such as application/pdf")
 
 
-def _entry_corrected(look: _DraftCheck, event: pb.EntryCorrected) -> None:
-    replaces, path = event.mode == pb.CORRECTION_MODE_REPLACE, f"{look.path}.replacement"
+def _entry_corrected(check: _DraftCheck, event: pb.EntryCorrected) -> None:
+    replaces, path = event.mode == pb.CORRECTION_MODE_REPLACE, f"{check.path}.replacement"
     if not event.HasField("replacement"):
         if replaces:
-            look.require("replacement", "the mode REPLACE requires the new content")
+            check.require("replacement", "the mode REPLACE requires the new content")
         return
     if event.mode == pb.CORRECTION_MODE_ANNUL:
-        look.forbid("replacement", "the mode ANNUL has no new content")
+        check.forbid("replacement", "the mode ANNUL has no new content")
         return
     kind = event.replacement.WhichOneof("event")
-    if kind in AMENDING:
-        forbid(look.found, f"{path}.{kind}", "an entry about another entry cannot be corrected")
+    if kind in AMENDING_TYPES:
+        forbid(check.found, f"{path}.{kind}", "an entry about another entry cannot be corrected")
         return
     if event.replacement.HasField("visibility"):
         forbid(
-            look.found,
+            check.found,
             f"{path}.visibility",
             "a disclosure changes the visibility, a correction does not",
         )
-    _check_facts(look.found, event.replacement, look.words, path)
+    _check_facts(check.found, event.replacement, check.words, path)
 
 
-def _entry_disclosed(look: _DraftCheck, event: pb.EntryDisclosed) -> None:
-    path = f"{look.path}.disclosed_to"
+def _entry_disclosed(check: _DraftCheck, event: pb.EntryDisclosed) -> None:
+    path = f"{check.path}.disclosed_to"
     if event.HasField("disclosed_to") and not event.disclosed_to.level:
-        require(look.found, f"{path}.level")
-    look.visibility(event.disclosed_to, path)
+        require(check.found, f"{path}.level")
+    check.visibility(event.disclosed_to, path)
 
 
-_OF_A_PARTICIPANT = frozenset({pb.ACCESS_ROLE_PARTY, pb.ACCESS_ROLE_MEDIATOR})
+_ACTING_ROLES = frozenset({pb.ACCESS_ROLE_PARTY, pb.ACCESS_ROLE_MEDIATOR})
 
 
-def _access_granted(look: _DraftCheck, event: pb.AccessGranted) -> None:
+def _access_granted(check: _DraftCheck, event: pb.AccessGranted) -> None:
     if event.role == pb.ACCESS_ROLE_PARTY and not event.participant_id:
-        look.require("participant_id", "a PARTY acts for a participant")
-    if event.role and event.role not in _OF_A_PARTICIPANT and event.participant_id:
-        look.forbid("participant_id", "only a PARTY or a MEDIATOR acts for a participant")
+        check.require("participant_id", "a PARTY acts for a participant")
+    if event.role and event.role not in _ACTING_ROLES and event.participant_id:
+        check.forbid("participant_id", "only a PARTY or a MEDIATOR acts for a participant")
     if event.HasField("end_time") and event.role != pb.ACCESS_ROLE_AUDITOR:
-        look.forbid("end_time", "only the access of an AUDITOR can end at a time")
+        check.forbid("end_time", "only the access of an AUDITOR can end at a time")
 
 
 _CHECKS_BY_TYPE: Mapping[str, Callable[[_DraftCheck, Any], None]] = {

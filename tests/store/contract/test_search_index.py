@@ -53,7 +53,7 @@ def of(position: int, said: str = "", **given: Any) -> Document:
 
 
 def listed(index: SearchIndex, query: str = "", **asked: Any) -> list[int]:
-    question = IndexQuery(SearchQuery.read(query), **asked)
+    question = IndexQuery(SearchQuery.parse(query), **asked)
     found = index.listed(question, 99, after=None, most=99, newest=False)
     return [one.position for one in found]
 
@@ -71,7 +71,7 @@ def test_it_is_at_the_position_that_it_took(index: SearchIndex) -> None:
 
 def test_hits_come_by_position_either_way_and_page_by_page(index: SearchIndex) -> None:
     index.take([of(one, "quokka") for one in range(1, 7)], 6, b"digest")
-    asked = IndexQuery(SearchQuery.read("quokka"))
+    asked = IndexQuery(SearchQuery.parse("quokka"))
 
     def page(upto: int, after: int | None, *, newest: bool) -> list[int]:
         found = index.listed(asked, upto, after=after, most=2, newest=newest)
@@ -167,7 +167,7 @@ def test_the_best_come_first_and_of_equal_ones_the_newest(index: SearchIndex) ->
         5,
         b"digest",
     )
-    asked = IndexQuery(SearchQuery.read("quokka"))
+    asked = IndexQuery(SearchQuery.parse("quokka"))
 
     found = index.ranked(asked, 5, after=None, most=9)
 
@@ -183,7 +183,7 @@ def test_the_best_come_first_and_of_equal_ones_the_newest(index: SearchIndex) ->
 
 
 def test_the_rank_of_an_entry_does_not_depend_on_others(index: SearchIndex) -> None:
-    asked = IndexQuery(SearchQuery.read("quokka"))
+    asked = IndexQuery(SearchQuery.parse("quokka"))
     index.take([of(1, "a quokka")], 1, b"digest")
     alone = index.ranked(asked, 1, after=None, most=1)
 
@@ -204,7 +204,7 @@ def test_corrections_are_told_of_each_version_in_their_order(index: SearchIndex)
     }
     assert index.corrections(["a"], 2) == {("a", 1): [Correction(2, annuls=False)]}
     assert index.corrections(["b"], 5) == {}
-    targets = index.listed(IndexQuery(SearchQuery.read("")), 5, after=None, most=9, newest=False)
+    targets = index.listed(IndexQuery(SearchQuery.parse("")), 5, after=None, most=9, newest=False)
     assert [one.target for one in targets] == [0, 1, 0, 3, 0]
 
 
@@ -228,13 +228,13 @@ def test_what_is_purged_is_not_found_any_more(index: SearchIndex, *, concealed: 
 
     assert listed(index, "quokka") == [2]
     assert listed(index) == [1, 2]
-    ranked = index.ranked(IndexQuery(SearchQuery.read("quokka")), 2, after=None, most=9)
+    ranked = index.ranked(IndexQuery(SearchQuery.parse("quokka")), 2, after=None, most=9)
     assert [one.position for one in ranked] == [2]
 
 
 def test_a_question_that_is_late_is_given_up(index: SearchIndex) -> None:
     index.take([of(one, "quokka") for one in range(1, 3_000)], 2_999, b"digest")
-    late = IndexQuery(SearchQuery.read("quokka"), until=time.monotonic() - 1)
+    late = IndexQuery(SearchQuery.parse("quokka"), until=time.monotonic() - 1)
 
     with pytest.raises(TimeoutError):
         index.ranked(late, 2_999, after=None, most=1)

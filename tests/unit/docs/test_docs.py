@@ -184,7 +184,7 @@ def test_a_page_that_says_something_else_is_noticed(desk: Path, address: str) ->
 def test_the_tutorial_records_what_the_example_holds(desk: Path, address: str) -> None:
     follow(ROOT / "docs" / "tutorials" / "getting-started.md", address)
     with pourparler.Client(address) as client:
-        recorded = particulars(client.get("renault-nissan", as_of=17).negotiation)
+        recorded = particulars(client.get_negotiation("renault-nissan", as_of=17).negotiation)
     expected = json.loads((ROOT / "examples/renault-nissan/expected_state.json").read_text())
 
     # Whether a topic is talked about yet, the tutorial leaves open.
@@ -200,7 +200,7 @@ def test_a_backup_made_as_the_guide_says_verifies_and_goes_on(desk: Path, addres
     )
 
     with running(settings) as restored, pourparler.Client(restored) as client:
-        found = client.audit("renault-nissan", keys=[KEY.verifier_key])
+        found = client.audit("renault-nissan", verifier_keys=[KEY.verifier_key])
         client.record("renault-nissan", pourparler.topic("What next?"))
 
     assert found.verdict is pourparler.Verdict.SOUND
@@ -433,8 +433,8 @@ def test_the_data_folder_has_the_files_that_the_design_names(tmp_path: Path) -> 
     named = set(re.findall(r"^\| `([^`]+)` \|", table, re.MULTILINE))
     with running(Settings(data=tmp_path, address="127.0.0.1:0")) as address:
         with pourparler.Client(address) as client:
-            client.open("Any")
-            assert len(list(client.list())) == 1
+            client.open_negotiation("Any")
+            assert len(list(client.list_negotiations())) == 1
         held_now = {path.name for path in tmp_path.iterdir()}
 
     assert {re.sub(r"-(wal|shm)$", "", name) for name in held_now} == named

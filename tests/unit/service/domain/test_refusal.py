@@ -9,14 +9,14 @@ import pourparler_service
 from pourparler import v1 as pb
 from pourparler_service.domain.refusal import (
     MOST_VIOLATIONS,
-    Refusal,
+    RefusalError,
     Violation,
     ViolationList,
-    listed,
-    name_of,
+    id_list,
     quoted,
+    reason_name,
     refuse,
-    status_of,
+    status_name,
 )
 
 REASONS = [one for one in pb.ErrorReason.values() if one != pb.ERROR_REASON_UNSPECIFIED]
@@ -39,7 +39,7 @@ STATUSES = {
 
 
 def test_a_refusal_is_as_its_first_violation() -> None:
-    refusal = Refusal([MISSING, TWICE])
+    refusal = RefusalError([MISSING, TWICE])
 
     assert refusal.violations == (MISSING, TWICE)
     assert (refusal.reason, refusal.field, refusal.text) == MISSING[:3]
@@ -49,25 +49,25 @@ def test_a_refusal_is_as_its_first_violation() -> None:
 
 def test_a_refusal_says_why() -> None:
     with pytest.raises(ValueError, match="needs a violation"):
-        Refusal([])
+        RefusalError([])
 
 
 def test_to_refuse_is_to_give_a_reason() -> None:
-    with pytest.raises(Refusal) as caught:
+    with pytest.raises(RefusalError) as caught:
         refuse(pb.ERROR_REASON_DUPLICATE, "Named twice.", id="acme")
 
     assert caught.value.violations == (TWICE,)
 
 
 def test_the_fields_of_a_refusal_go_below_a_prefix() -> None:
-    refusal = Refusal([MISSING, TWICE]).under("drafts[2]")
+    refusal = RefusalError([MISSING, TWICE]).with_prefix("drafts[2]")
 
     assert [one.field for one in refusal.violations] == ["drafts[2].facts.event", "drafts[2]"]
     assert refusal.text == "event is missing."
 
 
 def test_nothing_found_is_no_refusal() -> None:
-    ViolationList().settle()
+    ViolationList().raise_if_any()
 
 
 def test_all_that_is_found_is_refused_at_once() -> None:
@@ -75,8 +75,8 @@ def test_all_that_is_found_is_refused_at_once() -> None:
     found.add(MISSING.reason, MISSING.text, MISSING.field)
     found.add(TWICE.reason, TWICE.text, "", id="acme")
 
-    with pytest.raises(Refusal) as caught:
-        found.settle()
+    with pytest.raises(RefusalError) as caught:
+        found.raise_if_any()
 
     assert caught.value.violations == (MISSING, TWICE)
 
@@ -86,15 +86,15 @@ def test_what_nobody_would_read_is_not_gathered() -> None:
 
     for place in range(1, MOST_VIOLATIONS):
         found.add(MISSING.reason, MISSING.text, f"field[{place}]")
-    with pytest.raises(Refusal) as caught:
+    with pytest.raises(RefusalError) as caught:
         found.add(MISSING.reason, MISSING.text, "field[20]")
 
     assert len(caught.value.violations) == MOST_VIOLATIONS
 
 
-@pytest.mark.parametrize("reason", REASONS, ids=name_of)
+@pytest.mark.parametrize("reason", REASONS, ids=reason_name)
 def test_every_reason_has_a_status_of_grpc(reason: int) -> None:
-    assert status_of(reason) in STATUSES
+    assert status_name(reason) in STATUSES
 
 
 def test_every_reason_is_given_somewhere_in_the_service() -> None:
@@ -143,4 +143,4 @@ def test_what_is_quoted_is_short_whatever_it_is() -> None:
     ids=["none", "one", "three", "a thousand"],
 )
 def test_a_few_ids_are_listed_whole(ids: list[str], shown: str) -> None:
-    assert listed(ids) == shown
+    assert id_list(ids) == shown

@@ -18,22 +18,22 @@ def steps(count: int) -> Iterator[int]:
 
 @pytest.fixture(autouse=True)
 def _nobody_reads() -> None:
-    while cooperative.is_reading():
+    while cooperative.is_long_read_active():
         time.sleep(0.01)
 
 
 def test_whether_somebody_records_or_not_the_steps_are_the_same() -> None:
-    assert list(cooperative.paced(steps(20))) == list(range(20))
-    cooperative.recorded()
-    assert list(cooperative.paced(steps(20))) == list(range(20))
+    assert list(cooperative.yielding(steps(20))) == list(range(20))
+    cooperative.note_commit()
+    assert list(cooperative.yielding(steps(20))) == list(range(20))
 
 
 def test_what_somebody_waits_for_is_known_while_it_lasts() -> None:
-    for place in cooperative.paced(steps(5)):
-        assert place == 0 or cooperative.is_reading()
+    for place in cooperative.yielding(steps(5)):
+        assert place == 0 or cooperative.is_long_read_active()
 
 
 def test_what_nobody_waits_for_holds_up_nobody() -> None:
-    assert list(cooperative.paced(steps(5), awaited=False)) == list(range(5))
+    assert list(cooperative.yielding(steps(5), awaited=False)) == list(range(5))
 
-    assert not cooperative.is_reading()
+    assert not cooperative.is_long_read_active()

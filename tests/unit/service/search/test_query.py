@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pourparler_service.domain.refusal import Refusal, name_of
+from pourparler_service.domain.refusal import RefusalError, reason_name
 from pourparler_service.search.query import LONGEST_QUERY, MOST_PHRASES, Phrase, SearchQuery
 
 
@@ -42,7 +42,7 @@ def phrase(*words: str, prefix: bool = False) -> Phrase:
 def test_a_query_is_words_phrases_beginnings_and_what_is_left_out(
     query: str, wanted: SearchQuery
 ) -> None:
-    assert SearchQuery.read(query) == wanted
+    assert SearchQuery.parse(query) == wanted
 
 
 @pytest.mark.parametrize(
@@ -56,10 +56,10 @@ def test_a_query_is_words_phrases_beginnings_and_what_is_left_out(
     ],
 )
 def test_what_cannot_be_looked_for_is_refused_with_the_field(query: str, reason: str) -> None:
-    with pytest.raises(Refusal) as refused:
-        SearchQuery.read(query)
+    with pytest.raises(RefusalError) as refused:
+        SearchQuery.parse(query)
 
-    assert (name_of(refused.value.reason), refused.value.field) == (reason, "query")
+    assert (reason_name(refused.value.reason), refused.value.field) == (reason, "query")
 
 
 @given(
@@ -68,8 +68,8 @@ def test_what_cannot_be_looked_for_is_refused_with_the_field(query: str, reason:
 def test_anything_typed_is_taken_or_refused_with_the_field(query: str) -> None:
     def read() -> tuple[SearchQuery, str]:
         try:
-            return SearchQuery.read(query), ""
-        except Refusal as refusal:
+            return SearchQuery.parse(query), ""
+        except RefusalError as refusal:
             return SearchQuery(), refusal.field
 
     wanted, field = read()
@@ -99,6 +99,6 @@ def test_anything_typed_is_taken_or_refused_with_the_field(query: str) -> None:
 def test_what_is_looked_for_is_found_in_the_text_as_it_was_written(
     query: str, text: str, marked: list[str]
 ) -> None:
-    spans = SearchQuery.read(query).spans(text)
+    spans = SearchQuery.parse(query).spans(text)
 
     assert [text[one.begin : one.end] for one in spans] == marked

@@ -6,9 +6,9 @@ from hypothesis import strategies as st
 from pourparler import v1 as pb
 from pourparler_service.search.query import SearchQuery
 from pourparler_service.search.snippets import (
-    BESIDE,
+    CONTENT,
+    CONTEXT,
     HEADING,
-    SAID,
     SearchedField,
     fields,
     snippets,
@@ -19,7 +19,7 @@ def shown(words: pb.Words, query: str) -> list[tuple[str, str]]:
     """Each passage: its field, and its text with what was found in brackets."""
     return [
         (one.field, "".join(f"[{part.text}]" if part.match else part.text for part in one.segments))
-        for one in snippets(words, SearchQuery.read(query))
+        for one in snippets(words, SearchQuery.parse(query))
     ]
 
 
@@ -35,13 +35,13 @@ def test_all_that_is_language_is_searched_and_no_id() -> None:
 
     assert fields(words) == [
         SearchedField("title", HEADING, "b"),
-        SearchedField("text", SAID, "a"),
-        SearchedField("reason", BESIDE, "e"),
-        SearchedField("conditions[0]", SAID, "c"),
-        SearchedField("conditions[1]", SAID, "d"),
-        SearchedField("term_texts[0].text", SAID, "f"),
-        SearchedField("sources[0].title", BESIDE, "g"),
-        SearchedField("sources[0].excerpt", BESIDE, "h"),
+        SearchedField("text", CONTENT, "a"),
+        SearchedField("reason", CONTEXT, "e"),
+        SearchedField("conditions[0]", CONTENT, "c"),
+        SearchedField("conditions[1]", CONTENT, "d"),
+        SearchedField("term_texts[0].text", CONTENT, "f"),
+        SearchedField("sources[0].title", CONTEXT, "g"),
+        SearchedField("sources[0].excerpt", CONTEXT, "h"),
     ]
 
 
@@ -71,7 +71,7 @@ def test_a_long_text_is_cut_between_words_where_most_is_found() -> None:
         "A crane is here. " + "Nothing to see. " * 40 + "The rent of the crane. " + "So on. " * 50
     )
 
-    (snippet,) = snippets(pb.Words(text=text), SearchQuery.read("crane rent"))
+    (snippet,) = snippets(pb.Words(text=text), SearchQuery.parse("crane rent"))
     passage = "".join(one.text for one in snippet.segments)
 
     assert [one.text for one in snippet.segments if one.match] == ["rent", "crane"]
@@ -102,7 +102,7 @@ def test_passages_are_of_the_text_and_their_pieces_follow_each_other(
     some: str, times: int, query: str
 ) -> None:
     text = some * times
-    for one in snippets(pb.Words(text=text), SearchQuery.read(query)):
+    for one in snippets(pb.Words(text=text), SearchQuery.parse(query)):
         passage = "".join(part.text for part in one.segments)
         assert passage in text
         assert all(part.text for part in one.segments)

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pourparler_service.search.text_normalization import LONGEST_WORD, spelled, texts
+from pourparler_service.search.text_normalization import LONGEST_WORD, word_texts, words_of
 
 
 @pytest.mark.parametrize(
@@ -40,13 +40,13 @@ from pourparler_service.search.text_normalization import LONGEST_WORD, spelled, 
     ],
 )
 def test_words_are_spelled_one_way(text: str, words: list[str]) -> None:
-    assert texts(text) == words
+    assert word_texts(text) == words
 
 
 def test_a_word_knows_where_it_stands() -> None:
     text = "Die Straße, l’été; 東京都."
 
-    found = [text[word.begin : word.end] for word in spelled(text)]
+    found = [text[word.begin : word.end] for word in words_of(text)]
 
     assert found == ["Die", "Straße", "l", "été", "東京", "京都", "都"]
 
@@ -54,13 +54,13 @@ def test_a_word_knows_where_it_stands() -> None:
 def test_all_that_joins_a_character_stands_with_it() -> None:
     text = "e\u0301te\u0301 か\u3099く 👍🏽!"
 
-    found = [text[word.begin : word.end] for word in spelled(text)]
+    found = [text[word.begin : word.end] for word in words_of(text)]
 
     assert found == ["e\u0301te\u0301", "か\u3099く", "く", "👍🏽"]
 
 
 def test_of_a_long_word_the_beginning_counts() -> None:
-    assert texts("x" * 5_000) == texts("x" * 6_000) == ["x" * LONGEST_WORD]
+    assert word_texts("x" * 5_000) == word_texts("x" * 6_000) == ["x" * LONGEST_WORD]
 
 
 ALL_SORTS = st.text(
@@ -74,14 +74,14 @@ ALL_SORTS = st.text(
 
 @given(ALL_SORTS)
 def test_words_stand_in_their_order_within_the_text_and_are_spelled_for_good(text: str) -> None:
-    words = spelled(text)
+    words = words_of(text)
 
-    assert [word.text for word in words] == texts(text)
+    assert [word.text for word in words] == word_texts(text)
     for word in words:
         assert word.text
         assert 0 <= word.begin < word.end <= len(text)
         # One character such as ㋿ may stand for two: then the first one ends where both do.
-        assert word.first == 0 or word.begin < word.first <= word.end
+        assert word.pair_end == 0 or word.begin < word.pair_end <= word.end
         assert not any(one.isspace() or one in "\"'*()-:^\ue000" for one in word.text)
         assert len(word.text) <= 2 * LONGEST_WORD
     places = [(word.begin, word.end) for word in words]
@@ -90,15 +90,17 @@ def test_words_stand_in_their_order_within_the_text_and_are_spelled_for_good(tex
 
 @given(ALL_SORTS, ALL_SORTS)
 def test_what_stands_apart_is_spelled_apart(one: str, other: str) -> None:
-    assert texts(f"{one} {other}") == texts(one) + texts(other) or _joins(other)
+    assert word_texts(f"{one} {other}") == word_texts(one) + word_texts(other) or _joins(other)
 
 
 def _joins(text: str) -> bool:
     """Whether a text begins with what belongs to the character before."""
-    return (bool(text) and texts(f"a{text}") != ["a", *texts(text)]) or not text.isprintable()
+    return (
+        bool(text) and word_texts(f"a{text}") != ["a", *word_texts(text)]
+    ) or not text.isprintable()
 
 
 def test_every_character_has_a_spelling() -> None:
     for number in range(0, sys.maxunicode, 31):
         if not 0xD800 <= number <= 0xDFFF:
-            spelled(chr(number))
+            words_of(chr(number))

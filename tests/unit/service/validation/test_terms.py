@@ -3,7 +3,7 @@
 import pytest
 
 from pourparler import v1 as pb
-from pourparler_service.domain.refusal import Refusal, ViolationList, name_of
+from pourparler_service.domain.refusal import RefusalError, ViolationList, reason_name
 from pourparler_service.validation.terms import check_terms
 
 PATH = "facts.proposal_made.terms"
@@ -35,9 +35,9 @@ def found(*terms: pb.Term, **texts: str) -> list[tuple[str, str]]:
     given = [pb.TermText(key=key, text=text) for key, text in texts.items()]
     check_terms(findings, terms, given, PATH)
     try:
-        findings.settle()
-    except Refusal as refusal:
-        return [(name_of(one.reason), one.field) for one in refusal.violations]
+        findings.raise_if_any()
+    except RefusalError as refusal:
+        return [(reason_name(one.reason), one.field) for one in refusal.violations]
     return []
 
 
@@ -142,8 +142,8 @@ def test_a_term_has_one_text() -> None:
     texts = [pb.TermText(key="scope", text="All"), pb.TermText(key="scope", text="None")]
     check_terms(findings, [term("TEXT", key="scope")], texts, PATH)
 
-    with pytest.raises(Refusal) as caught:
-        findings.settle()
+    with pytest.raises(RefusalError) as caught:
+        findings.raise_if_any()
 
     assert (caught.value.reason, caught.value.field) == (
         pb.ERROR_REASON_DUPLICATE,
