@@ -80,7 +80,7 @@ async def guarded(**more: Any) -> AsyncIterator[tuple[CallHandler, grpc.aio.Serv
     limits: dict[str, Any] = {
         "calls": Quota("calls", 2),
         "streams": Quota("streams", 1),
-        "under_way": Quota("bytes", 1 << 20),
+        "in_flight_bytes": Quota("bytes", 1 << 20),
         "rate": None,
         "unary_seconds": 30.0,
         "request_bytes": 1 << 20,

@@ -289,10 +289,10 @@ class FakeWriter:
 
     def __init__(self) -> None:
         self.handed_in: list[tuple[WriteRequest, Future[bytes]]] = []
-        self.is_crowded = False
+        self.crowded = False
 
-    def crowded(self, name: str) -> bool:
-        return self.is_crowded
+    def is_crowded(self, key: str) -> bool:
+        return self.crowded
 
     def submit(self, given: WriteRequest) -> Future[bytes]:
         self.handed_in.append((given, Future()))
@@ -382,13 +382,13 @@ async def test_large_groups_are_not_held_in_any_number() -> None:
 
 async def test_a_session_waits_while_the_line_is_crowded() -> None:
     asked, writer = Asked(), FakeWriter()
-    writer.is_crowded = True
+    writer.crowded = True
     async with under_way(asked, writer) as (_, answers):
         first = asyncio.ensure_future(anext(answers))
         await settled(lambda: asked.read)
         assert writer.handed_in == []
 
-        writer.is_crowded = False
+        writer.crowded = False
 
         assert await settled(lambda: len(writer.handed_in)) == MOST
         writer.answer(1)
