@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 import click
 
-from pourparler.cli.commands import ROOMS
+from pourparler.cli.commands import SECTIONS
 from pourparler.cli.commands import pourparler as command_line
 
 
@@ -25,7 +25,7 @@ def _page() -> Iterator[str]:
     yield from _said(command_line)
     yield "```text\npourparler [OPTIONS] COMMAND [ARGUMENTS]\n```\n"
     yield from _options(command_line, context)
-    for title, commands in ROOMS.items():
+    for title, commands in SECTIONS.items():
         yield f"## {title}\n"
         for command in commands:
             said = command.get_short_help_str(limit=200)

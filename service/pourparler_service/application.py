@@ -55,7 +55,7 @@ from pourparler_service.transparency.signing_keys import (
     read_key,
     write_key,
 )
-from pourparler_service.transparency.witness_client import WitnessSettingsError, parse_witnesses
+from pourparler_service.transparency.witness_client import parse_witnesses
 from pourparler_service.writes.bundle_import import BundleImporter
 from pourparler_service.writes.erasure import Eraser
 from pourparler_service.writes.writer import Writer
@@ -168,7 +168,7 @@ class Application:
             reader = ReplayReader(self.log, tokens)
             pages = SharedPages(reader, self.commits, replaying)
             self.subscriptions = Subscriptions(
-                reader, pages, self.commits, replaying, settings.idle_seconds
+                reader, pages, self.commits, replaying, settings.heartbeat_seconds
             )
             # The order: a source comes before what is made of it, so that nothing is made of old
             # data again. Waiting readers are woken last.
@@ -226,8 +226,8 @@ def _signer(settings: Settings, directory: RecordDirectory, *, begun: bool) -> S
     It is made at the first start. For a record that has entries none is made: its readers would
     take the signatures of another key for a forgery. Raise DataDirectoryError.
     """
-    if settings.keys:
-        return Signer(map(read_key, settings.keys))
+    if settings.signing_keys:
+        return Signer(map(read_key, settings.signing_keys))
     if directory.path is None:
         return Signer([make_key(f"pourparler/{uuid.uuid4()}")])
     path = directory.path / "signing.key"
@@ -235,7 +235,7 @@ def _signer(settings: Settings, directory: RecordDirectory, *, begun: bool) -> S
         message = (
             f"The data folder {directory.path} has a record but no {path.name}: the key that its"
             " checkpoints were signed with is not here. Put it back, or name its file in"
-            " POURPARLER_KEYS."
+            " POURPARLER_SIGNING_KEYS."
         )
         raise DataDirectoryError(message)
     if not path.exists():
@@ -245,7 +245,7 @@ def _signer(settings: Settings, directory: RecordDirectory, *, begun: bool) -> S
 
 def _callers(settings: Settings, opened: contextlib.ExitStack) -> callers.CallerResolver:
     """Return the resolver of callers, with the keys of its issuers. Raise IssuerSettingsError."""
-    keyrings = [IssuerKeys(issuer) for issuer in settings.tokens]
+    keyrings = [IssuerKeys(issuer) for issuer in settings.oidc]
     for keyring in keyrings:
         keyring.start()
         opened.callback(keyring.close)
@@ -256,11 +256,7 @@ def _callers(settings: Settings, opened: contextlib.ExitStack) -> callers.Caller
 def _witnesses(settings: Settings, store: EventStore, log: Log) -> Cosigner | None:
     """Return the cosigner for the witnesses of the settings. Raise WitnessSettingsError."""
     witnesses, required = parse_witnesses(settings.witnesses), settings.witnesses_required
-    try:
-        number = int(required or len(witnesses))
-    except ValueError:
-        message = f"The number of required cosignatures is not a number: {required!r}."
-        raise WitnessSettingsError(message) from None
+    number = len(witnesses) if required is None else required
     if not witnesses and not number:
         return None
-    return Cosigner(witnesses, number, store, log, settings.witness_seconds)
+    return Cosigner(witnesses, number, store, log, settings.witness_retry_seconds)

@@ -84,8 +84,9 @@ async def _serve(
 ) -> None:
     """Serve until `stop` is set. `started` is told address and keys once calls are taken."""
     with _as_serve_error(settings):
-        told_apart = settings.requires_authentication
-        host, _ = addresses.listening(settings.address, told_apart=told_apart)
+        host, _ = addresses.listening(
+            settings.address, requires_authentication=settings.requires_authentication
+        )
         rooms = Application(settings)
     try:
         witnesses = rooms.witnesses
@@ -93,17 +94,19 @@ async def _serve(
             _SERVICES,
             rooms.probe,
             rooms.threads,
-            settings.probe_seconds,
+            settings.health_check_seconds,
             {WITNESSES: lambda: witnesses.is_threshold_met} if witnesses is not None else None,
         )
-        under_way = Quota("bytes", settings.under_way_bytes, settings.under_way_bytes_each)
+        under_way = Quota(
+            "bytes", settings.max_in_flight_bytes, settings.max_in_flight_bytes_per_caller
+        )
         guard = CallHandler(
-            calls=Quota("calls", settings.unary_calls, settings.unary_calls_each),
-            streams=Quota("streams", settings.streams, settings.streams_each),
+            calls=Quota("calls", settings.max_calls, settings.max_calls_per_caller),
+            streams=Quota("streams", settings.max_streams, settings.max_streams_per_caller),
             in_flight_bytes=under_way,
             rate=None if settings.rate is None else RateLimit("calls", settings.rate),
-            unary_seconds=settings.unary_seconds,
-            request_bytes=settings.request_bytes,
+            unary_seconds=settings.default_deadline_seconds,
+            request_bytes=settings.max_request_bytes,
             caller=rooms.callers.caller,
             on_store_failure=health.check_now,
         )
@@ -131,9 +134,9 @@ async def _serve(
         guard.close()
         with contextlib.suppress(TimeoutError):
             # A server that stops cuts off calls that have not reached the guard, without a word.
-            async with asyncio.timeout(settings.grace_seconds):
+            async with asyncio.timeout(settings.shutdown_grace_seconds):
                 await guard.quiet()
-        await server.stop(settings.grace_seconds)
+        await server.stop(settings.shutdown_grace_seconds)
         looking.cancel()
         await asyncio.wait([looking])
     finally:
@@ -145,11 +148,11 @@ def _listen(server: grpc.aio.Server, settings: Settings) -> int:
     if settings.tls is None:
         return server.add_insecure_port(settings.address)
     certificate, key, clients = settings.tls
-    apart = settings.certificates_address
+    apart = settings.mtls_address
     shown = ServerCertificateFiles(certificate, key, None if apart else clients)
     port = server.add_secure_port(settings.address, _credentials(shown))
     if apart:
-        addresses.listening(apart, told_apart=True)
+        addresses.listening(apart, requires_authentication=True)
         server.add_secure_port(
             apart, _credentials(ServerCertificateFiles(certificate, key, clients))
         )
@@ -192,7 +195,7 @@ def handlers(
                 rooms.writer,
                 rooms.importer,
                 rooms.threads,
-                copy_bytes=settings.copy_bytes,
+                copy_bytes=settings.max_bundle_bytes,
             ),
         ),
         guard.handlers(
@@ -215,7 +218,7 @@ def handlers(
                 rooms.threads,
                 rooms.subscriptions,
                 witnesses=rooms.witnesses,
-                watches=Quota("watches", settings.watches, settings.watches_each),
+                watches=Quota("watches", settings.max_watches, settings.max_watches_per_caller),
             ),
         ),
         guard.handlers(
@@ -235,7 +238,7 @@ def options(settings: Settings) -> list[tuple[str, int]]:
         # Else a stray older server on the same port would silently take half of the connections.
         ("grpc.so_reuseport", 0),
         # Larger requests than are taken are received, so that the guard can say what is wrong.
-        ("grpc.max_receive_message_length", 4 * settings.request_bytes),
+        ("grpc.max_receive_message_length", 4 * settings.max_request_bytes),
         ("grpc.max_concurrent_streams", 128),
         # Calls that are begun and given up at once would pile up before the guard, for everybody:
         # each connection has few of them there. Unless some more may be just ending, a client with
@@ -246,7 +249,7 @@ def options(settings: Settings) -> list[tuple[str, int]]:
         # anybody's: the guard says of those that are too many that they are.
         ("grpc.server.max_pending_requests", 100_000),
         ("grpc.server.max_pending_requests_hard_limit", 200_000),
-        ("grpc.max_allowed_incoming_connections", settings.connections),
+        ("grpc.max_allowed_incoming_connections", settings.max_connections),
         # Whoever connects and does not speak HTTP/2 soon is somebody who keeps a place from others.
         ("grpc.server_handshake_timeout_ms", _HANDSHAKE_MS),
         ("grpc.http2.settings_timeout", _HANDSHAKE_MS),
@@ -279,7 +282,7 @@ def _as_serve_error(settings: Settings) -> Iterator[None]:
         message = f"The store cannot be opened: {error}."
         raise ServeError(message) from error
     except RuntimeError as error:
-        where = " or ".join(filter(None, (settings.address, settings.certificates_address)))
+        where = " or ".join(filter(None, (settings.address, settings.mtls_address)))
         message = (
             f"The address {where} cannot be listened to: another service is using it, or it is not"
             " this machine's. Say another with --address."
@@ -313,18 +316,18 @@ def _who_calls(settings: Settings) -> str:
     """What it means for callers where and how the service listens, told to the operator."""
     if not settings.requires_authentication:
         return (
-            "Only this machine can reach it, and everybody on this machine can read and record"
-            " everything: callers are not told apart."
+            "Only this machine can connect. The service does not authenticate callers: everyone on"
+            " this machine can read and record everything."
         )
-    ways = [f"a token of {issuer.name}" for issuer in settings.tokens]
-    if settings.certificates_address:
-        ways.append(f"a certificate, at {settings.certificates_address}")
-    elif settings.tls is not None and settings.tls.clients is not None:
+    ways = [f"a token of {issuer.name}" for issuer in settings.oidc]
+    if settings.mtls_address:
+        ways.append(f"a certificate, at {settings.mtls_address}")
+    elif settings.tls is not None and settings.tls.client_ca is not None:
         # There a certificate is what lets a caller in, and a token only says more.
         ways = ["a certificate"]
     return (
-        f"Callers are told apart: they show {' or '.join(ways)}. Each sees and"
-        " records what the record lets them."
+        f"Callers authenticate with {' or '.join(ways)}. The record says what each of them may see"
+        " and record."
     )
 
 

@@ -692,7 +692,7 @@ def test_the_audit_command_says_what_it_finds(
     liar.lie = lie
 
     code, out = ran(
-        capsys, "--server", liar.address, "audit", TALKS, "--key", str(KEYS[0]), "--json"
+        capsys, "--server", liar.address, "audit", TALKS, "--verifier-key", str(KEYS[0]), "--json"
     )
 
     told = json.loads(out)
@@ -710,13 +710,21 @@ def test_the_audit_command_saves_nothing_that_it_does_not_believe(
     expected: Expected,
 ) -> None:
     kept = tmp_path / "checkpoint"
-    arguments = ["--server", liar.address, "audit", TALKS, "--key", str(KEYS[0]), "--save"]
+    arguments = [
+        "--server",
+        liar.address,
+        "audit",
+        TALKS,
+        "--verifier-key",
+        str(KEYS[0]),
+        "--save-checkpoint",
+    ]
     liar.lie = lambda told: as_own(told.records[:EARLIER])
     assert ran(capsys, *arguments, str(kept))[0] == 0
     before = kept.read_text()
     liar.lie = lie
 
-    code, out = ran(capsys, *arguments, str(kept), "--since", str(kept))
+    code, out = ran(capsys, *arguments, str(kept), "--base-checkpoint", str(kept))
 
     assert code == EXIT_CODES[expected.verdict]
     assert expected.name in out
@@ -733,7 +741,9 @@ def test_what_a_liar_says_does_nothing_to_a_terminal(
         told.state,
     )
 
-    code, out = ran(capsys, "--server", liar.address, "audit", TALKS, "--key", str(KEYS[0]))
+    code, out = ran(
+        capsys, "--server", liar.address, "audit", TALKS, "--verifier-key", str(KEYS[0])
+    )
 
     assert code == EXIT_CODES[Verdict.MANIPULATED]
     assert "another origin" in out
@@ -755,7 +765,7 @@ def test_the_verify_command_and_the_short_verifier_leave_with_the_same_code(
     path = tmp_path / "talks.bundle"
     path.write_bytes(bundled(TALKS, told))
 
-    code, out = ran(capsys, "verify", str(path), "--key", str(KEYS[0]))
+    code, out = ran(capsys, "verify", str(path), "--verifier-key", str(KEYS[0]))
     short = SHORT.main(str(path), str(KEYS[0]))
 
     assert code == short == EXIT_CODES[expected.verdict]

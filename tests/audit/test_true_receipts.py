@@ -24,7 +24,7 @@ EXAMPLE = Path(__file__).parents[2] / "examples" / "renault-nissan" / "negotiati
 def _client(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Client]:
     folder = tmp_path_factory.mktemp("trust")
     write_key(KEY, folder / "signing.key")
-    settings = replace(Settings.in_memory(), keys=(folder / "signing.key",))
+    settings = replace(Settings.in_memory(), signing_keys=(folder / "signing.key",))
     with (
         running(settings) as address,
         Client(address, keys=[KEY.verifier_key], trust_store=folder / "trust") as client,

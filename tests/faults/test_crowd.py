@@ -41,7 +41,7 @@ def spoken(name: str, drafts: int = 1) -> pb.RecordEntriesRequest:
 
 def stalled(stack: ExitStack, commits: Commits, folder: Path) -> tuple[Service, Any]:
     """A service whose commit hangs, and the call that waits for it."""
-    settings = Settings(data=folder, address="127.0.0.1:0", unary_calls=2 * WAITING)
+    settings = Settings(data=folder, address="127.0.0.1:0", max_calls=2 * WAITING)
     service = stack.enter_context(connected(stack.enter_context(running(settings)), ALONE))
     stack.callback(commits.go_on)
     service.record("talks", opened(), joined("a"))

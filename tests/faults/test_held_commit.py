@@ -62,7 +62,9 @@ def commits(monkeypatch: pytest.MonkeyPatch) -> Commits:
 
 @pytest.fixture
 def service(commits: Commits, tmp_path: Path) -> Iterator[Service]:
-    settings = Settings(data=tmp_path, address="127.0.0.1:0", probe_seconds=0.2, idle_seconds=0.2)
+    settings = Settings(
+        data=tmp_path, address="127.0.0.1:0", health_check_seconds=0.2, heartbeat_seconds=0.2
+    )
     with running(settings) as address, connected(address) as stubs:
         for id_ in (KNOWN, OTHER):
             stubs.record(id_, opened(), joined("a"), joined("b"))

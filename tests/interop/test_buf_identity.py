@@ -47,7 +47,7 @@ def test_buf_shows_a_token(tmp_path: Path) -> None:
         settings = Settings(
             address="127.0.0.1:0",
             tls=Tls(*authority.signs("service")),
-            tokens=(Issuer(ISSUER, AUDIENCE, keys.url),),
+            oidc=(Issuer(ISSUER, AUDIENCE, keys.url),),
         )
         with running(settings) as address:
             shown = ["--header", f"Authorization: Bearer {key.token()}"]

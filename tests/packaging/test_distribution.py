@@ -277,7 +277,7 @@ def test_the_extra_service_serves(environment: Environment) -> None:
     assert environment.run("python", "-m", "pourparler_service", "--help").stdout == helped.stdout
 
     python = environment.path / "bin" / "python"
-    serve = ["-u", "-m", "pourparler_service", "--in-memory", "--address", "127.0.0.1:0"]
+    serve = ["-u", "-m", "pourparler_service", "--store", "memory:", "--address", "127.0.0.1:0"]
     with subprocess.Popen(
         [python, *serve], cwd=environment.folder, env=clean(), stdout=subprocess.PIPE, text=True
     ) as process:

@@ -58,8 +58,8 @@ def client(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Make]:
         settings = Settings(
             address="127.0.0.1:0",
             tls=Tls(*authority.signs("service")),
-            tokens=(Issuer(ISSUER, AUDIENCE, keys.url, refresh_seconds=100_000),),
-            keys=(key,),
+            oidc=(Issuer(ISSUER, AUDIENCE, keys.url, refresh_seconds=100_000),),
+            signing_keys=(key,),
             access=Policy(auditors=[who("watchdog")], public=[who("reader")]),
         )
         with running(settings) as address:

@@ -31,7 +31,7 @@ def _keys(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, ...]:
 
 @pytest.fixture(name="address", scope="module")
 def _address(keys: tuple[Path, ...]) -> Iterator[str]:
-    with running(replace(Settings.in_memory(), keys=keys)) as address:
+    with running(replace(Settings.in_memory(), signing_keys=keys)) as address:
         yield address
 
 
@@ -169,7 +169,7 @@ def test_another_history_under_the_same_key_is_a_fork(
     trust_store = tmp_path / "trust"
     with connect(address, keys=[VKEY], trust_store=trust_store) as client:
         seen = client.checkpoint(talks)
-    with running(replace(Settings.in_memory(), keys=keys)) as elsewhere:
+    with running(replace(Settings.in_memory(), signing_keys=keys)) as elsewhere:
         opened(elsewhere, talks)
         with connect(elsewhere, keys=[VKEY], trust_store=trust_store) as client:
             assert names(client.audit(talks, since=seen)) == ["forked"]
@@ -189,7 +189,7 @@ def test_a_service_that_has_forgotten_is_stale(
     trust_store = tmp_path / "trust"
     with connect(address, keys=[VKEY], trust_store=trust_store) as client:
         client.record(talks, topic("More"))
-    with running(replace(Settings.in_memory(), keys=keys)) as elsewhere:
+    with running(replace(Settings.in_memory(), signing_keys=keys)) as elsewhere:
         opened(elsewhere, talks)
         with connect(elsewhere, keys=[VKEY], trust_store=trust_store) as client:
             for ask in (client.get, client.standing, client.checkpoint):
@@ -215,7 +215,7 @@ Command = Callable[..., Answer]
 
 
 def test_the_command_says_what_is_sound(command: Command, talks: str) -> None:
-    answer = command(talks, "--key", VKEY)
+    answer = command(talks, "--verifier-key", VKEY)
 
     assert (answer.code, answer.err) == (0, "")
     assert answer.out.startswith(f"Sound: 4 entries of test.example/negotiations/{talks}, ")
@@ -225,12 +225,18 @@ def test_the_command_keeps_a_checkpoint_and_compares_with_it(
     command: Command, talks: str, address: str, tmp_path: Path
 ) -> None:
     kept = tmp_path / "checkpoint"
-    assert command(talks, "--key", VKEY, "--save", str(kept)).code == 0
+    assert command(talks, "--verifier-key", VKEY, "--save-checkpoint", str(kept)).code == 0
     first = kept.read_text(encoding="utf-8")
     corrected(address, talks)
 
     answer = command(
-        f"negotiations/{talks}", "--key", VKEY, "--since", str(kept), "--save", str(kept)
+        f"negotiations/{talks}",
+        "--verifier-key",
+        VKEY,
+        "--base-checkpoint",
+        str(kept),
+        "--save-checkpoint",
+        str(kept),
     )
 
     assert answer.code == 0
@@ -239,7 +245,9 @@ def test_the_command_keeps_a_checkpoint_and_compares_with_it(
     with running() as elsewhere:
         opened(elsewhere, talks)
         kept.write_text(first, encoding="utf-8")
-        other = command(talks, "--key", VKEY, "--save", str(kept), server=elsewhere)
+        other = command(
+            talks, "--verifier-key", VKEY, "--save-checkpoint", str(kept), server=elsewhere
+        )
     assert other.code == 6
     assert kept.read_text(encoding="utf-8") == first
 
@@ -248,11 +256,21 @@ def test_the_command_names_a_fork_and_leaves_with_4(
     command: Command, talks: str, address: str, keys: tuple[Path, ...], tmp_path: Path
 ) -> None:
     kept = tmp_path / "checkpoint"
-    command(talks, "--key", VKEY, "--save", str(kept))
-    with running(replace(Settings.in_memory(), keys=keys)) as elsewhere:
+    command(talks, "--verifier-key", VKEY, "--save-checkpoint", str(kept))
+    with running(replace(Settings.in_memory(), signing_keys=keys)) as elsewhere:
         opened(elsewhere, talks)
-        answer = command(talks, "--key", VKEY, "--since", str(kept), server=elsewhere)
-        as_json = command(talks, "--key", VKEY, "--since", str(kept), "--json", server=elsewhere)
+        answer = command(
+            talks, "--verifier-key", VKEY, "--base-checkpoint", str(kept), server=elsewhere
+        )
+        as_json = command(
+            talks,
+            "--verifier-key",
+            VKEY,
+            "--base-checkpoint",
+            str(kept),
+            "--json",
+            server=elsewhere,
+        )
 
     assert (answer.code, as_json.code) == (4, 4)
     assert answer.out.startswith("Manipulated: ")
@@ -269,11 +287,13 @@ def test_the_command_leaves_with_5_where_something_is_missing(
     with Client(address) as client:
         client.record(talks, topic("More"))
     kept = tmp_path / "checkpoint"
-    command(talks, "--key", VKEY, "--save", str(kept))
-    with running(replace(Settings.in_memory(), keys=keys)) as elsewhere:
+    command(talks, "--verifier-key", VKEY, "--save-checkpoint", str(kept))
+    with running(replace(Settings.in_memory(), signing_keys=keys)) as elsewhere:
         opened(elsewhere, talks)
 
-        answer = command(talks, "--key", VKEY, "--since", str(kept), server=elsewhere)
+        answer = command(
+            talks, "--verifier-key", VKEY, "--base-checkpoint", str(kept), server=elsewhere
+        )
 
     assert answer.code == 5
     assert "stale" in answer.out
@@ -282,11 +302,14 @@ def test_the_command_leaves_with_5_where_something_is_missing(
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        ([], "--key"),
-        (["--key", "no key"], "name+id+key"),
-        (["--key", str(KEY.verifier_key._replace(algorithm=4))], "witness"),
-        (["--key", VKEY, "--key", str(signing_key(1, "other").verifier_key)], "one name"),
-        (["--key", VKEY, "--since", "/nowhere/at/all"], "--since"),
+        ([], "--verifier-key"),
+        (["--verifier-key", "no key"], "name+id+key"),
+        (["--verifier-key", str(KEY.verifier_key._replace(algorithm=4))], "witness"),
+        (
+            ["--verifier-key", VKEY, "--verifier-key", str(signing_key(1, "other").verifier_key)],
+            "one name",
+        ),
+        (["--verifier-key", VKEY, "--base-checkpoint", "/nowhere/at/all"], "--base-checkpoint"),
     ],
 )
 def test_the_command_refuses_what_it_cannot_start_with(
@@ -299,11 +322,11 @@ def test_the_command_refuses_what_it_cannot_start_with(
 
 
 def test_the_command_says_what_is_not_there(command: Command) -> None:
-    assert command("nowhere", "--key", VKEY).code == 1
+    assert command("nowhere", "--verifier-key", VKEY).code == 1
 
 
 def test_the_command_says_that_it_cannot_keep_a_checkpoint(command: Command, talks: str) -> None:
-    answer = command(talks, "--key", VKEY, "--save", "/nowhere/at/all")
+    answer = command(talks, "--verifier-key", VKEY, "--save-checkpoint", "/nowhere/at/all")
 
     assert answer.code == 1
     assert "cannot be written" in answer.err

@@ -20,7 +20,7 @@ import pytest
 
 from pourparler import Client, aio, participant, statement
 from pourparler.cli.browse.app import Browser
-from pourparler.cli.browse.source import Service
+from pourparler.cli.browse.source import ServiceSource
 from pourparler.cli.commands import run
 from pourparler_service.config.settings import Settings
 from pourparler_service.server import running
@@ -44,7 +44,7 @@ def _address() -> Iterator[str]:
 
 
 def reader(address: str, name: str | None = None, timeout: float = 10.0) -> Browser:
-    return Browser(Service(aio.Client(address, timeout=timeout)), name)
+    return Browser(ServiceSource(aio.Client(address, timeout=timeout)), name)
 
 
 async def test_the_list_is_narrowed_as_one_types_and_leads_to_a_negotiation(address: str) -> None:
@@ -119,7 +119,7 @@ async def test_whose_view_is_asked_for_is_all_that_is_shown(address: str) -> Non
         parties = [participant(who, who.title()) for who in ("acme", "bolt")]
         confided = statement(hidden, by="acme", visibility=["acme"])
         await client.open("Steel", *parties, confided, id="steel")
-        app = Browser(Service(aio.Client(address), viewer_participant_id="bolt"), None)
+        app = Browser(ServiceSource(aio.Client(address), viewer_participant_id="bolt"), None)
         async with app.run_test(size=(120, 24)) as pilot:
             await until(pilot, "1 negotiation, the latest first; as bolt would have it")
             await pilot.press("s", *"ninety")

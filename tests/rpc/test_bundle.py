@@ -57,7 +57,7 @@ Command = Callable[..., Answer]
 def _kept(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Kept]:
     path = tmp_path_factory.mktemp("keys") / "signing.key"
     write_key(signing_keys.KEY, path)
-    settings = Settings(address="127.0.0.1:0", keys=(path,))
+    settings = Settings(address="127.0.0.1:0", signing_keys=(path,))
     with running(settings) as address, connected(address) as stubs:
         assert run(["--server", address, "import", str(EXAMPLE)]) == 0
         yield Kept(address, stubs, signing_keys.KEY.verifier_key)
@@ -252,7 +252,7 @@ def _file(command: Command, tmp_path: Path) -> Path:
 def test_a_file_is_exported_and_verified_without_the_service(
     kept: Kept, file: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    code = run(["--server", "127.0.0.1:1", "verify", str(file), "--key", str(kept.key)])
+    code = run(["--server", "127.0.0.1:1", "verify", str(file), "--verifier-key", str(kept.key)])
 
     said = capsys.readouterr().out.splitlines()
     assert code == 0
@@ -287,8 +287,8 @@ def test_what_was_done_to_a_file_is_said_by_name_and_by_exit_code(
     change, verdict = DONE[finding]
     file.write_bytes(change(file.read_bytes()))
 
-    said = command("verify", str(file), "--key", str(kept.key))
-    told = json.loads(command("verify", str(file), "--key", str(kept.key), "--json").out)
+    said = command("verify", str(file), "--verifier-key", str(kept.key))
+    told = json.loads(command("verify", str(file), "--verifier-key", str(kept.key), "--json").out)
 
     assert said.code == bundles.EXIT_CODES[verdict]
     assert said.out.lower().startswith(f"{verdict.value}: ")
@@ -304,13 +304,15 @@ def test_it_has_to_be_of_the_negotiation_and_the_service_that_is_asked_for(
     key = str(kept.key)
     other = str(signing_keys.signing_key(9, "other.example").verifier_key)
 
-    assert command("verify", str(file), "--key", key, "--negotiation", NAME).code == 0
+    assert command("verify", str(file), "--verifier-key", key, "--negotiation", NAME).code == 0
     assert (
-        command("verify", str(file), "--key", key, "--negotiation", f"negotiations/{NAME}").code
+        command(
+            "verify", str(file), "--verifier-key", key, "--negotiation", f"negotiations/{NAME}"
+        ).code
         == 0
     )
-    assert command("verify", str(file), "--key", key, "--negotiation", "another").code == 4
-    assert command("verify", str(file), "--key", other).code == 6
+    assert command("verify", str(file), "--verifier-key", key, "--negotiation", "another").code == 4
+    assert command("verify", str(file), "--verifier-key", other).code == 6
 
 
 def test_a_checkpoint_that_was_kept_is_held_against_a_later_bundle(
@@ -319,14 +321,23 @@ def test_a_checkpoint_that_was_kept_is_held_against_a_later_bundle(
     key, early, late, mark = str(kept.key), tmp_path / "1", tmp_path / "2", tmp_path / "mark"
     assert command("open", "Growing", "--id", "growing").code == 0
     assert command("export", "growing", "-o", str(early)).code == 0
-    assert command("verify", str(early), "--key", key, "--save", str(mark)).code == 0
+    assert (
+        command("verify", str(early), "--verifier-key", key, "--save-checkpoint", str(mark)).code
+        == 0
+    )
     assert command("record", "growing", "--participant", "Acme", "--id", "acme").code == 0
     assert command("export", "growing", "-o", str(late)).code == 0
 
     assert mark.read_text().splitlines()[:2] == ["test.example/negotiations/growing", "1"]
-    assert command("verify", str(late), "--key", key, "--since", str(mark)).code == 0
-    assert command("verify", str(late), "--key", key, "--save", str(mark)).code == 0
-    stale = command("verify", str(early), "--key", key, "--since", str(mark))
+    assert (
+        command("verify", str(late), "--verifier-key", key, "--base-checkpoint", str(mark)).code
+        == 0
+    )
+    assert (
+        command("verify", str(late), "--verifier-key", key, "--save-checkpoint", str(mark)).code
+        == 0
+    )
+    stale = command("verify", str(early), "--verifier-key", key, "--base-checkpoint", str(mark))
     assert stale.code == 5
     assert "stale" in stale.out
 
@@ -336,11 +347,11 @@ def test_a_checkpoint_that_was_kept_is_held_against_a_later_bundle(
     [
         ("export", NAME),
         ("export", "-o", "x"),
-        ("verify", "nowhere.bundle", "--key", str(signing_keys.KEY.verifier_key)),
+        ("verify", "nowhere.bundle", "--verifier-key", str(signing_keys.KEY.verifier_key)),
         ("verify", str(EXAMPLE)),
-        ("verify", str(EXAMPLE), "--key", "no key"),
-        ("verify", str(EXAMPLE), "--key", str(signing_keys.KEY.verifier_key),
-         "--key", str(signing_keys.signing_key(9, "other.example").verifier_key)),
+        ("verify", str(EXAMPLE), "--verifier-key", "no key"),
+        ("verify", str(EXAMPLE), "--verifier-key", str(signing_keys.KEY.verifier_key),
+         "--verifier-key", str(signing_keys.signing_key(9, "other.example").verifier_key)),
     ],
 )  # fmt: skip
 def test_what_is_not_understood_is_said(command: Command, arguments: tuple[str, ...]) -> None:
@@ -393,7 +404,7 @@ def test_a_full_disk_is_told_and_nothing_is_left(kept: Kept, tmp_path: Path, roo
     assert said.returncode == 1
     assert (
         said.stderr.decode()
-        == f"Error: {path} cannot be written: File too large. Say another place with -o.\n"
+        == f"Error: {path} cannot be written: File too large. Name another file with --output.\n"
     )
     assert not path.exists()
 
@@ -401,7 +412,9 @@ def test_a_full_disk_is_told_and_nothing_is_left(kept: Kept, tmp_path: Path, roo
 def test_a_bundle_goes_through_a_pipe(kept: Kept) -> None:
     exported = python(COMMAND, "--server", kept.address, "export", NAME, "-o", "-")
 
-    verified = python(COMMAND, "verify", "-", "--key", str(kept.key), given=exported.stdout)
+    verified = python(
+        COMMAND, "verify", "-", "--verifier-key", str(kept.key), given=exported.stdout
+    )
 
     assert exported.stdout.startswith(MAGIC)
     assert exported.stderr == b""
@@ -446,9 +459,9 @@ def test_one_statement_is_exported_and_shown_without_the_service(
 ) -> None:
     path = tmp_path / "statement.bundle"
 
-    made = command("export", NAME, "--only", "9", "-o", str(path))
-    said = command("verify", str(path), "--key", str(kept.key), "--show", "--full")
-    missing = command("export", NAME, "--only", "9-18", "-o", str(tmp_path / "none"))
+    made = command("export", NAME, "--versions", "9", "-o", str(path))
+    said = command("verify", str(path), "--verifier-key", str(kept.key), "--show", "--full")
+    missing = command("export", NAME, "--versions", "9-18", "-o", str(tmp_path / "none"))
 
     assert made.code == 0
     assert "17 entries, 1 of them to be read," in made.out
@@ -467,7 +480,7 @@ def test_what_is_handed_to_a_participant_is_what_they_see(
     for who in ("ann", "bob"):
         command("record", "lease", "--participant", who.title(), "--id", who)
     command("record", "lease", "--statement", confided, "--by", "ann", "--seen-by", "ann")
-    key = ["--key", str(kept.key)]
+    key = ["--verifier-key", str(kept.key)]
 
     codes = {
         who: (
@@ -497,7 +510,7 @@ def test_a_bundle_is_as_it_was_written_whoever_it_is_for(command: Command, tmp_p
 
     for made in (command("report", *page), command("export", NAME, "--format", "csv", *page)):
         assert made.code == 2
-        assert "--as-seen-by asks the service" in made.err
+        assert "--bundle excludes --as-seen-by" in made.err
 
 
 def test_a_page_can_be_read_by_whoever_may_read_files_made_here(
@@ -516,7 +529,7 @@ def test_a_report_is_made_of_what_was_verified(
 ) -> None:
     there = tmp_path / "report.html"
 
-    answer = command("report", NAME, "-o", str(there), "--key", str(kept.key))
+    answer = command("report", NAME, "-o", str(there), "--verifier-key", str(kept.key))
 
     assert answer.code == 0
     assert answer.out == f"Wrote {there}, a page of 17 entries. Record: sound.\n"

@@ -76,7 +76,7 @@ def test_a_negotiation_is_opened_and_what_is_said_is_shown(command: Command, tal
     )
 
     assert said.out == "Recorded #4 (direct): s, assert: acme, to bolt: “We agree.”\n"
-    shown = command("show", talks, "--only", "statements").out
+    shown = command("show", talks, "--kind", "statements").out
     assert "Acme: “We agree.”" in shown
     assert "direct: recorded at the table" in shown
 
@@ -117,7 +117,7 @@ def test_a_repeated_request_id_gets_the_first_receipt(command: Command, talks: s
         (("show", "renault-nissan", "--as-of", "99"), 1, "VERSION_NOT_FOUND"),
         (("show", "renault-nissan", "--occurred", "soon"), 1, "DATE_INVALID"),
         (("history", "nothing"), 1, "NEGOTIATION_NOT_FOUND"),
-        (("standing", "renault-nissan", "--on", "x"), 1, "DATE_INVALID"),
+        (("status", "renault-nissan", "--on", "x"), 1, "DATE_INVALID"),
         (("diff", "renault-nissan", "1", "99"), 1, "VERSION_NOT_FOUND"),
         (
             ("record", "renault-nissan", "--statement", "x", "--by", "ampere"),
@@ -157,7 +157,7 @@ def test_a_service_that_is_away_is_told_with_what_to_do(capsys: pytest.CaptureFi
 @pytest.mark.parametrize(
     ("arguments", "code", "said"),
     [
-        (("show", "renault-nisan"), 1, "Did you mean renault-nissan? See what there is with"),
+        (("show", "renault-nisan"), 1, "Did you mean renault-nissan? See all with"),
         (("show", "renault-nissan", "--as-seen-by", "nisan"), 1, "Did you mean nissan? See"),
         (("blame", "renault-nissan", "agr-leader"), 1, "Did you mean agr-leader-follower?"),
         (("record", "renault-nissan", "--topic", "A", "--by", "nisan"), 1, "Did you mean nissan?"),
@@ -171,8 +171,8 @@ def test_a_service_that_is_away_is_told_with_what_to_do(capsys: pytest.CaptureFi
         (("--root-certificates", "/none", "list"), 1, "/none cannot be read: No such file or"),
         (("--token-file", "/none", "list"), 1, "The token in /none cannot be read: No such file"),
         (("--certificate", __file__, "list"), 1, "shown with its key: one of them is not given."),
-        (("export", "renault-nissan", "-o", "/none/x"), 1, "Say another place with -o."),
-        (("export", "renault-nissan", "-o", __file__), 1, "never written over. Say another with"),
+        (("export", "renault-nissan", "-o", "/none/x"), 1, "Name another file with --output."),
+        (("export", "renault-nissan", "-o", __file__), 1, "never written over. Name another file"),
     ],
 )
 def test_an_error_says_what_was_perhaps_meant_and_what_to_do_next(
@@ -197,7 +197,7 @@ def test_what_grpc_writes_by_itself_is_not_seen(address: str, tmp_path: Path) ->
     )
 
     assert told.returncode == 3
-    assert told.stderr.startswith(f"Error: The service at {address} does not speak TLS")
+    assert told.stderr.startswith(f"Error: The service at {address} does not use TLS")
     assert len(told.stderr.splitlines()) == 2
 
 
@@ -205,7 +205,7 @@ def test_every_answer_is_json_when_it_is_asked_for(command: Command, example: st
     state = json_format.Parse(command("show", example, "--json").out, pb.GetNegotiationResponse())
     assert state.negotiation.words.title == "Future of the Renault-Nissan Alliance"
     for arguments, message in (
-        (("standing", example), pb.GetStatusReportResponse()),
+        (("status", example), pb.GetStatusReportResponse()),
         (("diff", example, "16"), pb.DiffNegotiationResponse()),
     ):
         out = command(*arguments, "--json").out
@@ -251,7 +251,7 @@ def test_as_of_what_had_happened_the_possible_is_told_from_the_definite(
     shown = command("show", example, "--occurred", "2021-01-01").out
 
     assert shown.startswith(
-        "What had definitely happened by 2021-01-01, by the record as it is now"
+        "Events that definitely happened by 2021-01-01, by the record as it is now"
     )
     definite, _, possible = shown.partition("Only possibly by 2021-01-01")
     assert "agr-leader-follower" in definite
@@ -308,12 +308,12 @@ def test_who_goes_back_on_a_term_is_flagged_in_a_diff(
 
 
 def test_a_standing_answers_its_questions(command: Command, example: str) -> None:
-    said = command("standing", example, "--on", "2024-01-01").out
+    said = command("status", example, "--on", "2024-01-01").out
 
     assert "Dues and ages are reckoned on 2024-01-01." in said
     assert re.search(r"m-ipo .* OVERDUE ", said)
     assert re.search(r"m-communication .* perhaps due ", said)
-    assert "Nobody owes anything." in said
+    assert "No one owes anything." in said
 
 
 def test_a_history_is_filtered(command: Command, example: str) -> None:
@@ -474,8 +474,8 @@ def test_with_a_stream_closed_the_exit_code_says_the_same(closed: str) -> None:
 
 
 @pytest.mark.parametrize("arguments", [(), *((name,) for name in (
-    "serve", "open", "record", "import", "show", "history", "standing", "diff", "list", "demo",
-    "watch", "blame", "search", "rebuild",
+    "serve", "open", "record", "import", "show", "history", "status", "diff", "list", "demo",
+    "watch", "blame", "search", "rebuild-indexes",
 ))])  # fmt: skip
 def test_every_command_says_how_it_is_used(command: Command, arguments: tuple[str, ...]) -> None:
     answer = command(*arguments, "--help")
@@ -498,11 +498,11 @@ def test_the_demo_shows_each_command_and_its_answer(
     assert code == 0
     steps = re.findall(r"^\$ pourparler --server [\d.:]+ (.*)$", out, re.MULTILINE)
     assert [step.split()[0] for step in steps] == [
-        "import", "list", "show", "standing", "history", "show", "diff", "show"
+        "import", "list", "show", "status", "history", "show", "diff", "show"
     ]  # fmt: skip
     assert "17 recorded" in out
     assert "As the record stood at version 16" in out
-    assert "What had definitely happened by 2021-01-01" in out
+    assert "Events that definitely happened by 2021-01-01" in out
 
 
 def test_the_service_is_served_until_it_is_told_to_stop(tmp_path: Path) -> None:
@@ -525,7 +525,7 @@ def test_the_service_is_served_until_it_is_told_to_stop(tmp_path: Path) -> None:
 
 
 def test_an_address_that_others_can_reach_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
-    code = run(["serve", "--in-memory", "--address", "0.0.0.0:0"])
+    code = run(["serve", "--store", "memory:", "--address", "0.0.0.0:0"])
 
     assert code == 1
     assert capsys.readouterr().err.startswith("Error: ")

@@ -295,7 +295,9 @@ def test_what_keys_are_given_the_receipts_have_to_be_signed_with(
     connect: Connect, tmp_path: Path
 ) -> None:
     write_key(signing_key(), tmp_path / "key")
-    settings = Settings(data=tmp_path / "data", address="127.0.0.1:0", keys=(tmp_path / "key",))
+    settings = Settings(
+        data=tmp_path / "data", address="127.0.0.1:0", signing_keys=(tmp_path / "key",)
+    )
     key = str(signing_key().verifier_key)
     with running(settings) as at, connect(at, keys=[key]) as trusting:
         name = trusting.open("Talks", participant("acme", "Acme")).negotiation

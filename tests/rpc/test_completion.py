@@ -53,13 +53,13 @@ def completed(
 @pytest.mark.parametrize(
     ("line", "expected"),
     [
-        ("pourparler st", ["standing"]),
+        ("pourparler st", ["status"]),
         ("pourparler show cr", ["crane", "crane-two"]),
         ("pourparler show negotiations/crane-", ["negotiations/crane-two"]),
         ("pourparler show crane --as-seen-by ", ["freight", "harbour"]),
         ("pourparler history crane --topic r", ["rent"]),
         ("pourparler history crane --type proposal_m", ["proposal_made"]),
-        ("pourparler show --only=pro", ["proposals"]),
+        ("pourparler show --kind=pro", ["proposals"]),
         ("pourparler blame crane prop", ["proposals", "proposals/offer"]),
         ("pourparler record crane --answer accept --in-reply-to ", ["offer"]),
         ("pourparler record crane --stance red", ["red_line"]),

@@ -174,7 +174,9 @@ def test_the_record_of_a_running_service_can_be_copied_to_another(
     service: Service, tmp_path: Path
 ) -> None:
     write_key(signing_key(), tmp_path / "key")
-    settings = Settings(data=tmp_path / "data", address="127.0.0.1:0", keys=(tmp_path / "key",))
+    settings = Settings(
+        data=tmp_path / "data", address="127.0.0.1:0", signing_keys=(tmp_path / "key",)
+    )
     with running(settings) as address, connected(address) as original:
         for one in TALKS:
             receipt = original.record("moved", one)
@@ -625,7 +627,7 @@ def test_a_bundle_may_be_parted_anywhere(service: Service, size: int) -> None:
 
 
 def test_a_bundle_that_is_too_large_is_refused_before_it_is_all_here() -> None:
-    settings = dataclasses.replace(Settings.in_memory(), copy_bytes=1_000)
+    settings = dataclasses.replace(Settings.in_memory(), max_bundle_bytes=1_000)
     data = bundled("large", talks("large"))
     assert len(data) > 1_000
     with running(settings) as address, connected(address) as service:

@@ -37,7 +37,7 @@ class Services(NamedTuple):
 def _services(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Services]:
     folder = tmp_path_factory.mktemp("original")
     write_key(signing_key(), folder / "key")
-    settings = Settings(data=folder / "data", address="127.0.0.1:0", keys=(folder / "key",))
+    settings = Settings(data=folder / "data", address="127.0.0.1:0", signing_keys=(folder / "key",))
     with running(settings) as original, running() as other:
         yield Services(original, other)
 
@@ -145,14 +145,14 @@ def test_the_command_exports_imports_and_audits(
     assert run([*here, "export", "by-command", "-o", file]) == 0
     capsys.readouterr()
 
-    assert run([*there, "import", file, "--key", KEY]) == 0
+    assert run([*there, "import", file, "--verifier-key", KEY]) == 0
     first = capsys.readouterr().out
-    assert run([*there, "import", file, "--key", KEY, "--json"]) == 0
+    assert run([*there, "import", file, "--verifier-key", KEY, "--json"]) == 0
     second = capsys.readouterr().out
 
     assert first == "Copied by-command: 5 entries are new, and it is at version 5.\n"
     assert '"entry_count"' not in second
-    assert run([*there, "audit", "by-command", "--key", KEY]) == 0
+    assert run([*there, "audit", "by-command", "--verifier-key", KEY]) == 0
     assert run([*there, "show", "by-command"]) == 0
     capsys.readouterr()
     code = run([*there, "record", "by-command", "--question", "Who?"])
@@ -164,7 +164,9 @@ def test_the_command_reads_a_bundle_from_a_pipe(services: Services) -> None:
     script = "from pourparler.cli import main; main()"
     command = [sys.executable, "-c", script, "--server", services.other, "import", "-"]
 
-    done = subprocess.run([*command, "--key", KEY], input=data, capture_output=True, check=True)
+    done = subprocess.run(
+        [*command, "--verifier-key", KEY], input=data, capture_output=True, check=True
+    )
 
     assert done.stdout == b"Copied piped: 5 entries are new, and it is at version 5.\n"
 
@@ -180,15 +182,15 @@ def test_the_command_says_what_a_bundle_needs(
     there = ["--server", services.other, "import"]
 
     assert run([*there, str(whole)]) == 2
-    assert "--key" in capsys.readouterr().err
-    assert run([*there, str(drafts), "--key", KEY]) == 2
-    assert "this is none" in capsys.readouterr().err
-    assert run([*there, str(whole), "--key", "x"]) == 2
-    assert run([*there, str(whole), "--key", KEY, "--negotiation", "n"]) == 2
+    assert "--verifier-key" in capsys.readouterr().err
+    assert run([*there, str(drafts), "--verifier-key", KEY]) == 2
+    assert "is not a bundle" in capsys.readouterr().err
+    assert run([*there, str(whole), "--verifier-key", "x"]) == 2
+    assert run([*there, str(whole), "--verifier-key", KEY, "--negotiation", "n"]) == 2
     capsys.readouterr()
-    assert run([*there, str(later), "--key", KEY]) == 1
+    assert run([*there, str(later), "--verifier-key", KEY]) == 1
     assert "BUNDLE_INVALID" in capsys.readouterr().err
     other = str(signing_key(4).verifier_key)
-    assert run([*there, str(whole), "--key", other]) == 1
+    assert run([*there, str(whole), "--verifier-key", other]) == 1
     assert "not signed by any of the keys" in capsys.readouterr().err
-    assert run(["--server", "127.0.0.1:1", "import", str(whole), "--key", KEY]) == 3
+    assert run(["--server", "127.0.0.1:1", "import", str(whole), "--verifier-key", KEY]) == 3

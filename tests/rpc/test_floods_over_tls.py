@@ -30,10 +30,10 @@ SETTINGS = """
 [tls]
 certificate = "{certificate}"
 key = "{key}"
-[[tokens]]
+[[oidc]]
 issuer = "{issuer}"
 audience = "{audience}"
-keys = "{keys}"
+jwks = "{keys}"
 """
 
 
@@ -79,7 +79,7 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
     settings.write_text(
         SETTINGS.format(**own._asdict(), issuer=ISSUER, audience=AUDIENCE, keys=keys)
     )
-    with apart(folder / "data", more=["--settings", str(settings)]) as process:
+    with apart(folder / "data", more=["--config", str(settings)]) as process:
         yield Served(process, authority)
 
 

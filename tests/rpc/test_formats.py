@@ -258,13 +258,15 @@ def test_a_bundle_is_taken_as_it_is_and_a_negotiation_has_to_be_there(
     assert command(kept, "export", "renault-nissan", "-o", bundle).code == 0
 
     again = command(kept, "export", "renault-nissan", "--bundle", bundle, "-o", "-")
-    drafts = command(kept, "import", bundle, "--format", "csv", "--key", "test+1+AAAA")
-    some = command(kept, "export", "renault-nissan", "--only", "3", "--format", "csv", "-o", "-")
+    drafts = command(kept, "import", bundle, "--format", "csv", "--verifier-key", "test+1+AAAA")
+    some = command(
+        kept, "export", "renault-nissan", "--versions", "3", "--format", "csv", "-o", "-"
+    )
     nothing = command(kept, "export", "nothing", "--format", "csv", "-o", "-")
 
-    assert "Of a bundle, say the --format" in again.err
+    assert "--bundle needs a --format" in again.err
     assert drafts.code == 2
-    assert "--only is for a bundle" in some.err
+    assert "--versions is only for a bundle" in some.err
     assert nothing.code == 1
     assert nothing.out == ""
     assert "NEGOTIATION_NOT_FOUND" in nothing.err
@@ -355,7 +357,7 @@ def test_what_a_bundle_does_not_show_is_carried_as_withheld(
     kept: str, tmp_path: Path, command: Command
 ) -> None:
     name, bundle, table = "renault-nissan", str(tmp_path / "bundle"), tmp_path / "table"
-    assert command(kept, "export", name, "--only", "1-3", "-o", bundle).code == 0
+    assert command(kept, "export", name, "--versions", "1-3", "-o", bundle).code == 0
     form = ("--format", "csv", "-o", str(table))
     assert command("127.0.0.1:1", "export", name, "--bundle", bundle, *form).code == 0
 

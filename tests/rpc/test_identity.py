@@ -88,7 +88,7 @@ def by_token(authority: Authority, own: Files) -> Iterator[Calls]:
         settings = Settings(
             address=ANYWHERE,
             tls=Tls(*own),
-            tokens=(Issuer(ISSUER, AUDIENCE, keys.url, refresh_seconds=100_000),),
+            oidc=(Issuer(ISSUER, AUDIENCE, keys.url, refresh_seconds=100_000),),
         )
         with running(settings) as address:
             yield Calls(address, authority)
@@ -249,9 +249,9 @@ def test_certificates_may_be_asked_for_at_an_address_of_their_own(
     with Address(ONE).served() as keys:
         settings = Settings(
             address=ANYWHERE,
-            certificates_address=apart,
+            mtls_address=apart,
             tls=Tls(*own, authority.file),
-            tokens=(Issuer(ISSUER, AUDIENCE, keys.url),),
+            oidc=(Issuer(ISSUER, AUDIENCE, keys.url),),
         )
         with running(settings) as address:
             ann = authority.signs("ann")
@@ -284,7 +284,7 @@ def test_a_certificate_is_replaced_while_the_service_runs(tmp_path: Path) -> Non
         settings = Settings(
             address="127.0.0.1:0",
             tls=Tls(*own),
-            tokens=(Issuer(ISSUER, AUDIENCE, keys.url),),
+            oidc=(Issuer(ISSUER, AUDIENCE, keys.url),),
         )
         with running(settings) as address:
             calls = Calls(address, authority)
@@ -339,7 +339,7 @@ def test_a_flood_of_unknown_keys_harms_neither_the_issuer_nor_others(
         settings = Settings(
             address="127.0.0.1:0",
             tls=Tls(*own),
-            tokens=(Issuer(ISSUER, AUDIENCE, keys.url, refresh_seconds=100_000),),
+            oidc=(Issuer(ISSUER, AUDIENCE, keys.url, refresh_seconds=100_000),),
         )
         with running(settings) as address, Calls(address, authority).channel() as channel:
             service = Service(address, channel)
@@ -366,7 +366,7 @@ def test_keys_are_replaced_while_the_service_runs(
             address="127.0.0.1:0",
             tls=Tls(*own),
             # Of itself it would ask in a day; it asks at most once in a few seconds.
-            tokens=(Issuer(ISSUER, AUDIENCE, keys.url, refresh_seconds=90),),
+            oidc=(Issuer(ISSUER, AUDIENCE, keys.url, refresh_seconds=90),),
         )
         with running(settings) as address:
             calls = Calls(address, authority)
@@ -464,7 +464,7 @@ def test_tls_alone_does_not_let_the_service_listen_elsewhere(
 ) -> None:
     settings = Settings(address=ANYWHERE, tls=Tls(*own))
 
-    assert "not told apart" in why_not(settings)
+    assert "does not authenticate callers" in why_not(settings)
 
 
 def test_on_this_machine_tls_alone_leaves_callers_anonymous(
@@ -486,7 +486,7 @@ def test_what_cannot_be_used_keeps_the_service_from_starting(
     without_keys = Settings(
         address=ANYWHERE,
         tls=Tls(*own),
-        tokens=(Issuer(ISSUER, AUDIENCE, str(absent)),),
+        oidc=(Issuer(ISSUER, AUDIENCE, str(absent)),),
     )
 
     assert str(absent) in why_not(unreadable)

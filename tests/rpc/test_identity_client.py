@@ -39,7 +39,7 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
         settings = Settings(
             address="127.0.0.1:0",
             tls=Tls(*authority.signs("service")),
-            tokens=(Issuer(ISSUER, AUDIENCE, keys.url, refresh_seconds=100_000),),
+            oidc=(Issuer(ISSUER, AUDIENCE, keys.url, refresh_seconds=100_000),),
         )
         with running(settings) as address:
             yield Served(address, authority)
@@ -252,20 +252,17 @@ def settings_file(folder: Path, own: Files) -> Path:
     (folder / "keys.json").write_text(key_set(KEY))
     file = folder / "settings.toml"
     file.write_text(f"""
-        [store]
         data = "data"
-
-        [listen]
         address = "127.0.0.1:0"
 
         [tls]
         certificate = "{own.certificate.name}"
         key = "{own.key.name}"
 
-        [tokens]
+        [oidc]
         issuer = "{ISSUER}"
         audience = "{AUDIENCE}"
-        keys = "keys.json"
+        jwks = "keys.json"
     """)
     return file
 
@@ -274,13 +271,13 @@ def test_a_service_is_set_up_by_a_file_and_says_who_calls(tmp_path: Path) -> Non
     authority = Authority(tmp_path)
     file = settings_file(tmp_path, authority.signs("service"))
     serve = [sys.executable, "-c", "from pourparler.cli import main; main()", "serve"]
-    process = subprocess.Popen([*serve, "--settings", str(file)], stdout=subprocess.PIPE, text=True)
+    process = subprocess.Popen([*serve, "--config", str(file)], stdout=subprocess.PIPE, text=True)
     try:
         assert process.stdout is not None
         said = process.stdout.readline()
         address = said.split()[3].rstrip(",")
 
-        assert f"they show a token of {ISSUER}" in said
+        assert f"authenticate with a token of {ISSUER}" in said
         with Client(address, root_certificates=authority.file, token=KEY.token) as c:
             assert c.open("Talks").version == 1
         assert (tmp_path / "data" / "record.sqlite").exists()
@@ -295,7 +292,7 @@ def test_settings_that_cannot_be_followed_are_told(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     file = tmp_path / "settings.toml"
-    file.write_text("[listen]\nadress = 'x'")
+    file.write_text("adress = 'x'")
 
-    assert run(["serve", "--settings", str(file)]) == 1
+    assert run(["serve", "--config", str(file)]) == 1
     assert "adress" in capsys.readouterr().err

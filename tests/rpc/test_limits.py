@@ -51,7 +51,7 @@ def is_told_to_come_back(answered: Answered) -> None:
 
 
 def test_who_calls_too_often_is_refused_and_others_are_not() -> None:
-    with limited(requests_per_second=5) as another:
+    with limited(max_calls_per_second_per_caller=5) as another:
         often, other = another(), another()
         often.record("n", opened())
 
@@ -78,7 +78,7 @@ def watched(service: Service) -> Any:
     return watch
 
 
-@pytest.mark.parametrize("kind", ["streams_each", "watches_each"])
+@pytest.mark.parametrize("kind", ["max_streams_per_caller", "max_watches_per_caller"])
 def test_who_holds_as_many_watches_as_one_may_gets_no_more(kind: str) -> None:
     with limited(**{kind: 2}) as another:
         one, other = another(), another()
@@ -88,7 +88,7 @@ def test_who_holds_as_many_watches_as_one_may_gets_no_more(kind: str) -> None:
         is_told_to_come_back(refused(lambda: watched(one)))
         assert one.state("n").computed_at.version == 1
         held.append(watched(other))
-        if kind == "watches_each":
+        if kind == "max_watches_per_caller":
             assert one.replay("n")
 
         held.pop(0).cancel()
@@ -107,7 +107,7 @@ def eventually(call: Callable[[], Any]) -> Any:
 
 
 def test_all_together_hold_no_more_watches_than_there_is_room_for() -> None:
-    with limited(watches=2) as another:
+    with limited(max_watches=2) as another:
         first = another()
         first.record("n", opened())
         held = [watched(first), watched(another())]
@@ -121,7 +121,7 @@ def test_all_together_hold_no_more_watches_than_there_is_room_for() -> None:
 def test_answers_that_nobody_takes_count_until_they_are_given_up() -> None:
     long = said("s", "a")
     long.words.text = "x" * 60_000
-    with limited(under_way_bytes_each=200_000) as another:
+    with limited(max_in_flight_bytes_per_caller=200_000) as another:
         service = another()
         service.record("n", opened(), joined("a"))
         for number in range(4):
@@ -143,7 +143,7 @@ def test_answers_that_nobody_takes_count_until_they_are_given_up() -> None:
 
 
 def test_a_session_whose_outcomes_nobody_takes_holds_no_more_than_its_share() -> None:
-    with limited(under_way_bytes_each=100_000) as another:
+    with limited(max_in_flight_bytes_per_caller=100_000) as another:
         idle, other = another(), another()
         idle.record("n", opened(), joined("a"))
         size, read = 20_000, itertools.count()

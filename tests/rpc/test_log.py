@@ -88,7 +88,7 @@ def signed_with(folder: Path, *keys: SigningKey, data: str = "data") -> Settings
     for key, path in zip(keys, paths, strict=True):
         path.unlink(missing_ok=True)
         write_key(key, path)
-    return Settings(data=folder / data, address="127.0.0.1:0", keys=tuple(paths))
+    return Settings(data=folder / data, address="127.0.0.1:0", signing_keys=tuple(paths))
 
 
 def recorded(service: Service, entries: int) -> list[pb.Receipt]:
@@ -342,7 +342,7 @@ def test_a_key_of_the_future_signs_nothing_yet(tmp_path: Path) -> None:
 
 def test_a_service_does_not_start_with_a_key_that_others_can_read(tmp_path: Path) -> None:
     settings = signed_with(tmp_path, signing_key())
-    settings.keys[0].chmod(0o644)
+    settings.signing_keys[0].chmod(0o644)
 
     with pytest.raises(ServeError, match="Other users can read"), running(settings):
         pass

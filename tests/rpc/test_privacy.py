@@ -57,7 +57,7 @@ def _data(tmp_path: Path) -> Path:
 @pytest.fixture(name="service")
 def _service(tmp_path: Path, data: Path) -> Iterator[Service]:
     write_key(signing_keys.KEY, tmp_path / "key")
-    settings = Settings(data=data, address="127.0.0.1:0", keys=(tmp_path / "key",))
+    settings = Settings(data=data, address="127.0.0.1:0", signing_keys=(tmp_path / "key",))
     with running(settings) as address, connected(address) as service:
         yield service
 

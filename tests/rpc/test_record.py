@@ -254,7 +254,7 @@ def test_a_million_entries_are_too_many_even_where_they_are_not_too_large() -> N
     roomy = Settings(
         address="127.0.0.1:0",
         environment=Settings.in_memory().environment,
-        request_bytes=8 << 20,
+        max_request_bytes=8 << 20,
     )
 
     with running(roomy) as address, connected(address) as service:

@@ -18,11 +18,10 @@ from tests.support.service_client import connected
 
 SERVE = """
 import sys
-from pathlib import Path
 from pourparler_service.server import ServeError, serve
-from pourparler_service.settings import Settings
+from pourparler_service.config.settings import Settings
 try:
-    serve(Settings.from_environment(data=Path(sys.argv[1]), address=sys.argv[2]))
+    serve(Settings.from_environment(options={"data": sys.argv[1:2], "address": sys.argv[2:3]}))
 except ServeError as error:
     sys.exit(str(error))
 """
@@ -46,7 +45,7 @@ def test_it_listens_to_this_machine_only_and_says_why(address: str) -> None:
     reason = why_not(Settings.in_memory(address))
 
     assert "not a loopback address" in reason
-    assert "not told apart" in reason
+    assert "does not authenticate callers" in reason
 
 
 @pytest.mark.parametrize(
@@ -158,7 +157,7 @@ def test_a_signal_stops_it_in_good_order(tmp_path: Path, number: signal.Signals)
     line = process.stdout.readline()
     address = line.split()[3].rstrip(",")
     assert str(tmp_path) in line
-    assert "callers are not told apart" in line
+    assert "does not authenticate callers" in line
     with connected(address) as service:
         service.record("n", opened())
         process.send_signal(number)
@@ -194,14 +193,17 @@ def test_what_keeps_it_from_starting_is_one_sentence(tmp_path: Path) -> None:
 def test_settings_come_from_arguments_then_from_the_environment(
     environment: dict[str, str], data: str | None, folder: Path | None
 ) -> None:
-    assert Settings.from_environment(environment, data=data).data == folder
+    assert Settings.from_environment(environment, options={"data": [data or ""]}).data == folder
 
 
 def test_the_address_has_a_default() -> None:
     assert Settings.from_environment({}).address == "127.0.0.1:50710"
     said = {"POURPARLER_ADDRESS": "127.0.0.1:1"}
     assert Settings.from_environment(said).address == "127.0.0.1:1"
-    assert Settings.from_environment(said, address="127.0.0.1:2").address == "127.0.0.1:2"
+    assert (
+        Settings.from_environment(said, options={"address": ["127.0.0.1:2"]}).address
+        == "127.0.0.1:2"
+    )
 
 
 def test_a_store_in_memory_forgets() -> None:

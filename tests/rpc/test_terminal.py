@@ -66,7 +66,7 @@ COMMANDS = {
     "show": ["show", "evil"],
     "show as of": ["show", "evil", "--as-of", "3"],
     "history": ["history", "evil"],
-    "standing": ["standing", "evil"],
+    "status": ["status", "evil"],
     "diff": ["diff", "evil", "1"],
     "blame": ["blame", "evil"],
     "blame of one": ["blame", "evil", "o"],

@@ -85,7 +85,7 @@ def following(service: Service, id_: str = "", **asked: Any) -> Iterator[Followe
 @pytest.fixture(name="alone")
 def _alone() -> Iterator[Service]:
     """A service of the test's own, which says every half second that nothing is new."""
-    settings = dataclasses.replace(Settings.in_memory(), idle_seconds=0.5)
+    settings = dataclasses.replace(Settings.in_memory(), heartbeat_seconds=0.5)
     with running(settings) as address, connected(address) as service:
         yield service
 
@@ -459,7 +459,7 @@ def test_a_service_that_stops_tells_who_follows_and_the_last_cursor_holds(tmp_pa
 
 
 def test_the_place_of_who_left_is_free_again() -> None:
-    settings = dataclasses.replace(Settings.in_memory(), streams=2, idle_seconds=0.2)
+    settings = dataclasses.replace(Settings.in_memory(), max_streams=2, heartbeat_seconds=0.2)
     with running(settings) as address, connected(address) as service:
         service.record("left", opened())
         for _ in range(6):

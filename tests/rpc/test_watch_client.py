@@ -90,7 +90,7 @@ def connect(request: pytest.FixtureRequest) -> Iterator[Connect]:
 
 @pytest.fixture(name="address")
 def _address() -> Iterator[str]:
-    with running(dataclasses.replace(Settings.in_memory(), idle_seconds=0.3)) as address:
+    with running(dataclasses.replace(Settings.in_memory(), heartbeat_seconds=0.3)) as address:
         yield address
 
 

@@ -222,7 +222,7 @@ def test_when_it_stops_nobody_is_served_any_more(tmp_path: Path) -> None:
 
 
 def started(folder: Path, *more: str) -> subprocess.Popen[str]:
-    command = ["witness", "--key", str(folder / "w.key"), "--data", str(folder / "data")]
+    command = ["witness", "--signing-key", str(folder / "w.key"), "--data", str(folder / "data")]
     command += ["--log", str(KEY.verifier_key), "--address", "127.0.0.1:0", *more]
     return subprocess.Popen(
         [sys.executable, "-c", "from pourparler.cli import main; main()", *command],
@@ -268,9 +268,9 @@ def test_what_keeps_it_from_starting_is_one_sentence(
         assert run(["witness", *data, *arguments]) in {1, 2}
         return capsys.readouterr().err
 
-    mine = ["--key", str(tmp_path / "w.key"), *log]
-    assert "cannot be read" in why_not("--key", str(tmp_path / "none"), *log)
-    assert "the key of a service" in why_not("--key", str(tmp_path / "s.key"), *log)
+    mine = ["--signing-key", str(tmp_path / "w.key"), *log]
+    assert "cannot be read" in why_not("--signing-key", str(tmp_path / "none"), *log)
+    assert "the key of a service" in why_not("--signing-key", str(tmp_path / "s.key"), *log)
     assert "key of a witness" in why_not(*mine, "--log", str(witness_key().verifier_key))
     assert "not a host and a port" in why_not(*mine, "--address", "here")
     assert "cannot listen at" in why_not(*mine, "--address", "192.0.2.1:1")

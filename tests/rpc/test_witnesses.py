@@ -23,6 +23,7 @@ from pourparler.transparency.checkpoint import (
     verified,
 )
 from pourparler_service.config.settings import Settings
+from pourparler_service.config.settings_file import SettingsError
 from pourparler_service.server import ServeError, running
 from pourparler_service.transparency.signing_keys import write_key
 from tests.support.bundles import bundle, sealed
@@ -42,12 +43,14 @@ CLOSED = "http://127.0.0.1:1"
 def _settings(tmp_path: Path) -> Settings:
     """Those of a service in memory with a key that witnesses know."""
     write_key(KEY, tmp_path / "service.key")
-    return replace(Settings.in_memory(), keys=(tmp_path / "service.key",), witness_seconds=0.3)
+    return replace(
+        Settings.in_memory(), signing_keys=(tmp_path / "service.key",), witness_retry_seconds=0.3
+    )
 
 
 @contextmanager
 def service_with(
-    settings: Settings, *witnesses: tuple[str, str], required: str = ""
+    settings: Settings, *witnesses: tuple[str, str], required: int | None = None
 ) -> Iterator[Service]:
     words = tuple(word for witness in witnesses for word in witness)
     chosen = replace(settings, witnesses=words, witnesses_required=required)
@@ -193,7 +196,7 @@ def test_a_witness_that_is_away_is_told_of_and_asked_again_by_itself(
 def test_health_tells_those_who_watch(settings: Settings, tmp_path: Path) -> None:
     address = f"127.0.0.1:{free_port()}"
     away = (f"http://{address}", str(witness_key(100, "witness100.example").verifier_key))
-    with service_with(replace(settings, probe_seconds=0.2), away) as service:
+    with service_with(replace(settings, health_check_seconds=0.2), away) as service:
         watch = service.health.Watch(health_pb2.HealthCheckRequest(service=NAME), timeout=20)
         assert next(watch).status == SERVING
 
@@ -209,7 +212,7 @@ def test_enough_cosignatures_are_enough(settings: Settings, tmp_path: Path) -> N
     away = (CLOSED, str(witness_key(101).verifier_key))
     with (
         witness_at(tmp_path / "w") as witness,
-        service_with(settings, away, witness, required="1") as service,
+        service_with(settings, away, witness, required=1) as service,
     ):
         service.record("talks", opened())
 
@@ -227,7 +230,7 @@ def test_enough_cosignatures_are_enough(settings: Settings, tmp_path: Path) -> N
 def test_a_service_that_starts_anew_goes_on_with_its_witness(
     settings: Settings, tmp_path: Path
 ) -> None:
-    kept = replace(settings, data=tmp_path / "data", environment={})
+    kept = replace(settings, data=tmp_path / "data", store="")
     with witness_at(tmp_path / "w") as witness:
         for version in (1, 2):
             with service_with(kept, witness) as service:
@@ -239,7 +242,7 @@ def test_a_service_that_starts_anew_goes_on_with_its_witness(
 
 
 def test_at_its_start_a_service_tries_its_witnesses(settings: Settings, tmp_path: Path) -> None:
-    kept = replace(settings, data=tmp_path / "data", environment={})
+    kept = replace(settings, data=tmp_path / "data", store="")
     with service_with(kept) as service:
         service.record("talks", opened())
 
@@ -248,7 +251,7 @@ def test_at_its_start_a_service_tries_its_witnesses(settings: Settings, tmp_path
 
 
 def test_a_second_history_is_not_cosigned(settings: Settings, tmp_path: Path) -> None:
-    kept = replace(settings, data=tmp_path / "one", environment={})
+    kept = replace(settings, data=tmp_path / "one", store="")
     with witness_at(tmp_path / "w") as witness:
         with service_with(kept, witness) as service:
             service.record("talks", opened(), joined("a"))
@@ -421,25 +424,24 @@ WITNESS = ("http://127.0.0.1:1", str(witness_key().verifier_key))
 @pytest.mark.parametrize(
     ("words", "required", "says"),
     [
-        (WITNESS[:1], "", "a URL, a space and a verifier key"),
-        ((WITNESS[0], "x"), "", "name+id+key"),
-        ((WITNESS[0], str(KEY.verifier_key)), "", "the key of a log"),
-        ((WITNESS[0], str(signing_key(9).verifier_key)), "", "the key of a log"),
-        (("ftp://127.0.0.1", WITNESS[1]), "", "not a URL"),
-        (("127.0.0.1:1", WITNESS[1]), "", "not a URL"),
-        (("http://", WITNESS[1]), "", "not a URL"),
-        (("http://a:x", WITNESS[1]), "", "is not valid"),
-        (("http://me:secret@a", WITNESS[1]), "", "not a URL"),
-        (("http://a/?x=1", WITNESS[1]), "", "has a query or a fragment"),
-        (WITNESS * 2, "", "the same key"),
-        (WITNESS, "2", "2 cosignatures are required, but there are 1"),
-        (WITNESS, "-1", "-1 cosignatures"),
-        (WITNESS, "both", "no number: 'both'"),
-        ((), "1", "1 cosignatures are required, but there are 0"),
+        (WITNESS[:1], None, "a URL, a space and a verifier key"),
+        ((WITNESS[0], "x"), None, "name+id+key"),
+        ((WITNESS[0], str(KEY.verifier_key)), None, "the key of a log"),
+        ((WITNESS[0], str(signing_key(9).verifier_key)), None, "the key of a log"),
+        (("ftp://127.0.0.1", WITNESS[1]), None, "not a URL"),
+        (("127.0.0.1:1", WITNESS[1]), None, "not a URL"),
+        (("http://", WITNESS[1]), None, "not a URL"),
+        (("http://a:x", WITNESS[1]), None, "is not valid"),
+        (("http://me:secret@a", WITNESS[1]), None, "not a URL"),
+        (("http://a/?x=1", WITNESS[1]), None, "has a query or a fragment"),
+        (WITNESS * 2, None, "the same key"),
+        (WITNESS, 2, "2 cosignatures are required, but there are 1"),
+        (WITNESS, -1, "-1 cosignatures"),
+        ((), 1, "1 cosignatures are required, but there are 0"),
     ],
 )
 def test_witnesses_that_cannot_be_asked_keep_the_service_from_starting(
-    words: tuple[str, ...], required: str, says: str
+    words: tuple[str, ...], required: int | None, says: str
 ) -> None:
     settings = replace(Settings.in_memory(), witnesses=words, witnesses_required=required)
 
@@ -454,5 +456,7 @@ def test_witnesses_are_named_in_the_environment() -> None:
 
     settings = Settings.from_environment(said)
 
-    assert (settings.witnesses, settings.witnesses_required) == (WITNESS * 2, "1")
+    assert (settings.witnesses, settings.witnesses_required) == (WITNESS * 2, 1)
     assert Settings.from_environment({}).witnesses == ()
+    with pytest.raises(SettingsError, match="POURPARLER_WITNESSES_REQUIRED is 'both'"):
+        Settings.from_environment(said | {"POURPARLER_WITNESSES_REQUIRED": "both"})

@@ -745,7 +745,7 @@ def malicious(key: SigningKey = KEY) -> Iterator[Malicious]:
         folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="pourparler-"))
         path = Path(folder) / "signing.key"
         write_key(key, path)
-        address = stack.enter_context(running(replace(Settings.in_memory(), keys=(path,))))
+        address = stack.enter_context(running(replace(Settings.in_memory(), signing_keys=(path,))))
         service = stack.enter_context(connected(address))
         liar = Malicious(service, key.verifier_key)
         server = grpc.server(

@@ -27,10 +27,10 @@ class StateReader:
         self.negotiations = negotiations or CurrentNegotiations(store)
         responses = ResponseCache(exclusive=store.exclusive, cached_bytes=response_bytes)
         self.states = FilteredStates(self.negotiations, responses)
-        self.viewer = ScopeResolver(store, Policy(auditors=[EVERYONE])).viewer(ANONYMOUS)
+        self.scopes = ScopeResolver(store, Policy(auditors=[EVERYONE]))
 
     def events(self, id_: str) -> FilteredEventReader:
-        return self.viewer.events(id_)
+        return self.scopes.viewer(ANONYMOUS).events(id_)
 
     def read(self, id_: str, as_of: pb.AsOf) -> StateAt:
         return self.states.read(self.events(id_), as_of)
@@ -42,6 +42,6 @@ class StateReader:
         return self.states.respond(self.events(id_), request, make)
 
     def cached(self, name: str, request: Hashable) -> bytes | None:
-        scope = self.viewer.cached_scope(name)
+        scope = self.scopes.cached_scope(name, ANONYMOUS)
         assert scope is not None
         return self.states.cached(name, scope, request)

@@ -13,7 +13,7 @@ from pourparler import v1 as pb
 from pourparler.cli.browse.app import Browser
 from pourparler.cli.browse.detail_pane import Detail
 from pourparler.cli.browse.row_list import Key, Rows
-from pourparler.cli.browse.source import Bundled
+from pourparler.cli.browse.source import BundleSource
 from tests.support import bundles
 
 _CELL = 12.2  # how wide a cell is in a screenshot
@@ -36,7 +36,7 @@ def seen(app: App[None]) -> str:
 
 def reader(entries: Sequence[pb.Entry], version: int | None = None) -> Browser:
     """A reader of these entries, in a bundle."""
-    bundle = Bundled(io.BytesIO(bundles.bundle(bundles.sealed(entries))))
+    bundle = BundleSource(io.BytesIO(bundles.bundle(bundles.sealed(entries))))
     return Browser(bundle, bundle.name, version)
 
 

@@ -8,15 +8,15 @@ from types import FrameType
 
 
 @contextlib.contextmanager
-def first(told: Callable[[], None]) -> Iterator[None]:
-    """Tell of the first interruption; each after it raises KeyboardInterrupt, as always.
+def on_first_interrupt(told: Callable[[], None]) -> Iterator[None]:
+    """Report the first interruption. Each later one raises KeyboardInterrupt, as usual.
 
-    KeyboardInterrupt comes between any two steps, also where a lock was just taken and is never
-    given back: threads that need it would wait for ever.
+    KeyboardInterrupt can occur between any two steps, also after a lock was acquired. The lock
+    would stay locked, and other threads would wait for it forever.
     """
     usual = signal.getsignal(signal.SIGINT)
     if (
-        usual is not signal.default_int_handler  # who started us wants no interruptions
+        usual is not signal.default_int_handler  # the parent process ignores interruptions
         or threading.current_thread() is not threading.main_thread()
     ):
         yield

@@ -7,8 +7,8 @@ _JOINERS = frozenset("\u200c\u200d")
 """Written within words of several scripts, and within emoji: they join letters and turn nothing."""
 
 
-def harmless(text: str, *, lines: bool = False) -> str:
-    r"""The text with every control, escape, direction and unseen character shown by its name.
+def escaped(text: str, *, lines: bool = False) -> str:
+    r"""Return a text with each control, escape, direction and invisible character by its name.
 
     Control characters come out as `\x1b`, others as `<U+202E>`. With `lines`, line ends stay: for
     places that keep a text within its column.
@@ -31,7 +31,7 @@ def _shown(character: str) -> str:
     category = unicodedata.category(character)
     if category == "Cc":
         return f"\\x{ord(character):02x}"
-    # Zl and Zp end lines, Cf turns and hides text; what a terminal makes of the rest, nobody knows.
+    # Zl and Zp end lines, Cf turns and hides text; terminals differ on the rest.
     if category in {"Zl", "Zp"} or category.startswith("C"):
         return f"<U+{ord(character):04X}>"
     return character

@@ -69,11 +69,10 @@ class NegotiationServicer:
 
     async def GetNegotiation(self, request: pb.GetNegotiationRequest, call: Call) -> bytes:
         """Return the state of a negotiation as of a point in time."""
-        viewer = viewer_of(self._scopes, request, call)
-        cached = self._cached(request, viewer, _IS_BASIC.get(request.view))
+        cached = self._cached(request, call, _IS_BASIC.get(request.view))
         if cached is not None:
             return cached
-        id_ = negotiation_id(request.name)
+        viewer, id_ = viewer_of(self._scopes, request, call), negotiation_id(request.name)
         return await self._run(lambda: self._state(request, id_, viewer))
 
     async def ListNegotiations(self, request: pb.ListNegotiationsRequest, call: Call) -> bytes:
@@ -84,11 +83,10 @@ class NegotiationServicer:
 
     async def GetStatusReport(self, request: pb.GetStatusReportRequest, call: Call) -> bytes:
         """Return the status report of a negotiation as of a point in time."""
-        viewer = viewer_of(self._scopes, request, call)
-        cached = self._cached(request, viewer, request.on_date or _today())
+        cached = self._cached(request, call, request.on_date or _today())
         if cached is not None:
             return cached
-        id_ = negotiation_id(request.name)
+        viewer, id_ = viewer_of(self._scopes, request, call), negotiation_id(request.name)
         return await self._run(lambda: self._status_report(request, id_, viewer))
 
     async def DiffNegotiation(self, request: pb.DiffNegotiationRequest, call: Call) -> bytes:
@@ -119,14 +117,15 @@ class NegotiationServicer:
     def _cached(
         self,
         request: pb.GetNegotiationRequest | pb.GetStatusReportRequest,
-        viewer: Viewer,
+        call: Call,
         key: Hashable,
     ) -> bytes | None:
         """Return the cached response for the latest state, if it is certainly current."""
         if request.HasField("as_of"):
             return None
-        scope = viewer.cached_scope(request.name)
-        return None if scope is None else self._states.cached(request.name, scope, key)
+        name = request.name
+        scope = self._scopes.cached_scope(name, call.caller, request.viewer_participant_id)
+        return None if scope is None else self._states.cached(name, scope, key)
 
     async def _run(self, read: Callable[[], _Result]) -> _Result:
         """Call a function that may block, on a thread."""

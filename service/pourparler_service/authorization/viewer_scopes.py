@@ -269,6 +269,8 @@ class ScopeResolver:
 class Viewer:
     """A caller, perhaps with the view of a participant: the source of every filtered reader."""
 
+    __slots__ = ("_scopes", "caller", "participant_id", "policy")
+
     def __init__(self, scopes: ScopeResolver, caller: str, participant_id: str) -> None:
         """Resolve by these scopes."""
         self._scopes = scopes
@@ -301,10 +303,6 @@ class Viewer:
     def check_admitted(self, id_: str) -> None:
         """Raise Refusal if the caller is a stranger. See `ScopeResolver.check_admitted`."""
         self._scopes.check_admitted(id_, self.caller)
-
-    def cached_scope(self, name: str) -> CachedScope | None:
-        """Return the scope if the store need not be read. See `ScopeResolver.cached_scope`."""
-        return self._scopes.cached_scope(name, self.caller, self.participant_id)
 
 
 def _ends(audience: Audience, caller: str) -> bool:

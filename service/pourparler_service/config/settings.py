@@ -1,259 +1,279 @@
-"""What an operator can choose: where the record is kept, where the service listens, to whom.
+"""The settings of the service, from a settings file, the environment and the command line.
 
-By a settings file, by the environment, and by arguments: what is said later wins.
+A later source wins, setting by setting.
 """
 
 import os
+import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple, Self
 
-from pourparler_service.authentication.jwks import REFRESH_SECONDS, Issuer
+from pourparler_service.authentication.jwks import Issuer
 from pourparler_service.authorization.policy import Policy
-from pourparler_service.config.settings_file import Section, SettingsError, read
+from pourparler_service.config.settings_file import SettingsError, read
+from pourparler_service.config.settings_table import (
+    BY_NAME,
+    DEFAULT_DATA,
+    SETTINGS,
+    Kind,
+    Setting,
+    default,
+)
 from pourparler_service.config.store_url import (
     MEMORY,
     read_store_url,
     refuse_library_settings,
 )
 
-DEFAULT_ADDRESS = "127.0.0.1:50710"
-DEFAULT_DATA = "pourparler-data"
+DEFAULT_ADDRESS: str = default("address")
+CONFIG_VARIABLE = "POURPARLER_CONFIG"
 
-_LIMITS = (
-    "request_bytes",
-    "copy_bytes",
-    "requests_per_second",
-    "unary_calls",
-    "unary_calls_each",
-    "streams",
-    "streams_each",
-    "watches",
-    "watches_each",
-    "under_way_bytes",
-    "under_way_bytes_each",
-    "connections",
-)
-_REQUESTS_PER_SECOND = 1_000
+_MAX_CALLS_PER_SECOND_PER_CALLER = 1_000
 
 
 class Tls(NamedTuple):
-    """By which certificate the service is known, and whether its callers need one."""
+    """The certificate of the service, and the authorities of client certificates."""
 
     certificate: Path
     key: Path
-    clients: Path | None = None
-    """The authorities of the certificates that callers show. None: they need not show any."""
+    client_ca: Path | None = None
+    """None: callers need no client certificate."""
 
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """The settings of one service."""
+    """The settings of one service. `settings_table` says what each of them means."""
 
     data: Path | None = None
-    """The data folder. None: the record is kept in memory, and gone with the process."""
-    store: str = ""
-    """The store of the record: `sqlite:PATH` or `memory:`. Empty: SQLite in the data folder."""
+    """None: the record is in memory and ends with the process."""
+    store: str = default("store")
     address: str = DEFAULT_ADDRESS
-    """Where to listen, `HOST:PORT`; port 0 for any that is free. Loopback, unless callers are told
-    apart."""
-    certificates_address: str = ""
-    """Where to listen besides, to callers with a certificate; at `address` they then need none."""
+    mtls_address: str = default("mtls_address")
     tls: Tls | None = None
-    """How connections are made safe. None: they are not."""
-    tokens: tuple[Issuer, ...] = ()
-    """Whose tokens are taken."""
+    """None: connections are plain."""
+    oidc: tuple[Issuer, ...] = ()
     access: Policy = field(default_factory=Policy)
-    """What principals may do with the service, whatever a record says."""
     environment: Mapping[str, str] = field(default_factory=dict)
     """The environment: it has the master key, and how the store encodes entries."""
-    keys: tuple[Path, ...] = ()
-    """The files of the signing keys. None: one of the service's own, made in the data folder."""
-    witnesses: tuple[str, ...] = ()
-    """The witnesses, each by its URL and its verifier key, in turn."""
-    witnesses_required: str = ""
-    """How many cosignatures a checkpoint should bear. Not given: those of all witnesses."""
-    witness_seconds: float = 10.0
-    """How long a witness that failed is left in peace."""
-    request_bytes: int = 1 << 20
-    """The largest request. Its receipt, which is longer, then fits into what clients receive."""
-    copy_bytes: int = 256 << 20
-    """The largest bundle of which a copy is taken: what is held in memory while it is checked."""
-    requests_per_second: int | None = None
-    """How many calls a second one caller may begin, for long. None: 1,000 where callers are told
-    apart, else as many as there is room for."""
-    unary_calls: int = 1_000
-    """How many calls that are answered with one message may be under way at once ..."""
-    unary_calls_each: int = 256
-    """... and how many of one caller."""
-    streams: int = 2_048
-    """How many calls with streams may be under way at once, watches too ..."""
-    streams_each: int = 256
-    """... and how many of one caller."""
-    watches: int = 1_024
-    """How many replays may wait for more at once ..."""
-    watches_each: int = 256
-    """... and how many of one caller."""
-    under_way_bytes: int = 256 << 20
-    """How many bytes may be under way at once: requests that are being answered, and long answers
-    that their callers have not taken yet ..."""
-    under_way_bytes_each: int = 128 << 20
-    """... and how many of one caller. One request or answer may go beyond both."""
-    connections: int = 1_000
-    """How many connections may be open at once, at each address; more are closed at once."""
-    idle_seconds: float = 15.0
-    """How often a replay that follows says that nothing is new."""
-    unary_seconds: float = 30.0
-    """How long a call without a deadline of its own may take."""
-    grace_seconds: float = 10.0
-    """How long calls may go on when the service stops."""
-    probe_seconds: float = 10.0
-    """How often the store is tried out when nobody asks for its health."""
+    signing_keys: tuple[Path, ...] = default("signing_keys")
+    witnesses: tuple[str, ...] = default("witnesses")
+    witnesses_required: int | None = default("witnesses_required")
+    witness_retry_seconds: float = default("witness_retry_seconds")
+    max_request_bytes: int = default("max_request_bytes")
+    """Clients receive messages of 4 MiB: the receipt, which is longer than its request, fits."""
+    max_bundle_bytes: int = default("max_bundle_bytes")
+    max_calls_per_second_per_caller: int | None = default("max_calls_per_second_per_caller")
+    max_calls: int = default("max_calls")
+    max_calls_per_caller: int = default("max_calls_per_caller")
+    max_streams: int = default("max_streams")
+    max_streams_per_caller: int = default("max_streams_per_caller")
+    max_watches: int = default("max_watches")
+    max_watches_per_caller: int = default("max_watches_per_caller")
+    max_in_flight_bytes: int = default("max_in_flight_bytes")
+    max_in_flight_bytes_per_caller: int = default("max_in_flight_bytes_per_caller")
+    max_connections: int = default("max_connections")
+    heartbeat_seconds: float = default("heartbeat_seconds")
+    default_deadline_seconds: float = default("default_deadline_seconds")
+    shutdown_grace_seconds: float = default("shutdown_grace_seconds")
+    health_check_seconds: float = default("health_check_seconds")
 
     @property
     def requires_authentication(self) -> bool:
-        """Whether every caller has to show who it is, by a certificate or a token."""
-        return self.tls is not None and (self.tls.clients is not None or bool(self.tokens))
+        """True if every caller must show a client certificate or a token."""
+        return self.tls is not None and (self.tls.client_ca is not None or bool(self.oidc))
 
     @property
     def rate(self) -> int | None:
-        """How many calls a second one caller may begin. None: this is not limited."""
-        if self.requests_per_second is None and self.requires_authentication:
-            return _REQUESTS_PER_SECOND
-        return self.requests_per_second
+        """Calls that one caller may begin in a second. None: no limit."""
+        if self.max_calls_per_second_per_caller is None and self.requires_authentication:
+            return _MAX_CALLS_PER_SECOND_PER_CALLER
+        return self.max_calls_per_second_per_caller
 
     @classmethod
     def from_environment(
         cls,
         environment: Mapping[str, str] | None = None,
         *,
-        file: Path | str | None = None,
-        data: Path | str | None = None,
-        address: str | None = None,
-        keys: Sequence[Path | str] = (),
+        config: Path | str | None = None,
+        options: Mapping[str, Sequence[str]] | None = None,
     ) -> Self:
-        """The settings of POURPARLER_DATA, POURPARLER_STORE and their like.
+        """Return the settings of the options, the environment and the settings file.
 
-        What is given as an argument wins, then the environment, then the settings file, which may
-        be named by POURPARLER_SETTINGS. Raises SettingsError.
+        `options` are the values that the command line gives, by the name of the setting.
+        POURPARLER_CONFIG names the settings file if `config` does not. Raises SettingsError.
         """
-        said = dict(os.environ if environment is None else environment)
-        file = file or said.get("POURPARLER_SETTINGS")
-        chosen = _of_file(Path(file)) if file else {}
-        chosen |= _of_environment(said)
-        if data:
-            chosen["data"] = Path(data)
-        if address:
-            chosen["address"] = address
-        if keys:
-            chosen["keys"] = tuple(map(Path, keys))
-        refuse_library_settings(said)
+        variables = dict(os.environ if environment is None else environment)
+        config = config or variables.get(CONFIG_VARIABLE)
+        chosen, issuers = _from_file(Path(config)) if config else ({}, ())
+        given = _from_texts(variables, options or {})
+        chosen |= given
+        if any(BY_NAME[name].section == "oidc" for name in given):
+            issuers = (_issuer({name: given.get(name) for name in BY_NAME}),)
+        refuse_library_settings(variables)
         if read_store_url(chosen.get("store", "")).kind == MEMORY:
-            # What is said later wins: a data folder is an argument, or there is none.
-            chosen["data"] = Path(data) if data else None
-            chosen["store"] = "" if data else chosen["store"]
-        chosen.setdefault("data", Path(DEFAULT_DATA))
-        settings = cls(environment=said, **chosen)
+            _keep_in_memory(chosen, options or {})
+        settings = cls(environment=variables, oidc=issuers, **_grouped(chosen))
         _check(settings)
         return settings
 
     @classmethod
     def in_memory(cls, address: str = "127.0.0.1:0") -> Self:
-        """The settings of a service that keeps its record in memory, on any free port."""
+        """Return the settings of a service that keeps its record in memory, on any free port."""
         return cls(address=address, store=f"{MEMORY}:")
 
 
-def _check(settings: Settings) -> None:
-    if settings.tokens and settings.tls is None:
+def _keep_in_memory(chosen: dict[str, Any], options: Mapping[str, Sequence[str]]) -> None:
+    """Leave out the data folder, unless an option names it. Raises SettingsError."""
+    if not any(options.get("data", ())):
+        chosen["data"] = None
+    elif any(options.get("store", ())):
         raise SettingsError(
-            "Tokens are taken over TLS alone: without it they could be read on the way. Name a"
-            " certificate and its key."
+            f"--data is {str(chosen['data'])!r} and --store is {chosen['store']!r}. A store in"
+            " memory has no data folder: give one of them."
         )
-    names = [issuer.name for issuer in settings.tokens]
+    else:
+        chosen["store"] = ""
+
+
+def _check(settings: Settings) -> None:
+    """Raise SettingsError if two settings contradict each other."""
+    if settings.oidc and settings.tls is None:
+        raise SettingsError(
+            "Tokens need TLS: without it, others could read them on the network. Set"
+            " tls_certificate and tls_key."
+        )
+    names = [issuer.name for issuer in settings.oidc]
     for name in names:
         if names.count(name) > 1:
-            raise SettingsError(f"The issuer {name} is there twice: it has one audience, and keys.")
-    if settings.certificates_address and not (settings.tls and settings.tls.clients):
+            raise SettingsError(
+                f"The issuer {name} is in two [[oidc]] sections. Keep one section for it."
+            )
+    if settings.mtls_address and not (settings.tls and settings.tls.client_ca):
         raise SettingsError(
-            "An address for callers with a certificate needs the authorities that they come from."
+            f"mtls_address is {settings.mtls_address!r}, but no certificate authorities are set"
+            " for client certificates. Set tls_client_ca."
         )
-    if settings.certificates_address and not settings.tokens:
+    if settings.mtls_address and not settings.oidc:
         raise SettingsError(
-            "An address for callers with a certificate leaves the other to those with a token, but"
-            " it is not said whose tokens are taken."
+            f"mtls_address is {settings.mtls_address!r}, but no issuer is set for the tokens of"
+            " the callers at address. Set oidc_issuer, oidc_audience and oidc_jwks."
         )
 
 
-def _of_file(path: Path) -> dict[str, Any]:
-    """What a settings file chooses."""
+def _from_file(path: Path) -> tuple[dict[str, Any], tuple[Issuer, ...]]:
+    """Return the settings of a file by name, and its issuers."""
     file = read(path)
-    store, listen, signing = file.section("store"), file.section("listen"), file.section("signing")
-    witnesses, tls, limits = file.section("witnesses"), file.section("tls"), file.section("limits")
-    access = file.section("access")
-    required = witnesses.number("required", least=0)
-    chosen = {
-        "data": store.path("data"),
-        "store": store.text("url"),
-        "address": listen.text("address"),
-        "certificates_address": listen.text("certificates_address"),
-        "keys": signing.paths("keys"),
-        "witnesses": witnesses.texts("known"),
-        "witnesses_required": "" if required is None else str(required),
-        "access": _policy(access),
-        "tls": _tls(*(tls.path(key) for key in ("certificate", "key", "clients"))),
-        "tokens": tuple(_issuer_of(one, path) for one in file.sections("tokens")),
-        **{name: limits.number(name) for name in _LIMITS},
-    }
-    for section in (file, store, listen, signing, witnesses, tls, limits, access):
+    sections = {"": file}
+    for one in SETTINGS:
+        if one.section not in sections and one.section != "oidc":
+            sections[one.section] = file.section(one.section)
+    issuers = []
+    for section in file.sections("oidc"):
+        found = {one.name: section.value(one) for one in SETTINGS if one.section == "oidc"}
         section.end()
-    return {name: value for name, value in chosen.items() if value}
-
-
-def _policy(access: Section) -> Policy:
-    given = {name: access.texts(name) for name in Policy._fields if access.has(name)}
-    return Policy(**given)
-
-
-def _issuer_of(section: Section, path: Path) -> Issuer:
-    keys = section.text("keys")
-    if keys and "://" not in keys:
-        keys = str(path.parent / keys)
-    seconds = section.number("refresh_seconds")
-    issuer = Issuer(
-        section.text("issuer"), section.text("audience"), keys, float(seconds or REFRESH_SECONDS)
-    )
-    section.end()
-    return issuer
-
-
-def _of_environment(said: Mapping[str, str]) -> dict[str, Any]:
-    """What the environment chooses."""
-
-    def text(name: str) -> str:
-        return said.get(f"POURPARLER_{name}", "")
-
-    def path(name: str) -> Path | None:
-        return Path(text(name)) if text(name) else None
-
-    issuer, audience, keys = (text(f"TOKENS_{name}") for name in ("ISSUER", "AUDIENCE", "KEYS"))
+        jwks = found["oidc_jwks"]
+        if jwks and "://" not in jwks:
+            found["oidc_jwks"] = str(path.parent / jwks)
+        issuers.append(_issuer(found))
     chosen = {
-        "data": path("DATA"),
-        "store": text("STORE"),
-        "address": text("ADDRESS"),
-        "certificates_address": text("CERTIFICATES_ADDRESS"),
-        "keys": tuple(map(Path, filter(None, text("KEYS").split(":")))),
-        "witnesses": tuple(text("WITNESSES").split()),
-        "witnesses_required": text("WITNESSES_REQUIRED"),
-        "tls": _tls(path("TLS_CERTIFICATE"), path("TLS_KEY"), path("TLS_CLIENTS")),
-        "tokens": (Issuer(issuer, audience, keys),) if issuer or audience or keys else (),
+        one.name: value
+        for one in SETTINGS
+        if one.section in sections
+        and not one.environment_only
+        and (value := sections[one.section].value(one)) is not None
     }
-    return {name: value for name, value in chosen.items() if value}
+    for section in sections.values():
+        section.end()
+    return chosen, tuple(issuers)
 
 
-def _tls(certificate: Path | None, key: Path | None, clients: Path | None) -> Tls | None:
+def _from_texts(
+    variables: Mapping[str, str], options: Mapping[str, Sequence[str]]
+) -> dict[str, Any]:
+    """Return the settings that variables or options give, by name. An option wins."""
+    chosen = {}
+    for one in SETTINGS:
+        if one.environment_only:
+            continue
+        texts = [text for text in options.get(one.name, ()) if text]
+        if texts:
+            chosen[one.name] = _parsed(one, one.option, texts)
+        elif text := variables.get(one.variable, ""):
+            chosen[one.name] = _parsed(one, one.variable, [text])
+    return chosen
+
+
+def _parsed(setting: Setting, source: str, texts: Sequence[str]) -> Any:
+    """Return the value of a setting whose source is an option or a variable."""
+    text = texts[-1]
+    match setting.kind:
+        case Kind.PATHS:
+            return tuple(Path(part) for one in texts for part in one.split(":") if part)
+        case Kind.TEXTS:
+            try:
+                return tuple(part for one in texts for part in shlex.split(one))
+            except ValueError as error:
+                raise SettingsError(
+                    f"{source} is {text!r}: {error}. Separate values by blanks, and quote a value"
+                    " that has a blank in it."
+                ) from error
+        case Kind.PATH:
+            return Path(text)
+        case Kind.COUNT | Kind.SECONDS:
+            number = _number(setting.kind, text)
+            if number is None or not setting.allows(number):
+                raise SettingsError(f"{source} is {text!r}. Set it to {setting.expected}.")
+            return number
+        case _:
+            return text
+
+
+def _number(kind: Kind, text: str) -> float | None:
+    """Return the number in a text; None if it is none."""
+    try:
+        return int(text) if kind is Kind.COUNT else float(text)
+    except ValueError:
+        return None
+
+
+def _grouped(chosen: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the fields of Settings for settings by name."""
+    fields = _section(chosen, "")
+    fields.setdefault("data", Path(DEFAULT_DATA))
+    access = _section(chosen, "access")
+    return {**fields, "access": Policy(**access), "tls": _tls(**_section(chosen, "tls"))}
+
+
+def _section(chosen: Mapping[str, Any], section: str) -> dict[str, Any]:
+    """Return the settings of one section, by key."""
+    return {
+        BY_NAME[name].key: value
+        for name, value in chosen.items()
+        if BY_NAME[name].section == section
+    }
+
+
+def _tls(
+    certificate: Path | None = None, key: Path | None = None, client_ca: Path | None = None
+) -> Tls | None:
+    """Return the TLS settings. Raises SettingsError if one that they need is absent."""
     if certificate is not None and key is not None:
-        return Tls(certificate, key, clients)
-    if certificate is not None or key is not None or clients is not None:
-        raise SettingsError("TLS needs a certificate and its key: one of them is not named.")
+        return Tls(certificate, key, client_ca)
+    if certificate is not None or key is not None or client_ca is not None:
+        given = {"tls_certificate": certificate, "tls_key": key}
+        absent = " and ".join(name for name, path in given.items() if path is None)
+        raise SettingsError(f"TLS needs a certificate and its key. Set {absent}.")
     return None
+
+
+def _issuer(found: Mapping[str, Any]) -> Issuer:
+    """Return an issuer of tokens from the settings of its section, by name."""
+    refresh = found["oidc_jwks_refresh_seconds"]
+    return Issuer(
+        found["oidc_issuer"] or "",
+        found["oidc_audience"] or "",
+        found["oidc_jwks"] or "",
+        default("oidc_jwks_refresh_seconds") if refresh is None else refresh,
+    )

@@ -4,7 +4,6 @@ import threading
 from collections.abc import Callable, Collection, Hashable
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
-from typing import NamedTuple
 
 from pourparler_service.aggregate.negotiation import Negotiation
 from pourparler_service.aggregate.reading import StateAt, computed_at
@@ -19,9 +18,8 @@ _OVERHEAD_BYTES = 500  # for each negotiation and scope
 _MOST_RESPONSES = 16  # for each negotiation and scope
 
 
-class _Key(NamedTuple):
-    name: str
-    scope: ScopeKey
+_Key = tuple[str, ScopeKey]
+"""The name of a negotiation, and the key of a scope."""
 
 
 @dataclass(slots=True)
@@ -56,7 +54,7 @@ class ResponseCache:
         if not self._exclusive:
             return None
         with self._lock:
-            cached = self._cached.get(_Key(name, scope.key))
+            cached = self._cached.get((name, scope.key))
             if cached is None or scope.version not in {None, cached.version}:
                 return None
             return cached.responses.get(request)
@@ -74,7 +72,7 @@ class ResponseCache:
         Refusal.
         """
         # A commit from here on drops what this caches: it was perhaps read before that commit.
-        key = _Key(f"negotiations/{events.id}", events.key())
+        key = f"negotiations/{events.id}", events.key()
         cached = self._begin(key)
         if events.version is not None:
             known = self._find(cached, request, at_least=events.version)
@@ -98,7 +96,7 @@ class ResponseCache:
             for id_ in ids:
                 name = f"negotiations/{id_}"
                 for scope in self._scopes.pop(name, ()):
-                    self._cached.drop(_Key(name, scope))
+                    self._cached.drop((name, scope))
 
     def purge(self, id_: str) -> None:
         """Drop the responses about a negotiation."""
@@ -135,12 +133,14 @@ class ResponseCache:
             self._keep(key, cached)
 
     def _keep(self, key: _Key, cached: _CachedResponses) -> None:
-        self._scopes.setdefault(key.name, set()).add(key.scope)
+        name, scope = key
+        self._scopes.setdefault(name, set()).add(scope)
         for evicted in self._cached.put(key, cached, cached.size):
             self._forget(evicted)
 
     def _forget(self, key: _Key) -> None:
-        scopes = self._scopes[key.name]
-        scopes.discard(key.scope)
+        name, scope = key
+        scopes = self._scopes[name]
+        scopes.discard(scope)
         if not scopes:
-            del self._scopes[key.name]
+            del self._scopes[name]

@@ -106,10 +106,10 @@ def _stored_entries(id_: str, records: Sequence[bytes]) -> list[StoredEntry]:
     """
     entries = [decode_record(data) for data in records]
     people = {
-        said.participant_joined.participant_id
+        facts.participant_joined.participant_id
         for entry in entries
-        for said in (entry.facts, entry.facts.entry_corrected.replacement)
-        if said.participant_joined.kind == pb.PARTICIPANT_KIND_PERSON
+        for facts in (entry.facts, entry.facts.entry_corrected.replacement)
+        if facts.participant_joined.kind == pb.PARTICIPANT_KIND_PERSON
     }
     concerning = [concerned(entry.facts, people.__contains__) for entry in entries]
     stored = []
@@ -146,10 +146,10 @@ def _keys(texts: Sequence[str]) -> list[VerifierKey]:
         try:
             keys.append(VerifierKey.parse(text))
         except CheckpointError as error:
-            said = str(error)
+            problem = str(error)
             refuse(
                 pb.ERROR_REASON_FIELD_INVALID,
-                f"This is not a verifier key: {said}.",
+                f"This is not a verifier key: {problem}.",
                 f"{field}[{place}]",
             )
     return keys

@@ -59,11 +59,13 @@ class ViewerState:
         """Take the entries of the whole negotiation since. `rollback` to a mark removes them."""
         cached = self._cached
         audience, whole = cached.audience, cached.whole
+        known = cached.states.get(self.scope)
+        if known is not None and known.negotiation.version == whole.version:
+            return
         for entry in whole.history(audience.version):
             audience.add(entry.header, entry.facts)
         # After a disclosure, entries that were folded as hidden are visible: fold all again.
         disclosures = audience.disclosures(audience.version)
-        known = cached.states.get(self.scope)
         if known is None or known.disclosures != disclosures:
             negotiation = Negotiation(_PendingEvents(cached, self.scope), whole.id)
             known = cached.states[self.scope] = _ScopedState(negotiation, disclosures)

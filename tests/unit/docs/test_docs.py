@@ -20,6 +20,7 @@ from pourparler.cli.commands import pourparler as command_line
 from pourparler.schema.contract import ENTRY_TYPES
 from pourparler.schema.edtf import bounds
 from pourparler_service.config.settings import Settings
+from pourparler_service.config.settings_table import SETTINGS
 from pourparler_service.server import running
 from pourparler_service.transparency.signing_keys import write_key
 from tests.support import doc_transcripts
@@ -42,13 +43,10 @@ ROOMS = {
     "service/pourparler_service/": ROOT / "service" / "pourparler_service",
 }
 OF_OTHERS = {"Application", "ErrorInfo"}
-VARIABLES = {"PERSISTENCE_MODULE", "POURPARLER_STORE", "POURPARLER_MASTER_KEY"}
-VARIABLES |= {f"POURPARLER_{name}" for name in ("ADDRESS", "DATA", "KEYS", "SERVER")}
-VARIABLES |= {"POURPARLER_WITNESSES", "POURPARLER_WITNESSES_REQUIRED"}
-VARIABLES |= {f"POURPARLER_TLS_{name}" for name in ("CERTIFICATE", "KEY", "CLIENTS")}
-VARIABLES |= {f"POURPARLER_TOKENS_{name}" for name in ("ISSUER", "AUDIENCE", "KEYS")}
-VARIABLES |= {"POURPARLER_CERTIFICATES_ADDRESS", "POURPARLER_SETTINGS", "POURPARLER_TOKEN"}
-VARIABLES |= {"KEY", "NO_COLOR", "SSL_CERT_FILE"}
+VARIABLES = {"PERSISTENCE_MODULE", "KEY", "NO_COLOR", "SSL_CERT_FILE", "POURPARLER_CONFIG"}
+VARIABLES |= {setting.variable for setting in SETTINGS}
+VARIABLES |= {f"POURPARLER_{name}" for name in ("SERVER", "TOKEN", "TOKEN_FILE", "CERTIFICATE")}
+VARIABLES |= {f"POURPARLER_{name}" for name in ("CERTIFICATE_KEY", "ROOT_CERTIFICATES")}
 KEY = signing_key(name="pourparler/3f0c9a52-6d1e-4b7a-9a41-0d5e2c7b8f10")
 PLACEHOLDERS = {"FILE", "LINE", "NAME", "REASON"}
 OLD_NAME = re.compile(r"^\| `[^`]+` (?=\| `[^`]+` \|$)", re.MULTILINE)
@@ -118,7 +116,9 @@ def _address(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
     write_key(KEY, tmp_path / "signing.key")
     monkeypatch.setenv("KEY", str(KEY.verifier_key))
     settings = Settings(
-        data=tmp_path / "pourparler-data", address="127.0.0.1:0", keys=(tmp_path / "signing.key",)
+        data=tmp_path / "pourparler-data",
+        address="127.0.0.1:0",
+        signing_keys=(tmp_path / "signing.key",),
     )
     with running(settings) as address:
         monkeypatch.setenv("POURPARLER_SERVER", address)
@@ -195,7 +195,9 @@ def test_the_tutorial_records_what_the_example_holds(desk: Path, address: str) -
 def test_a_backup_made_as_the_guide_says_verifies_and_goes_on(desk: Path, address: str) -> None:
     follow(ROOT / "docs" / "guides" / "backup-and-restore.md", address)
     shutil.copy(desk / "pourparler-data" / "master.key", desk / "backup")
-    settings = Settings(data=desk / "backup", address="127.0.0.1:0", keys=(desk / "signing.key",))
+    settings = Settings(
+        data=desk / "backup", address="127.0.0.1:0", signing_keys=(desk / "signing.key",)
+    )
 
     with running(settings) as restored, pourparler.Client(restored) as client:
         found = client.audit("renault-nissan", keys=[KEY.verifier_key])

@@ -14,7 +14,7 @@ from pourparler.cli.browse.help_screen import Help
 from pourparler.cli.browse.list_screen import NegotiationsScreen
 from pourparler.cli.browse.negotiation_screen import NegotiationScreen
 from pourparler.cli.browse.search_screen import FindScreen
-from pourparler.cli.browse.source import Shelf
+from pourparler.cli.browse.source import RecordSource
 
 # The terminal's own colours, as all other commands have them: what is readable there is readable
 # here, be it light or dark.
@@ -59,33 +59,35 @@ class Browser(App[None]):
         Binding("ctrl+c,ctrl+q", "quit", "Quit", show=False, priority=True),
     ]
 
-    def __init__(self, shelf: Shelf, name: str | None = None, version: int | None = None) -> None:
-        """Read what is on this shelf, beginning with the list or with one."""
+    def __init__(
+        self, source: RecordSource, name: str | None = None, version: int | None = None
+    ) -> None:
+        """Read what is on this source, beginning with the list or with one."""
         super().__init__(ansi_color=True)
-        self._shelf, self._negotiation, self._version = shelf, name, version
+        self._source, self._negotiation, self._version = source, name, version
 
     def on_mount(self) -> None:
-        """Begin; whoever ends the process from outside gets the terminal back as well."""
+        """Start. A signal that ends the process also restores the terminal."""
         with contextlib.suppress(NotImplementedError, RuntimeError, ValueError):
             for ending in (signal.SIGTERM, signal.SIGHUP):
                 asyncio.get_running_loop().add_signal_handler(ending, self.exit)
         self.register_theme(_THEME)
         self.theme = _THEME.name
-        if self._shelf.lists:
-            self.push_screen(NegotiationsScreen(self._shelf))
+        if self._source.lists:
+            self.push_screen(NegotiationsScreen(self._source))
         if self._negotiation is not None:
-            self.push_screen(NegotiationScreen(self._shelf, self._negotiation, self._version))
+            self.push_screen(NegotiationScreen(self._source, self._negotiation, self._version))
 
     @work
     async def action_find(self) -> None:
         """Search the words of all negotiations, and go to the entry that was chosen."""
-        if not self._shelf.lists:
+        if not self._source.lists:
             self.bell()
             return
-        found = await self.push_screen_wait(FindScreen(self._shelf))
+        found = await self.push_screen_wait(FindScreen(self._source))
         if found is not None:
             name, version = found
-            self.push_screen(NegotiationScreen(self._shelf, name, entry=version))
+            self.push_screen(NegotiationScreen(self._source, name, entry=version))
 
     def action_help(self) -> None:
         """Say what each key does."""
@@ -93,4 +95,4 @@ class Browser(App[None]):
 
     async def on_unmount(self) -> None:
         """Let go of what was read from."""
-        await self._shelf.close()
+        await self._source.close()

@@ -1,4 +1,4 @@
-"""What is under the cursor, in full."""
+"""The pane that shows the selected row in full."""
 
 from collections.abc import Iterable, Sequence
 from typing import ClassVar
@@ -10,7 +10,7 @@ from textual.binding import Binding, BindingType
 from textual.containers import VerticalScroll
 from textual.widgets import Static
 
-from pourparler.cli.browse.text_layout import Hung, marked
+from pourparler.cli.browse.text_layout import IndentedText, marked
 from pourparler.cli.output.page import safe
 
 
@@ -27,15 +27,17 @@ class Detail(VerticalScroll, can_focus=True):
         super().__init__()
         self._about: object = None
         self.plain = ""
-        """What stands in it, without colours."""
+        """Return the text of the pane, without colours."""
 
     def compose(self) -> ComposeResult:
         """Its text."""
         yield Static(markup=False)
 
-    def show(self, about: object, pieces: Iterable[Hung], words: Sequence[str] = ()) -> None:
+    def show(
+        self, about: object, pieces: Iterable[IndentedText], words: Sequence[str] = ()
+    ) -> None:
         """Show this; from its beginning, if it is about something else than before."""
-        told = [Hung(marked(safe(one.text), words), one.first, one.rest) for one in pieces]
+        told = [IndentedText(marked(safe(one.text), words), one.first, one.rest) for one in pieces]
         self.plain = "\n".join(str(one.first) + str(one.text) for one in told if len(one.text))
         self.query_one(Static).update(Group(*told) if told else Text())
         if about != self._about:

@@ -13,7 +13,7 @@ from textual.widgets import Static
 
 from pourparler import v1 as pb
 from pourparler.cli.browse.outline import SIGNS, sign
-from pourparler.cli.browse.text_layout import Hung
+from pourparler.cli.browse.text_layout import IndentedText
 from pourparler.cli.output import colors, wording
 
 KEYS: Sequence[tuple[str, Sequence[tuple[str, str]]]] = (
@@ -58,11 +58,11 @@ KEYS: Sequence[tuple[str, Sequence[tuple[str, str]]]] = (
         ),
     ),
 )
-"""What each key does, by where it does it."""
+"""The keys of each screen."""
 
 
 class Help(ModalScreen[None]):
-    """What each key does."""
+    """The screen that explains the keys."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("escape,question_mark,q,enter", "dismiss", "Back"),
@@ -80,27 +80,33 @@ class Help(ModalScreen[None]):
         self.query_one(VerticalScroll).scroll_relative(y=lines, animate=False)
 
 
-def _pieces() -> list[Hung]:
-    pieces: list[Hung] = []
+def _pieces() -> list[IndentedText]:
+    pieces: list[IndentedText] = []
     for place, keys in KEYS:
-        pieces.append(Hung(Text(place, "bold")))
-        pieces += [Hung(Text(does), Text(f"  {key:<20}", colors.LINK)) for key, does in keys]
-        pieces.append(Hung(Text(" ")))
-    pieces.append(Hung(Text("How something is known", "bold")))
+        pieces.append(IndentedText(Text(place, "bold")))
+        pieces += [
+            IndentedText(Text(does), Text(f"  {key:<20}", colors.LINK)) for key, does in keys
+        ]
+        pieces.append(IndentedText(Text(" ")))
+    pieces.append(IndentedText(Text("How something is known", "bold")))
     for basis in SIGNS:
         name, meaning = wording.BASES[basis]
         first = Text.assemble("  ", sign(pb.Provenance(basis=basis)), f" {name:<18}")  # type: ignore[arg-type]
-        pieces.append(Hung(Text(meaning), first))
+        pieces.append(IndentedText(Text(meaning), first))
     pieces += [
-        Hung(Text(" ")),
-        Hung(Text("word for word: “…” in bold beside a bar"), Text("  ┃ ", f"bold {colors.GOOD}")),
-        Hung(Text("anything else: slanted, and says what it is instead"), Text("  ┊ ", "dim")),
-        Hung(
+        IndentedText(Text(" ")),
+        IndentedText(
+            Text("word for word: “…” in bold beside a bar"), Text("  ┃ ", f"bold {colors.GOOD}")
+        ),
+        IndentedText(
+            Text("anything else: slanted, and says what it is instead"), Text("  ┊ ", "dim")
+        ),
+        IndentedText(
             Text("in history: touched by the last entry shown"),
             Text("  + ", f"bold {colors.GOOD}"),
         ),
-        Hung(Text("#7 is an entry: a click leads to it"), Text("  ")),
-        Hung(Text(" ")),
-        Hung(Text("Esc closes this.", "dim")),
+        IndentedText(Text("#7 is an entry: a click leads to it"), Text("  ")),
+        IndentedText(Text(" ")),
+        IndentedText(Text("Esc closes this.", "dim")),
     ]
     return pieces

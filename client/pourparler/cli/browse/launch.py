@@ -7,7 +7,7 @@ from typing import BinaryIO
 import click
 
 from pourparler.cli.options import query_options
-from pourparler.cli.terminal_escape import harmless
+from pourparler.cli.terminal_escape import escaped
 from pourparler.transparency.bundle import BundleError
 
 
@@ -18,7 +18,7 @@ def browse(
     try:
         # Imported here: only this command needs it, and it takes a while.
         from pourparler.cli.browse.app import Browser  # noqa: PLC0415
-        from pourparler.cli.browse.source import Bundled, Service  # noqa: PLC0415
+        from pourparler.cli.browse.source import BundleSource, ServiceSource  # noqa: PLC0415
     except ModuleNotFoundError as error:
         if (error.name or "").partition(".")[0] != "textual":
             raise
@@ -27,18 +27,18 @@ def browse(
         ) from None
     if not (sys.stdin.isatty() and sys.stdout.isatty()) or os.environ.get("TERM") == "dumb":
         raise click.ClickException(
-            "A reader needs a whole terminal. In a pipe use `pourparler show`, `standing` and "
+            "A reader needs a whole terminal. In a pipe use `pourparler show`, `status` and "
             "`history`."
         )
     if file is None:
         server = click.get_current_context().find_root().params["server"]
-        service = Service(query_options.awaited(), viewer_participant_id, server)
+        service = ServiceSource(query_options.async_client(), viewer_participant_id, server)
         reader = Browser(service, negotiation, version)
     else:
         try:
-            bundle = Bundled(file)
+            bundle = BundleSource(file)
         except BundleError as error:
-            raise click.ClickException(harmless(str(error))) from error
+            raise click.ClickException(escaped(str(error))) from error
         reader = Browser(bundle, bundle.name, version)
     # Textual draws on the stream that Python began with, from which the command has turned away.
     setattr(sys, "__stderr__", sys.stderr)  # noqa: B010 - it is final to type checkers

@@ -17,15 +17,15 @@ from pourparler import v1 as pb
 from pourparler.cli.browse.negotiation_screen import NegotiationScreen
 from pourparler.cli.browse.outline import matching
 from pourparler.cli.browse.row_list import Row, Rows
-from pourparler.cli.browse.source import Shelf
+from pourparler.cli.browse.source import RecordSource
 from pourparler.cli.browse.text_layout import words_of
 from pourparler.cli.output import colors, wording
-from pourparler.cli.terminal_escape import harmless
+from pourparler.cli.terminal_escape import escaped
 from pourparler.errors import PourparlerError
 
 _SHORTEST_PAUSE = 5.0
 _SHARE = 20
-"""A list is asked for anew after this many times as long as it took: it stays a small burden."""
+"""The pause between two queries of the list, as a multiple of the duration of a query."""
 
 
 class NegotiationsScreen(Screen[None]):
@@ -40,10 +40,10 @@ class NegotiationsScreen(Screen[None]):
         Binding("q", "app.quit", "Quit"),
     ]
 
-    def __init__(self, shelf: Shelf) -> None:
-        """Show what is on this shelf."""
+    def __init__(self, source: RecordSource) -> None:
+        """Show what is on this source."""
         super().__init__()
-        self._shelf = shelf
+        self._source = source
         self._found: list[pb.NegotiationSummary] = []
         self._words: tuple[str, ...] = ()
 
@@ -75,9 +75,9 @@ class NegotiationsScreen(Screen[None]):
         if not self._found:
             self._say(Text("Asking the service…", "dim"))
         try:
-            found = [one async for one in self._shelf.negotiations()]
+            found = [one async for one in self._source.negotiations()]
         except PourparlerError as error:
-            self._say(_failed(self._shelf.told(error)))
+            self._say(_failed(self._source.error_lines(error)))
             return
         self._found = found
         self._show()
@@ -98,7 +98,7 @@ class NegotiationsScreen(Screen[None]):
         if len(shown) < len(rows):
             count = f"{len(shown):,} of {count}"
         head = Text.assemble(("Negotiations", "bold"), f"  {count}, the latest first")
-        note = self._shelf.note
+        note = self._source.note
         if note:
             head.append(f"; {note}", colors.DOUBTFUL)
         self.query_one("#head", Static).update(head)
@@ -153,7 +153,7 @@ class NegotiationsScreen(Screen[None]):
 
     def on_rows_opened(self, event: Rows.Opened) -> None:
         """Open it."""
-        self.app.push_screen(NegotiationScreen(self._shelf, event.key[1]))
+        self.app.push_screen(NegotiationScreen(self._source, event.key[1]))
 
 
 def _failed(told: Sequence[str]) -> Text:
@@ -185,10 +185,10 @@ def _first(one: pb.NegotiationSummary, width: int) -> Text:
 
 def _title(one: pb.NegotiationSummary) -> Text:
     outcome = wording.word(one, "outcome")
-    parties = wording.listed([harmless(party) for party in one.parties])
-    name = harmless(one.name.removeprefix("negotiations/"))
+    parties = wording.listed([escaped(party) for party in one.parties])
+    name = escaped(one.name.removeprefix("negotiations/"))
     return Text.assemble(
-        (harmless(one.title) or name, "bold"),
+        (escaped(one.title) or name, "bold"),
         f"  {outcome}" if outcome else "",
         (f"  {parties}" if parties else "", "dim"),
         (f"  {name}", "dim italic"),

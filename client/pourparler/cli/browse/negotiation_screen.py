@@ -8,7 +8,6 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import ClassVar, NamedTuple
 
-from rich.style import Style
 from rich.text import Text
 from textual import work
 from textual.app import ComposeResult
@@ -18,20 +17,20 @@ from textual.screen import Screen
 from textual.widgets import Footer, Input, Static
 
 from pourparler.aio import Watch
-from pourparler.cli.browse import descriptions, outline
+from pourparler.cli.browse import descriptions, outline, screen_lines
 from pourparler.cli.browse.detail_pane import Detail
-from pourparler.cli.browse.record_model import Record, Shown
+from pourparler.cli.browse.record_model import Record, RecordAtVersion
 from pourparler.cli.browse.row_list import Key, Row, Rows
-from pourparler.cli.browse.source import Shelf
+from pourparler.cli.browse.source import RecordSource
 from pourparler.cli.browse.text_layout import flat, words_of
 from pourparler.cli.browse.version_prompt import AskVersion
 from pourparler.cli.output import colors, wording
-from pourparler.cli.terminal_escape import harmless
+from pourparler.cli.terminal_escape import escaped
 from pourparler.errors import DeadlineExceeded, Overloaded, PourparlerError, Unavailable
 from pourparler.state.fold import UnknownEntryError
 
-VIEWS = ("standing", "topics", "timeline")
-"""What is shown of a negotiation, in the order of their keys."""
+VIEWS = ("status", "topics", "timeline")
+"""The views of a negotiation, in the order of their keys."""
 
 WIDE = 110
 """From this width on the text stands beside the list, and not below it."""
@@ -54,7 +53,7 @@ class NegotiationScreen(Screen[None]):
     """A negotiation, from above and from near."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("1", "view('standing')", "Standing", show=False),
+        Binding("1", "view('status')", "Status", show=False),
         Binding("2", "view('topics')", "Topics", show=False),
         Binding("3", "view('timeline')", "Timeline", show=False),
         Binding("enter", "read", show=False),
@@ -77,11 +76,11 @@ class NegotiationScreen(Screen[None]):
     ]
 
     def __init__(
-        self, shelf: Shelf, name: str, version: int | None = None, entry: int | None = None
+        self, source: RecordSource, name: str, version: int | None = None, entry: int | None = None
     ) -> None:
         """Show this one, as it is now or at a version; with the cursor on an entry."""
         super().__init__()
-        self._shelf, self._negotiation = shelf, name
+        self._source, self._negotiation = source, name
         self._record = Record()
         self._shown = self._record.at()
         self._version = version  # None: now, and whatever comes
@@ -97,8 +96,8 @@ class NegotiationScreen(Screen[None]):
         self._zoomed = False
 
     @property
-    def shown(self) -> Shown:
-        """What is shown."""
+    def shown(self) -> RecordAtVersion:
+        """The state and the entries on the screen."""
         return self._shown
 
     def compose(self) -> ComposeResult:
@@ -107,7 +106,7 @@ class NegotiationScreen(Screen[None]):
         yield Static(id="when", markup=False)
         yield Static(id="views", markup=False)
         with Container(id="body"):
-            yield Rows(folded=_MOST_FOLDED, id="standing")
+            yield Rows(folded=_MOST_FOLDED, id="status")
             yield Rows(folded=_MOST_FOLDED, id="topics")
             yield Rows(id="timeline")
             yield Detail()
@@ -125,7 +124,7 @@ class NegotiationScreen(Screen[None]):
         self._follow()
         self.set_interval(_LOOK, self._look)
 
-    # What comes
+    # New entries
 
     @work(exclusive=True, group="follow")
     async def _follow(self) -> None:
@@ -142,14 +141,14 @@ class NegotiationScreen(Screen[None]):
                 self._head()
                 await asyncio.sleep(_PAUSE)
             except PourparlerError as error:
-                self._fail(self._shelf.told(error))
+                self._fail(self._source.error_lines(error))
                 return
             else:
                 return
 
     async def _read(self) -> None:
         record, told = Record(), 0.0
-        async for entry in self._shelf.entries(self._negotiation):
+        async for entry in self._source.entries(self._negotiation):
             record.add(entry)
             now = asyncio.get_running_loop().time()
             if now - told > _LOOK:
@@ -165,7 +164,7 @@ class NegotiationScreen(Screen[None]):
         self._fold(key=self._keys.get(self._view))
 
     async def _go_on(self) -> None:
-        watch = self._shelf.watch(self._negotiation, self._record.latest)
+        watch = self._source.watch(self._negotiation, self._record.latest)
         if watch is None:
             return
         self._watch = watch
@@ -179,8 +178,8 @@ class NegotiationScreen(Screen[None]):
             await watch.close()
 
     def _told_away(self, error: PourparlerError) -> str:
-        """What is told while the service is away: that it is asked again by itself."""
-        said = self._shelf.told(error)[0]
+        """Return the message for a service that does not answer: the client retries."""
+        said = self._source.error_lines(error)[0]
         if self._shown.entries:
             said = said.partition(". ")[0].rstrip(".")
             return f"{said}; it is asked again by itself."
@@ -197,7 +196,7 @@ class NegotiationScreen(Screen[None]):
             self._grown = False
             self._fold()
 
-    # What is shown
+    # Display
 
     @work(exclusive=True, group="fold")
     async def _fold(self, key: Key | None = None) -> None:
@@ -207,7 +206,7 @@ class NegotiationScreen(Screen[None]):
                 self._made, self._record, self._version, self._view, self._words, self._unfolded
             )
         except UnknownEntryError as error:
-            self._fail([f"{harmless(str(error)).capitalize()}. A newer version may show it."])
+            self._fail([f"{escaped(str(error)).capitalize()}. A newer version may show it."])
             return
         self._shown = shown
         if not shown.past:
@@ -227,16 +226,16 @@ class NegotiationScreen(Screen[None]):
         view: str,
         words: Sequence[str],
         unfolded: set[Key] | None,
-    ) -> tuple[Shown, list[Row]]:
+    ) -> tuple[RecordAtVersion, list[Row]]:
         shown = record.at(version)
         return shown, NegotiationScreen._rows(shown, view, words, unfolded)
 
     @staticmethod
     def _rows(
-        shown: Shown, view: str, words: Sequence[str], unfolded: set[Key] | None
+        shown: RecordAtVersion, view: str, words: Sequence[str], unfolded: set[Key] | None
     ) -> list[Row]:
-        if view == "standing":
-            rows = outline.standing(shown, datetime.now(UTC).date().isoformat())
+        if view == "status":
+            rows = outline.status_rows(shown, datetime.now(UTC).date().isoformat())
         elif view == "topics":
             few = len(shown.entries) <= _FEW
             open_ = None if words or (unfolded is None and few) else unfolded or set()
@@ -256,13 +255,13 @@ class NegotiationScreen(Screen[None]):
         return self.query_one(f"#{self._view}", Rows)
 
     def _arrange(self) -> None:
-        """Have in sight what is to be seen."""
+        """Show the widgets of the current view, and hide all others."""
         for view in VIEWS:
             self.query_one(f"#{view}").display = view == self._view and not self._zoomed
         detail = self.query_one(Detail)
         narrow = self.size.width < WIDE
         self.set_class(not narrow, "-wide")
-        detail.display = self._zoomed or not (narrow and self._view == "standing")
+        detail.display = self._zoomed or not (narrow and self._view == "status")
         self.set_class(self._zoomed, "-zoomed")
         if self._zoomed:
             self.set_focus(detail)
@@ -270,70 +269,25 @@ class NegotiationScreen(Screen[None]):
             self.set_focus(self._list)  # at once: the next key is for it
 
     def on_resize(self) -> None:
-        """Have in sight what there is room for."""
+        """Fit the widgets to the new size."""
         self._arrange()
         self._head()
 
     def _head(self) -> None:
-        """Say what it is, at which point, and whether more will be heard."""
+        """Show the title, the status, the point in time and the connection."""
         shown, width = self._shown, self.size.width
-        state = shown.state
-        title = harmless(state.words.title) or self._negotiation.removeprefix("negotiations/")
-        status = ", ".join(
-            filter(None, (wording.word(state, "status"), wording.word(state, "outcome")))
-        )
-        tone = {"open": f"bold {colors.GOOD}", "suspended": f"bold {colors.DOUBTFUL}"}.get(
-            wording.word(state, "status"), "bold"
-        )
-        head = Text(title, "bold")
-        head.truncate(max(width - len(status) - 3, 8), overflow="ellipsis", pad=True)
-        self._put("#head", Text.assemble(head, " ", (status, tone)))
-        if not shown.entries:
-            said = Text(
-                self._away or "Asking for the record…", colors.DOUBTFUL if self._away else "dim"
-            )
-            self._put("#when", said)
-            return
-        recorded = wording.moment(state.update_time)
-        name = state.name.removeprefix("negotiations/")
-        if shown.past:
-            bar = (
-                f" HISTORY as of #{shown.version:,} of {shown.latest:,}, "
-                f"recorded {recorded[: outline.MINUTE]}; n: now "
-            )
-            last = outline.in_a_line(shown.entries[-1], shown)
-            said = Text.assemble((bar, "bold reverse" if self.app.no_color else colors.MARKED))
-            if self._shelf.note:
-                said.append(f" {self._shelf.note};", colors.DOUBTFUL)
-            said.append(" ").append_text(last)
-        else:
-            count = wording.count(len(shown.entries), "entry", "entries")
-            rest = f"; the last was recorded {recorded}; {harmless(name)}"
-            said = Text.assemble((f"now, {count}", colors.GOOD), (rest, "dim"))
-            if self._shelf.note:
-                said.append(f"; {self._shelf.note}", colors.DOUBTFUL)
-        if self._away:
-            said = Text.assemble((f"{self._away} ", f"bold {colors.DOUBTFUL}"), said)
-        self._put("#when", said)
-        self.set_class(shown.past, "-past")
-        self._views()
+        self._put("#head", screen_lines.title(shown, self._negotiation, width))
+        monochrome = self.app.no_color
+        note = self._source.note
+        self._put("#when", screen_lines.point(shown, note, self._away, monochrome=monochrome))
+        if shown.entries:
+            self.set_class(shown.past, "-past")
+            self._views()
 
     def _views(self) -> None:
-        said = Text()
-        for number, view in enumerate(VIEWS, 1):
-            style = Style(bold=True, reverse=True) if view == self._view else Style()
-            click = Style(meta={"@click": f"screen.view('{view}')"})
-            said.append(f" {number} {view.capitalize()} ", style + click)
-            said.append(" ")
-        if self._words:
-            rows = [key for key in self._list.keys if key[0] not in {"heading", "nothing"}]
-            found = wording.count(len(rows), "row")
-            asked = harmless(" ".join(self._words))
-            said.append(f" “{asked}”: {found}; Esc: all", colors.DOUBTFUL)
-        if self._unseen:
-            new = wording.ranges(self._unseen)
-            said.append(f" new: {new}; n leads there", f"bold {colors.GOOD}")
-        self._put("#views", said)
+        rows = [key for key in self._list.keys if key[0] not in {"heading", "nothing"}]
+        line = screen_lines.views(VIEWS, self._view, self._words, len(rows), self._unseen)
+        self._put("#views", line)
         bases = {entry.facts.provenance.basis for entry in self._shown.entries}
         self._put("#legend", outline.legend(bases))
 
@@ -362,7 +316,7 @@ class NegotiationScreen(Screen[None]):
         if not self._shown.entries:
             self._put("#when", Text("Nothing can be shown.", colors.DOUBTFUL))
 
-    # What the reader does
+    # Actions of the user
 
     def _step(self, version: int | None) -> None:
         """Show it at a version; in the timeline, with the cursor on its entry."""
@@ -519,7 +473,7 @@ class NegotiationScreen(Screen[None]):
             place = self._trail.pop()
             self._version = place.version
             self._go(place.view, place.key)
-        elif self._shelf.lists:
+        elif self._source.lists:
             self.dismiss()
         else:
             self.app.exit()

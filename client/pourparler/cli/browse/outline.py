@@ -1,4 +1,4 @@
-"""What is shown of a record in a list: where it stands, its topics as a tree, its entries. Pure."""
+"""The rows of the three views of a record: status, topics and timeline."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
@@ -9,17 +9,17 @@ from google.protobuf.message import Message
 from rich.text import Text
 
 from pourparler import v1 as pb
-from pourparler.cli.browse.record_model import Part, Shown, brought
+from pourparler.cli.browse.record_model import Part, RecordAtVersion, brought
 from pourparler.cli.browse.row_list import Row
-from pourparler.cli.output import colors, wording
-from pourparler.cli.output import state as told
-from pourparler.cli.output.history import describe
+from pourparler.cli.output import colors, part_descriptions, wording
+from pourparler.cli.output import state as state_page
+from pourparler.cli.output.entry_descriptions import describe, type_name
 from pourparler.cli.output.page import safe
 from pourparler.cli.output.part_summaries import BAD, GOOD
-from pourparler.cli.output.status_lines import QUESTIONS, Item, answers
-from pourparler.cli.terminal_escape import harmless
+from pourparler.cli.output.status_lines import QUESTIONS, Item, status_lines
+from pourparler.cli.terminal_escape import escaped
 from pourparler.schema import edtf
-from pourparler.schema.contract import entry_type, is_repeated
+from pourparler.schema.contract import is_repeated
 from pourparler.state.status import standing as stands
 
 SIGNS: Mapping[int, str] = {
@@ -40,16 +40,6 @@ MINUTE = len("2026-11-23 09:30")
 _WIDE = 110
 _WIDEST_DATE = 24
 _WITHHELD = "withheld: only its place, its time and its digests are known"
-_KINDS_ON_TOPICS = (
-    "agreements",
-    "positions",
-    "proposals",
-    "questions",
-    "commitments",
-    "milestones",
-    "statements",
-    "documents",
-)
 _USUAL = frozenset({"stands", "latest"})
 _MUST_ANSWER = 2
 ELSEWHERE = ("topics", "")
@@ -57,18 +47,18 @@ ELSEWHERE = ("topics", "")
 
 
 def sign(provenance: pb.Provenance) -> Text:
-    """The sign of a basis, in the colour that its name has."""
-    return Text(SIGNS.get(provenance.basis, "·"), told.known(provenance).style)
+    """Return the sign of a basis, in the colour of its name."""
+    return Text(SIGNS.get(provenance.basis, "·"), part_descriptions.known(provenance).style)
 
 
 def tone(status: str) -> str:
-    """The colour of a status: of what came about, of what did not, or none."""
+    """Return the colour of a status: for success, for failure, or none."""
     plain = status.partition(",")[0]
     return colors.GOOD if plain in GOOD else colors.BAD if plain in BAD else ""
 
 
 def legend(bases: Iterable[int]) -> Text:
-    """What the signs mean, of these bases."""
+    """Return the meaning of the signs of these bases."""
     wanted = set(bases)
     said = [
         Text.assemble(sign(pb.Provenance(basis=basis)), f" {wording.BASES[basis][0]}")  # type: ignore[arg-type]
@@ -79,7 +69,7 @@ def legend(bases: Iterable[int]) -> Text:
 
 
 def matching(rows: Sequence[Row], words: Sequence[str]) -> list[Row]:
-    """The rows that have all these words, each beneath what it stands beneath."""
+    """Return the rows that contain all these words, and the rows above them."""
     found: list[Row] = []
     above: Row | None = None
     for row in rows:
@@ -93,7 +83,7 @@ def matching(rows: Sequence[Row], words: Sequence[str]) -> list[Row]:
     return found
 
 
-def timeline(shown: Shown) -> list[Row]:
+def timeline(shown: RecordAtVersion) -> list[Row]:
     """Every entry, in the order of the record."""
     dates_wide = max((len(when(one.facts.occurred)) for one in shown.entries), default=0)
     column = min(dates_wide, _WIDEST_DATE)
@@ -115,19 +105,19 @@ def _entry_first(entry: pb.Entry, column: int, width: int) -> Text:
     if width < _WIDE:
         return Text.assemble(number, dated, " ", sign(entry.facts.provenance), " ")
     name = wording.BASES.get(entry.facts.provenance.basis, ("",))[0].ljust(12)
-    basis = Text(name, told.known(entry.facts.provenance).style)
+    basis = Text(name, part_descriptions.known(entry.facts.provenance).style)
     return Text.assemble(number, dated, " ", sign(entry.facts.provenance), " ", basis, " ")
 
 
 def when(date: pb.FuzzyDate) -> Text:
-    """A date as what it is: one that is no single day is slanted."""
+    """Return a date. A date that is not a single day is in italics."""
     if date.WhichOneof("date") == "instant":
         return Text(wording.moment(date.instant)[:MINUTE])
     exact = date.earliest == date.latest != ""
     return Text(wording.when(date), "" if exact else "italic")
 
 
-def _entry(entry: pb.Entry, shown: Shown) -> Text:
+def _entry(entry: pb.Entry, shown: RecordAtVersion) -> Text:
     if not entry.HasField("facts"):
         return Text(_WITHHELD, "dim italic")
     said = in_a_line(entry, shown)
@@ -136,25 +126,24 @@ def _entry(entry: pb.Entry, shown: Shown) -> Text:
         return said
     if note.annulled:
         said.stylize("strike dim")
-    what = told.amended(shown.state.amendments, entry.header.version).partition(" (")[0]
+    what = state_page.amended(shown.state.amendments, entry.header.version).partition(" (")[0]
     return Text.assemble((f"[{what}] ", f"bold {colors.DOUBTFUL}"), said)
 
 
-def in_a_line(entry: pb.Entry, shown: Shown) -> Text:
-    """What an entry brings in its own words, or else what it says of what there is."""
+def in_a_line(entry: pb.Entry, shown: RecordAtVersion) -> Text:
+    """Return the part that an entry introduces in its own words, or else its sentence."""
     bringing = brought(entry)
     if bringing is None:
         return safe(describe(entry, shown.names))
     (kind, _), part = bringing
-    return Text.assemble((f"{kind[:-1]}  ", "dim"), safe(told.what(part, shown.names)))
+    return Text.assemble((f"{kind[:-1]}  ", "dim"), safe(part_descriptions.what(part, shown.names)))
 
 
-def _entry_said(entry: pb.Entry, shown: Shown) -> str:
+def _entry_said(entry: pb.Entry, shown: RecordAtVersion) -> str:
     facts = entry.facts
-    kind = entry_type(facts)
     said = [
         f"#{entry.header.version}",
-        kind.name.replace("_", " ") if kind is not None else "withheld",
+        type_name(entry.facts),
         describe(entry, shown.names),
         wording.when(facts.occurred),
         wording.basis(facts.provenance),
@@ -174,15 +163,15 @@ def _strings(message: Message) -> Iterator[str]:
                 yield from _strings(one)
 
 
-def standing(shown: Shown, on: str) -> list[Row]:
-    """What it is, who is at the table, and the questions that are asked of every negotiation."""
+def status_rows(shown: RecordAtVersion, on: str) -> list[Row]:
+    """Return the rows of the status report: the head, the participants and each question."""
     state, names = shown.state, shown.names
     answer = stands(state, edtf.bounds(on), on)
     rows = [*_what(shown), _heading("Who is at the table?")]
     people = sorted(state.participants.items(), key=lambda item: item[1].origin.version)
     rows += [_person(shown, key, part) for key, part in people]
-    rows += [] if people else [_nothing("Nobody is named yet.", "people")]
-    items = list(answers(answer, state, names))
+    rows += [] if people else [_nothing("No participant is named yet.", "people")]
+    items = list(status_lines(answer, state, names))
     for number, asked in enumerate(QUESTIONS):
         rows.append(_heading(asked))
         rows += [_item(shown, item) for item in items if item.question == number]
@@ -192,13 +181,13 @@ def standing(shown: Shown, on: str) -> list[Row]:
     return rows
 
 
-def _what(shown: Shown) -> Iterator[Row]:
+def _what(shown: RecordAtVersion) -> Iterator[Row]:
     words = shown.state.words
     said = Text()
     if words.purpose:
-        said.append(harmless(words.purpose, lines=True))
+        said.append(escaped(words.purpose, lines=True))
     if shown.state.facts.predecessor:
-        said.append(f"{' ' if said else ''}Takes up {harmless(shown.state.facts.predecessor)}.")
+        said.append(f"{' ' if said else ''}Takes up {escaped(shown.state.facts.predecessor)}.")
     if said:
         yield _heading("What is it for?")
         yield Row(("entries", str(shown.state.origin.version)), said.copy, _indent, _said(said))
@@ -222,45 +211,47 @@ def _said(text: Text, *more: Message) -> Any:
     return partial(str, said.casefold())
 
 
-def _mark(shown: Shown, parts: Iterable[Part]) -> Text:
-    """What the last entry shown has touched is marked, where there are later ones."""
+def _mark(shown: RecordAtVersion, parts: Iterable[Part]) -> Text:
+    """Mark the parts that the last shown entry changed, if later entries exist."""
     touched = shown.past and not {*parts}.isdisjoint(shown.made.get(shown.version, ()))
     return Text("+ ", f"bold {colors.GOOD}") if touched else Text("  ")
 
 
-def _person(shown: Shown, key: str, part: pb.Participant) -> Row:
-    details = told.details_of(part, shown.names)
+def _person(shown: RecordAtVersion, key: str, part: pb.Participant) -> Row:
+    details = part_descriptions.details_of(part, shown.names)
     left = (
-        "" if part.status == pb.PARTICIPANT_STATUS_ACTIVE else str(told.status(part, shown.names))
+        ""
+        if part.status == pb.PARTICIPANT_STATUS_ACTIVE
+        else str(part_descriptions.status(part, shown.names))
     )
     text = Text.assemble(
         (shown.names[key], "bold"),
         (f"  {left}" if left else "", colors.BAD),
-        (f"  {harmless(details)}" if details else "", "dim"),
+        (f"  {escaped(details)}" if details else "", "dim"),
     )
     first = Text.assemble(_mark(shown, [("participants", key)]), sign(part.origin.provenance), " ")
     return Row(("participants", key), text.copy, lambda _: first, _said(text, part.words))
 
 
-def _item(shown: Shown, item: Item) -> Row:
+def _item(shown: RecordAtVersion, item: Item) -> Row:
     if not item.parts:
         return _nothing(item.text, item.text)
     part = shown.part(item.parts[0])
     plain = item.note.partition(";")[0].partition(", ")[2]
     how = f"bold {colors.BAD}" if "overdue" in item.note else tone(plain) or "dim"
-    asked = [safe(told.what(shown.part(one), shown.names)) for one in item.parts]
+    asked = [safe(part_descriptions.what(shown.part(one), shown.names)) for one in item.parts]
     text = Text.assemble(
         safe(item.text),
         *(Text.assemble("\n- ", one) for one in asked if item.question == _MUST_ANSWER),
-        (f"  {harmless(item.note)}" if item.note else "", how),
+        (f"  {escaped(item.note)}" if item.note else "", how),
         (f"  {wording.versions(item.blame)}", NUMBER),
     )
     first = Text.assemble(_mark(shown, item.parts), sign(part.origin.provenance), " ")
     return Row(item.parts[0], text.copy, lambda _: first, _said(text, part.words))
 
 
-def topics(shown: Shown, unfolded: AbstractSet[Part] | None) -> list[Row]:
-    """The topics as a tree, each with what is on it; of all if None, beneath those unfolded."""
+def topics(shown: RecordAtVersion, unfolded: AbstractSet[Part] | None) -> list[Row]:
+    """Return the topics as a tree. `unfolded` names the open topics; None opens all."""
     state = shown.state
     found = _on_topics(state)
     below: dict[str, list[str]] = {}
@@ -291,7 +282,7 @@ def topics(shown: Shown, unfolded: AbstractSet[Part] | None) -> list[Row]:
 
 
 def _parent(state: pb.Negotiation, key: str) -> str:
-    """The topic above this one; "" if there is none, or if one never comes to an end going up."""
+    """Return the parent of a topic; "" if it has none or if its parents form a cycle."""
     above, passed = state.topics[key].facts.parent_id, {key}
     while above in state.topics:
         if above in passed:
@@ -307,9 +298,11 @@ def _in_order(parts: Mapping[str, Any]) -> list[tuple[str, Any]]:
 
 
 def _on_topics(state: pb.Negotiation) -> Mapping[str, list[Part]]:
-    """What is on each topic, by kind and in the order of the record; by "" what is on none."""
+    """Return the parts of each topic, by kind and in record order; "" is no topic."""
     found: dict[str, list[Part]] = {}
-    for kind in _KINDS_ON_TOPICS:
+    for kind in part_descriptions.KINDS_BY_TOPIC:
+        if kind in part_descriptions.FRAMEWORK:
+            continue
         for key, part in _in_order(getattr(state, kind)):
             facts = part.facts
             names = facts.DESCRIPTOR.fields_by_name
@@ -321,7 +314,7 @@ def _on_topics(state: pb.Negotiation) -> Mapping[str, list[Part]]:
 
 
 def _topic(
-    shown: Shown,
+    shown: RecordAtVersion,
     key: str,
     level: int,
     beneath: Sequence[Part],
@@ -338,8 +331,8 @@ def _topic(
     arrow = ("▾ " if open_ else "▸ ") if counts else "  "
     if key:
         part = shown.state.topics[key]
-        status = str(told.status(part, shown.names))
-        title = safe(told.what(part, shown.names))
+        status = str(part_descriptions.status(part, shown.names))
+        title = safe(part_descriptions.what(part, shown.names))
         title.stylize("bold")
         text = Text.assemble(
             title, "  ", (status, tone(status)), (f"  {many}" if many else "", "dim")
@@ -354,13 +347,13 @@ def _topic(
     return Row(("topics", key), text.copy, lambda _: first, said, open=open_ if counts else None)
 
 
-def _on_topic(shown: Shown, part: Part, level: int) -> Iterator[Row]:
+def _on_topic(shown: RecordAtVersion, part: Part, level: int) -> Iterator[Row]:
     kind = part[0]
     one = shown.part(part)
 
     def text() -> Text:
-        status = str(told.status(one, shown.names))
-        said = safe(told.what(one, shown.names))
+        status = str(part_descriptions.status(one, shown.names))
+        said = safe(part_descriptions.what(one, shown.names))
         if status in _USUAL:
             return said
         if status.startswith(("retracted", "withdrawn", "superseded")):
@@ -381,15 +374,15 @@ def _part_said(text: Callable[[], Text], part: Any) -> str:
     return " ".join([text().plain, *_strings(part.words)]).casefold()
 
 
-def _reply(shown: Shown, reply: pb.ProposalReply, level: int) -> Row:
+def _reply(shown: RecordAtVersion, reply: pb.ProposalReply, level: int) -> Row:
     answer = wording.word(reply.facts, "answer")
-    conditions = "; ".join(harmless(one) for one in reply.words.conditions)
+    conditions = "; ".join(escaped(one) for one in reply.words.conditions)
     said = reply.words.text or reply.words.reason
     text = Text.assemble(
         f"{shown.names[reply.facts.by]}: ",
         (answer, {"accept": colors.GOOD, "reject": colors.BAD}.get(answer, "bold")),
         f", if {conditions}" if conditions else "",
-        f": {harmless(said)}" if said else "",
+        f": {escaped(said)}" if said else "",
     )
     version = reply.origin.version
     mark = (

@@ -8,7 +8,7 @@ from functools import cached_property
 from typing import Any
 
 from pourparler import v1 as pb
-from pourparler.cli.output.part_summaries import KINDS
+from pourparler.cli.output.part_descriptions import KINDS_BY_RESULT
 from pourparler.cli.output.wording import Names
 from pourparler.schema.contract import PARTS, entry_type, rule_of
 from pourparler.state.fold import counted, evolve, is_amending, tally
@@ -21,7 +21,7 @@ _MOST_KEPT = 32
 
 
 @dataclass(frozen=True)
-class Shown:
+class RecordAtVersion:
     """A record as it is shown: its entries up to a version, and what these come to."""
 
     entries: Sequence[pb.Entry]
@@ -41,14 +41,14 @@ class Shown:
 
     @cached_property
     def names(self) -> Names:
-        """What the participants are called."""
+        """The names of the participants."""
         return Names(self.state.participants)
 
     @cached_property
     def made(self) -> Mapping[int, Sequence[Part]]:
         """The parts that each version had a hand in."""
         found: dict[int, list[Part]] = {}
-        for kind in KINDS:
+        for kind in KINDS_BY_RESULT:
             parts: Mapping[str, Any] = getattr(self.state, kind)
             for key, part in parts.items():
                 for version in part.blame:
@@ -56,18 +56,18 @@ class Shown:
         return found
 
     def entry(self, version: int) -> pb.Entry | None:
-        """The entry at a version, if it is shown."""
+        """Return the entry at a version; None if it is not shown."""
         place = bisect_right(self.entries, version, key=_version) - 1
         found = self.entries[place] if place >= 0 else None
         return found if found is not None and _version(found) == version else None
 
     def part(self, part: Part) -> Any:
-        """A part; None if it is not there, or not yet."""
+        """Return a part; None if it does not exist at this version."""
         return getattr(self.state, part[0]).get(part[1])
 
 
 def brought(entry: pb.Entry) -> tuple[Part, Any] | None:
-    """The part that an entry brings, as it alone would have it; None if it brings none."""
+    """Return the part that an entry introduces, from this entry alone; None if it has none."""
     kind = entry_type(entry.facts)
     if kind is None or kind.introduces is None:
         return None
@@ -80,10 +80,10 @@ def brought(entry: pb.Entry) -> tuple[Part, Any] | None:
 
 
 class Record:
-    """The entries of one negotiation as far as they have come.
+    """The entries of one negotiation that have arrived. Threads may share it.
 
-    A state is folded from the nearest one that is kept, and some on the way are kept, so that a
-    step is short however long the record is. Threads may share it.
+    A state is folded from the nearest stored state, and some states on the way are stored. A step
+    is short, even in a long record.
     """
 
     def __init__(self, entries: Iterable[pb.Entry] = ()) -> None:
@@ -108,13 +108,13 @@ class Record:
                 self._targets[len(self._entries)] = event.target_version
             self._entries.append(entry)
 
-    def at(self, version: int | None = None) -> Shown:
-        """The record as it was at a version; at the last one before, if there is none such."""
+    def at(self, version: int | None = None) -> RecordAtVersion:
+        """Return the record as of a version, or as of the last version before it."""
         with self._lock:
             latest = self.latest
             version = latest if version is None else version
             count = bisect_right(self._entries, version, key=_version)
-            return Shown(self._entries[:count], self._state(count), latest)
+            return RecordAtVersion(self._entries[:count], self._state(count), latest)
 
     def _state(self, count: int) -> pb.Negotiation:
         begun = self._nearest(count)

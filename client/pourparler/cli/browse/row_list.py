@@ -15,10 +15,10 @@ from textual.message import Message
 from textual.scroll_view import ScrollView
 from textual.strip import Strip
 
-from pourparler.cli.browse.text_layout import Hung, flat, marked
+from pourparler.cli.browse.text_layout import IndentedText, flat, marked
 
 Key = tuple[str, str]
-"""What a row is about: `("entries", "7")`, or a part by its kind and id."""
+"""The key of a row: `entries` and a version, or a part by its kind and id."""
 
 _MOST_LINES = 6
 _CURSOR = Style(reverse=True, bold=True)
@@ -32,7 +32,7 @@ class Row:
     key: Key
     text: Callable[[], Text]
     first: Callable[[int], Text] = lambda _width: Text()
-    """What stands before it in a list of this width."""
+    """Return the text before the row, in a list of this width."""
     said: Callable[[], str] = str
     """All its words, in lower case, for who searches."""
     heading: bool = False
@@ -76,10 +76,10 @@ class Rows(ScrollView, can_focus=True):
         """A row was asked for."""
 
     class Unfolded(Moved):
-        """What is beneath a row is to be shown, or no more."""
+        """The user opens or closes the rows below a row."""
 
     def __init__(self, *, folded: int = 0, id: str | None = None) -> None:  # noqa: A002
-        """An empty list. Up to `folded` rows, those too long for a line go on in the next ones."""
+        """Create an empty list. With up to `folded` rows, long rows wrap."""
         super().__init__(id=id)
         self._most_folded = folded
         self._folded = False
@@ -91,12 +91,12 @@ class Rows(ScrollView, can_focus=True):
 
     @property
     def key(self) -> Key | None:
-        """What the row under the cursor is about."""
+        """The key of the selected row."""
         return self._rows[self._cursor].key if 0 <= self._cursor < len(self._rows) else None
 
     @property
     def keys(self) -> list[Key]:
-        """What all rows are about, in their order."""
+        """The keys of all rows, in order."""
         return [row.key for row in self._rows]
 
     @property
@@ -152,7 +152,7 @@ class Rows(ScrollView, can_focus=True):
             row.drawn.clear()
             text, first = row.text(), row.first(width - 1)
             if self._folded:
-                row.drawn[width] = _short([*Hung(text, first).lines(width - 1)], width - 1)
+                row.drawn[width] = _short([*IndentedText(text, first).lines(width - 1)], width - 1)
             else:
                 line = Text.assemble(first, flat(text))
                 line.truncate(width - 1, overflow="ellipsis")
@@ -168,7 +168,7 @@ class Rows(ScrollView, can_focus=True):
         self.refresh()
 
     def on_resize(self, event: Resize) -> None:
-        """Lay the rows out anew."""
+        """Lay the rows out for the new size."""
         del event
         self._lay()
         self._reveal()
@@ -197,7 +197,7 @@ class Rows(ScrollView, can_focus=True):
         return Strip(segments).adjust_cell_length(self.size.width).apply_offsets(0, y)
 
     def _allowed(self, place: int, step: int) -> int:
-        """The nearest row in a direction that the cursor may stand on, or else in the other."""
+        """Return the nearest selectable row in a direction, or else in the other direction."""
         for way in (step, -step):
             found = place
             while 0 <= found < len(self._rows):

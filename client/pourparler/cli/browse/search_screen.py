@@ -14,10 +14,10 @@ from textual.widgets import Footer, Input, Static
 from pourparler import v1 as pb
 from pourparler.cli.browse.outline import NUMBER, sign, when
 from pourparler.cli.browse.row_list import Row, Rows
-from pourparler.cli.browse.source import Found, Shelf
+from pourparler.cli.browse.source import Found, RecordSource
 from pourparler.cli.browse.text_layout import FOUND
 from pourparler.cli.output import colors, wording
-from pourparler.cli.terminal_escape import harmless
+from pourparler.cli.terminal_escape import escaped
 from pourparler.errors import PourparlerError
 
 MOST = 100
@@ -39,10 +39,10 @@ class FindScreen(ModalScreen[tuple[str, int] | None]):
         Binding("down", "list", show=False),
     ]
 
-    def __init__(self, shelf: Shelf) -> None:
-        """Search on this shelf."""
+    def __init__(self, source: RecordSource) -> None:
+        """Search on this source."""
         super().__init__()
-        self._shelf = shelf
+        self._source = source
 
     def compose(self) -> ComposeResult:
         """Line to type on, list, what it came to."""
@@ -82,12 +82,12 @@ class FindScreen(ModalScreen[tuple[str, int] | None]):
         await asyncio.sleep(_PATIENCE)
         found: list[Found] = []
         try:
-            async for one in self._shelf.search(query):
+            async for one in self._source.search(query):
                 found.append(one)
                 if len(found) == MOST:
                     break
         except PourparlerError as error:
-            first, *rest = self._shelf.told(error)
+            first, *rest = self._source.error_lines(error)
             lines = [Text(first, f"bold {colors.BAD}"), *(Text(line, "dim") for line in rest)]
             self._put([], Text("\n").join(lines))
             return
@@ -117,7 +117,7 @@ def _text(found: Found) -> Text:
     """Where it stands, and the passages in which something was found."""
     entry, hit = found.hit.entry, found.hit
     text = Text.assemble(
-        (harmless(found.title) or harmless(entry.header.negotiation), "bold"),
+        (escaped(found.title) or escaped(entry.header.negotiation), "bold"),
         (f"  #{entry.header.version}", NUMBER),
         "  ",
         when(entry.facts.occurred),
@@ -129,6 +129,6 @@ def _text(found: Found) -> Text:
         text.append("\n")
         text.append("… " if snippet.more_before else "", "dim")
         for piece in snippet.segments:
-            text.append(harmless(piece.text), FOUND if piece.match else "")
+            text.append(escaped(piece.text), FOUND if piece.match else "")
         text.append(" …" if snippet.more_after else "", "dim")
     return text

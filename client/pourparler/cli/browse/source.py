@@ -8,7 +8,7 @@ from google.protobuf.message import DecodeError
 from pourparler import v1 as pb
 from pourparler.aio import Client, Watch
 from pourparler.cli import errors
-from pourparler.cli.terminal_escape import harmless
+from pourparler.cli.terminal_escape import escaped
 from pourparler.errors import PourparlerError
 from pourparler.transparency.bundle import Bundle, BundleDamaged
 
@@ -22,35 +22,35 @@ class Found(NamedTuple):
     title: str
 
 
-class Shelf(Protocol):
+class RecordSource(Protocol):
     """Where negotiations are taken from."""
 
     lists: bool
     """Whether there is a list of them, from which one is chosen."""
 
     note: str
-    """What is to be said of all that comes from here."""
+    """The note for everything that this source returns."""
 
     def negotiations(self) -> AsyncIterator[pb.NegotiationSummary]:
         """All that there are."""
 
     def entries(self, name: str) -> AsyncIterator[pb.Entry]:
-        """The entries of one, from the first to the last that there is now."""
+        """Return the entries of a negotiation, from the first to the latest."""
 
     def watch(self, name: str, after: int) -> Watch | None:
         """Its entries after a version, as they come; None if none will."""
 
     def search(self, query: str) -> AsyncIterator[Found]:
-        """The entries that have these words, in all negotiations, the best first."""
+        """Return the entries that contain these words, in all negotiations, best first."""
 
-    def told(self, error: PourparlerError) -> list[str]:
-        """What is wrong, and what to do next."""
+    def error_lines(self, error: PourparlerError) -> list[str]:
+        """Return the lines of an error message."""
 
     async def close(self) -> None:
         """Let go of it."""
 
 
-class Service:
+class ServiceSource:
     """The negotiations that a service keeps."""
 
     lists = True
@@ -61,7 +61,7 @@ class Service:
         self._server = server
         self._viewer_participant_id = viewer_participant_id
         self.note = (
-            f"as {harmless(viewer_participant_id)} would have it" if viewer_participant_id else ""
+            f"as {escaped(viewer_participant_id)} would have it" if viewer_participant_id else ""
         )
 
     def negotiations(self) -> AsyncIterator[pb.NegotiationSummary]:
@@ -69,7 +69,7 @@ class Service:
         return self._client.list(page_size=PAGE, viewer_participant_id=self._viewer_participant_id)
 
     def entries(self, name: str) -> AsyncIterator[pb.Entry]:
-        """The entries of one, from the first to the last that there is now."""
+        """Return the entries of a negotiation, from the first to the latest."""
         return self._client.history(name, viewer_participant_id=self._viewer_participant_id)
 
     def watch(self, name: str, after: int) -> Watch:
@@ -79,24 +79,24 @@ class Service:
         )
 
     async def search(self, query: str) -> AsyncIterator[Found]:
-        """The entries that have these words, in all negotiations, the best first."""
+        """Return the entries that contain these words, in all negotiations, best first."""
         hits = self._client.search(query, viewer_participant_id=self._viewer_participant_id)
         async for hit in hits:
             name = f"negotiations/{hit.entry.header.negotiation}"
             known = hits.negotiations.get(name)
             yield Found(hit, known.title if known is not None else "")
 
-    def told(self, error: PourparlerError) -> list[str]:
-        """What is wrong, and what to do next."""
-        return errors.told(error, errors.Asked("browse", server=self._server))
+    def error_lines(self, error: PourparlerError) -> list[str]:
+        """Return the lines of an error message."""
+        return errors.error_lines(error, errors.QueryContext("browse", server=self._server))
 
     async def close(self) -> None:
         """End all calls."""
         await self._client.close()
 
 
-class Bundled:
-    """The negotiation in a bundle, which nobody has to be asked for."""
+class BundleSource:
+    """The negotiation in a bundle, without a service."""
 
     lists = False
     note = "from a bundle that was not verified here: `pourparler verify` does"
@@ -112,7 +112,7 @@ class Bundled:
 
     @property
     def name(self) -> str:
-        """What the negotiation is called."""
+        """The name of the negotiation."""
         return self._entries[0].header.negotiation
 
     async def negotiations(self) -> AsyncIterator[pb.NegotiationSummary]:
@@ -138,9 +138,9 @@ class Bundled:
         for found in nothing:
             yield found
 
-    def told(self, error: PourparlerError) -> list[str]:
-        """What is wrong: nothing, for nobody is asked."""
-        return errors.told(error)
+    def error_lines(self, error: PourparlerError) -> list[str]:
+        """Return no lines: a bundle needs no service."""
+        return errors.error_lines(error)
 
     async def close(self) -> None:
         """There is nothing to let go of."""

@@ -35,12 +35,12 @@ def fitted(cell: Cell, width: int) -> Text:
 
 
 def words_of(asked: str) -> tuple[str, ...]:
-    """The words that are searched for."""
+    """Return the words of a search."""
     return tuple(dict.fromkeys(asked.casefold().split()))
 
 
 def marked(text: Text, words: Sequence[str]) -> Text:
-    """The same text with these words marked, in any case."""
+    """Return a copy of the text with these words marked, in any case."""
     if words:
         pattern = "|".join(re.escape(word) for word in sorted(words, key=len, reverse=True))
         text.highlight_regex(re.compile(pattern, re.IGNORECASE), FOUND)
@@ -48,7 +48,7 @@ def marked(text: Text, words: Sequence[str]) -> Text:
 
 
 @dataclass(frozen=True)
-class Hung:
+class IndentedText:
     """A text that is folded between words, with something before its first line and its others."""
 
     text: Cell

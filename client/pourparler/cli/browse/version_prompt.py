@@ -1,4 +1,4 @@
-"""A question of one line: which version is to be shown."""
+"""The prompt for the version to show."""
 
 from typing import ClassVar
 
@@ -21,7 +21,7 @@ class AskVersion(ModalScreen[int | None]):
         self._latest = latest
 
     def compose(self) -> ComposeResult:
-        """The question, and room for the answer."""
+        """Yield the question and the input field."""
         with Vertical():
             yield Static(Text(f"As of which version? From 1 to {self._latest:,}."))
             yield Input(restrict=r"[0-9]{0,18}", compact=True)

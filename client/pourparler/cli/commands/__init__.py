@@ -1,4 +1,4 @@
-"""The command line: its options, its commands, and how it ends."""
+"""The command `pourparler`: its global options, its commands and its exit codes."""
 
 import os
 import sys
@@ -17,15 +17,15 @@ from pourparler.rpc.requests import TARGET
 _BROKEN_PIPE = 141
 
 
-class _Rooms(click.Group):
-    """The commands, told by what they are for."""
+class _SectionedGroup(click.Group):
+    """A group whose help lists the commands in sections."""
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        """Write each room with its commands under its own head."""
+        """Write each section with its commands under its own heading."""
         del ctx
         widest = max(map(len, self.commands))
         limit = formatter.width - widest - 6
-        for title, commands in ROOMS.items():
+        for title, commands in SECTIONS.items():
             with formatter.section(title):
                 formatter.write_dl(
                     [
@@ -36,48 +36,50 @@ class _Rooms(click.Group):
 
 
 @click.group(
-    cls=_Rooms,
+    cls=_SectionedGroup,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
 )
 @click.option(
     "--server",
-    type=connection.Address(),
+    type=connection.AddressType(),
     metavar="ADDRESS",
     envvar="POURPARLER_SERVER",
     default=TARGET,
     show_default=True,
     show_envvar=True,
-    help="The service to ask.",
+    help="Address of the service.",
 )
 @click.option(
     "--root-certificates",
     type=click.Path(),
     metavar="FILE",
     envvar="POURPARLER_ROOT_CERTIFICATES",
-    help="The authorities to trust with its certificate; with this or the next, by TLS."
-    "  [env: POURPARLER_ROOT_CERTIFICATES]",
+    show_envvar=True,
+    help="Certificate authorities to trust, in PEM. Turns TLS on.",
 )
 @click.option(
     "--certificate",
     type=click.Path(),
     metavar="FILE",
     envvar="POURPARLER_CERTIFICATE",
-    help="Your own certificate.  [env: POURPARLER_CERTIFICATE]",
+    show_envvar=True,
+    help="Client certificate, in PEM. Turns TLS on.",
 )
 @click.option(
     "--certificate-key",
     type=click.Path(),
     metavar="FILE",
     envvar="POURPARLER_CERTIFICATE_KEY",
-    help="Its key.  [env: POURPARLER_CERTIFICATE_KEY]",
+    show_envvar=True,
+    help="Private key of the client certificate, in PEM.",
 )
 @click.option(
     "--token-file",
     type=click.Path(),
     metavar="FILE",
     envvar="POURPARLER_TOKEN_FILE",
-    help="A file with a token that says who you are, or POURPARLER_TOKEN has the token itself."
-    "  [env: POURPARLER_TOKEN_FILE]",
+    show_envvar=True,
+    help="File with a bearer token. Without it, the client sends the token in POURPARLER_TOKEN.",
 )
 @click.option(
     "--timeout",
@@ -85,30 +87,31 @@ class _Rooms(click.Group):
     type=click.FloatRange(min=0, min_open=True),
     default=10.0,
     show_default=True,
-    help="How long a call may take, all its attempts together.",
+    help="Deadline of each call, including its retries.",
 )
 @click.version_option(package_name="pourparler")
 def pourparler(**_options: object) -> None:
-    """Keeps the record of a negotiation, and says what it is and was.
+    """Record negotiations, query their state at any point, and verify the record.
 
-    NEGOTIATION is the id of one, with or without `negotiations/` before it. Answers are tables in a
-    terminal and plain lines in a pipe; --json gives ProtoJSON. Exit codes: 0 fine, 1 refused or not
-    found, 2 not understood, 3 the service is away; of an audit also 4 manipulated, 5 incomplete, 6
-    cannot tell, 7 partial.
+    NEGOTIATION is an id, with or without the prefix `negotiations/`. A command prints tables in a
+    terminal, plain lines in a pipe, and ProtoJSON with --json.
+
+    Exit codes: 0 success, 1 refused or not found, 2 invalid command line, 3 service unavailable.
+    A verification also returns 4 manipulated, 5 incomplete, 6 cannot tell or 7 partial.
     """
 
 
 def run(arguments: Sequence[str]) -> int:
-    """Run one command line; the exit code."""
+    """Run one command line and return the exit code."""
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):
-            # A terminal that cannot show a character must not end the command.
+            # A character that the terminal cannot show must not end the command.
             stream.reconfigure(errors="backslashreplace")
     if completion.VARIABLE in os.environ:
         return completion.answer(pourparler)
     context: click.Context | None = None
     try:
-        # Not by its main(), which leaves with 1 when a reader has seen enough.
+        # Its main() would exit with 1 when the reader of a pipe stops reading.
         with pourparler.make_context("pourparler", list(arguments)) as context:
             code = pourparler.invoke(context)
         sys.stdout.flush()
@@ -119,38 +122,42 @@ def run(arguments: Sequence[str]) -> int:
         return error.exit_code
     except PourparlerError as error:
         asked = context.obj if context is not None else None
-        near = suggestions.meant(error, asked, context) if context is not None and asked else ()
+        near = suggestions.suggest(error, asked, context) if context is not None and asked else ()
         return errors.report(error, asked, near)
     except (click.Abort, KeyboardInterrupt):
         return errors.INTERRUPTED
     except BrokenPipeError:
-        # Whoever read has seen enough. What is still buffered must not fail at exit.
+        # The reader of the pipe has stopped. The flush at exit must not fail.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return _BROKEN_PIPE
     return code if isinstance(code, int) else 0
 
 
-@pourparler.command(short_help="See it at work on a real negotiation.")
-@click.option("--keep", is_flag=True, help="Leave the service running, and say how to talk to it.")
+@pourparler.command(short_help="Run a demonstration on a real negotiation.")
+@click.option("--keep", is_flag=True, help="Leave the service running.")
 @click.option(
-    "--port", type=click.IntRange(0, 65535), help="Where to listen; 0 is any that is free."
+    "--port", type=click.IntRange(0, 65535), help="Port to listen on. 0 takes any free port."
 )
-@click.option("--data", type=click.Path(path_type=Path), help="A data folder; else a fresh one.")
+@click.option(
+    "--data",
+    type=click.Path(path_type=Path),
+    help="Data folder. The default is a new temporary one.",
+)
 @click.option(
     "--file",
     type=click.Path(exists=True, dir_okay=False, path_type=Path),
     help="The file to import.  [default: the example in the package]",
 )
 def demo(file: Path | None, data: Path | None, port: int | None, *, keep: bool) -> int:
-    """Start a service, import a real negotiation, and show what can be asked of it."""
+    """Start a service, import a real negotiation, and run queries on it."""
     return service_process.run(file, data, port, keep=keep, default_server=TARGET, command=run)
 
 
-ROOMS: Mapping[str, Sequence[click.Command]] = {
-    "Asking": (
+SECTIONS: Mapping[str, Sequence[click.Command]] = {
+    "Query": (
         query.list_,
         query.show,
-        query.standing,
+        query.status,
         query.history,
         search.search,
         query.diff,
@@ -159,20 +166,20 @@ ROOMS: Mapping[str, Sequence[click.Command]] = {
         query.browse,
         verify.report,
     ),
-    "Recording": (record.open_, record.record, record.import_),
-    "Proving and passing on": (verify.audit, verify.export, verify.withhold, verify.verify),
-    "Keeping": (
+    "Record": (record.open_, record.record, record.import_),
+    "Verify and export": (verify.audit, verify.verify, verify.export, verify.redact_bundle),
+    "Operate": (
         admin.serve,
         admin.witness,
         admin.keygen,
         admin.erase,
         admin.rotate_master_key,
-        admin.rebuild,
+        admin.rebuild_indexes,
         admin.completion,
         demo,
     ),
 }
-"""All commands, by what they are for, in the order in which they are told."""
+"""All commands, by section, in the order of the help."""
 
-for _command in (command for room in ROOMS.values() for command in room):
+for _command in (command for section in SECTIONS.values() for command in section):
     pourparler.add_command(_command)

@@ -1,4 +1,4 @@
-"""Commands for whoever keeps a service, a witness and their keys."""
+"""Commands for the operator of a service or a witness."""
 
 from pathlib import Path
 
@@ -7,116 +7,93 @@ import click
 from pourparler.cli.local import erasure as erasure_page
 from pourparler.cli.local import keygen as keys
 from pourparler.cli.local import rebuild as rebuild_page
-from pourparler.cli.local import service_process
+from pourparler.cli.local import service_process, setting_options
 from pourparler.cli.local import witness as witness_process
+from pourparler.cli.local.setting_options import ServeCommand
 from pourparler.cli.options import query_options
-from pourparler.cli.options.completion import SHELLS, Negotiation, Part, script
+from pourparler.cli.options.completion import SHELLS, NegotiationType, PartType, script
 from pourparler.cli.output import verdicts
 from pourparler.cli.output.page import print_message, standard_page
-from pourparler.cli.terminal_escape import harmless
+from pourparler.cli.terminal_escape import escaped
 from pourparler.transparency.checkpoint import VerifierKey
 
 
-@click.command(short_help="Run the service.")
+@click.command(cls=ServeCommand, short_help="Run the service.")
 @click.option(
-    "--settings",
+    "--config",
     type=click.Path(path_type=Path),
     metavar="FILE",
-    help="A settings file: see docs/reference/configuration.md.  [env: POURPARLER_SETTINGS]",
+    envvar="POURPARLER_CONFIG",
+    show_envvar=True,
+    help="Settings file, in TOML: see docs/reference/configuration.md.",
 )
-@click.option(
-    "--data", type=click.Path(path_type=Path), help="The data folder.  [env: POURPARLER_DATA]"
-)
-@click.option("--in-memory", is_flag=True, help="Keep nothing: the record goes with the process.")
-@click.option(
-    "--address",
-    metavar="HOST:PORT",
-    help="Where to listen; loopback only, unless callers are told apart."
-    "  [env: POURPARLER_ADDRESS]",
-)
-@click.option(
-    "--witness",
-    "witnesses",
-    nargs=2,
-    multiple=True,
-    metavar="URL VKEY",
-    help="A witness to ask for cosignatures; several times.  [env: POURPARLER_WITNESSES]",
-)
-@click.option(
-    "--witnesses-required",
-    "required",
-    type=click.IntRange(min=0),
-    help="How many of them should cosign; else all.  [env: POURPARLER_WITNESSES_REQUIRED]",
-)
-def serve(
-    settings: Path | None,
-    data: Path | None,
-    address: str | None,
-    witnesses: tuple[tuple[str, str], ...],
-    required: int | None,
-    *,
-    in_memory: bool,
-) -> int:
-    """Run the service until it is told to stop."""
-    if data is not None and in_memory:
-        raise click.UsageError("Say --data or --in-memory, not both.")
-    return service_process.serve(
-        data,
-        address,
-        settings=settings,
-        in_memory=in_memory,
-        witnesses=witnesses,
-        required=required,
-    )
+def serve(config: Path | None, **settings: str | tuple[str, ...] | None) -> int:
+    """Run the service until it receives SIGINT or SIGTERM.
+
+    The settings file and the environment have the same settings as the options. An option wins
+    over a variable, and a variable over the file. The master key is a secret: set it with the
+    variable POURPARLER_MASTER_KEY alone.
+    """
+    return service_process.serve(config, setting_options.given(settings))
 
 
-@click.command(short_help="Run a witness of services.")
+@click.command(short_help="Run a witness.")
 @click.option(
-    "--key",
+    "--signing-key",
+    "key",
     type=click.Path(path_type=Path),
     metavar="FILE",
     required=True,
-    help="Its key, made by `pourparler keygen --witness`.",
+    help="Signing key of the witness, made by `pourparler keygen --witness`.",
 )
 @click.option(
     "--log",
     "logs",
-    type=verdicts.Key(),
+    type=verdicts.VerifierKeyType(),
     multiple=True,
     required=True,
-    help="The verifier key of a service whose checkpoints it cosigns; several times.",
+    help="Verifier key of a service whose checkpoints the witness cosigns. Repeatable.",
 )
 @click.option(
     "--data",
     type=click.Path(path_type=Path),
     metavar="FOLDER",
     required=True,
-    help="Where it keeps what it has seen.",
+    help="Data folder of the witness.",
 )
-@click.option("--address", metavar="HOST:PORT", help="Where to listen.  [default: 127.0.0.1:50711]")
+@click.option(
+    "--address", metavar="HOST:PORT", help="Address to listen on.  [default: 127.0.0.1:50711]"
+)
 def witness(key: Path, logs: tuple[VerifierKey, ...], data: Path, address: str | None) -> int:
-    """Run a witness until it is told to stop: see docs/guides/witnesses.md.
+    """Run a witness until it receives SIGINT or SIGTERM: see docs/guides/witnesses.md.
 
-    It cosigns the checkpoints of services, as long as each record only grows. Run it where the
-    operator of the service has no power over it.
+    A witness cosigns the checkpoints of services as long as each record only grows. Run it where
+    the operator of the service has no access.
     """
     return witness_process.serve(key, logs, data, address)
 
 
-@click.command(short_help="Destroy the words that concern a person, for good.")
-@click.argument("negotiation", type=Negotiation())
-@click.argument("participant", type=Part("participants"))
+@click.command(short_help="Erase the words that concern a person.")
+@click.argument("negotiation", type=NegotiationType())
+@click.argument("participant", type=PartType("participants"))
 @click.option(
-    "--legal-basis", metavar="TEXT", required=True, help="Under what law. It stays on the record."
+    "--legal-basis",
+    metavar="TEXT",
+    required=True,
+    help="Legal basis of the erasure. It stays on the record.",
 )
 @click.option(
     "--authority",
     metavar="TEXT",
     required=True,
-    help="Who ordered it, by office and not by name. It stays on the record.",
+    help="Office that ordered the erasure, not a name. It stays on the record.",
 )
-@click.option("--request-id", metavar="ID", help="To repeat the call by. Else a new one.")
-@click.option("--yes", is_flag=True, help="Do not ask whether it is meant.")
+@click.option(
+    "--request-id",
+    metavar="ID",
+    help="Id of the request. A retry with the same id erases nothing twice.",
+)
+@click.option("--yes", is_flag=True, help="Do not ask for confirmation.")
 @query_options.json_option
 def erase(
     negotiation: str,
@@ -128,14 +105,14 @@ def erase(
     yes: bool,
     as_json: bool,
 ) -> None:
-    """Destroy the words of all entries that concern a natural person, for good.
+    """Erase the words of all entries that concern a natural person.
 
-    PARTICIPANT is its id. Facts and proofs stay, and the record says what was destroyed: see
-    docs/guides/erasing-personal-data.md.
+    PARTICIPANT is the id of the person. Facts and proofs stay, and the record lists the erased
+    entries: see docs/guides/erasing-personal-data.md.
     """
     if not yes:
-        asked = f"Destroy all words that concern {harmless(participant)} in {harmless(negotiation)}"
-        click.confirm(f"{asked}? It cannot be undone.", abort=True, err=True)
+        asked = f"Destroy all words that concern {escaped(participant)} in {escaped(negotiation)}"
+        click.confirm(f"{asked}? You cannot undo it.", abort=True, err=True)
     erasure = query_options.client().erase_subject(
         negotiation,
         participant,
@@ -146,35 +123,36 @@ def erase(
     if as_json:
         print_message(erasure)
     else:
-        erasure_page.told(standard_page(), erasure)
+        erasure_page.print_erasure(standard_page(), erasure)
 
 
-@click.command(short_help="Wrap the keys of persons by a new master key.")
+@click.command(short_help="Encrypt the keys of persons with a new master key.")
 @click.option(
     "--data",
     type=click.Path(path_type=Path),
     required=True,
     envvar="POURPARLER_DATA",
     show_envvar=True,
-    help="The data folder, which no service is using.",
+    help="Data folder. Stop the service that uses it first.",
 )
 @click.option(
     "--to",
     type=click.Path(path_type=Path),
     metavar="FILE",
-    help="A new file for the new master key. Else it takes the place of the old one.",
+    help="New file for the new master key. Without it, the new key replaces the old one.",
 )
 def rotate_master_key(data: Path, to: Path | None) -> None:
-    """Wrap the keys of all persons by a new master key: see docs/guides/erasing-personal-data.md.
+    """Encrypt the keys of all persons with a new master key.
 
-    The old one is that of the folder, or what POURPARLER_MASTER_KEY says.
+    POURPARLER_MASTER_KEY names the old master key. The default is the one in the data folder. See
+    docs/guides/erasing-personal-data.md.
     """
     erasure_page.rotate(standard_page(), data, to)
 
 
 @click.command(
-    short_help="Make the catalogue and the index anew.",
-    epilog=query_options.examples("pourparler rebuild --data pourparler-data"),
+    short_help="Rebuild the negotiation list and the search index.",
+    epilog=query_options.examples("pourparler rebuild-indexes --data pourparler-data"),
 )
 @click.option(
     "--data",
@@ -182,13 +160,13 @@ def rotate_master_key(data: Path, to: Path | None) -> None:
     required=True,
     envvar="POURPARLER_DATA",
     show_envvar=True,
-    help="The data folder, which no service is using.",
+    help="Data folder. Stop the service that uses it first.",
 )
-def rebuild(data: Path) -> None:
-    """Make the catalogue and the index of a data folder anew, from the record.
+def rebuild_indexes(data: Path) -> None:
+    """Rebuild the negotiation list and the search index of a data folder, from the record.
 
-    A service does so by itself where they are missing, damaged or of another format, and goes on
-    serving: this is for whoever would rather have it done before, or mistrusts what is there.
+    A service rebuilds them automatically if they are absent, damaged or of another format. Use this
+    command to rebuild them before the service starts, or if you do not trust their content.
     """
     rebuild_page.rebuild(standard_page(), data)
 
@@ -196,7 +174,7 @@ def rebuild(data: Path) -> None:
 @click.command(
     short_help="Make a signing key for a service or a witness.",
     epilog=query_options.examples(
-        "pourparler keygen example.org/record -o signing.key",
+        "pourparler keygen example.org/record --output signing.key",
     ),
 )
 @click.argument("name")
@@ -206,21 +184,23 @@ def rebuild(data: Path) -> None:
     type=click.Path(path_type=Path),
     metavar="FILE",
     required=True,
-    help="The file for the key, which must not be there yet.",
+    help="New file for the key.",
 )
-@click.option("--witness", is_flag=True, help="A key for a witness: see docs/guides/witnesses.md.")
+@click.option(
+    "--witness", is_flag=True, help="Make a key for a witness: see docs/guides/witnesses.md."
+)
 def keygen(name: str, output: Path, *, witness: bool) -> None:
-    """Make a signing key for a service, and print the verifier key that belongs to it.
+    """Make a signing key for a service, and print its verifier key.
 
-    NAME is that of the service, best its address, such as example.org/record. Name the file in
-    POURPARLER_KEYS; several files are separated by colons: for a rotation a new key of the same
-    name joins the older one. Give the verifier key to all who check the record.
+    NAME is the name of the service, for example its address: example.org/record. Name the file in
+    POURPARLER_SIGNING_KEYS. For a rotation, name the files of the old and the new key, separated by
+    a colon. Publish the verifier key to everyone who verifies the record.
     """
     print(keys.keygen(name, output, witness=witness))
 
 
 @click.command(
-    short_help="Print the script by which a shell completes all this.",
+    short_help="Print a completion script for your shell.",
     epilog=query_options.examples(
         'eval "$(pourparler completion bash)"   in ~/.bashrc',
         'eval "$(pourparler completion zsh)"    in ~/.zshrc, after compinit',
@@ -229,8 +209,8 @@ def keygen(name: str, output: Path, *, witness: bool) -> None:
 )
 @click.argument("shell", type=click.Choice(SHELLS))
 def completion(shell: str) -> None:
-    """Print the script by which a shell completes this command.
+    """Print the script that makes a shell complete this command.
 
-    It completes commands, options, files, and the ids of what the service has: none, if it is away.
+    The script completes commands, options, files and the ids of the service, if it is available.
     """
     print(script(click.get_current_context().find_root().command, shell), end="")

@@ -1,4 +1,4 @@
-"""Commands that ask what a negotiation is and was, and watch it go on."""
+"""Commands that query a negotiation, now or as it was, and watch new entries."""
 
 from collections.abc import Mapping
 from typing import Any, BinaryIO
@@ -7,60 +7,61 @@ import click
 
 from pourparler import v1 as pb
 from pourparler.cli.browse import launch
-from pourparler.cli.errors import either
+from pourparler.cli.errors import alternatives
 from pourparler.cli.options import query_options
-from pourparler.cli.options.completion import Negotiation, Part
-from pourparler.cli.options.suggestions import Choice, near
+from pourparler.cli.options.completion import NegotiationType, PartType
+from pourparler.cli.options.suggestions import Choice, similar
 from pourparler.cli.output import blame as blame_page
-from pourparler.cli.output import colors, wording
+from pourparler.cli.output import colors, part_descriptions, wording
 from pourparler.cli.output import diff as diff_page
 from pourparler.cli.output import history as history_page
 from pourparler.cli.output import state as state_page
-from pourparler.cli.output import status as standing_page
+from pourparler.cli.output import status as status_page
 from pourparler.cli.output import watch as watch_page
 from pourparler.cli.output.page import Column, Page, Table, print_message, standard_page
 from pourparler.cli.output.wording import Names
-from pourparler.cli.terminal_escape import harmless
+from pourparler.cli.terminal_escape import escaped
 from pourparler.drafts.values import choice
 from pourparler.state.blame import blame as made_by
 from pourparler.state.diff import diff as changes_between
 from pourparler.state.fold import fold
 
 EVERYWHERE = "-"
-"""What stands for all negotiations in place of one."""
+"""The name that stands for all negotiations."""
 
 
 @click.command(
-    short_help="What it is, or was: every part, and how it is known.",
+    short_help="Show the state: every part with its status and its basis.",
     epilog=query_options.examples(
-        "pourparler show renault-nissan --only agreements",
-        "pourparler show renault-nissan --as-of 16        as the record stood then",
-        "pourparler show renault-nissan --occurred 2021   what had happened by then",
+        "pourparler show renault-nissan --kind agreements",
+        "pourparler show renault-nissan --as-of 16        as of version 16",
+        "pourparler show renault-nissan --occurred 2021   as of a date of the events",
     ),
 )
-@click.argument("negotiation", type=Negotiation())
+@click.argument("negotiation", type=NegotiationType())
 @query_options.point_options
 @click.option(
-    "--only",
-    type=Choice(state_page.KINDS),
+    "--kind",
+    "kinds",
+    type=Choice(part_descriptions.KINDS),
     metavar="KIND",
     multiple=True,
-    help="Only the parts of this kind, such as agreements; may be given several times.",
+    help="Show only the parts of this kind, such as agreements. Repeatable.",
 )
-@query_options.seen_option
+@query_options.viewer_option
 @query_options.full_option
 @query_options.json_option
 def show(
     negotiation: str,
     recorded: pb.AsOf | None,
     occurred: str,
-    only: tuple[str, ...],
+    kinds: tuple[str, ...],
     *,
     viewer_participant_id: str,
     full: bool,
     as_json: bool,
 ) -> None:
-    """Show the state of a negotiation, now or as it was."""
+    """Show the state of a negotiation, now or at an earlier point."""
     asked = query_options.point(recorded, occurred)
     answer = query_options.client().get(
         negotiation, as_of=asked, viewer_participant_id=viewer_participant_id
@@ -72,7 +73,7 @@ def show(
     _at(page, asked, answer.computed_at)
     state = answer.negotiation
     state_page.head(page, state, answer.possible_state.words.title)
-    state_page.parts(page, state, only)
+    state_page.parts(page, state, kinds)
     if occurred:
         possible = changes_between(state, answer.possible_state)
         page.heading(f"Only possibly by {wording.edtf(occurred)}")
@@ -80,9 +81,9 @@ def show(
             number = len(answer.possible_versions)
             which = wording.versions(answer.possible_versions)
             page.line(f"{'Entry' if number == 1 else 'Entries'} {which} may be in.")
-            shown = [change for change in possible if not only or change.part.split("/")[0] in only]
+            shown = [one for one in possible if not kinds or one.part.split("/")[0] in kinds]
             diff_page.changes(
-                page, shown, Names(answer.possible_state.participants), "What they change"
+                page, shown, Names(answer.possible_state.participants), "Their changes"
             )
             diff_page.legend(page, shown)
         else:
@@ -90,24 +91,24 @@ def show(
 
 
 def _at(page: Page, asked: pb.AsOf, at: pb.ComputedAt) -> None:
-    """Say at the top of an answer at what point it is, unless that is now."""
+    """Print the point of the answer, unless it is now."""
     if said := state_page.point(asked, at):
         page.line(said, f"bold {colors.DOUBTFUL}")
 
 
 @click.command(
-    short_help="Where it stands: agreed, proposed, owed, open.",
+    short_help="Report what is agreed, proposed, owed and open.",
     epilog=query_options.examples(
-        "pourparler standing renault-nissan --on 2023-06-30    what was due by then",
+        "pourparler status renault-nissan --on 2023-06-30    as of this date",
     ),
 )
-@click.argument("negotiation", type=Negotiation())
+@click.argument("negotiation", type=NegotiationType())
 @query_options.point_options
-@click.option("--on", "on_date", metavar="EDTF", help="Reckon dues and ages against this date.")
-@query_options.seen_option
+@click.option("--on", "on_date", metavar="EDTF", help="Compute due dates and ages as of this date.")
+@query_options.viewer_option
 @query_options.full_option
 @query_options.json_option
-def standing(
+def status(
     negotiation: str,
     recorded: pb.AsOf | None,
     occurred: str,
@@ -117,7 +118,7 @@ def standing(
     full: bool,
     as_json: bool,
 ) -> None:
-    """Say what is agreed, what is proposed, who must answer, who owes what by when."""
+    """Report what is agreed, what is proposed, who must answer, and who owes what by when."""
     asked = query_options.point(recorded, occurred)
     client = query_options.client()
     answer = client.standing(
@@ -132,27 +133,29 @@ def standing(
     ).negotiation
     page = standard_page(full=full)
     _at(page, asked, answer.computed_at)
-    page.line(f"Standing of {harmless(known.words.title) or negotiation}", "bold")
-    standing_page.standing(page, answer.status_report, Names(known.participants))
+    page.line(f"Status of {escaped(known.words.title) or negotiation}", "bold")
+    status_page.status_report(page, answer.status_report, Names(known.participants))
 
 
 @click.command(
-    short_help="The record itself, entry by entry.",
+    short_help="List the entries.",
     epilog=query_options.examples(
         "pourparler history renault-nissan --basis on_record --topic t-ev",
-        "pourparler history renault-nissan --reverse --limit 5       the latest five",
+        "pourparler history renault-nissan --reverse --limit 5       the last five",
     ),
 )
-@click.argument("negotiation", type=Negotiation())
+@click.argument("negotiation", type=NegotiationType())
 @query_options.point_options
-@click.option("--after", type=click.IntRange(min=0), default=0, help="Only after this version.")
+@click.option(
+    "--after", type=click.IntRange(min=0), default=0, help="Show only entries after this version."
+)
 @query_options.type_option
 @query_options.participant_option
 @query_options.topic_option
 @query_options.basis_option
-@click.option("--reverse", is_flag=True, help="The latest first.")
-@click.option("--limit", type=click.IntRange(min=1), help="At most this many.")
-@query_options.seen_option
+@click.option("--reverse", is_flag=True, help="Show the latest entry first.")
+@click.option("--limit", type=click.IntRange(min=1), help="Show at most this many entries.")
+@query_options.viewer_option
 @query_options.full_option
 @query_options.json_option
 def history(
@@ -164,7 +167,7 @@ def history(
     as_json: bool,
     **filters: Any,
 ) -> None:
-    """Replay the entries of a negotiation, with --json one to a line."""
+    """List the entries of a negotiation. With --json, print one entry on each line."""
     asked = query_options.point(recorded, occurred)
     client = query_options.client()
     entries = client.history(negotiation, as_of=asked, **filters)
@@ -193,29 +196,29 @@ def history(
 
 
 def _none(state: pb.Negotiation, filters: Mapping[str, Any]) -> None:
-    """Say, past a pipe, that nothing meets the filters, and which of their ids are not there."""
-    said = ["No entry is asked for by this."]
+    """Print to stderr that no entry matches, and which ids of the filters are unknown."""
+    said = ["No entry matches these options."]
     for kind in ("participants", "topics"):
         parts = getattr(state, kind)
         for key in filters[kind]:
             if key not in parts:
-                found = near(key, parts)
-                meant = f" Did you mean {either(found)}?" if found else ""
-                said.append(f"There is no {kind[:-1]} {harmless(key)!r}.{meant}")
+                found = similar(key, parts)
+                meant = f" Did you mean {alternatives(found)}?" if found else ""
+                said.append(f"There is no {kind[:-1]} {escaped(key)!r}.{meant}")
     click.echo(" ".join(said), err=True)
 
 
 @click.command(
-    short_help="Which entries made each part what it is, and why.",
+    short_help="Show which entries set each part and each field.",
     epilog=query_options.examples(
         "pourparler blame renault-nissan agr-leader-follower",
         "pourparler blame renault-nissan milestones --as-of 15",
     ),
 )
-@click.argument("negotiation", type=Negotiation())
-@click.argument("part", type=Part(*blame_page.KINDS, paths=True), default="")
+@click.argument("negotiation", type=NegotiationType())
+@click.argument("part", type=PartType(*blame_page.KINDS, paths=True), default="")
 @query_options.point_options
-@query_options.seen_option
+@query_options.viewer_option
 @query_options.full_option
 @query_options.json_option
 def blame(
@@ -228,12 +231,12 @@ def blame(
     full: bool,
     as_json: bool,
 ) -> None:
-    """Say which entries made each part of the state what it is, and what each of them set.
+    """Show which entries set each part of the state, and each field of one part.
 
-    PART is one part, by its id or with its kind before it, or a whole kind; without it, all. Of one
-    part it is said of each field which entry set it, and of a proposal why it is decided.
+    PART is an id, a kind such as `agreements`, or both, such as `agreements/ID`. Without PART, the
+    command shows all parts. For a decided proposal it also shows the reason of the decision.
     """
-    wanted = blame_page.Wanted(part)
+    wanted = blame_page.PartSelector(part)
     client = query_options.client()
     asked = query_options.point(recorded, occurred)
     within = None
@@ -259,25 +262,29 @@ def blame(
     if replay.complete is not None:
         _at(page, asked, replay.complete.computed_at)
     if not page.plain:
-        page.line(f"What made {harmless(state.words.title) or negotiation} what it is", "bold")
+        page.line(f"Blame of {escaped(state.words.title) or negotiation}", "bold")
     blame_page.blame(page, found, state, one=wanted.one)
 
 
-@click.command(short_help="The entries as they come.")
-@click.argument("negotiation", type=Negotiation(), default=EVERYWHERE)
-@click.option("--after", type=click.IntRange(min=0), default=0, help="Only after this version.")
-@click.option("--cursor", metavar="CURSOR", default="", help="Go on where an earlier watch ended.")
+@click.command(short_help="Print new entries as the service records them.")
+@click.argument("negotiation", type=NegotiationType(), default=EVERYWHERE)
+@click.option(
+    "--after", type=click.IntRange(min=0), default=0, help="Show only entries after this version."
+)
+@click.option(
+    "--cursor", metavar="CURSOR", default="", help="Continue where an earlier watch ended."
+)
 @query_options.type_option
 @query_options.participant_option
 @query_options.basis_option
-@query_options.seen_option
+@query_options.viewer_option
 @query_options.full_option
 @query_options.json_option
 def watch(negotiation: str, *, full: bool, as_json: bool, **filters: Any) -> int:
-    """Print the entries of a negotiation as `history` does, and go on with those that come.
+    """Print the entries of a negotiation as `history` does, and then each new entry.
 
-    Without NEGOTIATION those of all. It reconnects by itself when the connection breaks. Ctrl-C
-    ends it, and says with which --cursor to go on: nothing is left out, and nothing comes twice.
+    Without NEGOTIATION, the command watches all negotiations. It reconnects automatically. Ctrl-C
+    ends it and prints the --cursor that continues without a gap and without a repetition.
     """
     client = query_options.client()
     everywhere = negotiation == EVERYWHERE
@@ -296,46 +303,57 @@ def watch(negotiation: str, *, full: bool, as_json: bool, **filters: Any) -> int
 
 
 @click.command(
-    short_help="Read negotiations in the whole terminal.",
+    short_help="Browse negotiations in a full-screen terminal.",
     epilog=query_options.examples(
-        "pourparler browse                             the list, to choose from",
-        "pourparler browse renault-nissan --as-of 11   as it stood at version 11",
+        "pourparler browse                             the list of all",
+        "pourparler browse renault-nissan --as-of 11   as of version 11",
     ),
 )
-@click.argument("negotiation", type=Negotiation(), required=False)
-@click.option("--bundle", "file", type=click.File("rb"), help="Read this bundle, asking nobody.")
+@click.argument("negotiation", type=NegotiationType(), required=False)
 @click.option(
-    "--as-of", type=click.IntRange(min=1), metavar="VERSION", help="Begin at this version."
+    "--bundle", "file", type=click.File("rb"), help="Read this bundle, without a service."
 )
-@query_options.seen_option
+@click.option(
+    "--as-of", type=click.IntRange(min=1), metavar="VERSION", help="Start at this version."
+)
+@query_options.viewer_option
 def browse(
     negotiation: str | None, file: BinaryIO | None, as_of: int | None, viewer_participant_id: str
 ) -> None:
-    """Read negotiations in the whole terminal: where each stands, its topics, its entries.
+    """Browse negotiations in a full-screen terminal: status, topics and entries.
 
-    Without NEGOTIATION the list of all, to choose from. The ? key says what the others do: , and .
-    step through the versions, / searches, q leaves. What is recorded meanwhile appears by itself.
+    Without NEGOTIATION, the command lists all negotiations. The key ? explains the other keys: ,
+    and . step through the versions, / searches, q quits. New entries appear automatically.
     """
     if file is not None and (negotiation is not None or viewer_participant_id):
-        raise click.UsageError("A bundle is read by itself: say --bundle alone, or NEGOTIATION.")
+        raise click.UsageError(
+            "--bundle excludes NEGOTIATION and --as-seen-by. Give --bundle alone."
+        )
     if as_of is not None and negotiation is None and file is None:
-        raise click.UsageError("Say which NEGOTIATION with --as-of.")
+        raise click.UsageError("--as-of needs a negotiation. Give NEGOTIATION or --bundle.")
     launch.browse(negotiation, file, as_of, viewer_participant_id)
 
 
 @click.command(
-    short_help="What changed between two points, and was gone back on.",
+    short_help="Show changes and reversals between two points.",
     epilog=query_options.examples(
         "pourparler diff renault-nissan 16                     since version 16",
         "pourparler diff renault-nissan --occurred-from 2021 --occurred-to 2022",
     ),
 )
-@click.argument("negotiation", type=Negotiation())
-@click.argument("from_", metavar="[FROM", type=query_options.Point(), required=False)
-@click.argument("to", metavar="[TO]]", type=query_options.Point(), required=False)
-@click.option("--occurred-from", metavar="EDTF", default="", help="From what had happened by then.")
-@click.option("--occurred-to", metavar="EDTF", default="", help="To what had happened by then.")
-@query_options.seen_option
+@click.argument("negotiation", type=NegotiationType())
+@click.argument("from_", metavar="[FROM", type=query_options.PointType(), required=False)
+@click.argument("to", metavar="[TO]]", type=query_options.PointType(), required=False)
+@click.option(
+    "--occurred-from",
+    metavar="EDTF",
+    default="",
+    help="Start: the events up to the end of this date.",
+)
+@click.option(
+    "--occurred-to", metavar="EDTF", default="", help="End: the events up to the end of this date."
+)
+@query_options.viewer_option
 @query_options.full_option
 @query_options.json_option
 def diff(
@@ -349,10 +367,10 @@ def diff(
     full: bool,
     as_json: bool,
 ) -> None:
-    """Say what changed from one version or time to another, and who went back on a term.
+    """Show the changes from one version or time to another, and the reversals of terms.
 
-    FROM and TO are versions (16) or times (2026-11-23T09:30Z). Without FROM: from the beginning.
-    Without TO: to now.
+    FROM and TO are versions (16) or times (2026-11-23T09:30Z). The default of FROM is the
+    beginning, the default of TO is now.
     """
     began = query_options.point(from_, occurred_from)
     if from_ is None and not occurred_from:
@@ -372,9 +390,9 @@ def diff(
     )
     names = Names({**known.possible_state.participants, **known.negotiation.participants})
     title = (
-        harmless(known.negotiation.words.title or known.possible_state.words.title) or negotiation
+        escaped(known.negotiation.words.title or known.possible_state.words.title) or negotiation
     )
-    page.line(f"What changed in {title}", "bold")
+    page.line(f"Changes in {title}", "bold")
     page.line(f"from: {_end(began, answer.start_computed_at)}")
     page.line(f"to:   {_end(ended, answer.end_computed_at)}")
     diff_page.reversals(page, answer.reversals, names)
@@ -391,13 +409,19 @@ def _end(asked: pb.AsOf, at: pb.ComputedAt) -> str:
     return state_page.point(asked, at) or f"Now, at version {at.version} (recorded {recorded})."
 
 
-@click.command("list", short_help="The negotiations there are.")
+@click.command("list", short_help="List the negotiations.")
 @click.option(
-    "--status", "statuses", type=click.Choice(["open", "suspended", "concluded"]), multiple=True
+    "--status",
+    "statuses",
+    type=click.Choice(["open", "suspended", "concluded"]),
+    multiple=True,
+    help="List only negotiations with this status. Repeatable.",
 )
-@click.option("--participant", metavar="ID", help="Only those with this participant.")
-@click.option("--title", metavar="WORDS", help="Only those with these words in their title.")
-@query_options.seen_option
+@click.option("--participant", metavar="ID", help="List only negotiations with this participant.")
+@click.option(
+    "--title", metavar="WORDS", help="List only negotiations with these words in their title."
+)
+@query_options.viewer_option
 @query_options.json_option
 def list_(
     statuses: tuple[str, ...],
@@ -407,7 +431,7 @@ def list_(
     *,
     as_json: bool,
 ) -> None:
-    """List the negotiations on the record, in the order in which they were opened."""
+    """List the negotiations in the order in which they were opened."""
     filters: dict[str, Any] = {}
     if statuses:
         filters["statuses"] = [choice(pb.NegotiationStatus, status) for status in statuses]
@@ -433,7 +457,7 @@ def list_(
         (
             one.name.removeprefix("negotiations/"),
             ": ".join(filter(None, (wording.word(one, "status"), wording.word(one, "outcome")))),
-            harmless(one.title),
+            escaped(one.title),
             wording.listed(list(one.parties)),
             f"{one.version:,}",
             wording.moment(one.update_time),

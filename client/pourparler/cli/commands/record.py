@@ -1,4 +1,4 @@
-"""Commands that put entries on the record: one by one, or a file of them."""
+"""Commands that record entries: one by one, or a file of them."""
 
 from concurrent.futures import Future
 from typing import Any, BinaryIO
@@ -11,12 +11,12 @@ from pourparler.cli.input import draft_options, format_detection
 from pourparler.cli.input import importer as imports
 from pourparler.cli.input.import_report import Reporter
 from pourparler.cli.options import query_options
-from pourparler.cli.options.completion import Negotiation
+from pourparler.cli.options.completion import NegotiationType
 from pourparler.cli.output import bundles, verdicts, wording
-from pourparler.cli.output import history as history_page
+from pourparler.cli.output.entry_descriptions import describe
 from pourparler.cli.output.page import print_message, standard_page
 from pourparler.cli.output.wording import Names
-from pourparler.cli.terminal_escape import harmless
+from pourparler.cli.terminal_escape import escaped
 from pourparler.transparency.checkpoint import VerifierKey
 
 
@@ -28,14 +28,16 @@ from pourparler.transparency.checkpoint import VerifierKey
     ),
 )
 @click.argument("title")
-@click.option("--id", "id_", metavar="ID", help="Its id; without it the service makes one.")
-@click.option("--purpose", metavar="TEXT", default="", help="What it is for.")
+@click.option(
+    "--id", "id_", metavar="ID", help="Id of the negotiation. Without it, the service makes one."
+)
+@click.option("--purpose", metavar="TEXT", default="", help="Purpose of the negotiation.")
 @click.option(
     "--acceptance-rule",
     type=click.Choice(["all_addressees", "any", "majority", "named"]),
     default="all_addressees",
     show_default=True,
-    help="How answers decide proposals.",
+    help="Rule by which answers decide proposals.",
 )
 @draft_options.common
 @query_options.json_option
@@ -48,8 +50,8 @@ def open_(
     as_json: bool,
     **given: Any,
 ) -> None:
-    """Open the record of a negotiation. In a pipe, its name alone is printed."""
-    common = draft_options.said_of_all(given)
+    """Open the record of a negotiation. In a pipe, print only its name."""
+    common = draft_options.common_values(given)
     receipt = query_options.client().open(
         title, id=id_, purpose=purpose, acceptance_rule=acceptance_rule, **common
     )
@@ -58,14 +60,14 @@ def open_(
         return
     page = standard_page()
     if page.plain:
-        page.line(harmless(receipt.negotiation))
+        page.line(escaped(receipt.negotiation))
     else:
-        page.line(f"Opened {receipt.negotiation}: {harmless(title)}", "bold")
-        page.line(f"Say who takes part: {draft_options.example(receipt.negotiation)}", "dim")
+        page.line(f"Opened {receipt.negotiation}: {escaped(title)}", "bold")
+        page.line(f"Record the participants: {draft_options.example(receipt.negotiation)}", "dim")
 
 
 @click.command(
-    short_help="Put entries on the record, said by options or in a file.",
+    short_help="Record entries, from options or a file.",
     epilog=query_options.examples(
         'pourparler record crane --participant "Northern Freight" --id freight',
         'pourparler record crane --statement "Nine thousand at most." --by freight',
@@ -75,12 +77,20 @@ def open_(
         "pourparler record crane --milestone Handover --expected 2027-03 --by harbour",
     ),
 )
-@click.argument("negotiation", type=Negotiation())
+@click.argument("negotiation", type=NegotiationType())
 @click.argument("file", type=click.File("rb"), required=False)
 @draft_options.options
-@click.option("--request-id", metavar="ID", help="Your own id, so that repeating doubles nothing.")
-@click.option("--expected-version", type=click.IntRange(min=0), help="Only at this version.")
-@click.option("--validate-only", is_flag=True, help="Check, and record nothing.")
+@click.option(
+    "--request-id",
+    metavar="ID",
+    help="Id of the request. A retry with the same id records nothing twice.",
+)
+@click.option(
+    "--expected-version",
+    type=click.IntRange(min=0),
+    help="Refuse the request if the negotiation has another version.",
+)
+@click.option("--validate-only", is_flag=True, help="Validate the request and record nothing.")
 @query_options.json_option
 def record(
     negotiation: str,
@@ -92,10 +102,10 @@ def record(
     as_json: bool,
     **given: Any,
 ) -> None:
-    """Put entries on the record: from FILE (`-` for standard input), or said by options.
+    """Record entries, from FILE (`-` for standard input) or from options.
 
-    FILE holds one or more drafts as ProtoJSON, one after the other or in a list. They are recorded
-    together: all of them, or none.
+    FILE contains one or more drafts as ProtoJSON, one after the other or in a list. The service
+    records all of them, or none.
     """
     drafts = draft_options.drafts(file, given)
     receipt = query_options.client().record(
@@ -112,39 +122,39 @@ def record(
     done = "Would be recorded" if validate_only else "Recorded"
     for entry in receipt.entries:
         known = wording.basis(entry.facts.provenance)
-        told = history_page.describe(entry, Names())
+        told = describe(entry, Names())
         page.line(f"{done} #{entry.header.version} ({known}): {told}")
 
 
-@click.command("import", short_help="Take a file of drafts, a table, or a bundle as a copy.")
+@click.command("import", short_help="Import a file of drafts, a table or a bundle.")
 @click.argument("file", type=click.File("rb"))
 @click.option(
     "--negotiation",
-    type=Negotiation(),
+    type=NegotiationType(),
     metavar="NAME",
     default="",
-    help="Of the lines that name none.",
+    help="Negotiation of the lines that name none.",
 )
 @click.option(
-    "--key",
+    "--verifier-key",
     "keys",
-    type=verdicts.Key(),
+    type=verdicts.VerifierKeyType(),
     multiple=True,
-    help="Of a bundle: what the service that it is from signs with, had from elsewhere.",
+    help="Verifier key of the service that wrote the bundle. Repeatable.",
 )
 @click.option(
     "--format",
     "form",
     type=click.Choice(format_detection.IN),
-    help="In which format it is; else as its name ends, else jsonl.",
+    help="Format of FILE. The default follows from the extension of FILE, or is jsonl.",
 )
 @click.option(
     "--mapping",
     type=click.File("rb"),
     metavar="FILE",
-    help="Of a table of others: how its rows make drafts, see docs/reference/import-formats.md.",
+    help="Mapping of the columns of a table to drafts: see docs/reference/import-formats.md.",
 )
-@click.option("--keep-going", is_flag=True, help="Go on after a refusal.")
+@click.option("--keep-going", is_flag=True, help="Continue after a refused line.")
 @query_options.json_option
 def import_(
     file: BinaryIO,
@@ -166,26 +176,28 @@ def import_(
     if bundles.is_bundle(file):
         if not keys:
             raise click.UsageError(
-                "This is a bundle: say with --key what the service that it is from signs with."
+                "The file is a bundle. Give the verifier key of its service with --verifier-key."
             )
         if negotiation or keep_going:
-            raise click.UsageError("--negotiation and --keep-going are for drafts, not a bundle.")
+            raise click.UsageError(
+                "FILE is a bundle. --negotiation and --keep-going are only for drafts."
+            )
         if form or mapping:
-            raise click.UsageError("--format and --mapping are for drafts, and this is a bundle.")
+            raise click.UsageError("FILE is a bundle. --format and --mapping are only for drafts.")
         copied = query_options.client().copy(file, keys=keys)
         if as_json:
             print_message(copied)
         else:
-            bundles.told_of_copy(standard_page(), copied)
+            bundles.print_import(standard_page(), copied)
         return 0
     if keys:
-        raise click.UsageError("--key is for a bundle, and this is none.")
+        raise click.UsageError("FILE is not a bundle. --verifier-key is only for a bundle.")
     read = format_detection.reader(form, mapping, file)
     client = query_options.client()
 
     class _Recorder:
         def now(self) -> int:
-            # What would be recorded would be now.
+            # A dry run returns the clock of the service.
             would_be = client.open("What time is it?", validate_only=True).entries[0]
             return would_be.header.record_time.ToNanoseconds()
 
@@ -200,6 +212,6 @@ def import_(
             refused=reporter.refused,
             progress=reporter.progress,
         )
-        with interrupts.first(run.interrupt):
+        with interrupts.on_first_interrupt(run.interrupt):
             summary = run.run(file, read)
     return reporter.conclude(summary, as_json=as_json)

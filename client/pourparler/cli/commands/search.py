@@ -1,4 +1,4 @@
-"""The command that finds entries by their words."""
+"""The command that searches the words of entries."""
 
 from itertools import islice
 from typing import Any
@@ -6,7 +6,7 @@ from typing import Any
 import click
 
 from pourparler.cli.options import query_options
-from pourparler.cli.options.completion import Negotiation
+from pourparler.cli.options.completion import NegotiationType
 from pourparler.cli.output import search_hits, wording
 from pourparler.cli.output.page import print_message, standard_page
 
@@ -14,84 +14,104 @@ _MOST_TO_A_PAGE = 1_000
 
 
 @click.command(
-    short_help="Entries by their words, in one negotiation or all.",
+    short_help="Search the words of entries.",
     epilog=query_options.examples(
         "pourparler search crane rent",
         'pourparler search "our limit" --speaker freight --from 2023',
-        "pourparler search 'agree*' --without lease --in renault-nissan",
+        "pourparler search 'agree*' --exclude lease --in renault-nissan",
     ),
 )
 @click.argument("words", nargs=-1)
-@click.option("--without", metavar="WORDS", multiple=True, help="Leave out entries with these.")
+@click.option(
+    "--exclude",
+    "excluded",
+    metavar="WORDS",
+    multiple=True,
+    help="Leave out entries that contain these words. Repeatable.",
+)
 @click.option(
     "--in",
     "names",
-    type=Negotiation(),
+    type=NegotiationType(),
     metavar="NEGOTIATION",
     multiple=True,
-    help="Only in this negotiation; may be given several times.",
+    help="Search only this negotiation. Repeatable.",
 )
 @click.option(
-    "--speaker", "speakers", metavar="ID", multiple=True, help="Only what they say or do."
+    "--speaker",
+    "speakers",
+    metavar="ID",
+    multiple=True,
+    help="Find only what this participant says or does. Repeatable.",
 )
 @query_options.participant_option
 @query_options.topic_option
 @query_options.type_option
 @query_options.basis_option
 @click.option(
-    "--from", "occur_start_date", metavar="EDTF", help="Only what happened then or later."
+    "--from", "occur_start_date", metavar="EDTF", help="Find only events on this date or later."
 )
-@click.option("--to", "occur_end_date", metavar="EDTF", help="Only what happened then or earlier.")
-@click.option("--surely", is_flag=True, help="Only what surely happened between these dates.")
+@click.option(
+    "--to", "occur_end_date", metavar="EDTF", help="Find only events on this date or earlier."
+)
+@click.option(
+    "--definite", is_flag=True, help="Find only events that definitely are between the dates."
+)
 @click.option(
     "--recorded-from",
     "record_start_time",
-    type=query_options.Begin(),
+    type=query_options.TimeType(),
     metavar="TIME",
-    help="Only what was recorded from then.",
+    help="Find only entries recorded at this time or later.",
 )
 @click.option(
     "--recorded-before",
     "record_end_time",
-    type=query_options.Begin(),
+    type=query_options.TimeType(),
     metavar="TIME",
-    help="Only what was recorded before.",
+    help="Find only entries recorded before this time.",
 )
-@click.option("--counting", is_flag=True, help="Only what counts: not what was corrected.")
+@click.option(
+    "--current", is_flag=True, help="Find only entries in force: no corrected or annulled ones."
+)
 @click.option(
     "--order",
     type=click.Choice(["rank", "newest", "oldest"]),
     default="rank",
     show_default=True,
-    help="What comes first.",
+    help="Order of the entries.",
 )
 @click.option(
-    "--limit", type=click.IntRange(min=1), default=50, show_default=True, help="At most this many."
+    "--limit",
+    type=click.IntRange(min=1),
+    default=50,
+    show_default=True,
+    help="Show at most this many entries.",
 )
-@query_options.seen_option
+@query_options.viewer_option
 @query_options.full_option
 @query_options.json_option
 def search(
     words: tuple[str, ...],
-    without: tuple[str, ...],
+    excluded: tuple[str, ...],
     limit: int,
     *,
-    surely: bool,
-    counting: bool,
+    definite: bool,
+    current: bool,
     full: bool,
     as_json: bool,
     **filters: Any,
 ) -> None:
-    """Find entries by their words, over all negotiations or in some.
+    """Find entries by their words, in all negotiations or in some.
 
-    All WORDS must stand in an entry, in whatever form they are written: case and accents do not
-    matter. What is one argument stands together; a * is for how a word may go on. Without WORDS,
-    all entries that meet the options.
+    An entry must contain all WORDS. Case and accents do not matter. One argument of several words
+    is a phrase. A * stands for any ending of a word. Without WORDS, the command finds all entries
+    that match the options.
     """
     asked: dict[str, Any] = {
-        "query": search_hits.query(words, without),
-        "occurred_match": "definite" if surely else "possible",
-        "only_current": counting,
+        "query": search_hits.query(words, excluded),
+        "occurred_match": "definite" if definite else "possible",
+        "only_current": current,
         **filters,
     }
     found = query_options.client().search(page_size=min(limit + 1, _MOST_TO_A_PAGE), **asked)
@@ -109,6 +129,6 @@ def search(
         del asked["occurred_match"], asked["order"]
         search_hits.nothing(page, asked)
     elif len(hits) > limit:
-        page.heading(f"The first {limit}; there are more: see --limit.")
+        page.heading(f"The first {limit} entries. For more, use --limit.")
     else:
         page.heading(f"{wording.count(len(hits), 'entry', 'entries')}.")

@@ -1,4 +1,4 @@
-"""Commands that take a record elsewhere, and prove or show what it is."""
+"""Commands that verify, export and show a whole record."""
 
 import io
 from pathlib import Path
@@ -9,7 +9,7 @@ import click
 from pourparler import v1 as pb
 from pourparler.cli.input import format_detection
 from pourparler.cli.options import query_options
-from pourparler.cli.options.completion import Negotiation
+from pourparler.cli.options.completion import NegotiationType
 from pourparler.cli.output import bundles, verdicts
 from pourparler.cli.output import history as history_page
 from pourparler.cli.output import state as state_page
@@ -22,13 +22,13 @@ from pourparler.transparency.auditor import Verdict
 from pourparler.transparency.checkpoint import VerifierKey, origin_of
 from pourparler.transparency.selection import Selection
 
-_SEEN_IN_BUNDLE = "--as-seen-by asks the service: a bundle is as it was written."
+_SEEN_IN_BUNDLE = "--bundle excludes --as-seen-by: only a service can filter a record."
 
 
-@click.command(short_help="Check a record against the service that keeps it.")
-@click.argument("negotiation", type=Negotiation())
+@click.command(short_help="Verify a record against its service.")
+@click.argument("negotiation", type=NegotiationType())
 @verdicts.options
-@query_options.seen_option
+@query_options.viewer_option
 @query_options.json_option
 def audit(
     negotiation: str,
@@ -39,12 +39,12 @@ def audit(
     viewer_participant_id: str,
     as_json: bool,
 ) -> int:
-    """Check the whole record of a negotiation, believing nothing but the key.
+    """Verify the whole record of a negotiation. Trust nothing but the verifier key.
 
-    Every entry is checked against what the service has signed, and folded anew; the state that the
-    service gives has to be the same. Exit codes: 0 sound, 4 manipulated, 5 incomplete, 6 cannot
-    tell, 7 partial: sound as far as it is shown. The service prints its key when it starts: have it
-    from whoever runs it.
+    The client checks every entry against the signed checkpoint, computes the state again and
+    compares it with the state that the service returns. Exit codes: 0 sound, 4 manipulated, 5
+    incomplete, 6 cannot tell, 7 partial. Obtain the verifier key from the operator, not from the
+    service.
     """
     client = query_options.client()
     with verdicts.progress() as progress:
@@ -56,26 +56,26 @@ def audit(
             progress=progress,
         )
     origin = origin_of(keys[0].name, negotiation.removeprefix("negotiations/"))
-    code = verdicts.tell(standard_page(), found, origin, compared=True, as_json=as_json)
+    code = verdicts.print_verdict(standard_page(), found, origin, compared=True, as_json=as_json)
     if save is not None and found.verdict is Verdict.SOUND:
         verdicts.save(save, found.signed)
     return code
 
 
 @click.command(
-    short_help="Write a record to a file: a bundle, or for other tools.",
+    short_help="Export a record: a bundle, or another format.",
     epilog=query_options.examples(
-        "pourparler export renault-nissan -o talks.bundle --only 3,7-9",
-        "pourparler export renault-nissan -o talks.csv --format csv",
+        "pourparler export renault-nissan --output talks.bundle --versions 3,7-9",
+        "pourparler export renault-nissan --output talks.csv --format csv",
     ),
 )
-@click.argument("negotiation", type=Negotiation())
+@click.argument("negotiation", type=NegotiationType())
 @bundles.output_option
 @click.option(
-    "--only",
-    type=bundles.Versions(),
+    "--versions",
+    type=bundles.VersionsType(),
     metavar="VERSIONS",
-    help="Only these can be read, such as 3,7-9; of all others there is the header alone.",
+    help="Include only these entries, such as 3,7-9, and the headers of all others.",
 )
 @click.option(
     "--format",
@@ -83,99 +83,105 @@ def audit(
     type=click.Choice(format_detection.OUT),
     default=format_detection.BUNDLE,
     show_default=True,
-    help="In which format: see docs/reference/export-formats.md.",
+    help="Format of the file: see docs/reference/export-formats.md.",
 )
 @click.option(
     "--bundle",
     "bundled",
     type=click.File("rb"),
     metavar="FILE",
-    help="Read the record from a bundle, and ask no service.",
+    help="Read the record from this bundle, without a service.",
 )
-@query_options.seen_option
+@query_options.viewer_option
 @query_options.json_option
 def export(
     negotiation: str,
     output: Path,
-    only: Selection | None,
+    versions: Selection | None,
     form: str,
     bundled: BinaryIO | None,
     *,
     viewer_participant_id: str,
     as_json: bool,
 ) -> None:
-    """Write the whole record of a negotiation to one file, a bundle that proves what it is.
+    """Export the whole record of a negotiation to one file.
 
-    Every entry is in it as it is stored, with the signed checkpoint: see
-    docs/reference/record-format.md. Whether it is sound, `pourparler verify` tells. With --only,
-    what the chosen entries are shown without is told: what they name, and what corrects them. See
-    docs/guides/auditing.md. In another --format it is for other tools, and proves nothing: see
-    docs/reference/export-formats.md.
+    A bundle contains every entry as it is stored, and the signed checkpoint: see
+    docs/reference/record-format.md. `pourparler verify` verifies it. With --versions, the command
+    lists what the included entries refer to and what corrects them: see docs/guides/auditing.md.
+
+    Other formats are for other tools and prove nothing: see docs/reference/export-formats.md.
     """
     if bundled is not None and viewer_participant_id:
         raise click.UsageError(_SEEN_IN_BUNDLE)
     if form == format_detection.BUNDLE:
         if bundled is not None:
-            raise click.UsageError("Of a bundle, say the --format that it is to be written in.")
+            raise click.UsageError("--bundle needs a --format other than bundle. Name one.")
         client = query_options.client()
         with (
-            bundles.refusing(),
-            bundles.fresh(output) as file,
+            bundles.bundle_errors(),
+            bundles.new_file(output) as file,
             verdicts.progress("exporting") as progress,
         ):
             count = client.export(
                 negotiation,
                 file,
-                only=only,
+                only=versions,
                 viewer_participant_id=viewer_participant_id,
                 progress=progress,
             )
-        bundles.told(standard_page(), output, count, only, as_json=as_json)
+        bundles.print_export(standard_page(), output, count, versions, as_json=as_json)
         return
-    if only is not None:
-        raise click.UsageError("--only is for a bundle: write one, and that in a --format.")
+    if versions is not None:
+        raise click.UsageError(
+            "--versions is only for a bundle. Write a bundle, and export that with --format."
+        )
     format_detection.available(form)
-    with bundles.refusing():
+    with bundles.bundle_errors():
         if bundled is not None:
-            entries, origin = format_detection.of_bundle(bundled, negotiation)
+            entries, origin = format_detection.entries_of_bundle(bundled, negotiation)
         else:
-            entries, origin = format_detection.of_service(
+            entries, origin = format_detection.entries_of_service(
                 query_options.client(), negotiation, viewer_participant_id
             )
-        with bundles.fresh(output, f"{form} file") as file:
+        with bundles.new_file(output, f"{form} file") as file:
             count = WRITERS[form](file, entries, origin)
-    bundles.told(standard_page(), output, count, as_json=as_json, proves=False)
+    bundles.print_export(standard_page(), output, count, as_json=as_json, proves=False)
 
 
-@click.command(short_help="Write a bundle in which only some entries can be read.")
+@click.command(short_help="Reduce a bundle to some of its entries.")
 @click.argument("file", type=click.File("rb", lazy=True))
 @click.option(
-    "--only",
-    type=bundles.Versions(),
+    "--versions",
+    type=bundles.VersionsType(),
     metavar="VERSIONS",
     required=True,
-    help="What can be read, such as 3,7-9.",
+    help="Entries that stay readable, such as 3,7-9.",
 )
 @bundles.output_option
 @query_options.json_option
-def withhold(file: BinaryIO, output: Path, only: Selection, *, as_json: bool) -> None:
-    """Write a bundle anew in which only some entries can be read, asking nobody.
+def redact_bundle(file: BinaryIO, output: Path, versions: Selection, *, as_json: bool) -> None:
+    """Write a bundle in which only some entries are readable, without a service.
 
-    FILE is what `pourparler export` wrote; - is standard input. Of all other entries there is the
-    header alone, and the whole still verifies: see docs/guides/auditing.md.
+    FILE is a bundle; - is standard input. The new bundle has only the header of each other entry,
+    so the Merkle proofs still verify: see docs/guides/auditing.md.
     """
-    with bundles.refusing(), bundles.fresh(output) as fresh:
-        count = bundle.withhold(file, fresh, only)
-    bundles.told(standard_page(), output, count, only, as_json=as_json)
+    with bundles.bundle_errors(), bundles.new_file(output) as fresh:
+        count = bundle.withhold(file, fresh, versions)
+    bundles.print_export(standard_page(), output, count, versions, as_json=as_json)
 
 
-@click.command(short_help="Check a bundle, asking nobody.")
+@click.command(short_help="Verify a bundle, without a service.")
 @click.argument("file", type=click.File("rb", lazy=True))
 @click.option(
-    "--negotiation", type=Negotiation(), metavar="NAME", default="", help="Of which it has to be."
+    "--negotiation",
+    type=NegotiationType(),
+    metavar="NAME",
+    default="",
+    help="Fail unless the bundle contains this negotiation.",
 )
 @click.option(
-    "--show", "showing", is_flag=True, help="Show the entries, if what is here is proven."
+    "--show", "showing", is_flag=True, help="List the entries if the verdict is sound or partial."
 )
 @query_options.full_option
 @verdicts.options
@@ -191,14 +197,13 @@ def verify(
     full: bool,
     as_json: bool,
 ) -> int:
-    """Check a bundle, believing nothing but the key and asking nobody.
+    """Verify a bundle, without a service. Trust nothing but the verifier key.
 
-    FILE is what `pourparler export` wrote; - is standard input. With --show its entries follow, as
-    `history` shows them, where the verdict is sound or partial; with --json one to a line. Exit
-    codes: 0 sound, 4 manipulated, 5 incomplete, 6 cannot tell, 7 partial: sound as far as it is
-    shown.
+    FILE is a bundle; - is standard input. With --show, the entries follow if the verdict is sound
+    or partial. With --json, each entry is on one line. Exit codes: 0 sound, 4 manipulated, 5
+    incomplete, 6 cannot tell, 7 partial.
     """
-    read = bundles.held(file) if showing else file
+    read = bundles.private_copy(file) if showing else file
     with verdicts.progress() as progress:
         found = bundle.verify(
             read,
@@ -209,7 +214,7 @@ def verify(
         )
     origin = found.checkpoint.origin if found.checkpoint else file.name
     page = standard_page(full=full)
-    code = verdicts.tell(page, found, origin, compared=False, as_json=as_json)
+    code = verdicts.print_verdict(page, found, origin, compared=False, as_json=as_json)
     if showing and found.verdict in {Verdict.SOUND, Verdict.PARTIAL}:
         entries = bundles.entries(read)
         if as_json:
@@ -222,24 +227,24 @@ def verify(
             state_page.sources(page, bundles.entries(read))
             unknown = bundles.unknown(bundles.entries(read))
             if unknown and found.withheld:
-                page.line(f"Named here, and brought by what is withheld: {', '.join(unknown)}.")
+                page.line(f"Withheld entries introduce these parts: {', '.join(unknown)}.")
     if save is not None and found.verdict is Verdict.SOUND:
         verdicts.save(save, found.signed)
     return code
 
 
 @click.command(
-    short_help="Write a negotiation as one page for a browser.",
+    short_help="Write an HTML report of a negotiation.",
     epilog=query_options.examples(
-        "pourparler report renault-nissan -o report.html",
+        "pourparler report renault-nissan --output report.html",
     ),
 )
-@click.argument("negotiation", type=Negotiation(), required=False)
+@click.argument("negotiation", type=NegotiationType(), required=False)
 @click.option(
     "--bundle",
     "file",
     type=click.File("rb"),
-    help="Made of this bundle, asking nobody; in place of NEGOTIATION.",
+    help="Read the record from this bundle, without a service.",
 )
 @click.option(
     "-o",
@@ -247,19 +252,29 @@ def verify(
     type=click.Path(dir_okay=False, allow_dash=True, path_type=Path),
     metavar="FILE",
     required=True,
-    help="Where to write it, over an older one; or - for a pipe.",
+    help="File to write. It replaces an older file. - is standard output.",
 )
-@click.option("--on", "on_date", metavar="EDTF", help="Reckon dues against this date, not today.")
-@click.option("--as-of", type=click.IntRange(min=1), metavar="VERSION", help="Only up to here.")
 @click.option(
-    "--key",
+    "--on",
+    "on_date",
+    metavar="EDTF",
+    help="Compute due dates as of this date. The default is today.",
+)
+@click.option(
+    "--as-of",
+    type=click.IntRange(min=1),
+    metavar="VERSION",
+    help="Report the record up to this version.",
+)
+@click.option(
+    "--verifier-key",
     "keys",
-    type=verdicts.Key(),
+    type=verdicts.VerifierKeyType(),
     multiple=True,
     callback=verdicts.one_service,
-    help="Verify the record first; a key of its service, had by another way than from it.",
+    help="Verify the record first, with this verifier key of its service. Repeatable.",
 )
-@query_options.seen_option
+@query_options.viewer_option
 @query_options.json_option
 def report(
     negotiation: str | None,
@@ -272,15 +287,16 @@ def report(
     viewer_participant_id: str,
     as_json: bool,
 ) -> int:
-    """Write a negotiation as one page for a browser, that asks for nothing else.
+    """Write an HTML report of a negotiation: one file that loads nothing else.
 
-    For whoever was not in the room: where it stands, its timeline, each topic with what the parties
-    held and offered, what was said, what was corrected, and the entries behind it all. Exit codes
-    with --key: 0 sound, 4 manipulated, 5 incomplete, 6 cannot tell, 7 partial; the page says so,
-    too.
+    It has the status, the timeline, the positions and offers on each topic, all corrections, and
+    the entries themselves. Exit codes with --verifier-key: 0 sound, 4 manipulated, 5 incomplete, 6
+    cannot tell, 7 partial. The report shows the verdict, too.
     """
     if (negotiation is None) == (file is None):
-        raise click.UsageError("Say either NEGOTIATION or --bundle FILE.")
+        raise click.UsageError(
+            "The report needs one record. Give either NEGOTIATION or --bundle FILE."
+        )
     if file is not None and viewer_participant_id:
         raise click.UsageError(_SEEN_IN_BUNDLE)
     if file is not None:

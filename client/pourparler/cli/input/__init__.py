@@ -1,1 +1,1 @@
-"""What a command takes in: drafts by option, and files to import."""
+"""Input of commands: drafts from options, and files to import."""

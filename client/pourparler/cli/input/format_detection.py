@@ -8,7 +8,7 @@ import click
 from google.protobuf.message import DecodeError
 
 from pourparler import v1 as pb
-from pourparler.cli.terminal_escape import harmless
+from pourparler.cli.terminal_escape import escaped
 from pourparler.client import Client
 from pourparler.errors import ServiceFault
 from pourparler.formats import column_mapping, csv, dataframe
@@ -35,10 +35,10 @@ def available(form: str) -> None:
             raise click.ClickException(str(error)) from error
 
 
-def of_service(
+def entries_of_service(
     client: Client, negotiation: str, viewer_participant_id: str = ""
 ) -> tuple[Iterator[pb.Entry], str]:
-    """The entries of a negotiation as they come, and the origin of its log."""
+    """Return the entries of a negotiation as they arrive, and the origin of its log."""
     try:
         origin = parse_checkpoint(parse_note(client.checkpoint(negotiation)).text).origin
     except CheckpointError as error:
@@ -47,15 +47,15 @@ def of_service(
     return client.history(negotiation, viewer_participant_id=viewer_participant_id), origin
 
 
-def of_bundle(file: BinaryIO, negotiation: str) -> tuple[Iterator[pb.Entry], str]:
-    """The entries of a bundle as they are read, and the origin that it names; none is checked.
+def entries_of_bundle(file: BinaryIO, negotiation: str) -> tuple[Iterator[pb.Entry], str]:
+    """Return the unverified entries of a bundle, and the origin that it names.
 
     Raises BundleError, also while they are read.
     """
     bundle = Bundle(file)
     name = bundle.header.negotiation
     if negotiation.removeprefix("negotiations/") != name:
-        raise click.ClickException(f"The bundle is of {harmless(name)}, not of what was asked for.")
+        raise click.ClickException(f"The bundle is of {escaped(name)}, not of what was asked for.")
     return _entries(bundle), bundle.header.origin
 
 

@@ -14,7 +14,7 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 from pourparler.cli import errors
 from pourparler.cli.input.importer import Summary
 from pourparler.cli.output import wording
-from pourparler.cli.terminal_escape import harmless
+from pourparler.cli.terminal_escape import escaped
 
 _EVERY = 0.1
 """How often progress is told at most, in seconds."""
@@ -25,7 +25,7 @@ class Reporter:
 
     def __init__(self, file: BinaryIO) -> None:
         """Tell of the import of a file; of how far it is only in a terminal."""
-        self._name = harmless(str(getattr(file, "name", "-")))
+        self._name = escaped(str(getattr(file, "name", "-")))
         if self._name == "<stdin>":
             self._name = "-"
         console = Console(stderr=True, markup=False, highlight=False, emoji=False)

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import BinaryIO, NamedTuple, Protocol
 
 from pourparler import v1 as pb
-from pourparler.cli.input.draft_options import parsed
+from pourparler.cli.input.draft_files import parsed
 from pourparler.drafts.values import negotiation_name
 from pourparler.errors import (
     DeadlineExceeded,
@@ -33,10 +33,10 @@ _IN_VAIN = "EARLIER_NOT_RECORDED"
 
 
 class Recorder(Protocol):
-    """What an import needs of a client and a session of it."""
+    """The part of a client that an import uses."""
 
     def now(self) -> int:
-        """The time by the clock of the service, in nanoseconds since 1970."""
+        """Return the time of the clock of the service, in nanoseconds since 1970."""
 
     def record(self, negotiation: str, draft: pb.Draft, request_id: str) -> Future[pb.Receipt]:
         """Put one draft on the record, after those before it; wait until there is room for it."""
@@ -53,7 +53,7 @@ class Line(NamedTuple):
 
 @dataclass(slots=True)
 class Summary:
-    """What an import came to."""
+    """The result of an import."""
 
     recorded: int = 0
     already_there: int = 0
@@ -71,13 +71,13 @@ class Summary:
 
 
 def request_id(negotiation: str, number: int, line: bytes) -> str:
-    """The request id of a line, permanent: the same for every repetition of the import."""
+    """Return the request id of a line. It is permanent: a repeated import sends the same ids."""
     said = f"{negotiation}\n{number}\n".encode() + line
     return f"import-{hashlib.sha256(said).hexdigest()[:32]}"
 
 
 def draft(line: bytes) -> tuple[str, pb.Draft]:
-    """What a line says: the negotiation, empty if it names none, and the draft.
+    """Return the negotiation of a line, "" if it names none, and the draft.
 
     A line with a header is an entry that was exported: what is the service's own is not kept.
     """
@@ -145,14 +145,14 @@ class Import:
     def interrupt(self) -> None:
         """Try no more lines. For a handler of a signal in the thread of run(), at any step of it.
 
-        Raises KeyboardInterrupt, for run() alone, where a file that nobody writes to is read.
+        Raises KeyboardInterrupt, only for run(), while it waits for input.
         """
         self._interrupted = True
         if self._reading:
             raise KeyboardInterrupt
 
     def _lines_of(self, lines: Iterator[Read]) -> Iterator[Read]:
-        """What is read, until the end or an interruption before it."""
+        """Yield the lines until the end or an interruption."""
         while not self._interrupted:
             self._reading = True
             try:
@@ -188,7 +188,7 @@ class Import:
         self._record(Line(number, name, said, request_id(name, self._lines[name], line)))
 
     def _addressed(self, line: bytes) -> tuple[str, pb.Draft]:
-        """The negotiation that a line is for, and its draft."""
+        """Return the negotiation of a line, and its draft."""
         if len(line) > LONGEST:
             raise BadLineError(f"The line is longer than {LONGEST:,} bytes.")
         named, said = draft(line)

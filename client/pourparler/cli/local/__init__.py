@@ -1,1 +1,1 @@
-"""What a command does on this machine: a service, a witness, keys and maintenance."""
+"""Commands that work on this machine: a service, a witness, keys and maintenance."""

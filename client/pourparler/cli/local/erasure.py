@@ -1,4 +1,4 @@
-"""What was destroyed of a person, on the page; and a new master key."""
+"""The report of an erasure, and the rotation of the master key."""
 
 import os
 from collections.abc import Iterable
@@ -10,7 +10,7 @@ from pourparler import v1 as pb
 from pourparler.cli.local.service_process import service_module
 from pourparler.cli.output import wording
 from pourparler.cli.output.page import Page
-from pourparler.cli.terminal_escape import harmless
+from pourparler.cli.terminal_escape import escaped
 
 _LIMITS = {
     pb.ERASURE_LIMIT_DISTRIBUTED_COPIES: "what was exported or answered before",
@@ -25,17 +25,17 @@ _LIMITS = {
 }
 
 
-def told(page: Page, erasure: pb.Erasure) -> None:
+def print_erasure(page: Page, erasure: pb.Erasure) -> None:
     """Tell what was destroyed, and what could not be reached."""
-    who = harmless(erasure.participant_id)
+    who = escaped(erasure.participant_id)
     entries = wording.count(len(erasure.versions), "entry", "entries")
     page.line(f"Destroyed the words of {entries} that concern {who}: {_listed(erasure.versions)}.")
-    page.line("What was made of them is gone too: kept states, lists, the index of searches.")
+    page.line("Derived data is erased too: snapshots, lists and the search index.")
     if erasure.erased_before:
         page.line(f"Gone before: {_listed(erasure.erased_before)}.")
     if erasure.remaining_versions:
         page.line(f"Not destroyed: {_listed(erasure.remaining_versions)}.")
-    page.line(f"It is on the record as {harmless(erasure.name)}.")
+    page.line(f"It is on the record as {escaped(erasure.name)}.")
     page.line("Not reached:")
     for limit in erasure.limits:
         page.line(f"- {_LIMITS.get(limit, pb.ErasureLimit.Name(limit))}")
@@ -53,7 +53,7 @@ def rotate(page: Page, data: Path, to: Path | None) -> None:
         service_module("storage.interface"),
     )
     if not data.is_dir():
-        raise click.ClickException(f"There is no data folder {harmless(str(data))}.")
+        raise click.ClickException(f"There is no data folder {escaped(str(data))}.")
     try:
         with folder.DataDirectory(data):
             rotation = service_module("operations.key_rotation")
@@ -66,6 +66,6 @@ def rotate(page: Page, data: Path, to: Path | None) -> None:
         raise click.ClickException(str(error)) from error
     keys = wording.count(rotated.keys, "key", "keys")
     page.line(f"The master key {rotated.key_id} wraps {keys} now.")
-    page.line(f"It is in {harmless(str(rotated.file))}. Keep it: without it their words are lost.")
+    page.line(f"It is in {escaped(str(rotated.file))}. Keep it: without it their words are lost.")
     if to is not None:
         page.line("Name that file in POURPARLER_MASTER_KEY.")

@@ -15,5 +15,5 @@ def keygen(name: str, path: Path, *, witness: bool = False) -> str:
         key = keys.make_key(name, algorithm=COSIGNATURE if witness else ED25519)
         keys.write_key(key, path)
     except keys.KeyFileError as error:
-        raise click.ClickException(f"{error} Say another with -o.") from error
+        raise click.ClickException(f"{error} Name another file with --output.") from error
     return str(key.verifier_key)

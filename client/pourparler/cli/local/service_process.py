@@ -21,21 +21,21 @@ EXAMPLE = Path("examples", "renault-nissan", "negotiation.jsonl")
 NEGOTIATION = "renault-nissan"
 
 _STEPS = (
-    ("What is on the record", ["list"]),
-    ("How the negotiation stands: every part, and how it is known", ["show", NEGOTIATION]),
-    ("Where it stands: what is agreed, what is owed, what is open", ["standing", NEGOTIATION]),
-    ("The record itself, entry by entry", ["history", NEGOTIATION]),
+    ("List the negotiations", ["list"]),
+    ("Show the state: every part, with its basis", ["show", NEGOTIATION]),
+    ("Report the status: what is agreed, what is owed, what is open", ["status", NEGOTIATION]),
+    ("List the entries", ["history", NEGOTIATION]),
     (
-        "What the record said one step earlier of the agreement that was there before",
-        ["show", NEGOTIATION, "--as-of", "16", "--only", "agreements"],
+        "Show the prior agreement as of one version earlier",
+        ["show", NEGOTIATION, "--as-of", "16", "--kind", "agreements"],
     ),
-    ("And what entry 17 changed", ["diff", NEGOTIATION, "16", "17"]),
+    ("Show what entry 17 changed", ["diff", NEGOTIATION, "16", "17"]),
     (
-        "What it says about 2021: what had happened by then, as we know it now",
+        "Show the events up to 2021, as the record knows them now",
         ["show", NEGOTIATION, "--occurred", "2021-01-01"],
     ),
 )
-"""What the demo asks, and why. Version 16 is the record before its last entry."""
+"""The commands of the demonstration, each with its purpose."""
 
 
 @contextlib.contextmanager
@@ -81,7 +81,7 @@ def run(
             "import",
             os.path.relpath(file) if file.is_relative_to(Path.cwd()) else str(file),
         ]
-        steps = [("A negotiation is put on the record", imported), *_STEPS]
+        steps = [("Import a negotiation", imported), *_STEPS]
         for why, arguments in steps:
             print(f"\n# {why}.\n$ {shlex.join(['pourparler', *server, *arguments])}", flush=True)
             code = command([*(server or ["--server", address]), *arguments])
@@ -102,7 +102,7 @@ def _keep(address: str, server: list[str], data: Path) -> None:
         f"\n# The service is left running on {address}. In another terminal, try\n"
         f"$ {ask} list\n"
         f"$ {ask} record {NEGOTIATION} --question 'Who will chair the talks?' --to renault\n"
-        f"$ {ask} standing {NEGOTIATION}\n"
+        f"$ {ask} status {NEGOTIATION}\n"
         "# It stops with Ctrl-C; this starts it again:\n"
         f"$ pourparler serve --data {shlex.quote(str(data))}",
         flush=True,
@@ -113,13 +113,13 @@ def _keep(address: str, server: list[str], data: Path) -> None:
 
 @contextlib.contextmanager
 def _service(data: Path, port: int | None, default_server: str) -> Iterator[str]:
-    """A service on the embedded store; on the usual address if that is free."""
+    """Run a service on the embedded store, at the default address if it is free."""
     server = service_module("server")
     host = default_server.rpartition(":")[0]
     addresses = [default_server, f"{host}:0"] if port is None else [f"{host}:{port}"]
     for last, address in enumerate(addresses, start=1):
         try:
-            running = server.running(_settings(data, address))
+            running = server.running(_settings({"data": [str(data)], "address": [address]}))
             found = running.__enter__()
         except (server.ServeError, service_module("config.settings_file").SettingsError) as error:
             if last == len(addresses):
@@ -132,47 +132,23 @@ def _service(data: Path, port: int | None, default_server: str) -> Iterator[str]
         running.__exit__(None, None, None)
 
 
-def serve(
-    data: Path | None,
-    address: str | None,
-    *,
-    settings: Path | None,
-    in_memory: bool,
-    witnesses: Sequence[tuple[str, str]] = (),
-    required: int | None = None,
-) -> int:
-    """Run the service until it is told to stop."""
+def serve(config: Path | None, options: Mapping[str, Sequence[str]]) -> int:
+    """Run the service with the settings of the command line until a signal stops it."""
     server = service_module("server")
-    said = {}
-    if settings is not None:
-        said["POURPARLER_SETTINGS"] = str(settings)
-    if witnesses:
-        said["POURPARLER_WITNESSES"] = " ".join(word for witness in witnesses for word in witness)
-    if required is not None:
-        said["POURPARLER_WITNESSES_REQUIRED"] = str(required)
     try:
-        server.serve(_settings(data, address, in_memory=in_memory, said=said))
+        server.serve(_settings(options, config))
     except (server.ServeError, service_module("config.settings_file").SettingsError) as error:
         raise click.ClickException(str(error)) from error
     return 0
 
 
-def _settings(
-    data: Path | None,
-    address: str | None,
-    *,
-    in_memory: bool = False,
-    said: Mapping[str, str] | None = None,
-) -> Any:
-    environment = {**os.environ, **(said or {})}
-    if in_memory:
-        environment["POURPARLER_STORE"] = "memory:"
+def _settings(options: Mapping[str, Sequence[str]], config: Path | None = None) -> Any:
     settings = service_module("config.settings").Settings
-    return settings.from_environment(environment, data=data, address=address)
+    return settings.from_environment(config=config, options=options)
 
 
 def service_module(name: str) -> Any:
-    """A room of the service: by its name, as the client never depends on it."""
+    """Import a module of the service. The client does not depend on the service."""
     try:
         return importlib.import_module(f"pourparler_service.{name}")
     except ModuleNotFoundError as error:

@@ -1,4 +1,4 @@
-"""What a shell completes: ids that the service is asked for, and words of the contract."""
+"""Completion in shells: ids from the service, and values of the contract."""
 
 import contextlib
 import io
@@ -16,17 +16,17 @@ from pourparler import Client
 from pourparler import v1 as pb
 from pourparler.cli.options import connection
 from pourparler.cli.output.wording import NOTHING, word_of
-from pourparler.cli.terminal_escape import harmless
+from pourparler.cli.terminal_escape import escaped
 from pourparler.drafts.values import negotiation_name
 
 SHELLS = ("bash", "zsh", "fish")
 VARIABLE = "_POURPARLER_COMPLETE"
-"""By this variable of the environment a shell asks what to complete."""
+"""The environment variable with which a shell asks for a completion."""
 
-_PATIENCE = 1.0  # seconds: whoever presses a key waits no longer
+_PATIENCE = 1.0  # seconds: a user who presses a key waits no longer
 _MOST = 200
 _INSERTABLE = re.compile(r"[\w.@+/:=-]+", re.ASCII)
-"""What means nothing more to a shell than it says. Anything else is not offered."""
+"""The characters that have no special meaning in a shell."""
 _BREAKS = re.compile(r"[:=]")
 _STORED = {"access": "principals", "negotiation": ""}
 
@@ -48,9 +48,9 @@ complete -o nosort -F _pourparler_completion %(prog_name)s 2>/dev/null ||
 
 
 class _Bash(shell_completion.BashComplete):
-    """For bash, by the line as it was typed: its own words end at colons, and addresses have one.
+    """Completion for bash, from the typed line: bash ends words at colons, and addresses have one.
 
-    What comes before the last of these is on the line already, and not said once more.
+    The text before the last colon is already on the line, so the completion does not repeat it.
     """
 
     source_template = _BASH
@@ -78,7 +78,7 @@ shell_completion.add_completion_class(_Bash, "bash")
 
 
 def script(command: click.Command, shell: str) -> str:
-    """The script by which a shell completes the command."""
+    """Return the completion script of a shell."""
     return _complete(command, shell).source()
 
 
@@ -101,7 +101,7 @@ def _complete(command: click.Command, shell: str) -> shell_completion.ShellCompl
     return complete(command, {}, "pourparler", VARIABLE)
 
 
-class Negotiation(click.ParamType[str]):
+class NegotiationType(click.ParamType[str]):
     """A negotiation, by its id."""
 
     name = "NEGOTIATION"
@@ -109,7 +109,7 @@ class Negotiation(click.ParamType[str]):
     def shell_complete(
         self, ctx: click.Context, param: click.Parameter, incomplete: str
     ) -> list[CompletionItem[str]]:
-        """The negotiations there are, with their titles."""
+        """Return the negotiations, with their titles."""
         del param
         prefix = "negotiations/" if incomplete.startswith("negotiations/") else ""
         found: list[CompletionItem[str]] = []
@@ -124,7 +124,7 @@ class Negotiation(click.ParamType[str]):
         return _offered(found)
 
 
-class Part(click.ParamType[str]):
+class PartType(click.ParamType[str]):
     """The id of a part of the negotiation that stands before it on the line."""
 
     name = "ID"
@@ -137,10 +137,10 @@ class Part(click.ParamType[str]):
     def shell_complete(
         self, ctx: click.Context, param: click.Parameter, incomplete: str
     ) -> list[CompletionItem[str]]:
-        """The parts there are, with what they are called."""
+        """Return the parts, with their names."""
         del param
         found = [CompletionItem(kind) for kind in self._kinds if self._paths]
-        # Where an option waits for its value, what stands before it has not been told apart yet.
+        # While an option waits for its value, click has not parsed the words before it.
         if negotiation := next(iter(ctx.args), ctx.params.get("negotiation")):
             with contextlib.suppress(Exception), _client(ctx) as client:
                 found += islice(self._parts(client, negotiation, incomplete), _MOST)
@@ -160,7 +160,7 @@ class Part(click.ParamType[str]):
                     yield _item(said, words.name or words.title or words.text)
 
 
-class Word(click.ParamType[str]):
+class EnumType(click.ParamType[str]):
     """A value of an enum of the contract, as people say it."""
 
     def __init__(self, *enums: str) -> None:
@@ -176,18 +176,18 @@ class Word(click.ParamType[str]):
     def shell_complete(
         self, ctx: click.Context, param: click.Parameter, incomplete: str
     ) -> list[CompletionItem[str]]:
-        """The values there are."""
+        """Return the values."""
         del ctx, param
         return [CompletionItem(word) for word in self._words if word.startswith(incomplete)]
 
 
 def _client(context: click.Context) -> Client:
-    return connection.client_of(context.find_root(), timeout=_PATIENCE)
+    return connection.client(context.find_root(), timeout=_PATIENCE)
 
 
 def _item(value: str, title: str) -> CompletionItem[str]:
     # The script of fish ends what it is told at a comma.
-    return CompletionItem(value, help=harmless(title)[:60].replace(",", ";") or NOTHING)
+    return CompletionItem(value, help=escaped(title)[:60].replace(",", ";") or NOTHING)
 
 
 def _offered(found: list[CompletionItem[str]]) -> list[CompletionItem[str]]:

@@ -9,18 +9,18 @@ from typing import Any
 import click
 
 from pourparler import Client, aio
-from pourparler.cli.terminal_escape import harmless
+from pourparler.cli.terminal_escape import escaped
 
 _WORD = re.compile(r"[!-~]+", re.ASCII)
 
 
-class Address(click.ParamType[str]):
+class AddressType(click.ParamType[str]):
     """Where a service listens: `HOST:PORT`, or what else gRPC knows, such as `unix:PATH`."""
 
     name = "ADDRESS"
 
     def convert(self, value: str, param: click.Parameter | None, ctx: click.Context | None) -> str:
-        """The address, if it has its parts."""
+        """Return the address. Raises click.BadParameter if it has no port."""
         scheme, apart, rest = value.partition("://")
         if apart and scheme.lower() in {"http", "https"}:
             self.fail(f"Leave out {scheme}://, and say it as {rest.rstrip('/')}.", param, ctx)
@@ -29,13 +29,13 @@ class Address(click.ParamType[str]):
         return value
 
 
-def client_of(root: click.Context, timeout: float | None = None) -> Client:
-    """A client of the service that the options name before the command, closed by the caller."""
+def client(root: click.Context, timeout: float | None = None) -> Client:
+    """Return a client with the global options. The caller closes it."""
     return Client(**_options(root, timeout))
 
 
-def awaited_of(root: click.Context) -> aio.Client:
-    """The same for who awaits its answers."""
+def async_client(root: click.Context) -> aio.Client:
+    """Return an asynchronous client with the global options."""
     return aio.Client(**_options(root))
 
 
@@ -52,7 +52,7 @@ def _options(root: click.Context, timeout: float | None = None) -> dict[str, Any
 
 
 def _token(file: str | None) -> str | Callable[[], str] | None:
-    """The token that says who asks. It is not given as an option: others could see it there."""
+    """Return the bearer token. It is not an option, because other users can see options."""
     if file is None:
         return os.environ.get("POURPARLER_TOKEN") or None
 
@@ -62,11 +62,11 @@ def _token(file: str | None) -> str | Callable[[], str] | None:
         except (OSError, ValueError) as error:
             why = getattr(error, "strerror", None) or "it is not text"
             raise click.ClickException(
-                f"The token in {harmless(file)} cannot be read: {why}. Say another --token-file."
+                f"The token in {escaped(file)} cannot be read: {why}. Say another --token-file."
             ) from error
         if not _WORD.fullmatch(token):
             raise click.ClickException(
-                f"The file {harmless(file)} has no token, or more than that. Write the token alone "
+                f"The file {escaped(file)} has no token, or more than that. Write the token alone "
                 "to it."
             )
         return token

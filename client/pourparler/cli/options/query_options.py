@@ -1,4 +1,4 @@
-"""What is asked on the command line: points in time, how it is shown, the service to ask."""
+"""Options that several commands share: points in time, filters, output and the service."""
 
 import re
 from collections.abc import Callable
@@ -10,11 +10,11 @@ from google.protobuf.timestamp_pb2 import Timestamp
 
 from pourparler import Client, aio
 from pourparler import v1 as pb
-from pourparler.cli.errors import Asked
+from pourparler.cli.errors import QueryContext
 from pourparler.cli.options import connection
-from pourparler.cli.options.completion import Part
+from pourparler.cli.options.completion import PartType
 from pourparler.cli.options.suggestions import Choice
-from pourparler.cli.terminal_escape import harmless
+from pourparler.cli.terminal_escape import escaped
 from pourparler.drafts.values import choice
 from pourparler.schema.contract import ENTRY_TYPES
 
@@ -32,11 +32,11 @@ _TIME = re.compile(
 )
 
 
-class Point(click.ParamType[pb.AsOf]):
+class PointType(click.ParamType[pb.AsOf]):
     """A version, or a time of recording; a time without a zone is in UTC.
 
-    A day, a minute and a second are meant to their ends, so that a time as it was shown includes
-    what was recorded then.
+    A day, a minute and a second include their end, so a time that the command printed includes
+    what was recorded at that time.
     """
 
     name = "VERSION|TIME"
@@ -44,27 +44,29 @@ class Point(click.ParamType[pb.AsOf]):
     def convert(
         self, value: Any, param: click.Parameter | None, ctx: click.Context | None
     ) -> pb.AsOf:
-        """The point, as the contract has it."""
+        """Return the point as the contract has it."""
         if isinstance(value, pb.AsOf):
             return value
         text = str(value)
         if text.isascii() and text.isdigit():
             # More digits than this is no version, and may be no number that can be read.
             if len(text) > len(str(_HIGHEST)) or int(text) > _HIGHEST:
-                self.fail("This is too high for a version.", param, ctx)
+                self.fail(
+                    f"The version {text} is too high. Give one below {_HIGHEST:,}.", param, ctx
+                )
             return pb.AsOf(version=int(text))
         try:
             return pb.AsOf(record_time=_time(text))
         except (ValueError, OverflowError):
             self.fail(
-                f"{text!r} is neither a version such as 17 nor a time such as "
+                f"{text!r} is not a point. Give a version such as 17 or a time such as "
                 "2026-11-23 or 2026-11-23T09:30Z.",
                 param,
                 ctx,
             )
 
 
-class Begin(click.ParamType[datetime]):
+class TimeType(click.ParamType[datetime]):
     """A time of recording; a time without a zone is in UTC. Days and minutes begin with it."""
 
     name = "TIME"
@@ -72,17 +74,21 @@ class Begin(click.ParamType[datetime]):
     def convert(
         self, value: Any, param: click.Parameter | None, ctx: click.Context | None
     ) -> datetime:
-        """The time itself."""
+        """Return the time."""
         if isinstance(value, datetime):
             return value
         try:
             return _begin(str(value), minute="00:00", second="00")
         except (ValueError, OverflowError):
-            self.fail(f"{value!r} is no time such as 2026-11-23 or 2026-11-23T09:30Z.", param, ctx)
+            self.fail(
+                f"{value!r} is not a time. Give one such as 2026-11-23 or 2026-11-23T09:30Z.",
+                param,
+                ctx,
+            )
 
 
 def _begin(text: str, *, minute: str, second: str) -> datetime:
-    """A time to the second, with this minute and second where it does not say them."""
+    """Return the time of a text. `minute` and `second` replace what the text does not have."""
     found = _TIME.fullmatch(text)
     if found is None:
         raise ValueError(text)
@@ -98,34 +104,35 @@ def _time(text: str) -> Timestamp:
 
 
 def examples(*lines: str) -> str:
-    """Command lines to be given as they are, at the end of a help."""
+    """Return the examples at the end of a help text."""
     return "\n".join(["\b", "Examples:", *(f"  {line}" for line in lines)])
 
 
 def point_options(command: _Command) -> _Command:
-    """The options that say at what point: --as-of and --occurred."""
+    """Add the options for a point in time: --as-of and --occurred."""
     occurred = click.option(
         "--occurred",
         metavar="EDTF",
         default="",
-        help="What had happened by the end of this date: 2021, 2021-01-01, 2023-41 (second half).",
+        help="Include only events up to the end of this date: 2021, 2021-01-01, 2023-41 (second"
+        " half).",
     )
     recorded = click.option(
         "--as-of",
         "recorded",
-        type=Point(),
-        help="What the record said then: at a version (17) or at a time (2026-11-23T09:30Z).",
+        type=PointType(),
+        help="Use the record as of a version (17) or a time (2026-11-23T09:30Z).",
     )
     return recorded(occurred(command))
 
 
-seen_option = click.option(
+viewer_option = click.option(
     "--as-seen-by",
     "viewer_participant_id",
-    type=Part("participants"),
+    type=PartType("participants"),
     metavar="ID",
     default="",
-    help="As the one who acts for this participant would have it.",
+    help="Show the view of this participant.",
 )
 
 
@@ -138,19 +145,19 @@ def _bases(
 participant_option = click.option(
     "--participant",
     "participants",
-    type=Part("participants"),
+    type=PartType("participants"),
     metavar="ID",
     multiple=True,
-    help="Only naming them.",
+    help="Include only entries that name this participant. Repeatable.",
 )
 
 topic_option = click.option(
     "--topic",
     "topics",
-    type=Part("topics"),
+    type=PartType("topics"),
     metavar="ID",
     multiple=True,
-    help="Only on this topic.",
+    help="Include only entries on this topic. Repeatable.",
 )
 
 type_option = click.option(
@@ -159,7 +166,7 @@ type_option = click.option(
     type=Choice(list(ENTRY_TYPES)),
     metavar="TYPE",
     multiple=True,
-    help="Only this entry type, such as statement_recorded.",
+    help="Include only this entry type, such as statement_recorded. Repeatable.",
 )
 
 basis_option = click.option(
@@ -168,14 +175,16 @@ basis_option = click.option(
     type=Choice(["direct", "on_record", "reported", "unattributed", "analysis"]),
     multiple=True,
     callback=_bases,
-    help="Only known in this way.",
+    help="Include only entries with this basis. Repeatable.",
 )
 
-full_option = click.option("--full", is_flag=True, help="Long texts in full, in a terminal too.")
+full_option = click.option(
+    "--full", is_flag=True, help="Show long texts in full, in a terminal too."
+)
 
 
 def point(recorded: pb.AsOf | None, occurred: str) -> pb.AsOf:
-    """The point that the options ask for."""
+    """Return the point that the options name."""
     asked = pb.AsOf()
     if recorded is not None:
         asked.CopyFrom(recorded)
@@ -184,33 +193,33 @@ def point(recorded: pb.AsOf | None, occurred: str) -> pb.AsOf:
 
 
 json_option = click.option(
-    "--json", "as_json", is_flag=True, help="ProtoJSON for machines, with the names of the .proto."
+    "--json", "as_json", is_flag=True, help="Print ProtoJSON, with the field names of the contract."
 )
 
 
 def client() -> Client:
-    """A client of the service that the command line names, closed when the command ends."""
+    """Return a client of the service. It closes when the command ends."""
     context = click.get_current_context()
-    return context.with_resource(_asking(connection.client_of))
+    return context.with_resource(_asking(connection.client))
 
 
-def awaited() -> aio.Client:
-    """The same for who awaits its answers, to be closed by them."""
-    return _asking(connection.awaited_of)
+def async_client() -> aio.Client:
+    """Return an asynchronous client of the service. The caller closes it."""
+    return _asking(connection.async_client)
 
 
 def _asking(client_of: Callable[[click.Context], _Client]) -> _Client:
     context = click.get_current_context()
     root, negotiation = context.find_root(), context.params.get("negotiation") or ""
-    root.obj = Asked(
+    root.obj = QueryContext(
         context.info_name or "", negotiation.removeprefix("negotiations/"), root.params["server"]
     )
     try:
         return client_of(root)
     except OSError as error:
         raise click.ClickException(
-            f"{harmless(str(error.filename))} cannot be read: {error.strerror}. Say another with "
-            "--root-certificates, --certificate or --certificate-key."
+            f"{escaped(str(error.filename))} cannot be read: {error.strerror}. Name another file "
+            "with --root-certificates, --certificate or --certificate-key."
         ) from error
     except ValueError as error:
         raise click.ClickException(

@@ -1,1 +1,1 @@
-"""What a command prints: pages, tables and words for each answer."""
+"""Output of commands: pages, tables and phrases."""

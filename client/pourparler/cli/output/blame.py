@@ -1,4 +1,4 @@
-"""What made each part of a negotiation what it is: the entries, and what each of them set."""
+"""The blame page: the entries that set each part, and the fields that each entry set."""
 
 import json
 from collections.abc import Iterable, Iterator, Sequence
@@ -9,19 +9,19 @@ from rich.text import Text
 
 from pourparler import v1 as pb
 from pourparler.cli.output import diff as diff_page
-from pourparler.cli.output import history, wording
+from pourparler.cli.output import history, part_descriptions, wording
 from pourparler.cli.output import state as state_page
+from pourparler.cli.output.entry_descriptions import describe, type_name
 from pourparler.cli.output.page import Cell, Column, Page, Table
 from pourparler.cli.output.wording import Names
-from pourparler.cli.terminal_escape import harmless
+from pourparler.cli.terminal_escape import escaped
 from pourparler.errors import NotFound
-from pourparler.schema.contract import entry_type
 from pourparler.state.blame import HEAD, Blame, Made, Place
 from pourparler.state.fold import deciders, final_answers, is_amending
 
 ACCESS = "access"
-KINDS = (HEAD, *state_page.KINDS, ACCESS)
-"""What can be blamed for, in the order in which it is shown."""
+KINDS = (HEAD, *part_descriptions.KINDS, ACCESS)
+"""The kinds of part that `blame` shows, in order."""
 
 _STORED = {ACCESS: "principals"}
 _NAMED = {stored: said for said, stored in _STORED.items()}
@@ -35,10 +35,10 @@ _ASIDE = diff_page.TOLD_OTHERWISE | {
     "words.occurred_verbatim",
     "words.sources",
 }
-"""What is told of the entries that set it, and not of the part once more."""
+"""The fields that the columns of the entries already show."""
 
 
-class Wanted:
+class PartSelector:
     """Which parts are asked for: all, those of a kind, or one by its id or path."""
 
     def __init__(self, said: str) -> None:
@@ -60,7 +60,7 @@ class Wanted:
         return of_kind or key == self._said
 
     def missing(self, negotiation: str) -> NotFound:
-        """The error that there is none of what was asked for."""
+        """Return the error for a part that does not exist."""
         what = f"part {self._said!r}" if self.one else f"part among the {self._said}"
         return NotFound(
             f"There is no {what} in {negotiation.removeprefix('negotiations/')}.",
@@ -70,7 +70,7 @@ class Wanted:
 
 
 def _columns(*, narrow: bool) -> list[Column]:
-    """What is told of each entry; how it is known stands beneath the dates if that is narrow."""
+    """Return the columns. In a narrow terminal the basis is below the dates."""
     return [
         Column("part"),
         Column("status", under=True),
@@ -87,8 +87,8 @@ def _columns(*, narrow: bool) -> list[Column]:
 
 
 def path(found: Blame) -> str:
-    """The part as people name it: `proposals/offer`, `access/PRINCIPAL`."""
-    return harmless("/".join(filter(None, (_kind(found), found.place[1]))))
+    """Return the path of a part: `proposals/offer`, `access/PRINCIPAL`."""
+    return escaped("/".join(filter(None, (_kind(found), found.place[1]))))
 
 
 def blame(page: Page, found: Sequence[Blame], state: pb.Negotiation, *, one: bool = False) -> None:
@@ -124,7 +124,7 @@ def _title(kind: str, parts: Sequence[Blame]) -> str:
 
 
 def ordered(found: Iterable[Blame]) -> list[Blame]:
-    """The parts in the order in which they are shown."""
+    """Return the parts in display order."""
     places = {_STORED.get(kind, kind): place for place, kind in enumerate(KINDS)}
     return sorted(found, key=lambda part: places[part.place[0]])
 
@@ -143,14 +143,14 @@ def _alone(page: Page, found: Blame, state: pb.Negotiation, names: Names) -> Non
     ]
     if rows:
         columns = [Column("set by"), Column("field"), Column("as it stands", text=True)]
-        page.table(Table("What it says, and which entry set it", columns, rows, dense=True))
+        page.table(Table("Fields, and the entry that set each", columns, rows, dense=True))
     entries = [row[2:] for row in _rows(page, found, state, names)]
     columns = _columns(narrow=False)[2:]
     page.table(Table(f"The entries that made it so ({len(entries)})", columns, entries))
 
 
 def _asked_for(found: Blame, fields: Iterable[str]) -> list[str]:
-    """Of some fields those that people ask for: the status first, and not the id once more."""
+    """Return the fields that readers want: the status first, and the id only once."""
     told = []
     for field in fields:
         section, _, name = field.rpartition(".")
@@ -168,11 +168,11 @@ def _status(found: Blame, names: Names) -> str:
     if isinstance(found.part, pb.Negotiation):
         outcome = wording.word(found.part, "outcome")
         return wording.word(found.part, "status") + (f", {outcome}" if outcome else "")
-    return str(state_page.status(found.part, names))
+    return str(part_descriptions.status(found.part, names))
 
 
 def _why(found: Blame, state: pb.Negotiation, names: Names) -> Iterator[str]:
-    """Of a proposal that was decided: by whose answers, and under which rule."""
+    """Return the answers and the rule that decided a proposal."""
     part = found.part
     if not isinstance(part, pb.Proposal):
         return
@@ -200,17 +200,16 @@ def _rows(
     for place, made in enumerate(found.made):
         entry = made.entry
         facts, words = entry.facts, entry.words
-        kind = entry_type(facts)
         first = page.plain or not place
-        said, who = history.describe(entry, names), harmless(facts.recorded_by)
+        said, who = describe(entry, names), escaped(facts.recorded_by)
         yield (
             Text(path(found) if page.plain else found.place[1] or HEAD, "bold") if first else "",
             _status(found, names) if first else "",
             f"#{entry.header.version}",
             wording.when(facts.occurred),
             wording.moment(entry.header.record_time),
-            state_page.known(facts.provenance),
-            kind.name.replace("_", " ") if kind else "withheld",
+            part_descriptions.known(facts.provenance),
+            type_name(facts),
             said if page.plain else page.shortened(said, _ALONE),
             _sets(found, made, state, names)
             + ("" if page.plain or not who else f"; recorded by {who}"),
@@ -220,7 +219,7 @@ def _rows(
 
 
 def _sets(found: Blame, made: Made, state: pb.Negotiation, names: Names) -> str:
-    """What an entry set of a part, and what was said of it since."""
+    """Return the fields of a part that an entry set, and its later amendments."""
     version = made.entry.header.version
     amended = state_page.amended(state.amendments, version)
     told = _asked_for(found, made.sets)

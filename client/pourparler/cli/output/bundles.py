@@ -16,7 +16,7 @@ import click
 from pourparler import v1 as pb
 from pourparler.cli.output import wording
 from pourparler.cli.output.page import Page
-from pourparler.cli.terminal_escape import harmless
+from pourparler.cli.terminal_escape import escaped
 from pourparler.schema.contract import PARTS, entry_type, references, rule_of
 from pourparler.transparency.bundle import MAGIC, Bundle, BundleError
 from pourparler.transparency.selection import Selection, SelectionError
@@ -31,7 +31,7 @@ _RANGE = re.compile(r"([0-9]{1,19})(?:-([0-9]{1,19}))?", re.ASCII)
 _Command = TypeVar("_Command", bound=Callable[..., Any])
 
 
-class Versions(click.ParamType[Selection]):
+class VersionsType(click.ParamType[Selection]):
     """The entries that are to be read: `3,7-9`."""
 
     name = "VERSIONS"
@@ -39,7 +39,7 @@ class Versions(click.ParamType[Selection]):
     def convert(
         self, value: Any, param: click.Parameter | None, ctx: click.Context | None
     ) -> Selection:
-        """The selection of these."""
+        """Return the selection of these versions."""
         chosen: set[int] = set()
         for one in str(value).split(","):
             found = _RANGE.fullmatch(one.strip())
@@ -56,28 +56,28 @@ class Versions(click.ParamType[Selection]):
 
 
 def output_option(command: _Command) -> _Command:
-    """The option that says where a bundle is written to."""
+    """Add the option --output for a bundle."""
     return click.option(
         "-o",
         "--output",
         type=click.Path(dir_okay=False, allow_dash=True, path_type=Path),
         metavar="FILE",
         required=True,
-        help="Where to write it: a new file, or - for a pipe.",
+        help="New file to write. - is standard output.",
     )(command)
 
 
 @contextlib.contextmanager
-def refusing() -> Iterator[None]:
+def bundle_errors() -> Iterator[None]:
     """Says why a bundle cannot be written, where it was no bundle or cannot be shown so."""
     try:
         yield
     except (BundleError, SelectionError) as error:
-        raise click.ClickException(harmless(str(error))) from error
+        raise click.ClickException(escaped(str(error))) from error
 
 
-def held(file: BinaryIO) -> BinaryIO:
-    """A copy of a bundle of one's own: what is shown is what was verified, come what may."""
+def private_copy(file: BinaryIO) -> BinaryIO:
+    """Return a private copy of a bundle, so that the shown bytes are the verified ones."""
     copy = cast("BinaryIO", tempfile.SpooledTemporaryFile(_IN_MEMORY, mode="w+b"))  # noqa: SIM115
     click.get_current_context().call_on_close(copy.close)
     shutil.copyfileobj(file, copy)
@@ -86,7 +86,7 @@ def held(file: BinaryIO) -> BinaryIO:
 
 
 def entries(file: BinaryIO) -> Iterator[pb.Entry]:
-    """The entries of a held bundle that can be read, after it was verified."""
+    """Yield the readable entries of a verified copy."""
     file.seek(0)
     for stored in Bundle(file).records():
         entry = pb.Entry.FromString(stored)
@@ -95,15 +95,17 @@ def entries(file: BinaryIO) -> Iterator[pb.Entry]:
 
 
 @contextlib.contextmanager
-def fresh(path: Path, what: str = "bundle") -> Iterator[BinaryIO]:
-    """A new file to be written, that is gone again if it does not come to its end.
+def new_file(path: Path, what: str = "bundle") -> Iterator[BinaryIO]:
+    """Open a new file. It disappears if the block fails.
 
     No file is written over: an older bundle may be all that shows what the record once was.
     Nothing is written to a terminal: what was recorded could do something to it.
     """
     if path == STDOUT:
         if sys.stdout.isatty():
-            raise click.UsageError(f"A {what} is not text for a terminal: say -o FILE, or a pipe.")
+            raise click.UsageError(
+                f"A {what} is binary and cannot go to a terminal. Name a file with --output FILE."
+            )
         yield sys.stdout.buffer
         sys.stdout.buffer.flush()
         return
@@ -111,8 +113,8 @@ def fresh(path: Path, what: str = "bundle") -> Iterator[BinaryIO]:
         file = path.open("xb")
     except FileExistsError:
         raise click.ClickException(
-            f"There is a file {harmless(str(path))} already: a {what} is never written over. "
-            "Say another with -o."
+            f"There is a file {escaped(str(path))} already: a {what} is never written over. "
+            "Name another file with --output."
         ) from None
     except OSError as error:
         raise _unwritable(path, error) from error
@@ -133,26 +135,27 @@ def fresh(path: Path, what: str = "bundle") -> Iterator[BinaryIO]:
 
 def _unwritable(path: Path, error: OSError) -> click.ClickException:
     return click.ClickException(
-        f"{harmless(str(path))} cannot be written: {error.strerror}. Say another place with -o."
+        f"{escaped(str(path))} cannot be written: {error.strerror}."
+        " Name another file with --output."
     )
 
 
 def unknown(shown: Iterator[pb.Entry]) -> list[str]:
-    """The parts that these entries name and do not bring: `participants/acme`."""
+    """Return the parts that entries refer to and do not introduce: `participants/acme`."""
     brought: set[str] = set()
     named: dict[str, None] = {}
     for entry in shown:
         facts = entry.facts
         kind = entry_type(facts)
         for one in references(facts):
-            named[f"{PARTS[one.kind]}/{harmless(one.id)}"] = None
+            named[f"{PARTS[one.kind]}/{escaped(one.id)}"] = None
         if kind is not None and kind.introduces is not None:
             key = getattr(getattr(facts, kind.name), kind.introduces.name)
-            brought.add(f"{PARTS[rule_of(kind.introduces).introduces]}/{harmless(key)}")
+            brought.add(f"{PARTS[rule_of(kind.introduces).introduces]}/{escaped(key)}")
     return [part for part in named if part not in brought]
 
 
-def told(
+def print_export(
     page: Page,
     path: Path,
     count: int,
@@ -161,13 +164,13 @@ def told(
     as_json: bool,
     proves: bool = True,
 ) -> None:
-    """Tell what was exported, unless the file itself went where that would go.
+    """Print a summary of the export, unless the file itself went to standard output.
 
-    What is shown without something that bears on it is told in any case.
+    Gaps in a selection go to stderr in any case.
     """
     if only is not None and not as_json:
         for gap in only.gaps:
-            text = f"Note: #{gap.version} is shown without #{gap.other}. {harmless(gap.text)}"
+            text = f"Note: #{gap.version} is shown without #{gap.other}. {escaped(gap.text)}"
             print(text, file=sys.stderr)
     if path == STDOUT:
         return
@@ -181,9 +184,9 @@ def told(
         return
     told_count = wording.count(count, "entry", "entries")
     shown = f", {len(only.versions):,} of them to be read," if only is not None else ""
-    page.line(f"Exported {told_count}{shown} to {harmless(str(path))}, {size:,} bytes.")
+    page.line(f"Exported {told_count}{shown} to {escaped(str(path))}, {size:,} bytes.")
     if proves and not page.plain:
-        page.line("Anybody who has the key can check it: pourparler verify FILE --key VKEY", "dim")
+        page.line("Check it with `pourparler verify FILE --verifier-key VKEY`.", "dim")
 
 
 def is_bundle(file: BinaryIO) -> bool:
@@ -196,11 +199,11 @@ def is_bundle(file: BinaryIO) -> bool:
     return start == _KIND
 
 
-def told_of_copy(page: Page, copied: pb.ImportNegotiationResponse) -> None:
+def print_import(page: Page, copied: pb.ImportNegotiationResponse) -> None:
     """Tell what was copied."""
-    name = harmless(copied.name.removeprefix("negotiations/"))
+    name = escaped(copied.name.removeprefix("negotiations/"))
     new = wording.count(copied.entry_count, "entry is", "entries are")
     page.line(f"Copied {name}: {new} new, and it is at version {copied.version:,}.")
     if not page.plain:
         page.line("It is only read here. Check it with the key of the original:", "dim")
-        page.line(f"pourparler audit {name} --key VKEY", "dim")
+        page.line(f"pourparler audit {name} --verifier-key VKEY", "dim")

@@ -11,7 +11,7 @@ BASES: Mapping[int, str] = {
     pb.BASIS_UNATTRIBUTED: "not dim color(133)",
     pb.BASIS_ANALYSIS: "not dim color(100)",
 }
-"""Of each basis: cold where it is confirmed, warm where it is not, and as bright
+"""The colour of each basis: cold if confirmed, warm if not, and equally bright on a dim page.
 where it stands among what is dim."""
 
 GOOD = "color(28)"

@@ -1,4 +1,4 @@
-"""What changed between two points, part by part, and where somebody went back on a term."""
+"""The changes between two points, part by part, and the reversals of terms."""
 
 import re
 from collections.abc import Iterable, Sequence
@@ -12,9 +12,10 @@ from rich.text import Text
 from pourparler import v1 as pb
 from pourparler.cli.output import colors, wording
 from pourparler.cli.output.page import Cell, Column, Page, Table
-from pourparler.cli.output.state import details_of, explain, known, since, status, what
+from pourparler.cli.output.part_descriptions import details_of, known, since, status, what
+from pourparler.cli.output.state import explain
 from pourparler.cli.output.wording import Names
-from pourparler.cli.terminal_escape import harmless
+from pourparler.cli.terminal_escape import escaped
 from pourparler.schema.contract import PARTS, is_repeated, rule_of
 
 ARROW = " → "
@@ -35,11 +36,11 @@ TOLD_OTHERWISE = frozenset(
         "origin.confirmed",
     }
 )
-"""What stands in another column, or follows from what is shown."""
+"""The fields that another column shows, or that follow from others."""
 
 
 def changes(page: Page, found: Sequence[pb.Change], names: Names, title: str = "Changes") -> None:
-    """What changed, part by part."""
+    """Print the changes, part by part."""
     shown = [change for change in found if _tells(change)]
     if not shown:
         page.line(f"{title}: none.")
@@ -100,14 +101,14 @@ def _told(change: pb.Change, names: Names, joint: str) -> Cell:
     told = [moved(before, after, field, names) for field in fields or change.fields]
     reason = getattr(getattr(after, "status_change", None), "reason", "")
     if "status" in fields and reason:
-        told.append(f"because: {harmless(reason)}")
+        told.append(f"because: {escaped(reason)}")
     return joint.join(told)
 
 
 def _whole(part: Any, names: Names, joint: str) -> Cell:
-    """A part that is new or gone."""
+    """Return the row of a new or a removed part."""
     if isinstance(part, pb.Negotiation):
-        return f"{harmless(part.words.title)}, {wording.word(part, 'status')}"
+        return f"{escaped(part.words.title)}, {wording.word(part, 'status')}"
     if isinstance(part, pb.Amendment):
         return _amendment(part)
     if isinstance(part, pb.Principal):
@@ -124,12 +125,12 @@ def _amendment(part: pb.Amendment) -> str:
         ("words destroyed by", [part.redacted_by] if part.redacted_by else []),
     ]
     said = [f"{how} {wording.versions(which)}" for how, which in pairs if which]
-    reason = f": {harmless(part.correction_reason)}" if part.correction_reason else ""
+    reason = f": {escaped(part.correction_reason)}" if part.correction_reason else ""
     return f"{', '.join(said)}{reason}"
 
 
 def label(path: str) -> str:
-    """What a field is called, by its path: `facts.topic_ids` are `topics`."""
+    """Return the name of a field for readers: `facts.topic_ids` is `topics`."""
     name = path.rpartition(".")[2]
     said = _LABELS.get(name) or re.sub(r"_id(s?)$", r"\1", name)
     return said.replace("_", " ")
@@ -143,7 +144,7 @@ def moved(before: Any, after: Any, path: str, names: Names) -> str:
 
 
 def field_value(part: Any, path: str, names: Names) -> str:
-    """The value of a field of a part, by its path, as people say it."""
+    """Return the value of a field for readers, by its path."""
     message, words = part, getattr(part, "words", None)
     *outer, last = path.split(".")
     for name in outer:
@@ -166,7 +167,7 @@ def _one(field: FieldDescriptor, value: Any, names: Names, words: pb.Words | Non
         return "yes" if value else "no"
     if rule_of(field).refers_to == pb.PART_KIND_PARTICIPANT or field.name in {"by", "retracted_by"}:
         return names[value]
-    return harmless(str(value), lines=True)
+    return escaped(str(value), lines=True)
 
 
 def _message(value: Message, names: Names, words: pb.Words | None) -> str:
@@ -188,7 +189,7 @@ def _message(value: Message, names: Names, words: pb.Words | None) -> str:
     if isinstance(value, pb.Source):
         return f"{value.id} ({wording.source(value)})"
     if isinstance(value, pb.TermText):
-        return f"{value.key}: {harmless(value.text)}"
+        return f"{value.key}: {escaped(value.text)}"
     told = [
         f"{field.name.replace('_', ' ')} {field_value(value, field.name, names)}"
         for field, _ in value.ListFields()
@@ -197,7 +198,7 @@ def _message(value: Message, names: Names, words: pb.Words | None) -> str:
 
 
 def reversals(page: Page, found: Sequence[pb.Reversal], names: Names) -> None:
-    """Where somebody went back on what they had moved to."""
+    """Print the reversals: terms that undo an earlier move."""
     if not found:
         return
     columns = [
@@ -226,7 +227,7 @@ def _moved(step: pb.Movement) -> str:
 
 
 def legend(page: Page, found: Iterable[pb.Change]) -> None:
-    """What the bases among these changes mean."""
+    """Print the meaning of the bases among these changes."""
     bases: set[int] = set()
     for change in found:
         for side in (change.before, change.after):

@@ -13,7 +13,7 @@ from rich.live import Live
 from rich.table import Table as Grid
 from rich.text import Text
 
-from pourparler.cli.terminal_escape import harmless
+from pourparler.cli.terminal_escape import escaped
 
 NOTHING = "-"
 LONG = 600
@@ -32,7 +32,7 @@ _GAP = 2
 _JOINTS = frozenset("-_/.:@#,+=")
 
 Cell = str | Text
-"""What stands in a table; a line end only in running text."""
+"""The content of a table cell. Only running text may contain line ends."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +47,7 @@ class Column:
     whole: bool = False
     """It is never folded: people copy it."""
     lead: str = ""
-    """What it begins with in a terminal, where it stands beneath and has no head of its own."""
+    """The text before the cell in a terminal, if it stands below another cell."""
     width: int = 0
     """How wide it is, in tables that are printed piece by piece; 0 is as wide as it needs to be."""
 
@@ -94,7 +94,7 @@ class Page:
         self._console.print(shown, highlight=False)
 
     def below(self, line: Callable[[], Text]) -> AbstractContextManager[object]:
-        """While it lasts, a line below all that is put here, made anew often; in a pipe none."""
+        """Keep a line below all output and update it often. In a pipe, do nothing."""
         if self.plain:
             return nullcontext()
 
@@ -112,12 +112,12 @@ class Page:
         )
 
     def heading(self, text: str) -> None:
-        """A line that begins something new."""
+        """Print a heading."""
         self.line()
         self.line(text, "bold")
 
     def table(self, table: Table, *, head: bool = True) -> None:
-        """A table under its title; without `head`, further rows of one begun before."""
+        """Print a table with its title. Without `head`, continue the previous table."""
         self.tables([table], head=head)
 
     def tables(self, tables: Sequence[Table], *, head: bool = True) -> None:
@@ -212,7 +212,7 @@ class Page:
         return cell if place.whole else _broken(cell, place.width)
 
     def shortened(self, text: str, most: int) -> str:
-        """A text of this many characters at most, cut between words, unless it is asked for all."""
+        """Return at most this many characters of a text, cut between words, unless full."""
         if self._full or self.plain or len(text) <= most:
             return text
         cut = text.rfind(" ", most // 2, most)
@@ -227,7 +227,7 @@ class Page:
 
 
 def standard_page(*, full: bool = False) -> Page:
-    """A page on standard output."""
+    """Return a page on standard output."""
     return Page(Console(markup=False, highlight=False, emoji=False), full=full)
 
 
@@ -271,7 +271,7 @@ def _fit(places: Sequence[_Place], width: int, *, all_of_it: bool) -> None:
 
 
 def _broken(text: Text, width: int) -> Text:
-    """A text whose words that are longer than a line end it where they have a joint, if they do."""
+    """Return a text in which words longer than a line break at a joint, if they have one."""
     if width < 2 or all(cell_len(word) <= width for word in text.plain.split()):  # noqa: PLR2004
         return text
     ends, start, joint = [], 0, 0
@@ -288,11 +288,11 @@ def _broken(text: Text, width: int) -> Text:
 
 
 def _plain(cell: Cell) -> str:
-    return harmless(cell.plain if isinstance(cell, Text) else cell)
+    return escaped(cell.plain if isinstance(cell, Text) else cell)
 
 
 def safe(cell: Cell) -> Text:
-    """A cell of one's own to put on a terminal: whatever came to here unsafe goes no further."""
+    """Return a copy of a cell that is safe for a terminal."""
     shown = cell.copy() if isinstance(cell, Text) else Text(cell)
-    plain = harmless(shown.plain, lines=True)
+    plain = escaped(shown.plain, lines=True)
     return shown if plain == shown.plain else Text(plain, shown.style)

@@ -1,27 +1,11 @@
 """How a part of a negotiation is told, part by part. Pure."""
 
-from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
 from pourparler import v1 as pb
-from pourparler.cli.output import state as told
-from pourparler.cli.output import wording
+from pourparler.cli.output import part_descriptions, wording
+from pourparler.cli.output import state as state_page
 from pourparler.cli.output.wording import Names
-
-KINDS = (
-    "topics",
-    "agreements",
-    "commitments",
-    "milestones",
-    "questions",
-    "positions",
-    "proposals",
-    "statements",
-    "participants",
-    "sessions",
-    "documents",
-)
-"""The kinds of part that are told of."""
 
 GOOD = frozenset(
     {"settled", "agreed in principle", "accepted", "reached", "in force", "fulfilled", "answered"}
@@ -29,7 +13,7 @@ GOOD = frozenset(
 BAD = frozenset({"rejected", "missed", "breached", "disputed", "retracted", "terminated", "left"})
 
 
-class Face(NamedTuple):
+class PartSummary(NamedTuple):
     """A part as it is told: at some versions, for a part may change."""
 
     key: str
@@ -51,26 +35,27 @@ class Face(NamedTuple):
     blame: tuple[int, ...]
     amended: str
     sources: tuple[tuple[str, str, str], ...]
-    """Of each source: what it is, its address if it is one of the web, and its excerpt."""
+    """Each source: its description, its address if it is a web address, and its excerpt."""
 
 
-def face(kind: str, key: str, part: Any, state: pb.Negotiation, names: Names) -> Face:
+def summarize(kind: str, key: str, part: Any, state: pb.Negotiation, names: Names) -> PartSummary:
     """How a part is told as it stands in this state."""
     origin, words = part.origin, part.words
+    description = part_descriptions.PART_DESCRIPTIONS[kind]
     text = words.title or words.name or words.text
     extra = words.text if text != words.text else ""
-    status = str(told.status(part, names))
+    status = str(part_descriptions.status(part, names))
     note = state.amendments.get(origin.version)
     gone = ""
-    if not text and kind not in {"sessions", "proposals"}:
+    if not text and not description.text_optional:
         erased = note is not None and note.redacted_by
         gone = f"words erased by #{note.redacted_by}" if note and erased else "words withheld"
-    who = _WHO.get(kind, _nobody)(part, names)
+    who = description.who(part, names)
     plain = status.partition(",")[0]
-    return Face(
+    return PartSummary(
         key=key,
         who=who,
-        form=wording.word_of("Form", origin.provenance.form) if kind in _SPOKEN else "",
+        form=wording.word_of("Form", origin.provenance.form) if description.quoted else "",
         text=text,
         gone=gone,
         terms=tuple(wording.term(one, names, words) for one in getattr(part.facts, "terms", ())),
@@ -85,18 +70,18 @@ def face(kind: str, key: str, part: Any, state: pb.Negotiation, names: Names) ->
         replies=tuple(_reply(one, names) for one in getattr(part, "replies", ())),
         status=status,
         tone="good" if plain in GOOD else "bad" if plain in BAD else "",
-        since=str(told.since(part, names)),
+        since=str(part_descriptions.since(part, names)),
         basis=wording.BASES.get(origin.provenance.basis, ("not said", ""))[0],
         confirmed=origin.confirmed,
         when=wording.when(origin.occurred, words.occurred_verbatim),
         blame=tuple(part.blame),
-        amended=told.amended(state.amendments, origin.version),
+        amended=state_page.amended(state.amendments, origin.version),
         sources=sources(words),
     )
 
 
 def sources(words: pb.Words) -> tuple[tuple[str, str, str], ...]:
-    """The sources of an entry; only what is an address of the web is one to follow."""
+    """Return the sources of an entry. Only a web address becomes a link."""
     return tuple(
         (
             wording.source(one) or one.id,
@@ -107,11 +92,8 @@ def sources(words: pb.Words) -> tuple[tuple[str, str, str], ...]:
     )
 
 
-_SPOKEN = frozenset({"statements", "positions", "proposals", "questions", "commitments"})
-
-
 def _details(kind: str, part: Any, names: Names) -> str:
-    """What else is known of a part; its terms and answers are told by themselves."""
+    """Return the details of a part, without its terms and answers."""
     if kind == "proposals":
         facts = part.facts
         return wording.listing(
@@ -127,7 +109,7 @@ def _details(kind: str, part: Any, names: Names) -> str:
         )
     if kind == "positions":
         return wording.listing([("in place of", part.facts.supersedes)])
-    return told.details_of(part, names)
+    return part_descriptions.details_of(part, names)
 
 
 def _reply(reply: pb.ProposalReply, names: Names) -> str:
@@ -137,33 +119,3 @@ def _reply(reply: pb.ProposalReply, names: Names) -> str:
     if reply.words.text or reply.words.reason:
         said += f" ({wording.listing([('', reply.words.text), ('', reply.words.reason)])})"
     return f"{said} #{reply.origin.version}"
-
-
-def _nobody(part: Any, names: Names) -> str:
-    del part, names
-    return ""
-
-
-def _statement(part: pb.Statement, names: Names) -> str:
-    to = f", to {names.all(part.facts.addressed_to)}" if part.facts.addressed_to else ""
-    return f"{wording.speaker(part.facts, part.words, names)}{to}"
-
-
-def _position(part: pb.Position, names: Names) -> str:
-    return f"{names.all(part.facts.holders)}: {wording.word(part.facts, 'stance')}"
-
-
-def _proposal(part: pb.Proposal, names: Names) -> str:
-    return f"{names.all(part.facts.by)} to {names.all(part.facts.to)}"
-
-
-def _commitment(part: pb.Commitment, names: Names) -> str:
-    return f"{names.all(part.facts.debtors)} to {names.all(part.facts.creditors) or 'all'}"
-
-
-_WHO: Mapping[str, Callable[[Any, Names], str]] = {
-    "statements": _statement,
-    "positions": _position,
-    "proposals": _proposal,
-    "commitments": _commitment,
-}

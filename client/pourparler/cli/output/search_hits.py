@@ -1,4 +1,4 @@
-"""What was found, on the page: by negotiation in a terminal, line by line in a pipe."""
+"""The results of a search: by negotiation in a terminal, line by line in a pipe."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from itertools import groupby
@@ -8,8 +8,8 @@ from rich.text import Text
 from pourparler import v1 as pb
 from pourparler.cli.output import colors, wording
 from pourparler.cli.output.page import Cell, Column, Page, Table
-from pourparler.cli.output.state import known
-from pourparler.cli.terminal_escape import harmless
+from pourparler.cli.output.part_descriptions import known
+from pourparler.cli.terminal_escape import escaped
 from pourparler.schema.contract import entry_type, references
 
 FOUND = f"bold {colors.DOUBTFUL}"
@@ -29,7 +29,7 @@ _COLUMNS = (
 
 
 def query(words: Iterable[str], without: Iterable[str]) -> str:
-    """The query of the words on a command line: several in one argument are a phrase."""
+    """Return the query for words of a command line. An argument of several words is a phrase."""
     said = [*words, *(f"-{_phrase(one)}" for one in without)]
     return " ".join(one if one.startswith("-") else _phrase(one) for one in said)
 
@@ -50,7 +50,7 @@ def results(
     order = {id_: place for place, id_ in reversed(list(enumerate(map(_id, hits))))}
     together = sorted(hits, key=lambda hit: order[_id(hit)])
     for id_, those in groupby(together, _id):
-        title = harmless(negotiations[f"negotiations/{id_}"].title)
+        title = escaped(negotiations[f"negotiations/{id_}"].title)
         page.table(
             Table(
                 f"{title} ({id_})" if title else id_, _COLUMNS, [_row(page, one) for one in those]
@@ -98,12 +98,12 @@ def _row(page: Page, hit: pb.SearchHit) -> tuple[Cell, ...]:
 
 
 def _speakers(facts: pb.Facts) -> list[str]:
-    """Who speaks or acts in an entry."""
+    """Return the participants who speak or act in an entry."""
     return list(dict.fromkeys(one.id for one in references(facts) if one.acting))
 
 
 def _passage(snippet: pb.Snippet) -> Text:
     passage = Text("…" if snippet.more_before else "")
     for piece in snippet.segments:
-        passage.append(harmless(" ".join(piece.text.split("\n"))), FOUND if piece.match else "")
+        passage.append(escaped(" ".join(piece.text.split("\n"))), FOUND if piece.match else "")
     return passage.append("…" if snippet.more_after else "")

@@ -9,7 +9,8 @@ from rich.text import Text
 from pourparler import v1 as pb
 from pourparler.cli.output import colors, wording
 from pourparler.cli.output.page import Cell, Column, Page, Table
-from pourparler.cli.output.state import details_of, explain, known, since, status, what
+from pourparler.cli.output.part_descriptions import details_of, known, since, status, what
+from pourparler.cli.output.state import explain
 from pourparler.cli.output.wording import Names
 
 _DUE: dict[int, Text] = {
@@ -20,8 +21,8 @@ _DUE: dict[int, Text] = {
 _DAY = 24 * 60 * 60
 
 
-def standing(page: Page, answer: pb.StatusReport, names: Names) -> None:
-    """The questions that are asked of every negotiation, each with its answer."""
+def status_report(page: Page, answer: pb.StatusReport, names: Names) -> None:
+    """Print a status report: each question with its answer."""
     course = wording.word(answer, "status") or "not opened by then"
     on = wording.edtf(answer.on_date) if answer.on_date else "today"
     page.line(f"The negotiation is {course}. Dues and ages are reckoned on {on}.")
@@ -130,7 +131,7 @@ def _proposed(page: Page, answer: pb.StatusReport, names: Names) -> None:
 def _answers(page: Page, answer: pb.StatusReport, names: Names) -> None:
     page.heading("Who must answer?")
     if not answer.answers_due:
-        page.line("Nobody must answer.")
+        page.line("No one must answer.")
         return
     columns = [Column("who"), Column("proposals"), Column("questions", text=True)]
     rows: list[Sequence[Cell]] = [
@@ -147,7 +148,7 @@ def _answers(page: Page, answer: pb.StatusReport, names: Names) -> None:
 def _owed(page: Page, answer: pb.StatusReport, names: Names) -> None:
     page.heading("Who owes what by when, and what is expected?")
     if not answer.commitments_due:
-        page.line("Nobody owes anything.")
+        page.line("No one owes anything.")
     if not answer.milestones_due:
         page.line("Nothing is expected.")
     columns = [

@@ -4,8 +4,7 @@ from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 from pourparler import v1 as pb
-from pourparler.cli.output import state as told
-from pourparler.cli.output import wording
+from pourparler.cli.output import part_descriptions, wording
 from pourparler.cli.output.wording import Names
 
 QUESTIONS = (
@@ -15,13 +14,13 @@ QUESTIONS = (
     "Who owes what by when, and what is expected?",
     "What is still open?",
 )
-"""What is asked of every negotiation."""
+"""The questions of a status report."""
 
 _NOTHING = (
     "Nothing is agreed.",
     "Nothing is proposed and undecided.",
-    "Nobody must answer.",
-    "Nobody owes anything, and nothing is expected.",
+    "No one must answer.",
+    "No one owes anything, and nothing is expected.",
     "Nothing is left open.",
 )
 _DUE = {
@@ -42,8 +41,8 @@ class Item(NamedTuple):
     """The parts it tells of, by kind and id."""
 
 
-def answers(answer: pb.StatusReport, state: pb.Negotiation, names: Names) -> Iterator[Item]:
-    """The answers to the questions, line by line; of a question without any, that it has none."""
+def status_lines(answer: pb.StatusReport, state: pb.Negotiation, names: Names) -> Iterator[Item]:
+    """Yield the answers to each question. A question without an answer yields one line."""
     found = [*_found(answer, state, names)]
     asked = {one.question for one in found}
     yield from found
@@ -55,7 +54,7 @@ def answers(answer: pb.StatusReport, state: pb.Negotiation, names: Names) -> Ite
 def _found(answer: pb.StatusReport, state: pb.Negotiation, names: Names) -> Iterator[Item]:
     def item(question: int, part: Any, note: str) -> Item:
         unconfirmed = "" if part.origin.confirmed else wording.basis(part.origin.provenance)
-        text = str(told.what(part, names))
+        text = str(part_descriptions.what(part, names))
         notes = wording.listing([("", note), ("", unconfirmed)])
         kind = part.DESCRIPTOR.name.lower()
         key = getattr(part.facts, f"{kind}_id")
@@ -63,7 +62,7 @@ def _found(answer: pb.StatusReport, state: pb.Negotiation, names: Names) -> Iter
 
     for part in (*answer.agreements, *answer.agreed_topics, *answer.accepted_proposals):
         kind = part.DESCRIPTOR.name.lower()
-        yield item(0, part, f"{kind}, {told.status(part, names)}")
+        yield item(0, part, f"{kind}, {part_descriptions.status(part, names)}")
     for offer in answer.open_proposals:
         waits = f"waits for {names.all(offer.waits_for)}" if offer.waits_for else ""
         expiry = _DUE.get(offer.expiry, "")
@@ -84,16 +83,16 @@ def _found(answer: pb.StatusReport, state: pb.Negotiation, names: Names) -> Iter
         yield item(3, owed.commitment, wording.listing(note))
     for step in answer.milestones_due:
         when = wording.when(step.milestone.facts.expected, step.milestone.words.date_verbatim)
-        certainty = str(told.status(step.milestone, names))
+        certainty = str(part_descriptions.status(step.milestone, names))
         note = [("expected", when or "at no known date"), ("", certainty)]
         yield item(3, step.milestone, wording.listing([*note, ("", _DUE.get(step.due, ""))]))
     for part in (*answer.pending_agreements, *answer.unsettled_topics, *answer.open_questions):
         kind = part.DESCRIPTOR.name.lower()
-        yield item(4, part, f"{kind}, {told.status(part, names)}")
+        yield item(4, part, f"{kind}, {part_descriptions.status(part, names)}")
 
 
 def _asked(part: pb.Proposal | pb.Question) -> str:
-    """What is to be answered, with its id."""
+    """Return the part that needs an answer, with its id."""
     if isinstance(part, pb.Proposal):
         return f"offer {part.facts.proposal_id}"
     return f"question {part.facts.question_id}"

@@ -1,4 +1,4 @@
-"""What an audit is asked on the command line, and how it is told: verdict, findings, exit code."""
+"""The options of a verification, and its report: verdict, findings, exit code."""
 
 import contextlib
 import json
@@ -14,7 +14,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from pourparler.cli.output import colors, wording
 from pourparler.cli.output.page import Column, Page, Table
-from pourparler.cli.terminal_escape import harmless
+from pourparler.cli.terminal_escape import escaped
 from pourparler.transparency.auditor import MOST_FINDINGS, Audit, Verdict
 from pourparler.transparency.checkpoint import ED25519, CheckpointError, VerifierKey
 
@@ -34,20 +34,20 @@ _STYLES = {
     Verdict.PARTIAL: f"bold {colors.GOOD}",
 }
 _SAYINGS = {
-    Verdict.MANIPULATED: "this is not what was signed for, or it contradicts itself.",
-    Verdict.INCOMPLETE: "something is missing; that the rest is as it was, is not shown.",
-    Verdict.CANNOT_TELL: "what is needed to tell is not here.",
+    Verdict.MANIPULATED: "the record is not the signed one, or it contradicts itself.",
+    Verdict.INCOMPLETE: "a part is missing, so the rest is not proven.",
+    Verdict.CANNOT_TELL: "the data for a verdict is missing.",
 }
-_STATELESS = " Its state was not compared with any."
+_STATELESS = " Its state was not compared with another."
 _UNSEEN = (
-    "What these say cannot be checked, nor what state all come to: they may correct or take back "
-    "what can be read."
+    "The client cannot verify their content or the resulting state: they may correct or retract "
+    "readable entries."
 )
 
 _Command = TypeVar("_Command", bound=Callable[..., Any])
 
 
-class Key(click.ParamType[VerifierKey]):
+class VerifierKeyType(click.ParamType[VerifierKey]):
     """A verifier key of a log."""
 
     name = "VKEY"
@@ -55,7 +55,7 @@ class Key(click.ParamType[VerifierKey]):
     def convert(
         self, value: Any, param: click.Parameter | None, ctx: click.Context | None
     ) -> VerifierKey:
-        """The key."""
+        """Return the key."""
         if isinstance(value, VerifierKey):
             return value
         try:
@@ -70,7 +70,7 @@ class Key(click.ParamType[VerifierKey]):
 def one_service(
     context: click.Context, option: click.Parameter, keys: tuple[VerifierKey, ...]
 ) -> tuple[VerifierKey, ...]:
-    """The keys, seen to be those of one service."""
+    """Return the keys. Raises click.BadParameter if they belong to several services."""
     if len({key.name for key in keys}) > 1:
         raise click.BadParameter("the keys of one service go by one name.", context, option)
     return keys
@@ -86,28 +86,31 @@ def _text(context: click.Context, option: click.Parameter, path: Path | None) ->
 
 
 def options(command: _Command) -> _Command:
-    """The options of every audit: --key, --since and --save."""
+    """Add the options of a verification."""
     key = click.option(
-        "--key",
+        "--verifier-key",
         "keys",
-        type=Key(),
+        type=VerifierKeyType(),
         required=True,
         multiple=True,
         callback=one_service,
-        help="A verifier key of the service, had by another way than from it; one of several does.",
+        help="Verifier key of the service. Obtain it from the operator, not from the service."
+        " Repeatable; one matching key is enough.",
     )
     since = click.option(
-        "--since",
+        "--base-checkpoint",
+        "since",
         type=click.Path(exists=True, dir_okay=False, path_type=Path),
         metavar="FILE",
         callback=_text,
-        help="An older checkpoint: the record has to begin with what it signed for.",
+        help="Older checkpoint. The record must contain everything that it signed.",
     )
     save = click.option(
-        "--save",
+        "--save-checkpoint",
+        "save",
         type=click.Path(dir_okay=False, path_type=Path),
         metavar="FILE",
-        help="Keep the checkpoint here, for the next --since, if all is sound.",
+        help="Save the checkpoint here if the record is sound, for a later --base-checkpoint.",
     )
     return key(since(save(command)))
 
@@ -136,7 +139,7 @@ def progress(what: str = "checking") -> Iterator[Callable[[int, int], None]]:
 
 def save(path: Path, text: str) -> None:
     """Write a file: in place of the older one at once, or not at all."""
-    # By its name, for tempfile makes what only its owner can read.
+    # tempfile would make a file that only its owner can read.
     fresh = path.with_name(f"{path.name}.{secrets.token_hex(4)}")
     try:
         with fresh.open("xb") as file:
@@ -148,11 +151,11 @@ def save(path: Path, text: str) -> None:
         with contextlib.suppress(OSError):
             fresh.unlink()
         raise click.ClickException(
-            f"{harmless(str(path))} cannot be written: {error.strerror}. Say another place."
+            f"{escaped(str(path))} cannot be written: {error.strerror}. Say another place."
         ) from error
 
 
-def tell(page: Page, audit: Audit, origin: str, *, compared: bool, as_json: bool) -> int:
+def print_verdict(page: Page, audit: Audit, origin: str, *, compared: bool, as_json: bool) -> int:
     """Tell what an audit came to; the exit code.
 
     `compared` says whether a state was there to be compared.
@@ -163,13 +166,13 @@ def tell(page: Page, audit: Audit, origin: str, *, compared: bool, as_json: bool
     entries = wording.count(audit.size, "entry", "entries")
     if audit.verdict is Verdict.SOUND:
         state = " The state is theirs." if compared else _STATELESS
-        said = f"{entries} of {harmless(origin)}, just as they were signed for.{state}"
+        said = f"{entries} of {escaped(origin)}, just as they were signed for.{state}"
     elif audit.verdict is Verdict.PARTIAL:
-        shown = f"{audit.size - len(audit.withheld):,} of {entries} of {harmless(origin)}"
+        shown = f"{audit.size - len(audit.withheld):,} of {entries} of {escaped(origin)}"
         state = " The state is that of these." if compared else ""
         said = f"{shown} can be read, just as signed for; the rest is withheld.{state}"
     else:
-        said = f"{_SAYINGS[audit.verdict]} {entries} of {harmless(origin)} were read."
+        said = f"{_SAYINGS[audit.verdict]} {entries} of {escaped(origin)} were read."
     page.line(f"{audit.verdict.value.capitalize()}: {said}", _STYLES[audit.verdict])
     if audit.checkpoint is not None:
         page.line(f"checkpoint {audit.checkpoint.size} {audit.checkpoint.root.hex()}")
@@ -178,8 +181,8 @@ def tell(page: Page, audit: Audit, origin: str, *, compared: bool, as_json: bool
             finding.verdict.value,
             finding.name,
             f"#{finding.version}" if finding.version else "-",
-            harmless(finding.part) or "-",
-            harmless(finding.text),
+            escaped(finding.part) or "-",
+            escaped(finding.text),
         )
         for finding in audit.findings
         if finding.name != "section withheld" or audit.verdict is not Verdict.PARTIAL

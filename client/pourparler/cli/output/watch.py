@@ -1,4 +1,4 @@
-"""Entries as they come: each on the page at once, until whoever watches has seen enough."""
+"""The output of `watch`: each entry appears at once, until the reader stops."""
 
 import contextlib
 import sys
@@ -14,7 +14,7 @@ from pourparler.cli import errors
 from pourparler.cli.output import colors, history
 from pourparler.cli.output.page import Column, Page, Table
 from pourparler.cli.output.wording import Names
-from pourparler.cli.terminal_escape import harmless
+from pourparler.cli.terminal_escape import escaped
 from pourparler.errors import PourparlerError, Unavailable
 
 _NEGOTIATION = Column("negotiation", width=20)
@@ -29,7 +29,7 @@ def watch(
         with meanwhile:
             for entry in entries:
                 put(entry)
-                # Whoever reads a pipe reads along.
+                # The reader of a pipe receives each entry at once.
                 sys.stdout.flush()
     except KeyboardInterrupt:
         _tell(entries)
@@ -43,7 +43,7 @@ def watch(
 
 def _tell(entries: Watch) -> None:
     if entries.cursor:
-        print(f"\nGo on from here with --cursor {harmless(entries.cursor)}", file=sys.stderr)
+        print(f"\nGo on from here with --cursor {escaped(entries.cursor)}", file=sys.stderr)
 
 
 def below(page: Page, entries: Watch, server: str) -> AbstractContextManager[object]:
@@ -84,12 +84,12 @@ def beside(entries: Watch, server: str) -> Iterator[None]:
 
 
 def _away(error: PourparlerError, server: str) -> str:
-    said = errors.told(error, errors.Asked("watch", server=server))[0]
+    said = errors.error_lines(error, errors.QueryContext("watch", server=server))[0]
     return f"{said.partition('. ')[0].rstrip('.')}; it is asked again by itself."
 
 
 class Known:
-    """What participants are called in each negotiation, as far as entries have come."""
+    """The names of participants in each negotiation, from the entries that have arrived."""
 
     def __init__(self, client: Client, viewer_participant_id: str) -> None:
         """Ask the service for the names in a negotiation when its first entry comes."""
@@ -99,7 +99,7 @@ class Known:
         self._names: dict[str, Names] = {}
 
     def names(self, entry: pb.Entry) -> Names:
-        """The names in the negotiation of an entry, with the one that it may bring."""
+        """Return the names in the negotiation of an entry, with the name that it introduces."""
         name = entry.header.negotiation
         participants = self._participants.get(name)
         if participants is None:
@@ -125,7 +125,7 @@ class Known:
 
 
 def rows(page: Page, known: Known, *, everywhere: bool) -> Callable[[pb.Entry], object]:
-    """Puts each entry on the page as a row of the history; over all, with its negotiation."""
+    """Return a function that prints each entry as a row of `history`."""
     columns = [_NEGOTIATION, *history.COLUMNS] if everywhere else history.COLUMNS
     head = True
 
@@ -133,7 +133,7 @@ def rows(page: Page, known: Known, *, everywhere: bool) -> Callable[[pb.Entry], 
         nonlocal head
         row = history.row(entry, known.names(entry), {}, frozenset())
         if everywhere:
-            row = (harmless(entry.header.negotiation), *row)
+            row = (escaped(entry.header.negotiation), *row)
         if not (head or page.plain):
             page.line()
         page.table(Table("", columns, [row]), head=head)

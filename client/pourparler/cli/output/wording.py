@@ -1,4 +1,4 @@
-"""How things are put to a person: bases, statuses, dates, terms, quotes, names. Pure."""
+"""Phrases for bases, statuses, dates, terms, quotations and names. Pure."""
 
 import re
 from collections import Counter
@@ -9,30 +9,38 @@ from google.protobuf.message import Message
 from google.protobuf.timestamp_pb2 import Timestamp
 
 from pourparler import v1 as pb
-from pourparler.cli.terminal_escape import harmless
+from pourparler.cli.terminal_escape import escaped
 
 NOTHING = "-"
 
 BASES: Mapping[int, tuple[str, str]] = {
     pb.BASIS_DIRECT: ("direct", "recorded at the table, or sent by the one who acts"),
     pb.BASIS_ON_RECORD: ("on record", "published or said by named speakers for attribution"),
-    pb.BASIS_REPORTED: ("reported", "somebody else says that they said or want it; not confirmed"),
-    pb.BASIS_UNATTRIBUTED: ("unattributed", "from sources that are not named; not confirmed"),
-    pb.BASIS_ANALYSIS: ("analysis", "an inference, nobody said it; not confirmed"),
+    pb.BASIS_REPORTED: ("reported", "another person says so; not confirmed"),
+    pb.BASIS_UNATTRIBUTED: ("unattributed", "from unnamed sources; not confirmed"),
+    pb.BASIS_ANALYSIS: ("analysis", "an inference, said by no one; not confirmed"),
 }
-"""Of each basis: its name, and what it means."""
+"""The name and the meaning of each basis."""
+
+CORRECTIONS: Mapping[int, str] = {
+    pb.CORRECTION_KIND_RECORDER: "the recorder made an error",
+    pb.CORRECTION_KIND_SPEAKER_REQUEST: "the speaker asked for it",
+    pb.CORRECTION_KIND_TRANSLATION: "the translation was wrong",
+    pb.CORRECTION_KIND_IDENTITY: "it was another participant",
+}
+"""The reason for each kind of correction."""
 
 _CONFIRMED = frozenset({pb.BASIS_DIRECT, pb.BASIS_ON_RECORD})
 
 
 def word(message: Message, field: str) -> str:
-    """The value of an enum field as people say it: `under discussion`. Empty if not given."""
+    """Return the value of an enum field for readers: `under discussion`. Empty if not set."""
     enum = message.DESCRIPTOR.fields_by_name[field].enum_type
     return word_of(enum.name, getattr(message, field)) if enum is not None else ""
 
 
 def word_of(enum: str, number: int) -> str:
-    """A value of an enum of the contract as people say it."""
+    """Return a value of an enum of the contract for readers."""
     if not number:
         return ""
     pool = pb.Facts.DESCRIPTOR.file.pool
@@ -52,7 +60,7 @@ def basis(provenance: pb.Provenance) -> str:
 
 
 def versions(numbers: Iterable[int]) -> str:
-    """The entries that made something so: `#7 #17`."""
+    """Return versions in one phrase: `#7 #17`."""
     return " ".join(f"#{number}" for number in numbers)
 
 
@@ -77,16 +85,16 @@ def listed(items: Sequence[str], conjunction: str = "and") -> str:
 
 
 def count(number: int, one: str, many: str = "") -> str:
-    """A number of things: `1 entry`, `1,030 entries`."""
+    """Return a number with its noun: `1 entry`, `1,030 entries`."""
     return f"{number:,} {one if number == 1 else many or one + 's'}"
 
 
 class Names:
-    """What participants are called; those who share a name are told apart by their ids."""
+    """The names of participants. If two share a name, their ids follow."""
 
     def __init__(self, participants: Mapping[str, pb.Participant] | None = None) -> None:
         """Take the names from the participants of a state."""
-        names = {key: harmless(one.words.name) for key, one in (participants or {}).items()}
+        names = {key: escaped(one.words.name) for key, one in (participants or {}).items()}
         shared = Counter(names.values())
         self._names = {
             key: name if shared[name] == 1 else f"{name} ({key})"
@@ -95,16 +103,16 @@ class Names:
         }
 
     def __getitem__(self, participant_id: str) -> str:
-        """The name of a participant, or its id where no name is known."""
-        return self._names.get(participant_id) or harmless(participant_id)
+        """Return the name of a participant, or the id if the name is unknown."""
+        return self._names.get(participant_id) or escaped(participant_id)
 
     def all(self, participant_ids: Iterable[str], conjunction: str = "and") -> str:
-        """The names of several participants in one phrase."""
+        """Return the names of several participants in one phrase."""
         return listed([self[one] for one in participant_ids], conjunction)
 
 
 def access(granted: pb.AccessGranted, names: Names) -> str:
-    """As what, for whom and until when somebody has access: `as party, for Nissan`."""
+    """Return the role, the participant and the end of an access: `as party, for Nissan`."""
     said = f"as {word(granted, 'role')}"
     if granted.participant_id:
         said += f", for {names[granted.participant_id]}"
@@ -114,12 +122,12 @@ def access(granted: pb.AccessGranted, names: Names) -> str:
 
 
 def grants(principal: pb.Principal, names: Names) -> str:
-    """All access that somebody has."""
+    """Return a phrase for all access of a principal."""
     return "; ".join(access(one.facts, names) for one in principal.grants) or "none any more"
 
 
 def moment(time: Timestamp) -> str:
-    """An instant to the second, in UTC: `2026-11-23 09:30:00Z`. Empty where it is not given."""
+    """Return an instant to the second, in UTC: `2026-11-23 09:30:00Z`. Empty if not set."""
     if not time.seconds and not time.nanos:
         return ""
     try:
@@ -138,7 +146,7 @@ _MARKS = {"~": "about {}", "?": "{}, uncertain", "%": "about {}, uncertain"}
 
 
 def when(date: pb.FuzzyDate, verbatim: str = "") -> str:
-    """A date as what it is: `second half of 2023`, `from 2022-10-10, open`, with its own words."""
+    """Return a date in words, `second half of 2023`, with its verbatim text."""
     kind = date.WhichOneof("date")
     if kind is None:
         said = ""
@@ -147,13 +155,13 @@ def when(date: pb.FuzzyDate, verbatim: str = "") -> str:
     else:
         said = edtf(date.edtf, date.earliest, date.latest)
     if verbatim:
-        words = f"“{harmless(verbatim)}”"
+        words = f"“{escaped(verbatim)}”"
         return f"{said} ({words})" if said else words
     return said
 
 
 def edtf(text: str, earliest: str = "", latest: str = "") -> str:
-    """A date in EDTF in plain words; where there are none, as it is written, with its bounds."""
+    """Return an EDTF date in plain words, or else as written, with its bounds."""
     return _one_of(text) or _lasting(text) or _single(text) or _bounded(text, earliest, latest)
 
 
@@ -188,7 +196,7 @@ def _one_of(text: str) -> str:
 
 
 def _lasting(text: str) -> str:
-    """A time that lasts from one date to another."""
+    """Return a period in words."""
     first, slash, last = text.partition("/")
     if not slash:
         return ""
@@ -205,10 +213,10 @@ def _lasting(text: str) -> str:
 
 
 def _bounded(text: str, earliest: str, latest: str) -> str:
-    shown = harmless(text)
+    shown = escaped(text)
     if not earliest and not latest:
         return shown
-    return f"{shown} ({harmless(earliest) or 'open'} to {harmless(latest) or 'open'})"
+    return f"{shown} ({escaped(earliest) or 'open'} to {escaped(latest) or 'open'})"
 
 
 _QUALIFIED = {
@@ -221,8 +229,8 @@ _QUALIFIED = {
 
 
 def term(one: pb.Term, names: Names, words: pb.Words | None = None) -> str:
-    """A term in words: `stake of Ampère held by Renault Group: more than 50 %`."""
-    about = [harmless(one.key)]
+    """Return a term in words: `stake of Ampère held by Renault Group: more than 50 %`."""
+    about = [escaped(one.key)]
     for field, link in (("of", "of"), ("held_by", "held by"), ("by", "by"), ("into", "into")):
         if value := getattr(one, field):
             about.append(f"{link} {names[value]}")
@@ -230,17 +238,17 @@ def term(one: pb.Term, names: Names, words: pb.Words | None = None) -> str:
 
 
 def amount(one: pb.Term, words: pb.Words | None = None) -> str:
-    """The value of a term alone: `more than 50 %`."""
+    """Return the value of a term: `more than 50 %`."""
     if one.qualifier == pb.TERM_QUALIFIER_UNKNOWN:
         return "not known"
-    unit = "%" if one.type == pb.TERM_TYPE_PERCENT else harmless(one.unit)
-    value = harmless(one.value)
+    unit = "%" if one.type == pb.TERM_TYPE_PERCENT else escaped(one.unit)
+    value = escaped(one.value)
     if one.type == pb.TERM_TYPE_TEXT and words is not None:
-        value = " ".join(harmless(said.text) for said in words.term_texts if said.key == one.key)
+        value = " ".join(escaped(said.text) for said in words.term_texts if said.key == one.key)
     elif one.type == pb.TERM_TYPE_BOOL:
         value = {"true": "yes", "false": "no"}.get(value, value)
     if one.qualifier == pb.TERM_QUALIFIER_BETWEEN:
-        value = f"from {value} to {harmless(one.value_max)}"
+        value = f"from {value} to {escaped(one.value_max)}"
     return _QUALIFIED.get(one.qualifier, "{}").format(f"{value} {unit}".rstrip())
 
 
@@ -250,11 +258,11 @@ def terms(several: Iterable[pb.Term], names: Names, words: pb.Words | None = Non
 
 
 def quote(text: str, form: int, speaker: str = "") -> str:
-    """What was said: in quotation marks word for word, else with what it is instead."""
+    """Return a text: verbatim in quotation marks, else with its form."""
     if not text:
         gone = "(words destroyed or withheld)"
         return f"{speaker}: {gone}" if speaker else gone
-    said = harmless(text, lines=True)
+    said = escaped(text, lines=True)
     if form == pb.FORM_VERBATIM:
         return f"{speaker}: “{said}”" if speaker else f"“{said}”"
     kind = word_of("Form", form) or "not said whether quoted"
@@ -262,7 +270,7 @@ def quote(text: str, form: int, speaker: str = "") -> str:
 
 
 def speaker(statement: pb.StatementRecorded, words: pb.Words, names: Names) -> str:
-    """Who said it, as what and for whom; or to whom it is only attributed."""
+    """Return the speaker, with role and represented participants, or the attribution."""
     if statement.speakers:
         who = names.all(statement.speakers)
         if statement.joint:
@@ -270,27 +278,27 @@ def speaker(statement: pb.StatementRecorded, words: pb.Words, names: Names) -> s
     elif statement.attributed_to:
         who = f"attributed to {names.all(statement.attributed_to)}"
         if words.speaker_described:
-            who += f" by {harmless(words.speaker_described)}"
+            who += f" by {escaped(words.speaker_described)}"
     else:
-        who = harmless(words.speaker_described) or "nobody named"
+        who = escaped(words.speaker_described) or "an unnamed speaker"
     if words.as_role:
-        who += f", {harmless(words.as_role)}"
+        who += f", {escaped(words.as_role)}"
     if statement.on_behalf_of:
         who += f", on behalf of {names.all(statement.on_behalf_of)}"
     return who
 
 
 def seen_by(visibility: pb.Visibility, names: Names) -> str:
-    """Who may see something, where that is not everyone or every participant."""
+    """Return the audience of an entry, if not everyone or every participant may see it."""
     if visibility.level == pb.VISIBILITY_LEVEL_RESTRICTED:
         return f"seen only by {names.all(visibility.audience)}"
     if visibility.level == pb.VISIBILITY_LEVEL_RECORDER_ONLY:
-        return "seen only by those who keep the record"
+        return "seen only by custodians and recorders"
     return ""
 
 
 def source(one: pb.Source) -> str:
-    """A source in one phrase: title, publisher, date, place."""
+    """Return a source in one phrase: title, publisher, date, place."""
     parts = [
         one.title,
         one.publisher,
@@ -298,10 +306,10 @@ def source(one: pb.Source) -> str:
         one.locator,
         one.uri,
     ]
-    return ", ".join(harmless(part) for part in parts if part)
+    return ", ".join(escaped(part) for part in parts if part)
 
 
 def listing(pairs: Iterable[tuple[str, str]]) -> str:
-    """What is given of several things: `by Renault Group; on t-ev`."""
+    """Return a phrase for pairs that have a value: `by Renault Group; on t-ev`."""
     said = [f"{name} {value}".strip() for name, value in pairs if value]
     return "; ".join(dict.fromkeys(said))

@@ -16,7 +16,7 @@ from pourparler import v1 as pb
 from pourparler.schema import edtf
 
 MOST_ROWS = 200
-"""How many rows a timeline has at most: what is drawn smaller, nobody can read."""
+"""The largest number of rows of a timeline. Smaller rows are not readable."""
 
 PALETTE = tuple(f"var(--party-{number})" for number in range(6))
 """The colours of parties, in their order; with more of them they come again."""
@@ -80,14 +80,14 @@ class Dated(NamedTuple):
 
     label: str
     state: str
-    """What is dated: `planned`, `reached`, `due`, `happened`."""
+    """The kinds of date: `opened`, `planned`, `due` and their like."""
     form: str
     earliest: str
     latest: str
 
 
 class Moved(NamedTuple):
-    """What a party held or offered, as a number: from a version on, and up to its next one."""
+    """The value of a numeric term for a party, from one version to the next."""
 
     party: str
     version: int
@@ -102,12 +102,12 @@ When = tuple[_Shown, str, bool]
 
 
 def dated(label: str, state: str, date: pb.FuzzyDate) -> Dated:
-    """A date as a row of the timeline."""
+    """Return a date as a row of the timeline."""
     return Dated(label, state, form(date), date.earliest, date.latest)
 
 
 def form(date: pb.FuzzyDate) -> str:
-    """What a date is: `exact`, `about`, `lasting`, or one time `within` a span."""
+    """Return the sort of a date: `exact`, `about`, `lasting`, or a time `within` a span."""
     text = date.edtf
     if date.WhichOneof("date") == "instant":
         return "exact"
@@ -121,13 +121,14 @@ def form(date: pb.FuzzyDate) -> str:
 
 
 def timeline(rows: Sequence[When[Dated]], on: str, *, narrow: bool = False) -> str:
-    """An SVG with a row for each label, and a line on the day of the standing.
+    """Return an SVG with a row for each label, and a line on the day of the status report.
 
-    A narrow one, for a phone, has the labels above what they are of, in place of beside it.
+    A narrow chart, for a phone, has the labels above the rows. A wide chart has them beside the
+    rows.
 
-    A day is a point, a time that lasts a full bar, one day within a span a dashed one, an uncertain
-    day a hollow point. An open end fades out, with an arrow. Its scale is that of what is so now.
-    Empty where nothing has a date.
+    A day is a point, and an uncertain day is a hollow point. A period is a full bar, and one day
+    within a span is a dashed bar. An open end fades out, with an arrow. The scale covers the
+    current rows. Return "" if no row has a date.
     """
     known = [row for row in rows if row[0].earliest or row[0].latest]
     latest = sorted(known, key=lambda row: not row[2])  # what is no more, below what is
@@ -187,7 +188,7 @@ def _ticks(width: float, most: int) -> dict[str, Any]:
 
 
 def movement(steps: Sequence[When[Moved]]) -> str:
-    """An SVG of numbers over versions, each held until the next; a colour and dashes a party."""
+    """Return an SVG of numbers over versions: one line for each party, with steps."""
     parties = list(dict.fromkeys(step.party for step, _, _ in steps))
     dashes = [[1, 0], [6, 3], [2, 2], [8, 3, 2, 3]]
     scales = {
@@ -256,7 +257,7 @@ def _when(when: str, now: bool) -> str:  # noqa: FBT001
 
 
 def _stepped(when: str) -> str:
-    """The same as attributes of the page."""
+    """Return the same as attributes of the page."""
     return f'data-when="{when.removesuffix("!")}"' + " hidden" * when.endswith("!")
 
 
@@ -267,13 +268,13 @@ def _label_when(rows: Iterable[When[Dated]], label: str) -> str:
 
 
 def _labelled(drawn: str, whens: Sequence[str]) -> str:
-    """The labels of rows, which come in the order of the rows, with the versions of these."""
+    """Return the labels of rows, in row order, with their versions."""
     each = iter(whens)
     return _LABEL.sub(lambda one: f"{one[0]} {_stepped(next(each))}", drawn)
 
 
 def _bounds(row: Dated) -> tuple[float | None, float | None]:
-    """The first and the last millisecond a date can mean; None where it is open."""
+    """Return the first and the last millisecond that a date can mean; None if open."""
     bounds = edtf.Bounds(row.earliest, row.latest)
     first, last = edtf.earliest_instant(bounds), edtf.latest_instant(bounds)
     return (
@@ -287,7 +288,7 @@ def _drawn(row: Dated, low: float, high: float) -> dict[str, Any]:
     start, end = low if first is None else first, high if last is None else last
     return {
         "label": row.label,
-        # What is no more may lie beyond the scale, and then stands at its edge as if open there.
+        # A former row can be beyond the scale. It is drawn at the edge, as if it were open there.
         "from": min(max(start, low), high),
         "to": min(max(end, low), high),
         "form": row.form,
@@ -323,7 +324,7 @@ def _bars(shape: str, x: Mapping[str, Any], y: Mapping[str, Any]) -> dict[str, A
 
 
 def _fades(values: Iterable[Mapping[str, Any]]) -> list[tuple[str, str]]:
-    """The colours and sides of the open ends there are: a gradient belongs to a whole layer."""
+    """Return the colours and sides of the open ends. A whole layer shares one gradient."""
     return sorted({(one["colour"], one["open"]) for one in values if one["open"]})
 
 

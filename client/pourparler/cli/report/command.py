@@ -11,7 +11,7 @@ import click
 from pourparler.cli.output import verdicts, wording
 from pourparler.cli.output.bundles import STDOUT
 from pourparler.cli.output.page import Page
-from pourparler.cli.terminal_escape import harmless
+from pourparler.cli.terminal_escape import escaped
 from pourparler.schema import edtf
 from pourparler.state.fold import UnknownEntryError
 from pourparler.transparency.bundle import BundleError
@@ -47,7 +47,7 @@ def write(
     except edtf.DateRefused as error:
         raise click.BadParameter(f"{error}.", param_hint="--on") from error
     except (BundleError, UnknownEntryError) as error:
-        raise click.ClickException(harmless(str(error))) from error
+        raise click.ClickException(escaped(str(error))) from error
     code = verdicts.EXIT_CODES[made.audit.verdict] if made.audit is not None else 0
     if path == STDOUT:
         sys.stdout.buffer.write(made.text.encode())
@@ -59,5 +59,5 @@ def write(
         print(json.dumps({"file": str(path), "entries": made.entries, "verification": verdict}))
         return code
     entries = wording.count(made.entries, "entry", "entries")
-    page.line(f"Wrote {harmless(str(path))}, a page of {entries}. Record: {verdict}.")
+    page.line(f"Wrote {escaped(str(path))}, a page of {entries}. Record: {verdict}.")
     return code

@@ -1,4 +1,4 @@
-"""What the page tells of a part at a version: its face, its dates, its sides, its terms.
+"""The description of a part at a version: summary, dates, sides and terms.
 
 Pure: no I/O, no clock.
 """
@@ -9,10 +9,10 @@ from typing import Any, NamedTuple
 
 from pourparler import v1 as pb
 from pourparler.cli.output import wording
-from pourparler.cli.output.part_summaries import Face, face
+from pourparler.cli.output.part_summaries import PartSummary, summarize
 from pourparler.cli.output.wording import Names
 from pourparler.cli.report.charts import Dated, dated
-from pourparler.cli.terminal_escape import harmless
+from pourparler.cli.terminal_escape import escaped
 
 _LONGEST_LABEL = 36
 _NUMBERS = frozenset({pb.TERM_TYPE_MONEY, pb.TERM_TYPE_PERCENT, pb.TERM_TYPE_QUANTITY})
@@ -39,7 +39,7 @@ class Side(NamedTuple):
 
 
 class Step(NamedTuple):
-    """What was held or offered of a matter, from a version on."""
+    """One value of a term, from a version on."""
 
     side: Side
     matter: str
@@ -51,16 +51,16 @@ class Step(NamedTuple):
     key: str
 
 
-class Told(NamedTuple):
+class PartAtVersion(NamedTuple):
     """A part as it is told at some versions."""
 
-    face: Face
+    face: PartSummary
     rows: tuple[Row, ...]
     sides: tuple[Side, ...]
     steps: tuple[Step, ...]
 
 
-class Talks(NamedTuple):
+class NegotiationAtVersion(NamedTuple):
     """The negotiation itself, as it is told at some versions."""
 
     title: str
@@ -71,26 +71,28 @@ class Talks(NamedTuple):
     blame: tuple[int, ...]
 
 
-def tell(kind: str, key: str, part: Any, state: pb.Negotiation, names: Names) -> Told:
-    """What is told of a part as it stands in this state."""
-    shown = face(kind, key, part, state, names)
-    rows = tuple(_ROWS[kind](part)) if kind in _ROWS else ()
+def describe_part(
+    kind: str, key: str, part: Any, state: pb.Negotiation, names: Names
+) -> PartAtVersion:
+    """Return the description of a part as of this state."""
+    shown = summarize(kind, key, part, state, names)
+    rows = tuple(DATES[kind](part)) if kind in DATES else ()
     if kind == "positions":
         side = Side(part.facts.topic_id, tuple(sorted(part.facts.holders)))
-        return Told(shown, rows, (side,), tuple(_steps(part, key, side, names)))
+        return PartAtVersion(shown, rows, (side,), tuple(_steps(part, key, side, names)))
     if kind == "proposals":
         who = tuple(sorted(part.facts.by))
         topics = part.facts.topic_ids or [""]
         sides = tuple(Side(one, who) for one in topics)
         # The terms of an offer on several topics are told once, with what is on no single one.
         at = sides[0] if len(sides) == 1 else Side("", who)
-        return Told(shown, rows, sides, tuple(_steps(part, key, at, names)))
-    return Told(shown, rows, (), ())
+        return PartAtVersion(shown, rows, sides, tuple(_steps(part, key, at, names)))
+    return PartAtVersion(shown, rows, (), ())
 
 
-def tell_talks(state: pb.Negotiation, names: Names) -> Talks:
-    """What is told of the negotiation as it stands in this state."""
-    return Talks(
+def describe_negotiation(state: pb.Negotiation, names: Names) -> NegotiationAtVersion:
+    """Return the description of the negotiation as of this state."""
+    return NegotiationAtVersion(
         title=state.words.title or state.name or "A negotiation",
         purpose=state.words.purpose,
         status=_status(state, names),
@@ -113,7 +115,7 @@ def _status(state: pb.Negotiation, names: Names) -> str:
 
 def _row(version: int, what: str, how: str, date: pb.FuzzyDate, said: str = "") -> Row:
     short = what if len(what) <= _LONGEST_LABEL else f"{what[: _LONGEST_LABEL - 1]}…"
-    label = f"{how}: {harmless(short)} #{version}"
+    label = f"{how}: {escaped(short)} #{version}"
     state = how.partition(" (")[0]
     return Row(dated(label, state, date), wording.when(date, said), version)
 
@@ -169,7 +171,7 @@ def _proposals(one: pb.Proposal) -> Iterator[Row]:
         yield _row(one.origin.version, what, "expires", one.facts.expires, said)
 
 
-_ROWS: Mapping[str, Callable[[Any], Iterator[Row]]] = {
+DATES: Mapping[str, Callable[[Any], Iterator[Row]]] = {
     "sessions": _sessions,
     "agreements": _agreements,
     "milestones": _milestones,

@@ -18,31 +18,29 @@ from markupsafe import Markup
 
 from pourparler import v1 as pb
 from pourparler.cli.output import wording
-from pourparler.cli.output.history import describe
-from pourparler.cli.output.part_summaries import Face, sources
-from pourparler.cli.output.state import KINDS
+from pourparler.cli.output.entry_descriptions import describe, type_name
+from pourparler.cli.output.part_descriptions import KINDS, KINDS_BY_RESULT
+from pourparler.cli.output.part_summaries import PartSummary, sources
 from pourparler.cli.output.status_lines import QUESTIONS
 from pourparler.cli.output.wording import Names
 from pourparler.cli.report import charts
-from pourparler.cli.report.descriptions import Row, Side, Step, Told
-from pourparler.cli.report.timeline_data import Course, Reversed, Spans, course, presence
-from pourparler.cli.terminal_escape import harmless
+from pourparler.cli.report.descriptions import DATES, PartAtVersion, Row, Side, Step
+from pourparler.cli.report.timeline_data import Reversed, Spans, Timeline, presence, timeline
+from pourparler.cli.terminal_escape import escaped
 from pourparler.schema.contract import entry_type
 
 _LONG = 300  # entries: from here on a browser does not lay out at once what is out of sight
-_MODES = {
-    pb.CORRECTION_KIND_RECORDER: "whoever recorded it erred",
-    pb.CORRECTION_KIND_SPEAKER_REQUEST: "the speaker asked for it",
-    pb.CORRECTION_KIND_TRANSLATION: "the translation was wrong",
-    pb.CORRECTION_KIND_IDENTITY: "it was somebody else",
-}
+_WITH_THEIR_OWN_SECTION = frozenset(
+    {"participants", "topics", "positions", "proposals", "statements"}
+)
+"""The kinds of part that the template places itself. It lists each other kind in turn."""
 
 
 class Checked(NamedTuple):
     """How the record was verified before the page was made of it."""
 
     verdict: str
-    """`sound`, `manipulated`, `incomplete`, `cannot tell`; empty where nobody verified it."""
+    """`sound`, `manipulated`, `incomplete`, `cannot tell`; empty if it is not verified."""
     said: str
     origin: str = ""
     size: int = 0
@@ -58,7 +56,7 @@ When = tuple[str, bool]
 class _Card(NamedTuple):
     """A part, as it was told at each of its versions."""
 
-    faces: Sequence[tuple[Face, str, bool]]
+    faces: Sequence[tuple[PartSummary, str, bool]]
     since: int
     when: str
     now: bool
@@ -72,8 +70,8 @@ class _Cards(NamedTuple):
 
 
 def page(entries: Sequence[pb.Entry], on: str, checked: Checked) -> str:
-    """The page of a negotiation, from all its entries; dues are reckoned on a date in EDTF."""
-    through = course(entries, on)
+    """Return the HTML page of a negotiation, from all its entries. `on` is an EDTF date."""
+    through = timeline(entries, on)
     state, (_, names) = through.state, through.names[-1]
     rows = list(_dated(through))
     dated = [row for spans in rows for row in spans]
@@ -111,14 +109,8 @@ def page(entries: Sequence[pb.Entry], on: str, checked: Checked) -> str:
         no_topic=_cards(through, "topics").nothing,
         papers=[
             (kind, _cards(through, kind))
-            for kind in (
-                "agreements",
-                "commitments",
-                "milestones",
-                "questions",
-                "sessions",
-                "documents",
-            )
+            for kind in KINDS_BY_RESULT
+            if kind not in _WITH_THEIR_OWN_SECTION
         ],
         statements=_cards(through, "statements"),
         corrections=list(_corrections(entries, through)),
@@ -141,7 +133,7 @@ def _template() -> jinja2.Template:
 
 def _finalized(value: Any) -> Any:
     """Whatever is put on the page: what could turn, hide or end text is shown, not done."""
-    return value if isinstance(value, Markup) else harmless(str(value), lines=True)
+    return value if isinstance(value, Markup) else escaped(str(value), lines=True)
 
 
 @cache
@@ -150,7 +142,7 @@ def _beside(name: str) -> str:
 
 
 def _digest(script: str) -> str:
-    """The digest by which the page's own policy lets this script run, and no other."""
+    """Return the digest of a script. The content policy of the page allows only this script."""
     return base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
 
 
@@ -171,25 +163,25 @@ def _bases(entries: Iterable[pb.Entry]) -> set[int]:
     return {entry.facts.provenance.basis for entry in entries}
 
 
-def _cards(through: Course, kind: str) -> _Cards:
-    """The parts of a kind."""
+def _cards(through: Timeline, kind: str) -> _Cards:
+    """Return the cards of one kind of part."""
     return _ordered(
         spans.through(_faces) for (one, _), spans in through.parts.items() if one == kind
     )
 
 
-def _faces(all_told: Iterable[Told]) -> Iterator[Face]:
+def _faces(all_told: Iterable[PartAtVersion]) -> Iterator[PartSummary]:
     return (told.face for told in all_told)
 
 
-def _ordered(parts: Iterable[Spans[Face]]) -> _Cards:
-    """A card for each part that has ever had a face here."""
+def _ordered(parts: Iterable[Spans[PartSummary]]) -> _Cards:
+    """Return a card for each part that was ever visible here."""
     spans = [faces for faces in parts if any(faces.turns())]
     cards = sorted(map(_card, spans), key=lambda card: card.since)
     return _Cards(cards, _whens(spans).get(False))
 
 
-def _card(spans: Spans[Face]) -> _Card:
+def _card(spans: Spans[PartSummary]) -> _Card:
     faces = list(spans)
     when = " ".join(when for _, when, _ in faces)
     return _Card(faces, min(spans.turns())[0], when, any(now for _, _, now in faces))
@@ -200,13 +192,13 @@ def _whens(many: Iterable[Spans[Any]]) -> dict[bool, When]:
     return {there: (when, now) for there, when, now in presence(many)}
 
 
-def _called(through: Course, version: int) -> Names:
+def _called(through: Timeline, version: int) -> Names:
     """How participants were called at a version."""
     place = bisect_right(through.names, version, key=lambda one: one[0])
     return through.names[max(place - 1, 0)][1]
 
 
-def _named(through: Course, who: Iterable[str], since: int) -> list[tuple[str, str, bool]]:
+def _named(through: Timeline, who: Iterable[str], since: int) -> list[tuple[str, str, bool]]:
     """How some participants were called, from a version on."""
     result: Spans[str] = Spans()
     result.become(since, (_called(through, since).all(who),))
@@ -216,25 +208,25 @@ def _named(through: Course, who: Iterable[str], since: int) -> list[tuple[str, s
     return list(result)
 
 
-def _renamed(through: Course) -> bool:
-    """Whether somebody has ever been called otherwise than now."""
+def _renamed(through: Timeline) -> bool:
+    """Return True if any participant had another name at an earlier version."""
     faces = [faces for (kind, _), faces in through.parts.items() if kind == "participants"]
     return any(len({told.face.text for told, _, _ in one}) > 1 for one in faces)
 
 
-def _dated(through: Course) -> Iterator[Spans[Row]]:
+def _dated(through: Timeline) -> Iterator[Spans[Row]]:
     """All that the timeline shows, and when."""
     yield through.talks.through(lambda talks: (row for one in talks for row in one.rows))
-    for kind in ("sessions", "agreements", "milestones", "commitments", "proposals"):
+    for kind in DATES:
         for (one, _), spans in through.parts.items():
             if one == kind:
                 yield spans.through(lambda parts: (row for part in parts for row in part.rows))
 
 
-def _topics(through: Course, names: Names) -> Iterator[dict[str, Any]]:
-    """Of each topic, and of none: what each party held and offered, and how that moved."""
+def _topics(through: Timeline, names: Names) -> Iterator[dict[str, Any]]:
+    """Yield each topic, and "" for none, with the positions and offers of each party."""
     topics = {key: spans for (kind, key), spans in through.parts.items() if kind == "topics"}
-    sides: dict[Side, list[Spans[Face]]] = {}
+    sides: dict[Side, list[Spans[PartSummary]]] = {}
     steps: dict[str, dict[tuple[tuple[str, ...], str, str], list[Spans[Step]]]] = {}
     for (kind, _), spans in through.parts.items():
         if kind not in {"positions", "proposals"}:
@@ -288,15 +280,15 @@ def _topics(through: Course, names: Names) -> Iterator[dict[str, Any]]:
         }
 
 
-def _titles(all_told: Iterable[Told]) -> Iterator[str]:
+def _titles(all_told: Iterable[PartAtVersion]) -> Iterator[str]:
     return (told.face.text or f"topic {told.face.key}" for told in all_told)
 
 
-def _faces_at(side: Side) -> Callable[[Iterable[Told]], Iterator[Face]]:
+def _faces_at(side: Side) -> Callable[[Iterable[PartAtVersion]], Iterator[PartSummary]]:
     return lambda all_told: (told.face for told in all_told if side in told.sides)
 
 
-def _steps_of(group: tuple[Side, str, str]) -> Callable[[Iterable[Told]], Iterator[Step]]:
+def _steps_of(group: tuple[Side, str, str]) -> Callable[[Iterable[PartAtVersion]], Iterator[Step]]:
     return lambda all_told: (
         one for told in all_told for one in told.steps if (one.side, one.matter, one.unit) == group
     )
@@ -307,7 +299,7 @@ def _on(topic: str) -> Callable[[Iterable[Reversed]], Iterator[Reversed]]:
 
 
 def _in_steps(spans: Spans[Step], back: set[tuple[int, str]]) -> list[tuple[Step, bool, str, bool]]:
-    """Steps in their order, with whether each goes back on something, and when they were so."""
+    """Return the steps in order, each with its reversal and its versions."""
     return [
         (step, (step.version, step.key) in back, when, now)
         for step, when, now in sorted(spans, key=lambda one: one[0].version)
@@ -317,7 +309,7 @@ def _in_steps(spans: Spans[Step], back: set[tuple[int, str]]) -> list[tuple[Step
 def _movement_charts(
     moved: Mapping[tuple[tuple[str, ...], str, str], Spans[Step]], names: Names
 ) -> Iterator[tuple[str, Markup, When]]:
-    """A chart for each matter that is a number and moved."""
+    """Return a chart for each numeric term that changed."""
     matters: dict[tuple[str, str], list[tuple[str, Spans[Step]]]] = {}
     for (who, matter, unit), spans in moved.items():
         matters.setdefault((matter, unit), []).append((names.all(who), spans))
@@ -336,7 +328,7 @@ def _moving(points: Sequence[charts.Moved]) -> Iterator[bool]:
 
 
 def _numbers(who: str) -> Callable[[Iterable[Step]], Iterator[charts.Moved]]:
-    """What a party held of a matter that is a number, each up to what it held next."""
+    """Return the values of a numeric term for a party, each up to the next value."""
 
     def of(steps: Iterable[Step]) -> Iterator[charts.Moved]:
         known = [(one.version, one.number) for one in steps if one.number is not None]
@@ -347,8 +339,8 @@ def _numbers(who: str) -> Callable[[Iterable[Step]], Iterator[charts.Moved]]:
     return of
 
 
-def _corrections(entries: Sequence[pb.Entry], through: Course) -> Iterator[dict[str, Any]]:
-    """What was corrected: what it was, what it counts as, at whose call and why."""
+def _corrections(entries: Sequence[pb.Entry], through: Timeline) -> Iterator[dict[str, Any]]:
+    """Yield each correction: the entry before and after, the kind and the reason."""
     by_version = {entry.header.version: entry for entry in entries}
     for entry in entries:
         if not entry.facts.HasField("entry_corrected"):
@@ -365,13 +357,13 @@ def _corrections(entries: Sequence[pb.Entry], through: Course) -> Iterator[dict[
             "target": event.target_version,
             "was": describe(target, names) if target is not None else "",
             "now": now,
-            "kind": _MODES.get(event.kind, ""),
+            "kind": wording.CORRECTIONS.get(event.kind, ""),
             "reason": entry.words.correction_reason,
         }
 
 
-def _rows(entries: Iterable[pb.Entry], through: Course) -> Iterator[dict[str, Any]]:
-    """The record itself: entry by entry, as recorded, and what became of each."""
+def _rows(entries: Iterable[pb.Entry], through: Timeline) -> Iterator[dict[str, Any]]:
+    """Yield the entries as recorded, each with its amendments."""
     amendments = through.state.amendments
     for entry in entries:
         facts, version = entry.facts, entry.header.version
@@ -388,7 +380,7 @@ def _rows(entries: Iterable[pb.Entry], through: Course) -> Iterator[dict[str, An
             lacking = "its words are withheld"
         yield {
             "version": version,
-            "kind": kind.name.replace("_", " ") if kind else "withheld",
+            "kind": type_name(entry.facts),
             "told": describe(entry, names),
             "occurred": wording.when(facts.occurred, entry.words.occurred_verbatim),
             "recorded": wording.moment(entry.header.record_time),

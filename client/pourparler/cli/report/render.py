@@ -14,18 +14,17 @@ from pourparler.transparency.auditor import Audit, Verdict
 from pourparler.transparency.checkpoint import VerifierKey
 
 _SAYINGS = {
-    Verdict.SOUND: "They are just as they were signed for.",
+    Verdict.SOUND: "The entries are the signed ones.",
     Verdict.PARTIAL: (
-        "What can be read is just as it was signed for; the rest is withheld, and may correct or"
-        " take back what is here."
+        "The readable entries are the signed ones. Withheld entries may correct or retract them."
     ),
-    Verdict.MANIPULATED: "This is not what was signed for, or it contradicts itself.",
-    Verdict.INCOMPLETE: "Something is missing; that the rest is as it was, is not shown.",
-    Verdict.CANNOT_TELL: "What is needed to tell is not here.",
+    Verdict.MANIPULATED: "The record is not the signed one, or it contradicts itself.",
+    Verdict.INCOMPLETE: "A part is missing, so the rest is not proven.",
+    Verdict.CANNOT_TELL: "The data for a verdict is missing.",
 }
 _UNVERIFIED = (
-    "Nobody has verified the record of which this page was made: no key was given. With the key of"
-    " the service, had from elsewhere, `pourparler report --key` does."
+    "This report is not verified. To verify the record, write the report with"
+    " `pourparler report --verifier-key` and the verifier key of the service."
 )
 
 
@@ -38,7 +37,7 @@ class Made(NamedTuple):
 
 
 def make(data: bytes, keys: Sequence[VerifierKey], *, on: str, as_of: int | None = None) -> Made:
-    """The page of the record in a bundle, up to a version. Raises BundleError."""
+    """Return the page of the record in a bundle, up to a version. Raises BundleError."""
     audit = bundle.verify(io.BytesIO(data), keys) if keys else None
     entries = _entries(data)
     shown = [one for one in entries if as_of is None or one.header.version <= as_of]

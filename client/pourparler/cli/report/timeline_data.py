@@ -9,16 +9,21 @@ from typing import Any, Generic, NamedTuple, TypeVar
 
 from pourparler import v1 as pb
 from pourparler.cli.output import wording
-from pourparler.cli.output.part_summaries import KINDS
-from pourparler.cli.output.status_lines import Item, answers
+from pourparler.cli.output.part_descriptions import KINDS_BY_RESULT
+from pourparler.cli.output.status_lines import Item, status_lines
 from pourparler.cli.output.wording import Names
-from pourparler.cli.report.descriptions import Talks, Told, tell, tell_talks
+from pourparler.cli.report.descriptions import (
+    NegotiationAtVersion,
+    PartAtVersion,
+    describe_negotiation,
+    describe_part,
+)
 from pourparler.schema import edtf
 from pourparler.state.diff import reversals
 from pourparler.state.fold import evolve, fold, is_amending
 from pourparler.state.status import standing
 
-# What these say changes nothing of how a negotiation stands.
+# Entries of these types do not change the status report.
 _ASIDE = frozenset({"statement_recorded", "session_opened", "session_closed", "document_attached"})
 
 _Thing = TypeVar("_Thing", bound=Hashable)
@@ -67,21 +72,21 @@ class Spans(Generic[_Thing]):
             yield version, list(now)
 
     def through(self, of: Callable[[list[_Thing]], Iterable[_Other]]) -> "Spans[_Other]":
-        """What follows from the things that are so, and when it did."""
+        """Return what a function derives from these things, with the versions."""
         result: Spans[_Other] = Spans()
         for version, things in self.changes():
             result.become(version, of(things))
         return result
 
     def turns(self) -> Iterator[tuple[int, int]]:
-        """The versions at which one of the things begins, with 1, or ends, with -1."""
+        """Return the versions at which one of the things begins (1) or ends (-1)."""
         for spans in self._spans.values():
             for span in spans:
                 yield from zip(span, (1, -1), strict=False)
 
     @classmethod
     def together(cls, many: "Iterable[Spans[_Thing]]") -> "Spans[_Thing]":
-        """The things of several, none of which has one of another."""
+        """Return the things of several, which have none in common."""
         result = cls()
         for one in many:
             result._spans |= one._spans  # noqa: SLF001 - of its own kind
@@ -90,7 +95,7 @@ class Spans(Generic[_Thing]):
 
 
 def presence(many: Iterable[Spans[Any]]) -> Spans[bool]:
-    """Whether, from the first version on, anything of all these was so."""
+    """Return, for each version, True if any of these things existed."""
     result: Spans[bool] = Spans()
     result.become(1, (False,))
     count = 0
@@ -102,37 +107,37 @@ def presence(many: Iterable[Spans[Any]]) -> Spans[bool]:
 
 
 class Reversed(NamedTuple):
-    """Something that was gone back on, and the three steps that show it."""
+    """A reversal, and the three steps that show it."""
 
     topic: str
     participant: str
     key: str
     steps: tuple[tuple[str, int], ...]
-    """What each step came to, and its version."""
+    """The value of each step, and its version."""
 
 
-class Course(NamedTuple):
+class Timeline(NamedTuple):
     """A negotiation, and how it came to be so."""
 
     state: pb.Negotiation
-    talks: Spans[Talks]
-    parts: Mapping[tuple[str, str], Spans[Told]]
+    talks: Spans[NegotiationAtVersion]
+    parts: Mapping[tuple[str, str], Spans[PartAtVersion]]
     standing: Spans[Item]
     reversals: Spans[Reversed]
     names: Sequence[tuple[int, Names]]
     """From which version on participants were called how."""
     made: Mapping[int, Sequence[str]]
-    """What each version made of the parts: `proposal p-1: rejected`."""
+    """The parts that each version set."""
 
 
-def course(entries: Sequence[pb.Entry], on: str) -> Course:
+def timeline(entries: Sequence[pb.Entry], on: str) -> Timeline:
     """Follow the entries, given from the first on without gaps, dues reckoned on a date in EDTF."""
     day = edtf.bounds(on)
     names = Names()
     called: list[tuple[int, Names]] = [(1, names)]
     state = pb.Negotiation()
-    talks: Spans[Talks] = Spans()
-    parts: dict[tuple[str, str], Spans[Told]] = {}
+    talks: Spans[NegotiationAtVersion] = Spans()
+    parts: dict[tuple[str, str], Spans[PartAtVersion]] = {}
     last: dict[tuple[str, str], str] = {}
     stood: Spans[Item] = Spans()
     gone_back: Spans[Reversed] = Spans()
@@ -148,7 +153,7 @@ def course(entries: Sequence[pb.Entry], on: str) -> Course:
                 parts[kind, key].become(version, ())
                 made.setdefault(version, []).append(f"{kind[:-1]} {key}: counts as never made")
             return
-        now = tell(kind, key, part, state, names)
+        now = describe_part(kind, key, part, state, names)
         parts.setdefault((kind, key), Spans()).become(version, (now,))
         last[kind, key] = now.face.status
         if was != now.face.status:
@@ -177,17 +182,17 @@ def course(entries: Sequence[pb.Entry], on: str) -> Course:
         for kind, key in dict.fromkeys(concerned):
             look(version, kind, key)
         if amends or renamed or place == 1 or (event or "").startswith("negotiation_"):
-            talks.become(version, (tell_talks(state, names),))
+            talks.become(version, (describe_negotiation(state, names),))
         if event is not None and event not in _ASIDE:
-            stood.become(version, answers(standing(state, day, on), state, names))
+            stood.become(version, status_lines(standing(state, day, on), state, names))
     if not entries:
-        talks.become(1, (tell_talks(state, names),))
+        talks.become(1, (describe_negotiation(state, names),))
     _go_back(gone_back, amended, state)
-    return Course(state, talks, parts, stood, gone_back, called, made)
+    return Timeline(state, talks, parts, stood, gone_back, called, made)
 
 
 def _go_back(gone_back: Spans[Reversed], since: int, state: pb.Negotiation) -> None:
-    """What was gone back on by then, from a version on after which nothing was amended."""
+    """Add the reversals up to the version of the state. `since` follows the last amendment."""
     now: list[Reversed] = []
     gone_back.become(since, now)
     for one in reversals(state):
@@ -205,8 +210,8 @@ def _came_to(step: pb.Movement) -> str:
 
 
 def _differing(before: pb.Negotiation, after: pb.Negotiation) -> Iterator[tuple[str, str]]:
-    """The parts that an entry about an entry has changed, or of which it says something."""
-    for kind in KINDS:
+    """Yield the parts that an amendment changed."""
+    for kind in KINDS_BY_RESULT:
         was, now = getattr(before, kind), getattr(after, kind)
         for key in sorted({*was, *now}):
             if was.get(key) != now.get(key) or _amended(before, after, now.get(key)):
@@ -222,7 +227,7 @@ def _amended(before: pb.Negotiation, after: pb.Negotiation, part: Any) -> bool:
 
 
 def _concerned(state: pb.Negotiation, entry: pb.Entry) -> list[tuple[str, str]]:
-    """The parts that an entry names, and the statements that those it names reply to."""
+    """Return the parts that an entry names, and the statements that these reply to."""
     kind = entry.facts.WhichOneof("event")
     if kind is None:
         return []
@@ -236,4 +241,4 @@ def _concerned(state: pb.Negotiation, entry: pb.Entry) -> list[tuple[str, str]]:
         replied = state.statements[one].facts.in_reply_to
         if replied:
             ids[replied] = None
-    return [(kind, key) for kind in KINDS for key in ids if key in getattr(state, kind)]
+    return [(kind, key) for kind in KINDS_BY_RESULT for key in ids if key in getattr(state, kind)]

@@ -7,7 +7,7 @@ from rich.cells import cell_len
 
 from pourparler import v1 as pb
 from pourparler.cli.output import blame as page
-from pourparler.cli.output.blame import Wanted, ordered
+from pourparler.cli.output.blame import PartSelector, ordered
 from pourparler.state.blame import HEAD, blame
 from pourparler.state.fold import fold
 from tests.support.sample_entries import (
@@ -36,7 +36,7 @@ TALKS = history(
 def shown(
     part: str = "", *, width: int | None = None, full: bool = False, talks: list[pb.Entry] = TALKS
 ) -> str:
-    wanted = Wanted(part)
+    wanted = PartSelector(part)
     found = ordered(blame(talks, wanted))
     state = fold(talks)
     if width is None:
@@ -84,7 +84,7 @@ def test_without_a_part_all_kinds_are_shown_and_the_bases_explained() -> None:
 
     kinds = ["Negotiation", "Participants (2)", "Topics (2)", "Proposals (1)", "Access (1)"]
     assert [line for line in lines if line in kinds] == kinds
-    assert any(line.startswith("reported: somebody else says") for line in lines)
+    assert any(line.startswith("reported: another person says") for line in lines)
     assert not any(line.startswith("analysis: ") for line in lines)
 
 
@@ -117,7 +117,7 @@ def test_a_part_is_asked_for_by_its_id_its_path_or_its_kind(
 ) -> None:
     talks = [*TALKS, recorded(7, granted("ann", pb.ACCESS_ROLE_AUDITOR))]
 
-    found = blame(talks, Wanted(said_as))
+    found = blame(talks, PartSelector(said_as))
 
     assert sorted(one.place for one in found) == places
 
@@ -155,7 +155,7 @@ def test_a_correction_and_a_disclosure_say_what_they_set_of_what_another_entry_b
 def test_as_json_each_part_has_its_fields_and_its_entries(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    page.print_json(blame(TALKS, Wanted("o")))
+    page.print_json(blame(TALKS, PartSelector("o")))
 
     told = json.loads(capsys.readouterr().out)
     assert told["part"] == "proposals/o"

@@ -17,8 +17,8 @@ from pourparler.cli.browse.outline import matching, timeline
 from pourparler.cli.browse.outline import topics as tree
 from pourparler.cli.browse.record_model import Record
 from pourparler.cli.browse.row_list import Rows
-from pourparler.cli.browse.source import Bundled
-from pourparler.cli.browse.text_layout import Hung, fitted, words_of
+from pourparler.cli.browse.source import BundleSource
+from pourparler.cli.browse.text_layout import IndentedText, fitted, words_of
 from pourparler.cli.output.status_lines import QUESTIONS
 from pourparler.state.fold import fold
 from pourparler.transparency.bundle import BundleError
@@ -159,8 +159,10 @@ def test_topics_that_go_round_in_circles_are_shown_once() -> None:
 def test_a_text_is_cut_and_folded_to_its_width() -> None:
     assert fitted("several\nlines of it", 10).plain == "several l…"
     assert fitted("one", 5).plain == "one  "
-    assert all(line.cell_len <= 12 for line in Hung("ありがとうございます and more").lines(12))
-    assert [*Hung("").lines(10)] == []
+    assert all(
+        line.cell_len <= 12 for line in IndentedText("ありがとうございます and more").lines(12)
+    )
+    assert [*IndentedText("").lines(10)] == []
 
 
 @pytest.mark.parametrize("size", SIZES)
@@ -361,9 +363,9 @@ async def test_hostile_words_stay_words() -> None:
 
 def test_what_is_no_bundle_is_refused() -> None:
     with pytest.raises(BundleError):
-        Bundled(io.BytesIO(b"nothing of the kind"))
+        BundleSource(io.BytesIO(b"nothing of the kind"))
     with pytest.raises(BundleError):
-        Bundled(io.BytesIO(bundles.bundle(bundles.sealed(bundles.talks()))[:-20]))
+        BundleSource(io.BytesIO(bundles.bundle(bundles.sealed(bundles.talks()))[:-20]))
 
 
 async def test_an_entry_of_a_type_that_is_not_known_is_told_in_a_sentence() -> None:
@@ -373,7 +375,7 @@ async def test_an_entry_of_a_type_that_is_not_known_is_told_in_a_sentence() -> N
     facts.MergeFromString(b"\xf2\x7f\x00")  # field 2046
     unknown.facts.CopyFrom(facts)
     data = bundles.bundle([*records[:-1], unknown.SerializeToString()])
-    app = Browser(Bundled(io.BytesIO(data)), "talks")
+    app = Browser(BundleSource(io.BytesIO(data)), "talks")
     async with app.run_test() as pilot:
         await until(pilot, "does not know")
         await pilot.press("q")

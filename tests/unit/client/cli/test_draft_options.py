@@ -7,7 +7,7 @@ import click
 import pytest
 
 from pourparler import v1 as pb
-from pourparler.cli.input.draft_options import drafts, said_of_all
+from pourparler.cli.input.draft_options import common_values, drafts
 
 
 def test_a_statement_is_said_by_options() -> None:
@@ -50,7 +50,7 @@ def test_an_excerpt_is_the_passage_of_the_last_source() -> None:
 
 
 def test_an_excerpt_of_no_source_is_not_understood() -> None:
-    with pytest.raises(click.UsageError, match="of a --source"):
+    with pytest.raises(click.UsageError, match="needs a --source"):
         drafts(None, {"topic": "Price", "excerpt": "the price"})
 
 
@@ -62,7 +62,7 @@ def test_what_is_said_of_every_entry_is_said_of_an_opening() -> None:
         "sources": (("joint", "primary", "Joint statement"),),
     }
 
-    said = said_of_all(given)
+    said = common_values(given)
 
     assert said.pop("sources")[0].title == "Joint statement"
     assert said == {"basis": "on_record", "visibility": "public"}
@@ -70,7 +70,7 @@ def test_what_is_said_of_every_entry_is_said_of_an_opening() -> None:
 
 def test_a_source_of_no_known_kind_is_not_understood() -> None:
     with pytest.raises(click.UsageError, match="SourceKind"):
-        said_of_all({"sources": (("joint", "gossip", "A friend"),)})
+        common_values({"sources": (("joint", "gossip", "A friend"),)})
 
 
 @pytest.mark.parametrize(
@@ -213,7 +213,7 @@ def test_whoever_speaks_for_others_and_a_cohort_are_said_by_options() -> None:
 @pytest.mark.parametrize(
     ("given", "why"),
     [
-        ({}, "Say what to record"),
+        ({}, "Nothing to record"),
         ({"statement": "a", "topic": "b"}, "one of --statement"),
         ({"topic": "a", "stance": "wants"}, "A topic takes no --stance"),
         ({"participant": "Acme"}, "needs --id"),
@@ -255,10 +255,10 @@ def test_several_drafts_are_read_one_after_the_other_or_in_a_list(join: str) -> 
     "text", [b"", b"[]", b"{", b"\xff", b"3", b'{"nothing": 1}', b"[" * 100_000]
 )
 def test_a_file_without_drafts_is_told_before_anything_is_sent(text: bytes) -> None:
-    with pytest.raises(click.UsageError, match="holds no draft"):
+    with pytest.raises(click.UsageError, match="contains no draft"):
         drafts(io.BytesIO(text), {})
 
 
 def test_a_file_and_options_do_not_go_together() -> None:
-    with pytest.raises(click.UsageError, match="not both"):
+    with pytest.raises(click.UsageError, match="excludes the options"):
         drafts(io.BytesIO(b"{}"), {"statement": "a"})

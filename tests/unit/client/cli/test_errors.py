@@ -6,8 +6,16 @@ import pytest
 
 from pourparler import v1 as pb
 from pourparler.cli.commands import pourparler
-from pourparler.cli.errors import AWAY, NEXT_BY_REASON, REFUSED, Asked, exit_code, in_one_line, told
-from pourparler.cli.options.suggestions import near
+from pourparler.cli.errors import (
+    AWAY,
+    NEXT_BY_REASON,
+    REFUSED,
+    QueryContext,
+    error_lines,
+    exit_code,
+    in_one_line,
+)
+from pourparler.cli.options.suggestions import similar
 from pourparler.errors import (
     DeadlineExceeded,
     InvalidArgument,
@@ -29,7 +37,7 @@ def test_it_says_what_is_wrong_what_to_do_and_in_a_second_line_the_reason_and_th
         metadata={"field": "drafts[0].facts.proposal_answered.proposal_id"},
     )
 
-    assert told(error) == [
+    assert error_lines(error) == [
         "The proposal 'o' is not open. See what became of it with `pourparler blame proposals`.",
         "  reason PROPOSAL_NOT_OPEN, field drafts[0].facts.proposal_answered.proposal_id",
     ]
@@ -46,15 +54,17 @@ def test_all_that_is_wrong_with_a_request_is_told() -> None:
         violations=[Violation("words.text", "A text."), Violation("facts", "Facts, \x1b.")],
     )
 
-    assert told(error)[2:] == [r"  facts: Facts, \x1b."]
+    assert error_lines(error)[2:] == [r"  facts: Facts, \x1b."]
 
 
 def test_a_service_that_is_away_is_told_in_plain_words_first() -> None:
     error = Unavailable("The service cannot be reached: ipv4:127.0.0.1:1: refused")
 
-    first, second = told(error)
+    first, second = error_lines(error)
 
-    assert first.startswith("The service at its address cannot be reached. Start a service with")
+    assert first.startswith(
+        "The client cannot reach the service at its address. Start a service with"
+    )
     assert second == "  reason UNAVAILABLE, ipv4:127.0.0.1:1: refused"
 
 
@@ -62,13 +72,13 @@ def test_a_service_that_is_away_is_told_in_plain_words_first() -> None:
     ("detail", "said"),
     [
         ("ipv4:127.0.0.1:1: Connection refused", "Nothing listens at crane:50710. Start a service"),
-        ("errors resolving crane", "There is no host as in crane:50710. Mend --server"),
-        ("Tls: WRONG_VERSION_NUMBER", "does not speak TLS, and was asked by it. Leave out"),
-        ("Tls: CERTIFICATE_VERIFY_FAILED", "by no authority that you trust. Name its authority"),
-        ("Peer name crane is not in peer certificate", "is for another name than crane:50710."),
-        ("Failed to create security handshaker", "A certificate cannot be used"),
-        ("Socket closed", "has ended the connection. If it speaks TLS"),
-        ("something new", "The service at crane:50710 cannot be reached. Start a service"),
+        ("errors resolving crane", "No host has the name in crane:50710. Correct --server"),
+        ("Tls: WRONG_VERSION_NUMBER", "does not use TLS, but the client does. Leave out"),
+        ("Tls: CERTIFICATE_VERIFY_FAILED", "No trusted authority issued the certificate"),
+        ("Peer name crane is not in peer certificate", "does not name crane:50710."),
+        ("Failed to create security handshaker", "cannot use a certificate"),
+        ("Socket closed", "closed the connection. If it uses TLS"),
+        ("something new", "The client cannot reach the service at crane:50710. Start a service"),
     ],
 )
 def test_what_is_wrong_with_the_way_to_a_service_is_told_in_plain_words(
@@ -76,23 +86,23 @@ def test_what_is_wrong_with_the_way_to_a_service_is_told_in_plain_words(
 ) -> None:
     error = Unavailable(f"The service cannot be reached: {detail}")
 
-    first, second = told(error, Asked(server="crane:50710"))
+    first, second = error_lines(error, QueryContext(server="crane:50710"))
 
     assert said in first
     assert second == f"  reason UNAVAILABLE, {detail}"
 
 
 def test_the_next_step_names_the_negotiation_that_was_asked_for() -> None:
-    asked = Asked("record", "crane")
+    asked = QueryContext("record", "crane")
     late = VersionMismatch(
         "It is at version 9, not 3.",
         reason="VERSION_MISMATCH",
         metadata={"expected_version": "3", "version": "9"},
     )
 
-    assert told(late, asked)[0].endswith("`pourparler history crane --after 3`.")
+    assert error_lines(late, asked)[0].endswith("`pourparler history crane --after 3`.")
     gone = NotFound("There is no topic 'rend'.", reason="PART_NOT_FOUND", metadata={"id": "rend"})
-    assert told(gone, asked, ["rent"])[0] == (
+    assert error_lines(gone, asked, ["rent"])[0] == (
         "There is no topic 'rend'. Did you mean rent?"
         " See the parts and their ids with `pourparler show crane`."
     )
@@ -101,8 +111,8 @@ def test_the_next_step_names_the_negotiation_that_was_asked_for() -> None:
 def test_an_option_of_record_is_advised_to_nobody_else() -> None:
     error = InvalidArgument("It needs a source.", reason="SOURCE_REQUIRED")
 
-    assert "--source" in told(error, Asked("record"))[0]
-    assert "--source" not in told(error, Asked("import"))[0]
+    assert "--source" in error_lines(error, QueryContext("record"))[0]
+    assert "--source" not in error_lines(error, QueryContext("import"))[0]
 
 
 @pytest.mark.parametrize("reason", NEXT_BY_REASON)
@@ -113,12 +123,12 @@ def test_what_is_advised_can_be_done(reason: str) -> None:
         name: {one for option in command.params for one in option.opts}
         for name, command in (*commands.items(), ("", pourparler))
     }
-    said = told(PourparlerError("A.", reason=reason), Asked("record", "crane"))[0]
+    said = error_lines(PourparlerError("A.", reason=reason), QueryContext("record", "crane"))[0]
     for line in re.findall("`pourparler ([^`]*)`", said):
         name, *words = line.split()
         assert {word for word in words if word.startswith("--")} <= options[name]
     outside = re.sub("`[^`]*`", "", said)
-    assert set(re.findall(r"--[a-z-]+", outside)) <= options[""] | options["record"] | {"--only"}
+    assert set(re.findall(r"--[a-z-]+", outside)) <= options[""] | options["record"] | {"--kind"}
 
 
 @pytest.mark.parametrize(
@@ -132,7 +142,7 @@ def test_what_is_advised_can_be_done(reason: str) -> None:
     ],
 )
 def test_what_is_nearly_right_is_found(said: str, found: list[str]) -> None:
-    assert sorted(near(said, ["renault-nissan", "casino-61", "casino-62"])) == sorted(found)
+    assert sorted(similar(said, ["renault-nissan", "casino-61", "casino-62"])) == sorted(found)
 
 
 @pytest.mark.parametrize(
@@ -150,7 +160,7 @@ def test_the_exit_code_tells_a_refusal_from_a_service_that_is_away(
     error: PourparlerError, code: int
 ) -> None:
     assert exit_code(error) == code
-    assert all(line == line.rstrip() for line in told(error))
+    assert all(line == line.rstrip() for line in error_lines(error))
 
 
 def test_a_line_that_is_no_draft_is_told_in_the_same_form() -> None:

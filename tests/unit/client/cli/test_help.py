@@ -1,11 +1,11 @@
-"""What the help says: every command in its room, on a line, with examples that can be given."""
+"""What the help says: every command in its section, on a line, with examples that can be given."""
 
 import re
 import shlex
 
 import pytest
 
-from pourparler.cli.commands import ROOMS, pourparler, run
+from pourparler.cli.commands import SECTIONS, pourparler, run
 
 
 def shown(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, *words: str) -> str:
@@ -15,16 +15,16 @@ def shown(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, *
     return capsys.readouterr().out
 
 
-def test_every_command_stands_in_one_room_and_on_one_line_that_is_not_cut(
+def test_every_command_stands_in_one_section_and_on_one_line_that_is_not_cut(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     told = shown(capsys, monkeypatch)
 
-    named = [command.name for room in ROOMS.values() for command in room]
+    named = [command.name for section in SECTIONS.values() for command in section]
     assert sorted(map(str, named)) == sorted(pourparler.commands)
-    for room in ROOMS:
-        assert f"\n{room}:\n" in told
-    lines = told.partition("\nAsking:\n")[2].splitlines()
+    for section in SECTIONS:
+        assert f"\n{section}:\n" in told
+    lines = told.partition("\nQuery:\n")[2].splitlines()
     assert [line.split()[0] for line in lines if line.startswith("  ")] == named
     assert "..." not in "".join(lines)
 
@@ -46,7 +46,7 @@ def test_every_example_is_a_command_line_with_options_that_there_are(
 
 
 def test_where_it_is_not_obvious_there_is_an_example() -> None:
-    plain = {"list", "audit", "withhold", "verify", "serve", "witness", "erase", "demo"}
+    plain = {"list", "audit", "redact-bundle", "verify", "serve", "witness", "erase", "demo"}
     plain |= {"import", "watch", "rotate-master-key"}
 
     for name, command in pourparler.commands.items():

@@ -3,7 +3,8 @@
 import pytest
 
 from pourparler import v1 as pb
-from pourparler.cli.output.history import PIECE, describe, history
+from pourparler.cli.output.entry_descriptions import describe
+from pourparler.cli.output.history import PIECE, history
 from pourparler.cli.output.wording import Names
 from pourparler.schema.contract import ENTRY_TYPES
 from tests.support import sample_entries

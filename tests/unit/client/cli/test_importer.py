@@ -221,7 +221,7 @@ def test_an_interruption_comes_to_no_step_but_the_reading_of_a_line() -> None:
     imported = Import(record, refused=lambda *_: None)
     lines = "\n".join(line("a", str(place)) for place in range(3))
 
-    with interrupts.first(imported.interrupt):
+    with interrupts.on_first_interrupt(imported.interrupt):
         summary = imported.run(io.BytesIO(lines.encode()))
 
     assert record.said("a") == ["0"]
@@ -236,7 +236,7 @@ def test_an_interruption_ends_the_wait_for_a_line() -> None:
 
     record = Record()
     imported = Import(record, refused=lambda *_: None)
-    with interrupts.first(imported.interrupt):
+    with interrupts.on_first_interrupt(imported.interrupt):
         summary = imported.run(io.BytesIO(), waiting)
 
     assert record.said("a") == ["1"]
@@ -247,7 +247,7 @@ def test_the_second_interruption_is_as_always() -> None:
     told: list[str] = []
 
     def twice() -> None:
-        with interrupts.first(lambda: told.append("first")):
+        with interrupts.on_first_interrupt(lambda: told.append("first")):
             signal.raise_signal(signal.SIGINT)
             signal.raise_signal(signal.SIGINT)
 
@@ -260,7 +260,7 @@ def test_the_second_interruption_is_as_always() -> None:
 def test_who_wants_no_interruptions_has_none() -> None:
     usual = signal.signal(signal.SIGINT, signal.SIG_IGN)
     try:
-        with interrupts.first(lambda: pytest.fail("It was told.")):
+        with interrupts.on_first_interrupt(lambda: pytest.fail("It was told.")):
             signal.raise_signal(signal.SIGINT)
     finally:
         signal.signal(signal.SIGINT, usual)

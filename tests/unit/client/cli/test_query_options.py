@@ -4,7 +4,7 @@ import click
 import pytest
 
 from pourparler import v1 as pb
-from pourparler.cli.options.query_options import Point, point
+from pourparler.cli.options.query_options import PointType, point
 
 
 @pytest.mark.parametrize(
@@ -21,12 +21,12 @@ from pourparler.cli.options.query_options import Point, point
     ],
 )
 def test_a_time_is_meant_to_the_end_of_what_it_names(text: str, instant: str) -> None:
-    assert Point().convert(text, None, None).record_time.ToJsonString() == instant
+    assert PointType().convert(text, None, None).record_time.ToJsonString() == instant
 
 
 def test_a_number_is_a_version() -> None:
-    assert Point().convert("17", None, None) == pb.AsOf(version=17)
-    assert Point().convert("0", None, None).HasField("version")
+    assert PointType().convert("17", None, None) == pb.AsOf(version=17)
+    assert PointType().convert("0", None, None).HasField("version")
 
 
 @pytest.mark.parametrize(
@@ -35,7 +35,7 @@ def test_a_number_is_a_version() -> None:
 )
 def test_anything_else_is_not_understood(text: str) -> None:
     with pytest.raises(click.BadParameter):
-        Point().convert(text, None, None)
+        PointType().convert(text, None, None)
 
 
 def test_the_clocks_are_asked_together() -> None:

@@ -15,11 +15,12 @@ from examples.casino import convert as casino_convert
 from examples.diplomacy import convert as diplomacy_convert
 from pourparler import v1 as pb
 from pourparler.cli.commands import run
-from pourparler.cli.output.part_summaries import KINDS, face
+from pourparler.cli.output.part_descriptions import KINDS_BY_RESULT
+from pourparler.cli.output.part_summaries import summarize
 from pourparler.cli.output.wording import Names
 from pourparler.cli.report import charts
 from pourparler.cli.report.page import Checked, page
-from pourparler.cli.report.timeline_data import course
+from pourparler.cli.report.timeline_data import timeline
 from pourparler.schema.edtf import bounds
 from pourparler.state.fold import fold
 from tests.support import bundles, report_samples, sample_entries
@@ -119,7 +120,7 @@ def test_at_every_version_each_part_is_told_as_it_was_then(
     entries: Callable[[], list[pb.Entry]],
 ) -> None:
     record = entries()
-    through = course(record, ON)
+    through = timeline(record, ON)
 
     for version in range(1, len(record) + 1):
         state = fold(record[:version])
@@ -130,8 +131,8 @@ def test_at_every_version_each_part_is_told_as_it_was_then(
             for shown, spans, _ in parts
             if _within(version, spans)
         } == {
-            (kind, face(kind, key, part, state, names))
-            for kind in KINDS
+            (kind, summarize(kind, key, part, state, names))
+            for kind in KINDS_BY_RESULT
             for key, part in getattr(state, kind).items()
         }
 
@@ -166,10 +167,10 @@ def test_a_page_at_an_earlier_version_shows_what_the_page_of_that_version_does(
 
 def test_at_every_version_the_questions_are_answered_as_they_were_then() -> None:
     record = report_samples.talks()
-    through = course(record, ON)
+    through = timeline(record, ON)
 
     for version in range(1, len(record) + 1):
-        then = course(record[:version], ON).standing
+        then = timeline(record[:version], ON).standing
         assert {item for item, spans, _ in through.standing if _within(version, spans)} == {
             item for item, _, now in then if now
         }
@@ -181,7 +182,7 @@ def _within(version: int, spans: str) -> bool:
 
 
 def test_what_was_annulled_is_told_until_then_and_stays_in_the_record() -> None:
-    faces = list(course(report_samples.talks(), ON).parts["statements", "denial"])
+    faces = list(timeline(report_samples.talks(), ON).parts["statements", "denial"])
 
     assert [(spans, now) for _, spans, now in faces] == [("14-17", False)]
 
@@ -304,7 +305,7 @@ def test_what_was_erased_is_said_to_be_and_by_which_entry() -> None:
 def test_who_goes_back_on_something_is_told() -> None:
     text = page(report_samples.talks(8), ON, NOBODY)
 
-    assert "<h4>Gone back on</h4>" in text
+    assert "<h4>Reversals</h4>" in text
     assert '<span class="back">reversal</span>' in text
 
 
@@ -400,7 +401,7 @@ def test_with_a_key_the_page_tells_checkpoint_key_and_result(file: Path, tmp_pat
     there = tmp_path / "report.html"
     key = str(bundles.KEYS[0])
 
-    assert run(["report", "--bundle", str(file), "-o", str(there), "--key", key]) == 0
+    assert run(["report", "--bundle", str(file), "-o", str(there), "--verifier-key", key]) == 0
 
     text = there.read_text(encoding="utf-8")
     assert "Verified: sound" in text
@@ -420,7 +421,9 @@ def test_a_page_of_a_forged_record_says_so_loudly(
     there = tmp_path / "report.html"
     key = str(bundles.KEYS[0])
 
-    code = run(["report", "--bundle", str(forged), "-o", str(there), "--key", key, "--json"])
+    code = run(
+        ["report", "--bundle", str(forged), "-o", str(there), "--verifier-key", key, "--json"]
+    )
 
     assert code == 4
     assert json.loads(capsys.readouterr().out)["verification"] == "manipulated"
@@ -457,7 +460,7 @@ def test_what_is_no_bundle_or_no_date_is_refused(
     assert run(["report", "--bundle", str(file), "-o", str(there), "--on", "soon"]) == 2
     assert run(["report", "-o", str(there)]) == 2
     assert run(["report", "talks", "--bundle", str(file), "-o", str(there)]) == 2
-    assert "Say either NEGOTIATION or --bundle FILE." in capsys.readouterr().err
+    assert "Give either NEGOTIATION or --bundle FILE." in capsys.readouterr().err
     assert not there.exists()
 
 

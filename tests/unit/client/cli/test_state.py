@@ -11,7 +11,8 @@ from pourparler import v1 as pb
 from pourparler.cli.output import colors, wording
 from pourparler.cli.output import state as shown_state
 from pourparler.cli.output.page import Page
-from pourparler.cli.output.state import KINDS, head, parts, point
+from pourparler.cli.output.part_descriptions import KINDS
+from pourparler.cli.output.state import head, parts, point
 from pourparler.schema.contract import PARTS
 from tests.support import sample_entries
 from tests.support.terminal_capture import in_pipe, in_terminal
@@ -235,7 +236,7 @@ def test_the_head_of_a_concluded_negotiation_says_how_it_ended() -> None:
 def test_the_head_of_what_had_not_been_opened_by_then_says_so() -> None:
     said = in_pipe(lambda page: head(page, pb.Negotiation(), "Talks to come"))
 
-    assert said.startswith("Talks to come\nBy then nothing of it is certain to have happened")
+    assert said.startswith("Talks to come\nNo event definitely happened by then")
 
 
 AT = pb.ComputedAt(version=16, record_time=sample_entries.recorded_at(16))
@@ -259,7 +260,7 @@ AT = pb.ComputedAt(version=16, record_time=sample_entries.recorded_at(16))
         (
             pb.AsOf(occur_date="2021-01-01"),
             (
-                "What had definitely happened by 2021-01-01, by the record as it is now, at"
+                "Events that definitely happened by 2021-01-01, by the record as it is now, at"
                 " version 16"
                 " (recorded 2026-01-01 00:16:00Z)."
             ),
@@ -267,7 +268,7 @@ AT = pb.ComputedAt(version=16, record_time=sample_entries.recorded_at(16))
         (
             pb.AsOf(occur_date="2023-41", version=16),
             (
-                "What had definitely happened by second half of 2023, as the record stood at"
+                "Events that definitely happened by second half of 2023, as the record stood at"
                 " version 16"
                 " (recorded 2026-01-01 00:16:00Z)."
             ),

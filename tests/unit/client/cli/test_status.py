@@ -1,7 +1,7 @@
 """A standing as it is shown."""
 
 from pourparler import v1 as pb
-from pourparler.cli.output.status import standing
+from pourparler.cli.output.status import status_report
 from pourparler.cli.output.wording import Names
 from pourparler.schema import edtf
 from pourparler.state.status import standing as standing_of
@@ -14,7 +14,7 @@ PARTIES = (sample_entries.opened(), sample_entries.joined("acme"), sample_entrie
 def shown(*drafts: pb.Draft, on: str = "2026-03-01") -> str:
     state = sample_entries.state_of(*PARTIES, *drafts)
     answer = standing_of(state, edtf.bounds(on), on)
-    return in_pipe(lambda page: standing(page, answer, Names(state.participants)))
+    return in_pipe(lambda page: status_report(page, answer, Names(state.participants)))
 
 
 def rows(page: str, question: str) -> list[str]:
@@ -35,10 +35,10 @@ def test_every_question_is_answered_even_by_nothing() -> None:
         "Nothing is proposed and undecided.\n"
         "\n"
         "Who must answer?\n"
-        "Nobody must answer.\n"
+        "No one must answer.\n"
         "\n"
         "Who owes what by when, and what is expected?\n"
-        "Nobody owes anything.\n"
+        "No one owes anything.\n"
         "Nothing is expected.\n"
         "\n"
         "Which questions are open?\n"
@@ -131,7 +131,7 @@ def test_an_open_question_shows_for_whom_it_is_and_how_it_is_known() -> None:
     assert rows(page, "Which questions are open?")[1] == (
         "q #4 analysis, unconfirmed summary: Who pays? for Acme"
     )
-    assert "analysis: an inference, nobody said it; not confirmed." in page
+    assert "analysis: an inference, said by no one; not confirmed." in page
 
 
 def test_it_fits_a_narrow_terminal() -> None:
@@ -140,7 +140,7 @@ def test_it_fits_a_narrow_terminal() -> None:
     )
     answer = standing_of(state, edtf.bounds("2026-03-01"), "2026-03-01")
 
-    page = in_terminal(lambda page: standing(page, answer, Names(state.participants)))
+    page = in_terminal(lambda page: status_report(page, answer, Names(state.participants)))
 
     assert max(map(len, page.splitlines())) <= 80
-    assert "Nobody owes anything." in page
+    assert "No one owes anything." in page

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given as any_
 from hypothesis import strategies as st
 
-from pourparler.cli.terminal_escape import harmless
+from pourparler.cli.terminal_escape import escaped
 
 
 @pytest.mark.parametrize(
@@ -28,16 +28,16 @@ from pourparler.cli.terminal_escape import harmless
     ],
 )
 def test_what_moves_hides_or_turns_text_is_shown_and_letters_stay(text: str, shown: str) -> None:
-    assert harmless(text) == shown
+    assert escaped(text) == shown
 
 
 def test_line_ends_stay_where_they_may() -> None:
-    assert harmless("a\r\nb\nc\rd\x1b", lines=True) == "a\nb\nc\\rd\\x1b"
+    assert escaped("a\r\nb\nc\rd\x1b", lines=True) == "a\nb\nc\\rd\\x1b"
 
 
 @any_(st.text())
 def test_no_control_or_turning_character_is_left_of_any_text(text: str) -> None:
-    shown = harmless(text)
+    shown = escaped(text)
 
     assert all(one in "\u200c\u200d" or unicodedata.category(one)[0] != "C" for one in shown)
-    assert harmless(shown) == shown
+    assert escaped(shown) == shown

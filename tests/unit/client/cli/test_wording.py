@@ -154,7 +154,7 @@ def test_only_what_was_said_word_for_word_stands_in_quotation_marks() -> None:
             pb.Words(speaker_described="a person close to the talks"),
             "a person close to the talks",
         ),
-        (pb.StatementRecorded(), pb.Words(), "nobody named"),
+        (pb.StatementRecorded(), pb.Words(), "an unnamed speaker"),
     ],
 )
 def test_a_speaker_is_told_from_whom_it_is_only_attributed_to(

@@ -291,9 +291,9 @@ def test_an_arbitrator_reads_one_statement(
 ) -> None:
     statement = tmp_path / "statement.bundle"
 
-    assert run(["withhold", str(whole), "--only", "5", "-o", str(statement)]) == 0
+    assert run(["redact-bundle", str(whole), "--versions", "5", "-o", str(statement)]) == 0
     made = capsys.readouterr()
-    assert run(["verify", str(statement), "--key", KEY, "--show"]) == 7
+    assert run(["verify", str(statement), "--verifier-key", KEY, "--show"]) == 7
     said = capsys.readouterr().out.splitlines()
 
     assert "5 entries, 1 of them to be read," in made.out
@@ -303,12 +303,12 @@ def test_an_arbitrator_reads_one_statement(
     assert said[0].startswith("Partial: 1 of 5 entries of test.example/negotiations/talks can be")
     assert said[1].startswith("checkpoint 5 ")
     assert said[2] == "section withheld: #1 to #4"
-    assert said[3].startswith("What these say cannot be checked")
+    assert said[3].startswith("The client cannot verify their content")
     (row,) = [line for line in said[4:] if re.match("#[0-9]", line)]
     assert row.startswith("#5")
     assert "acme" in row
     assert "A text" in row
-    assert said[-1] == "Named here, and brought by what is withheld: participants/acme."
+    assert said[-1] == "Withheld entries introduce these parts: participants/acme."
 
 
 def test_a_machine_reads_it_line_by_line(
@@ -316,9 +316,11 @@ def test_a_machine_reads_it_line_by_line(
 ) -> None:
     made = tmp_path / "made"
 
-    assert run(["withhold", str(whole), "--only", "1, 4-5", "-o", str(made), "--json"]) == 0
+    assert (
+        run(["redact-bundle", str(whole), "--versions", "1, 4-5", "-o", str(made), "--json"]) == 0
+    )
     told = json.loads(capsys.readouterr().out)
-    assert run(["verify", str(made), "--key", KEY, "--show", "--json"]) == 7
+    assert run(["verify", str(made), "--verifier-key", KEY, "--show", "--json"]) == 7
     verdict, *entries = map(json.loads, capsys.readouterr().out.splitlines())
 
     assert told["shown"] == [1, 4, 5]
@@ -330,13 +332,13 @@ def test_a_machine_reads_it_line_by_line(
 def test_a_whole_bundle_is_shown_whole_and_a_forged_one_not_at_all(
     whole: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert run(["verify", str(whole), "--key", KEY, "--show"]) == 0
+    assert run(["verify", str(whole), "--verifier-key", KEY, "--show"]) == 0
     said = capsys.readouterr().out
     assert len(re.findall("^#[0-9]", said, re.MULTILINE)) == 5
     assert "Named here" not in said
 
     whole.write_bytes(whole.read_bytes().replace(b"A text", b"A lie!"))
-    assert run(["verify", str(whole), "--key", KEY, "--show"]) == 4
+    assert run(["verify", str(whole), "--verifier-key", KEY, "--show"]) == 4
     assert "A lie!" not in capsys.readouterr().out
 
 
@@ -346,13 +348,15 @@ def test_a_whole_bundle_is_shown_whole_and_a_forged_one_not_at_all(
 def test_what_cannot_be_chosen_is_said_and_leaves_no_file(
     whole: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], only: str, code: int
 ) -> None:
-    assert run(["withhold", str(whole), "--only", only, "-o", str(tmp_path / "made")]) == code
+    assert (
+        run(["redact-bundle", str(whole), "--versions", only, "-o", str(tmp_path / "made")]) == code
+    )
     assert "Error: " in capsys.readouterr().err
     assert [path.name for path in tmp_path.iterdir()] == ["talks.bundle"]
 
 
 def test_what_is_no_bundle_is_said(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    code = run(["withhold", str(SEED), "--only", "1", "-o", str(tmp_path / "made")])
+    code = run(["redact-bundle", str(SEED), "--versions", "1", "-o", str(tmp_path / "made")])
 
     assert code == 1
     assert "not a bundle of Pourparler" in capsys.readouterr().err

@@ -112,6 +112,6 @@ def test_a_certificate_names_its_owner_but_a_token_says_more(
 
 
 def test_where_callers_are_told_apart_any_address_will_do() -> None:
-    assert listening("192.0.2.1:1", told_apart=True) == ("192.0.2.1", 1)
+    assert listening("192.0.2.1:1", requires_authentication=True) == ("192.0.2.1", 1)
     with pytest.raises(AddressError):
-        listening("192.0.2.1:1", told_apart=False)
+        listening("192.0.2.1:1", requires_authentication=False)
