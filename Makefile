@@ -18,7 +18,7 @@ GENERATED := client/pourparler/v1
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup demo serve test coverage kills bench fuzz docs check stubs format lock clean \
+.PHONY: help setup demo serve test coverage kills bench fuzz docs pictures check stubs format lock clean \
   check-format check-lint check-types check-layers check-contract check-stubs check-client generate-client
 
 help: ## list the targets
@@ -57,6 +57,10 @@ fuzz: $(BUILD)/fuzz/installed ## run coverage-guided fuzzing for ten minutes; FU
 docs: $(BUILD)/docs/installed ## build the documentation site in build/docs/site, without a network
 	@echo "== docs: a site in $(BUILD)/docs/site"
 	@PYTHONPATH=client:service:. $(BUILD)/docs/environment/bin/python -m docs.site $(BUILD)/docs
+
+pictures: setup ## make the pictures of the documentation, with chromium; PICTURES=wings for those of the imports
+	@echo "== pictures: docs/pictures"
+	@PYTHONPATH=client:service:. $(RUN) docs.pictures $(PICTURES)
 
 check: check-format check-lint check-types check-layers check-contract check-stubs check-client ## check format, lint, types, layers, contract, stubs and client
 

@@ -1,4 +1,4 @@
-"""The composition root: settings to rooms, rooms to a server, and its beginning and end."""
+"""The lifecycle of the gRPC server: it listens, serves, finishes its calls and stops."""
 
 import asyncio
 import contextlib
@@ -48,13 +48,13 @@ from pourparler_service.transparency.witness_client import WitnessSettingsError
 _LOG = logging.getLogger(__name__)
 
 _HANDSHAKE_MS = 10_000
-# How long a thread that computes may keep the interpreter from one that waits for it. By default
-# it is ten times as long, and an append waits for it several times.
+# The interval in seconds after which a computing thread hands over the interpreter. The default is
+# ten times longer, and an append waits for the interpreter several times.
 _SWITCH_SECONDS = 0.0005
 
 
 def _service(request: type[Message], name: str) -> ServiceDescriptor:
-    """The service of this name in the file of one of its requests."""
+    """Return the service of a name from the file of one of its request messages."""
     file: Any = request.DESCRIPTOR.file
     found: ServiceDescriptor = file.services_by_name[name]
     return found
@@ -67,204 +67,208 @@ _PRIVACY = _service(pb.EraseSubjectRequest, "PrivacyService")
 _HEALTH = _service(health_pb2.HealthCheckRequest, "Health")
 _REFLECTION = _service(reflection_pb2.ServerReflectionRequest, "ServerReflection")
 WITNESSES = "pourparler.witnesses"
-"""The name by which health says whether checkpoints bear the cosignatures that are required."""
+"""The health service name that reports if checkpoints have the required cosignatures."""
 
 _SERVICES = tuple(service.full_name for service in (_RECORD, _NEGOTIATION, _AUDIT, _PRIVACY))
-# On the wire v1 equals v1alpha, which is all that grpcio-reflection has. It is not in the list of
-# services: clients would look for its descriptor, which there is not.
+# On the wire v1 equals v1alpha, the only version in grpcio-reflection. It is not in the list of
+# services, because clients would then request its descriptor, which does not exist.
 _REFLECTION_V1 = "grpc.reflection.v1.ServerReflection"
 
 
 class ServeError(Exception):
-    """The service cannot start. The text says why, in one sentence for the operator."""
+    """The service cannot start. The text gives the cause to the operator."""
 
 
 async def _serve(
     settings: Settings, started: Callable[[str, Signer], None], stop: asyncio.Event
 ) -> None:
-    """Serve until `stop` is set. `started` is told address and keys once calls are taken."""
+    """Serve until `stop` is set. Call `started` with address and signer once the port is open."""
     with _as_serve_error(settings):
         host, _ = addresses.listening(
             settings.address, requires_authentication=settings.requires_authentication
         )
-        rooms = Application(settings)
+        application = Application(settings)
     try:
-        witnesses = rooms.witnesses
+        witnesses = application.witnesses
         health = HealthServicer(
             _SERVICES,
-            rooms.probe,
-            rooms.threads,
+            application.probe,
+            application.threads,
             settings.health_check_seconds,
             {WITNESSES: lambda: witnesses.is_threshold_met} if witnesses is not None else None,
         )
-        under_way = Quota(
+        in_flight_bytes = Quota(
             "bytes", settings.max_in_flight_bytes, settings.max_in_flight_bytes_per_caller
         )
-        guard = CallHandler(
+        call_handler = CallHandler(
             calls=Quota("calls", settings.max_calls, settings.max_calls_per_caller),
             streams=Quota("streams", settings.max_streams, settings.max_streams_per_caller),
-            in_flight_bytes=under_way,
+            in_flight_bytes=in_flight_bytes,
             rate=None if settings.rate is None else RateLimit("calls", settings.rate),
             unary_seconds=settings.default_deadline_seconds,
             request_bytes=settings.max_request_bytes,
-            caller=rooms.callers.caller,
+            caller=application.callers.caller,
             on_store_failure=health.check_now,
         )
-        recording = RecordServicer(
-            rooms.writer,
-            rooms.threads,
-            rooms.scopes,
-            in_flight_bytes=under_way,
+        record_servicer = RecordServicer(
+            application.writer,
+            application.threads,
+            application.scopes,
+            in_flight_bytes=in_flight_bytes,
             on_store_failure=health.check_now,
         )
         server = grpc.aio.server(options=options(settings))
-        server.add_generic_rpc_handlers(handlers(settings, rooms, guard, health, recording))
+        server.add_generic_rpc_handlers(
+            handlers(settings, application, call_handler, health, record_servicer)
+        )
         with _as_serve_error(settings):
             port = _listen(server, settings)
         await server.start()
-        looking = asyncio.create_task(health.keep_checking())
-        started(f"[{host}]:{port}" if ":" in host else f"{host}:{port}", rooms.signer)
+        health_task = asyncio.create_task(health.keep_checking())
+        started(f"[{host}]:{port}" if ":" in host else f"{host}:{port}", application.signer)
         await stop.wait()
 
-        _LOG.info("stopping: nothing new is taken, what is under way is finished")
-        # Whoever asks is told first; then nothing new is taken, and what is under way is finished.
+        _LOG.info("stopping: the service refuses new calls and finishes calls in progress")
+        # Health checks report it first. Then new calls are refused, and calls in progress finish.
         health.close()
-        recording.close()
-        rooms.commits.close()
-        guard.close()
+        record_servicer.close()
+        application.commits.close()
+        call_handler.close()
         with contextlib.suppress(TimeoutError):
-            # A server that stops cuts off calls that have not reached the guard, without a word.
+            # A gRPC server that stops would reset calls that have not reached the call handler.
             async with asyncio.timeout(settings.shutdown_grace_seconds):
-                await guard.quiet()
+                await call_handler.quiet()
         await server.stop(settings.shutdown_grace_seconds)
-        looking.cancel()
-        await asyncio.wait([looking])
+        health_task.cancel()
+        await asyncio.wait([health_task])
     finally:
-        rooms.close()
+        application.close()
 
 
 def _listen(server: grpc.aio.Server, settings: Settings) -> int:
-    """Listen at the addresses that the settings say; the port of the first. Raises as gRPC does."""
+    """Listen at the addresses of the settings. Return the port of the first one."""
     if settings.tls is None:
         return server.add_insecure_port(settings.address)
     certificate, key, clients = settings.tls
-    apart = settings.mtls_address
-    shown = ServerCertificateFiles(certificate, key, None if apart else clients)
-    port = server.add_secure_port(settings.address, _credentials(shown))
-    if apart:
-        addresses.listening(apart, requires_authentication=True)
+    mtls_address = settings.mtls_address
+    certificate_files = ServerCertificateFiles(certificate, key, None if mtls_address else clients)
+    port = server.add_secure_port(settings.address, _credentials(certificate_files))
+    if mtls_address:
+        addresses.listening(mtls_address, requires_authentication=True)
         server.add_secure_port(
-            apart, _credentials(ServerCertificateFiles(certificate, key, clients))
+            mtls_address, _credentials(ServerCertificateFiles(certificate, key, clients))
         )
     return port
 
 
 def _credentials(files: ServerCertificateFiles) -> grpc.ServerCredentials:
-    """What a port shows and asks for: TLS 1.2 or 1.3, by the default of gRPC."""
+    """Return the TLS credentials of a port: TLS 1.2 or 1.3, the default of gRPC."""
 
-    def configured(shown: ServerCertificate) -> grpc.ServerCertificateConfiguration:
-        pair = (shown.key, shown.certificates)
-        return grpc.ssl_server_certificate_configuration([pair], shown.clients)
+    def configured(content: ServerCertificate) -> grpc.ServerCertificateConfiguration:
+        pair = (content.key, content.certificates)
+        return grpc.ssl_server_certificate_configuration([pair], content.clients)
 
     def changed() -> grpc.ServerCertificateConfiguration | None:
-        # Asked before every handshake, on a thread of gRPC's.
-        shown = files.reload_if_changed()
-        return None if shown is None else configured(shown)
+        # gRPC calls this before every handshake, on one of its threads.
+        content = files.reload_if_changed()
+        return None if content is None else configured(content)
 
     return grpc.dynamic_ssl_server_credentials(
         configured(files.initial),
-        changed,  # type: ignore[arg-type] # None is for no change; the stubs do not say so
+        changed,  # type: ignore[arg-type] # None means no change, but the stubs exclude it
         require_client_authentication=files.initial.clients is not None,
     )
 
 
 def handlers(
     settings: Settings,
-    rooms: Application,
-    guard: CallHandler,
+    application: Application,
+    call_handler: CallHandler,
     health: HealthServicer,
-    recording: RecordServicer,
+    record_servicer: RecordServicer,
 ) -> tuple[grpc.GenericRpcHandler, ...]:
-    """All that is served, behind a guard."""
-    reflecting = ReflectionServicer((*_SERVICES, _HEALTH.full_name, _REFLECTION.full_name))
+    """Return the handlers of all services. Each call passes the call handler first."""
+    reflection = ReflectionServicer((*_SERVICES, _HEALTH.full_name, _REFLECTION.full_name))
     return (
-        guard.handlers(_RECORD, recording),
-        guard.handlers(
+        call_handler.handlers(_RECORD, record_servicer),
+        call_handler.handlers(
             _RECORD,
             ImportServicer(
-                rooms.writer,
-                rooms.importer,
-                rooms.threads,
+                application.writer,
+                application.importer,
+                application.threads,
                 copy_bytes=settings.max_bundle_bytes,
             ),
         ),
-        guard.handlers(
+        call_handler.handlers(
             _NEGOTIATION,
             NegotiationServicer(
-                rooms.scopes,
-                rooms.states,
-                rooms.catalogue,
-                rooms.threads,
-                rooms.search,
-                searching=rooms.searching,
+                application.scopes,
+                application.states,
+                application.catalogue,
+                application.threads,
+                application.search,
+                searching=application.searching,
             ),
         ),
-        guard.handlers(
+        call_handler.handlers(
             _AUDIT,
             AuditServicer(
-                rooms.scopes,
-                rooms.states,
-                rooms.log,
-                rooms.threads,
-                rooms.subscriptions,
-                witnesses=rooms.witnesses,
+                application.scopes,
+                application.states,
+                application.log,
+                application.threads,
+                application.subscriptions,
+                witnesses=application.witnesses,
                 watches=Quota("watches", settings.max_watches, settings.max_watches_per_caller),
             ),
         ),
-        guard.handlers(
+        call_handler.handlers(
             _PRIVACY,
-            PrivacyServicer(rooms.erasures, rooms.erasing, rooms.threads, rooms.scopes),
+            PrivacyServicer(
+                application.erasures, application.erasing, application.threads, application.scopes
+            ),
         ),
-        # Whoever looks after a service has to be able to ask; a watch would take a place for long.
-        guard.handlers(_HEALTH, health, unauthenticated=("Check",)),
-        guard.handlers(_REFLECTION, reflecting),
-        guard.handlers(_REFLECTION, reflecting, _REFLECTION_V1),
+        # A monitor has no credentials. Only Check is open: a Watch would occupy a stream.
+        call_handler.handlers(_HEALTH, health, unauthenticated=("Check",)),
+        call_handler.handlers(_REFLECTION, reflection),
+        call_handler.handlers(_REFLECTION, reflection, _REFLECTION_V1),
     )
 
 
 def options(settings: Settings) -> list[tuple[str, int]]:
-    """How gRPC is set up, whatever is served."""
+    """Return the options of the gRPC server."""
     return [
-        # Else a stray older server on the same port would silently take half of the connections.
+        # Otherwise an older server on the same port would silently get half of the connections.
         ("grpc.so_reuseport", 0),
-        # Larger requests than are taken are received, so that the guard can say what is wrong.
+        # The call handler receives requests above the limit, to refuse them with a reason.
         ("grpc.max_receive_message_length", 4 * settings.max_request_bytes),
         ("grpc.max_concurrent_streams", 128),
-        # Calls that are begun and given up at once would pile up before the guard, for everybody:
-        # each connection has few of them there. Unless some more may be just ending, a client with
-        # more calls than streams would see most of them reset, instead of having them wait.
+        # Calls that are started and cancelled at once would pile up before the call handler. This
+        # limits them per connection. Some streams may be just ending, or a client with more calls
+        # than streams would see most of its calls reset.
         ("grpc.http.overload_protection", 1),
         ("grpc.http2.max_deallocating_streams", 256),
-        # Of calls that come faster than they are looked at, it would cut some off without a word,
-        # anybody's: the guard says of those that are too many that they are.
+        # At this limit gRPC resets calls of any caller without a reason. The call handler limits
+        # calls before that, per caller and with a reason.
         ("grpc.server.max_pending_requests", 100_000),
         ("grpc.server.max_pending_requests_hard_limit", 200_000),
         ("grpc.max_allowed_incoming_connections", settings.max_connections),
-        # Whoever connects and does not speak HTTP/2 soon is somebody who keeps a place from others.
+        # A connection without a prompt HTTP/2 handshake is closed, so that others can connect.
         ("grpc.server_handshake_timeout_ms", _HANDSHAKE_MS),
         ("grpc.http2.settings_timeout", _HANDSHAKE_MS),
         ("grpc.max_connection_age_ms", 300_000),
         ("grpc.max_connection_age_grace_ms", 30_000),
         ("grpc.keepalive_time_ms", 60_000),
         ("grpc.keepalive_timeout_ms", 20_000),
-        # By default clients that ping more often than every five minutes are thrown out.
+        # By default the server closes connections that ping more often than every five minutes.
         ("grpc.http2.min_recv_ping_interval_without_data_ms", 20_000),
     ]
 
 
 @contextlib.contextmanager
 def _as_serve_error(settings: Settings) -> Iterator[None]:
-    """Let whatever keeps the service from starting go on as a ServeError."""
+    """Raise ServeError from each error that prevents the start."""
     try:
         yield
     except (
@@ -284,36 +288,36 @@ def _as_serve_error(settings: Settings) -> Iterator[None]:
     except RuntimeError as error:
         where = " or ".join(filter(None, (settings.address, settings.mtls_address)))
         message = (
-            f"The address {where} cannot be listened to: another service is using it, or it is not"
-            " this machine's. Say another with --address."
+            f"The service cannot listen at {where}. Another process uses the address, or it does"
+            " not belong to this machine. Choose another one with --address."
         )
         raise ServeError(message) from error
 
 
-def _is_no_departure(record: logging.LogRecord) -> bool:
-    """Whether gRPC tells of something else than a caller who left before the answer."""
+def _is_relevant(record: logging.LogRecord) -> bool:
+    """Return False for the log record of gRPC about a caller who left before the response."""
     return not record.getMessage().startswith("ExecuteBatchError")
 
 
 def serve(settings: Settings) -> None:
-    """Serve until SIGINT or SIGTERM. Raises ServeError if the service cannot start."""
+    """Serve until SIGINT or SIGTERM. Raise ServeError if the service cannot start."""
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s")
-    logging.getLogger("grpc._cython.cygrpc").addFilter(_is_no_departure)
+    logging.getLogger("grpc._cython.cygrpc").addFilter(_is_relevant)
 
     async def until_signalled() -> None:
         stop = asyncio.Event()
         loop = asyncio.get_running_loop()
         for number in (signal.SIGINT, signal.SIGTERM):
             loop.add_signal_handler(number, stop.set)
-        await _serve(settings, lambda *known: _announce(settings, *known), stop)
+        await _serve(settings, lambda *details: _announce(settings, *details), stop)
 
     sys.setswitchinterval(_SWITCH_SECONDS)
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         runner.run(until_signalled())
 
 
-def _who_calls(settings: Settings) -> str:
-    """What it means for callers where and how the service listens, told to the operator."""
+def _authentication_text(settings: Settings) -> str:
+    """Return the authentication of callers in sentences for the operator."""
     if not settings.requires_authentication:
         return (
             "Only this machine can connect. The service does not authenticate callers: everyone on"
@@ -323,7 +327,7 @@ def _who_calls(settings: Settings) -> str:
     if settings.mtls_address:
         ways.append(f"a certificate, at {settings.mtls_address}")
     elif settings.tls is not None and settings.tls.client_ca is not None:
-        # There a certificate is what lets a caller in, and a token only says more.
+        # Here each connection requires a certificate, and a token is optional.
         ways = ["a certificate"]
     return (
         f"Callers authenticate with {' or '.join(ways)}. The record says what each of them may see"
@@ -334,17 +338,18 @@ def _who_calls(settings: Settings) -> str:
 def _announce(settings: Settings, address: str, signer: Signer) -> None:
     where = f"data in {settings.data.resolve()}" if settings.data else "data in memory only"
     sys.stdout.write(
-        f"Pourparler serves on {address}, {where}. {_who_calls(settings)}\n"
-        f"Its checkpoints are verified with {' or '.join(map(str, signer.verifier_keys))}\n"
+        f"Pourparler serves on {address}, {where}. {_authentication_text(settings)}\n"
+        f"Verifier key of its checkpoints: {' or '.join(map(str, signer.verifier_keys))}\n"
     )
     sys.stdout.flush()
 
 
 @contextlib.contextmanager
 def running(settings: Settings | None = None) -> Iterator[str]:
-    """A service in this process, on a thread of its own, while the block lasts: its address.
+    """Run a service on a background thread for the length of a `with` block; yield its address.
 
-    Without settings it is in memory, on any free port. Raises ServeError if it cannot start.
+    Without settings its store is in memory, and its port is any free one. Raise ServeError if the
+    service cannot start.
     """
     chosen = settings or Settings.in_memory()
     started: Future[tuple[str, Callable[[], None]]] = Future()

@@ -143,7 +143,7 @@ def test_a_second_process_on_the_same_address_is_refused(tmp_path: Path) -> None
     with serving(tmp_path / "one") as (process, _):
         said = cannot_start("--data", str(tmp_path / "two"), "--address", process.address)
 
-    assert f"The address {process.address} cannot be listened to" in said
+    assert f"The service cannot listen at {process.address}." in said
 
 
 def test_a_folder_of_a_newer_format_is_refused_and_not_touched(tmp_path: Path) -> None:

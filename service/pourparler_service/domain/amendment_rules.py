@@ -32,7 +32,7 @@ def check_correction(
     history: Sequence[pb.Entry],
     check_entry: EntryCheck,
 ) -> None:
-    """Raise RefusalError if a correction is not allowed, or if a later entry would then be refused."""
+    """Raise RefusalError if a correction is not allowed, or breaks a later entry."""
     event, path = candidate.facts.entry_corrected, "facts.entry_corrected"
     target = _target(state, history, event.target_version, path)
     if target.facts.WhichOneof("event") in ACCESS_TYPES:
@@ -60,7 +60,7 @@ def check_disclosure(
     history: Sequence[pb.Entry],
     check_entry: EntryCheck,
 ) -> None:
-    """Raise RefusalError if a disclosure is not wider, lacks consent, or exceeds what it refers to."""
+    """Raise RefusalError if a disclosure is not wider, lacks consent, or goes too far."""
     event, path = candidate.facts.entry_disclosed, "facts.entry_disclosed"
     target = _target(state, history, event.target_version, path)
     amendment = state.amendments.get(event.target_version)
@@ -167,7 +167,7 @@ def _check_not_wider(candidate: pb.Entry, target: pb.Visibility) -> None:
 
 
 def _check_consent(state: pb.Negotiation, facts: pb.Facts, given: Sequence[str]) -> None:
-    """Raise RefusalError if consent of a confiding participant is missing, and a legal basis too."""
+    """Raise RefusalError if both the consent of a confiding participant and a legal basis lack."""
     path = "facts.entry_disclosed.consented_by"
     acting = {one.id for one in references(facts) if one.acting}
     confided = acting or set(facts.visibility.audience)
