@@ -3,8 +3,8 @@
     python verifier.py FILE KEY [KEY ...]
 
 Every KEY is a verifier key of the service. Obtain it from another source than the file. The exit
-code is 0 for sound, 4 for manipulated, 5 for incomplete, 6 for cannot tell, and 7 for partial: all
-readable content is sound, and some content is withheld.
+code is 0 for sound, 4 for manipulated, 5 for incomplete, 6 for cannot tell, and 7 for partial. A
+partial bundle is sound as far as it is readable, and withholds the rest.
 """
 
 import base64

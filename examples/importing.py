@@ -1,4 +1,4 @@
-"""Drafts to a running service, by the command that everybody uses."""
+"""Import drafts into a running service with the command line of Pourparler."""
 
 import sys
 from collections.abc import Iterable, Sequence
@@ -9,11 +9,11 @@ from pourparler.cli.commands import run
 
 
 def send(lines: Iterable[str], server: str, secure: Sequence[str] = ()) -> None:
-    """Import drafts, one a line; what was imported before stays as it is.
+    """Import drafts, one per line. Drafts that are already on the record do not change.
 
-    `secure` are the options of the command by which a service that tells callers apart is called.
+    `secure` has the command options for a service with authentication.
 
-    When one is refused, or the service is away, the command says so and the program ends.
+    If the service refuses a draft or is unavailable, the command reports it and the program exits.
     """
     with TemporaryDirectory() as folder:
         file = Path(folder, "drafts.jsonl")

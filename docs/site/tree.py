@@ -1,7 +1,7 @@
 """Source and order of the pages of the site. Pure, except that it reads files.
 
 The pages are the Markdown files of the project. The front page, docs/README.md, lists them under
-headings, and that list is the contents of the site. A generated page replaces its source: a link
+headings, and that list is the contents of the site. A generated page replaces its source. A link
 to a .proto leads to the file in the Markdown, and to the generated page on the site.
 """
 
@@ -74,7 +74,7 @@ def resolved(page: str, target: str) -> str:
 
 
 def is_elsewhere(target: str) -> bool:
-    """True if a link leads out of the project."""
+    """Return True if a link leads out of the project."""
     return re.match(r"[a-z]+:", target) is not None
 
 
@@ -108,5 +108,5 @@ def _page(path: str, pages: Mapping[str, str]) -> str:
 
 
 def _is_below(name: str) -> bool:
-    """True if a page other than the front page lists this page."""
+    """Return True if a page other than the front page lists this page."""
     return name == "index" or re.fullmatch(r"decisions/\d+-.*", name) is not None

@@ -1,4 +1,4 @@
-"""CaSiNo dialogues as drafts, one negotiation a dialogue, by the standard library alone.
+"""Convert CaSiNo dialogues to drafts, one negotiation per dialogue, with the standard library only.
 
 python examples/casino/convert.py DATA_FOLDER > casino.jsonl
 """
@@ -24,21 +24,21 @@ SOURCE: Json = {
 
 
 def dialogues(folder: Path) -> Iterator[Json]:
-    """Every dialogue in the `casino_*.json` files of a folder."""
+    """Yield every dialogue in the `casino_*.json` files of a folder."""
     for path in sorted(folder.glob("casino_*.json")):
         yield from json.loads(path.read_text(encoding="utf-8"))
 
 
 def name(dialogue: Json) -> str:
-    """The name of the negotiation that a dialogue becomes."""
+    """Return the name of the negotiation of a dialogue."""
     return f"negotiations/casino-{dialogue['dialogue_id']}"
 
 
 def drafts(dialogue: Json) -> Iterator[Json]:
-    """The drafts of one dialogue in their order: who, what, the preferences, the turns, the end.
+    """Yield the drafts of one dialogue: participants, topics, preferences, turns, and the end.
 
-    Nothing is known of when it happened, so no draft says. Who the campers are, beyond what they
-    say themselves, is left out.
+    The data has no times, so the drafts have none. The drafts omit the attributes of the campers
+    outside the dialogue.
     """
     number, campers = dialogue["dialogue_id"], sorted(dialogue["participant_info"])
     yield _draft(
@@ -70,7 +70,7 @@ def drafts(dialogue: Json) -> Iterator[Json]:
 
 
 def _draft(kind: str, event: Json, *, form: str = "FORM_SUMMARY", **words: object) -> Json:
-    """A draft for all parties to see; what it says stands in `words`."""
+    """Return a draft with these words that all parties may see."""
     facts = {
         "provenance": {"basis": "BASIS_DIRECT", "form": form},
         "visibility": {"level": "VISIBILITY_LEVEL_PARTIES"},
@@ -80,7 +80,7 @@ def _draft(kind: str, event: Json, *, form: str = "FORM_SUMMARY", **words: objec
 
 
 def _preferences(camper: str, about: Json) -> Iterator[Json]:
-    """What a camper wants most, next and least, and why: for this camper's eyes alone."""
+    """Yield the three priorities of a camper with their reasons. Only this camper may see them."""
     for level, package in about["value2issue"].items():
         draft = _draft(
             "position_taken",
@@ -109,10 +109,9 @@ def _preferences(camper: str, about: Json) -> Iterator[Json]:
 
 
 def _turns(turns: list[Json], campers: list[str]) -> Iterator[Json]:
-    """What was said and done, turn by turn.
+    """Yield the drafts of each turn.
 
-    An offer is always answered by the other camper before anything else is said, unless that camper
-    walks away from it.
+    The other camper always answers an offer in the next turn, or walks away.
     """
     offers: list[Json] = []
     answered = True
@@ -186,7 +185,7 @@ def _answer(offer: Json, camper: str, answer: str) -> Json:
 
 
 def _agreed(offer: Json, campers: list[str]) -> Iterator[Json]:
-    """An acceptance ends the talks: the topics are agreed on, and the agreement settles them."""
+    """Yield the end after an acceptance: topics agreed, agreement, topics settled, conclusion."""
     for package in PACKAGES:
         yield _draft(
             "topic_status_changed",
@@ -222,7 +221,7 @@ def _agreed(offer: Json, campers: list[str]) -> Iterator[Json]:
 
 
 def _walked_away(place: int, offer: Json | None) -> Iterator[Json]:
-    """A camper walks away. An offer that was still open was not rejected: it lapsed."""
+    """Yield the end if a camper walks away. An open offer lapses, because it has no answer."""
     if offer is not None:
         yield _draft(
             "proposal_closed",
@@ -237,7 +236,7 @@ def _walked_away(place: int, offer: Json | None) -> Iterator[Json]:
 
 
 def lines(folder: Path) -> Iterator[str]:
-    """All dialogues of a folder in the import format: one draft a line."""
+    """Yield all dialogues of a folder in the import format, one draft per line."""
     for dialogue in dialogues(folder):
         for draft in drafts(dialogue):
             yield json.dumps({"negotiation": name(dialogue), **draft}, ensure_ascii=False)
@@ -245,8 +244,10 @@ def lines(folder: Path) -> Iterator[str]:
 
 def main() -> None:
     """Write the drafts of a data folder to the standard output."""
-    parser = argparse.ArgumentParser(description="Turn CaSiNo dialogues into drafts to import.")
-    parser.add_argument("data_folder", type=Path, help="where the casino_*.json files are")
+    parser = argparse.ArgumentParser(
+        description="Convert CaSiNo dialogues to drafts to import."
+    )
+    parser.add_argument("data_folder", type=Path, help="the folder with the casino_*.json files")
     folder = parser.parse_args().data_folder
     for line in lines(folder):
         sys.stdout.write(line + "\n")

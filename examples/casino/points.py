@@ -1,16 +1,16 @@
-"""What a camp-site deal is worth to each camper, from the state alone. Pure."""
+"""Compute the points of each camper from the state only. Pure."""
 
 from pourparler import v1 as pb
 
 A_PACKAGE = {"high": 5, "medium": 4, "low": 3}
-"""The points for one package, by the priority its holder gave it."""
+"""The points for one package, by the priority that its holder gives it."""
 
 WALKED_AWAY = 5
-"""What each camper has when the talks end without a deal."""
+"""The points of each camper if the talks end without a deal."""
 
 
 def points(state: pb.Negotiation) -> dict[str, int]:
-    """The points of each camper: what the agreement gives them, by their own priorities."""
+    """Return the points of each camper for the agreed packages, by the priorities of the camper."""
     if state.outcome == pb.OUTCOME_WITHDRAWN:
         return dict.fromkeys(state.participants, WALKED_AWAY)
     worth = {

@@ -1,4 +1,4 @@
-"""All of CaSiNo through a running service: import it, replay it, and compare with the data.
+"""Import all of CaSiNo into a running service, replay it, and compare it with the data.
 
 python examples/casino/verify.py DATA_FOLDER --server 127.0.0.1:50710
 """
@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, NamedTuple
 
-# Run as a script, Python looks for modules in this folder alone.
+# Python adds only the folder of a script to the module path, not the root folder.
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 from examples import importing
@@ -27,7 +27,7 @@ _ANSWERS = {
 
 
 class Compared(NamedTuple):
-    """How far one dialogue came back from the record as it went in."""
+    """The result of the comparison of one dialogue in the data with its record."""
 
     entries: int
     turns: int
@@ -36,7 +36,7 @@ class Compared(NamedTuple):
 
 
 def turns(entries: Iterable[pb.Entry]) -> list[dict[str, Any]]:
-    """The turns of a dialogue as the data has them, from the entries of its record."""
+    """Return the turns of a dialogue in the form of the data, from the entries of its record."""
     result = []
     for entry in entries:
         facts = entry.facts
@@ -69,7 +69,7 @@ def _deal(proposal: pb.ProposalMade) -> dict[str, dict[str, str]]:
 
 
 def compared(dialogue: dict[str, Any], entries: list[pb.Entry]) -> Compared:
-    """A dialogue of the data beside the entries of its record."""
+    """Compare a dialogue of the data with the entries of its record."""
     scored = {
         camper: about["outcomes"]["points_scored"]
         for camper, about in dialogue["participant_info"].items()
@@ -84,7 +84,7 @@ def compared(dialogue: dict[str, Any], entries: list[pb.Entry]) -> Compared:
 
 
 def verify(folder: Path, server: str) -> bool:
-    """Import, replay and compare a folder of dialogues; whether all came back equal."""
+    """Import, replay and compare a folder of dialogues. Return whether all are equal."""
     began = time.monotonic()
     importing.send(convert.lines(folder), server)
     imported = time.monotonic()
@@ -111,8 +111,8 @@ def verify(folder: Path, server: str) -> bool:
 def main() -> None:
     """Verify a data folder against a service."""
     parser = argparse.ArgumentParser(description="Import, replay and compare CaSiNo.")
-    parser.add_argument("data_folder", type=Path, help="where the casino_*.json files are")
-    parser.add_argument("--server", default="127.0.0.1:50710", help="where the service is")
+    parser.add_argument("data_folder", type=Path, help="the folder with the casino_*.json files")
+    parser.add_argument("--server", default="127.0.0.1:50710", help="the address of the service")
     arguments = parser.parse_args()
     sys.exit(0 if verify(arguments.data_folder, arguments.server) else 1)
 

@@ -1,4 +1,4 @@
-"""Games of Diplomacy as drafts, one negotiation a game, by the standard library alone.
+"""Convert games of Diplomacy to drafts, one negotiation per game, with the standard library only.
 
 python examples/diplomacy/convert.py DATA_FOLDER > diplomacy.jsonl
 """
@@ -15,10 +15,10 @@ Json = dict[str, Any]
 
 POWERS = ("AUSTRIA", "ENGLAND", "FRANCE", "GERMANY", "ITALY", "RUSSIA", "TURKEY")
 TICKS = 10_000
-"""What `time_sent` counts: so many to a second."""
+"""The number of units of `time_sent` in a second."""
 
 EMPTY = "(empty message)"
-"""What stands for a message of no characters, as a summary: a statement says something."""
+"""The summary that replaces a message without characters, because a statement needs a text."""
 
 SOURCE: Json = {
     "id": "cicero-redacted-games",
@@ -33,23 +33,23 @@ _STEP = {"M": "movement", "R": "retreats", "A": "adjustments"}
 
 
 def games(folder: Path) -> Iterator[tuple[Path, Json]]:
-    """Every game in the `game_*.json` files of a folder, with its file."""
+    """Yield every game in the `game_*.json` files of a folder, with its file."""
     for path in sorted(folder.glob("game_*.json")):
         yield path, json.loads(path.read_text(encoding="utf-8"))
 
 
 def name(path: Path) -> str:
-    """The name of the negotiation that a game becomes: by the number in its file's name.
+    """Return the name of the negotiation of a game, from the number in the file name.
 
-    The id within the file has capitals and slashes, which an id here has not.
+    The id in the file has capitals and slashes, which the id of a negotiation may not have.
     """
     return f"negotiations/diplomacy-{path.stem.split('_')[1]}"
 
 
 def drafts(path: Path, game: Json) -> Iterator[Json]:
-    """The drafts of one game in their order: the powers, then as sessions the phases with words.
+    """Yield the drafts of one game: the powers, then the phases with messages, as sessions.
 
-    How the talks ended is not in the files, so the negotiation stays open.
+    The files do not say how the talks ended, so the negotiation stays open.
     """
     _, number, cicero, _ = path.stem.split("_")
     spoken = [phase for phase in game["phases"] if phase["messages"]]
@@ -80,7 +80,7 @@ def drafts(path: Path, game: Json) -> Iterator[Json]:
 
 
 def _phases(spoken: list[Json], *, last: Json) -> Iterator[Json]:
-    """Each phase as a session. It began before its first word, after the last one before it."""
+    """Yield each phase as a session, with dates that the messages around it bound."""
     count = 0
     before: int | None = None
     for place, phase in enumerate(spoken):
@@ -139,7 +139,7 @@ def _statement(statement_id: str, session: str, message: Json) -> Json:
 
 
 def _draft(kind: str, event: Json, occurred: Json, **words: object) -> Json:
-    """A draft for everyone to see; what it says stands in `words`."""
+    """Return a public draft with these words."""
     facts = {
         "occurred": occurred,
         "provenance": {"basis": "BASIS_DIRECT", "form": "FORM_SUMMARY"},
@@ -150,19 +150,19 @@ def _draft(kind: str, event: Json, occurred: Json, **words: object) -> Json:
 
 
 def _instant(time_sent: int) -> str:
-    """A time of the files in RFC 3339."""
+    """Return a time of the files in the form of RFC 3339."""
     seconds, rest = divmod(time_sent, TICKS)
     return f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%dT%H:%M:%S}.{rest:04}Z"
 
 
 def _between(start: int | None, end: int | None) -> Json:
-    """Some day between two times of the files, in EDTF; either may be open."""
+    """Return the range of days between two times of the files in EDTF. Either may be open."""
     first, last = (_instant(time)[:10] if time else "" for time in (start, end))
     return {"edtf": first if first == last else f"[{first}..{last}]"}
 
 
 def lines(folder: Path) -> Iterator[str]:
-    """All games of a folder in the import format: one draft a line."""
+    """Yield all games of a folder in the import format, one draft per line."""
     for path, game in games(folder):
         for draft in drafts(path, game):
             yield json.dumps({"negotiation": name(path), **draft}, ensure_ascii=False)
@@ -170,8 +170,10 @@ def lines(folder: Path) -> Iterator[str]:
 
 def main() -> None:
     """Write the drafts of a data folder to the standard output."""
-    parser = argparse.ArgumentParser(description="Turn games of Diplomacy into drafts to import.")
-    parser.add_argument("data_folder", type=Path, help="where the game_*.json files are")
+    parser = argparse.ArgumentParser(
+        description="Convert games of Diplomacy to drafts to import."
+    )
+    parser.add_argument("data_folder", type=Path, help="the folder with the game_*.json files")
     folder = parser.parse_args().data_folder
     for line in lines(folder):
         sys.stdout.write(line + "\n")

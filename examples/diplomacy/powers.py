@@ -1,6 +1,6 @@
-"""What each of the seven is shown of a game, by every read there is; and what of it is not theirs.
+"""Collect the content of a game that each power sees in every kind of read, and check it.
 
-A power asks as itself, with a token of its own, or somebody who sees everything asks for its view.
+A power reads with its own token, or a caller with full access reads the view of that power.
 """
 
 import base64
@@ -25,25 +25,25 @@ _EVERYWHERE = [
     *map(str.lower, convert.POWERS),
     *map(str.capitalize, convert.POWERS),
 ]
-_TELLING = 6  # characters: what is shorter may stand anywhere by chance
+_TELLING = 6  # characters: a shorter text can occur anywhere by chance
 
 
 class Seen(NamedTuple):
-    """What came of all reads: the statements of each that gives them, and all bytes there were."""
+    """The results of all reads: the statements of each read, and all bytes received."""
 
     statements: Mapping[str, list[str]]
-    """By the read, their texts in the order in which they came."""
+    """The texts of the statements in their order, by the name of the read."""
     said: bytes
 
 
 def tokens(folder: Path) -> dict[str, str]:
-    """The tokens of the keeper and of the seven: `keeper`, `austria` and so on, a file each."""
+    """Return the tokens of the custodian and the powers, from the files `keeper`, `austria` etc."""
     names = [KEEPER, *(power.lower() for power in convert.POWERS)]
     return {name: (folder / name).read_text(encoding="ascii").strip() for name in names}
 
 
 def principal(token: str) -> str:
-    """How the record names who bears a token."""
+    """Return the principal that the record shows for a token."""
     claims = token.split(".")[1]
     said = json.loads(base64.urlsafe_b64decode(claims + "=" * (-len(claims) % 4)))
     return f"{said['iss']}#{said['sub']}"
@@ -51,14 +51,14 @@ def principal(token: str) -> str:
 
 @contextlib.contextmanager
 def called(call: Callable[[str], Client]) -> Iterator[Mapping[str, Client]]:
-    """Clients of the keeper and of the seven, for a while."""
+    """Yield clients for the custodian and the powers, and close them at the end."""
     names = [KEEPER, *(power.lower() for power in convert.POWERS)]
     with contextlib.ExitStack() as opened:
         yield {name: opened.enter_context(call(name)) for name in names}
 
 
 def let_in(keeper: Client, name: str, principals: Mapping[str, str]) -> None:
-    """Grant each of the seven access to a game, once."""
+    """Grant access to a game to each power that does not have it yet."""
     known = keeper.get_negotiation(name).negotiation.principals
     grants = [
         grant_access(principals[power.lower()], "party", participant=power.lower())
@@ -70,9 +70,9 @@ def let_in(keeper: Client, name: str, principals: Mapping[str, str]) -> None:
 
 
 def seen(client: Client, name: str, last: int, seen_by: str = "", guess: str = "") -> Seen:
-    """What a caller is shown of a game of so many entries, perhaps as one of the seven would be.
+    """Return the results of every kind of read of a game with `last` entries.
 
-    `guess` is some words to look for.
+    `seen_by` is the participant whose view the caller reads. `guess` is a text to search for.
     """
     asked: dict[str, Any] = {"viewer_participant_id": seen_by} if seen_by else {}
     statements: dict[str, list[str]] = {}
@@ -113,7 +113,7 @@ def seen(client: Client, name: str, last: int, seen_by: str = "", guess: str = "
         taken("", client.list_negotiations())
         id_ = name.removeprefix("negotiations/")
         over_all = client.replay("-", entry_types=_STATEMENT)
-        # Another game has the same ids.
+        # The other games use the same ids for their statements.
         taken("over all", (one for one in over_all if one.header.negotiation == id_))
         said.append(client.get_checkpoint(name).encode())
         bundle = io.BytesIO()
@@ -136,16 +136,16 @@ def _states(client: Client, name: str, last: int, asked: Mapping[str, Any]) -> I
 
 
 class Game(NamedTuple):
-    """What is for each of the seven to see of a game, and what is not."""
+    """The content of a game that each power may see, and the content that it may not see."""
 
     texts: Mapping[str, list[str]]
-    """Of each power, the messages from and to it, and those to all."""
+    """The messages from each power, to it, and to all, by power."""
     hidden: Mapping[str, list[str]]
-    """Of each power, what stands in the others' messages alone: texts, and ids of statements."""
+    """Texts and statement ids that occur only in the messages of the others, by power."""
 
 
 def game(played: Mapping[str, Any]) -> Game:
-    """A game of the data, as each of the seven is to see it."""
+    """Return the content of a game of the data that each power may and may not see."""
     sent = [message for phase in played["phases"] for message in phase["messages"]]
     ids = [f"m-{number:04}" for number in range(1, len(sent) + 1)]
     texts: dict[str, list[str]] = {}
@@ -170,7 +170,7 @@ def game(played: Mapping[str, Any]) -> Game:
 
 
 def wrong(power: str, game: Game, seen: Seen) -> list[str]:
-    """What is wrong with what a power was shown: reads that differ, and words that are not its."""
+    """Return the faults in the reads of a power: reads that differ, and content of the others."""
     differing = [what for what, texts in seen.statements.items() if texts != game.texts[power]]
     told = [one for one in game.hidden[power] if one.encode() in seen.said]
-    return [*(f"{what} differs" for what in differing), *(f"{one!r} is told" for one in told)]
+    return [*(f"{what} differs" for what in differing), *(f"{one!r} is disclosed" for one in told)]

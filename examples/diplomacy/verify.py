@@ -1,9 +1,9 @@
-"""All games of Diplomacy through a running service: import, replay, and compare with the data.
+"""Import all games of Diplomacy into a running service, replay them, and compare with the data.
 
 python examples/diplomacy/verify.py DATA_FOLDER --server 127.0.0.1:50710
 
-With tokens, the seven call for themselves: each asks for all there is, and what comes is searched
-for the others' words.
+With `--tokens`, each of the seven powers calls with its own token and makes every kind of read. The
+script searches each response for content that this power may not see.
 """
 
 import argparse
@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-# Run as a script, Python looks for modules in this folder alone.
+# Python adds only the folder of a script to the module path, not the root folder.
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 from examples import importing
@@ -24,7 +24,7 @@ from pourparler import v1 as pb
 
 
 class Compared(NamedTuple):
-    """How far one game came back from the record as it went in."""
+    """The result of the comparison of one game in the data with its record."""
 
     entries: int
     messages: int
@@ -32,11 +32,11 @@ class Compared(NamedTuple):
     same_counts: bool
     same_audiences: bool
     same_views: bool = True
-    """Whether each of the seven is shown the messages from and to them and to all, and no other."""
+    """True if each power sees exactly its own messages and the messages to all."""
 
 
 def messages(entries: Iterable[pb.Entry]) -> list[dict[str, Any]]:
-    """The messages of a game as the data has them, from the entries of its record."""
+    """Return the messages of a game in the form of the data, from the entries of its record."""
     return [_message(entry) for entry in _statements(entries)]
 
 
@@ -59,7 +59,7 @@ def _message(entry: pb.Entry) -> dict[str, Any]:
 
 
 def audience(entry: pb.Entry) -> frozenset[str]:
-    """Who of the seven may see an entry."""
+    """Return the powers that may see an entry."""
     seen = entry.facts.visibility
     if seen.level == pb.VISIBILITY_LEVEL_PUBLIC:
         return frozenset(convert.POWERS)
@@ -67,7 +67,7 @@ def audience(entry: pb.Entry) -> frozenset[str]:
 
 
 def compared(game: dict[str, Any], entries: list[pb.Entry]) -> Compared:
-    """A game of the data beside the entries of its record."""
+    """Compare a game of the data with the entries of its record."""
     sent = [message for phase in game["phases"] for message in phase["messages"]]
     back = messages(entries)
     audiences = [
@@ -88,7 +88,7 @@ def compared(game: dict[str, Any], entries: list[pb.Entry]) -> Compared:
 
 
 def theirs(game: dict[str, Any]) -> dict[str, list[dict[str, Any]]]:
-    """The messages of a game that are for each of the seven to see: theirs, and those to all."""
+    """Return the messages that each power may see: its own messages and the messages to all."""
     sent = [message for phase in game["phases"] for message in phase["messages"]]
     return {
         power: [one for one in sent if {power, "ALL"} & {one["sender"], one["recipient"]}]
@@ -106,9 +106,10 @@ def verify(
     call: Callable[[str], Client] | None = None,
     secure: Sequence[str] = (),
 ) -> bool:
-    """Import, replay and compare a folder of games; whether all came back equal.
+    """Import, replay and compare a folder of games. Return whether all games are equal.
 
-    `call` gives a client of the keeper, and `secure` is how the command says who that is.
+    `call` returns a client for the custodian. `secure` has the command options that identify the
+    custodian.
     """
     began = time.monotonic()
     importing.send(convert.lines(folder), server, secure)
@@ -131,8 +132,8 @@ def verify(
     equal = {
         "messages, order, times": sum(result.same_messages for result in results),
         "counts per pair": sum(result.same_counts for result in results),
-        "who may see them": sum(result.same_audiences for result in results),
-        "what each is shown": sum(result.same_views for result in results),
+        "audiences": sum(result.same_audiences for result in results),
+        "views of the powers": sum(result.same_views for result in results),
     }
     for what, count in equal.items():
         print(f"{what + ' equal:':<30}{count} of {total} games")
@@ -145,9 +146,10 @@ def verify(
 def verify_callers(
     folder: Path, call: Callable[[str], Client], principals: Mapping[str, str]
 ) -> bool:
-    """Have each of the seven ask for every game that was imported; whether each sees its own alone.
+    """Read every imported game as each power. Return whether each sees only its own messages.
 
-    `call` gives a client of one of the seven, or of the keeper, who is asked for the same views.
+    `call` returns a client for one of the powers or for the custodian. The custodian reads the same
+    views.
     """
     began = time.monotonic()
     asked = right = games = 0
@@ -171,21 +173,21 @@ def verify_callers(
             games += 1
             right += not faults
     print(f"{'each sees its own alone:':<30}{right} of {games} games")
-    print(f"reads:      {asked:,} that give statements, as caller and viewer_participant_id")
-    print(f"seconds:    {time.monotonic() - began:.1f} to ask")
+    print(f"reads:      {asked:,} with statements, as caller and with viewer_participant_id")
+    print(f"seconds:    {time.monotonic() - began:.1f} to read")
     return games > 0 and right == games
 
 
 def main() -> None:
     """Verify a data folder against a service."""
     parser = argparse.ArgumentParser(description="Import, replay and compare the games.")
-    parser.add_argument("data_folder", type=Path, help="where the game_*.json files are")
-    parser.add_argument("--server", default="127.0.0.1:50710", help="where the service is")
-    parser.add_argument("--root-certificates", help="whom the service is certified by")
+    parser.add_argument("data_folder", type=Path, help="the folder with the game_*.json files")
+    parser.add_argument("--server", default="127.0.0.1:50710", help="the address of the service")
+    parser.add_argument("--root-certificates", help="a PEM file with the authorities to trust")
     parser.add_argument(
         "--tokens",
         type=Path,
-        help="a folder with a token of the `keeper`, who imports, and of each of the seven",
+        help="a folder with one token in each file: `keeper` for the custodian, and each power",
     )
     arguments = parser.parse_args()
     folder, server, secure = arguments.data_folder, arguments.server, []

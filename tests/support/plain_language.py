@@ -38,7 +38,7 @@ _DENIED = re.compile(rf"(?<![\w-])({_WORDS})(?![\w-])", re.IGNORECASE)
 _CLOSED = r"(?<=[.!?])\s+|(?<=[.!?][)\"'*_])\s+"
 _END = re.compile(rf"(?:{_CLOSED})(?=[\"'(*_`\[]*[A-Z0-9`\[])")
 _ABBREVIATION = re.compile(r"\b(e\.g|i\.e|etc|vs|cf|No|Art|p)\.$")
-_FENCE = re.compile(r"^(```|~~~).*?^\1[ \t]*$", re.MULTILINE | re.DOTALL)
+_FENCE = re.compile(r"^[ \t]*(```|~~~).*?^[ \t]*\1[ \t]*$", re.MULTILINE | re.DOTALL)
 _LINK = re.compile(r"!?\[([^\]]*)\](?:\([^)]*\)|\[[^\]]*\])")
 _CODE = re.compile(r"``[^`]+``|`[^`\n]+`", re.DOTALL)
 _MARK = re.compile(r"^(\s*([-*+]|\d+\.)\s+|\s*>\s?|#+\s+)")
@@ -106,7 +106,7 @@ def of_markdown(page: str) -> Iterator[Text]:
             for cell in re.split(r"(?<!\\)\|", line.strip().strip("|")):
                 if re.search(r"\w", cell):
                     yield Text(number, cell.strip())
-        elif line.strip():
+        elif line.strip() and (lines or not line.startswith("    ")):  # else it is code
             begin = begin if lines else number
             lines.append(_MARK.sub("", line).strip())
             if line.startswith("#"):
@@ -157,5 +157,5 @@ def messages(source: str) -> Iterator[Text]:
 def _paragraphs(line: int, text: str) -> Iterator[Text]:
     kept = re.sub(r"(?m)^( {4,}\S.*|\s*>>>.*)$", "", text) if "::" in text else text
     for part in re.split(r"\n\s*\n|\n(?=\s*[-*] )", kept):
-        if part.strip():
+        if part.strip() and "├" not in part:  # a drawn tree is no prose
             yield Text(line + text[: text.find(part)].count("\n"), _MARK.sub("", part))

@@ -1,22 +1,22 @@
-/** How the service is reached: over one HTTP/2 connection, as whom, and until when. */
+/** The connection to the service: one HTTP/2 connection, optionally with TLS and a token. */
 
 import { readFileSync } from "node:fs";
 import type { Interceptor, Transport } from "@connectrpc/connect";
 import { createGrpcTransport, Http2SessionManager } from "@connectrpc/connect-node";
 
-/** Where the service listens unless it is told otherwise. */
+/** The default address of the service. */
 export const ADDRESS = "127.0.0.1:50710";
 
-/** What leads to a service; with certificates or a token, by TLS and not otherwise. */
+/** The address and credentials for a service. Certificates or a token require TLS. */
 export interface Server {
   address: string;
-  /** A file with the authorities to trust, in PEM. */
+  /** A PEM file with the authorities to trust. */
   rootCertificates?: string | undefined;
-  /** A file with a token that says who calls. */
+  /** A file with a token that identifies the caller. */
   tokenFile?: string | undefined;
 }
 
-/** A connection, made when it is first needed and made anew when it has broken. */
+/** A connection that opens at the first call, and opens again after a failure. */
 export class Connection {
   readonly transport: Transport;
   readonly #session: Http2SessionManager;
@@ -24,7 +24,7 @@ export class Connection {
   constructor({ address, rootCertificates, tokenFile }: Server) {
     const scheme = rootCertificates || tokenFile ? "https" : "http";
     const baseUrl = `${scheme}://${address}`;
-    // A service that is gone without a word is noticed by its silence.
+    // Pings detect a service that disappears without closing the connection.
     const pings = { pingIntervalMs: 60_000, pingTimeoutMs: 20_000 };
     const trusted = rootCertificates ? { ca: readFileSync(rootCertificates) } : {};
     this.#session = new Http2SessionManager(baseUrl, pings, trusted);
@@ -32,7 +32,7 @@ export class Connection {
     this.transport = createGrpcTransport({ baseUrl, interceptors, sessionManager: this.#session });
   }
 
-  /** End it, and every call under way. */
+  /** Close the connection, and cancel all open calls. */
   close(): void {
     this.#session.abort();
   }

@@ -1,4 +1,4 @@
-/** The command line: a tour of all of it, and each part of it by itself. */
+/** The command line: a tour of all parts, and each part as a separate command. */
 
 import { randomUUID } from "node:crypto";
 import { readFileSync, writeFileSync } from "node:fs";
@@ -18,17 +18,18 @@ import { watch } from "./watching.js";
 
 const USAGE = `usage: npm start -- [COMMAND] [OPTIONS]
 
-  (none)                  all of it, one after the other; wants --key
-  open NEGOTIATION        put the talks on the record
-  say NEGOTIATION WORDS   record what was said: --by, --when, an EDTF date or an instant
-  watch NEGOTIATION       show entries as they are recorded: --cursor, --count, --seconds
-  verify FILE             hold a receipt against what was signed; wants --key, takes --since FILE
+  (none)                  run all parts in order; requires --key
+  open NEGOTIATION        record the opening of a negotiation
+  say NEGOTIATION WORDS   record a statement; options: --by, --when (an EDTF date or an instant)
+  watch NEGOTIATION       show entries as they are recorded; options: --cursor, --count, --seconds
+  verify FILE             verify a receipt; requires --key; option: --since FILE, an earlier receipt
 
-  --server ADDRESS        the service; POURPARLER_SERVER, or ${ADDRESS}
-  --root-certificates, --token-file FILE   by TLS, and as whom
-  --request-id ID         of a group that may have been sent before
-  --receipt FILE          where the receipt is kept
-  --key KEY               what checkpoints are signed with: the service prints it when it starts`;
+  --server ADDRESS        the address of the service; default: POURPARLER_SERVER, or ${ADDRESS}
+  --root-certificates FILE  the authorities to trust, in PEM; uses TLS
+  --token-file FILE       the token that identifies the caller; uses TLS
+  --request-id ID         the request id; repeat it to send the same group again
+  --receipt FILE          the file to write the receipt to
+  --key KEY               the verifier key, which the service prints when it starts`;
 
 const { values: options, positionals } = parseArgs({
   allowPositionals: true,
@@ -55,7 +56,7 @@ const connection = new Connection({
   tokenFile: options["token-file"],
 });
 
-/** Record a group, and say what came of it: the bytes of the receipt. */
+/** Record a group, print the result, and return the bytes of the receipt. */
 async function recorded(group: Parameters<typeof record>[1]): Promise<Uint8Array> {
   const bytes = await record(connection, group);
   const receipt = fromBinary(ReceiptSchema, bytes);
@@ -66,7 +67,7 @@ async function recorded(group: Parameters<typeof record>[1]): Promise<Uint8Array
   return bytes;
 }
 
-/** Show the entries of a negotiation as they come: at most so many, and for so long. */
+/** Print new entries of a negotiation until the watch reaches the count or the time limit. */
 async function watched(name: string, count: number, seconds?: string): Promise<void> {
   const signal = seconds ? { signal: AbortSignal.timeout(Number(seconds) * 1000) } : {};
   let left = count;
@@ -83,7 +84,7 @@ function line({ header, facts, words }: Entry): string {
   return [header?.version, facts?.event.case ?? "withheld", said].join(" ");
 }
 
-/** Hold a receipt against what was signed, and say what came of it: the checkpoint to keep. */
+/** Verify a receipt, print the result, and return the checkpoint to keep. */
 async function checked(receipt: Uint8Array, kept?: Checkpoint): Promise<Checkpoint> {
   const { negotiation } = fromBinary(ReceiptSchema, receipt);
   const { entries, checkpoint } = await verified(
@@ -104,17 +105,17 @@ function pinned(negotiation: string): Log {
   };
 }
 
-/** The checkpoint in a receipt that was kept from before. */
+/** Return the checkpoint in an earlier receipt. */
 function since(file: string): Checkpoint {
   const { checkpoint, negotiation } = fromBinary(ReceiptSchema, readFileSync(file));
   const { key, ...log } = pinned(negotiation);
   return opened(checkpoint, key, log.negotiation);
 }
 
-/** What a promise is refused with, or fails to verify by. */
+/** Print the error of an attempt that must fail. */
 async function refused(attempt: Promise<unknown>): Promise<void> {
   await attempt.then(
-    () => Promise.reject(new Error("it was not refused")),
+    () => Promise.reject(new Error("the call did not fail")),
     (error: unknown) => console.log(told(error)),
   );
 }
@@ -159,7 +160,7 @@ async function main([command, subject, words]: string[]): Promise<void> {
   }
 }
 
-/** What an error says, in a line. */
+/** Return an error as one line. */
 function told(error: unknown): string {
   const refusal = refusalIn(error);
   if (refusal) return `refused: ${refusal.reason} ${refusal.fields.join(" ")}: ${refusal.text}`;

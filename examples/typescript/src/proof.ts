@@ -1,30 +1,30 @@
-/** Merkle trees as in RFC 6962, and the checks of RFC 9162. Pure: bytes in, bytes or an error out. */
+/** Merkle trees of RFC 6962, and the checks of RFC 9162. The functions are pure. */
 
 import { createHash } from "node:crypto";
 
-/** What was given out does not fit what was signed. */
+/** The error for data that does not match the signed checkpoint. */
 export class Refuted extends Error {
   override name = "Refuted";
 }
 
-/** SHA-256 of parts, one after the other. */
+/** Return the SHA-256 hash of the concatenated parts. */
 export function sha256(...parts: (Uint8Array | string)[]): Buffer {
   const hash = createHash("sha256");
   for (const part of parts) hash.update(part);
   return hash.digest();
 }
 
-/** The leaf of an entry whose header has these bytes (RFC 6962, 2.1). */
+/** Return the leaf of an entry from the bytes of its header (RFC 6962, 2.1). */
 export function leafHash(header: Uint8Array): Buffer {
   return sha256("\x00", header);
 }
 
-/** The node above two others (RFC 6962, 2.1). */
+/** Return the parent of two nodes (RFC 6962, 2.1). */
 export function nodeHash(left: Uint8Array, right: Uint8Array): Buffer {
   return sha256("\x01", left, right);
 }
 
-/** The root of the tree of these leaves (RFC 6962, 2.1). */
+/** Return the root of the tree of these leaves (RFC 6962, 2.1). */
 export function rootOf(leaves: Uint8Array[]): Uint8Array {
   const [only] = leaves;
   if (!only) return sha256();
@@ -34,7 +34,7 @@ export function rootOf(leaves: Uint8Array[]): Uint8Array {
   return nodeHash(rootOf(leaves.slice(0, left)), rootOf(leaves.slice(left)));
 }
 
-/** See that a leaf stands at `index` in the tree of this size and root (RFC 9162, 2.1.3.2). */
+/** Check that a leaf is at `index` in the tree with this size and root (RFC 9162, 2.1.3.2). */
 export function checkInclusion(
   leaf: Uint8Array,
   index: bigint,
@@ -47,7 +47,7 @@ export function checkInclusion(
   if (!same(found, root)) throw new Refuted("the proof leads to another root");
 }
 
-/** See that the tree of size `to` begins with the one of size `from` (RFC 9162, 2.1.4.2). */
+/** Check that the tree of size `to` starts with the tree of size `from` (RFC 9162, 2.1.4.2). */
 export function checkConsistency(
   from: bigint,
   fromRoot: Uint8Array,
@@ -58,11 +58,11 @@ export function checkConsistency(
   if (from < 1n || from > to)
     throw new Refuted(`a tree of ${to} does not begin with one of ${from}`);
   if (from === to) {
-    if (proof.length) throw new Refuted("a tree begins with itself, without a proof");
+    if (proof.length) throw new Refuted("a tree needs no proof that it begins with itself");
     if (!same(fromRoot, toRoot)) throw new Refuted("two roots of one size differ");
     return;
   }
-  // A complete tree is a node of the later one, and not repeated in the proof.
+  // A complete tree is a node of the later tree, so the proof does not repeat it.
   const complete = (from & (from - 1n)) === 0n;
   const [first, ...others] = complete ? [fromRoot, ...proof] : proof;
   if (!first) throw new Refuted("the proof is too short");
@@ -73,7 +73,7 @@ export function checkConsistency(
   if (!same(later, toRoot)) throw new Refuted("the proof leads to another root");
 }
 
-/** The node above all in a proof, from a node up; and the same without what stands to its right. */
+/** Return the root that a proof leads to from a node, and the root without the nodes to the right. */
 function climbed(
   index: bigint,
   last: bigint,
@@ -96,7 +96,7 @@ function climbed(
   return [whole, left];
 }
 
-/** Whether two byte strings are the same. */
+/** Return whether two byte strings are equal. */
 export function same(one: Uint8Array, other: Uint8Array): boolean {
   return Buffer.compare(one, other) === 0;
 }

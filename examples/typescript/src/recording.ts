@@ -1,4 +1,4 @@
-/** Groups of entries put on the record: once, however often a call is lost. */
+/** Record groups of entries exactly once, also if calls are lost. */
 
 import { setTimeout as pause } from "node:timers/promises";
 import type { DescMethodUnary, MessageInitShape } from "@bufbuild/protobuf";
@@ -10,22 +10,24 @@ import {
 import type { Connection } from "./connection.js";
 import { waitAfter } from "./refusal.js";
 
-// A RecordEntriesResponse has one field, the receipt, and its number is 1: read as a BytesValue, it gives
-// the receipt in the very bytes that came, which are those that were hashed.
+// A RecordEntriesResponse has one field, the receipt, with the number 1. Parsed as a BytesValue, it gives
+// the receipt in exactly the received bytes, which the service hashed.
 const recordExactly: DescMethodUnary<typeof RecordEntriesRequestSchema, typeof BytesValueSchema> = {
   ...RecordService.method.recordEntries,
   output: BytesValueSchema,
 };
 
-/** A group of drafts for one negotiation, with an id of the caller's own for the request. */
+/** A group of drafts for one negotiation, with a request id that the caller chooses. */
 export type Group = MessageInitShape<typeof RecordEntriesRequestSchema> & { requestId: string };
 
 /**
- * Record a group: the bytes of its Receipt. A call that was lost is made again with the same request
- * id, so that it is answered with the first receipt and nothing is recorded twice.
+ * Record a group, and return the bytes of its Receipt.
  *
- * Throws a ConnectError: the refusal of the service, or the last failure once the time is up. What was
- * recorded is then not known, and the same group can be sent again, whenever that is.
+ * The function repeats a lost call with the same request id. The service answers with the first receipt,
+ * and records nothing twice.
+ *
+ * Throw a ConnectError with the refusal of the service, or with the last failure after the time limit.
+ * After such a failure the caller does not know the result, and may send the same group again at any time.
  */
 export async function record(
   connection: Connection,

@@ -1,4 +1,4 @@
-/** What an error says, and whether the call may be made again. */
+/** The refusal in an error, and the decision whether to repeat the call. */
 
 import { Code, ConnectError } from "@connectrpc/connect";
 import {
@@ -8,17 +8,17 @@ import {
 } from "../stubs/google/rpc/error_details_pb.js";
 import { ErrorReason } from "../stubs/pourparler/v1/errors_pb.js";
 
-/** The word of the service that a call failed, and why. */
+/** A refusal of the service, with its reason. */
 export interface Refusal {
   code: Code;
-  /** Why, as a name that keeps its meaning: errors.proto says what each means. */
+  /** The stable name of the reason. errors.proto describes each name. */
   reason: keyof typeof ErrorReason;
-  /** The paths of the fields that it is about, such as `drafts[2].words.text`. */
+  /** The paths of the fields concerned, such as `drafts[2].words.text`. */
   fields: string[];
   text: string;
 }
 
-/** What the service said, or undefined if the call was lost on its way there or back. */
+/** Return the refusal of the service, or undefined if the call was lost in the network. */
 export function refusalIn(error: unknown): Refusal | undefined {
   if (!(error instanceof ConnectError)) return undefined;
   const [info] = error.findDetails(ErrorInfoSchema);
@@ -33,14 +33,14 @@ export function refusalIn(error: unknown): Refusal | undefined {
   };
 }
 
-// What becomes of a call whose connection is cut, by which end notices it and how.
+// The codes of a call whose connection breaks. The code depends on the end that notices it first.
 const LOST = [Code.Unavailable, Code.Aborted, Code.Canceled, Code.Internal, Code.Unknown];
 
 /**
- * How many milliseconds to wait before a call is made again; undefined if it would fail again.
+ * Return the milliseconds to wait before the next attempt, or undefined if a retry would fail again.
  *
- * Made again are calls that were lost, and those that the service itself asks to be repeated later.
- * Whoever does so needs a request id, or only reads.
+ * A caller may repeat a lost call, and a call that the service asks to repeat later. Only calls with a
+ * request id and reads are safe to repeat.
  */
 export function waitAfter(error: unknown, attempt: number): number | undefined {
   if (!(error instanceof ConnectError)) return undefined;
@@ -50,6 +50,6 @@ export function waitAfter(error: unknown, attempt: number): number | undefined {
   if (!lost && !later) return undefined;
   const asked =
     Number(later?.retryDelay?.seconds ?? 0n) * 1e3 + (later?.retryDelay?.nanos ?? 0) / 1e6;
-  // Callers who failed together do not come back together.
+  // A random delay spreads the retries of callers that failed at the same time.
   return asked + Math.random() * Math.min(50 * 2 ** attempt, 2_000);
 }

@@ -1,4 +1,4 @@
-/** The negotiation that is recorded here: the lease of a crane. */
+/** The negotiation of this example: the lease of a crane. */
 
 import { create, type MessageInitShape } from "@bufbuild/protobuf";
 import { DraftSchema, type Draft, type WordsSchema } from "../stubs/pourparler/v1/entry_pb.js";
@@ -21,7 +21,7 @@ function draft(event: Event, words: Words, occurred?: string): Draft {
   return create(DraftSchema, { facts: { provenance, event, ...when }, words });
 }
 
-/** The talks begin: two parties, and a step that is expected some time in half a year. */
+/** Return the opening of the talks: two parties, and a milestone planned for the first half of 2027. */
 export function opening(): Draft[] {
   const party = { kind: ParticipantKind.ORGANIZATION, role: ParticipantRole.PARTY };
   const delivery = {
@@ -46,7 +46,7 @@ export function opening(): Draft[] {
   ];
 }
 
-/** Something is said: under which id, by whom, what, and when. */
+/** Return a statement with its id, its speaker, its text, and optionally its date. */
 export function said(statementId: string, speaker: string, text: string, when?: string): Draft[] {
   const value = { statementId, speakers: [speaker], act: StatementAct.ASSERT };
   return [draft({ case: "statementRecorded", value }, { text }, when)];

@@ -1,4 +1,4 @@
-/** A receipt, held against what the service signed: what stands in it was recorded, and only so. */
+/** Verify that the entries of a receipt are recorded exactly as the service signed them. */
 
 import { fromBinary, toBinary, type DescMessage, type MessageShape } from "@bufbuild/protobuf";
 import { createClient } from "@connectrpc/connect";
@@ -22,24 +22,26 @@ import {
   sha256,
 } from "./proof.js";
 
-/** Where proofs come from. Whatever it says is checked, and believed nowhere. */
+/** A source of proofs. The client checks every proof, and does not trust the source. */
 export interface Prover {
   inclusion(version: bigint, size: bigint): Promise<Uint8Array[]>;
   consistency(from: bigint, to: bigint): Promise<Uint8Array[]>;
 }
 
-/** A log as its reader has it pinned: the negotiation, and the key that its checkpoints are signed with. */
+/** A pinned log: the negotiation, and the verifier key of its checkpoints. */
 export interface Log {
   negotiation: string;
   key: VerifierKey;
 }
 
 /**
- * See that the entries of a receipt are those that its checkpoint was signed for: the entries, and the
- * checkpoint to keep. With the one kept before, that nothing before it was changed since. A section that
- * an entry does not have was withheld, or its words were destroyed.
+ * Check that the entries of a receipt match its signed checkpoint. Return the entries, and the checkpoint
+ * to keep.
  *
- * Throws a Refuted, which says what does not hold.
+ * With an earlier checkpoint, also check that no entry up to that checkpoint was changed. A section that
+ * is missing in an entry is withheld, or its words were destroyed.
+ *
+ * Throw a Refuted that names the check that fails.
  */
 export async function verified(
   receipt: Uint8Array,
@@ -47,7 +49,7 @@ export async function verified(
   prover: Prover,
   kept?: Checkpoint,
 ): Promise<{ entries: Entry[]; checkpoint: Checkpoint }> {
-  // Two readings of the same bytes: one for those who read, one with the exact bytes that were hashed.
+  // The same bytes are parsed twice: into entries to use, and into sections with the hashed bytes.
   const { entries, checkpoint: note } = read(ReceiptSchema, receipt);
   const { records } = fromBinary(RecordsSchema, receipt);
   if (!records.length) throw new Refuted("the receipt has no entries");
@@ -73,7 +75,7 @@ export async function verified(
   return { entries, checkpoint };
 }
 
-/** See that a stored entry has its place, and the sections that its header has the digests of. */
+/** Check that an entry has its version, and that its sections match the digests in its header. */
 function checkEntry(
   record: Record,
   header: EntryHeader | undefined,
@@ -85,7 +87,7 @@ function checkEntry(
     throw new Refuted(`version ${header.version} stands for ${version}`);
   if (header.format !== 1) throw new Refuted(`version ${version} is of an unknown format`);
   if (header.sectionDigests.length !== 2)
-    throw new Refuted(`version ${version} has not two sections`);
+    throw new Refuted(`version ${version} does not have two sections`);
   for (const [place, section] of [record.facts, record.words].entries()) {
     const salt = record.salts[place];
     if (!salt?.length && !section.length) continue; // withheld
@@ -95,7 +97,7 @@ function checkEntry(
   }
 }
 
-/** A message in the one form that it can have, so that nobody else reads something else in it. */
+/** Parse a message, and accept only its canonical form, so that all readers see the same content. */
 function read<Desc extends DescMessage>(schema: Desc, bytes: Uint8Array): MessageShape<Desc> {
   let message: MessageShape<Desc>;
   try {
@@ -104,11 +106,11 @@ function read<Desc extends DescMessage>(schema: Desc, bytes: Uint8Array): Messag
     throw new Refuted(`the ${schema.name} cannot be read`, { cause: error });
   }
   if (!same(toBinary(schema, message), bytes))
-    throw new Refuted(`the ${schema.name} is not in its one form`);
+    throw new Refuted(`the ${schema.name} is not in its canonical form`);
   return message;
 }
 
-/** The service itself as the one to prove what it said. */
+/** Return a prover that requests the proofs from the service. */
 export function proverAt(connection: Connection, name: string, timeoutMs = 10_000): Prover {
   const audits = createClient(AuditService, connection.transport);
   return {

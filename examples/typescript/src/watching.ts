@@ -1,4 +1,4 @@
-/** A history that does not end, read over one connection after the other. */
+/** A watch that continues over new connections after a failure. */
 
 import { setTimeout as pause } from "node:timers/promises";
 import { Code, ConnectError, createClient } from "@connectrpc/connect";
@@ -6,26 +6,27 @@ import { AuditService, type ReplayEntriesResponse } from "../stubs/pourparler/v1
 import type { Connection } from "./connection.js";
 import { waitAfter } from "./refusal.js";
 
-/** What is watched, and from where on. */
+/** The options of a watch. */
 export interface Watched {
-  /** The negotiation, `negotiations/{id}`, or `negotiations/-` for all of them. */
+  /** The negotiation, `negotiations/{id}`, or `negotiations/-` for all negotiations. */
   name: string;
-  /** The cursor of the last message that was dealt with; without one, from the first entry on. */
+  /** The cursor of the last processed message. Without a cursor, the watch starts at the first entry. */
   cursor?: string;
-  /** Ends the watch, without an error. */
+  /** The signal that ends the watch without an error. */
   signal?: AbortSignal;
-  /** For how many seconds the service may be away before that is an error. */
+  /** The seconds that the service may be unavailable before the watch fails. */
   seconds?: number;
 }
 
-/** How many milliseconds may pass without a sign of the service; one is due every 15 seconds. */
+/** The maximum milliseconds without a message. The service sends a heartbeat every 15 seconds. */
 const SILENCE = 45_000;
 
 /**
- * The messages of a replay that follows: the entries on the record, and then those that come. When the
- * connection breaks or nothing is heard, it goes on with a new one after the last message given, so
- * that no entry is left out and none comes twice. Whoever keeps the cursor of each message once it is
- * dealt with can go on from there in another process.
+ * Yield the messages of a watch: first the recorded entries, then new ones.
+ *
+ * If the connection breaks or stays silent, the watch opens a new one and continues after the last
+ * message. No entry is lost, and none comes twice. A caller that stores the cursor of each processed
+ * message can continue in another process.
  */
 export async function* watch(
   connection: Connection,
@@ -48,7 +49,7 @@ export async function* watch(
         heard = Date.now();
         silent = setTimeout(() => call.abort(), SILENCE);
       }
-      throw new ConnectError("the service ended the watch, which has no end", Code.Unavailable);
+      throw new ConnectError("the service ended the watch unexpectedly", Code.Unavailable);
     } catch (error) {
       if (signal?.aborted) return;
       const wait = call.signal.aborted ? 0 : waitAfter(error, attempt);
@@ -56,7 +57,7 @@ export async function* watch(
       await pause(wait, undefined, { signal }).catch(() => undefined);
     } finally {
       clearTimeout(silent);
-      call.abort(); // also when whoever reads has seen enough: the service is told
+      call.abort(); // also if the caller stops early, so that the service ends the call
     }
   }
 }
