@@ -18,8 +18,8 @@ GENERATED := client/pourparler/v1
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup demo serve test coverage kills bench fuzz docs check stubs format lock clean \
-  check-format check-lint check-types check-layers check-contract check-stubs
+.PHONY: help setup demo serve test coverage kills bench fuzz docs pictures check stubs format lock clean \
+  check-format check-lint check-types check-layers check-contract check-stubs check-client generate-client
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' Makefile
@@ -58,7 +58,11 @@ docs: $(BUILD)/docs/installed ## build the documentation site in build/docs/site
 	@echo "== docs: a site in $(BUILD)/docs/site"
 	@PYTHONPATH=client:service:. $(BUILD)/docs/environment/bin/python -m docs.site $(BUILD)/docs
 
-check: check-format check-lint check-types check-layers check-contract check-stubs ## check format, lint, types, layers, contract and stubs
+pictures: setup ## make the pictures of the documentation, with chromium; PICTURES=wings for those of the imports
+	@echo "== pictures: docs/pictures"
+	@PYTHONPATH=client:service:. $(RUN) docs.pictures $(PICTURES)
+
+check: check-format check-lint check-types check-layers check-contract check-stubs check-client ## check format, lint, types, layers, contract, stubs and client
 
 check-format: setup
 	@echo "== check: format"
@@ -86,6 +90,13 @@ check-stubs: $(BUILD)/generator/installed
 	@$(call generate,$(BUILD)/stubs)
 	@diff -r -x __init__.py -x __pycache__ $(BUILD)/stubs/pourparler/v1 $(GENERATED) \
 	  || { echo "The stubs differ from proto/: run make stubs." >&2; exit 1; }
+
+check-client: setup
+	@echo "== check: the generated client"
+	@$(VENV)/bin/python client/generate_client.py --check
+
+generate-client: setup ## generate client.py from aio.py, the asyncio client
+	@$(VENV)/bin/python client/generate_client.py
 
 stubs: $(BUILD)/generator/installed ## generate the Python stubs from proto/
 	@echo "== stubs: proto/ to $(GENERATED)"

@@ -33,13 +33,13 @@ REDACTED = 48
 Keys = dict[tuple[str, bytes], Ed25519PublicKey]
 
 
-class Finding(Exception):
+class VerificationError(Exception):
     """A problem: its exit code and a text."""
 
 
 def expect(holds: object, text: str, verdict: int = MANIPULATED) -> None:
     if not holds:
-        raise Finding(verdict, text)
+        raise VerificationError(verdict, text)
 
 
 def sha256(*parts: bytes) -> bytes:
@@ -54,7 +54,9 @@ def number(data: bytes, at: int) -> tuple[int, int]:
         if byte < 128:
             expect(value < 1 << 64, "a number is beyond all bounds")
             return value, at + place + 1
-    raise Finding(INCOMPLETE if at + 10 > len(data) else MANIPULATED, "a number has no end")
+    raise VerificationError(
+        INCOMPLETE if at + 10 > len(data) else MANIPULATED, "a number has no end"
+    )
 
 
 def piece(data: bytes, at: int) -> tuple[bytes, int]:
@@ -86,8 +88,8 @@ def message(data: bytes, shape: str) -> list[Any]:
                 values[(tag >> 3) - 1].append(value)
             elif kind and kind in ("bm" if tag & 7 else "v"):
                 values[(tag >> 3) - 1] = value
-    except Finding as finding:
-        raise Finding(MANIPULATED, f"a message is garbled: {finding.args[1]}") from None
+    except VerificationError as finding:
+        raise VerificationError(MANIPULATED, f"a message is garbled: {finding.args[1]}") from None
     for field, (kind, value) in enumerate(zip(shape, values, strict=True), start=1):
         there = value is not None if kind == "m" else value
         for one in value if kind == "B" else [value] if there else []:
@@ -154,7 +156,7 @@ def checkpoint(note: str, origin: str, keys: Keys) -> tuple[int, bytes]:
         try:
             keys[name, key_id].verify(data, f"{text}\n".encode())
         except InvalidSignature:
-            raise Finding(MANIPULATED, "a signature is not valid") from None
+            raise VerificationError(MANIPULATED, "a signature is not valid") from None
     expect(said == origin, "the checkpoint is of another origin")
     return int(size), decoded(root)
 
@@ -168,7 +170,7 @@ class Log:
         self.withheld: set[tuple[int, int]] = set()
         self.redacted: set[tuple[int, int]] = set()
 
-    def take(self, record: bytes) -> Iterator[Finding]:
+    def take(self, record: bytes) -> Iterator[VerificationError]:
         header, salts, *sections = message(record, "bBbb")
         node, size, self.size = sha256(b"\x00", header), self.size, self.size + 1
         while size & 1:  # RFC 6962, 2.1
@@ -176,18 +178,20 @@ class Log:
         self.nodes.append(node)
         try:
             said, version, time, digests, form = entry_header(header)
-        except Finding as finding:
+        except VerificationError as finding:
             self.version += 1
-            yield Finding(CANNOT_TELL, f"header {self.size} cannot be read: {finding.args[1]}")
+            yield VerificationError(
+                CANNOT_TELL, f"header {self.size} cannot be read: {finding.args[1]}"
+            )
             return
         expect(said == self.negotiation, f"version {version} is of another negotiation")
         expect(version > self.version, f"version {version} is out of order")
         if version > self.version + 1:
-            yield Finding(INCOMPLETE, f"something is missing before version {version}")
+            yield VerificationError(INCOMPLETE, f"something is missing before version {version}")
         earlier, self.time, self.version = self.time, time, version
         expect(self.time >= earlier, f"at version {version} time runs back")
         if form != 1:
-            yield Finding(CANNOT_TELL, f"version {version} is of an unknown format")
+            yield VerificationError(CANNOT_TELL, f"version {version} is of an unknown format")
             return
         salts = salts or [b"", b""]
         expect(len(salts) == len(digests) == 2, f"version {version} has not two sections")
@@ -199,8 +203,10 @@ class Log:
                 expect(right, f"section {place} of version {version} was changed")
         try:
             self.read(*sections)
-        except Finding as finding:
-            yield Finding(CANNOT_TELL, f"version {version} cannot be read: {finding.args[1]}")
+        except VerificationError as finding:
+            yield VerificationError(
+                CANNOT_TELL, f"version {version} cannot be read: {finding.args[1]}"
+            )
 
     def read(self, facts: bytes, words: bytes) -> None:
         """Check that the sections are messages, and note which words were destroyed."""
@@ -218,8 +224,8 @@ class Log:
         return root
 
 
-def verify(data: bytes, service: str, keys: Keys) -> Iterator[Finding]:
-    """Yield the problems of a bundle. Raise Finding for manipulation, which ends the check."""
+def verify(data: bytes, service: str, keys: Keys) -> Iterator[VerificationError]:
+    """Yield the problems of a bundle. Raise VerificationError for manipulation, the last one."""
     log, header = Log(b""), [b"", b"", b""]
     try:
         for place, frame in enumerate(frames(data)):
@@ -229,7 +235,7 @@ def verify(data: bytes, service: str, keys: Keys) -> Iterator[Finding]:
                 header = message(frame, "bbb")
                 expect(all(map(is_text, header)), "the header is no text")
                 log = Log(header[0])
-    except Finding as finding:
+    except VerificationError as finding:
         expect(finding.args[0] != MANIPULATED, finding.args[1])
         yield finding
     negotiation, origin, note = (text.decode(errors="replace") for text in header)
@@ -239,20 +245,20 @@ def verify(data: bytes, service: str, keys: Keys) -> Iterator[Finding]:
     expect(max(log.version, log.size) <= size, "there is more than was signed for")
     expect(log.size != size or log.root() == root, "the entries are not those signed for")
     if log.version < size:
-        yield Finding(INCOMPLETE, f"what comes after version {log.version} is missing")
+        yield VerificationError(INCOMPLETE, f"what comes after version {log.version} is missing")
     for version in sorted({version for version, _ in log.withheld - log.redacted}):
-        yield Finding(PARTIAL, f"of version {version}, facts or words are withheld")
+        yield VerificationError(PARTIAL, f"of version {version}, facts or words are withheld")
 
 
 def main(path: str, *texts: str) -> int:
     keys: Keys = {}
     names: set[str] = set()
-    findings: list[Finding] = []
+    findings: list[VerificationError] = []
     for text in texts:
         match = KEY.fullmatch(text)
         try:
             data = decoded(match[3]) if match else b""
-        except Finding:
+        except VerificationError:
             data = b""
         if not match or data[:1] != b"\x01" or len(data) != 33:
             sys.exit(f"{text} is no verifier key of a service.")
@@ -265,7 +271,7 @@ def main(path: str, *texts: str) -> int:
         sys.exit("Say at least one key, and keys of one service only.")
     try:
         findings += verify(Path(path).read_bytes(), names.pop(), keys)
-    except Finding as finding:
+    except VerificationError as finding:
         findings.append(finding)
     verdict = min((finding.args[0] for finding in findings), default=SOUND)
     said = {4: "manipulated", 5: "incomplete", 6: "cannot tell", 7: "partial"}

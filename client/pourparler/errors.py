@@ -1,30 +1,30 @@
-"""What can go wrong with a call: one root error, and one class for each way to deal with it.
+"""The errors of a call: one root, and one class for each way to handle an error.
 
-    PourparlerError            all of them
-    ├── InvalidArgument        the request is not well formed: `violations` names every field
-    ├── Refused                a rule of the record forbids it, as the negotiation stands
-    ├── NotFound               no such negotiation, part or version
-    ├── AlreadyExists          the id, or the request id, was used before
-    ├── VersionMismatch        the negotiation is not at the expected version: read, decide anew
-    ├── Unauthenticated        the service does not know who is calling, or by whose word
-    ├── NotAllowed             the caller is known, and may not do this
-    ├── Overloaded             more waits than can be done in time: later
-    ├── TooLarge               the request or the answer is larger than is received
-    ├── Unavailable            the service cannot be reached, or cannot reach its store
-    │   └── ReplayCut          a replay ended before it was complete
-    ├── DeadlineExceeded       no answer in time
-    ├── Cancelled              the call was given up
-    ├── TrustError             an answer is not backed by what the service has signed
-    │   ├── NotSigned          not by any key that was given, or for something else
-    │   ├── AnotherReceipt     the receipt is not for what was to be recorded
-    │   ├── Forked             the log does not go on from what was seen of it before
-    │   └── Stale              the answer is older than what was seen before
-    ├── TrustStoreUnusable     what was seen before cannot be read or written
-    └── ServiceFault           a fault of the service itself, or a call that it does not know
+    PourparlerError                     every error of a call
+    ├── InvalidArgumentError            malformed request: `violations` names every field
+    ├── FailedPreconditionError         a rule of the record forbids the request in this state
+    ├── NotFoundError                   no such negotiation, part or version is visible
+    ├── AlreadyExistsError              the id, or the request id, is already used
+    ├── VersionMismatchError            not at the expected version: read it and decide again
+    ├── UnauthenticatedError            the credentials are missing or not valid
+    ├── PermissionDeniedError           the caller is not allowed to do this
+    ├── ResourceExhaustedError          the service is overloaded: retry later
+    ├── MessageTooLargeError            the request or the response exceeds a size limit
+    ├── UnavailableError                the service, or its store, cannot be reached
+    │   └── IncompleteReplayError       a replay ended before it was complete
+    ├── DeadlineExceededError           no response within the timeout
+    ├── CallCancelledError              the call was cancelled
+    ├── TrustError                      the signed log does not back a response
+    │   ├── CheckpointVerificationError the checkpoint is not signed by a trusted key
+    │   ├── ReceiptMismatchError        the receipt is not for the request
+    │   ├── ForkDetectedError           the log does not extend the last trusted checkpoint
+    │   └── StaleReadError              the response is older than the last trusted checkpoint
+    ├── TrustStoreError                 the trust store cannot be read or written
+    └── InternalError                   a fault of the service, or an unknown method
 
-`reason` is the name of an ErrorReason of the contract, which documents them all, without its
-prefix; it is empty where the error did not come from the service. A status that has no class
-here is a PourparlerError with its `code`.
+`reason` is the name of an ErrorReason of the contract, without its prefix. It is empty for an
+error that does not come from the service. A status without a class here is a PourparlerError with
+its `code` (gRPC status codes).
 """
 
 import contextlib
@@ -43,7 +43,7 @@ _DETAILS = "grpc-status-details-bin"
 
 
 class Violation(NamedTuple):
-    """One thing that is wrong with a request: the path of the field, what is wrong, and why."""
+    """One problem of a request: the path of its field, a sentence, and its reason."""
 
     field: str
     text: str
@@ -51,7 +51,7 @@ class Violation(NamedTuple):
 
 
 class PourparlerError(Exception):
-    """The root of all errors that a client raises for a call."""
+    """The root of all errors of a call."""
 
     code = "UNKNOWN"
     """The gRPC status code, such as `FAILED_PRECONDITION`."""
@@ -74,14 +74,14 @@ class PourparlerError(Exception):
         self.metadata = dict(metadata or {})
         self.violations = tuple(violations)
         self.retry_after = retry_after
-        """The seconds after which the service asks to be tried again, if it says so."""
+        """The time after which the service asks for a retry, in seconds; None if it does not."""
         self.request_id = ""
-        """Of a call that records: its request id. Repeated with it and the same drafts, the call
-        is made only once, and gives the receipt if it was made already."""
+        """The request id of a call that records. Repeat the call with the same id and drafts: the
+        service records it only once, and returns the receipt if it is already recorded."""
 
     @property
     def field(self) -> str:
-        """The path of the field in the request that it is about; empty if it is about none."""
+        """The path of the field in the request, or "" if the error has no field."""
         return self.metadata.get("field", "")
 
     def __str__(self) -> str:
@@ -90,32 +90,32 @@ class PourparlerError(Exception):
         return f"{self.message} [{self.reason}{': ' if self.field else ''}{self.field}]"
 
 
-class InvalidArgument(PourparlerError):
-    """The request is not well formed."""
+class InvalidArgumentError(PourparlerError):
+    """The request is malformed; `violations` names every field."""
 
     code = "INVALID_ARGUMENT"
 
 
-class Refused(PourparlerError):
-    """A rule of the record forbids it, as the negotiation stands."""
+class FailedPreconditionError(PourparlerError):
+    """A rule of the record forbids the request in the current state of the negotiation."""
 
     code = "FAILED_PRECONDITION"
 
 
-class NotFound(PourparlerError):
-    """No such negotiation, part or version, as far as the caller may see."""
+class NotFoundError(PourparlerError):
+    """No such negotiation, part or version is visible to the caller."""
 
     code = "NOT_FOUND"
 
 
-class AlreadyExists(PourparlerError):
-    """The id of the negotiation or part, or the request id, was used before."""
+class AlreadyExistsError(PourparlerError):
+    """The id of the negotiation or part, or the request id, is already used."""
 
     code = "ALREADY_EXISTS"
 
 
-class VersionMismatch(PourparlerError):
-    """The negotiation is not at the expected version."""
+class VersionMismatchError(PourparlerError):
+    """The negotiation is not at the expected version. Read it and decide again."""
 
     code = "ABORTED"
 
@@ -126,148 +126,147 @@ class VersionMismatch(PourparlerError):
 
     @property
     def current(self) -> int | None:
-        """The version at which the negotiation is."""
+        """The current version of the negotiation."""
         return _number(self.metadata.get("version"))
 
 
-class Unauthenticated(PourparlerError):
-    """The service does not know who is calling: what was shown is not enough, or not good."""
+class UnauthenticatedError(PourparlerError):
+    """The credentials of the caller are missing or not valid."""
 
     code = "UNAUTHENTICATED"
 
 
-class NotAllowed(PourparlerError):
-    """The service knows who is calling, and they may not do this."""
+class PermissionDeniedError(PourparlerError):
+    """The caller is authenticated, but not allowed to do this."""
 
     code = "PERMISSION_DENIED"
 
 
-class Overloaded(PourparlerError):
-    """More waits than can be done in time; nothing was done."""
+class ResourceExhaustedError(PourparlerError):
+    """The service is overloaded and did nothing. Retry after `retry_after` seconds."""
 
     code = "RESOURCE_EXHAUSTED"
 
 
-class TooLarge(PourparlerError):
-    """The request or the answer is larger than is received."""
+class MessageTooLargeError(PourparlerError):
+    """The request or the response exceeds a size limit."""
 
     code = "RESOURCE_EXHAUSTED"
 
 
-class Unavailable(PourparlerError):
+class UnavailableError(PourparlerError):
     """The service cannot be reached, is shutting down, or cannot reach its store."""
 
     code = "UNAVAILABLE"
 
 
-class ReplayCut(Unavailable):
-    """A replay ended before it was complete: what was read of it is right, but not all."""
+class IncompleteReplayError(UnavailableError):
+    """A replay ended before it was complete. The entries read so far are correct."""
 
     last_version: int | None = None
-    """The last version that was read; None if none was."""
+    """The last version that was read; None if there is none."""
 
 
-class DeadlineExceeded(PourparlerError):
-    """No answer in time. What was to be recorded may have been: repeat it with its request id."""
+class DeadlineExceededError(PourparlerError):
+    """No response within the timeout. The entries may be recorded: repeat with `request_id`."""
 
     code = "DEADLINE_EXCEEDED"
 
 
-class Cancelled(PourparlerError):
-    """The call was given up."""
+class CallCancelledError(PourparlerError):
+    """The call was cancelled, here or by the service."""
 
     code = "CANCELLED"
 
 
 class TrustError(PourparlerError):
-    """An answer is not backed by what the service has signed, now or before.
+    """The signed log of the service does not back a response (RFC 6962, C2SP tlog-checkpoint).
 
-    An answer that is refused in this way changes nothing of what the client remembers.
+    The trust store is unchanged.
     """
 
     code = "DATA_LOSS"
 
     finding = ""
-    """What an audit calls it, such as `forked`."""
+    """The name of the finding in an audit, such as `forked`."""
     shown = ""
-    """The signed checkpoint that came with the answer."""
+    """The signed checkpoint of the response."""
     seen = ""
-    """The signed checkpoint that was seen before. Where the log forked, the two together prove
-    it."""
+    """The last trusted signed checkpoint. With `shown`, it proves a fork."""
 
 
-class NotSigned(TrustError):
-    """The checkpoint is not signed by any key that was given, or for something else."""
+class CheckpointVerificationError(TrustError):
+    """The checkpoint is not signed by a trusted key, or it is for another log or version."""
 
 
-class AnotherReceipt(TrustError):
-    """The receipt is not for what was to be recorded."""
+class ReceiptMismatchError(TrustError):
+    """The receipt is not for the entries of the request."""
 
 
-class Forked(TrustError):
-    """The log does not go on from what was seen of it before."""
+class ForkDetectedError(TrustError):
+    """The log does not extend the last trusted checkpoint: the service forked it."""
 
 
-class Stale(TrustError):
-    """The answer is older than what was seen before."""
+class StaleReadError(TrustError):
+    """The response is older than the last trusted checkpoint."""
 
 
-class TrustStoreUnusable(PourparlerError):
-    """What was seen before cannot be read or written: nothing can be compared with it."""
+class TrustStoreError(PourparlerError):
+    """The trust store cannot be read or written."""
 
 
-class ServiceFault(PourparlerError):
-    """A fault of the service itself, or a call that it does not know."""
+class InternalError(PourparlerError):
+    """A fault of the service, or a method that it does not implement."""
 
     code = "INTERNAL"
 
     @property
     def fault_id(self) -> str:
-        """The id under which the service's log tells more."""
+        """The id of the fault in the log of the service."""
         return self.metadata.get("fault_id", "")
 
 
 _CLASSES: Mapping[str, type[PourparlerError]] = {
-    "INVALID_ARGUMENT": InvalidArgument,
-    "OUT_OF_RANGE": InvalidArgument,
-    "FAILED_PRECONDITION": Refused,
-    "NOT_FOUND": NotFound,
-    "ALREADY_EXISTS": AlreadyExists,
-    "ABORTED": VersionMismatch,
-    "UNAUTHENTICATED": Unauthenticated,
-    "PERMISSION_DENIED": NotAllowed,
-    "UNAVAILABLE": Unavailable,
-    "DEADLINE_EXCEEDED": DeadlineExceeded,
-    "CANCELLED": Cancelled,
-    "INTERNAL": ServiceFault,
-    "UNKNOWN": ServiceFault,
-    "DATA_LOSS": ServiceFault,
-    "UNIMPLEMENTED": ServiceFault,
+    "INVALID_ARGUMENT": InvalidArgumentError,
+    "OUT_OF_RANGE": InvalidArgumentError,
+    "FAILED_PRECONDITION": FailedPreconditionError,
+    "NOT_FOUND": NotFoundError,
+    "ALREADY_EXISTS": AlreadyExistsError,
+    "ABORTED": VersionMismatchError,
+    "UNAUTHENTICATED": UnauthenticatedError,
+    "PERMISSION_DENIED": PermissionDeniedError,
+    "UNAVAILABLE": UnavailableError,
+    "DEADLINE_EXCEEDED": DeadlineExceededError,
+    "CANCELLED": CallCancelledError,
+    "INTERNAL": InternalError,
+    "UNKNOWN": InternalError,
+    "DATA_LOSS": InternalError,
+    "UNIMPLEMENTED": InternalError,
 }
 
 
 class FailedCall(Protocol):
-    """What a failed call says of itself, with gRPC's sync and its asyncio interface alike."""
+    """A failed call, of gRPC's synchronous or asyncio interface."""
 
     def code(self) -> Any:
-        """The status code."""
+        """Return the status code."""
 
     def details(self) -> str | None:
-        """The message."""
+        """Return the message."""
 
     def trailing_metadata(self) -> Iterable[Any] | None:
-        """The trailer, in pairs of keys and values."""
+        """Return the trailer, as pairs of keys and values."""
 
 
-def of_call(call: FailedCall) -> PourparlerError:
-    """The error that a failed call comes to, with all that its trailer says."""
+def error_of_call(call: FailedCall) -> PourparlerError:
+    """Return the error of a failed call, with the google.rpc details of its trailer (AIP-193)."""
     return _of_status(
         str(call.code().name), call.details() or "", _details(call.trailing_metadata())
     )
 
 
-def of_failure(failure: pb.RecordFailure) -> PourparlerError:
-    """The error that the failure of one group of several comes to."""
+def error_of_failure(failure: pb.RecordFailure) -> PourparlerError:
+    """Return the error of one failed request in a batch or a stream."""
     status = failure.status
     known = code_pb2.Code.DESCRIPTOR.values_by_number.get(status.code)
     return _of_status(known.name if known else "UNKNOWN", status.message, status.details)
@@ -276,7 +275,7 @@ def of_failure(failure: pb.RecordFailure) -> PourparlerError:
 def _of_status(code: str, message: str, details: Iterable[Any]) -> PourparlerError:
     reason, metadata, retry_after = "", {}, None
     violations: list[Violation] = []
-    with contextlib.suppress(DecodeError):  # not from our service: its message is all there is
+    with contextlib.suppress(DecodeError):  # not from this service: only its message is usable
         for detail in details:
             if detail.Is(error_details_pb2.ErrorInfo.DESCRIPTOR):
                 info = error_details_pb2.ErrorInfo()
@@ -298,7 +297,7 @@ def _of_status(code: str, message: str, details: Iterable[Any]) -> PourparlerErr
                 detail.Unpack(retry)
                 retry_after = retry.retry_delay.seconds + retry.retry_delay.nanos / 1e9
     return _class(code, reason, retry_after)(
-        message if reason else _plainly(code, message),
+        message if reason else _local_message(code, message),
         code=code,
         reason=reason,
         metadata=metadata,
@@ -309,7 +308,11 @@ def _of_status(code: str, message: str, details: Iterable[Any]) -> PourparlerErr
 
 def _class(code: str, reason: str, retry_after: float | None) -> type[PourparlerError]:
     if code == "RESOURCE_EXHAUSTED":
-        return Overloaded if reason == "OVERLOADED" or retry_after is not None else TooLarge
+        return (
+            ResourceExhaustedError
+            if reason == "OVERLOADED" or retry_after is not None
+            else MessageTooLargeError
+        )
     return _CLASSES.get(code, PourparlerError)
 
 
@@ -318,19 +321,19 @@ def _details(trailer: Iterable[Any] | None) -> Iterable[Any]:
         if key == _DETAILS and isinstance(value, bytes):
             try:
                 return status_pb2.Status.FromString(value).details
-            except DecodeError:  # not from our service: its message is all there is
+            except DecodeError:  # not from this service: only its message is usable
                 return ()
     return ()
 
 
 def _field_violation(violation: error_details_pb2.BadRequest.FieldViolation) -> Violation:
-    # Releases of googleapis-common-protos before 1.67 do not have the reason.
+    # googleapis-common-protos before 1.67 has no reason.
     reason = getattr(violation, "reason", "")
     return Violation(violation.field, violation.description, reason)
 
 
-def _plainly(code: str, message: str) -> str:
-    """The message of an error that is not from the service but from the way to it."""
+def _local_message(code: str, message: str) -> str:
+    """Return the message of an error that does not come from the service."""
     if code == "UNAVAILABLE":
         return f"The service cannot be reached: {message}"
     if code == "DEADLINE_EXCEEDED":

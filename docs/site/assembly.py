@@ -3,9 +3,10 @@
 The Markdown of the project stays unchanged, except that its links point to the pages of the site.
 """
 
+import html
 import posixpath
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from docs.site import tree
@@ -17,6 +18,7 @@ _PICTURE = re.compile(
     r'<picture>\s*<source media="\(prefers-color-scheme: dark\)" srcset="([^"]+)">'
     r'\s*<img src="([^"]+)" alt="([^"]+)">\s*</picture>'
 )
+_IMAGE = re.compile(r"!\[([^\]]*)\]\(([^)\s]+)\)")
 
 
 def assemble(root: Path, folder: Path, made: Mapping[str, str]) -> None:
@@ -63,8 +65,14 @@ def _led(root: Path, page: str, names: Mapping[str, str], shown: set[str]) -> st
         return f"]({_over(here, name)}.{suffix}{'#' + heading if heading else ''})"
 
     parts = _FENCED.split((root / page).read_text())
+    static = _over(here, "_static")
     parts[::2] = [
-        re.sub(r"\]\(([^)\s]+)\)", led, _PICTURE.sub(_pictures(here), part)) for part in parts[::2]
+        re.sub(
+            r"\]\(([^)\s]+)\)",
+            led,
+            _IMAGE.sub(_image(static), _PICTURE.sub(_pictures(static), part)),
+        )
+        for part in parts[::2]
     ]
     return "".join(parts)
 
@@ -73,9 +81,19 @@ def _over(here: str, name: str) -> str:
     return posixpath.relpath(name, here or ".")
 
 
-def _pictures(here: str) -> str:
+def _image(static: str) -> Callable[[re.Match[str]], str]:
+    """Return what replaces an image: Sphinx copies the pictures to its folder of static files."""
+
+    def replaced(found: re.Match[str]) -> str:
+        if tree.is_elsewhere(found[2]):
+            return found[0]
+        return f'<img src="{static}/{posixpath.basename(found[2])}" alt="{html.escape(found[1])}">'
+
+    return replaced
+
+
+def _pictures(static: str) -> str:
     """Return one picture for the light theme and one for the dark; <picture> ignores the theme."""
-    static = _over(here, "_static")
     return "\n".join(
         f'<img class="only-{shade}" src="{static}/{name}.svg" alt="\\3">'
         for shade, name in (("light", "speed"), ("dark", "speed-dark"))

@@ -25,7 +25,8 @@ myst_heading_anchors = 6
 
 html_theme = "furo"
 html_title = "Pourparler"
-html_static_path = [str(_HERE / "static"), *map(str, sorted(_HERE.parent.glob("*.svg")))]
+_PICTURES = [*_HERE.parent.glob("*.svg"), *(_HERE.parent / "pictures").glob("*.[ps][nv]g")]
+html_static_path = [str(_HERE / "static"), *map(str, sorted(_PICTURES))]
 html_favicon = str(_HERE / "static" / "favicon.svg")
 html_css_files = ["site.css"]
 html_copy_source = False

@@ -16,7 +16,7 @@ def made(root: Path) -> Mapping[str, str]:
         **contract.pages(root),
         **catalogue.pages(root, examples),
         "commands": commands.page(),
-        "promises": promises.page(root),
+        "explanation/promises": promises.page(root),
     }
     return {f"{name}.md": text for name, text in markdown.items()} | {
         f"{name}.rst": text for name, text in python.pages().items()

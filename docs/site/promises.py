@@ -1,4 +1,4 @@
-"""The promises of the README, each with the source of its test."""
+"""The page of promises, each with the source of its test."""
 
 import ast
 import re
@@ -7,6 +7,9 @@ from pathlib import Path
 from typing import NamedTuple
 
 from docs.site import tree
+
+PAGE = "docs/explanation/promises.md"
+"""The page with the table of promises."""
 
 _ROW = re.compile(
     r"^\| (?P<text>.+?) \| \[`(?P<test>test_\w+)`\]\((?P<path>[^)]+)\) \|$", re.MULTILINE
@@ -22,9 +25,11 @@ class Promise(NamedTuple):
 
 
 def promises(root: Path) -> list[Promise]:
-    """Return the promises in the order of the README."""
-    readme = (root / "README.md").read_text()
-    return [Promise(**found.groupdict()) for found in _ROW.finditer(readme)]
+    """Return the promises in the order of the page."""
+    return [
+        Promise(found["text"], found["test"], tree.resolved(PAGE, found["path"]))
+        for found in _ROW.finditer((root / PAGE).read_text())
+    ]
 
 
 def page(root: Path) -> str:
@@ -33,16 +38,15 @@ def page(root: Path) -> str:
 
 
 def _page(root: Path) -> Iterator[str]:
+    """Yield the page, with a section for each row of its table."""
+    before, _, rest = (root / PAGE).read_text().partition("| promise | test |\n|---|---|\n")
     yield f"---\n{tree.NO_SEARCH}---\n"
-    yield "# Promises and their tests\n"
-    yield (
-        "This page shows each promise with the source of its test. The tests run before every"
-        " change. `make test` runs all of them. `make kills` kills the service a hundred times.\n"
-    )
+    yield before
     for promise in promises(root):
         yield f"({promise.test.replace('_', '-')})=\n## {promise.text.rstrip('.')}\n"
         yield f"`{promise.test}` in `{promise.path}`:\n"
         yield f"```python\n{source(root / promise.path, promise.test)}\n```\n"
+    yield "\n".join(line for line in rest.splitlines() if not _ROW.match(line))
 
 
 def source(path: Path, test: str) -> str:

@@ -24,14 +24,11 @@ def _title(text: str) -> str:
 def _clients() -> Iterator[str]:
     yield _title("Python clients")
     yield "Both clients have the same methods: one blocks, and one is for asyncio.\n"
-    names = [name for name in pourparler.__all__ if inspect.isclass(vars(pourparler)[name])]
-    of_client = [name for name in names if getattr(pourparler, name).__module__ == client.__name__]
-    for name in of_client:
+    for name in client.__all__:
         yield f".. autoclass:: pourparler.{name}\n   :members:\n   :inherited-members:\n"
-    yield ".. autoclass:: pourparler.client.Session\n   :members:\n"
-    yield ".. autofunction:: pourparler.group\n"
+    yield ".. autofunction:: pourparler.record_request\n"
     yield "For asyncio\n-----------\n"
-    for name in (*of_client, "Session"):
+    for name in client.__all__:
         yield f".. autoclass:: pourparler.aio.{name}\n   :members:\n   :inherited-members:\n"
 
 

@@ -24,6 +24,8 @@ from pourparler import (
     disclosure,
     document,
     grant_access,
+    meeting,
+    meeting_closing,
     milestone,
     milestone_closing,
     money,
@@ -40,8 +42,6 @@ from pourparler import (
     resumption,
     retraction,
     revoke_access,
-    session,
-    session_closing,
     source,
     statement,
     suspension,
@@ -113,7 +113,7 @@ def tell(client: Client, say: Say) -> None:
         )
     )
     say(
-        session(
+        meeting(
             "plenary",
             id="first-day",
             attendees=["harbour", "freight", "mediator", "clerk"],
@@ -172,14 +172,14 @@ def tell(client: Client, say: Say) -> None:
         )
     )
     say(
-        session_closing(
+        meeting_closing(
             "first-day",
             summary="An offer is on the table; the length is open.",
             occurred="2026-03-03",
         )
     )
     caucus = say(
-        session("caucus", id="aside", attendees=["freight", "mediator"], occurred="2026-03-04")
+        meeting("caucus", id="aside", attendees=["freight", "mediator"], occurred="2026-03-04")
     )
     confided = say(
         statement(
@@ -370,7 +370,7 @@ def examples(client: Client) -> Mapping[str, Example]:
     found: dict[str, Example] = {}
     for said, entry in zip(_said(), recorded, strict=True):
         found.setdefault(entry.facts.WhichOneof("event") or "", Example(said, _plain(entry)))
-    for entry in client.history(NAME, after=len(recorded)):
+    for entry in client.replay(NAME, after_version=len(recorded)):
         kind = entry.facts.WhichOneof("event") or ""
         found.setdefault(kind, Example(_erasure(), _plain(entry)))
     return found

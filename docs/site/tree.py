@@ -22,7 +22,7 @@ MADE: Mapping[str, str] = {
     "client/pourparler/client.py": "python/clients",
     "client/pourparler/drafts/builders.py": "python/entries",
     "client/pourparler/errors.py": "python/errors",
-    "README.md#what-it-promises": "promises",
+    "docs/explanation/promises.md": "explanation/promises",
 }
 """The generated pages, by their source."""
 
@@ -42,14 +42,17 @@ class Section(NamedTuple):
 
 
 def written(root: Path) -> dict[str, str]:
-    """Return the name on the site of every written page, by its path in the project."""
-    found = ["README.md", "CHANGELOG.md"]
+    """Return the name on the site of every written page, by its path in the project.
+
+    A page that a generated page replaces is not among them.
+    """
+    found = sorted(path.name for path in root.glob("*.md"))
     found += sorted(
         path.relative_to(root).as_posix()
         for folder in ("docs", "examples")
         for path in (root / folder).rglob("*.md")
     )
-    return {path: _name(path) for path in found}
+    return {path: _name(path) for path in found if path not in MADE}
 
 
 def _name(path: str) -> str:

@@ -92,7 +92,7 @@ def verify(folder: Path, server: str) -> bool:
     with Client(server) as client:
         for dialogue in convert.dialogues(folder):
             name = convert.name(dialogue)
-            result = compared(dialogue, list(client.history(name)))
+            result = compared(dialogue, list(client.replay(name)))
             results.append(result)
             if not (result.same_turns and result.same_points):
                 print(f"{name} differs: {result}")

@@ -59,7 +59,7 @@ def called(call: Callable[[str], Client]) -> Iterator[Mapping[str, Client]]:
 
 def let_in(keeper: Client, name: str, principals: Mapping[str, str]) -> None:
     """Grant each of the seven access to a game, once."""
-    known = keeper.get(name).negotiation.principals
+    known = keeper.get_negotiation(name).negotiation.principals
     grants = [
         grant_access(principals[power.lower()], "party", participant=power.lower())
         for power in convert.POWERS
@@ -91,46 +91,46 @@ def seen(client: Client, name: str, last: int, seen_by: str = "", guess: str = "
         except PourparlerError as error:
             said.append(f"{error} {error.metadata}".encode())
 
-    (state,) = taken("", [client.get(name, **asked)])
+    (state,) = taken("", [client.get_negotiation(name, **asked)])
     statements["get"] = [one.words.text for _, one in sorted(state.negotiation.statements.items())]
     taken("", _states(client, name, last, asked))
-    taken("history", client.history(name, **asked))
-    backwards = taken("", client.history(name, reverse=True, **asked))
+    taken("history", client.replay(name, **asked))
+    backwards = taken("", client.replay(name, reverse=True, **asked))
     statements["reverse"] = [
         one.words.text for one in reversed(backwards) if one.facts.HasField(_STATEMENT)
     ]
-    taken("of a kind", client.history(name, types=_STATEMENT, **asked))
-    taken("as of", client.history(name, as_of=last, **asked))
+    taken("of a kind", client.replay(name, entry_types=_STATEMENT, **asked))
+    taken("as of", client.replay(name, as_of=last, **asked))
     with client.watch(name, **asked) as watch:
         taken("watch", islice(watch, last))
-    refused(lambda: client.get(name, as_of=last + 1, **asked))
-    refused(lambda: list(client.history(name, as_of=last + 1, **asked)))
+    refused(lambda: client.get_negotiation(name, as_of=last + 1, **asked))
+    refused(lambda: list(client.replay(name, as_of=last + 1, **asked)))
     found = taken("", (hit.entry for hit in client.search(names=name, order="oldest", **asked)))
     statements["search"] = [one.words.text for one in found if one.facts.HasField(_STATEMENT)]
     if guess:
         taken("", client.search(f'"{guess}"', names=name, **asked))
     if not seen_by:
-        taken("", client.list())
+        taken("", client.list_negotiations())
         id_ = name.removeprefix("negotiations/")
-        over_all = client.history("-", types=_STATEMENT)
+        over_all = client.replay("-", entry_types=_STATEMENT)
         # Another game has the same ids.
         taken("over all", (one for one in over_all if one.header.negotiation == id_))
-        said.append(client.checkpoint(name).encode())
+        said.append(client.get_checkpoint(name).encode())
         bundle = io.BytesIO()
-        client.export(name, bundle)
+        client.export_bundle(name, bundle)
         said.append(bundle.getvalue())
-        refused(lambda: client.get(name, viewer_participant_id="france"))
-        refused(lambda: list(client.history(name, viewer_participant_id="france")))
+        refused(lambda: client.get_negotiation(name, viewer_participant_id="france"))
+        refused(lambda: list(client.replay(name, viewer_participant_id="france")))
         refused(lambda: client.record(name, grant_access("anybody", "recorder")))
     return Seen(statements, b"\n".join(said))
 
 
 def _states(client: Client, name: str, last: int, asked: Mapping[str, Any]) -> Iterator[Message]:
-    yield client.get(name, view="basic", **asked)
-    yield client.get(name, as_of=last // 2, **asked)
-    yield client.get(name, occurred="2022", **asked)
-    yield client.standing(name, **asked)
-    yield client.standing(name, on="2022-09-01", as_of=last // 2, **asked)
+    yield client.get_negotiation(name, view="basic", **asked)
+    yield client.get_negotiation(name, as_of=last // 2, **asked)
+    yield client.get_negotiation(name, occur_date="2022", **asked)
+    yield client.status_report(name, **asked)
+    yield client.status_report(name, on_date="2022-09-01", as_of=last // 2, **asked)
     yield client.diff(name, **asked)
     yield client.diff(name, start=last // 2, end=last, **asked)
 

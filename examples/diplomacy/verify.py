@@ -117,9 +117,9 @@ def verify(
     with call(powers.KEEPER) if call else Client(server) as client:
         for path, game in convert.games(folder):
             name = convert.name(path)
-            result = compared(game, list(client.history(name)))
+            result = compared(game, list(client.replay(name)))
             seen = {
-                power: messages(client.history(name, viewer_participant_id=power.lower()))
+                power: messages(client.replay(name, viewer_participant_id=power.lower()))
                 for power in convert.POWERS
             }
             result = result._replace(same_views=seen == theirs(game))
@@ -156,7 +156,7 @@ def verify_callers(
         for path, played in convert.games(folder):
             name, game, faults = convert.name(path), powers.game(played), 0
             powers.let_in(keeper, name, principals)
-            last = keeper.get(name).computed_at.version
+            last = keeper.get_negotiation(name).computed_at.version
             for power in convert.POWERS:
                 own, guess = power.lower(), (game.hidden[power] or [""])[0]
                 for seen in (

@@ -22,7 +22,7 @@ from pourparler_service.backends.memory.backend import MemoryBackend
 from pourparler_service.backends.sqlite.backend import SqliteBackend
 from pourparler_service.config.settings import Settings
 from pourparler_service.config.settings_file import SettingsError
-from pourparler_service.config.store_url import MEMORY, read_store_url
+from pourparler_service.config.store_url import MEMORY, read_store_url, refuse_library_settings
 from pourparler_service.reads.filtered_states import FilteredStates
 from pourparler_service.reads.negotiation_list import NegotiationList
 from pourparler_service.reads.negotiation_table import NegotiationTable
@@ -105,6 +105,7 @@ def open_backend(data: Path | None, url: str, environment: Mapping[str, str]) ->
     StoreSettingsError.
     """
     try:
+        refuse_library_settings(environment)
         store = read_store_url(url)
     except SettingsError as error:
         raise StoreSettingsError(str(error)) from error

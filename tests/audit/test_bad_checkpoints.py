@@ -7,7 +7,7 @@ from collections.abc import Callable
 import pytest
 
 from pourparler import v1 as pb
-from pourparler.transparency.auditor import Auditor, Verdict
+from pourparler.transparency.auditor import Auditor
 from pourparler.transparency.bundle import write
 from pourparler.transparency.checkpoint import (
     Checkpoint,
@@ -15,17 +15,18 @@ from pourparler.transparency.checkpoint import (
     Note,
     Signature,
     VerifierKey,
-    origin_of,
+    log_origin,
     parse_checkpoint,
     parse_note,
-    verified,
+    verify_checkpoint,
 )
+from pourparler.transparency.findings import Verdict
 from tests.support.bundles import audited, checkpoint, root_of, sealed, talks
 from tests.support.signing_keys import KEY, signing_key
 
 RECORDS = sealed(talks())
 SIZE = len(RECORDS)
-ORIGIN = origin_of(KEY.name, "talks")
+ORIGIN = log_origin(KEY.name, "talks")
 KEYS = [KEY.verifier_key]
 SIGNED = checkpoint(RECORDS)
 ROOT = base64.b64encode(root_of(RECORDS)).decode()
@@ -140,20 +141,20 @@ def bundle(text: str) -> bytes:
 
 
 def test_the_good_one_is_good() -> None:
-    assert verified(SIGNED, ORIGIN, KEYS) == Checkpoint(ORIGIN, SIZE, root_of(RECORDS))
+    assert verify_checkpoint(SIGNED, ORIGIN, KEYS) == Checkpoint(ORIGIN, SIZE, root_of(RECORDS))
     assert audited(bundle(SIGNED)).verdict is Verdict.SOUND
 
 
 @each
 def test_a_bad_checkpoint_is_refused(text: str, name: str) -> None:
     with pytest.raises(CheckpointError):
-        verified(text, ORIGIN, KEYS)
+        verify_checkpoint(text, ORIGIN, KEYS)
 
 
 @each
 def test_an_auditor_calls_a_bad_checkpoint_by_its_name(text: str, name: str) -> None:
     auditor = Auditor("talks", KEYS)
-    auditor.read(lambda: RECORDS)
+    auditor.add_all(lambda: RECORDS)
 
     audit = auditor.finish(text)
 
@@ -164,8 +165,8 @@ def test_an_auditor_calls_a_bad_checkpoint_by_its_name(text: str, name: str) -> 
 
 @each
 def test_an_older_checkpoint_that_is_bad_is_no_proof_of_anything(text: str, name: str) -> None:
-    auditor = Auditor("talks", KEYS, since=text)
-    auditor.read(lambda: RECORDS)
+    auditor = Auditor("talks", KEYS, base_checkpoint=text)
+    auditor.add_all(lambda: RECORDS)
 
     audit = auditor.finish(SIGNED)
 
@@ -198,8 +199,8 @@ def test_a_size_that_is_signed_for_but_not_there_is_never_sound(size: int) -> No
 @pytest.mark.parametrize("size", [0, 1, SIZE - 1, SIZE + 1, 2**63, 10**19 - 1])
 def test_an_older_checkpoint_of_any_size_over_another_root_is_never_sound(size: int) -> None:
     older = signed(Checkpoint(ORIGIN, size, bytes(32)).text())
-    auditor = Auditor("talks", KEYS, since=older)
-    auditor.read(lambda: RECORDS)
+    auditor = Auditor("talks", KEYS, base_checkpoint=older)
+    auditor.add_all(lambda: RECORDS)
 
     audit = auditor.finish(SIGNED)
 
@@ -210,7 +211,7 @@ def test_extension_lines_that_are_signed_for_are_kept_and_change_nothing() -> No
     """They are opaque (C2SP tlog-checkpoint): what they say is between the log and others."""
     text = signed(f"{TEXT}\nsomething new 1\n\u2014 looks like a signature\n")
 
-    assert verified(text, ORIGIN, KEYS).extensions == (
+    assert verify_checkpoint(text, ORIGIN, KEYS).extensions == (
         "something new 1",
         "\u2014 looks like a signature",
     )
@@ -223,7 +224,7 @@ def test_signatures_that_nobody_knows_are_ignored_beside_a_good_one() -> None:
 
     text = f"{TEXT}\n\n{''.join(unknown)}{SIGNATURE}"
 
-    assert verified(text, ORIGIN, KEYS).size == SIZE
+    assert verify_checkpoint(text, ORIGIN, KEYS).size == SIZE
     assert audited(bundle(text)).verdict is Verdict.SOUND
 
 
@@ -269,5 +270,5 @@ def test_no_flipped_bit_of_a_checkpoint_is_sound(place: int) -> None:
         data[place] ^= 1 << bit
 
         auditor = Auditor("talks", KEYS)
-        auditor.read(lambda: RECORDS)
+        auditor.add_all(lambda: RECORDS)
         assert auditor.finish(text).verdict is not Verdict.SOUND

@@ -4,7 +4,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from pourparler.transparency.auditor import Audit, Auditor, Verdict
+from pourparler.transparency.auditor import Auditor
+from pourparler.transparency.findings import Audit, Verdict
 from tests.support.bundles import audited as verified
 from tests.support.malicious_server import (
     ABOUT_CHECKPOINT,
@@ -46,8 +47,8 @@ def _about(request: pytest.FixtureRequest) -> str:
 
 
 def audited(about: str, told: Told, since: str | None = None) -> Audit:
-    auditor = Auditor(about, KEYS, since=since)
-    auditor.read(lambda: told.records)
+    auditor = Auditor(about, KEYS, base_checkpoint=since)
+    auditor.add_all(lambda: told.records)
     return auditor.finish(told.checkpoint, state=told.state)
 
 
@@ -131,7 +132,7 @@ def test_a_second_reading_that_differs_from_the_first_is_found(liar: Malicious) 
     readings = iter([told.records, other.records])
     auditor = Auditor(AMENDED, KEYS)
 
-    auditor.read(lambda: next(readings))
+    auditor.add_all(lambda: next(readings))
 
     expect(auditor.finish(told.checkpoint), Expected(Verdict.MANIPULATED, "read differently"))
 
@@ -141,6 +142,6 @@ def test_a_second_reading_that_is_shorter_is_found(liar: Malicious) -> None:
     readings = iter([told.records, told.records[:-1]])
     auditor = Auditor(AMENDED, KEYS)
 
-    auditor.read(lambda: next(readings))
+    auditor.add_all(lambda: next(readings))
 
     expect(auditor.finish(told.checkpoint), Expected(Verdict.MANIPULATED, "read differently"))

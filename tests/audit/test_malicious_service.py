@@ -12,8 +12,8 @@ import pytest
 from pourparler import Client, errors, statement, topic_status
 from pourparler import v1 as pb
 from pourparler.cli.commands import run
-from pourparler.transparency.auditor import Audit, Verdict
-from pourparler.transparency.checkpoint import Checkpoint, Note, origin_of
+from pourparler.transparency.checkpoint import Checkpoint, Note, log_origin
+from pourparler.transparency.findings import Audit, Verdict
 from tests.support.bundles import EXIT_CODES, SHORT
 from tests.support.client_variants import awaited
 from tests.support.malicious_server import (
@@ -115,16 +115,16 @@ def expect(audit: Audit, expected: Expected) -> None:
 def test_a_record_that_was_signed_for_cannot_be_denied(liar: Malicious, connect: Connect) -> None:
     def text(size: int) -> str:
         root = hashlib.sha256(bytes(size)).digest()
-        return Checkpoint(origin_of(KEY.name, "denied"), size, root).text()
+        return Checkpoint(log_origin(KEY.name, "denied"), size, root).text()
 
     earlier = Note(text(3), (KEY.sign(text(3)),)).signed()
     empty = Note(text(0), (KEY.sign(text(0)),)).signed()
 
     with connect(liar.address) as client:
-        audit = client.audit("denied", keys=KEYS, since=earlier)
+        audit = client.audit("denied", verifier_keys=KEYS, base_checkpoint=earlier)
         for nothing in (None, "", empty):
-            with pytest.raises(errors.NotFound):
-                client.audit("denied", keys=KEYS, since=nothing)
+            with pytest.raises(errors.NotFoundError):
+                client.audit("denied", verifier_keys=KEYS, base_checkpoint=nothing)
 
     assert audit.verdict is Verdict.INCOMPLETE
     assert audit.state is None
@@ -139,7 +139,7 @@ def test_a_service_that_does_not_lie_is_sound(
     earlier = liar.truth(about, EARLIER).checkpoint
 
     with connect(liar.address) as client:
-        audit = client.audit(about, keys=KEYS, since=earlier)
+        audit = client.audit(about, verifier_keys=KEYS, base_checkpoint=earlier)
 
     assert (audit.verdict, audit.findings) == (Verdict.SOUND, ())
     assert audit.size == SIZE
@@ -153,7 +153,7 @@ def test_an_audit_finds(
     liar.about, liar.lie = about, lie
 
     with connect(liar.address, timeout=3) as client:
-        expect(client.audit(about, keys=KEYS), expected)
+        expect(client.audit(about, verifier_keys=KEYS), expected)
 
 
 @pytest.mark.parametrize("about", [TALKS, AMENDED])
@@ -163,7 +163,7 @@ def test_an_audit_of_what_is_cut_believes_a_state_that_is_cut_alike(
     liar.about, liar.lie = about, lambda told: cut(told, 6, 11)
 
     with connect(liar.address) as client:
-        audit = client.audit(about, keys=KEYS)
+        audit = client.audit(about, verifier_keys=KEYS)
 
     assert (audit.verdict, audit.withheld) == (Verdict.PARTIAL, (6, 11))
     assert {one.name for one in audit.findings} == {"section withheld"}
@@ -177,7 +177,7 @@ def test_an_audit_of_what_is_cut_finds(
     liar.about, liar.lie = about, lie
 
     with connect(liar.address) as client:
-        expect(client.audit(about, keys=KEYS), expected)
+        expect(client.audit(about, verifier_keys=KEYS), expected)
 
 
 @pytest.mark.parametrize("about", [TALKS, AMENDED])
@@ -196,7 +196,7 @@ def test_who_sees_more_or_less_after_they_have_read_is_not_misled(
     liar.about, liar.lie = about, lambda told: cut(told, *before)
 
     with connect(liar.address) as client:
-        audit = client.audit(about, keys=KEYS, progress=changed)
+        audit = client.audit(about, verifier_keys=KEYS, progress=changed)
 
     assert (audit.verdict, audit.withheld) == (Verdict.PARTIAL, tuple(after))
     assert {one.name for one in audit.findings} == {"section withheld"}
@@ -211,7 +211,7 @@ def test_an_audit_by_whoever_was_here_before_finds(
     liar.about, liar.lie = about, lie
 
     with connect(liar.address) as client:
-        expect(client.audit(about, keys=KEYS, since=earlier), expected)
+        expect(client.audit(about, verifier_keys=KEYS, base_checkpoint=earlier), expected)
 
 
 def test_another_negotiation_is_not_taken_for_the_one_that_was_asked_for(
@@ -220,7 +220,7 @@ def test_another_negotiation_is_not_taken_for_the_one_that_was_asked_for(
     liar.lie = lambda _: liar.truth(OTHERS)
 
     with connect(liar.address) as client:
-        audit = client.audit(TALKS, keys=KEYS)
+        audit = client.audit(TALKS, verifier_keys=KEYS)
 
     expect(audit, Expected(Verdict.MANIPULATED, "another origin"))
     expect(audit, Expected(Verdict.MANIPULATED, "another negotiation", 1))
@@ -242,8 +242,8 @@ UNSIGNED = {
     the_signature_is_missing: "checkpoint unreadable",
 }
 ASKED: dict[str, Callable[[Any], object]] = {
-    "get": lambda client: client.get(TALKS),
-    "checkpoint": lambda client: client.checkpoint(TALKS),
+    "get": lambda client: client.get_negotiation(TALKS),
+    "checkpoint": lambda client: client.get_checkpoint(TALKS),
 }
 each_call = pytest.mark.parametrize("ask", ASKED.values(), ids=ASKED)
 
@@ -251,8 +251,8 @@ each_call = pytest.mark.parametrize("ask", ASKED.values(), ids=ASKED)
 def remember(liar: Malicious, connect: Connect, store: Path, version: int = EARLIER) -> None:
     """Have a client see the negotiation as it was at a version."""
     liar.lie = lambda told: as_own(told.records[:version])
-    with connect(liar.address, keys=KEYS, trust_store=store) as client:
-        client.checkpoint(TALKS)
+    with connect(liar.address, verifier_keys=KEYS, trust_store=store) as client:
+        client.get_checkpoint(TALKS)
     liar.honest()
 
 
@@ -262,7 +262,7 @@ def test_what_grew_is_believed(
 ) -> None:
     remember(liar, connect, tmp_path / "trust")
 
-    with connect(liar.address, keys=KEYS, trust_store=tmp_path / "trust") as client:
+    with connect(liar.address, verifier_keys=KEYS, trust_store=tmp_path / "trust") as client:
         ask(client)
         ask(client)
 
@@ -279,8 +279,8 @@ def test_a_fork_is_refused(
     before = store.read_text()
     liar.lie = lie
 
-    with connect(liar.address, keys=KEYS, trust_store=store) as client:
-        with pytest.raises(errors.Forked) as raised:
+    with connect(liar.address, verifier_keys=KEYS, trust_store=store) as client:
+        with pytest.raises(errors.ForkDetectedError) as raised:
             ask(client)
 
         assert raised.value.finding == "forked"
@@ -296,15 +296,15 @@ def test_two_histories_for_two_callers_are_refused_where_they_share_what_they_sa
 ) -> None:
     store = tmp_path / "trust"
     remember(liar, connect, store)
-    with connect(liar.address, keys=KEYS, trust_store=store) as client:
-        client.get(TALKS)
+    with connect(liar.address, verifier_keys=KEYS, trust_store=store) as client:
+        client.get_negotiation(TALKS)
     liar.lie = a_late_word_is_changed_and_signed_for
 
     with (
-        connect(liar.address, keys=KEYS, trust_store=store) as client,
-        pytest.raises(errors.Forked),
+        connect(liar.address, verifier_keys=KEYS, trust_store=store) as client,
+        pytest.raises(errors.ForkDetectedError),
     ):
-        client.checkpoint(TALKS)
+        client.get_checkpoint(TALKS)
 
 
 @each_call
@@ -315,8 +315,8 @@ def test_a_stale_head_is_refused(
     liar.lie = the_last_entries_are_dropped_and_signed_for
 
     with (
-        connect(liar.address, keys=KEYS, trust_store=tmp_path / "trust") as client,
-        pytest.raises(errors.Stale) as raised,
+        connect(liar.address, verifier_keys=KEYS, trust_store=tmp_path / "trust") as client,
+        pytest.raises(errors.StaleReadError) as raised,
     ):
         ask(client)
 
@@ -331,7 +331,7 @@ def test_a_state_of_a_version_that_nobody_signs_for_is_no_way_round_an_audit(
     liar.computed_at = SIZE + 1
 
     with connect(liar.address) as client:
-        audit = client.audit(TALKS, keys=KEYS)
+        audit = client.audit(TALKS, verifier_keys=KEYS)
 
     assert audit.verdict is Verdict.MANIPULATED
     assert ("state differs", "version") in {(one.name, one.part) for one in audit.findings}
@@ -346,10 +346,10 @@ def test_an_old_state_under_a_new_version_is_refused(
     liar.computed_at = SIZE
 
     with (
-        connect(liar.address, keys=KEYS, trust_store=tmp_path / "trust") as client,
-        pytest.raises(errors.Stale),
+        connect(liar.address, verifier_keys=KEYS, trust_store=tmp_path / "trust") as client,
+        pytest.raises(errors.StaleReadError),
     ):
-        client.get(TALKS)
+        client.get_negotiation(TALKS)
 
 
 @each_call
@@ -360,8 +360,8 @@ def test_what_is_not_signed_by_the_key_is_refused(
     liar.lie = lie
 
     with (
-        connect(liar.address, keys=KEYS) as client,
-        pytest.raises(errors.NotSigned) as raised,
+        connect(liar.address, verifier_keys=KEYS) as client,
+        pytest.raises(errors.CheckpointVerificationError) as raised,
     ):
         ask(client)
 
@@ -375,10 +375,12 @@ def test_an_earlier_checkpoint_is_not_taken_for_that_of_a_later_state(
     liar.lie = lambda told: told._replace(checkpoint=earlier)
 
     with (
-        connect(liar.address, keys=KEYS) as client,
-        pytest.raises(errors.NotSigned, match="of version 7, not of version 12") as raised,
+        connect(liar.address, verifier_keys=KEYS) as client,
+        pytest.raises(
+            errors.CheckpointVerificationError, match="of version 7, not of version 12"
+        ) as raised,
     ):
-        client.get(TALKS)
+        client.get_negotiation(TALKS)
 
     assert raised.value.finding == "another version"
 
@@ -407,10 +409,10 @@ def test_a_proof_that_proves_nothing_is_refused(
     liar.lie_in_proof = lie
 
     with (
-        connect(liar.address, keys=KEYS, trust_store=tmp_path / "trust") as client,
-        pytest.raises(errors.Forked),
+        connect(liar.address, verifier_keys=KEYS, trust_store=tmp_path / "trust") as client,
+        pytest.raises(errors.ForkDetectedError),
     ):
-        client.get(TALKS)
+        client.get_negotiation(TALKS)
 
 
 def test_an_answer_that_another_client_has_overtaken_is_not_stale(
@@ -421,12 +423,12 @@ def test_an_answer_that_another_client_has_overtaken_is_not_stale(
 
     def overtaken(told: Told) -> Told:
         fresh.honest()
-        with Client(fresh.address, keys=KEYS, trust_store=store) as other:
+        with Client(fresh.address, verifier_keys=KEYS, trust_store=store) as other:
             other.record(TALKS, statement("Later.", id=f"s-{told.state.version}", by="acme"))
         return told
 
-    with connect(fresh.address, keys=KEYS, trust_store=store) as client:
-        client.get(TALKS)
+    with connect(fresh.address, verifier_keys=KEYS, trust_store=store) as client:
+        client.get_negotiation(TALKS)
         for ask in ASKED.values():
             fresh.lie = overtaken
             ask(client)
@@ -438,13 +440,15 @@ GARBAGE = {"noise": b"\xff" * 40, "a wrong type": b"\x0a\x02\xc3\x28\x08\x01", "
 
 
 @pytest.mark.parametrize("garbage", GARBAGE.values(), ids=GARBAGE)
-@pytest.mark.parametrize("name", ["get", "standing", "checkpoint", "audit", "diff"])
+@pytest.mark.parametrize(
+    "name", ["get_negotiation", "status_report", "get_checkpoint", "audit", "diff"]
+)
 def test_an_answer_that_is_garbage_is_an_error_like_any_other(
     liar: Malicious, connect: Connect, name: str, garbage: bytes
 ) -> None:
     liar.garbage = garbage
 
-    with connect(liar.address, keys=KEYS) as client, pytest.raises(errors.PourparlerError):
+    with connect(liar.address, verifier_keys=KEYS) as client, pytest.raises(errors.PourparlerError):
         getattr(client, name)(TALKS)
 
 
@@ -454,7 +458,7 @@ def test_a_history_that_is_garbage_is_an_error_like_any_other(
     liar.lie = an_entry_is_garbage
 
     with connect(liar.address) as client, pytest.raises(errors.PourparlerError):
-        for _ in client.history(TALKS):
+        for _ in client.replay(TALKS):
             pass
 
 
@@ -561,7 +565,7 @@ def _recording(fresh: Malicious) -> Malicious:
 def test_a_receipt_is_believed_and_so_is_its_repetition(
     fresh: Malicious, connect: Connect, tmp_path: Path
 ) -> None:
-    with connect(fresh.address, keys=KEYS, trust_store=tmp_path / "trust") as client:
+    with connect(fresh.address, verifier_keys=KEYS, trust_store=tmp_path / "trust") as client:
         first = say(client)
         say(client, "r-2", NO)
 
@@ -572,11 +576,11 @@ def test_a_receipt_is_believed_and_so_is_its_repetition(
 def test_a_receipt_for_something_else_is_refused(
     recording: Malicious, connect: Connect, lie: LieInReceipt
 ) -> None:
-    with connect(recording.address, keys=KEYS) as client:
-        client.get(TALKS)
+    with connect(recording.address, verifier_keys=KEYS) as client:
+        client.get_negotiation(TALKS)
         recording.lie_in_receipt = lie
 
-        with pytest.raises(errors.AnotherReceipt) as raised:
+        with pytest.raises(errors.ReceiptMismatchError) as raised:
             say(client)
 
         assert raised.value.request_id == "r-1"
@@ -593,12 +597,12 @@ def test_an_old_receipt_is_not_taken_for_a_new_one(fresh: Malicious, connect: Co
         old.append(response)
         return response
 
-    with connect(fresh.address, keys=KEYS) as client:
+    with connect(fresh.address, verifier_keys=KEYS) as client:
         fresh.lie_in_receipt = keep
         say(client)
         fresh.lie_in_receipt = lambda *_: old[0]
 
-        with pytest.raises(errors.AnotherReceipt):
+        with pytest.raises(errors.ReceiptMismatchError):
             say(client, "r-2", NO)
 
 
@@ -615,10 +619,10 @@ def test_an_old_receipt_that_says_the_same_is_not_taken_for_a_new_one(
         return old[0]
 
     fresh.lie_in_receipt = replay
-    with connect(fresh.address, keys=KEYS) as client:
+    with connect(fresh.address, verifier_keys=KEYS) as client:
         client.record(TALKS, topic_status("pay", "under_discussion", reason="Go on."))
 
-        with pytest.raises(errors.AnotherReceipt):
+        with pytest.raises(errors.ReceiptMismatchError):
             client.record(TALKS, topic_status("pay", "agreed_in_principle", reason="Go on."))
 
 
@@ -644,7 +648,10 @@ def test_a_receipt_that_is_not_signed_is_refused(
 ) -> None:
     recording.lie_in_receipt = changed(change)
 
-    with connect(recording.address, keys=KEYS) as client, pytest.raises(errors.NotSigned):
+    with (
+        connect(recording.address, verifier_keys=KEYS) as client,
+        pytest.raises(errors.CheckpointVerificationError),
+    ):
         say(client)
 
 
@@ -657,11 +664,11 @@ def test_a_receipt_from_a_fork_is_refused(recording: Malicious, connect: Connect
         response.receipt.checkpoint = recording.told(TALKS).checkpoint
         return response
 
-    with connect(recording.address, keys=KEYS) as client:
-        client.get(TALKS)
+    with connect(recording.address, verifier_keys=KEYS) as client:
+        client.get_negotiation(TALKS)
         recording.lie, recording.lie_in_receipt = a_word_is_changed_and_signed_for, lie
 
-        with pytest.raises(errors.Forked):
+        with pytest.raises(errors.ForkDetectedError):
             say(client)
 
 
@@ -669,7 +676,7 @@ def test_a_receipt_from_a_fork_is_refused(recording: Malicious, connect: Connect
 def test_a_receipt_without_a_proof_is_refused(
     fresh: Malicious, connect: Connect, lie: Callable[[list[bytes]], list[bytes]]
 ) -> None:
-    with connect(fresh.address, keys=KEYS) as client:
+    with connect(fresh.address, verifier_keys=KEYS) as client:
         fresh.lie_in_proof = lie
 
         with pytest.raises(errors.TrustError):

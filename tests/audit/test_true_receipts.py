@@ -27,7 +27,7 @@ def _client(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Client]:
     settings = replace(Settings.in_memory(), signing_keys=(folder / "signing.key",))
     with (
         running(settings) as address,
-        Client(address, keys=[KEY.verifier_key], trust_store=folder / "trust") as client,
+        Client(address, verifier_keys=[KEY.verifier_key], trust_store=folder / "trust") as client,
     ):
         yield client
 

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from pourparler import v1 as pb
 from pourparler.schema.contract import is_repeated
-from pourparler.transparency.auditor import Audit, Verdict
+from pourparler.transparency.findings import Audit, Verdict
 from tests.support import sample_entries
 from tests.support.bundles import SHORT, audited, bundle, changed, root_of, sealed, talks
 from tests.support.signing_keys import SIGNER

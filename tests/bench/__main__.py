@@ -126,7 +126,7 @@ def _asked() -> argparse.Namespace:
         "--tools", type=Path, help="the Python with the packages of locks/bench.txt"
     )
     parser.add_argument("--keep", action="store_true", help="of other parts, what there was before")
-    parser.add_argument("--publish", action="store_true", help="put it into README.md and docs/")
+    parser.add_argument("--publish", action="store_true", help="publish it in docs/")
     parser.add_argument("--drawn", action="store_true", help="measure nothing, draw it once more")
     return parser.parse_args()
 

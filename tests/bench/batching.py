@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from pourparler import v1 as pb
-from pourparler.schema.wire import framed
+from pourparler.schema.wire import length_delimited
 from tests.bench import talks, wire
 from tests.bench.appending import open_all, several
 from tests.bench.measure import Aim, Means, Taken, Workload
@@ -113,7 +113,7 @@ def _groups(name: str, negotiations: int) -> Iterator[bytes]:
     """Batches without end, of groups with one statement each."""
     some = talks.statements(name, negotiations)
     while True:
-        yield b"".join(framed(1, one) for one in itertools.islice(some, BATCH))
+        yield b"".join(length_delimited(1, one) for one in itertools.islice(some, BATCH))
 
 
 def _drafts(name: str, negotiations: int) -> Iterator[bytes]:
@@ -124,7 +124,7 @@ def _drafts(name: str, negotiations: int) -> Iterator[bytes]:
 def _in_session(name: str, negotiations: int) -> Iterator[bytes]:
     """Messages of a session without end, a statement each."""
     for one in talks.statements(name, negotiations):
-        yield framed(1, one)
+        yield length_delimited(1, one)
 
 
 _BODIES: dict[str, Callable[[str, int], Iterator[bytes]]] = {

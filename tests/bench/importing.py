@@ -11,7 +11,7 @@ from pathlib import Path
 from examples.casino import convert
 from pourparler import v1 as pb
 from pourparler.cli.input.importer import draft, request_id
-from pourparler.schema.wire import framed
+from pourparler.schema.wire import length_delimited
 from tests.bench import talks, wire
 from tests.bench.batching import SESSION, UNDER_WAY
 from tests.bench.measure import Means, Taken, Workload
@@ -96,7 +96,7 @@ def _messages(lines: Iterator[str]) -> Iterator[bytes]:
             request_id=request_id(negotiation, number, line.encode()),
             drafts=[said],
         )
-        yield framed(1, request.SerializeToString())
+        yield length_delimited(1, request.SerializeToString())
 
 
 def _names(name: str) -> Iterator[str]:

@@ -8,8 +8,9 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 
 from pourparler import v1 as pb
-from pourparler.transparency.auditor import Auditor, Verdict
-from pourparler.transparency.merkle import Tree, check_consistency, check_inclusion, leaf_hash
+from pourparler.transparency.auditor import Auditor
+from pourparler.transparency.findings import Verdict
+from pourparler.transparency.merkle import MerkleTree, check_consistency, check_inclusion, leaf_hash
 from tests.bench import talks, wire
 from tests.bench.measure import Aim, Means, Taken, Workload
 from tests.bench.servers import EMPTY, OURS, servers
@@ -29,14 +30,14 @@ def audit_workloads(_: Means) -> Iterator[Workload]:
     id_ = talks.of_length(AUDITED)
     records = [one.data for one in talks.records(id_, AUDITED)]
     size = sum(map(len, records))
-    tree = Tree(leaf_hash(pb.Record.FromString(data).header) for data in records)
+    tree = MerkleTree(leaf_hash(pb.Record.FromString(data).header) for data in records)
     recorded = pb.Entry.FromString(records[-1]).header.record_time
     checkpoint = SIGNER.checkpoint(id_, AUDITED, tree.root(), recorded)
 
     def audit() -> Taken:
         began = time.perf_counter()
         auditor = Auditor(id_, [KEY.verifier_key])
-        auditor.read(lambda: records)
+        auditor.add_all(lambda: records)
         verdict = auditor.finish(checkpoint).verdict
         rate = AUDITED / (time.perf_counter() - began)
         assert verdict is Verdict.SOUND
@@ -102,7 +103,7 @@ def workloads(means: Means) -> Iterator[Workload]:
 def _checks() -> Iterator[Workload]:
     """What it takes the client to check a proof."""
     trees = {
-        length: Tree(leaf_hash(place.to_bytes(4, "big")) for place in range(length))
+        length: MerkleTree(leaf_hash(place.to_bytes(4, "big")) for place in range(length))
         for length in LENGTHS
     }
     for name, checks in (("inclusion", _check_inclusions), ("consistency", _check_consistencies)):
@@ -119,7 +120,7 @@ def _checks() -> Iterator[Workload]:
         )
 
 
-def _check_inclusions(tree: Tree) -> Taken:
+def _check_inclusions(tree: MerkleTree) -> Taken:
     some, size, root = random.Random(tree.size), tree.size, tree.root()  # noqa: S311 - any will do
     indexes = [some.randrange(size) for _ in range(_CALLS)]
     given = [
@@ -132,7 +133,7 @@ def _check_inclusions(tree: Tree) -> Taken:
     return Taken((time.perf_counter() - began) / _CALLS * 1_000_000)
 
 
-def _check_consistencies(tree: Tree) -> Taken:
+def _check_consistencies(tree: MerkleTree) -> Taken:
     some, size, root = random.Random(tree.size), tree.size, tree.root()  # noqa: S311 - any will do
     earlier = [some.randint(1, size) for _ in range(_CALLS)]
     given = [(old, tree.root(old), tree.prove_consistency(old, size)) for old in earlier]

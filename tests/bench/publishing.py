@@ -1,4 +1,4 @@
-"""What was measured, in README.md and docs/: tables and drawings, no number of them by hand."""
+"""The results in docs/: tables and drawings, without any figure by hand."""
 
 import json
 import shutil
@@ -11,13 +11,13 @@ from tests.bench.measure import figure
 from tests.bench.rows import Ratio, Row, rows, sought
 
 ROOT = Path(__file__).resolve().parents[2]
-README = ROOT / "README.md"
 DOCS = ROOT / "docs"
 PAGE = DOCS / "explanation" / "performance.md"
 REPORT = DOCS / "benchmarks.json"
 DRAWINGS = ("speed.svg", "speed-dark.svg")
 
-_BEGIN, _END = "<!-- measured: from docs/benchmarks.json, by make bench -->", "<!-- /measured -->"
+SUMMARY, RESULTS = "summary", "measured"
+"""The two places of the page, by the name in their marks."""
 
 
 def draw(report: Path, folder: Path, tools: Path) -> None:
@@ -36,9 +36,15 @@ def publish(path: Path, tools: Path) -> None:
     """Keep a report in docs/, and write what it comes to into the pages."""
     shutil.copyfile(path, REPORT)
     draw(REPORT, DOCS, tools)
-    report = json_of(REPORT)
-    for page, text in ((README, summary(report)), (PAGE, whole(report))):
-        page.write_text(with_measured(page.read_text(encoding="utf-8"), text), encoding="utf-8")
+    page = PAGE.read_text(encoding="utf-8")
+    for place, text in texts(json_of(REPORT)).items():
+        page = with_measured(page, place, text)
+    PAGE.write_text(page, encoding="utf-8")
+
+
+def texts(report: Any) -> dict[str, str]:
+    """Return the text of a report for each place of the page."""
+    return {SUMMARY: summary(report), RESULTS: whole(report)}
 
 
 def json_of(path: Path) -> Any:
@@ -46,16 +52,18 @@ def json_of(path: Path) -> Any:
     return json.loads(path.read_text(encoding="utf-8"))
 
 
-def with_measured(page: str, text: str) -> str:
-    """A page with this between its marks."""
-    before, _, rest = page.partition(_BEGIN)
-    _, end, after = rest.partition(_END)
-    assert end, "the page has no place for what was measured"
-    return f"{before}{_BEGIN}\n\n{text}\n\n{end}{after}"
+def with_measured(page: str, place: str, text: str) -> str:
+    """Return a page with this text between the marks of a place."""
+    begin, end = f"<!-- {place}: from docs/benchmarks.json, by make bench -->", f"<!-- /{place} -->"
+    before, found, rest = page.partition(begin)
+    _, ended, after = rest.partition(end)
+    assert found, f"the page has no place for {place}"
+    assert ended, f"the page has no end of {place}"
+    return f"{before}{begin}\n\n{text}\n\n{end}{after}"
 
 
 def summary(report: Any) -> str:
-    """What README.md says of a report: a table of the rows, and the rest in a few sentences."""
+    """Return the summary of a report: a table of the rows, and the rest in a few sentences."""
     lines = ["| | Pourparler | of the ceiling | times the usual way | times UmaDB |"]
     lines += ["|---|--:|--:|--:|--:|", *map(_line, rows(report))]
     return "\n".join([*lines, "", *_sentences(report)])
@@ -87,25 +95,30 @@ def _sentences(report: Any) -> Iterator[str]:
     found = {one["key"]: one["contenders"] for one in report["workloads"]}
     if "fairness" in found:
         alone, *others = found["fairness"].items()
-        beside = ", ".join(f"{one['ratio']:.2g} times that {name}" for name, one in others)
-        by_itself = f"{_of(alone[1], 'ms')} alone"
-        yield f"- The 99th percentile of one caller's appends is {by_itself}, {beside}."
+        yield f"- The 99th percentile of one caller's appends is {_of(alone[1], 'ms')} alone."
+        yield "- With other load, it is:"
+        for name, one in others:
+            yield f"  - {one['ratio']:.2g} times that {name}"
     if "start" in found:
         _, *started = found["start"].items()
-        told = ", ".join(f"{name} after {_of(one, 's')}" for name, one in started)
-        yield f"- From a cold start with {_entries(report)} entries: {told}."
+        yield f"- From a cold start with {_entries(report)} entries:"
+        for name, one in started:
+            yield f"  - {name} after {_of(one, 's')}"
     if "memory" in found and "memory-each" in found:
         _, *held = found["memory"].items()
-        told = "; ".join(f"{name.partition(', ')[2]} {_of(one, 'MiB')}" for name, one in held)
         each = next(iter(found["memory-each"].values()))
-        yield f"- Resident memory: {told}; {_of(each, 'KiB')} for each negotiation of those."
+        yield "- Resident memory:"
+        for name, one in held:
+            yield f"  - {name.partition(', ')[2]}: {_of(one, 'MiB')}"
+        yield f"  - each of the negotiations read: {_of(each, 'KiB')}"
     known = report["machine"]
     synced = known["fsync"]
     yield (
-        f"- Measured on {known['cores']} cores of {known['processor']}, Python {known['python']},"
-        f" grpcio {known['packages']['grpcio']}, SQLite {known['sqlite']}; an fsync takes"
-        f" {synced['median_ms']} ms at the median, {synced['p99_ms']} ms at the 99th percentile;"
-        f" medians of {report['rounds']} rounds of {report['seconds']:g} s."
+        f"- The machine has {known['cores']} cores of {known['processor']}. The software is"
+        f" Python {known['python']}, grpcio {known['packages']['grpcio']} and SQLite"
+        f" {known['sqlite']}. An fsync takes {synced['median_ms']} ms at the median, and"
+        f" {synced['p99_ms']} ms at the 99th percentile. The figures are medians of"
+        f" {report['rounds']} rounds of {report['seconds']:g} s."
     )
 
 

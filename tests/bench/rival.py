@@ -10,7 +10,7 @@ import subprocess
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from pourparler.schema.wire import framed
+from pourparler.schema.wire import length_delimited
 from tests.bench import wire
 from tests.bench.measure import Taken, taken
 
@@ -41,12 +41,14 @@ def fill(address: str, data: bytes, tags: Sequence[str], length: int) -> None:
 
 def read(tag: str) -> bytes:
     """The request for all events of a tag."""
-    return framed(_QUERY, framed(_ITEMS, framed(_ITEM_TAGS, tag.encode())))
+    return length_delimited(
+        _QUERY, length_delimited(_ITEMS, length_delimited(_ITEM_TAGS, tag.encode()))
+    )
 
 
 def _event(data: bytes, tag: str) -> bytes:
-    event = framed(_EVENT_TYPE, _TYPE) + framed(_EVENT_TAGS, tag.encode())
-    return framed(1, event + framed(_EVENT_DATA, data))
+    event = length_delimited(_EVENT_TYPE, _TYPE) + length_delimited(_EVENT_TAGS, tag.encode())
+    return length_delimited(1, event + length_delimited(_EVENT_DATA, data))
 
 
 def by_its_client(

@@ -11,7 +11,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
 
-from pourparler.schema.wire import framed
+from pourparler.schema.wire import length_delimited
 from tests.bench import talks, wire
 from tests.bench.appending import open_all
 from tests.bench.measure import Aim, Means, Taken, Workload
@@ -104,7 +104,7 @@ def _flood(address: str, name: str) -> None:
 
 
 def _pump(address: str, name: str) -> None:
-    messages = (framed(1, one) for one in talks.statements(name))
+    messages = (length_delimited(1, one) for one in talks.statements(name))
     wire.pump(address, talks.SESSION, messages, under_way=_UNDER_WAY, seconds=_FOREVER)
 
 

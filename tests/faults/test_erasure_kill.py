@@ -14,7 +14,7 @@ import grpc
 import pytest
 
 from pourparler import v1 as pb
-from pourparler.transparency.auditor import Verdict
+from pourparler.transparency.findings import Verdict
 from pourparler.v1.privacy_service_pb2_grpc import PrivacyServiceStub
 from pourparler_service.storage.record_codec import decode_record, is_erased
 from tests.support.disk_search import traces

@@ -60,7 +60,7 @@ def _imported(file: Path, address: str) -> str:
 
 
 def _count(client: Client) -> int:
-    return sum(one.version for one in client.list(page_size=1_000))
+    return sum(one.version for one in client.list_negotiations(page_size=1_000))
 
 
 def _killed_at(data: Path, file: Path, count: int) -> None:
@@ -83,8 +83,8 @@ def _record(address: str) -> dict[str, list[Said]]:
     """Everything that a service has on record, read back through its interface."""
     with Client(address) as client:
         return {
-            one.name: [_said(entry) for entry in client.history(one.name)]
-            for one in client.list(page_size=1_000)
+            one.name: [_said(entry) for entry in client.replay(one.name)]
+            for one in client.list_negotiations(page_size=1_000)
         }
 
 

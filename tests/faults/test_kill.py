@@ -13,7 +13,7 @@ import grpc
 import pytest
 
 from pourparler import v1 as pb
-from pourparler.rpc.requests import PROVING
+from pourparler.rpc.channel import PROOF_METHODS
 from pourparler.transparency.trust import Trust
 from pourparler_service.transparency.signing_keys import read_key
 from tests.support.load_generator import (
@@ -194,7 +194,7 @@ class Book:
             except StopIteration as done:
                 receipt: pb.Receipt = done.value
                 return receipt
-            answer = getattr(service.audits, PROVING[type(wanted)])(wanted, timeout=10)
+            answer = getattr(service.audits, PROOF_METHODS[type(wanted)])(wanted, timeout=10)
 
     def _check_record(self, service: Service, asked: dict[str, pb.RecordEntriesRequest]) -> None:
         """What came since the last check is what was asked for: whole groups, each once."""

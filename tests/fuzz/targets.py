@@ -14,7 +14,7 @@ from google.protobuf.message import DecodeError
 from pourparler import v1 as pb
 from pourparler.schema import edtf, wire
 from pourparler.transparency import bundle, checkpoint, merkle
-from pourparler.transparency.auditor import Verdict
+from pourparler.transparency.findings import Verdict
 from pourparler_service.api.call_handler import CallHandler
 from pourparler_service.api.health_service import HealthServicer
 from pourparler_service.api.quotas import Quota
@@ -24,7 +24,7 @@ from pourparler_service.authentication.bearer_tokens import TokenVerifier
 from pourparler_service.authentication.callers import CallerResolver
 from pourparler_service.config.settings import Settings
 from pourparler_service.domain.principals import ANONYMOUS
-from pourparler_service.domain.refusal import Refusal
+from pourparler_service.domain.refusal import RefusalError
 from pourparler_service.reads.page_tokens import PageTokens
 from pourparler_service.search import snippets
 from pourparler_service.search.query import SearchQuery
@@ -50,7 +50,7 @@ def drafts(data: bytes) -> None:
         try:
             prepare(draft, edtf.bounds)
             check_draft(draft)
-        except Refusal:
+        except RefusalError:
             continue
 
 
@@ -74,7 +74,7 @@ def bearer(data: bytes) -> None:
     """A token of a caller, which nobody can guess, where no issuer is trusted."""
     try:
         TokenVerifier([]).caller(data.decode(errors="replace"))
-    except Refusal:
+    except RefusalError:
         return
     raise AssertionError("it was taken")
 
@@ -91,7 +91,7 @@ def metadata(data: bytes) -> None:
 
     try:
         CallerResolver(TokenVerifier([]), anonymous=False).caller(Context())
-    except Refusal:
+    except RefusalError:
         return
     raise AssertionError("it was taken")
 
@@ -99,7 +99,7 @@ def metadata(data: bytes) -> None:
 def read_bundle(data: bytes) -> None:
     """A bundle, read, and verified with a key that nothing is signed with."""
     try:
-        for record in bundle.Bundle(io.BytesIO(data)).records():
+        for record in bundle.BundleReader(io.BytesIO(data)).records():
             assert isinstance(record, bytes)
     except bundle.BundleError:
         pass
@@ -141,10 +141,10 @@ def proofs(data: bytes) -> None:
 
 def wired(data: bytes) -> None:
     """Bytes as a field: a parser reads them back."""
-    assert pb.Record.FromString(wire.framed(1, data)).header == data
+    assert pb.Record.FromString(wire.length_delimited(1, data)).header == data
 
 
-class Aborted(Exception):
+class AbortedError(Exception):
     """A call ended with this status."""
 
 
@@ -174,7 +174,7 @@ class Context:
 
     async def abort(self, code: Any, text: str, trailers: object) -> Never:
         self.code = code
-        raise Aborted(f"{code}: {text}")
+        raise AbortedError(f"{code}: {text}")
 
 
 class Answering:
@@ -246,7 +246,7 @@ class Answering:
         )
         try:
             await asyncio.wait_for(answering, _SECONDS)
-        except (Aborted, TimeoutError):
+        except (AbortedError, TimeoutError):
             assert context.code not in _FAULTS, f"{path} ended in {context.code}"
 
 
@@ -303,7 +303,7 @@ def searched(data: bytes) -> None:
     query, _, text = data.decode(errors="replace").partition("\n")
     try:
         wanted = SearchQuery.parse(query)
-    except Refusal:
+    except RefusalError:
         return
     for one in snippets.snippets(pb.Words(text=text), wanted):
         assert "".join(piece.text for piece in one.segments) in text

@@ -11,11 +11,11 @@ import pytest
 from examples.diplomacy import convert, powers
 from examples.diplomacy.verify import verify_callers
 from pourparler import (
-    AlreadyExists,
+    AlreadyExistsError,
     Client,
-    NotAllowed,
-    NotFound,
-    Refused,
+    FailedPreconditionError,
+    NotFoundError,
+    PermissionDeniedError,
     Verdict,
     answer,
     correction,
@@ -81,7 +81,7 @@ def who(name: str) -> str:
 def _name(client: Make) -> str:
     """Kim keeps the record; Ann is for the harbour, Bob for the freight company, Mia mediates."""
     with client("kim") as kim:
-        name = kim.open(
+        name = kim.open_negotiation(
             "Lease of a crane",
             participant("harbour", "Harbour Authority"),
             participant("freight", "Northern Freight"),
@@ -98,7 +98,7 @@ def _name(client: Make) -> str:
 
 
 def said(client: Client, name: str, **more: Any) -> list[str]:
-    return [one.words.text for one in client.history(name, types="statement_recorded", **more)]
+    return [one.words.text for one in client.replay(name, entry_types="statement_recorded", **more)]
 
 
 def test_each_reads_and_records_what_is_theirs(client: Make, name: str) -> None:
@@ -108,57 +108,61 @@ def test_each_reads_and_records_what_is_theirs(client: Make, name: str) -> None:
         assert said(ann, name) == [CONFIDED]
         assert said(kim, name, viewer_participant_id="harbour") == [CONFIDED]
         assert said(kim, name, viewer_participant_id="freight") == []
-        state = bob.get(name).negotiation
+        state = bob.get_negotiation(name).negotiation
         assert (state.counts.statements, state.version) == (0, 10)
         assert not state.principals[who("ann")].grants
-        assert [one.name for one in bob.list()] == [name, *_others(bob, name)]
+        assert [one.name for one in bob.list_negotiations()] == [name, *_others(bob, name)]
 
 
 def _others(client: Client, name: str) -> list[str]:
-    return [one.name for one in client.list() if one.name != name]
+    return [one.name for one in client.list_negotiations() if one.name != name]
 
 
 def test_over_all_too_the_view_of_another_one_can_be_asked_for(client: Make, name: str) -> None:
     with client("kim") as kim, client("mia") as mia, client("bob") as bob:
         for who_sees, wanted in (("harbour", [CONFIDED]), ("freight", [])):
             assert said(kim, name, viewer_participant_id=who_sees) == wanted
-            of_all = kim.history("-", types="statement_recorded", viewer_participant_id=who_sees)
+            of_all = kim.replay(
+                "-", entry_types="statement_recorded", viewer_participant_id=who_sees
+            )
             here = [one for one in of_all if f"negotiations/{one.header.negotiation}" == name]
             assert [one.words.text for one in here] == wanted
-            assert name in [one.name for one in kim.list(viewer_participant_id=who_sees)]
-        assert name in [one.name for one in mia.list(viewer_participant_id="harbour")]
-        assert list(bob.list(viewer_participant_id="harbour")) == []
-        assert list(bob.history("-", viewer_participant_id="harbour")) == []
+            assert name in [
+                one.name for one in kim.list_negotiations(viewer_participant_id=who_sees)
+            ]
+        assert name in [one.name for one in mia.list_negotiations(viewer_participant_id="harbour")]
+        assert list(bob.list_negotiations(viewer_participant_id="harbour")) == []
+        assert list(bob.replay("-", viewer_participant_id="harbour")) == []
         with kim.watch("-", viewer_participant_id="harbour") as watch:
             assert next(watch).header.version == 1
 
 
 def test_who_may_not_is_told_so_or_nothing(client: Make, name: str) -> None:
     with client("bob") as bob, client("eve") as eve:
-        with pytest.raises(NotAllowed) as other:
+        with pytest.raises(PermissionDeniedError) as other:
             bob.record(name, statement("We give in.", by="harbour"))
         assert (other.value.reason, other.value.field) == (
             "ROLE_NOT_SUFFICIENT",
             "drafts[0].facts.statement_recorded.speakers[0]",
         )
-        with pytest.raises(Refused) as taken:
+        with pytest.raises(FailedPreconditionError) as taken:
             bob.record(name, statement("No.", id="limit", by="freight"))
         assert taken.value.reason == "HIDDEN_CONFLICT"
         for call in (
-            lambda: eve.get(name),
-            lambda: eve.standing(name),
+            lambda: eve.get_negotiation(name),
+            lambda: eve.status_report(name),
             lambda: eve.diff(name),
-            lambda: list(eve.history(name)),
-            lambda: list(eve.history(name, reverse=True)),
+            lambda: list(eve.replay(name)),
+            lambda: list(eve.replay(name, reverse=True)),
             lambda: next(eve.watch(name)),
-            lambda: eve.checkpoint(name),
-            lambda: eve.export(name, io.BytesIO()),
+            lambda: eve.get_checkpoint(name),
+            lambda: eve.export_bundle(name, io.BytesIO()),
             lambda: eve.record(name, statement("Hm.", by="harbour")),
         ):
-            with pytest.raises(NotFound) as absent:
+            with pytest.raises(NotFoundError) as absent:
                 call()
             assert absent.value.reason == "NEGOTIATION_NOT_FOUND"
-        assert list(eve.list()) == []
+        assert list(eve.list_negotiations()) == []
 
 
 def test_who_takes_part_mends_their_own_words(client: Make, name: str) -> None:
@@ -166,20 +170,20 @@ def test_who_takes_part_mends_their_own_words(client: Make, name: str) -> None:
         said_so = ann.record(name, statement("Nein.", id="no", by="harbour")).entries[0]
         mended = v1.Draft(facts=said_so.facts, words=v1.Words(text="Nine."))
         slip = correction(said_so.header.version, "A slip of the pen.", replacement=mended)
-        with pytest.raises(NotAllowed) as other:
+        with pytest.raises(PermissionDeniedError) as other:
             bob.record(name, slip)
         ann.record(name, slip)
 
         assert other.value.reason == "ROLE_NOT_SUFFICIENT"
-        assert bob.get(name).negotiation.statements["no"].words.text == "Nine."
+        assert bob.get_negotiation(name).negotiation.statements["no"].words.text == "Nine."
         assert said(bob, name) == ["Nein."]  # which stays as it was said
 
 
 def test_what_is_public_is_for_those_whom_the_policy_names(client: Make, name: str) -> None:
     with client("reader") as reader, client("watchdog") as watchdog:
-        assert list(reader.get(name).negotiation.topics) == ["rent"]
-        assert not reader.get(name).negotiation.participants
-        assert name in [one.name for one in reader.list()]
+        assert list(reader.get_negotiation(name).negotiation.topics) == ["rent"]
+        assert not reader.get_negotiation(name).negotiation.participants
+        assert name in [one.name for one in reader.list_negotiations()]
         assert said(watchdog, name) == [CONFIDED]
 
 
@@ -189,10 +193,10 @@ def test_a_cut_record_verifies_and_says_that_it_is_one(
     with client("bob") as bob:
         file = tmp_path / "cut.bundle"
         with file.open("wb") as bundle:
-            bob.export(name, bundle)
+            bob.export_bundle(name, bundle)
         with file.open("rb") as bundle:
             offline = verify(bundle, Signer([SIGNING]).verifier_keys)
-        audit = bob.audit(name, keys=Signer([SIGNING]).verifier_keys)
+        audit = bob.audit(name, verifier_keys=Signer([SIGNING]).verifier_keys)
 
     assert CONFIDED.encode() not in file.read_bytes()
     assert offline.verdict is Verdict.PARTIAL
@@ -204,19 +208,19 @@ def test_what_another_one_sees_is_audited_and_exported_for_them(client: Make, na
 
     def exported(caller: Client, **more: Any) -> bytes:
         with io.BytesIO() as file:
-            caller.export(name, file, **more)
+            caller.export_bundle(name, file, **more)
             return file.getvalue()
 
     with client("kim") as kim, client("mia") as mia, client("bob") as bob:
-        whole = kim.audit(name, keys=keys)
-        theirs = mia.audit(name, keys=keys, viewer_participant_id="freight")
+        whole = kim.audit(name, verifier_keys=keys)
+        theirs = mia.audit(name, verifier_keys=keys, viewer_participant_id="freight")
 
         assert (whole.verdict, theirs.verdict) == (Verdict.SOUND, Verdict.PARTIAL)
-        assert theirs.withheld == bob.audit(name, keys=keys).withheld
+        assert theirs.withheld == bob.audit(name, verifier_keys=keys).withheld
         assert exported(kim, viewer_participant_id="freight") == exported(bob)
         assert exported(kim, viewer_participant_id="harbour") != exported(bob)
-        with pytest.raises(NotAllowed):
-            bob.audit(name, keys=keys, viewer_participant_id="harbour")
+        with pytest.raises(PermissionDeniedError):
+            bob.audit(name, verifier_keys=keys, viewer_participant_id="harbour")
 
 
 def test_each_of_seven_is_shown_by_every_read_what_is_theirs_alone(
@@ -245,17 +249,17 @@ def test_of_who_has_a_copy_nothing_is_told_but_that_its_name_is_taken(client: Ma
         return io.BytesIO(bundle(records, negotiation="brought"))
 
     with client("kim") as kim, client("eve") as eve:
-        assert kim.copy(bundled(3), keys=[key.verifier_key]).version == 3
+        assert kim.import_bundle(bundled(3), verifier_keys=[key.verifier_key]).version == 3
         told = []
         for version in (2, 3, 4):
-            with pytest.raises(AlreadyExists) as taken:
-                eve.copy(bundled(version), keys=[key.verifier_key])
+            with pytest.raises(AlreadyExistsError) as taken:
+                eve.import_bundle(bundled(version), verifier_keys=[key.verifier_key])
             told.append(f"{taken.value} {taken.value.metadata}")
         assert len(set(told)) == 1
         assert key.name not in told[0]
-        assert kim.copy(bundled(4), keys=[key.verifier_key]).version == 4
-        with pytest.raises(NotFound):
-            eve.get("brought")
+        assert kim.import_bundle(bundled(4), verifier_keys=[key.verifier_key]).version == 4
+        with pytest.raises(NotFoundError):
+            eve.get_negotiation("brought")
 
 
 def test_a_watch_ends_when_access_does(client: Make, name: str) -> None:
@@ -263,10 +267,10 @@ def test_a_watch_ends_when_access_does(client: Make, name: str) -> None:
         with bob.watch(name) as watch:
             seen = [next(watch) for _ in range(9)]
             kim.record(name, revoke_access(who("bob")))
-            with pytest.raises(NotFound):
+            with pytest.raises(NotFoundError):
                 list(watch)
         assert [one.header.version for one in seen if not one.HasField("facts")] == [5, 6, 7, 8]
-        with pytest.raises(NotFound):
-            bob.get(name)
+        with pytest.raises(NotFoundError):
+            bob.get_negotiation(name)
         kim.record(name, grant_access(who("bob"), "party", participant="freight"))
-        assert bob.get(name).negotiation.version == 11
+        assert bob.get_negotiation(name).negotiation.version == 11

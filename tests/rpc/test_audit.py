@@ -53,7 +53,9 @@ def _talks(address: str, request: pytest.FixtureRequest) -> str:
 
 def opened(address: str, name: str) -> str:
     with Client(address) as client:
-        client.open("Talks", participant("acme", "Acme"), topic("Price", id="price"), id=name)
+        client.open_negotiation(
+            "Talks", participant("acme", "Acme"), topic("Price", id="price"), negotiation_id=name
+        )
         client.record(name, statement("It is high.", id="high", by="acme"))
     return name
 
@@ -73,8 +75,8 @@ def test_a_service_that_tells_the_truth_is_sound(
 ) -> None:
     told: list[tuple[int, int]] = []
     with connect(address) as client:
-        audit = client.audit(talks, keys=[VKEY], progress=lambda *at: told.append(at))
-        state = client.get(talks).negotiation
+        audit = client.audit(talks, verifier_keys=[VKEY], progress=lambda *at: told.append(at))
+        state = client.get_negotiation(talks).negotiation
 
     assert isinstance(audit, Audit)
     assert (audit.verdict, audit.findings, audit.size) == (Verdict.SOUND, (), 4)
@@ -85,11 +87,11 @@ def test_a_service_that_tells_the_truth_is_sound(
 def test_what_was_corrected_is_read_twice_and_sound(
     connect: Connect, address: str, talks: str
 ) -> None:
-    with connect(address, keys=[VKEY]) as client:
-        before = client.checkpoint(talks)
+    with connect(address, verifier_keys=[VKEY]) as client:
+        before = client.get_checkpoint(talks)
         corrected(address, talks)
 
-        audit = client.audit(talks, since=before)
+        audit = client.audit(talks, base_checkpoint=before)
 
     assert (audit.verdict, audit.findings, audit.size) == (Verdict.SOUND, (), 5)
     assert audit.state is not None
@@ -103,14 +105,14 @@ def test_what_is_recorded_meanwhile_is_left_out(connect: Connect, address: str, 
             other.record(talks, topic("More"))
 
     with connect(address) as client:
-        audit = client.audit(talks, keys=[VKEY], progress=record)
+        audit = client.audit(talks, verifier_keys=[VKEY], progress=record)
 
     assert (audit.verdict, audit.size) == (Verdict.SOUND, 4)
 
 
 def test_another_key_tells_nothing(connect: Connect, address: str, talks: str) -> None:
     with connect(address) as client:
-        audit = client.audit(talks, keys=[signing_key(1).verifier_key])
+        audit = client.audit(talks, verifier_keys=[signing_key(1).verifier_key])
 
     assert audit.verdict is Verdict.CANNOT_TELL
     assert names(audit) == ["not signed"]
@@ -122,21 +124,21 @@ def test_without_a_key_there_is_no_audit(connect: Connect, address: str, talks: 
 
 
 def test_what_is_not_there_cannot_be_audited(connect: Connect, address: str) -> None:
-    with connect(address) as client, pytest.raises(errors.NotFound):
-        client.audit("nowhere", keys=[VKEY])
+    with connect(address) as client, pytest.raises(errors.NotFoundError):
+        client.audit("nowhere", verifier_keys=[VKEY])
 
 
 def test_a_service_that_goes_on_is_believed(
     connect: Connect, address: str, talks: str, tmp_path: Path
 ) -> None:
-    with connect(address, keys=[VKEY], trust_store=tmp_path / "trust") as client:
-        assert client.get(talks).computed_at.version == 4
+    with connect(address, verifier_keys=[VKEY], trust_store=tmp_path / "trust") as client:
+        assert client.get_negotiation(talks).computed_at.version == 4
         receipt = client.record(talks, topic("More"), topic("Even more"))
         client.record(talks, topic("Never"), validate_only=True)
-        assert client.standing(talks).computed_at.version == 6
-        assert client.get(talks, as_of=2).computed_at.version == 2
+        assert client.status_report(talks).computed_at.version == 6
+        assert client.get_negotiation(talks, as_of=2).computed_at.version == 2
 
-        last = client.checkpoint(talks)
+        last = client.get_checkpoint(talks)
 
     assert last == receipt.checkpoint
     known = json.loads((tmp_path / "trust").read_text())["checkpoints"]
@@ -147,7 +149,7 @@ def test_a_retry_is_believed_however_late(
     connect: Connect, address: str, talks: str, tmp_path: Path
 ) -> None:
     more = topic("More")
-    with connect(address, keys=[VKEY], trust_store=tmp_path / "trust") as client:
+    with connect(address, verifier_keys=[VKEY], trust_store=tmp_path / "trust") as client:
         first = client.record(talks, more, request_id="r-1")
         client.record(talks, topic("Even more"))
 
@@ -157,43 +159,43 @@ def test_a_retry_is_believed_however_late(
 
 
 def test_a_negotiation_opened_without_an_id_is_believed(connect: Connect, address: str) -> None:
-    with connect(address, keys=[VKEY]) as client:
-        receipt = client.open("Talks")
+    with connect(address, verifier_keys=[VKEY]) as client:
+        receipt = client.open_negotiation("Talks")
 
-        assert client.get(receipt.negotiation).computed_at.version == 1
+        assert client.get_negotiation(receipt.negotiation).computed_at.version == 1
 
 
 def test_another_history_under_the_same_key_is_a_fork(
     connect: Connect, address: str, talks: str, keys: tuple[Path, ...], tmp_path: Path
 ) -> None:
     trust_store = tmp_path / "trust"
-    with connect(address, keys=[VKEY], trust_store=trust_store) as client:
-        seen = client.checkpoint(talks)
+    with connect(address, verifier_keys=[VKEY], trust_store=trust_store) as client:
+        seen = client.get_checkpoint(talks)
     with running(replace(Settings.in_memory(), signing_keys=keys)) as elsewhere:
         opened(elsewhere, talks)
-        with connect(elsewhere, keys=[VKEY], trust_store=trust_store) as client:
-            assert names(client.audit(talks, since=seen)) == ["forked"]
-            with pytest.raises(errors.Forked) as refused:
-                client.checkpoint(talks)
+        with connect(elsewhere, verifier_keys=[VKEY], trust_store=trust_store) as client:
+            assert names(client.audit(talks, base_checkpoint=seen)) == ["forked"]
+            with pytest.raises(errors.ForkDetectedError) as refused:
+                client.get_checkpoint(talks)
             assert refused.value.seen == seen
-            with pytest.raises(errors.Forked) as refused:
+            with pytest.raises(errors.ForkDetectedError) as refused:
                 client.record(talks, topic("More"), request_id="r-2")
             assert refused.value.request_id == "r-2"
-            with pytest.raises(errors.Forked):
-                client.get(talks)
+            with pytest.raises(errors.ForkDetectedError):
+                client.get_negotiation(talks)
 
 
 def test_a_service_that_has_forgotten_is_stale(
     connect: Connect, address: str, talks: str, keys: tuple[Path, ...], tmp_path: Path
 ) -> None:
     trust_store = tmp_path / "trust"
-    with connect(address, keys=[VKEY], trust_store=trust_store) as client:
+    with connect(address, verifier_keys=[VKEY], trust_store=trust_store) as client:
         client.record(talks, topic("More"))
     with running(replace(Settings.in_memory(), signing_keys=keys)) as elsewhere:
         opened(elsewhere, talks)
-        with connect(elsewhere, keys=[VKEY], trust_store=trust_store) as client:
-            for ask in (client.get, client.standing, client.checkpoint):
-                with pytest.raises(errors.Stale):
+        with connect(elsewhere, verifier_keys=[VKEY], trust_store=trust_store) as client:
+            for ask in (client.get_negotiation, client.status_report, client.get_checkpoint):
+                with pytest.raises(errors.StaleReadError):
                     ask(talks)
 
 

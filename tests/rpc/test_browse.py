@@ -39,7 +39,9 @@ _ASKED = re.compile(r"\x1b(?:\[[0-9;?<>=]*(?: ?[A-Za-z]|\$p)|[78=>]|\(B)")
 def _address() -> Iterator[str]:
     with running() as address, Client(address) as client:
         assert run(["--server", address, "import", str(EXAMPLE)]) == 0
-        client.open("Lease of a crane", participant("harbour", "Harbour"), id="crane")
+        client.open_negotiation(
+            "Lease of a crane", participant("harbour", "Harbour"), negotiation_id="crane"
+        )
         yield address
 
 
@@ -84,7 +86,9 @@ async def test_what_is_recorded_meanwhile_leaves_the_past_as_it_was(address: str
     app = reader(address, "berth")
     async with aio.Client(address) as client:
         said = [statement(text, by="harbour") for text in ("One.", "Two.", "Three.")]
-        await client.open("A berth", participant("harbour", "Harbour"), *said, id="berth")
+        await client.open_negotiation(
+            "A berth", participant("harbour", "Harbour"), *said, negotiation_id="berth"
+        )
         async with app.run_test(size=(100, 24)) as pilot:
             await until(pilot, "at the table")
             await pilot.press("comma", "comma")
@@ -118,7 +122,7 @@ async def test_whose_view_is_asked_for_is_all_that_is_shown(address: str) -> Non
     async with aio.Client(address) as client:
         parties = [participant(who, who.title()) for who in ("acme", "bolt")]
         confided = statement(hidden, by="acme", visibility=["acme"])
-        await client.open("Steel", *parties, confided, id="steel")
+        await client.open_negotiation("Steel", *parties, confided, negotiation_id="steel")
         app = Browser(ServiceSource(aio.Client(address), viewer_participant_id="bolt"), None)
         async with app.run_test(size=(120, 24)) as pilot:
             await until(pilot, "1 negotiation, the latest first; as bolt would have it")
@@ -148,7 +152,7 @@ async def test_a_name_that_is_none_is_told_in_words_and_leads_to_the_list(addres
 async def test_a_service_that_goes_away_and_comes_back_costs_nothing(tmp_path: Path) -> None:
     settings = Settings(data=tmp_path, address="127.0.0.1:0")
     with running(settings) as address, Client(address) as client:
-        client.open("Talks", participant("a", "Anna"), id="talks")
+        client.open_negotiation("Talks", participant("a", "Anna"), negotiation_id="talks")
         app = reader(address, timeout=5)
         pilots = app.run_test(size=(100, 24))
         pilot = await pilots.__aenter__()

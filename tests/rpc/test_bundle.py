@@ -13,12 +13,12 @@ from typing import Any, NamedTuple
 import grpc
 import pytest
 
-from pourparler import Client, NotFound, ReplayCut, ServiceFault
+from pourparler import Client, IncompleteReplayError, InternalError, NotFoundError
 from pourparler import v1 as pb
 from pourparler.cli.commands import run
-from pourparler.transparency.auditor import Verdict
-from pourparler.transparency.bundle import MAGIC, Bundle, verify, withhold
+from pourparler.transparency.bundle import MAGIC, BundleReader, redact, verify
 from pourparler.transparency.checkpoint import VerifierKey
+from pourparler.transparency.findings import Verdict
 from pourparler.transparency.selection import Selection, SelectionError
 from pourparler.v1 import audit_service_pb2_grpc
 from pourparler_service.config.settings import Settings
@@ -98,14 +98,14 @@ def stored(kept: Kept, name: str) -> list[bytes]:
 def test_what_is_exported_is_what_is_stored(kept: Kept, client: Any) -> None:
     file = io.BytesIO()
 
-    count = client.export(NAME, file)
+    count = client.export_bundle(NAME, file)
 
     file.seek(0)
-    bundle = Bundle(file)
+    bundle = BundleReader(file)
     assert count == 17
     assert bundle.header.negotiation == NAME
     assert bundle.header.origin == f"test.example/negotiations/{NAME}"
-    assert bundle.header.checkpoint == client.checkpoint(NAME)
+    assert bundle.header.checkpoint == client.get_checkpoint(NAME)
     assert list(bundle.records()) == stored(kept, NAME)
 
 
@@ -113,21 +113,21 @@ def test_what_is_exported_is_sound_and_folds_to_the_state_of_the_service(
     kept: Kept, client: Any
 ) -> None:
     file = io.BytesIO()
-    client.export(f"negotiations/{NAME}", file)
+    client.export_bundle(f"negotiations/{NAME}", file)
 
     audit = bundles.audited(file.getvalue(), [kept.key])
 
     assert audit.verdict is Verdict.SOUND
-    assert audit.state == client.get(NAME).negotiation
+    assert audit.state == client.get_negotiation(NAME).negotiation
 
 
 def test_both_clients_write_the_same_bytes_each_time(kept: Kept) -> None:
     files = [io.BytesIO() for _ in range(3)]
     with Client(kept.address) as waits, asyncio.Runner() as runner:
-        waits.export(NAME, files[0])
-        waits.export(NAME, files[1])
+        waits.export_bundle(NAME, files[0])
+        waits.export_bundle(NAME, files[1])
         with awaited(runner, kept.address) as awaits:
-            awaits.export(NAME, files[2])
+            awaits.export_bundle(NAME, files[2])
 
     assert len({file.getvalue() for file in files}) == 1
 
@@ -135,7 +135,7 @@ def test_both_clients_write_the_same_bytes_each_time(kept: Kept) -> None:
 def test_how_far_it_is_is_told(client: Any) -> None:
     told: list[tuple[int, int]] = []
 
-    client.export(NAME, io.BytesIO(), progress=lambda done, of: told.append((done, of)))
+    client.export_bundle(NAME, io.BytesIO(), progress=lambda done, of: told.append((done, of)))
 
     assert told[-1] == (17, 17)
 
@@ -143,15 +143,15 @@ def test_how_far_it_is_is_told(client: Any) -> None:
 def test_what_is_not_there_is_not_exported(client: Any) -> None:
     file = io.BytesIO()
 
-    with pytest.raises(NotFound):
-        client.export("nothing", file)
+    with pytest.raises(NotFoundError):
+        client.export_bundle("nothing", file)
 
     assert file.getvalue() == b""
 
 
 def test_a_client_that_trusts_a_key_exports_only_what_it_signed(kept: Kept, tmp_path: Path) -> None:
-    with Client(kept.address, keys=[kept.key], trust_store=tmp_path / "trust") as trusting:
-        assert trusting.export(NAME, io.BytesIO()) == 17
+    with Client(kept.address, verifier_keys=[kept.key], trust_store=tmp_path / "trust") as trusting:
+        assert trusting.export_bundle(NAME, io.BytesIO()) == 17
 
 
 class Forgetful(audit_service_pb2_grpc.AuditServiceServicer):
@@ -202,14 +202,14 @@ def test_an_export_that_breaks_off_goes_on_where_it_was(kept: Kept, kind: str) -
     servicer = Forgetful(kept, give=7, breaks=2)
     server, address = serving(servicer)
     with Client(kept.address) as client:
-        client.export(NAME, whole)
+        client.export_bundle(NAME, whole)
 
     if kind == "waits":
         with Client(address) as client:
-            client.export(NAME, file)
+            client.export_bundle(NAME, file)
     else:
         with asyncio.Runner() as runner, awaited(runner, address) as awaits:
-            awaits.export(NAME, file)
+            awaits.export_bundle(NAME, file)
 
     server.stop(None).wait()
     assert servicer.asked == [0, 7, 14]
@@ -220,8 +220,8 @@ def test_an_export_that_gets_too_little_fails_and_leaves_no_whole_bundle(kept: K
     server, address = serving(Forgetful(kept, give=7, breaks=0))
     file = io.BytesIO()
 
-    with Client(address) as client, pytest.raises(ReplayCut) as cut:
-        client.export(NAME, file)
+    with Client(address) as client, pytest.raises(IncompleteReplayError) as cut:
+        client.export_bundle(NAME, file)
 
     server.stop(None).wait()
     assert cut.value.last_version == 7
@@ -232,8 +232,8 @@ def test_a_checkpoint_that_is_none_begins_no_bundle(kept: Kept) -> None:
     server, address = serving(Forgetful(kept, give=99, breaks=0, checkpoint="It is all right.\n"))
     file = io.BytesIO()
 
-    with Client(address) as client, pytest.raises(ServiceFault, match="no checkpoint"):
-        client.export(NAME, file)
+    with Client(address) as client, pytest.raises(InternalError, match="no checkpoint"):
+        client.export_bundle(NAME, file)
 
     server.stop(None).wait()
     assert file.getvalue() == b""
@@ -432,11 +432,11 @@ def test_a_client_exports_some_entries_and_says_what_they_are_shown_without(
     file, whole, offline = io.BytesIO(), io.BytesIO(), io.BytesIO()
     only = Selection([9])
 
-    count = client.export(NAME, file, only=only)
+    count = client.export_bundle(NAME, file, selection=only)
 
-    client.export(NAME, whole)
+    client.export_bundle(NAME, whole)
     whole.seek(0)
-    withhold(whole, offline, Selection([9]))
+    redact(whole, offline, Selection([9]))
     audit = bundles.audited(file.getvalue(), [kept.key])
     assert count == 17
     assert file.getvalue() == offline.getvalue()
@@ -449,7 +449,7 @@ def test_what_is_not_there_is_not_exported_alone(client: Any) -> None:
     file = io.BytesIO()
 
     with pytest.raises(SelectionError, match="no version 18"):
-        client.export(NAME, file, only=Selection([9, 18]))
+        client.export_bundle(NAME, file, selection=Selection([9, 18]))
 
     assert file.getvalue() == b""
 

@@ -170,7 +170,7 @@ def test_a_service_that_is_away_is_told_with_what_to_do(capsys: pytest.CaptureFi
         (("--server", "http://localhost:1/", "list"), 2, "Leave out http://, and say it as local"),
         (("--root-certificates", "/none", "list"), 1, "/none cannot be read: No such file or"),
         (("--token-file", "/none", "list"), 1, "The token in /none cannot be read: No such file"),
-        (("--certificate", __file__, "list"), 1, "shown with its key: one of them is not given."),
+        (("--certificate", __file__, "list"), 1, "needs its private key: give both, or neither."),
         (("export", "renault-nissan", "-o", "/none/x"), 1, "Name another file with --output."),
         (("export", "renault-nissan", "-o", __file__), 1, "never written over. Name another file"),
     ],
@@ -234,7 +234,7 @@ def test_as_of_a_time_it_is_the_record_of_that_time(
     command: Command, example: str, address: str
 ) -> None:
     with Client(address) as client:
-        at = list(client.history(example))[10].header.record_time
+        at = list(client.replay(example))[10].header.record_time
 
     shown = command("show", example, "--as-of", at.ToJsonString()).out
 
@@ -434,8 +434,8 @@ def test_an_interrupted_import_says_how_to_go_on_and_goes_on(
     with Client(address) as client:
         for _ in range(500):
             try:
-                client.get("i-5", view="basic")
-            except errors.NotFound:
+                client.get_negotiation("i-5", view="basic")
+            except errors.NotFoundError:
                 time.sleep(0.02)
             else:
                 break

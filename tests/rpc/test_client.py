@@ -194,7 +194,7 @@ def test_a_recording_that_did_not_arrive_is_repeated_as_it_was(
 def test_an_opening_is_repeated_under_the_id_it_had(client: Any, scripted: Scripted) -> None:
     scripted.answers = [GONE, RECEIPT]
 
-    client.open("Alliance")
+    client.open_negotiation("Alliance")
 
     first, second = scripted.asked
     assert first == second
@@ -230,10 +230,10 @@ def test_an_overloaded_service_is_tried_again_when_it_asks_for_that(
 @pytest.mark.parametrize(
     ("code", "error"),
     [
-        (grpc.StatusCode.ABORTED, errors.VersionMismatch),
-        (grpc.StatusCode.RESOURCE_EXHAUSTED, errors.TooLarge),
-        (grpc.StatusCode.FAILED_PRECONDITION, errors.Refused),
-        (grpc.StatusCode.INTERNAL, errors.ServiceFault),
+        (grpc.StatusCode.ABORTED, errors.VersionMismatchError),
+        (grpc.StatusCode.RESOURCE_EXHAUSTED, errors.MessageTooLargeError),
+        (grpc.StatusCode.FAILED_PRECONDITION, errors.FailedPreconditionError),
+        (grpc.StatusCode.INTERNAL, errors.InternalError),
     ],
     ids=lambda one: getattr(one, "name", ""),
 )
@@ -259,7 +259,7 @@ def test_the_time_of_a_call_is_bounded_in_all_and_its_request_id_is_told(
     began = time.monotonic()
     with (
         connect(target, timeout=0.5) as client,
-        pytest.raises(errors.Unavailable, match="As the test tells it") as failure,
+        pytest.raises(errors.UnavailableError, match="As the test tells it") as failure,
     ):
         client.record("a", YES)
 
@@ -276,7 +276,7 @@ def test_a_service_that_does_not_answer_is_waited_for_as_long_as_was_said(
     began = time.monotonic()
     with (
         connect(target, timeout=0.3) as client,
-        pytest.raises(errors.DeadlineExceeded, match="did not answer in time") as failure,
+        pytest.raises(errors.DeadlineExceededError, match="did not answer in time") as failure,
     ):
         client.record("a", YES)
 
@@ -290,8 +290,8 @@ def test_reads_are_tried_again_too(client: Any, scripted: Scripted) -> None:
     difference = pb.DiffNegotiationResponse(changes=[pb.Change(part="topics/t-ev")])
     scripted.answers = [GONE, state, GONE, standing, GONE, difference]
 
-    assert client.get("a") == state
-    assert client.standing("a") == standing
+    assert client.get_negotiation("a") == state
+    assert client.status_report("a") == standing
     assert client.diff("a") == difference
 
 
@@ -304,7 +304,10 @@ def test_a_list_turns_its_own_pages(client: Any, scripted: Scripted) -> None:
 
     scripted.answers = [page("a", "b", following="t1"), GONE, page(following="t2"), page("c")]
 
-    names = [one.name for one in client.list(statuses="open", participant="nissan", page_size=2)]
+    names = [
+        one.name
+        for one in client.list_negotiations(statuses="open", participant_id="nissan", page_size=2)
+    ]
 
     assert names == ["a", "b", "c"]
     assert [one.page_token for one in scripted.asked] == ["", "t1", "t1", "t2"]
@@ -331,7 +334,7 @@ def test_a_search_turns_its_own_pages_and_knows_where_it_found(
         speakers="harbour",
         participants=["freight", "harbour"],
         topics="rent",
-        types="statement_recorded",
+        entry_types="statement_recorded",
         bases="direct",
         occur_start_date=date(2023, 5, 1),
         occur_end_date="2023-41",
@@ -373,11 +376,11 @@ def test_a_search_turns_its_own_pages_and_knows_where_it_found(
 def test_a_history_asks_for_what_was_said(client: Any, scripted: Scripted) -> None:
     scripted.answers = [[entries(3), COMPLETE]]
 
-    history = client.history(
+    history = client.replay(
         "a",
-        after=2,
+        after_version=2,
         as_of=11,
-        types=["statement_recorded"],
+        entry_types=["statement_recorded"],
         participants="nissan",
         topics=["t-ev"],
         bases=["on_record", pb.BASIS_DIRECT],
@@ -406,7 +409,7 @@ def test_a_history_is_whole_and_then_says_where_it_ended(client: Any, scripted: 
     second.possible_versions.append(2)
     scripted.answers = [[entries(1), second, COMPLETE]]
 
-    history = client.history("a")
+    history = client.replay("a")
 
     assert history.complete is None
     assert versions(history) == [1, 2]
@@ -417,7 +420,7 @@ def test_a_history_is_whole_and_then_says_where_it_ended(client: Any, scripted: 
 def test_a_history_that_did_not_begin_is_asked_for_again(client: Any, scripted: Scripted) -> None:
     scripted.answers = [[GONE], [GONE], [entries(1, 2), COMPLETE]]
 
-    assert versions(client.history("a")) == [1, 2]
+    assert versions(client.replay("a")) == [1, 2]
 
 
 @pytest.mark.parametrize("end", [[], [GONE]], ids=["quietly", "with an error"])
@@ -427,8 +430,8 @@ def test_a_history_that_was_cut_says_so_and_how_far_it_came(
     scripted.answers = [[entries(1), entries(2, 3), *end]]
     read: list[int] = []
 
-    with pytest.raises(errors.ReplayCut, match="cut after version 3") as failure:
-        read.extend(entry.header.version for entry in client.history("a"))
+    with pytest.raises(errors.IncompleteReplayError, match="cut after version 3") as failure:
+        read.extend(entry.header.version for entry in client.replay("a"))
 
     assert read == [1, 2, 3]
     assert failure.value.last_version == 3
@@ -441,10 +444,10 @@ def test_a_history_that_is_refused_is_refused(client: Any, scripted: Scripted) -
         [entries(1), Fails(grpc.StatusCode.INTERNAL)],
     ]
 
-    with pytest.raises(errors.NotFound):
-        versions(client.history("a"))
-    with pytest.raises(errors.ServiceFault):
-        versions(client.history("a"))
+    with pytest.raises(errors.NotFoundError):
+        versions(client.replay("a"))
+    with pytest.raises(errors.InternalError):
+        versions(client.replay("a"))
 
 
 @pytest.mark.parametrize("way", ["close", "with", "drop"])
@@ -454,7 +457,7 @@ def test_leaving_a_history_ends_its_call(client: Any, scripted: Scripted, way: s
         pb.ListNegotiationsResponse(),
     ]
 
-    history = client.history("a")
+    history = client.replay("a")
     assert next(history).header.version == 1
     assert not scripted.left.is_set()
     if way == "close":
@@ -464,7 +467,7 @@ def test_leaving_a_history_ends_its_call(client: Any, scripted: Scripted, way: s
             pass
     else:
         del history
-        list(client.list())  # by the next call, whatever it is, it has been let go of
+        list(client.list_negotiations())  # by the next call, whatever it is, it has been let go of
 
     assert scripted.left.wait(5.0)
 
@@ -477,9 +480,9 @@ def test_a_history_that_does_not_begin_is_waited_for_as_long_as_was_said(
     began = time.monotonic()
     with (
         connect(target, timeout=0.3) as client,
-        pytest.raises(errors.DeadlineExceeded, match="did not begin in time"),
+        pytest.raises(errors.DeadlineExceededError, match="did not begin in time"),
     ):
-        versions(client.history("a"))
+        versions(client.replay("a"))
 
     assert 0.2 < time.monotonic() - began < 2.0
 
@@ -490,7 +493,7 @@ def test_a_history_that_has_begun_may_be_read_at_leisure(
     scripted.answers = [[entries(1), Waits(0.5), entries(2), COMPLETE]]
 
     with connect(target, timeout=0.3) as client:
-        history = client.history("a")
+        history = client.replay("a")
         first = next(history).header.version
         time.sleep(0.4)
 
@@ -500,9 +503,9 @@ def test_a_history_that_has_begun_may_be_read_at_leisure(
 def test_a_service_that_is_not_there_cannot_be_reached(connect: Connect) -> None:
     with (
         connect("127.0.0.1:1", timeout=0.3) as client,
-        pytest.raises(errors.Unavailable, match="cannot be reached"),
+        pytest.raises(errors.UnavailableError, match="cannot be reached"),
     ):
-        client.get("a")
+        client.get_negotiation("a")
 
 
 def test_a_service_that_comes_back_in_time_is_found(connect: Connect, scripted: Scripted) -> None:
@@ -541,9 +544,9 @@ def test_a_client_that_is_closed_says_so(connect: Connect, target: str) -> None:
     client.close()
 
     with pytest.raises(RuntimeError, match="closed"):
-        client.get("a")
+        client.get_negotiation("a")
     with pytest.raises(RuntimeError, match="closed"):
-        versions(client.history("a"))
+        versions(client.replay("a"))
 
 
 async def test_many_calls_are_made_at_once(target: str, scripted: Scripted) -> None:
@@ -575,7 +578,7 @@ async def test_a_history_that_a_task_breaks_off_ends_its_call(
     scripted.answers = [[entries(1), entries(2), Waits(30.0)]]
 
     async with aio.Client(target) as client:
-        async for entry in client.history("a"):
+        async for entry in client.replay("a"):
             if entry.header.version == 1:
                 break
 
@@ -586,7 +589,7 @@ def test_a_loop_that_is_broken_off_ends_the_call(target: str, scripted: Scripted
     scripted.answers = [[entries(1), entries(2), Waits(30.0)]]
 
     with Client(target) as client:
-        for entry in client.history("a"):
+        for entry in client.replay("a"):
             if entry.header.version == 1:
                 break
 
@@ -597,7 +600,7 @@ async def test_a_task_that_is_cancelled_ends_its_history(target: str, scripted: 
     scripted.answers = [[entries(1), Waits(30.0)]]
 
     async with aio.Client(target) as client:
-        history = client.history("a")
+        history = client.replay("a")
         await anext(history)
         task = asyncio.create_task(history.__anext__())
         await asyncio.sleep(0)
@@ -616,7 +619,7 @@ async def test_closing_a_client_gives_up_what_it_waits_for(target: str, scripted
     await asyncio.to_thread(scripted.came.wait, 5.0)
     await client.close()
 
-    with pytest.raises(errors.Cancelled, match="closed"):
+    with pytest.raises(errors.CallCancelledError, match="closed"):
         await task
 
 
@@ -627,7 +630,7 @@ def test_closing_a_client_from_another_thread_gives_up_what_it_waits_for(
     client = Client(target)
     threading.Timer(0.2, client.close).start()
 
-    with pytest.raises(errors.Cancelled):
+    with pytest.raises(errors.CallCancelledError):
         client.record("a", YES)
 
 
@@ -641,12 +644,12 @@ def service(connect: Connect) -> Iterator[Any]:
 @pytest.fixture
 def talks(service: Any) -> str:
     """Talks of two parties on one topic, at version 4."""
-    receipt = service.open(
+    receipt = service.open_negotiation(
         "Future of the alliance",
         participant("renault", "Renault Group", occurred="2022-10-10"),
         participant("nissan", "Nissan Motor", occurred="2022-10-10"),
         topic("The electric car division", id="t-ev", occurred="2022-10-10"),
-        id="alliance",
+        negotiation_id="alliance",
         occurred="2022-10-10",
     )
     return str(receipt.negotiation)
@@ -679,7 +682,7 @@ def test_what_was_recorded_is_read_back(service: Any, talks: str) -> None:
     )
     service.record(talks, answer(offer, "accept", by="nissan"))
 
-    state = service.get(talks).negotiation
+    state = service.get_negotiation(talks).negotiation
     assert receipt.version == 6
     assert [entry.header.version for entry in receipt.entries] == [5, 6]
     assert state.version == 7
@@ -687,7 +690,7 @@ def test_what_was_recorded_is_read_back(service: Any, talks: str) -> None:
     ((_, held),) = state.positions.items()
     assert held.words.sources == [paper]
     assert not held.origin.confirmed
-    (accepted,) = service.standing(talks).status_report.accepted_proposals
+    (accepted,) = service.status_report(talks).status_report.accepted_proposals
     assert accepted.facts.terms[0].value == "15"
 
 
@@ -696,20 +699,23 @@ def test_the_record_is_read_as_it_was_and_as_it_had_happened(service: Any, talks
     service.record(talks, statement("No more.", by="nissan", occurred="2023-41"))
     later = datetime.now(UTC)
 
-    assert service.get(talks, as_of=5).negotiation.counts.statements == 1
-    assert service.get(talks, as_of=later).negotiation.counts.statements == 2
-    assert service.get(talks, as_of=as_of(4, occur_date="2022-12")).negotiation.version == 4
-    by_2023 = service.get(talks, occurred="2023-08")
+    assert service.get_negotiation(talks, as_of=5).negotiation.counts.statements == 1
+    assert service.get_negotiation(talks, as_of=later).negotiation.counts.statements == 2
+    assert (
+        service.get_negotiation(talks, as_of=as_of(4, occur_date="2022-12")).negotiation.version
+        == 4
+    )
+    by_2023 = service.get_negotiation(talks, occur_date="2023-08")
     assert by_2023.negotiation.counts.statements == 1
     assert by_2023.possible_state.counts.statements == 2
     assert by_2023.possible_versions[-1] == 6
-    history = service.history(talks, occurred="2023-08")
+    history = service.replay(talks, occur_date="2023-08")
     assert versions(history)[-1] == 6
     assert 6 in history.possible_versions
 
 
 def test_a_refusal_says_which_draft_and_why_and_records_nothing(service: Any, talks: str) -> None:
-    with pytest.raises(errors.NotFound) as failure:
+    with pytest.raises(errors.NotFoundError) as failure:
         service.record(
             talks,
             statement("Yes.", by="nissan"),
@@ -718,11 +724,11 @@ def test_a_refusal_says_which_draft_and_why_and_records_nothing(service: Any, ta
 
     assert failure.value.reason == "PART_NOT_FOUND"
     assert failure.value.field == "drafts[1].facts.statement_recorded.speakers[0]"
-    assert service.get(talks).negotiation.version == 4
+    assert service.get_negotiation(talks).negotiation.version == 4
 
 
 def test_a_request_that_is_not_well_formed_hears_of_all_of_it(service: Any, talks: str) -> None:
-    with pytest.raises(errors.InvalidArgument) as failure:
+    with pytest.raises(errors.InvalidArgumentError) as failure:
         service.record(talks, statement("", by="nissan"), statement("No.", by="Daimler AG"))
 
     fields = [one.field for one in failure.value.violations]
@@ -731,7 +737,7 @@ def test_a_request_that_is_not_well_formed_hears_of_all_of_it(service: Any, talk
 
 
 def test_a_version_that_was_not_expected_is_told(service: Any, talks: str) -> None:
-    with pytest.raises(errors.VersionMismatch) as failure:
+    with pytest.raises(errors.VersionMismatchError) as failure:
         service.record(talks, statement("Yes.", by="nissan"), expected_version=3)
 
     assert (failure.value.expected, failure.value.current) == (3, 4)
@@ -744,8 +750,8 @@ def test_a_request_repeated_gives_its_first_receipt(service: Any, talks: str) ->
     again = service.record(talks, said, request_id="once")
 
     assert first == again
-    assert service.get(talks).negotiation.version == 5
-    with pytest.raises(errors.AlreadyExists) as failure:
+    assert service.get_negotiation(talks).negotiation.version == 5
+    with pytest.raises(errors.AlreadyExistsError) as failure:
         service.record(talks, statement("No.", by="nissan"), request_id="once")
     assert failure.value.reason == "REQUEST_ID_REUSED"
 
@@ -753,32 +759,32 @@ def test_a_request_repeated_gives_its_first_receipt(service: Any, talks: str) ->
 def test_an_opening_repeated_with_its_request_id_opens_one_negotiation(service: Any) -> None:
     when = datetime.now(UTC)
 
-    first = service.open("Alliance", request_id="first-try", occurred=when)
-    again = service.open("Alliance", request_id="first-try", occurred=when)
-    own_words = service.open("Alliance", request_id="Monday's import", occurred=when)
-    same_words = service.open("Alliance", request_id="Monday's import", occurred=when)
+    first = service.open_negotiation("Alliance", request_id="first-try", occurred=when)
+    again = service.open_negotiation("Alliance", request_id="first-try", occurred=when)
+    own_words = service.open_negotiation("Alliance", request_id="Monday's import", occurred=when)
+    same_words = service.open_negotiation("Alliance", request_id="Monday's import", occurred=when)
 
     assert first == again
     assert first.negotiation == "negotiations/first-try"
     assert own_words == same_words
-    assert len(list(service.list())) == 2
+    assert len(list(service.list_negotiations())) == 2
 
 
 def test_a_check_records_nothing(service: Any, talks: str) -> None:
     receipt = service.record(talks, statement("Yes.", by="nissan"), validate_only=True)
 
     assert receipt.version == 5
-    assert service.get(talks, view="basic").negotiation.version == 4
+    assert service.get_negotiation(talks, view="basic").negotiation.version == 4
 
 
 def test_the_history_is_what_the_receipts_said(service: Any, talks: str) -> None:
     asked = question("How many?", id="q-1", about="t-ev", to="nissan")
     receipt = service.record(talks, asked, resolution(asked, answer="None."))
 
-    assert list(service.history(talks, after=4)) == list(receipt.entries)
-    assert versions(service.history(talks, types="question_raised")) == [5]
-    assert versions(service.history(talks, reverse=True, limit=2)) == [6, 5]
-    limited = service.history(talks, limit=2)
+    assert list(service.replay(talks, after_version=4)) == list(receipt.entries)
+    assert versions(service.replay(talks, entry_types="question_raised")) == [5]
+    assert versions(service.replay(talks, reverse=True, limit=2)) == [6, 5]
+    limited = service.replay(talks, limit=2)
     assert versions(limited) == [1, 2]
     assert limited.complete.limited
 
@@ -793,20 +799,20 @@ def test_what_changed_between_two_points_is_told(service: Any, talks: str) -> No
 
 def test_all_pages_of_a_list_are_read(service: Any) -> None:
     for number in range(5):
-        service.open(f"Talks {number}", id=f"talks-{number}")
+        service.open_negotiation(f"Talks {number}", negotiation_id=f"talks-{number}")
 
-    names = [one.name for one in service.list(page_size=2, title_contains="talks")]
+    names = [one.name for one in service.list_negotiations(page_size=2, title_contains="talks")]
 
     assert names == [f"negotiations/talks-{number}" for number in range(5)]
 
 
 def test_a_negotiation_that_there_is_not_is_not_found(service: Any) -> None:
     for ask in (
-        service.get,
-        service.standing,
+        service.get_negotiation,
+        service.status_report,
         service.diff,
-        lambda name: next(service.history(name)),
+        lambda name: next(service.replay(name)),
     ):
-        with pytest.raises(errors.NotFound) as failure:
+        with pytest.raises(errors.NotFoundError) as failure:
             ask("nowhere")
         assert failure.value.reason == "NEGOTIATION_NOT_FOUND"

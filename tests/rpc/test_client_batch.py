@@ -9,9 +9,9 @@ from typing import Any
 import grpc
 import pytest
 
-from pourparler import Client, errors, group, opening, participant, statement
+from pourparler import Client, errors, opening, participant, record_request, statement
 from pourparler import v1 as pb
-from pourparler.rpc.write_sessions import BATCH_BYTES, BATCH_DRAFTS
+from pourparler.rpc.batch import MAX_BATCH_BYTES, MAX_BATCH_DRAFTS
 from pourparler.v1.record_service_pb2_grpc import add_RecordServiceServicer_to_server
 from pourparler_service.config.settings import Settings
 from pourparler_service.server import running
@@ -30,7 +30,7 @@ def said(number: object, by: str = "acme", text: str = "Yes.") -> pb.Draft:
 
 
 def talks(name: str, **more: Any) -> pb.RecordEntriesRequest:
-    return group(name, opening("Talks"), participant("acme", "Acme"), **more)
+    return record_request(name, opening("Talks"), participant("acme", "Acme"), **more)
 
 
 REFUSED = failure(pb.ERROR_REASON_NO_EFFECT)
@@ -103,7 +103,7 @@ def address() -> Iterator[str]:
 
 
 def groups(count: int) -> list[pb.RecordEntriesRequest]:
-    return [group(f"n-{one}", said(one), request_id=f"r-{one}") for one in range(count)]
+    return [record_request(f"n-{one}", said(one), request_id=f"r-{one}") for one in range(count)]
 
 
 def told(outcomes: Sequence[pb.Receipt | errors.PourparlerError]) -> list[str]:
@@ -118,14 +118,16 @@ def test_groups_of_many_negotiations_are_answered_in_their_order_each_on_its_own
 ) -> None:
     ids = [f"{request.node.callspec.id}-{one}" for one in range(600)]
     batch = [talks(id_) for id_ in ids]
-    batch += [group(id_, said(1, "nobody" if id_.endswith("-7") else "acme")) for id_ in ids]
+    batch += [
+        record_request(id_, said(1, "nobody" if id_.endswith("-7") else "acme")) for id_ in ids
+    ]
 
     with connect(address) as client:
         outcomes = client.record_batch(batch)
         again = client.record_batch(batch)
 
     error = outcomes[607]
-    assert isinstance(error, errors.NotFound)
+    assert isinstance(error, errors.NotFoundError)
     assert (error.reason, error.metadata["id"]) == ("PART_NOT_FOUND", "nobody")
     assert error.field == "drafts[0].facts.statement_recorded.speakers[0]"
     assert error.request_id == batch[607].request_id
@@ -144,8 +146,8 @@ def test_a_check_records_nothing(connect: Connect, address: str) -> None:
     with connect(address) as client:
         (checked,) = client.record_batch([talks("only-checked", validate_only=True)])
 
-        with pytest.raises(errors.NotFound):
-            client.get("only-checked")
+        with pytest.raises(errors.NotFoundError):
+            client.get_negotiation("only-checked")
     assert checked.version == 2
 
 
@@ -165,16 +167,16 @@ def test_what_could_not_be_done_for_now_is_sent_again_alone(
 
     outcomes = client.record_batch(groups(5))
 
-    assert told(outcomes) == ["r-0", "r-1", "Refused", "r-3", "r-4"]
+    assert told(outcomes) == ["r-0", "r-1", "FailedPreconditionError", "r-3", "r-4"]
     assert scripted.came == [["r-0", "r-1", "r-2", "r-3", "r-4"], ["r-1", "r-3"], ["r-3"]]
 
 
 def test_a_call_that_is_refused_fails_its_own_groups_alone(client: Any, scripted: Scripted) -> None:
     scripted.scripts = [MALFORMED]
 
-    outcomes = client.record_batch(groups(BATCH_DRAFTS + 2))
+    outcomes = client.record_batch(groups(MAX_BATCH_DRAFTS + 2))
 
-    assert told(outcomes) == [*["InvalidArgument"] * BATCH_DRAFTS, "r-1000", "r-1001"]
+    assert told(outcomes) == [*["InvalidArgumentError"] * MAX_BATCH_DRAFTS, "r-1000", "r-1001"]
     assert [one.request_id for one in outcomes[:3]] == ["r-0", "r-1", "r-2"]
 
 
@@ -186,14 +188,14 @@ def test_an_answer_to_something_else_is_a_fault_of_the_service(
 ) -> None:
     scripted.scripts = [script]
 
-    assert told(client.record_batch(groups(3)))[-1] == "ServiceFault"
+    assert told(client.record_batch(groups(3)))[-1] == "InternalError"
 
 
 def test_a_service_that_stays_away_fails_all_in_the_time_of_one_call(connect: Connect) -> None:
     with connect("127.0.0.1:1", timeout=0.3) as client:
-        outcomes = client.record_batch(groups(20 * BATCH_DRAFTS))
+        outcomes = client.record_batch(groups(20 * MAX_BATCH_DRAFTS))
 
-    assert set(told(outcomes)) == {"Unavailable"}
+    assert set(told(outcomes)) == {"UnavailableError"}
     assert outcomes[-1].request_id == "r-19999"
 
 
@@ -202,15 +204,15 @@ def test_calls_are_as_large_as_the_service_takes_and_what_is_larger_fails_alone(
 ) -> None:
     id_ = f"large-{request.node.callspec.id}"
     long = "x" * 50_000
-    batch = [talks(id_), *(group(id_, said(one, text=long)) for one in range(60))]
-    batch.insert(9, group(id_, said("a", text="x" * BATCH_BYTES)))
-    batch.insert(4, group(id_, *(said(f"b{one}") for one in range(BATCH_DRAFTS + 1))))
+    batch = [talks(id_), *(record_request(id_, said(one, text=long)) for one in range(60))]
+    batch.insert(9, record_request(id_, said("a", text="x" * MAX_BATCH_BYTES)))
+    batch.insert(4, record_request(id_, *(said(f"b{one}") for one in range(MAX_BATCH_DRAFTS + 1))))
 
     with connect(address) as client:
         outcomes = client.record_batch(batch)
 
     few, many = outcomes.pop(10), outcomes.pop(4)
-    assert isinstance(few, errors.TooLarge)
+    assert isinstance(few, errors.MessageTooLargeError)
     assert (many.code, many.reason) == ("INVALID_ARGUMENT", "LIMIT_EXCEEDED")
     assert [one.version for one in outcomes] == list(range(2, 63))
 
@@ -223,15 +225,25 @@ def test_what_keys_are_given_the_receipts_have_to_be_signed_with(
         data=tmp_path / "data", address="127.0.0.1:0", signing_keys=(tmp_path / "key",)
     )
     key = str(signing_key().verifier_key)
-    batch = [talks("a"), talks("b"), group("a", said(1)), group("a", said(2, "nobody"))]
-    with running(settings) as at, connect(at, keys=[key]) as trusting:
+    batch = [
+        talks("a"),
+        talks("b"),
+        record_request("a", said(1)),
+        record_request("a", said(2, "nobody")),
+    ]
+    with running(settings) as at, connect(at, verifier_keys=[key]) as trusting:
         honest = trusting.record_batch(batch)
-        seen = trusting.checkpoint("a")
-    with running() as at, connect(at, keys=[key]) as trusting:
+        seen = trusting.get_checkpoint("a")
+    with running() as at, connect(at, verifier_keys=[key]) as trusting:
         forged = trusting.record_batch(batch)
 
     assert [one.version for one in honest[:3]] == [2, 2, 3]
     assert seen == honest[2].checkpoint
-    assert told(honest[3:]) == ["NotFound"]
-    assert told(forged) == ["NotSigned", "NotSigned", "NotSigned", "NotFound"]
+    assert told(honest[3:]) == ["NotFoundError"]
+    assert told(forged) == [
+        "CheckpointVerificationError",
+        "CheckpointVerificationError",
+        "CheckpointVerificationError",
+        "NotFoundError",
+    ]
     assert forged[0].request_id == batch[0].request_id

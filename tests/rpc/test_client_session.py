@@ -119,7 +119,7 @@ def address() -> Iterator[str]:
 
 def recorded(client: Any, *names: str, **settings: Any) -> list[Any]:
     """A statement for each name, numbered; what is waited for, when all is answered."""
-    with client.session(**settings) as session:
+    with client.record_stream(**settings) as session:
         return [
             session.record(name, said(number), request_id=f"r-{number}")
             for number, name in enumerate(names)
@@ -138,20 +138,20 @@ def test_receipts_come_in_the_order_of_the_groups_and_a_failure_is_alone(
     connect: Connect, address: str
 ) -> None:
     with connect(address) as client:
-        opened = client.open("Talks", participant("acme", "Acme"))
-        with client.session() as session:
+        opened = client.open_negotiation("Talks", participant("acme", "Acme"))
+        with client.record_stream() as session:
             answers = [
                 session.record(
                     opened.negotiation, said(number, "nobody" if number == 7 else "acme")
                 )
                 for number in range(600)
             ]
-        there = client.get(opened.negotiation).computed_at.version
+        there = client.get_negotiation(opened.negotiation).computed_at.version
 
     error = answers.pop(7).exception()
     assert [one.result().version for one in answers] == list(range(3, 602))
     assert there == 601
-    assert isinstance(error, errors.NotFound)
+    assert isinstance(error, errors.NotFoundError)
     assert (error.reason, error.metadata["id"]) == ("PART_NOT_FOUND", "nobody")
     assert error.field == "drafts[0].facts.statement_recorded.speakers[0]"
     assert error.request_id
@@ -161,13 +161,16 @@ def test_in_turn_what_follows_a_failure_in_its_negotiation_fails(
     connect: Connect, address: str
 ) -> None:
     with connect(address) as client:
-        names = [client.open("Talks", participant("acme", "Acme")).negotiation for _ in range(2)]
-        with client.session(stop_on_failure=True) as session:
+        names = [
+            client.open_negotiation("Talks", participant("acme", "Acme")).negotiation
+            for _ in range(2)
+        ]
+        with client.record_stream(stop_on_failure=True) as session:
             answers = [
                 session.record(names[number % 2], said(number, "nobody" if number == 4 else "acme"))
                 for number in range(10)
             ]
-        versions = [client.get(name).computed_at.version for name in names]
+        versions = [client.get_negotiation(name).computed_at.version for name in names]
 
     reasons = [getattr(one.exception(), "reason", "") for one in answers]
     assert reasons[::2] == [
@@ -188,14 +191,14 @@ def test_whoever_leaves_by_an_exception_gives_up_what_was_not_taken_up(
     answers: list[Any] = []
 
     def leave() -> None:
-        with client.session() as session:
+        with client.record_stream() as session:
             answers.extend(session.record("a", said(one), request_id=f"r-{one}") for one in "012")
             raise ZeroDivisionError
 
     with pytest.raises(ZeroDivisionError):
         leave()
 
-    assert set(told(answers[1:])) == {"Cancelled"}
+    assert set(told(answers[1:])) == {"CallCancelledError"}
 
 
 @pytest.mark.parametrize("end", [GONE, STORE_AWAY], ids=["the stream", "the store"])
@@ -218,7 +221,13 @@ def test_in_turn_what_follows_a_failure_is_not_sent_again_on_another_stream(
 
     answers = recorded(client, *"abaab", stop_on_failure=True)
 
-    assert told(answers) == ["Refused", "r-1", "Refused", "Refused", "r-4"]
+    assert told(answers) == [
+        "FailedPreconditionError",
+        "r-1",
+        "FailedPreconditionError",
+        "FailedPreconditionError",
+        "r-4",
+    ]
     assert scripted.ids()[1] == ["r-1", "r-4"]
     assert {one.stop_on_failure for came in scripted.came for one in came} == {True}
 
@@ -229,7 +238,7 @@ def test_a_service_that_stays_away_fails_all_in_time(connect: Connect) -> None:
         answers = recorded(client, "a", "b")
         took = time.monotonic() - began
 
-    assert told(answers) == ["Unavailable", "Unavailable"]
+    assert told(answers) == ["UnavailableError", "UnavailableError"]
     assert [one.exception().request_id for one in answers] == ["r-0", "r-1"]
     assert took < 5
 
@@ -243,7 +252,7 @@ def test_what_ends_every_stream_on_which_it_comes_fails_alone(
 
     assert told(answers) == [
         *("r-0", "r-1", "r-2"),
-        "InvalidArgument",
+        "InvalidArgumentError",
         *("r-4", "r-5", "r-6"),
     ]
 
@@ -252,10 +261,10 @@ def test_a_service_that_does_not_answer_is_not_waited_for_without_end(
     scripted: Scripted, client: Any
 ) -> None:
     scripted.scripts = [[None, SILENCE]]
-    with client.session() as session:
+    with client.record_stream() as session:
         answers = [session.record("a", said(one), request_id=f"r-{one}") for one in range(3)]
 
-    assert told(answers) == ["r-0", "DeadlineExceeded", "DeadlineExceeded"]
+    assert told(answers) == ["r-0", "DeadlineExceededError", "DeadlineExceededError"]
 
 
 def test_an_answer_that_says_nothing_is_a_fault_of_the_service(
@@ -263,14 +272,14 @@ def test_an_answer_that_says_nothing_is_a_fault_of_the_service(
 ) -> None:
     scripted.scripts = [[pb.RecordOutcome(), failure(pb.ERROR_REASON_INTERNAL)]]
 
-    assert told(recorded(client, "a", "b", "c")) == ["ServiceFault", "ServiceFault", "r-2"]
+    assert told(recorded(client, "a", "b", "c")) == ["InternalError", "InternalError", "r-2"]
 
 
 @pytest.mark.parametrize("size", [2 << 20, 6 << 20], ids=["for the service", "for gRPC"])
 def test_a_group_that_is_too_large_fails_alone(connect: Connect, address: str, size: int) -> None:
     with connect(address) as client:
-        name = client.open("Talks", participant("acme", "Acme")).negotiation
-        with client.session() as session:
+        name = client.open_negotiation("Talks", participant("acme", "Acme")).negotiation
+        with client.record_stream() as session:
             answers = [
                 session.record(
                     name, said(one) if one != 5 else statement("x" * size, id="s", by="acme")
@@ -279,12 +288,12 @@ def test_a_group_that_is_too_large_fails_alone(connect: Connect, address: str, s
             ]
 
     error = answers.pop(5).exception()
-    assert isinstance(error, errors.TooLarge)
+    assert isinstance(error, errors.MessageTooLargeError)
     assert [one.result().version for one in answers] == list(range(3, 22))
 
 
 def test_a_session_that_was_left_takes_no_more(client: Any) -> None:
-    with client.session() as session:
+    with client.record_stream() as session:
         pass
 
     with pytest.raises(RuntimeError):
@@ -299,15 +308,15 @@ def test_what_keys_are_given_the_receipts_have_to_be_signed_with(
         data=tmp_path / "data", address="127.0.0.1:0", signing_keys=(tmp_path / "key",)
     )
     key = str(signing_key().verifier_key)
-    with running(settings) as at, connect(at, keys=[key]) as trusting:
-        name = trusting.open("Talks", participant("acme", "Acme")).negotiation
+    with running(settings) as at, connect(at, verifier_keys=[key]) as trusting:
+        name = trusting.open_negotiation("Talks", participant("acme", "Acme")).negotiation
         honest = recorded(trusting, name, name, name)
-    with running() as at, connect(at, keys=[key]) as trusting, connect(at) as trustful:
-        name = trustful.open("Talks", participant("acme", "Acme")).negotiation
+    with running() as at, connect(at, verifier_keys=[key]) as trusting, connect(at) as trustful:
+        name = trustful.open_negotiation("Talks", participant("acme", "Acme")).negotiation
         forged = recorded(trusting, name)
 
     assert [one.result().version for one in honest] == [3, 4, 5]
-    assert told(forged) == ["NotSigned"]
+    assert told(forged) == ["CheckpointVerificationError"]
 
 
 @pytest.mark.slow
@@ -318,19 +327,21 @@ def test_through_a_death_of_the_service_nothing_is_lost_or_doubled(
         return session.record("talks", said(number), request_id=f"r-{number}")
 
     with apart(tmp_path) as service, connect(service.address, timeout=1.0) as client:
-        client.open("Talks", participant("acme", "Acme"), id="talks")
-        with client.session() as session:
+        client.open_negotiation("Talks", participant("acme", "Acme"), negotiation_id="talks")
+        with client.record_stream() as session:
             before = [record(client, number, session) for number in range(1_000)]
             service.kill()
             before += [record(client, number, session) for number in range(1_000, 1_200)]
     with apart(tmp_path) as service, connect(service.address) as client:
-        survived = client.get("talks").computed_at.version
-        with client.session() as session:
+        survived = client.get_negotiation("talks").computed_at.version
+        with client.record_stream() as session:
             after = [record(client, number, session) for number in range(1_200)]
-        history = [one.facts.request_id for one in client.history("talks", after=2)]
+        history = [one.facts.request_id for one in client.replay("talks", after_version=2)]
 
     answered = [one for one in before if one.exception() is None]
     assert 700 <= len(answered) <= survived - 2
-    assert {type(one.exception()).__name__ for one in before[len(answered) :]} == {"Unavailable"}
+    assert {type(one.exception()).__name__ for one in before[len(answered) :]} == {
+        "UnavailableError"
+    }
     assert [one.result() for one in answered] == [one.result() for one in after[: len(answered)]]
     assert history == [f"r-{number}" for number in range(1_200)]

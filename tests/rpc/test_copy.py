@@ -18,13 +18,14 @@ from hypothesis import settings as settings_of
 
 from pourparler import v1 as pb
 from pourparler.state.fold import fold
-from pourparler.transparency.auditor import Auditor, Verdict
-from pourparler.transparency.checkpoint import VerifierKey, origin_of, verified
+from pourparler.transparency.auditor import Auditor
+from pourparler.transparency.checkpoint import VerifierKey, log_origin, verify_checkpoint
+from pourparler.transparency.findings import Verdict
 from pourparler.transparency.merkle import check_consistency, check_inclusion, leaf_hash
 from pourparler_service.api.call_handler import Call
 from pourparler_service.api.import_service import ImportServicer
 from pourparler_service.config.settings import Settings
-from pourparler_service.domain.refusal import Refusal
+from pourparler_service.domain.refusal import RefusalError
 from pourparler_service.server import running
 from pourparler_service.storage.record_codec import decode_record
 from pourparler_service.transparency.signing_keys import Signer, write_key
@@ -59,7 +60,7 @@ def bundled(id_: str, records: Sequence[bytes], signer: Signer = SIGNER) -> byte
     return bundle(
         records,
         negotiation=id_,
-        origin=origin_of(signer.name, id_),
+        origin=log_origin(signer.name, id_),
         signed=checkpoint(records, id_, signer),
     )
 
@@ -143,7 +144,7 @@ def test_a_copy_verifies_with_the_key_of_the_original_and_nothing_else(service: 
     assert given_out.copy.copied_by == "anonymous@loopback"
     assert abs(given_out.copy.copy_time.seconds - time.time()) < 60
     auditor = Auditor("verified", [VerifierKey.parse(KEY)])
-    auditor.read(lambda: stored(service, "verified"))
+    auditor.add_all(lambda: stored(service, "verified"))
     found = auditor.finish(given_out.checkpoint, state=service.state("verified").negotiation)
     assert (found.verdict, found.findings) == (Verdict.SOUND, ())
 
@@ -151,9 +152,9 @@ def test_a_copy_verifies_with_the_key_of_the_original_and_nothing_else(service: 
 def test_the_proofs_of_a_copy_lead_to_the_checkpoint_of_the_original(service: Service) -> None:
     records = talks("proved")
     copied(service, bundled("proved", records))
-    root = verified(
+    root = verify_checkpoint(
         head(service, "proved").checkpoint,
-        origin_of("test.example", "proved"),
+        log_origin("test.example", "proved"),
         [VerifierKey.parse(KEY)],
     ).root
 
@@ -747,7 +748,7 @@ def test_a_bundle_whose_next_part_does_not_come_is_given_up() -> None:
         yield pb.ImportNegotiationRequest(chunk=b"pourparler", verifier_keys=[KEY])
         await asyncio.Event().wait()
 
-    async def take(deadline: float | None, part_seconds: float) -> Refusal:
+    async def take(deadline: float | None, part_seconds: float) -> RefusalError:
         with ThreadPoolExecutor(1) as threads:
             servicer = ImportServicer(
                 anybody,
@@ -756,7 +757,7 @@ def test_a_bundle_whose_next_part_does_not_come_is_given_up() -> None:
                 copy_bytes=100,
                 part_seconds=part_seconds,
             )
-            with pytest.raises(Refusal) as refusal:
+            with pytest.raises(RefusalError) as refusal:
                 await servicer.ImportNegotiation(stalling(), Call("anybody", deadline))
         return refusal.value
 

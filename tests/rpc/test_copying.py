@@ -13,7 +13,7 @@ import pytest
 from pourparler import Client, errors
 from pourparler import v1 as pb
 from pourparler.cli.commands import run
-from pourparler.transparency.auditor import Verdict
+from pourparler.transparency.findings import Verdict
 from pourparler_service.config.settings import Settings
 from pourparler_service.server import running
 from pourparler_service.transparency.signing_keys import write_key
@@ -58,7 +58,7 @@ def exported(services: Services, id_: str, *drafts: pb.Draft) -> bytes:
     with Client(services.original) as client:
         if drafts:
             client.record(id_, *drafts)
-        client.export(id_, file)
+        client.export_bundle(id_, file)
     return file.getvalue()
 
 
@@ -68,13 +68,13 @@ def test_a_client_takes_a_copy_that_audits_as_the_original_does(
     id_ = f"audited-{connect is Client}".lower()
     data = exported(services, id_, *TALKS)
     with connect(services.original) as client:
-        state = client.get(id_)
+        state = client.get_negotiation(id_)
 
     with connect(services.other) as client:
-        answer = client.copy(io.BytesIO(data), keys=[KEY])
-        again = client.copy(io.BytesIO(data), keys=[signing_key().verifier_key])
-        audit = client.audit(id_, keys=[KEY])
-        with_own_key = client.audit(id_, keys=[str(signing_key(3).verifier_key)])
+        answer = client.import_bundle(io.BytesIO(data), verifier_keys=[KEY])
+        again = client.import_bundle(io.BytesIO(data), verifier_keys=[signing_key().verifier_key])
+        audit = client.audit(id_, verifier_keys=[KEY])
+        with_own_key = client.audit(id_, verifier_keys=[str(signing_key(3).verifier_key)])
 
         assert answer == pb.ImportNegotiationResponse(
             name=f"negotiations/{id_}", version=5, entry_count=5
@@ -82,7 +82,7 @@ def test_a_client_takes_a_copy_that_audits_as_the_original_does(
         assert again.entry_count == 0
         assert (audit.verdict, audit.findings) == (Verdict.SOUND, ())
         assert with_own_key.verdict is Verdict.CANNOT_TELL
-        assert client.get(id_) == state
+        assert client.get_negotiation(id_) == state
 
 
 def test_a_copy_of_a_copy_is_the_same_bundle(services: Services, connect: Any) -> None:
@@ -91,8 +91,8 @@ def test_a_copy_of_a_copy_is_the_same_bundle(services: Services, connect: Any) -
     file = io.BytesIO()
 
     with connect(services.other) as client:
-        client.copy(io.BytesIO(data), keys=[KEY])
-        client.export(id_, file)
+        client.import_bundle(io.BytesIO(data), verifier_keys=[KEY])
+        client.export_bundle(id_, file)
 
     assert file.getvalue() == data
 
@@ -102,18 +102,18 @@ def test_a_client_that_trusts_the_key_of_the_original_trusts_the_copy(
 ) -> None:
     id_ = f"trusted-{connect is Client}".lower()
     data = exported(services, id_, *TALKS)
-    settings = {"keys": [KEY], "trust_store": tmp_path / "seen"}
+    settings = {"verifier_keys": [KEY], "trust_store": tmp_path / "seen"}
 
     with connect(services.original, **settings) as client:
-        client.get(id_)
+        client.get_negotiation(id_)
     with connect(services.other, **settings) as client:
-        client.copy(io.BytesIO(data), keys=[KEY])
-        assert client.get(id_).computed_at.version == 5
+        client.import_bundle(io.BytesIO(data), verifier_keys=[KEY])
+        assert client.get_negotiation(id_).computed_at.version == 5
     exported(services, id_, said("s-2", "bolt"))
     with connect(services.original, **settings) as client:
-        assert client.get(id_).computed_at.version == 6
-    with connect(services.other, **settings) as client, pytest.raises(errors.Stale):
-        client.get(id_)  # the original has gone on since
+        assert client.get_negotiation(id_).computed_at.version == 6
+    with connect(services.other, **settings) as client, pytest.raises(errors.StaleReadError):
+        client.get_negotiation(id_)  # the original has gone on since
 
 
 def test_what_goes_wrong_with_a_copy_is_an_error_of_its_kind(
@@ -121,19 +121,19 @@ def test_what_goes_wrong_with_a_copy_is_an_error_of_its_kind(
 ) -> None:
     data = bundle(sealed(history(*TALKS), "wrong"), negotiation="wrong")
     with connect(services.other) as client:
-        with pytest.raises(errors.InvalidArgument) as cut:
-            client.copy(io.BytesIO(data[:-3]), keys=[KEY])
-        with pytest.raises(errors.InvalidArgument) as keyless:
-            client.copy(io.BytesIO(data), keys=[])
-        client.copy(io.BytesIO(data), keys=[KEY])
-        with pytest.raises(errors.Refused) as closed:
+        with pytest.raises(errors.InvalidArgumentError) as cut:
+            client.import_bundle(io.BytesIO(data[:-3]), verifier_keys=[KEY])
+        with pytest.raises(errors.InvalidArgumentError) as keyless:
+            client.import_bundle(io.BytesIO(data), verifier_keys=[])
+        client.import_bundle(io.BytesIO(data), verifier_keys=[KEY])
+        with pytest.raises(errors.FailedPreconditionError) as closed:
             client.record("wrong", said("s-2", "bolt"))
 
     assert (cut.value.reason, cut.value.metadata["finding"]) == ("BUNDLE_INVALID", "cut")
     assert keyless.value.reason == "FIELD_REQUIRED"
     assert closed.value.reason == "NEGOTIATION_IS_COPY"
-    with connect("127.0.0.1:1") as nobody, pytest.raises(errors.Unavailable):
-        nobody.copy(io.BytesIO(data), keys=[KEY])
+    with connect("127.0.0.1:1") as nobody, pytest.raises(errors.UnavailableError):
+        nobody.import_bundle(io.BytesIO(data), verifier_keys=[KEY])
 
 
 def test_the_command_exports_imports_and_audits(

@@ -62,7 +62,7 @@ def test_the_points_can_be_had_from_the_state_that_the_service_gives(address: st
 
     with Client(address) as client:
         for dialogue in dialogues.dialogues(DATA / "casino"):
-            state = client.get(dialogues.name(dialogue)).negotiation
+            state = client.get_negotiation(dialogues.name(dialogue)).negotiation
             assert points(state) == {
                 camper: about["outcomes"]["points_scored"]
                 for camper, about in dialogue["participant_info"].items()

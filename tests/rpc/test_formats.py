@@ -80,13 +80,13 @@ def _command(capsys: pytest.CaptureFixture[str]) -> Command:
 
 def names(address: str) -> list[str]:
     with Client(address) as client:
-        return [one.name.removeprefix("negotiations/") for one in client.list()]
+        return [one.name.removeprefix("negotiations/") for one in client.list_negotiations()]
 
 
 def state(address: str, name: str) -> Any:
     """What a service says of a negotiation, but for when that was recorded there."""
     with Client(address) as client:
-        return timeless(json_format.MessageToDict(client.get(name).negotiation))
+        return timeless(json_format.MessageToDict(client.get_negotiation(name).negotiation))
 
 
 def timeless(said: Any) -> Any:
@@ -128,7 +128,7 @@ def statements(address: str, name: str) -> list[tuple[list[str], str]]:
     with Client(address) as client:
         return [
             ([*entry.facts.statement_recorded.speakers][:1], entry.words.text)
-            for entry in client.history(name, types="statement_recorded")
+            for entry in client.replay(name, entry_types="statement_recorded")
         ]
 
 
@@ -242,7 +242,7 @@ def test_what_is_no_bundle_or_another_one_is_not_written_out(
     for file, name, told in (
         (bundle, "another", "The bundle is of renault-nissan, not of what was asked for."),
         (EXAMPLE, "renault-nissan", "The file is not a bundle of Pourparler."),
-        (cut, "renault-nissan", "The bundle is cut off before its end."),
+        (cut, "renault-nissan", "The bundle is truncated before its end."),
     ):
         done = command("127.0.0.1:1", "export", name, "--bundle", str(file), *form)
 
@@ -274,7 +274,7 @@ def test_a_bundle_is_taken_as_it_is_and_a_negotiation_has_to_be_there(
 
 def test_a_history_is_a_frame_for_those_who_wait_and_those_who_await(kept: str) -> None:
     with Client(kept) as client, asyncio.Runner() as runner:
-        found = client.history("renault-nissan").to_pandas()
+        found = client.replay("renault-nissan").to_pandas()
         same = runner.run(aio_frame(kept))
 
         assert len(found) == 17
@@ -283,12 +283,12 @@ def test_a_history_is_a_frame_for_those_who_wait_and_those_who_await(kept: str) 
 
 async def aio_frame(address: str) -> Any:
     async with aio.Client(address) as client:
-        return await client.history("renault-nissan").to_pandas()
+        return await client.replay("renault-nissan").to_pandas()
 
 
 def test_a_history_shown_in_a_notebook_is_still_to_be_read(kept: str) -> None:
     with Client(kept) as client:
-        history = client.history("renault-nissan")
+        history = client.replay("renault-nissan")
         shown = history._repr_html_()
         again = history._repr_html_()
 
@@ -318,7 +318,9 @@ def test_a_format_whose_package_is_not_there_is_told_before_anything_is_done(
 def _erased() -> Iterator[str]:
     """A service with talks from which the words of Anna were destroyed."""
     with running() as address, Client(address) as client:
-        client.open("Talks", participant("anna", WORD, kind="person"), id="talks")
+        client.open_negotiation(
+            "Talks", participant("anna", WORD, kind="person"), negotiation_id="talks"
+        )
         client.record("talks", statement(f"I, {WORD}, agree.", by="anna", id="s-1"))
         client.erase_subject("talks", "anna", legal_basis="Art. 17 GDPR", authority="The officer")
         yield address
@@ -349,8 +351,8 @@ def test_an_erased_record_is_read_back_as_it_is_in_the_service(
     with file.open("rb") as opened, Client(erased) as client:
         back = list(ENTRIES[form](opened))
 
-        assert back == list(client.history("talks"))
-        assert fold(back) == client.get("talks").negotiation
+        assert back == list(client.replay("talks"))
+        assert fold(back) == client.get_negotiation("talks").negotiation
 
 
 def test_what_a_bundle_does_not_show_is_carried_as_withheld(

@@ -18,7 +18,7 @@ from pourparler_service.api.error_status import status_message
 from pourparler_service.api.quotas import Quota, RateLimit
 from pourparler_service.api.record_service import RecordServicer
 from pourparler_service.domain.principals import ANONYMOUS
-from pourparler_service.domain.refusal import Refusal, Violation
+from pourparler_service.domain.refusal import RefusalError, Violation
 from pourparler_service.storage.interface import StoreUnavailableError
 from tests.support.sample_entries import opened, said
 from tests.support.service_client import Answered, Service, answered_by, refused
@@ -80,7 +80,7 @@ async def guarded(**more: Any) -> AsyncIterator[tuple[CallHandler, grpc.aio.Serv
     limits: dict[str, Any] = {
         "calls": Quota("calls", 2),
         "streams": Quota("streams", 1),
-        "under_way": Quota("bytes", 1 << 20),
+        "in_flight_bytes": Quota("bytes", 1 << 20),
         "rate": None,
         "unary_seconds": 30.0,
         "request_bytes": 1 << 20,
@@ -421,7 +421,7 @@ def test_details_fit_into_headers_whatever_the_caller_wrote(filling: str) -> Non
         for n in range(20)
     ]
 
-    status = status_message(Refusal(violations))
+    status = status_message(RefusalError(violations))
 
     message = len(status.message.encode()) * 3  # as it is escaped in a header
     assert status.ByteSize() * 4 // 3 + message < 8_000

@@ -13,7 +13,7 @@ from grpc_health.v1 import health_pb2
 
 from pourparler_service.api.call_handler import Call
 from pourparler_service.api.health_service import HealthServicer
-from pourparler_service.domain.refusal import Refusal
+from pourparler_service.domain.refusal import RefusalError
 from pourparler_service.server import running
 from pourparler_service.storage.interface import StoreUnavailableError
 from tests.support.service_client import Service, connected, refused
@@ -149,7 +149,7 @@ async def test_once_it_closes_it_is_not_serving_for_good(threads: ThreadPoolExec
     health.close()
 
     assert await next_status(watch) == NOT_SERVING
-    with pytest.raises(Refusal) as refusal:
+    with pytest.raises(RefusalError) as refusal:
         await next_status(watch)
     assert refusal.value.text
     assert (await health.Check(asked(), CALL)).status == NOT_SERVING

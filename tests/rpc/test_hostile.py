@@ -18,7 +18,7 @@ from grpc_health.v1 import health_pb2
 from grpc_reflection.v1alpha import reflection_pb2
 
 from pourparler import v1 as pb
-from pourparler.schema.wire import framed
+from pourparler.schema.wire import length_delimited
 from pourparler_service.config.settings import Settings
 from pourparler_service.server import running
 from tests.support.http2_frames import BEGIN, PREFACE, begun, frame
@@ -400,7 +400,7 @@ def test_filters_beyond_all_numbers_meet_nothing_or_everything(table: Service) -
 def one_draft(data: bytes, id_: str = "table") -> bytes:
     """The bytes of a request with a draft of these bytes."""
     rest = pb.RecordEntriesRequest(negotiation=f"negotiations/{id_}").SerializeToString()
-    return rest + framed(5, data)
+    return rest + length_delimited(5, data)
 
 
 def nested(depth: int) -> bytes:
@@ -408,8 +408,8 @@ def nested(depth: int) -> bytes:
     facts = b""
     for _ in range(depth):
         event = pb.EntryCorrected(target_version=1, mode=pb.CORRECTION_MODE_REPLACE)
-        facts = framed(47, event.SerializeToString() + framed(4, facts))
-    return framed(1, facts)
+        facts = length_delimited(47, event.SerializeToString() + length_delimited(4, facts))
+    return length_delimited(1, facts)
 
 
 def test_the_replacement_is_where_it_is_nested() -> None:
@@ -435,7 +435,7 @@ def test_groups_within_groups_are_refused(table: Service, times: int) -> None:
         is_harmless(answered)
 
 
-STRANGE = framed(1022, b"strange")
+STRANGE = length_delimited(1022, b"strange")
 
 
 def strange(message: Message) -> None:
@@ -560,9 +560,9 @@ def test_a_field_that_comes_twice_is_one_in_the_record(service: Service) -> None
 def test_of_two_entry_types_in_one_draft_the_last_counts_alone(service: Service) -> None:
     service.record("both", opened(), joined("a"))
     both = b"".join(
-        framed(1, one.facts.SerializeToString()) for one in (said("s", "a"), topic("t"))
+        length_delimited(1, one.facts.SerializeToString()) for one in (said("s", "a"), topic("t"))
     )
-    words = framed(2, pb.Words(title="A title").SerializeToString())
+    words = length_delimited(2, pb.Words(title="A title").SerializeToString())
 
     response = pb.RecordEntriesResponse.FromString(
         service.raw(RECORD, one_draft(both + words, "both"))

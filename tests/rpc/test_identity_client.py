@@ -12,7 +12,14 @@ from typing import Any, NamedTuple
 
 import pytest
 
-from pourparler import Client, Unauthenticated, Unavailable, group, participant, v1
+from pourparler import (
+    Client,
+    UnauthenticatedError,
+    UnavailableError,
+    participant,
+    record_request,
+    v1,
+)
 from pourparler.cli.commands import run
 from pourparler_service.authentication.jwks import Issuer
 from pourparler_service.config.settings import Settings, Tls
@@ -76,22 +83,22 @@ class Source:
 
 def test_a_client_shows_its_token(client: Make) -> None:
     with client(KEY.token()) as c:
-        receipt = c.open("Talks")
+        receipt = c.open_negotiation("Talks")
 
         assert receipt.entries[0].facts.recorded_by == f"{ISSUER}#ann"
 
 
 def test_a_client_without_a_token_is_not_known(client: Make) -> None:
-    with client(None) as c, pytest.raises(Unauthenticated) as error:
-        c.open("Talks")
+    with client(None) as c, pytest.raises(UnauthenticatedError) as error:
+        c.open_negotiation("Talks")
 
     assert error.value.reason == "CREDENTIALS_REQUIRED"
     assert error.value.request_id
 
 
 def test_a_token_that_has_expired_stays_so(client: Make) -> None:
-    with client(expired()) as c, pytest.raises(Unauthenticated) as error:
-        c.get("talks")
+    with client(expired()) as c, pytest.raises(UnauthenticatedError) as error:
+        c.get_negotiation("talks")
 
     assert error.value.reason == "TOKEN_EXPIRED"
 
@@ -101,18 +108,18 @@ def test_a_token_is_asked_for_once_and_kept(client: Make) -> None:
     source()
     with client(source) as c:
         for _ in range(3):
-            c.open("Talks")
+            c.open_negotiation("Talks")
 
     assert source.asked == 2
 
 
 def session(c: Any, name: str) -> object:
-    with c.session() as session:
+    with c.record_stream() as session:
         return [session.record(name, participant(f"s{number}", "S")) for number in range(3)]
 
 
 def batch(c: Any, name: str) -> object:
-    (outcome,) = c.record_batch([group(name, participant("b", "B"))])
+    (outcome,) = c.record_batch([record_request(name, participant("b", "B"))])
     assert isinstance(outcome, v1.Receipt)
     return outcome
 
@@ -126,12 +133,12 @@ CALLS: dict[str, Callable[[Any, str], object]] = {
     "record": lambda c, name: c.record(name, participant("a", "A")),
     "record_batch": batch,
     "session": session,
-    "get": lambda c, name: c.get(name),
-    "list": lambda c, _: list(c.list()),
-    "history": lambda c, name: list(c.history(name)),
+    "get": lambda c, name: c.get_negotiation(name),
+    "list": lambda c, _: list(c.list_negotiations()),
+    "history": lambda c, name: list(c.replay(name)),
     "watch": watched,
-    "export": lambda c, name: c.export(name, io.BytesIO()),
-    "checkpoint": lambda c, name: c.checkpoint(name),
+    "export": lambda c, name: c.export_bundle(name, io.BytesIO()),
+    "checkpoint": lambda c, name: c.get_checkpoint(name),
 }
 
 
@@ -140,7 +147,7 @@ def test_a_token_is_asked_for_again_when_it_has_expired(
     client: Make, call: Callable[[Any, str], object]
 ) -> None:
     with client(KEY.token()) as c:
-        name = c.open("Talks").negotiation
+        name = c.open_negotiation("Talks").negotiation
     source = Source()
     with client(source) as c:
         assert call(c, name)
@@ -157,19 +164,19 @@ def test_a_token_is_asked_for_again_once_for_each_call(client: Make) -> None:
 
     with client(source) as c:
         for calls in (1, 2):
-            with pytest.raises(Unauthenticated):
-                c.get("talks")
+            with pytest.raises(UnauthenticatedError):
+                c.get_negotiation("talks")
 
             assert len(asked) == 2 * calls
 
 
 def test_of_a_session_that_is_not_known_every_group_fails(client: Make) -> None:
-    with client(expired()) as c, c.session() as session:
+    with client(expired()) as c, c.record_stream() as session:
         receipts = [session.record("talks", participant("a", "A")) for _ in range(3)]
     for receipt in receipts:
         found = receipt.exception()
 
-        assert isinstance(found, Unauthenticated)
+        assert isinstance(found, UnauthenticatedError)
         assert found.request_id
 
 
@@ -178,25 +185,25 @@ def test_what_a_source_of_tokens_raises_is_raised(client: Make) -> None:
         raise LookupError("There is no token today.")
 
     with client(source) as c, pytest.raises(LookupError, match="today"):
-        c.get("talks")
+        c.get_negotiation("talks")
 
 
 def test_a_service_that_is_not_trusted_is_told_nothing(client: Make, tmp_path: Path) -> None:
     other = Authority(tmp_path, "other")
     with (
         client(KEY.token(), root_certificates=other.file, timeout=0.5) as c,
-        pytest.raises(Unavailable),
+        pytest.raises(UnavailableError),
     ):
-        c.get("talks")
+        c.get_negotiation("talks")
 
 
 def test_a_token_is_not_sent_to_a_service_that_speaks_in_plain(client: Make) -> None:
     with (
         running() as address,
         Client(address, token=KEY.token(), timeout=0.5) as c,
-        pytest.raises(Unavailable),
+        pytest.raises(UnavailableError),
     ):
-        c.get("talks")
+        c.get_negotiation("talks")
 
 
 def test_a_client_shows_its_certificate(served: Served, tmp_path: Path) -> None:
@@ -210,11 +217,11 @@ def test_a_client_shows_its_certificate(served: Served, tmp_path: Path) -> None:
         Client(
             address,
             root_certificates=served.authority.file,
-            certificate=ann.certificate,
-            key=ann.key,
+            certificate_chain=ann.certificate,
+            private_key=ann.key,
         ) as c,
     ):
-        assert c.open("Talks").entries[0].facts.recorded_by == "x509:CN=ann"
+        assert c.open_negotiation("Talks").entries[0].facts.recorded_by == "x509:CN=ann"
 
 
 def test_the_command_shows_who_asks(
@@ -279,7 +286,7 @@ def test_a_service_is_set_up_by_a_file_and_says_who_calls(tmp_path: Path) -> Non
 
         assert f"authenticate with a token of {ISSUER}" in said
         with Client(address, root_certificates=authority.file, token=KEY.token) as c:
-            assert c.open("Talks").version == 1
+            assert c.open_negotiation("Talks").version == 1
         assert (tmp_path / "data" / "record.sqlite").exists()
     finally:
         process.send_signal(signal.SIGTERM)

@@ -14,7 +14,12 @@ from hypothesis import strategies as st
 
 from pourparler import v1 as pb
 from pourparler.transparency import merkle
-from pourparler.transparency.checkpoint import VerifierKey, origin_of, parse_note, verified
+from pourparler.transparency.checkpoint import (
+    VerifierKey,
+    log_origin,
+    parse_note,
+    verify_checkpoint,
+)
 from pourparler.transparency.merkle import (
     Frontier,
     ProofError,
@@ -52,7 +57,7 @@ class Talks(NamedTuple):
 
     def verified_root(self, signed: str, size: int) -> bytes:
         """The root in a checkpoint of this size, verified with a key from elsewhere."""
-        checkpoint = verified(signed, origin_of(NAME, "talks"), [self.key])
+        checkpoint = verify_checkpoint(signed, log_origin(NAME, "talks"), [self.key])
         assert checkpoint.size == size
         assert checkpoint.extensions == ()
         assert checkpoint.root == self.root(size)
@@ -325,9 +330,9 @@ def test_a_key_that_joins_signs_what_is_new_and_leaves_what_was_given_out(tmp_pa
     assert retried == before[1]
     assert at_four.checkpoint == before[3].checkpoint
     assert len(parse_note(after.checkpoint).signatures) == 2
-    origin = origin_of(NAME, "talks")
+    origin = log_origin(NAME, "talks")
     for key in (older, newer):
-        assert verified(after.checkpoint, origin, [key.verifier_key]).size == 5
+        assert verify_checkpoint(after.checkpoint, origin, [key.verifier_key]).size == 5
 
 
 def test_a_key_of_the_future_signs_nothing_yet(tmp_path: Path) -> None:

@@ -11,11 +11,11 @@ from typing import Any
 import grpc
 import pytest
 
-from pourparler import Client, NotFound, errors
+from pourparler import Client, NotFoundError, errors
 from pourparler import v1 as pb
 from pourparler.cli.commands import run
-from pourparler.transparency.auditor import Verdict
 from pourparler.transparency.bundle import verify
+from pourparler.transparency.findings import Verdict
 from pourparler.transparency.trust import Trust
 from pourparler.v1.privacy_service_pb2_grpc import PrivacyServiceStub
 from pourparler_service.aggregate.snapshots import FEWEST
@@ -24,7 +24,7 @@ from pourparler_service.api.privacy_service import PrivacyServicer
 from pourparler_service.authorization.policy import Policy
 from pourparler_service.authorization.viewer_scopes import ScopeResolver
 from pourparler_service.config.settings import Settings
-from pourparler_service.domain.refusal import Refusal, reason_name
+from pourparler_service.domain.refusal import RefusalError, reason_name
 from pourparler_service.server import running
 from pourparler_service.storage.record_codec import decode_record
 from pourparler_service.transparency.signing_keys import write_key
@@ -103,17 +103,20 @@ def test_what_was_given_out_before_verifies_as_before(
     service: Service, connect: Callable[..., Any], tmp_path: Path
 ) -> None:
     key = signing_keys.KEY.verifier_key
-    with connect(keys=[key], trust_store=tmp_path / "trust") as client:
+    with connect(verifier_keys=[key], trust_store=tmp_path / "trust") as client:
         service.records.RecordEntries(group(), timeout=10)
-        older = client.checkpoint("talks")
+        older = client.get_checkpoint("talks")
         before, after = io.BytesIO(), io.BytesIO()
-        client.export("talks", before)
+        client.export_bundle("talks", before)
 
         client.erase_subject("talks", "anna", **BY_LAW)
 
-        client.get("talks")  # which goes on from what was seen
-        assert client.audit("talks", keys=[key], since=older).verdict is Verdict.SOUND
-        client.export("talks", after)
+        client.get_negotiation("talks")  # which goes on from what was seen
+        assert (
+            client.audit("talks", verifier_keys=[key], base_checkpoint=older).verdict
+            is Verdict.SOUND
+        )
+        client.export_bundle("talks", after)
     for file in (before, after):
         file.seek(0)
         assert verify(file, [key]).verdict is Verdict.SOUND
@@ -131,7 +134,7 @@ def test_nothing_that_was_kept_of_a_part_has_the_words_after_it(service: Service
     def shown() -> list[str]:
         points = (None, pb.AsOf(version=FEWEST), pb.AsOf(version=FEWEST + 1))
         return [
-            client.get("talks", as_of=point, viewer_participant_id="acme")
+            client.get_negotiation("talks", as_of=point, viewer_participant_id="acme")
             .SerializeToString()
             .decode("latin-1")
             for point in points
@@ -177,7 +180,7 @@ def test_a_receipt_may_lack_the_words_that_were_destroyed_and_no_others(service:
         forged = pb.RecordEntriesResponse()
         forged.CopyFrom(again)
         lie(forged.receipt)
-        with pytest.raises(errors.AnotherReceipt):
+        with pytest.raises(errors.ReceiptMismatchError):
             believed(service, trust, request, forged.SerializeToString())
 
 
@@ -188,7 +191,7 @@ def test_the_first_receipt_cannot_lack_words(service: Service) -> None:
     first.receipt.entries[2].ClearField("words")
     first.receipt.entries[2].salts[1] = b""
 
-    with pytest.raises(errors.AnotherReceipt, match="nothing on the record says"):
+    with pytest.raises(errors.ReceiptMismatchError, match="nothing on the record says"):
         believed(service, trust, request, first.SerializeToString())
 
 
@@ -243,29 +246,29 @@ def test_a_copy_lies_sealed_and_loses_its_words_where_it_is(
     key, bundle = signing_keys.KEY.verifier_key, io.BytesIO()
     service.records.RecordEntries(group(), timeout=10)
     with Client(service.address) as client:
-        client.export("talks", bundle)
+        client.export_bundle("talks", bundle)
     there = tmp_path / "there"
     with running(Settings(data=there, address="127.0.0.1:0")) as address, Client(address) as other:
         bundle.seek(0)
-        other.copy(bundle, keys=[key])
-        assert other.get("talks").negotiation.participants["anna"].words.name == NAME
+        other.import_bundle(bundle, verifier_keys=[key])
+        assert other.get_negotiation("talks").negotiation.participants["anna"].words.name == NAME
         assert traces(there, *OF_ANNA, HELD) == []
 
         erasure = other.erase_subject("talks", "anna", **BY_LAW)
 
         assert list(erasure.versions) == SEALED_FOR_ANNA
         assert pb.ERASURE_LIMIT_ORIGINAL_RECORD in erasure.limits
-        assert other.get("talks").negotiation.participants["anna"].words == pb.Words()
-        assert other.audit("talks", keys=[key]).verdict is Verdict.PARTIAL
+        assert other.get_negotiation("talks").negotiation.participants["anna"].words == pb.Words()
+        assert other.audit("talks", verifier_keys=[key]).verdict is Verdict.PARTIAL
 
         # What the original says of its own erasure comes with a longer copy.
         with Client(service.address) as client:
             client.erase_subject("talks", "anna", **BY_LAW)
             longer = io.BytesIO()
-            client.export("talks", longer)
+            client.export_bundle("talks", longer)
         longer.seek(0)
-        other.copy(longer, keys=[key])
-        assert other.audit("talks", keys=[key]).verdict is Verdict.SOUND
+        other.import_bundle(longer, verifier_keys=[key])
+        assert other.audit("talks", verifier_keys=[key]).verdict is Verdict.SOUND
 
 
 def test_who_follows_sees_that_words_were_destroyed(service: Service) -> None:
@@ -325,12 +328,12 @@ def test_the_command_rotates_the_master_key(
         data=data, address="127.0.0.1:0", environment={"POURPARLER_MASTER_KEY": str(new)}
     )
     with running(with_it) as address, Client(address) as client:
-        assert client.get("talks").negotiation.participants["anna"].words.name == NAME
+        assert client.get_negotiation("talks").negotiation.participants["anna"].words.name == NAME
 
 
 def stated_by_anna(client: Client) -> None:
     """Something by a person, and what she is called."""
-    client.open("Talks", id="talks")
+    client.open_negotiation("Talks", negotiation_id="talks")
     client.record("talks", person("anna", NAME), stated("s-1", SAID, "anna"))
 
 
@@ -339,7 +342,7 @@ def test_an_erasure_that_is_not_there_is_not_found(service: Service) -> None:
     event = pb.ParticipantJoined(participant_id="p", kind=PERSON, role=pb.PARTICIPANT_ROLE_PARTY)
     service.record("n", draft(event))
     with Client(service.address) as client:
-        with pytest.raises(NotFound):
+        with pytest.raises(NotFoundError):
             client.get_erasure("negotiations/n/erasures/00000000-0000-0000-0000-000000000000")
         assert list(client.erase_subject("n", "p", **BY_LAW).versions) == [3]
 
@@ -368,7 +371,7 @@ def test_only_a_custodian_or_whom_the_service_names_has_words_destroyed() -> Non
             ("a stranger", "NEGOTIATION_NOT_FOUND"),
             ("the auditor", "ROLE_NOT_SUFFICIENT"),
         ):
-            with pytest.raises(Refusal) as refused_to:
+            with pytest.raises(RefusalError) as refused_to:
                 asyncio.run(erase(caller))
             assert reason_name(refused_to.value.reason) == reason
         assert asyncio.run(erase("the officer")).requested_by == "the officer"

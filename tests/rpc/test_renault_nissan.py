@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from examples import importing
-from pourparler import Client, Refused
+from pourparler import Client, FailedPreconditionError
 from pourparler import v1 as pb
 from pourparler.state.fold import fold
 from pourparler_service.server import running
@@ -29,18 +29,18 @@ def _client() -> Iterator[Client]:
 def test_the_state_is_the_expected_one_in_every_particular(client: Client) -> None:
     expected = json.loads((EXAMPLE / "expected_state.json").read_text(encoding="utf-8"))
 
-    answer = client.get(NAME)
+    answer = client.get_negotiation(NAME)
 
     assert particulars(answer.negotiation) == expected
     assert answer.computed_at.version == 17
 
 
 def test_replaying_the_entries_gives_the_state_that_the_service_gives(client: Client) -> None:
-    assert fold(client.history(NAME)) == client.get(NAME).negotiation
+    assert fold(client.replay(NAME)) == client.get_negotiation(NAME).negotiation
 
 
 def test_at_version_11_there_is_no_position_and_no_question(client: Client) -> None:
-    state = client.get(NAME, as_of=11).negotiation
+    state = client.get_negotiation(NAME, as_of=11).negotiation
 
     assert state.version == 11
     assert set(state.statements) == {"s-joint"}
@@ -49,8 +49,8 @@ def test_at_version_11_there_is_no_position_and_no_question(client: Client) -> N
 
 
 def test_the_version_before_the_last_does_not_yet_doubt_the_agreement(client: Client) -> None:
-    before = client.get(NAME, as_of=16).negotiation.agreements["agr-leader-follower"]
-    after = client.get(NAME).negotiation.agreements["agr-leader-follower"]
+    before = client.get_negotiation(NAME, as_of=16).negotiation.agreements["agr-leader-follower"]
+    after = client.get_negotiation(NAME).negotiation.agreements["agr-leader-follower"]
 
     assert before.status == pb.AGREEMENT_STATUS_IN_FORCE
     assert after.status == pb.AGREEMENT_STATUS_IN_QUESTION
@@ -59,7 +59,7 @@ def test_the_version_before_the_last_does_not_yet_doubt_the_agreement(client: Cl
 def test_on_the_record_alone_the_prior_agreement_the_position_and_the_question_vanish(
     client: Client,
 ) -> None:
-    state = fold(client.history(NAME, bases="on_record"))
+    state = fold(client.replay(NAME, bases="on_record"))
 
     assert not state.agreements
     assert not state.positions
@@ -70,7 +70,7 @@ def test_on_the_record_alone_the_prior_agreement_the_position_and_the_question_v
 def test_by_2021_only_the_prior_agreement_is_definite_and_only_the_opening_possible(
     client: Client,
 ) -> None:
-    answer = client.get(NAME, occurred="2021-01-01")
+    answer = client.get_negotiation(NAME, occur_date="2021-01-01")
 
     assert list(answer.possible_versions) == [1]
     state = answer.negotiation
@@ -84,7 +84,7 @@ def test_by_2021_only_the_prior_agreement_is_definite_and_only_the_opening_possi
 
 
 def test_the_names_of_those_who_agreed_resolve_before_they_joined(client: Client) -> None:
-    participants = client.get(NAME, occurred="2021-01-01").negotiation.participants
+    participants = client.get_negotiation(NAME, occur_date="2021-01-01").negotiation.participants
 
     assert {
         key: (part.words.name, part.status)
@@ -111,18 +111,18 @@ def test_a_rumour_of_an_agreement_is_refused_and_leaves_nothing(client: Client) 
         visibility=sample_entries.PUBLIC,
     )
 
-    with pytest.raises(Refused) as refused:
+    with pytest.raises(FailedPreconditionError) as refused:
         client.record(NAME, rumour)
 
     assert refused.value.reason == "BASIS_NOT_ALLOWED"
-    assert client.get(NAME).negotiation.version == 17
+    assert client.get_negotiation(NAME).negotiation.version == 17
 
 
 def test_importing_it_again_doubles_nothing() -> None:
     lines = (EXAMPLE / "negotiation.jsonl").read_text(encoding="utf-8").splitlines()
     with running() as address, Client(address) as client:
         importing.send(lines, address)
-        once = list(client.history(NAME))
+        once = list(client.replay(NAME))
         importing.send(lines, address)
 
-        assert list(client.history(NAME)) == once
+        assert list(client.replay(NAME)) == once

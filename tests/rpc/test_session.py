@@ -13,7 +13,7 @@ import pytest
 from pourparler import v1 as pb
 from pourparler_service.api.call_handler import Call
 from pourparler_service.api.record_service import RecordServicer
-from pourparler_service.domain.refusal import Refusal
+from pourparler_service.domain.refusal import RefusalError
 from pourparler_service.server import running
 from pourparler_service.writes.requests import FAILED_NEGOTIATIONS, FailedNegotiations, WriteRequest
 from tests.support.sample_entries import joined, opened, said, topic
@@ -179,7 +179,7 @@ def test_a_session_in_which_nearly_all_fails_holds_no_more_names_than_a_bound() 
     turn.add("the-last")
 
     for negotiation in ("failed-0", "the-last", "another"):
-        with pytest.raises(Refusal):
+        with pytest.raises(RefusalError):
             turn.check(negotiation)
 
 
@@ -289,10 +289,10 @@ class FakeWriter:
 
     def __init__(self) -> None:
         self.handed_in: list[tuple[WriteRequest, Future[bytes]]] = []
-        self.is_crowded = False
+        self.crowded = False
 
-    def crowded(self, name: str) -> bool:
-        return self.is_crowded
+    def is_crowded(self, key: str) -> bool:
+        return self.crowded
 
     def submit(self, given: WriteRequest) -> Future[bytes]:
         self.handed_in.append((given, Future()))
@@ -382,13 +382,13 @@ async def test_large_groups_are_not_held_in_any_number() -> None:
 
 async def test_a_session_waits_while_the_line_is_crowded() -> None:
     asked, writer = Asked(), FakeWriter()
-    writer.is_crowded = True
+    writer.crowded = True
     async with under_way(asked, writer) as (_, answers):
         first = asyncio.ensure_future(anext(answers))
         await settled(lambda: asked.read)
         assert writer.handed_in == []
 
-        writer.is_crowded = False
+        writer.crowded = False
 
         assert await settled(lambda: len(writer.handed_in)) == MOST
         writer.answer(1)
@@ -418,7 +418,7 @@ async def test_what_is_under_way_is_answered_before_the_service_ends_a_session()
         servicer.close()
         writer.answer(MOST)
         outcomes.append(await first)
-        with pytest.raises(Refusal) as ended:
+        with pytest.raises(RefusalError) as ended:
             outcomes.extend([one async for one in answers])
 
     assert asked.read == MOST

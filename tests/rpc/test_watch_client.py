@@ -20,7 +20,7 @@ import pytest
 from pourparler import Client, aio, errors, participant, statement
 from pourparler import v1 as pb
 from pourparler.cli.commands import run
-from pourparler.rpc import requests
+from pourparler.rpc import streams
 from pourparler.v1.audit_service_pb2_grpc import (
     AuditServiceServicer,
     add_AuditServiceServicer_to_server,
@@ -107,7 +107,7 @@ def test_a_watch_gives_what_there_is_and_goes_on_with_what_comes(
     connect: Connect, address: str
 ) -> None:
     with connect(address) as client, Client(address) as other:
-        client.open("Talks", participant("a", "A"), id="talks")
+        client.open_negotiation("Talks", participant("a", "A"), negotiation_id="talks")
         with client.watch("talks") as watch:
             assert not watch.caught_up
             assert versions(watch, 2) == [1, 2]
@@ -115,7 +115,7 @@ def test_a_watch_gives_what_there_is_and_goes_on_with_what_comes(
                 other.record("talks", statement("Yes.", by="a"))
                 assert versions(watch, 1) == [number + 3]
             assert watch.caught_up.version >= 2
-        with client.watch("talks", types="participant_joined", participants="a") as watch:
+        with client.watch("talks", entry_types="participant_joined", participants="a") as watch:
             assert versions(watch, 1) == [2]
 
 
@@ -123,11 +123,11 @@ def test_all_negotiations_are_watched_and_replayed_by_a_dash(
     connect: Connect, address: str
 ) -> None:
     with connect(address) as client:
-        client.open("One", participant("a", "A"), id="one")
-        client.open("Two", id="two")
+        client.open_negotiation("One", participant("a", "A"), negotiation_id="one")
+        client.open_negotiation("Two", negotiation_id="two")
         with client.watch("-") as watch:
             seen = [next(watch) for _ in range(3)]
-        whole = client.history("-")
+        whole = client.replay("-")
 
         assert list(whole) == seen
         assert [entry.header.negotiation for entry in seen] == ["one", "one", "two"]
@@ -138,7 +138,9 @@ def test_a_cursor_goes_on_after_the_very_entry_that_was_given_last(
     connect: Connect, address: str
 ) -> None:
     with connect(address) as client:
-        client.open("Talks", *(participant(f"p{n}", "P") for n in range(9)), id="talks")
+        client.open_negotiation(
+            "Talks", *(participant(f"p{n}", "P") for n in range(9)), negotiation_id="talks"
+        )
         for before in range(10):
             with client.watch("talks") as watch:
                 assert versions(watch, before) == list(range(1, before + 1))
@@ -156,7 +158,7 @@ def test_a_watch_that_breaks_goes_on_where_it_was(connect: Connect) -> None:
         [message("c5"), message("c6", 6), SILENCE],
     )
     with serving(scripted) as target, connect(target, timeout=5.0) as client:
-        with client.watch("a", after=0, types="topic_added") as watch:
+        with client.watch("a", after_version=0, entry_types="topic_added") as watch:
             assert versions(watch, 6) == [1, 2, 3, 4, 5, 6]
             assert watch.cursor == "c6"
 
@@ -170,7 +172,7 @@ def test_what_was_given_of_a_message_does_not_come_again(connect: Connect) -> No
         [message("c0"), message("c1", 1), message("c4", 2, 3, 4), SILENCE],
     )
     with serving(scripted) as target, connect(target) as client:
-        with client.watch("a", after=7) as watch:
+        with client.watch("a", after_version=7) as watch:
             assert versions(watch, 2) == [1, 2]
         assert watch.cursor == "c0~2"
 
@@ -186,7 +188,7 @@ def test_what_was_given_of_a_message_does_not_come_again(connect: Connect) -> No
 def test_a_silence_that_is_too_long_is_a_break(
     connect: Connect, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(requests, "STALL", 0.5)
+    monkeypatch.setattr(streams, "HEARTBEAT_TIMEOUT", 0.5)
     scripted = Scripted(
         [message("c0"), message("c1", 1), SILENCE], [message("c1"), message("c2", 2), SILENCE]
     )
@@ -199,7 +201,7 @@ def test_a_silence_that_is_too_long_is_a_break(
 def test_who_takes_long_over_an_entry_is_not_silent(
     connect: Connect, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(requests, "STALL", 0.5)
+    monkeypatch.setattr(streams, "HEARTBEAT_TIMEOUT", 0.5)
     scripted = Scripted([message("c0"), message("c1", 1), message("c2", 2), SILENCE])
     with serving(scripted) as target, connect(target) as client, client.watch("a") as watch:
         assert versions(watch, 1) == [1]
@@ -216,9 +218,9 @@ def test_a_service_that_stays_away_ends_a_watch_with_its_cursor(connect: Connect
         client.watch("a") as watch,
     ):
         assert versions(watch, 1) == [1]
-        with pytest.raises(errors.Unavailable):
+        with pytest.raises(errors.UnavailableError):
             next(watch)
-        assert isinstance(watch.away, errors.Unavailable)
+        assert isinstance(watch.last_error, errors.UnavailableError)
         assert watch.cursor == "c1"
 
 
@@ -228,19 +230,19 @@ def test_a_service_that_never_begins_is_given_up(connect: Connect) -> None:
         serving(scripted) as target,
         connect(target, timeout=0.5) as client,
         client.watch("a") as watch,
-        pytest.raises(errors.Unavailable, match="in time"),
+        pytest.raises(errors.UnavailableError, match="in time"),
     ):
         next(watch)
 
 
 def test_a_refusal_ends_a_watch(connect: Connect, address: str) -> None:
     with connect(address) as client:
-        with pytest.raises(errors.NotFound), client.watch("nowhere") as watch:
+        with pytest.raises(errors.NotFoundError), client.watch("nowhere") as watch:
             next(watch)
-        client.open("Talks", id="talks")
+        client.open_negotiation("Talks", negotiation_id="talks")
         for wrong in ("x", "x~y", "~1~2", "x~" + "9" * 5_000, "é"):
             with (
-                pytest.raises(errors.InvalidArgument),
+                pytest.raises(errors.InvalidArgumentError),
                 client.watch("talks", cursor=wrong) as watch,
             ):
                 next(watch)
@@ -271,7 +273,7 @@ async def test_a_task_that_is_cancelled_ends_its_watch() -> None:
             assert await asyncio.to_thread(scripted.left.acquire, timeout=10)
 
 
-@pytest.mark.parametrize("stream", ["watch", "history"])
+@pytest.mark.parametrize("stream", ["watch", "replay"])
 async def test_a_client_that_is_closed_ends_what_it_reads(stream: str) -> None:
     scripted = Scripted([message("c0"), message("c1", 1), SILENCE])
     with serving(scripted) as target:
@@ -284,7 +286,7 @@ async def test_a_client_that_is_closed_ends_what_it_reads(stream: str) -> None:
         task = asyncio.create_task(read())
         await asyncio.sleep(0.5)
         await client.close()
-        with pytest.raises(errors.Cancelled, match="closed"):
+        with pytest.raises(errors.CallCancelledError, match="closed"):
             await task
 
 
@@ -307,7 +309,7 @@ def test_a_watch_outlives_the_service(connect: Connect, tmp_path: Path) -> None:
             with living(tmp_path, address) as address, Client(address) as other:
                 if not watches:
                     client = stack.enter_context(connect(address, timeout=20.0))
-                    other.open("Talks", participant("a", "A"), id="talks")
+                    other.open_negotiation("Talks", participant("a", "A"), negotiation_id="talks")
                     watches = [stack.enter_context(client.watch(name)) for name in ("talks", "-")]
                     assert [versions(watch, 1) for watch in watches] == [[1], [1]]
                 else:
@@ -333,7 +335,7 @@ def living(data: Path, address: str) -> Iterator[str]:
 
 def test_the_command_prints_entries_as_they_come_and_leaves_cleanly(address: str) -> None:
     with Client(address) as client:
-        client.open("Talks", participant("acme", "Acme"), id="talks")
+        client.open_negotiation("Talks", participant("acme", "Acme"), negotiation_id="talks")
         with watching(address, "watch", "talks") as process:
             lines = [process.stdout.readline() for _ in range(3)]
             client.record("talks", statement("We agree.", by="acme"))
@@ -356,10 +358,10 @@ def test_the_command_prints_entries_as_they_come_and_leaves_cleanly(address: str
 
 def test_the_command_watches_all_and_says_whose_each_entry_is(address: str) -> None:
     with Client(address) as client:
-        client.open("One", id="one")
+        client.open_negotiation("One", negotiation_id="one")
         with watching(address, "watch") as process:
             lines = [process.stdout.readline() for _ in range(2)]
-            client.open("Two", id="two")
+            client.open_negotiation("Two", negotiation_id="two")
             lines.append(process.stdout.readline())
 
     assert lines[0].startswith("NEGOTIATION")
@@ -368,7 +370,7 @@ def test_the_command_watches_all_and_says_whose_each_entry_is(address: str) -> N
 
 def test_the_command_calls_by_name_who_comes_while_it_watches(address: str) -> None:
     with Client(address) as client:
-        client.open("Talks", id="talks")
+        client.open_negotiation("Talks", negotiation_id="talks")
         with watching(address, "watch", "talks", "--after", "1") as process:
             client.record("talks", participant("acme", "Acme Limited"))
             client.record("talks", statement("We agree.", by="acme"))
@@ -379,7 +381,7 @@ def test_the_command_calls_by_name_who_comes_while_it_watches(address: str) -> N
 
 def test_the_command_says_when_nothing_is_heard_and_when_it_is_again(tmp_path: Path) -> None:
     with living(tmp_path, "127.0.0.1:0") as address, Client(address) as client:
-        client.open("Talks", participant("a", "Anna"), id="talks")
+        client.open_negotiation("Talks", participant("a", "Anna"), negotiation_id="talks")
         watch = watching(address, "--timeout", "60", "watch", "talks")
         process = watch.__enter__()
         before = [process.stdout.readline() for _ in range(3)]
@@ -417,7 +419,7 @@ def test_a_cursor_that_is_none_is_told_in_a_sentence(
     address: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     with Client(address) as client:
-        client.open("Talks", id="talks")
+        client.open_negotiation("Talks", negotiation_id="talks")
 
     assert run(["--server", address, "watch", "talks", "--cursor", "x~y"]) == 1
     assert "reason CURSOR_INVALID" in capsys.readouterr().err

@@ -272,5 +272,5 @@ def test_what_keeps_it_from_starting_is_one_sentence(
     assert "cannot be read" in why_not("--signing-key", str(tmp_path / "none"), *log)
     assert "the key of a service" in why_not("--signing-key", str(tmp_path / "s.key"), *log)
     assert "key of a witness" in why_not(*mine, "--log", str(witness_key().verifier_key))
-    assert "not a host and a port" in why_not(*mine, "--address", "here")
+    assert "has no host and port" in why_not(*mine, "--address", "here")
     assert "cannot listen at" in why_not(*mine, "--address", "192.0.2.1:1")

@@ -17,10 +17,10 @@ from pourparler import v1 as pb
 from pourparler.transparency.checkpoint import (
     CheckpointError,
     VerifierKey,
-    origin_of,
+    log_origin,
     parse_checkpoint,
     parse_note,
-    verified,
+    verify_checkpoint,
 )
 from pourparler_service.config.settings import Settings
 from pourparler_service.config.settings_file import SettingsError
@@ -61,7 +61,7 @@ def service_with(
 def checkpoint(service: Service, version: int | None = None) -> pb.GetCheckpointResponse:
     request = pb.GetCheckpointRequest(name="negotiations/talks", version=version)
     answer: pb.GetCheckpointResponse = service.audits.GetCheckpoint(request, timeout=10)
-    assert verified(answer.checkpoint, origin_of(KEY.name, "talks"), [KEY.verifier_key])
+    assert verify_checkpoint(answer.checkpoint, log_origin(KEY.name, "talks"), [KEY.verifier_key])
     return answer
 
 
@@ -403,7 +403,7 @@ def test_a_copy_is_left_to_the_witnesses_of_the_original(settings: Settings) -> 
 
     records = sealed(history(opened(), joined("a")), "copied")
     signed = checkpoint_of(records, "copied", SIGNER)
-    origin = origin_of(KEY.name, "copied")
+    origin = log_origin(KEY.name, "copied")
     data = bundle(records, negotiation="copied", origin=origin, signed=signed)
     part = pb.ImportNegotiationRequest(chunk=data, verifier_keys=[str(KEY.verifier_key)])
     with fake(say) as witness, service_with(settings, witness) as service:

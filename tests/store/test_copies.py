@@ -6,7 +6,7 @@ import pytest
 
 from pourparler import v1 as pb
 from pourparler_service.backends.memory.event_store import MemoryEventStore
-from pourparler_service.domain.refusal import Refusal
+from pourparler_service.domain.refusal import RefusalError
 from pourparler_service.storage.interface import (
     ConflictError,
     EventStore,
@@ -116,7 +116,7 @@ def test_of_two_that_are_first_at_once_only_one_is(store: FaultyStore, writer: W
     writer.start()
 
     assert pb.Receipt.FromString(opening.result(10)).version == 1
-    with pytest.raises(Refusal) as refused:
+    with pytest.raises(RefusalError) as refused:
         copied.result(10)
     assert refused.value.reason == pb.ERROR_REASON_VERSION_MISMATCH
     assert store.last_version("talks") == 1
@@ -131,7 +131,7 @@ def test_who_opens_what_is_just_being_copied_is_refused(store: FaultyStore, writ
 
     assert copied.result(10) == b""
     assert other.result(10)
-    with pytest.raises(Refusal) as refused:
+    with pytest.raises(RefusalError) as refused:
         opening.result(10)
     assert refused.value.reason == pb.ERROR_REASON_NEGOTIATION_IS_COPY
     assert [one.data for one in store.read("talks")] == RECORDS
@@ -142,11 +142,11 @@ def test_what_was_read_as_absent_before_is_a_copy_from_then_on(
 ) -> None:
     writer.start()
     early = writer.submit(group(said("x", "acme")))
-    with pytest.raises(Refusal) as absent:
+    with pytest.raises(RefusalError) as absent:
         early.result(10)
     writer.import_bundle(copying()).result(10)
     late = writer.submit(group(said("x", "acme")))
-    with pytest.raises(Refusal) as refused:
+    with pytest.raises(RefusalError) as refused:
         late.result(10)
 
     assert absent.value.reason == pb.ERROR_REASON_NEGOTIATION_NOT_FOUND
@@ -160,7 +160,7 @@ def test_a_copy_of_which_nothing_got_through_is_said_to_have_failed(
     writer.start()
     copied = writer.import_bundle(copying())
 
-    with pytest.raises(Refusal) as refused:
+    with pytest.raises(RefusalError) as refused:
         copied.result(10)
 
     assert refused.value.reason == pb.ERROR_REASON_STORE_UNAVAILABLE
@@ -204,7 +204,7 @@ def test_a_copy_that_was_forestalled_is_refused(store: FaultyStore, writer: Writ
     late.start()
     copied = late.import_bundle(copying())
 
-    with pytest.raises(Refusal) as refused:
+    with pytest.raises(RefusalError) as refused:
         copied.result(10)
 
     late.close()
@@ -216,7 +216,7 @@ def test_a_copy_that_was_forestalled_is_refused(store: FaultyStore, writer: Writ
 
 def test_readers_see_a_copy_at_once_and_that_it_is_one(store: FaultyStore, writer: Writer) -> None:
     readers = StateReader(store)
-    with pytest.raises(Refusal):
+    with pytest.raises(RefusalError):
         readers.read("talks", pb.AsOf())
     writer.start()
     writer.import_bundle(copying(upto=2)).result(10)

@@ -22,7 +22,7 @@ from examples.diplomacy import convert
 from examples.diplomacy.verify import messages, theirs
 from pourparler import v1 as pb
 from pourparler.schema.contract import ENTRY_TYPES
-from pourparler.state.fold import ACCESS
+from pourparler.state.fold import ACCESS_TYPES
 from pourparler_service.authorization.audience import Audience
 from pourparler_service.authorization.policy import Policy
 from pourparler_service.authorization.roles import (
@@ -46,7 +46,7 @@ ALL = "negotiations/-"
 MARK = "xyzzy"
 POLICY = Policy(public=["reader"])
 # What decides who sees what stays as it is, but for its words.
-TELLING = ACCESS | {"negotiation_opened", "entry_disclosed", "entry_corrected"}
+TELLING = ACCESS_TYPES | {"negotiation_opened", "entry_disclosed", "entry_corrected"}
 
 
 def peopled(seeds: list[int], random: Random) -> list[pb.Entry]:

@@ -183,7 +183,8 @@ def test_what_was_erased_is_in_no_state_that_was_kept() -> None:
         reading.store.read = lambda id_, **more: [  # type: ignore[method-assign]
             erased[one.version - 1] for one in kept(id_, **more)
         ]
-        reading.states.purge(sample_entries.NEGOTIATION)
+        for derived in (reading.states, reading.responses):
+            derived.purge(sample_entries.NEGOTIATION)
 
         for version in (0, 6, 20):
             state = asked(reading, "ann", "", version)

@@ -68,9 +68,9 @@ async def test_every_holder_of_derived_data_is_registered(tmp_path: Path) -> Non
     assert names == [
         "Snapshots",
         "CurrentNegotiations",
-        "ResponseCache",
         "ScopeResolver",
         "FilteredStates",
+        "ResponseCache",
         "NegotiationList",
         "Indexer",
         "SharedPages",

@@ -9,11 +9,11 @@ import pytest
 from pourparler import v1 as pb
 from pourparler.schema import edtf
 from pourparler.state.fold import fold
-from pourparler.state.status import standing
-from pourparler.transparency.auditor import Verdict
+from pourparler.state.status import status_report
 from pourparler.transparency.checkpoint import parse_checkpoint, parse_note
+from pourparler.transparency.findings import Verdict
 from pourparler.transparency.merkle import check_consistency
-from pourparler_service.domain.refusal import Refusal, reason_name
+from pourparler_service.domain.refusal import RefusalError, reason_name
 from pourparler_service.storage.interface import StoredEntry, StoreUnavailableError
 from pourparler_service.storage.record_codec import decode_record, is_erased, leaf
 from pourparler_service.writes.erasure import GROUP
@@ -137,7 +137,7 @@ def test_facts_state_and_standing_stay(tmp_path: Path) -> None:
         assert after.statements["s-0"].words == before.statements["s-0"].words
         assert after.amendments[9].redacted_by
         on = edtf.bounds("2030")
-        assert standing(after, on, "2030").on_date == standing(before, on, "2030").on_date
+        assert status_report(after, on, "2030").on_date == status_report(before, on, "2030").on_date
         for version in range(1, 13):
             assert rooms.state(version).version == version
         page = rooms.catalogue.page(pb.ListNegotiationsRequest())
@@ -176,7 +176,7 @@ def test_another_request_under_the_same_id_is_still_refused(tmp_path: Path) -> N
         rooms.record(*sealed_talks(), request_id="r-1")
         rooms.erasures.erase(ASKED)
 
-        with pytest.raises(Refusal) as refused:
+        with pytest.raises(RefusalError) as refused:
             rooms.record(*sealed_talks()[:-1], request_id="r-1")
         assert reason_name(refused.value.reason) == "REQUEST_ID_REUSED"
 
@@ -217,10 +217,10 @@ def test_an_erasure_that_is_asked_for_again_is_the_same(tmp_path: Path) -> None:
 
         assert rooms.erasures.erase(ASKED) == first
         assert rooms.erasures.get(first.name) == first
-        with pytest.raises(Refusal) as refused:
+        with pytest.raises(RefusalError) as refused:
             rooms.erasures.erase(ASKED._replace(participant_id="bela"))
         assert reason_name(refused.value.reason) == "REQUEST_ID_REUSED"
-        with pytest.raises(Refusal) as refused:
+        with pytest.raises(RefusalError) as refused:
             rooms.erasures.get("negotiations/talks/erasures/none")
         assert reason_name(refused.value.reason) == "ERASURE_NOT_FOUND"
 
@@ -229,10 +229,10 @@ def test_only_persons_of_the_record_are_erased() -> None:
     with kept(None) as rooms:
         rooms.record(*talks())
         for who, reason in (("nobody", "PART_NOT_FOUND"), ("acme", "NOT_A_PERSON")):
-            with pytest.raises(Refusal) as refused:
+            with pytest.raises(RefusalError) as refused:
                 rooms.erasures.erase(ASKED._replace(participant_id=who))
             assert reason_name(refused.value.reason) == reason
-        with pytest.raises(Refusal) as refused:
+        with pytest.raises(RefusalError) as refused:
             rooms.erasures.erase(ASKED._replace(negotiation="none"))
         assert reason_name(refused.value.reason) == "NEGOTIATION_NOT_FOUND"
         about = stated("s-9", "It is theirs", "anna")

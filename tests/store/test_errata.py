@@ -9,11 +9,12 @@ from hypothesis import settings
 from hypothesis import strategies as st
 
 from pourparler import v1 as pb
-from pourparler.schema.contract import ENTRY_TYPES, PARTS, brought
-from pourparler.state.fold import AMENDING, fold
+from pourparler.schema.contract import ENTRY_TYPES, PARTS, introduced_part
+from pourparler.state.corrections import AMENDING_TYPES
+from pourparler.state.fold import fold
 from pourparler_service.authorization.roles import participants_scope
 from pourparler_service.domain import rules, self_correction_rules
-from pourparler_service.domain.refusal import Refusal, reason_name
+from pourparler_service.domain.refusal import RefusalError, reason_name
 from tests.store.test_cut_reads import audience_of
 from tests.store.test_writer_access import ACCEPTED, RECORDER, Talks
 from tests.support import sample_entries, strategies
@@ -312,7 +313,7 @@ def talked(entries: Sequence[pb.Entry], me: str, random: Random) -> list[pb.Entr
         who, draft = "me", said(f"mine-{number}", me, visibility=seen_by)
         if target is not None and random.random() < 0.6:
             reply = said(f"reply-{number}", me, visibility=seen_by)
-            reply.facts.statement_recorded.in_reply_to = brought(target.facts)[1]  # type: ignore[index]
+            reply.facts.statement_recorded.in_reply_to = introduced_part(target.facts)[1]  # type: ignore[index]
             correction = mended(target, f"Mended {number}.")
             correction.facts.visibility.CopyFrom(seen_by)
             disclosure = sample_entries.draft(
@@ -332,10 +333,10 @@ def talked(entries: Sequence[pb.Entry], me: str, random: Random) -> list[pb.Entr
     return result
 
 
-def refusal(check: Callable[[], object]) -> Refusal | None:
+def refusal(check: Callable[[], object]) -> RefusalError | None:
     try:
         check()
-    except Refusal as refused:
+    except RefusalError as refused:
         return refused
     return None
 
@@ -356,7 +357,7 @@ def test_whatever_is_so_corrected_only_its_own_words_become_others(
     )
     whole, now = fold(entries), sample_entries.recorded_at(len(entries) + 1)
     for target in shown:
-        if target.facts.WhichOneof("event") in {*AMENDING, None}:
+        if target.facts.WhichOneof("event") in {*AMENDING_TYPES, None}:
             continue
         draft = mended(target, "Otherwise.")
         draft.facts.recorded_by = "me"
@@ -372,7 +373,7 @@ def test_whatever_is_so_corrected_only_its_own_words_become_others(
         about = [
             one
             for one in entries
-            if one.facts.WhichOneof("event") in AMENDING
+            if one.facts.WhichOneof("event") in AMENDING_TYPES
             and not sees(one.header.version)
             and _target(one) == target.header.version
         ]
@@ -395,7 +396,7 @@ def _but(state: pb.Negotiation, target: pb.Entry) -> pb.Negotiation:
     rest.CopyFrom(state)
     for name in ("version", "update_time", "amendments"):
         rest.ClearField(name)
-    part = brought(target.facts)
+    part = introduced_part(target.facts)
     assert part is not None
     kept = getattr(rest, PARTS[part[0]])[part[1]]
     for name in ("words", "blame"):

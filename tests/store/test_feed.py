@@ -17,7 +17,7 @@ from pourparler_service.api.quotas import Quota
 from pourparler_service.authorization.policy import Policy
 from pourparler_service.authorization.viewer_scopes import ScopeResolver
 from pourparler_service.domain.principals import ANONYMOUS
-from pourparler_service.domain.refusal import Refusal
+from pourparler_service.domain.refusal import RefusalError
 from pourparler_service.reads.filtered_states import FilteredStates
 from pourparler_service.reads.page_tokens import PageTokens
 from pourparler_service.reads.replay import ReplayPage, ReplayReader, ReplayRequest
@@ -298,7 +298,7 @@ async def test_a_limit_is_the_last_word_even_where_a_page_ends(bench: Bench) -> 
     for most, entries, limited in ((0, 0, True), (256, 256, True), (300, 256, False)):
         page = bench.feed.page(asked, 0, most)
         assert (page.entries, page.limited) == (entries, limited)
-    with pytest.raises(Refusal):
+    with pytest.raises(RefusalError):
         bench.follow(cursor="AAAA")
 
 

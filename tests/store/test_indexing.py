@@ -13,7 +13,7 @@ from pourparler import Client
 from pourparler import v1 as pb
 from pourparler_service import application
 from pourparler_service.config.settings import Settings
-from pourparler_service.domain.refusal import Refusal, reason_name
+from pourparler_service.domain.refusal import RefusalError, reason_name
 from pourparler_service.search.index import IndexQuery
 from pourparler_service.search.indexer import MOST_BEHIND, Indexer
 from pourparler_service.search.query import SearchQuery
@@ -66,7 +66,7 @@ def test_an_answer_has_all_that_is_on_the_record_or_there_is_none(store: EventSt
     store.append(talks("A quokka", MANY))
     with indexed(store, patience_seconds=0) as indexing:
         for _ in range(4):
-            with pytest.raises(Refusal) as refusal:
+            with pytest.raises(RefusalError) as refusal:
                 found(indexing, "quokka")
             assert reason_name(refusal.value.reason) == "INDEX_NOT_READY"
 
@@ -121,7 +121,7 @@ def test_words_of_persons_that_are_lost_with_the_process_are_restored(tmp_path: 
     store.append(sealed[200:])
     with indexed(store, tmp_path, patience_seconds=0) as indexing:
         for _ in range(4):  # two hundred that were lost, and a hundred and fifty that are new
-            with pytest.raises(Refusal):
+            with pytest.raises(RefusalError):
                 found(indexing, "quokka")
         assert found(indexing, "quokka") == MANY
     store.close()
@@ -149,7 +149,7 @@ def _hasty(monkeypatch: pytest.MonkeyPatch) -> Iterator[Service]:
 
 def test_while_it_is_made_a_search_is_asked_to_come_back(hasty: Service) -> None:
     with Client(hasty.address) as client:
-        client.open("A quokka", id="talks")
+        client.open_negotiation("A quokka", negotiation_id="talks")
         for name in range(3):
             client.record("talks", *(_said(f"{name}-{one}") for one in range(100)))
 

@@ -13,7 +13,7 @@ from pourparler.schema.contract import entry_type
 from pourparler.state.fold import fold
 from pourparler_service.aggregate.reading import StateAt
 from pourparler_service.backends.memory.event_store import MemoryEventStore
-from pourparler_service.domain.refusal import Refusal
+from pourparler_service.domain.refusal import RefusalError
 from pourparler_service.storage.interface import EventStore, StoredEntry, StoreUnavailableError
 from pourparler_service.storage.record_codec import decode_record, record_bytes
 from pourparler_service.writes.requests import WriteRequest
@@ -81,7 +81,7 @@ class Table:
 
     def __init__(self, store: EventStore) -> None:
         self.latest = StateReader(store)
-        self.writer = Writer(store, SIGNER, on_commit=self.latest.states.on_commit)
+        self.writer = Writer(store, SIGNER, on_commit=self.latest.responses.on_commit)
         self.writer.start()
         self.made = 0
 
@@ -193,7 +193,7 @@ def test_nothing_is_answered_before_it_is_committed(table: Table, store: Stallin
     halt.reached()
 
     assert table.known() == 3
-    table.latest.states.on_commit([NEGOTIATION])
+    table.latest.responses.on_commit([NEGOTIATION])
     assert [table.version(), table.version()] == [3, 3]
     assert not receipt.done()
     halt.go_on()
@@ -231,14 +231,14 @@ def test_a_commit_that_is_in_doubt_makes_answers_anew(table: Table, store: Stall
 
     store.after_append = fail
 
-    with pytest.raises(Refusal, match="request id"):
+    with pytest.raises(RefusalError, match="request id"):
         table.record(said("s", "a"))
     assert table.known() is None
     assert table.version() == 4
 
 
 def test_what_is_not_there_leaves_nothing(table: Table) -> None:
-    with pytest.raises(Refusal) as refused:
+    with pytest.raises(RefusalError) as refused:
         table.version()
 
     assert refused.value.reason == pb.ERROR_REASON_NEGOTIATION_NOT_FOUND
@@ -324,7 +324,7 @@ def test_after_every_entry_the_answer_is_the_fold_of_all(history: list[pb.Entry]
         record = _stored(entry)
         entries.append(decode_record(record.data))
         store.append([record])
-        latest.states.on_commit([NEGOTIATION])
+        latest.responses.on_commit([NEGOTIATION])
 
         made = latest.respond(NEGOTIATION, "state", _written)
 

@@ -12,7 +12,7 @@ from pourparler import v1 as pb
 from pourparler.state.fold import fold
 from pourparler_service.aggregate.current import CurrentNegotiations
 from pourparler_service.aggregate.negotiation import Negotiation
-from pourparler_service.domain.refusal import Refusal
+from pourparler_service.domain.refusal import RefusalError
 from pourparler_service.storage.interface import EventStore, StoredEntry
 from pourparler_service.storage.record_codec import EncodedRecord, leaf
 from pourparler_service.writes.requests import WriteRequest
@@ -92,8 +92,8 @@ def day(version: int) -> Timestamp:
     return Timestamp(seconds=recorded_at(0).seconds + DAY * version)
 
 
-def refusal_of(negotiations: StateReader, as_of: pb.AsOf, name: str = "n") -> Refusal:
-    with pytest.raises(Refusal) as refused:
+def refusal_of(negotiations: StateReader, as_of: pb.AsOf, name: str = "n") -> RefusalError:
+    with pytest.raises(RefusalError) as refused:
         negotiations.read(name, as_of)
     return refused.value
 

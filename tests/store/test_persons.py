@@ -16,7 +16,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pourparler import v1 as pb
-from pourparler.schema.wire import framed
+from pourparler.schema.wire import length_delimited
 from pourparler_service.backends.sqlite.subject_keys import DATABASE, SqliteKeyTable
 from pourparler_service.operations.key_rotation import rotate_master_key
 from pourparler_service.storage import subject_keys as kept
@@ -120,7 +120,7 @@ def test_what_is_sealed_can_be_opened_by_what_the_format_says_of_it() -> None:
 
     was = pb.Record.FromString(bytes.fromhex(GOLDEN["record"]))
     assert row.keys == "anna:1 bela:1"
-    assert words == framed(2, was.salts[1]) + framed(4, was.words)
+    assert words == length_delimited(2, was.salts[1]) + length_delimited(4, was.words)
     header = pb.EntryHeader.FromString(was.header)
     salt = words[2:34]
     assert sha256(salt + was.words).digest() == header.section_digests[1]

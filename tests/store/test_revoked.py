@@ -8,7 +8,7 @@ import pytest
 from google.protobuf.message import Message
 
 from pourparler import v1 as pb
-from pourparler_service.domain.refusal import Refusal, reason_name
+from pourparler_service.domain.refusal import RefusalError, reason_name
 from tests.support import sample_entries
 from tests.support.sample_entries import granted, joined, opened, restricted, revoked, said
 from tests.support.visibility_harness import Answer, Readers, readers, run, stored
@@ -147,7 +147,7 @@ def test_who_takes_an_answer_slowly_gets_no_more_of_it_once_access_has_ended(
         await answers.aclose()
 
     if SLOWLY[what].name == NAME:
-        with pytest.raises(Refusal) as refused:
+        with pytest.raises(RefusalError) as refused:
             run(take())
         assert reason_name(refused.value.reason) == "NEGOTIATION_NOT_FOUND"
     else:
@@ -171,6 +171,6 @@ def test_who_sees_less_than_when_it_was_read_is_told_to_ask_again(reading: Reade
         await asyncio.sleep(0)
         await anext(answers)
 
-    with pytest.raises(Refusal) as refused:
+    with pytest.raises(RefusalError) as refused:
         run(taken())
     assert reason_name(refused.value.reason) == "ROLE_NOT_SUFFICIENT"

@@ -12,8 +12,8 @@ from hypothesis import settings
 from pourparler import v1 as pb
 from pourparler.schema.contract import entry_type
 from pourparler.state.fold import fold
-from pourparler.transparency.bundle import Bundle
-from pourparler.transparency.merkle import Tree
+from pourparler.transparency.bundle import BundleReader
+from pourparler.transparency.merkle import MerkleTree
 from pourparler_service.aggregate import snapshots as kept
 from pourparler_service.aggregate.current import CurrentNegotiations
 from pourparler_service.aggregate.snapshots import Snapshot, Snapshots, open_snapshots
@@ -143,7 +143,7 @@ def test_what_begins_at_a_snapshot_proves_by_the_entries_alone(
 
     with CurrentNegotiations(store, snapshots).current(NEGOTIATION) as negotiation:
         assert negotiation.requests == {}
-        assert negotiation.tree.root() == Tree(leaf(one.data) for one in records).root()
+        assert negotiation.tree.root() == MerkleTree(leaf(one.data) for one in records).root()
         assert negotiation.version == 300
         assert negotiation.record_time == entries[-1].header.record_time
         assert negotiation.state.SerializeToString(deterministic=True) == folded(entries, 300)
@@ -304,7 +304,7 @@ def test_snapshots_have_a_bound(store: EventStore, shelf: FaultyShelf) -> None:
 def test_the_fold_makes_the_states_that_snapshots_of_this_format_have() -> None:
     """If the fold makes another state by now, raise FORMAT, and put its digest here."""
     with GOLDEN.open("rb") as file:
-        state = fold([decode_record(data) for data in Bundle(file).records()])
+        state = fold([decode_record(data) for data in BundleReader(file).records()])
 
     assert kept.FORMAT == 2
     assert hashlib.sha256(state.SerializeToString(deterministic=True)).hexdigest() == DIGEST

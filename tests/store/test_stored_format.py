@@ -9,7 +9,7 @@ from google.protobuf.timestamp_pb2 import Timestamp
 
 from pourparler import v1 as pb
 from pourparler.schema.contract import ENTRY_TYPES
-from pourparler.schema.wire import framed
+from pourparler.schema.wire import length_delimited
 from pourparler_service.storage.record_codec import (
     EncodedRecord,
     decode_record,
@@ -107,7 +107,7 @@ def test_salts_are_never_the_same_twice() -> None:
 def test_entries_spliced_into_an_answer_read_as_entries_and_as_records() -> None:
     stored = [golden("statement_recorded").data, golden("proposal_made").data]
 
-    spliced = b"".join(framed(1, one) for one in stored)
+    spliced = b"".join(length_delimited(1, one) for one in stored)
 
     assert [one.facts for one in pb.Receipt.FromString(spliced).entries] == [
         sections("statement_recorded")[0],
@@ -119,4 +119,4 @@ def test_entries_spliced_into_an_answer_read_as_entries_and_as_records() -> None
 
 @pytest.mark.parametrize("length", [0, 1, 127, 128, 16_383, 16_384, 300_000])
 def test_a_frame_is_a_field_of_any_length(length: int) -> None:
-    assert pb.Record.FromString(framed(3, b"x" * length)).facts == b"x" * length
+    assert pb.Record.FromString(length_delimited(3, b"x" * length)).facts == b"x" * length

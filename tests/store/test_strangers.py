@@ -19,7 +19,7 @@ from pourparler_service.api.record_service import RecordServicer
 from pourparler_service.authorization.policy import Policy
 from pourparler_service.authorization.viewer_scopes import ScopeResolver
 from pourparler_service.domain.principals import ANONYMOUS
-from pourparler_service.domain.refusal import Refusal, reason_name, refuse
+from pourparler_service.domain.refusal import RefusalError, reason_name, refuse
 from pourparler_service.reads.page_tokens import PageTokens
 from pourparler_service.storage.interface import EventStore
 from pourparler_service.transparency.signing_keys import Signer, make_key
@@ -169,7 +169,7 @@ async def test_to_record_and_to_erase_take_the_same_steps_as_where_there_is_noth
         }
 
         async def ask(name: str) -> None:
-            with pytest.raises(Refusal) as refused:
+            with pytest.raises(RefusalError) as refused:
                 await asked[what](name)
             assert reason_name(refused.value.reason) == "NEGOTIATION_NOT_FOUND"
 

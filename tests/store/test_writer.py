@@ -10,7 +10,7 @@ import pytest
 
 from pourparler import v1 as pb
 from pourparler_service.backends.memory.event_store import MemoryEventStore
-from pourparler_service.domain.refusal import Refusal
+from pourparler_service.domain.refusal import RefusalError
 from pourparler_service.storage.interface import (
     ConflictError,
     EventStore,
@@ -84,8 +84,8 @@ def record(writer: Writer, *drafts: pb.Draft, **kwargs: str) -> pb.Receipt:
     return pb.Receipt.FromString(writer.submit(group(*drafts, **kwargs)).result(10))
 
 
-def refusal_of(future: Future[bytes]) -> Refusal:
-    with pytest.raises(Refusal) as refused:
+def refusal_of(future: Future[bytes]) -> RefusalError:
+    with pytest.raises(RefusalError) as refused:
         future.result(10)
     return refused.value
 
@@ -393,7 +393,7 @@ def test_a_full_line_refuses_at_once(store: FaultyStore) -> None:
     writer = Writer(store, SIGNER, queue=WriteQueue(2, 2))
     waiting = [writer.submit(group(*BEGIN, negotiation=f"n{place}")) for place in range(2)]
 
-    with pytest.raises(Refusal) as refused:
+    with pytest.raises(RefusalError) as refused:
         writer.submit(group(*BEGIN, negotiation="n3"))
 
     assert refused.value.reason == pb.ERROR_REASON_OVERLOADED
@@ -433,7 +433,7 @@ def test_a_closed_writer_answers_what_waits_and_takes_no_more(store: FaultyStore
 
     assert pb.Receipt.FromString(waiting.result(0)).version == 3
     assert not writer.alive
-    with pytest.raises(Refusal) as refused:
+    with pytest.raises(RefusalError) as refused:
         writer.submit(group(said("s1", "a")))
     assert refused.value.reason == pb.ERROR_REASON_SHUTTING_DOWN
 

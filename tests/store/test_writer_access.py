@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from pourparler import v1 as pb
 from pourparler_service.authorization.policy import Policy
 from pourparler_service.domain.principals import ANONYMOUS
-from pourparler_service.domain.refusal import Refusal, Violation, reason_name
+from pourparler_service.domain.refusal import RefusalError, Violation, reason_name
 from pourparler_service.storage.interface import EventStore, StoredEntry
 from pourparler_service.writes.requests import WriteRequest
 from pourparler_service.writes.writer import Writer
@@ -51,7 +51,7 @@ class Talks:
         return pb.Receipt.FromString(self.writer.submit(group).result(10))
 
     def refused(self, caller: str, *drafts: pb.Draft, **more: object) -> Violation:
-        with pytest.raises(Refusal) as refused:
+        with pytest.raises(RefusalError) as refused:
             self.record(caller, *drafts, **more)
         (violation,) = refused.value.violations
         return violation
@@ -59,7 +59,7 @@ class Talks:
     def answer(self, caller: str, *drafts: pb.Draft, **more: object) -> str:
         try:
             self.record(caller, *drafts, **more)
-        except Refusal as refused:
+        except RefusalError as refused:
             return reason_name(refused.reason)
         return ACCEPTED
 

@@ -9,9 +9,9 @@ from pathlib import Path
 from types import ModuleType
 
 from pourparler import v1 as pb
-from pourparler.transparency.auditor import Audit, Verdict
 from pourparler.transparency.bundle import verify, write
-from pourparler.transparency.checkpoint import VerifierKey, origin_of
+from pourparler.transparency.checkpoint import VerifierKey, log_origin
+from pourparler.transparency.findings import Audit, Verdict
 from pourparler.transparency.merkle import Frontier, leaf_hash
 from pourparler_service.storage.record_codec import record_bytes
 from pourparler_service.transparency.signing_keys import Signer
@@ -86,7 +86,7 @@ def bundle(
     file = io.BytesIO()
     header = pb.BundleHeader(
         negotiation=negotiation,
-        origin=origin or origin_of("test.example", negotiation),
+        origin=origin or log_origin("test.example", negotiation),
         checkpoint=signed or checkpoint(records, negotiation),
     )
     write(file, header, records)
@@ -117,7 +117,7 @@ def briefly(data: bytes, keys: Sequence[VerifierKey] = KEYS) -> int:
     try:
         for finding in SHORT.verify(data, name, known):
             findings.append(finding)  # noqa: PERF402 - what was found before one is raised counts
-    except SHORT.Finding as finding:
+    except SHORT.VerificationError as finding:
         findings.append(finding)
     return min((finding.args[0] for finding in findings), default=0)
 

@@ -20,8 +20,11 @@ from pourparler.cli.commands import run
 ENDLESS = frozenset({"serve", "demo", "watch", "browse", "witness"})
 """Commands that do not end by themselves: their arguments are parsed, and they are not run."""
 
+UNRUN = frozenset({"make", "pip"})
+"""Other commands that a test reads and does not run."""
+
 OTHERS = frozenset({"cp", "mkdir", "python"})
-"""The other commands that a page may have. `make` and similar ones are parsed and not run."""
+"""Other commands that a test runs."""
 
 # With an empty PATH each command is unknown and reported, except the builtins of the shell.
 _READ = """
@@ -79,7 +82,7 @@ def _commands(words: Iterator[str]) -> Iterator[list[Typed]]:
         else:
             typed = [next(words) for _ in range(int(word))]
             block.append(Typed(typed, base64.b64decode(next(words))))
-            assert typed[0] in {"pourparler", "make", *OTHERS}, typed
+            assert typed[0] in {"pourparler", *UNRUN, *OTHERS}, typed
 
 
 def answered(commands: Sequence[Typed]) -> tuple[str, int]:
@@ -87,7 +90,7 @@ def answered(commands: Sequence[Typed]) -> tuple[str, int]:
     out, gravest = io.StringIO(), 0
     for command in commands:
         program, *arguments = command.words
-        if program == "make" or (program == "pourparler" and arguments[0] in ENDLESS):
+        if program in UNRUN or (program == "pourparler" and arguments[0] in ENDLESS):
             continue
         if program == "pourparler":
             code = _ours(arguments, command.standard_input, out)

@@ -8,7 +8,7 @@ from pourparler import v1 as pb
 from pourparler.schema import edtf
 from pourparler.state.fold import fold
 from pourparler_service.domain import rules
-from pourparler_service.domain.refusal import Refusal, reason_name
+from pourparler_service.domain.refusal import RefusalError, reason_name
 from pourparler_service.validation import drafts
 from tests.support.sample_entries import (
     draft,
@@ -86,7 +86,7 @@ def record(*given: pb.Draft) -> list[pb.Entry]:
 
 
 def _admitted(entries: list[pb.Entry], said: pb.Draft, *, by_service: bool = False) -> pb.Entry:
-    """Return the next entry, or raise Refusal. Assert that the state does not change."""
+    """Return the next entry, or raise RefusalError. Assert that the state does not change."""
     one = pb.Draft()
     one.CopyFrom(said)
     drafts.prepare(one, edtf.bounds)
@@ -110,13 +110,13 @@ def _admitted(entries: list[pb.Entry], said: pb.Draft, *, by_service: bool = Fal
 
 def refusal(
     given: Sequence[pb.Draft], then: pb.Draft | Message, *, by_service: bool = False
-) -> Refusal | None:
+) -> RefusalError | None:
     """Return the refusal of a draft after other entries; None if it is accepted."""
     one = then if isinstance(then, pb.Draft) else draft(then)
     entries = record(*given)
     try:
         _admitted(entries, one, by_service=by_service)
-    except Refusal as refused:
+    except RefusalError as refused:
         return refused
     return None
 

@@ -8,7 +8,8 @@ from google.protobuf import json_format
 
 from pourparler import v1 as pb
 from pourparler.schema import edtf
-from pourparler.state.fold import evolve, tally
+from pourparler.state.fold import evolve
+from pourparler.state.summary import count_parts
 from pourparler_service.domain import rules
 from pourparler_service.validation.drafts import check_draft, prepare
 from tests.support import sample_entries
@@ -52,5 +53,5 @@ def replayed(name: str, negotiation: Iterable[pb.Draft]) -> Replayed:
         entry.header.negotiation = name.removeprefix("negotiations/")
         entries.append(entry)
         evolve(state, entry)
-    tally(state)
+    count_parts(state)
     return Replayed(entries, state)

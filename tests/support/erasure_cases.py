@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from pourparler import v1 as pb
-from pourparler.transparency.auditor import Audit
+from pourparler.transparency.findings import Audit
 from pourparler_service.aggregate.current import CurrentNegotiations
 from pourparler_service.aggregate.snapshots import Snapshots
 from pourparler_service.backends.in_process import InProcessLeases

@@ -17,18 +17,18 @@ from google.protobuf.message import Message
 
 from pourparler import v1 as pb
 from pourparler.state.fold import fold
-from pourparler.transparency.auditor import Verdict
 from pourparler.transparency.bundle import write
 from pourparler.transparency.checkpoint import (
     Checkpoint,
     Note,
     Signature,
     VerifierKey,
-    origin_of,
+    log_origin,
     parse_checkpoint,
     parse_note,
 )
-from pourparler.transparency.merkle import Frontier, ProofError, Tree, leaf_hash
+from pourparler.transparency.findings import Verdict
+from pourparler.transparency.merkle import Frontier, MerkleTree, ProofError, leaf_hash
 from pourparler_service.config.settings import Settings
 from pourparler_service.server import running
 from pourparler_service.storage.record_codec import record_bytes
@@ -82,8 +82,8 @@ def header_of(record: bytes) -> pb.EntryHeader:
     return pb.EntryHeader.FromString(pb.Record.FromString(record).header)
 
 
-def tree_of(records: Sequence[bytes]) -> Tree:
-    return Tree(leaf_hash(pb.Record.FromString(one).header) for one in records)
+def tree_of(records: Sequence[bytes]) -> MerkleTree:
+    return MerkleTree(leaf_hash(pb.Record.FromString(one).header) for one in records)
 
 
 def written(message: Message) -> bytes:
@@ -331,7 +331,9 @@ def the_root_is_changed(told: Told) -> Told:
 
 
 def the_origin_is_changed(told: Told) -> Told:
-    return _with_checkpoint(told, lambda one: one._replace(origin=origin_of("evil.example", TALKS)))
+    return _with_checkpoint(
+        told, lambda one: one._replace(origin=log_origin("evil.example", TALKS))
+    )
 
 
 def _with_checkpoint(told: Told, change: Callable[[Checkpoint], Checkpoint]) -> Told:
@@ -453,7 +455,7 @@ def bundled(about: str, told: Told) -> bytes:
     """Return a bundle of a history, whatever it contains."""
     file = io.BytesIO()
     header = pb.BundleHeader(
-        negotiation=about, origin=origin_of(NAME, about), checkpoint=told.checkpoint
+        negotiation=about, origin=log_origin(NAME, about), checkpoint=told.checkpoint
     )
     write(file, header, told.records)
     return file.getvalue()

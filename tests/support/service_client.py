@@ -16,7 +16,7 @@ from pourparler.v1 import (
     record_service_pb2_grpc,
 )
 from pourparler_service.api.error_status import failure_message
-from pourparler_service.domain.refusal import Refusal, Violation
+from pourparler_service.domain.refusal import RefusalError, Violation
 
 _DETAILS: tuple[Any, ...] = (
     error_details_pb2.ErrorInfo,
@@ -107,7 +107,7 @@ def answered_by(error: Any) -> Answered:
 
 def failure(reason: pb.ErrorReason.ValueType) -> pb.RecordOutcome:
     """Return the outcome of a failed group that a client retries at once."""
-    made = failure_message(Refusal([Violation(reason, "", "As the test tells it.", {})]))
+    made = failure_message(RefusalError([Violation(reason, "", "As the test tells it.", {})]))
     for detail in made.status.details:
         if detail.type_url.endswith("/google.rpc.RetryInfo"):
             detail.Pack(error_details_pb2.RetryInfo())

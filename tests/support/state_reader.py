@@ -25,8 +25,8 @@ class StateReader:
         response_bytes: int = CACHED_BYTES,
     ) -> None:
         self.negotiations = negotiations or CurrentNegotiations(store)
-        responses = ResponseCache(exclusive=store.exclusive, cached_bytes=response_bytes)
-        self.states = FilteredStates(self.negotiations, responses)
+        self.responses = ResponseCache(exclusive=store.exclusive, cached_bytes=response_bytes)
+        self.states = FilteredStates(self.negotiations, self.responses)
         self.scopes = ScopeResolver(store, Policy(auditors=[EVERYONE]))
 
     def events(self, id_: str) -> FilteredEventReader:

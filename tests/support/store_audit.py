@@ -4,7 +4,9 @@ import hashlib
 from collections.abc import Sequence
 
 from pourparler import v1 as pb
-from pourparler.state.fold import evolve, fold, is_amending, tally
+from pourparler.state.corrections import is_amending
+from pourparler.state.fold import evolve, fold
+from pourparler.state.summary import count_parts
 from pourparler_service.storage.interface import EventStore
 from tests.support.state_reader import StateReader
 
@@ -44,6 +46,6 @@ def audit_records(negotiation: str, records: Sequence[bytes]) -> pb.Negotiation:
             stepwise = fold(entries[:place])
         else:
             evolve(stepwise, entry)
-    tally(stepwise)
+    count_parts(stepwise)
     assert stepwise == state
     return state

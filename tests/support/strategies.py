@@ -14,9 +14,10 @@ from hypothesis import strategies as st
 
 from pourparler import v1 as pb
 from pourparler.schema.contract import ENTRY_TYPES, PARTS, is_repeated, rule_of
-from pourparler.state.fold import AMENDING, evolve, fold, is_amending
+from pourparler.state.corrections import AMENDING_TYPES, is_amending
+from pourparler.state.fold import evolve, fold
 from pourparler_service.domain import rules
-from pourparler_service.domain.refusal import Refusal
+from pourparler_service.domain.refusal import RefusalError
 from pourparler_service.validation import drafts
 from tests.support import sample_entries
 
@@ -68,7 +69,9 @@ def history(seeds: Sequence[int]) -> list[pb.Entry]:
     return entries
 
 
-def refusal(state: pb.Negotiation, draft: pb.Draft, entries: Sequence[pb.Entry]) -> Refusal | None:
+def refusal(
+    state: pb.Negotiation, draft: pb.Draft, entries: Sequence[pb.Entry]
+) -> RefusalError | None:
     """Complete a draft; return its refusal as the next entry, or None."""
     try:
         drafts.check_draft(draft)
@@ -80,7 +83,7 @@ def refusal(state: pb.Negotiation, draft: pb.Draft, entries: Sequence[pb.Entry])
             history=lambda: entries,
             by_service=True,
         )
-    except Refusal as refused:
+    except RefusalError as refused:
         return refused
     return None
 
@@ -415,7 +418,7 @@ def _corrected(one: _Proposal, event: pb.EntryCorrected, words: pb.Words) -> Non
     target = one.entries[event.target_version - 1]
     kind = target.facts.WhichOneof("event") or ""
     words.correction_reason = "A slip"
-    if event.mode == pb.CORRECTION_MODE_ANNUL or kind in AMENDING:
+    if event.mode == pb.CORRECTION_MODE_ANNUL or kind in AMENDING_TYPES:
         return
     replacement = event.replacement
     replacement.CopyFrom(target.facts)

@@ -18,7 +18,7 @@ from pourparler_service.api.quotas import Quota
 from pourparler_service.authorization.policy import EVERYONE, Policy
 from pourparler_service.authorization.viewer_scopes import ScopeResolver
 from pourparler_service.backends.memory.negotiation_list import MemoryNegotiationTable
-from pourparler_service.domain.refusal import Refusal, Violation
+from pourparler_service.domain.refusal import RefusalError, Violation
 from pourparler_service.reads.filtered_states import FilteredSnapshots, FilteredStates
 from pourparler_service.reads.negotiation_list import NegotiationList
 from pourparler_service.reads.page_tokens import PageTokens
@@ -106,6 +106,7 @@ class Readers:
         watches = Quota("watches", 1)
         self.audits = AuditServicer(scopes, states, log, threads, subscriptions, watches=watches)
         self.states = states
+        self.responses = responses
         self.scopes = scopes
         self.store = store
         self.commits = commits
@@ -114,7 +115,7 @@ class Readers:
         """Store entries and notify the derived data."""
         self.store.append(records)
         ids = {one.negotiation for one in records}
-        self.states.on_commit(ids)
+        self.responses.on_commit(ids)
         self.scopes.on_commit(ids)
 
     def receive(self, caller: str, request: pb.ReplayEntriesRequest) -> AsyncIterator[bytes]:
@@ -133,7 +134,7 @@ class Readers:
                     self.audits.ReplayEntries(request, call), follow=request.follow
                 )
             answer = await self._method(request)(request, call)
-        except Refusal as refusal:
+        except RefusalError as refusal:
             return refusal.violations
         if isinstance(answer, bytes):
             return [_ANSWERS[type(request)].FromString(answer)]

@@ -10,8 +10,8 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from pourparler.transparency.checkpoint import Checkpoint, Note, origin_of, parse_note
-from pourparler.transparency.merkle import Tree, leaf_hash
+from pourparler.transparency.checkpoint import Checkpoint, Note, log_origin, parse_note
+from pourparler.transparency.merkle import MerkleTree, leaf_hash
 from pourparler_service.transparency.signing_keys import SigningKey
 from pourparler_service.witness.http_server import running
 from pourparler_service.witness.witness import Witness
@@ -21,14 +21,14 @@ from tests.support.signing_keys import KEY, witness_key
 class SomeLog(NamedTuple):
     """A log with its own leaves and its own keys."""
 
-    tree: Tree
+    tree: MerkleTree
     keys: Sequence[SigningKey] = (KEY,)
     negotiation: str = "talks"
 
     @property
     def origin(self) -> str:
         """The origin of the log."""
-        return origin_of(self.keys[0].name, self.negotiation)
+        return log_origin(self.keys[0].name, self.negotiation)
 
     @property
     def origin_hash(self) -> str:
@@ -52,7 +52,7 @@ def some_log(
 ) -> SomeLog:
     """Return a log of a number of leaves; each seed gives other leaves."""
     leaves = [leaf_hash(f"{seed} {number}".encode()) for number in range(size)]
-    return SomeLog(Tree(leaves), keys or (KEY,), negotiation)
+    return SomeLog(MerkleTree(leaves), keys or (KEY,), negotiation)
 
 
 def asking(old: int | str, hashes: Sequence[bytes], signed: str) -> bytes:

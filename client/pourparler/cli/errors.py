@@ -8,19 +8,19 @@ import click
 
 from pourparler.cli.terminal_escape import escaped
 from pourparler.errors import (
-    AlreadyExists,
-    DeadlineExceeded,
-    InvalidArgument,
-    NotAllowed,
-    NotFound,
-    Overloaded,
+    AlreadyExistsError,
+    DeadlineExceededError,
+    FailedPreconditionError,
+    IncompleteReplayError,
+    InternalError,
+    InvalidArgumentError,
+    NotFoundError,
+    PermissionDeniedError,
     PourparlerError,
-    Refused,
-    ReplayCut,
-    ServiceFault,
-    Unauthenticated,
-    Unavailable,
-    VersionMismatch,
+    ResourceExhaustedError,
+    UnauthenticatedError,
+    UnavailableError,
+    VersionMismatchError,
 )
 
 REFUSED = 1
@@ -78,21 +78,24 @@ _CONNECTING: tuple[tuple[str, str, str], ...] = (
 """For a part of a connection error: what is wrong, and what to do next."""
 
 _NEXT: tuple[tuple[type[PourparlerError], str], ...] = (
-    (ReplayCut, "Read the rest with --after and the last version shown."),
-    (Unavailable, _START),
-    (DeadlineExceeded, "Retry, or set a longer --timeout."),
-    (Overloaded, "Retry later."),
+    (IncompleteReplayError, "Read the rest with --after and the last version shown."),
+    (UnavailableError, _START),
+    (DeadlineExceededError, "Retry, or set a longer --timeout."),
+    (ResourceExhaustedError, "Retry later."),
     (
-        Unauthenticated,
+        UnauthenticatedError,
         "Authenticate with --token-file, or with --certificate and --certificate-key.",
     ),
-    (NotAllowed, "See who has access with `pourparler show{of}`, or contact a custodian."),
-    (VersionMismatch, "See what is new with `pourparler history{of}{after}`."),
-    (AlreadyExists, "See what is there with `pourparler show{of}`, or choose another id."),
-    (InvalidArgument, "Correct it and retry."),
-    (Refused, "See the state with `pourparler show{of}`."),
-    (ServiceFault, "The log of the service has the details."),
-    (NotFound, "See `pourparler list` and `pourparler show{of}`."),
+    (
+        PermissionDeniedError,
+        "See who has access with `pourparler show{of}`, or contact a custodian.",
+    ),
+    (VersionMismatchError, "See what is new with `pourparler history{of}{after}`."),
+    (AlreadyExistsError, "See what is there with `pourparler show{of}`, or choose another id."),
+    (InvalidArgumentError, "Correct it and retry."),
+    (FailedPreconditionError, "See the state with `pourparler show{of}`."),
+    (InternalError, "The log of the service has the details."),
+    (NotFoundError, "See `pourparler list` and `pourparler show{of}`."),
 )
 NEXT_BY_REASON = {
     "NEGOTIATION_NOT_FOUND": "See all with `pourparler list`.",
@@ -155,7 +158,11 @@ _OF_RECORD = frozenset(
 
 def exit_code(error: PourparlerError) -> int:
     """Return 3 if the service is unavailable, else 1."""
-    return AWAY if isinstance(error, Unavailable | DeadlineExceeded | Overloaded) else REFUSED
+    return (
+        AWAY
+        if isinstance(error, UnavailableError | DeadlineExceededError | ResourceExhaustedError)
+        else REFUSED
+    )
 
 
 def error_lines(
@@ -167,7 +174,7 @@ def error_lines(
     """
     asked = asked or QueryContext()
     message, detail, advice = escaped(error.message).rstrip("."), "", _next(error, asked)
-    if isinstance(error, Unavailable) and not error.reason:
+    if isinstance(error, UnavailableError) and not error.reason:
         # The text of the connection error is a detail for experts.
         message, _, detail = message.partition(": ")
     if detail:
@@ -184,7 +191,7 @@ def error_lines(
         second.append(detail)
     if error.field:
         second.append(f"field {escaped(error.field)}")
-    if isinstance(error, ServiceFault) and error.fault_id:
+    if isinstance(error, InternalError) and error.fault_id:
         second.append(f"id {escaped(error.fault_id)}")
     lines.append("  " + ", ".join(second))
     lines += [
@@ -204,7 +211,7 @@ def _next(error: PourparlerError, asked: QueryContext) -> str:
     advice = NEXT_BY_REASON.get(error.reason)
     if advice is None or (error.reason in _OF_RECORD and asked.command not in {"", "record"}):
         advice = next((advice for kind, advice in _NEXT if isinstance(error, kind)), "")
-    after = error.expected if isinstance(error, VersionMismatch) else None
+    after = error.expected if isinstance(error, VersionMismatchError) else None
     known: Mapping[str, str] = {
         "of": f" {escaped(asked.negotiation)}" if asked.negotiation else "",
         "after": f" --after {after}" if after else "",

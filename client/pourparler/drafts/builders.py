@@ -1,9 +1,12 @@
-"""A function for each entry type, from what one would say to a draft. Pure but for ids and now.
+"""The builders: one function for each entry type, which returns a draft.
 
-What is new comes with its text, title or name first, what changes with its id first, and the rest
-by name: `by` who acts, `to` whom, `about` which topics. Wherever an id is wanted, the draft that
-brings the part will do, and wherever several are, one will do. Where no `id` is given, the
-builder makes one (`statement-k3v9x2m4tq7w`). All builders also take what stands in Common.
+Pure but for new ids and the clock.
+
+A builder of a new part takes its text, title or name first. A builder of a change takes the id of
+the part first. All other parameters are keywords, such as `by` (the actors), `to` (the addressees)
+and `about` (the topics). In place of an id, pass the draft that introduces the part. In place of a
+list, pass a single value. Without an `id`, the builder creates one (`statement-k3v9x2m4tq7w`). All
+builders also take the parameters of Common.
 """
 # ruff: noqa: A002 (the id of a part is called id)
 
@@ -35,36 +38,35 @@ from pourparler.schema.contract import ENTRY_TYPES
 
 
 class Common(TypedDict, total=False):
-    """What every builder takes besides its own."""
+    """The parameters that every builder takes."""
 
     basis: Choice
-    """How the record knows it: `direct`, which is the default, `on_record`, `reported`,
-    `unattributed` or `analysis`."""
+    """The basis: `direct` (the default), `on_record`, `reported`, `unattributed` or `analysis`."""
     form: Choice
-    """How close the words are to those that were used. By default `verbatim` of a direct statement,
-    else `summary`, which claims less."""
+    """The fidelity of the words. The default is `verbatim` for a direct statement, and otherwise
+    `summary`."""
     occurred: When | None
-    """When it happened; None is not known. By default now, by the clock of this machine, where the
-    basis is `direct`, else not known."""
+    """The date of the event, or None if unknown. The default is now if the basis is `direct`, and
+    otherwise unknown."""
     occurred_verbatim: str
-    """The words in which `occurred` was given, such as "in May 2020"."""
+    """The original wording of `occurred`, such as "in May 2020"."""
     visibility: Audience
-    """Who may see it: `public`, `parties`, `recorder`, or a list of participants. By default as in
-    its session, else the parties."""
+    """The visibility: `public`, `parties`, `recorder`, or a list of participants. The default is
+    that of the session, or `parties`."""
     session: Ref
-    """The session in which it happened."""
+    """The session of the event."""
     sources: pb.Source | Iterable[pb.Source]
-    """Where it can be looked up."""
+    """The sources of the entry."""
     author: str
-    """Who inferred it, with the basis `analysis`."""
+    """The analyst, for the basis `analysis`."""
     speaker_described: str
-    """A speaker without a name, such as "a person close to the talks"."""
+    """The description of an unnamed speaker, such as "a person close to the talks"."""
     concerns: Refs
-    """The natural persons whom the words concern, beyond those the entry names."""
+    """The natural persons that the words concern, in addition to those the entry names."""
 
 
 Terms = Iterable[pb.Term | pb.TermText]
-"""Terms made by `money`, `percent`, `quantity`, `term` and `wording`."""
+"""Terms, from `money`, `percent`, `quantity`, `term` and `wording`."""
 
 _COMMON = Common.__optional_keys__
 _ALPHABET = "abcdefghijkmnpqrstuvwxyz23456789"  # no l, o, 0, 1: ids are read aloud and typed
@@ -79,7 +81,7 @@ def opening(
     predecessor: str = "",
     **common: Unpack[Common],
 ) -> pb.Draft:
-    """The record begins; always and only the first entry, so that a client's `open` makes it."""
+    """Open a negotiation: always the first entry. `Client.open_negotiation` builds it."""
     event = pb.NegotiationOpened(
         acceptance_rule=choice(pb.AcceptanceRule, acceptance_rule),
         predecessor=negotiation_name(predecessor) if predecessor else "",
@@ -94,20 +96,20 @@ def suspension(
     date_verbatim: str = "",
     **common: Unpack[Common],
 ) -> pb.Draft:
-    """The talks pause."""
+    """Suspend the talks."""
     event = pb.NegotiationSuspended(expected_resume=fuzzy(expected_resume))
     return _draft(event, pb.Words(reason=reason, date_verbatim=date_verbatim), common)
 
 
 def resumption(reason: str, **common: Unpack[Common]) -> pb.Draft:
-    """The talks go on, or are taken up again after their end."""
+    """Resume the talks after a pause or after their end."""
     return _draft(pb.NegotiationResumed(), pb.Words(reason=reason), common)
 
 
 def conclusion(
     outcome: Choice, *, agreements: Refs = (), reason: str = "", **common: Unpack[Common]
 ) -> pb.Draft:
-    """The talks end: `conclusion("no_agreement", reason="The deadline passed.")`."""
+    """End the talks: `conclusion("no_agreement", reason="The deadline passed.")`."""
     event = pb.NegotiationConcluded(
         outcome=choice(pb.Outcome, outcome), agreement_ids=refs(agreements)
     )
@@ -130,7 +132,7 @@ def participant(
     mandate: str = "",
     **common: Unpack[Common],
 ) -> pb.Draft:
-    """Someone enters: `participant("nissan", "Nissan Motor")`; all else names them by their id."""
+    """Add a participant: `participant("nissan", "Nissan Motor")`. Other entries use the id."""
     facts, words = _terms(attributes)
     event = pb.ParticipantJoined(
         participant_id=id,
@@ -162,7 +164,7 @@ def participant_change(
     reason: str = "",
     **common: Unpack[Common],
 ) -> pb.Draft:
-    """A participant's role, name, mandate or membership changes; what is not given stays."""
+    """Change the role, name, mandate or members of a participant. Omitted values stay."""
     event = pb.ParticipantChanged(
         participant_id=ref(participant),
         represents=_list(represents),
@@ -185,7 +187,7 @@ def departure(
     reason: str = "",
     **common: Unpack[Common],
 ) -> pb.Draft:
-    """Someone leaves: `departure("ampere", "dissolved")`."""
+    """Remove a participant: `departure("ampere", "dissolved")`."""
     event = pb.ParticipantLeft(
         participant_id=ref(participant),
         leaving_reason=choice(pb.LeavingReason, leaving_reason),
@@ -194,7 +196,7 @@ def departure(
     return _draft(event, pb.Words(reason=reason), common)
 
 
-def session(
+def meeting(
     kind: Choice,
     *,
     id: str | None = None,
@@ -204,7 +206,7 @@ def session(
     place: str = "",
     **common: Unpack[Common],
 ) -> pb.Draft:
-    """A session begins: `session("caucus", attendees=["nissan", "mediator"])`."""
+    """Open a session: `meeting("caucus", attendees=["nissan", "mediator"])`."""
     event = pb.SessionOpened(
         session_id=_new_id("session", id),
         kind=choice(pb.SessionKind, kind),
@@ -214,10 +216,10 @@ def session(
     return _draft(event, pb.Words(title=title, place=place), common)
 
 
-def session_closing(
+def meeting_closing(
     closed_session: Ref, *, summary: str = "", **common: Unpack[Common]
 ) -> pb.Draft:
-    """A session ends."""
+    """Close a session."""
     event = pb.SessionClosed(closed_session_id=ref(closed_session))
     return _draft(event, pb.Words(summary=summary), common)
 
@@ -232,7 +234,7 @@ def topic(
     status: Choice = "open",
     **common: Unpack[Common],
 ) -> pb.Draft:
-    """A matter is put on the table: `topic("Governance of the alliance", id="t-governance")`."""
+    """Add a topic: `topic("Governance of the alliance", id="t-governance")`."""
     event = pb.TopicAdded(
         topic_id=_new_id("topic", id),
         parent_id=ref(parent),
@@ -250,7 +252,7 @@ def topic_status(
     reason: str = "",
     **common: Unpack[Common],
 ) -> pb.Draft:
-    """A topic makes progress, or is set aside: `topic_status("t-governance", "settled")`."""
+    """Change the status of a topic: `topic_status("t-governance", "settled")`."""
     event = pb.TopicStatusChanged(
         topic_id=ref(topic),
         status=choice(pb.TopicStatus, status),
@@ -275,7 +277,7 @@ def statement(
     as_role: str = "",
     **common: Unpack[Common],
 ) -> pb.Draft:
-    """Something was said; by several together if `by` names several."""
+    """Record a statement, made jointly if `by` names several participants."""
     speakers = refs(by)
     event = pb.StatementRecorded(
         statement_id=_new_id("statement", id),
@@ -301,7 +303,7 @@ def retraction(
     reason: str = "",
     **common: Unpack[Common],
 ) -> pb.Draft:
-    """A speaker takes back what they said or, with `partial`, their part in a joint statement."""
+    """Retract a statement or, with `partial`, one speaker's part in a joint statement."""
     event = pb.StatementRetracted(statement_id=ref(statement), by=refs(by), partial=partial)
     return _draft(event, pb.Words(reason=reason), common)
 
@@ -318,7 +320,7 @@ def position(
     supersedes: Ref = "",
     **common: Unpack[Common],
 ) -> pb.Draft:
-    """A party wants or refuses something: `position("Half", by="a", stance="wants", about="t")`."""
+    """Take a position on a topic: `position("Half", by="a", stance="wants", about="t")`."""
     facts, words = _terms(terms)
     event = pb.PositionTaken(
         position_id=_new_id("position", id),
@@ -336,7 +338,7 @@ def position(
 def position_withdrawal(
     position: Ref, *, by: Refs, reason: str = "", **common: Unpack[Common]
 ) -> pb.Draft:
-    """A position is no longer held."""
+    """Withdraw a position."""
     event = pb.PositionWithdrawn(position_id=ref(position), by=refs(by))
     return _draft(event, pb.Words(reason=reason), common)
 
@@ -352,7 +354,7 @@ def question(
     reopens: Ref = "",
     **common: Unpack[Common],
 ) -> pb.Draft:
-    """A point is open; `terms` are what is not known: `terms=[percent("stake", of="ampere")]`."""
+    """Raise a question; `terms` are the unknown values: `terms=[percent("stake", of="ampere")]`."""
     facts, words = _terms(terms)
     event = pb.QuestionRaised(
         question_id=_new_id("question", id),
@@ -376,7 +378,7 @@ def resolution(
     reason: str = "",
     **common: Unpack[Common],
 ) -> pb.Draft:
-    """A question is closed: `resolution("q-shares", answer="15 per cent")`."""
+    """Close a question: `resolution("q-shares", answer="15 per cent")`."""
     event = pb.QuestionResolved(
         question_id=ref(question),
         resolution=choice(pb.QuestionResolution, how),
@@ -404,7 +406,7 @@ def proposal(
     date_verbatim: str = "",
     **common: Unpack[Common],
 ) -> pb.Draft:
-    """An offer is made: `indicative`, with conditions `conditional`, unless `binding` says so."""
+    """Make a proposal. Its default is `indicative`, or `conditional` if it has conditions."""
     facts, words = _terms(terms)
     words.conditions.extend(conditions)
     event = pb.ProposalMade(
@@ -434,7 +436,7 @@ def answer(
     reason: str = "",
     **common: Unpack[Common],
 ) -> pb.Draft:
-    """An offer is answered: `answer("offer-1", "accept", by="nissan")`."""
+    """Answer a proposal: `answer("offer-1", "accept", by="nissan")`."""
     event = pb.ProposalAnswered(
         proposal_id=ref(proposal), by=ref(by), answer=choice(pb.Answer, answer)
     )
@@ -444,7 +446,7 @@ def answer(
 def proposal_closing(
     proposal: Ref, how: Choice, *, by: Refs = (), reason: str = "", **common: Unpack[Common]
 ) -> pb.Draft:
-    """An offer goes off the table, `withdrawn` by its proposers or `lapsed`."""
+    """Close a proposal: `withdrawn` by its proposers, or `lapsed`."""
     event = pb.ProposalClosed(
         proposal_id=ref(proposal), how=choice(pb.ProposalClosing, how), by=refs(by)
     )
@@ -467,7 +469,7 @@ def agreement(
     amends: Refs = (),
     **common: Unpack[Common],
 ) -> pb.Draft:
-    """An agreement is put on the record. When a `prior` one was made, is not taken to be now."""
+    """Record an agreement. The date of a `prior` agreement is not assumed to be now."""
     facts, words = _terms(terms)
     event = pb.AgreementRecorded(
         agreement_id=_new_id("agreement", id),
@@ -495,7 +497,7 @@ def agreement_status(
     reason: str = "",
     **common: Unpack[Common],
 ) -> pb.Draft:
-    """An agreement is approved, doubted or ended: `agreement_status("lease", "terminated")`."""
+    """Change the status of an agreement: `agreement_status("lease", "terminated")`."""
     event = pb.AgreementStatusChanged(
         agreement_id=ref(agreement), status=choice(pb.AgreementStatus, status), by=refs(by)
     )
@@ -517,7 +519,7 @@ def commitment(
     date_verbatim: str = "",
     **common: Unpack[Common],
 ) -> pb.Draft:
-    """Somebody owes somebody something, from an agreement, a proposal or a statement."""
+    """Record a commitment: a debtor owes a creditor, from an agreement, proposal or statement."""
     facts, words = _terms(terms)
     words.MergeFrom(pb.Words(text=text, conditions=conditions, date_verbatim=date_verbatim))
     event = pb.CommitmentMade(
@@ -547,7 +549,7 @@ def commitment_status(
     reason: str = "",
     **common: Unpack[Common],
 ) -> pb.Draft:
-    """A commitment is kept, broken or released: `commitment_status("c-pay", "fulfilled")`."""
+    """Change the status of a commitment: `commitment_status("c-pay", "fulfilled")`."""
     event = pb.CommitmentStatusChanged(
         commitment_id=ref(commitment),
         status=choice(pb.CommitmentStatus, status),
@@ -573,7 +575,7 @@ def milestone(
     date_verbatim: str = "",
     **common: Unpack[Common],
 ) -> pb.Draft:
-    """A step is expected, or with its id anew: `milestone("Flotation", expected="2023-41")`."""
+    """Plan a milestone, or plan it again by its id: `milestone("Sale", expected="2023-41")`."""
     words = pb.Words(
         title=title,
         text=text,
@@ -603,7 +605,7 @@ def milestone_closing(
     date_verbatim: str = "",
     **common: Unpack[Common],
 ) -> pb.Draft:
-    """A step was `reached` (with `actual`), `missed` or `cancelled`."""
+    """Close a milestone: `reached` (with `actual`), `missed` or `cancelled`."""
     event = pb.MilestoneClosed(
         milestone_id=ref(milestone),
         outcome=choice(pb.MilestoneOutcome, outcome),
@@ -628,7 +630,7 @@ def document(
     text: str = "",
     **common: Unpack[Common],
 ) -> pb.Draft:
-    """A text is put on the record by its digest, given or taken of `content`, which is not sent."""
+    """Attach a document by its digest, given or computed from `content`, which is not sent."""
     if content is not None:
         digest = digest or f"sha256:{hashlib.sha256(content).hexdigest()}"
         size_bytes = size_bytes or len(content)
@@ -650,10 +652,10 @@ def correction(
     kind: Choice = "recorder",
     **common: Unpack[Common],
 ) -> pb.Draft:
-    """The record was wrong: an entry is replaced or, without a replacement, annulled.
+    """Correct an entry: replace it or, without a replacement, annul it.
 
-    A replacement says all anew, `occurred` too: now is after the entry it replaces was recorded.
-    It can be `v1.Draft(facts=entry.facts, words=entry.words)`, with what was wrong in it mended.
+    A replacement has all fields of the entry, also `occurred`, whose default is the current time.
+    Start from `v1.Draft(facts=entry.facts, words=entry.words)`, and change what is wrong.
     """
     event = pb.EntryCorrected(
         target_version=version,
@@ -679,7 +681,7 @@ def disclosure(
     reason: str = "",
     **common: Unpack[Common],
 ) -> pb.Draft:
-    """More people may see an entry: `disclosure(12, to="public", consented_by="nissan")`."""
+    """Widen the visibility of an entry: `disclosure(12, to="public", consented_by="nissan")`."""
     event = pb.EntryDisclosed(
         target_version=version, disclosed_to=visibility(to), consented_by=refs(consented_by)
     )
@@ -694,7 +696,7 @@ def redaction(
     reason: str = "",
     **common: Unpack[Common],
 ) -> pb.Draft:
-    """The words of an entry were destroyed. Only the service records it: sent, it is refused."""
+    """Redact the words of an entry. Only the service records it; it refuses one from a client."""
     event = pb.EntryRedacted(target_version=version)
     words = pb.Words(legal_basis=legal_basis, authority=authority, reason=reason)
     return _draft(event, words, common)
@@ -705,20 +707,20 @@ def grant_access(
     role: Choice,
     *,
     participant: Ref = "",
-    until: datetime | None = None,
+    end_time: datetime | None = None,
     reason: str = "",
     **common: Unpack[Common],
 ) -> pb.Draft:
-    """Somebody may see and record more. Roles: custodian, recorder, party, mediator, auditor.
+    """Grant access to a principal. Roles: custodian, recorder, party, mediator, auditor.
 
-    `participant` is for whom a party acts, or as whom a mediator takes part; `until` when an
-    auditor's access ends. The principal is named as entries name it in `recorded_by`.
+    `participant` is the party or mediator that the principal acts for. `end_time` ends the access
+    of an auditor. The principal has the name that entries have in `recorded_by`.
     """
     event = pb.AccessGranted(
         principal=principal,
         role=choice(pb.AccessRole, role),
         participant_id=ref(participant),
-        end_time=None if until is None else instant(until),
+        end_time=None if end_time is None else instant(end_time),
     )
     return _draft(event, pb.Words(reason=reason), common)
 
@@ -731,7 +733,7 @@ def revoke_access(
     reason: str = "",
     **common: Unpack[Common],
 ) -> pb.Draft:
-    """Somebody may see and record less: as this role, or as any; for this participant, or any."""
+    """Revoke access of a principal: of one role or all, for one participant or all."""
     event = pb.AccessRevoked(
         principal=principal,
         role=choice(pb.AccessRole, role) if role else pb.ACCESS_ROLE_UNSPECIFIED,
@@ -741,7 +743,7 @@ def revoke_access(
 
 
 def _draft(event: Message, words: pb.Words, common: Common) -> pb.Draft:
-    """The draft of this event, with what all builders take and its defaults."""
+    """Return the draft of an event, with the common parameters and their defaults."""
     # A misspelt `visibility` or `session` would let everybody see what was confided.
     only(common, _COMMON, f"A {event.DESCRIPTOR.name}")
     field = _FIELDS[str(event.DESCRIPTOR.name)]
@@ -772,7 +774,7 @@ def _draft(event: Message, words: pb.Words, common: Common) -> pb.Draft:
 
 
 def _terms(given: Terms) -> tuple[list[pb.Term], pb.Words]:
-    """The terms for the facts, and the words in which those of type TEXT are put."""
+    """Return the terms for the facts, and the texts of those of type TEXT for the words."""
     given = list(given)
     facts = [one for one in given if isinstance(one, pb.Term)]
     texts = [one for one in given if isinstance(one, pb.TermText)]

@@ -1,4 +1,4 @@
-"""What a caller gives in plain Python, as values of the contract. Pure: no I/O, no clock."""
+"""Python values as values of the contract. Pure: no I/O, no clock."""
 
 from collections.abc import Collection, Iterable
 from datetime import date, datetime
@@ -12,25 +12,25 @@ from pourparler import v1 as pb
 from pourparler.schema.contract import entry_type
 
 Ref = str | pb.Draft
-"""A part of the negotiation: its id, or the draft that brings it."""
+"""A part of the negotiation: its id, or the draft that introduces it."""
 
 Refs = Ref | Iterable[Ref]
 """One part or several."""
 
 When = date | datetime | str | pb.FuzzyDate
-"""A date as well as it is known: a day, an instant (with its time zone), or EDTF (`2023-41`)."""
+"""A date: a day, an instant with its time zone, or EDTF (`2023-41`)."""
 
 Number = int | str | Decimal
-"""A number, never a float: `0.1` is not 0.1."""
+"""An exact number; a float is not accepted, because it is not exact."""
 
 Choice = int | str
 """A value of an enum, or its name in lower case without the prefix: `wants`, `red_line`."""
 
 Audience = str | Iterable[Ref] | pb.Visibility
-"""Who may see an entry: `public`, `parties` or `recorder`, or a list of participants."""
+"""The visibility of an entry: `public`, `parties` or `recorder`, or a list of participants."""
 
 Point = int | datetime | pb.AsOf
-"""A point in the record: a version, an instant of recording, or `as_of(...)`."""
+"""A point in the record: a version, a record time, or `as_of(...)`."""
 
 _V_co = TypeVar("_V_co", bound=int, covariant=True)
 
@@ -43,7 +43,7 @@ class _Enum(Protocol[_V_co]):
 
 
 def choice(enum: _Enum[_V_co], given: Choice) -> _V_co:
-    """The value of an enum, by its plain name or its number; a ValueError that lists them all."""
+    """Return an enum value by its name or number. Raises ValueError, which lists all names."""
     names = [value.name for value in enum.DESCRIPTOR.values]
     prefix = names[0].removesuffix("UNSPECIFIED")
     plain = {name.removeprefix(prefix).lower(): name for name in names[1:]}
@@ -60,31 +60,34 @@ def choice(enum: _Enum[_V_co], given: Choice) -> _V_co:
 
 
 def ref(given: Ref) -> str:
-    """The id of a part, given itself or by the draft that brings the part."""
+    """Return the id of a part, from the id or from the draft that introduces the part."""
     if isinstance(given, str):
         return given
     kind = entry_type(given.facts)
     if kind is None or kind.introduces is None:
-        raise ValueError(f"A draft of {kind.title if kind else 'nothing'} brings no part to name.")
+        raise ValueError(
+            f"A draft of {kind.title if kind else 'nothing'} introduces no part: "
+            "pass the id of a part."
+        )
     return str(getattr(getattr(given.facts, kind.name), kind.introduces.name))
 
 
 def refs(given: Refs) -> list[str]:
-    """The ids of one part or several."""
+    """Return the ids of one part or several."""
     return [ref(given)] if isinstance(given, str | pb.Draft) else [ref(one) for one in given]
 
 
 def instant(when: datetime) -> Timestamp:
-    """An instant; the datetime has to say its time zone."""
+    """Return an instant. Raises ValueError if the datetime has no time zone."""
     if when.tzinfo is None:
-        raise ValueError(f"{when!r} has no time zone: say which, such as datetime.now(UTC).")
+        raise ValueError(f"{when!r} has no time zone: add one, as in datetime.now(UTC).")
     stamp = Timestamp()
     stamp.FromDatetime(when)
     return stamp
 
 
 def fuzzy(when: When | None) -> pb.FuzzyDate | None:
-    """A date as the contract has it; None is a date that is not known."""
+    """Return a date of the contract; None is an unknown date."""
     if when is None or isinstance(when, pb.FuzzyDate):
         return when
     if isinstance(when, datetime):
@@ -93,7 +96,7 @@ def fuzzy(when: When | None) -> pb.FuzzyDate | None:
 
 
 def edtf(when: date | str) -> str:
-    """A day, or a date in EDTF, in EDTF."""
+    """Return a day, or a date in EDTF, as EDTF (ISO 8601-2)."""
     if isinstance(when, datetime):
         return instant(when).ToJsonString()
     return when if isinstance(when, str) else when.isoformat()
@@ -105,7 +108,7 @@ def as_of(
     record_time: datetime | None = None,
     occur_date: date | str | None = None,
 ) -> pb.AsOf:
-    """A point on the three clocks: a version or time of the record, a date of what had happened."""
+    """Return a point in the record: a version or a record time, and an occurrence date."""
     return pb.AsOf(
         version=version,
         record_time=None if record_time is None else instant(record_time),
@@ -114,14 +117,14 @@ def as_of(
 
 
 def point(given: Point | None, occurred: date | str | None = None) -> pb.AsOf | None:
-    """The point that is asked for; None is now."""
+    """Return the point of a read; None is now."""
     if given is None:
         return None if occurred is None else as_of(occur_date=occurred)
     if isinstance(given, pb.AsOf):
         if occurred is None:
             return given
         if given.occur_date:
-            raise ValueError("Say the date by which it had happened once, not twice.")
+            raise ValueError("Give the occurrence date once, not twice: in as_of or in occur_date.")
         given = pb.AsOf.FromString(given.SerializeToString())
         given.occur_date = edtf(occurred)
         return given
@@ -131,12 +134,12 @@ def point(given: Point | None, occurred: date | str | None = None) -> pb.AsOf | 
 
 
 def negotiation_name(given: str) -> str:
-    """The full name of a negotiation, `negotiations/{id}`, given with or without its first part."""
+    """Return the resource name of a negotiation (AIP-122): `negotiations/{id}`."""
     return given if given.startswith("negotiations/") else f"negotiations/{given}"
 
 
 def visibility(given: Audience) -> pb.Visibility:
-    """Who may see an entry."""
+    """Return the visibility of an entry."""
     if isinstance(given, pb.Visibility):
         return given
     if isinstance(given, str):
@@ -146,7 +149,7 @@ def visibility(given: Audience) -> pb.Visibility:
 
 
 class Place(TypedDict, total=False):
-    """Whom a term concerns: of what it is, who holds it, who does or pays it, into what it goes."""
+    """The participants of a term: its object, holder, payer or performer, and target."""
 
     of: Ref
     held_by: Ref
@@ -155,7 +158,7 @@ class Place(TypedDict, total=False):
 
 
 class Meant(Place, total=False):
-    """How the value of a term is meant, where it is not meant exactly: one of these at most."""
+    """The qualifier of a value that is not exact: one of these at most."""
 
     up_to: Number | date
     at_least: Number | date
@@ -166,7 +169,7 @@ class Meant(Place, total=False):
 
 
 def only(given: Iterable[str], known: Collection[str], what: str) -> None:
-    """A TypeError for names that are not among those known, as of a misspelt argument."""
+    """Raise TypeError if a keyword argument has an unknown name."""
     unknown = ", ".join(repr(name) for name in given if name not in known)
     if unknown:
         raise TypeError(f"{what} takes no {unknown}. All take {', '.join(sorted(known))}.")
@@ -191,7 +194,7 @@ def term(
     unit: str = "",
     **meant: Unpack[Meant],
 ) -> pb.Term:
-    """What can be compared: `term("end", "date", up_to="2023-07-01")`. Without a value: UNKNOWN."""
+    """Return a term: `term("end", "date", up_to="2023-07-01")`. The default value is UNKNOWN."""
     # A misspelt `up_to` would make a limit something that is not known.
     only(meant, _MEANT, "A term")
     given = {name: meant[name] for name in _QUALIFIERS if name in meant}  # type: ignore[literal-required]
@@ -222,24 +225,24 @@ def term(
 def money(
     key: str, amount: Number | None = None, currency: str = "", **meant: Unpack[Meant]
 ) -> pb.Term:
-    """An amount in a currency, by its ISO 4217 code: `money("price", "12.50", "EUR")`."""
+    """Return an amount in a currency (ISO 4217): `money("price", "12.50", "EUR")`."""
     return term(key, pb.TERM_TYPE_MONEY, amount, unit=currency, **meant)
 
 
 def percent(key: str, amount: Number | None = None, **meant: Unpack[Meant]) -> pb.Term:
-    """A share in percent: `percent("stake", more_than=50, of="ampere", held_by="renault")`."""
+    """Return a share in percent: `percent("stake", more_than=50, of="ampere", held_by="a")`."""
     return term(key, pb.TERM_TYPE_PERCENT, amount, **meant)
 
 
 def quantity(
     key: str, amount: Number | None = None, unit: str = "", **meant: Unpack[Meant]
 ) -> pb.Term:
-    """A number of things: `quantity("water", 2, "package", held_by="alice")`."""
+    """Return a quantity: `quantity("water", 2, "package", held_by="alice")`."""
     return term(key, pb.TERM_TYPE_QUANTITY, amount, unit=unit, **meant)
 
 
 def wording(key: str, text: str) -> pb.TermText:
-    """A term that is language: it is given among the terms of an entry like any other."""
+    """Return a term of type TEXT: a clause in words."""
     return pb.TermText(key=key, text=text)
 
 
@@ -256,7 +259,7 @@ def source(
     digest: str = "",
     retrieved: datetime | None = None,
 ) -> pb.Source:
-    """Where something can be looked up; `kind` is `primary`, `news`, `minutes` or `system`."""
+    """Return a source; `kind` is `primary`, `news`, `minutes` or `system`."""
     return pb.Source(
         id=id,
         kind=choice(pb.SourceKind, kind),
@@ -272,7 +275,7 @@ def source(
 
 
 def _written(value: Number | date | bool | None) -> str:  # noqa: FBT001 (a value of type BOOL)
-    """The value of a term as it is written in the contract."""
+    """Return the value of a term in the form of the contract."""
     if value is None:
         return ""
     if isinstance(value, bool):

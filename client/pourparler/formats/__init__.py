@@ -1,4 +1,4 @@
-"""A record in the formats of others: written entry by entry, and read back row by row.
+"""Interchange formats: a record is written entry by entry, and read back row by row.
 
-No format but the bundle proves anything: these are for tools, not for auditors.
+These formats serve tools. Only a bundle proves anything to an auditor.
 """

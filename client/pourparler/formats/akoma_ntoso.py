@@ -1,6 +1,6 @@
-"""Akoma Ntoso 3.0, a debate: what was said as speeches, all else told between them.
+"""Akoma Ntoso 3.0 debates (OASIS LegalDocML): statements are speeches, other entries are notes.
 
-For archives of minutes: it carries the words and who said them, and no more.
+The format serves archives of minutes: it carries the words and their speakers only.
 """
 
 import re
@@ -25,7 +25,7 @@ _UNFIT = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
 
 def write(file: BinaryIO, entries: Iterable[pb.Entry], origin: str) -> int:
-    """Write a debate; how many entries it tells of. The body waits in a file of its own."""
+    """Write a debate. Return the number of entries. The body is buffered in a temporary file."""
     named: dict[str, tuple[str, str]] = {}
     first = last = pb.Entry()
     count = 0
@@ -83,7 +83,7 @@ def _frbr(level: str, uri: str, date: str) -> str:
 
 
 def _told(entry: pb.Entry) -> str:
-    """An entry as a speech, if it is known who said it, and else as told."""
+    """Return an entry as a speech if its speaker is known, or else as a note."""
     said = entry.facts.statement_recorded
     kind = entry_type(entry.facts)
     if withheld(entry) or kind is None:
@@ -113,7 +113,7 @@ def _text(text: str) -> str:
     return escape(_UNFIT.sub("\ufffd", text))
 
 
-# Read back: what was said, by whom, under which heading.
+# The reader.
 
 _AGENTS = {
     "TLCPerson": "PARTICIPANT_KIND_PERSON",
@@ -138,9 +138,9 @@ _LONGEST_ID = 64
 
 
 def read(file: BinaryIO) -> Iterator[Read]:
-    """The debate as drafts: its opening, who is in it, its headings and its speeches.
+    """Yield the drafts of a debate: its opening, participants, headings and speeches.
 
-    What is told between speeches is passed over. What is no debate ends it, with the line.
+    Notes between speeches are skipped. Malformed XML ends the reading, with its line number.
     """
     reader = _Reader()
     try:
@@ -154,7 +154,7 @@ def read(file: BinaryIO) -> Iterator[Read]:
 
 
 class _Reader:
-    """The state of a reading: what stands open, and what was met before."""
+    """The state of the parser: the open elements, and the known participants."""
 
     def __init__(self) -> None:
         self._parser = expat.ParserCreate(namespace_separator=" ")
@@ -182,11 +182,11 @@ class _Reader:
 
     @property
     def line(self) -> int:
-        """The line that is read."""
+        """The current line, from 1."""
         return self._parser.CurrentLineNumber
 
     def take(self, data: bytes) -> list[Read]:
-        """Take more of the file; the drafts that are complete by it."""
+        """Parse more of the file. Return the drafts that are complete."""
         self.reached += len(data)
         self._parser.Parse(data, False)
         if self.reached - self._parser.CurrentByteIndex > LONGEST:
@@ -194,19 +194,19 @@ class _Reader:
         return self.found()
 
     def end(self) -> list[Read]:
-        """There is no more."""
+        """End the file. Return the remaining drafts."""
         self._parser.Parse(b"", True)
         if not self._opened:
             raise BadLineError("It is no debate of Akoma Ntoso 3.0.")
         return self.found()
 
     def found(self) -> list[Read]:
-        """The drafts that are complete and were not taken yet."""
+        """Return the complete drafts since the last call."""
         found, self._found = self._found, []
         return found
 
     def _doctype(self, *_: object) -> None:
-        raise BadLineError("A document type is not read, nor are entities of its own.")
+        raise BadLineError("The document has a document type, which is not supported: remove it.")
 
     def _start(self, tag: str, attributes: dict[str, str]) -> None:
         namespace, _, name = tag.rpartition(" ")
@@ -244,7 +244,7 @@ class _Reader:
     def _characters(self, text: str) -> None:
         self._length += len(text)
         if self._length > LONGEST and (self._text is not None or self._speech is not None):
-            raise BadLineError(f"What was said is longer than {LONGEST:,} characters.")
+            raise BadLineError(f"The speech is longer than {LONGEST:,} characters.")
         if self._text is not None:
             self._text.append(text)
         elif self._speech is not None and not _ASIDE.intersection(self._open):
@@ -270,7 +270,7 @@ class _Reader:
             self._sections.pop()
 
     def _named(self, pointer: str) -> str:
-        """The id of whom an attribute points at, who joins if this is the first time; or empty."""
+        """Return the id of a referenced participant, and add it if it is new; or ""."""
         agent = self._agents.get(pointer)
         if agent is None or pointer in self._joined:
             return self._joined.get(pointer, "")
@@ -305,7 +305,7 @@ class _Reader:
         elif self._sender:
             words["speaker_described"] = self._sender
         else:
-            self._refuse(f"Who speaks is not among the references: {speech.get('by', '')[:60]!r}.")
+            self._refuse(f"The speaker is not among the references: {speech.get('by', '')[:60]!r}.")
             return
         to = self._named(speech.get("to", ""))
         if to:
@@ -321,7 +321,7 @@ class _Reader:
     def _add(
         self, line: int, kind: str, event: dict[str, Any], words: dict[str, Any], when: str = ""
     ) -> None:
-        """Add a draft. Where something was said without a name, nobody is named for it."""
+        """Add a draft. A speech without a name has no speaker."""
         unnamed = "speaker_described" in words
         facts: dict[str, Any] = {
             "provenance": {
@@ -340,7 +340,7 @@ class _Reader:
         self._found.append(Read(line, compact(said).encode(), self.reached))
 
     def _id(self, given: str, kind: str) -> str:
-        """An id of ours for one of the debate. Raises BadLineError where two would be the same."""
+        """Return a valid id for an id of the debate. Raises BadLineError if two would be equal."""
         key = re.sub(r"[^a-z0-9._-]+", "-", given.lower()).lstrip("._-")[:_LONGEST_ID] or kind
         if f"{kind} {key}" in self._taken:
             raise BadLineError(f"Two would go by the id {key}: {given[:60]!r} and one before it.")

@@ -1,4 +1,4 @@
-"""CloudEvents 1.0 in its JSON batch format: each entry an event, each event a line. Carries all."""
+"""CloudEvents 1.0 in the JSON batch format: one event and one line for each entry. Lossless."""
 
 import json
 from collections.abc import Iterable, Iterator
@@ -14,7 +14,7 @@ from pourparler.schema.contract import entry_type
 
 MEDIA_TYPE = "application/cloudevents-batch+json"
 TYPES = "pourparler.v1."
-"""What the type of every event begins with; the name of the type of entry comes after."""
+"""The prefix of every event type, before the name of the entry type."""
 
 _REQUIRED = ("specversion", "id", "source", "type")
 _CHUNK = 1 << 16
@@ -22,7 +22,7 @@ _BETWEEN = " \t\r\n"
 
 
 def event(entry: pb.Entry, origin: str) -> dict[str, Any]:
-    """An entry as an event. `origin` is that of its log, and makes the id a unique one."""
+    """Return an entry as an event. `origin` is that of its log, and makes the id unique."""
     kind = entry_type(entry.facts)
     return {
         "specversion": "1.0",
@@ -37,7 +37,7 @@ def event(entry: pb.Entry, origin: str) -> dict[str, Any]:
 
 
 def write(file: BinaryIO, entries: Iterable[pb.Entry], origin: str) -> int:
-    """Write the events as one batch; how many there were."""
+    """Write the entries as one batch. Return their number."""
     count = 0
     for entry in entries:
         file.write(b",\n" if count else b"[\n")
@@ -48,7 +48,7 @@ def write(file: BinaryIO, entries: Iterable[pb.Entry], origin: str) -> int:
 
 
 def entry_in(said: object) -> pb.Entry:
-    """The entry in an event. Raises BadLineError."""
+    """Return the entry in an event. Raises BadLineError."""
     if not isinstance(said, dict):
         raise BadLineError("The event is not an object.")
     for name in _REQUIRED:
@@ -71,7 +71,7 @@ def entry_in(said: object) -> pb.Entry:
 
 
 def read(file: BinaryIO) -> Iterator[Read]:
-    """The events of a batch, or events one after the other, as drafts."""
+    """Yield the drafts of a batch, or of events in sequence."""
     for number, said, reached in _values(file):
         line: bytes | BadLineError
         try:
@@ -82,7 +82,7 @@ def read(file: BinaryIO) -> Iterator[Read]:
 
 
 def entries(file: BinaryIO) -> Iterator[pb.Entry]:
-    """The entries that were written. Raises BadLineError."""
+    """Yield the entries of a batch. Raises BadLineError."""
     for _number, said, _reached in _values(file):
         if isinstance(said, BadLineError):
             raise said
@@ -90,18 +90,18 @@ def entries(file: BinaryIO) -> Iterator[pb.Entry]:
 
 
 def _values(file: BinaryIO) -> Iterator[tuple[int, Any, int]]:
-    """The values of an array, or of a row of values: the line, the value, how far it is read.
+    """Yield the line, value and end offset of each value in an array, or in a sequence.
 
-    No more than one value is held. What is no JSON ends the file, as a BadLineError.
+    It holds one value at a time. Malformed JSON ends the file with a BadLineError.
     """
     try:
         yield from _Values(file).each()
-    except _Ended as ended:
+    except _UnexpectedEndError as ended:
         yield ended.number, BadLineError(str(ended)), ended.reached
 
 
-class _Ended(ValueError):
-    """No value can be read any more."""
+class _UnexpectedEndError(ValueError):
+    """No further value can be parsed."""
 
     def __init__(self, text: str, number: int, reached: int) -> None:
         super().__init__(text)
@@ -147,9 +147,9 @@ class _Values:
             except RecursionError:
                 raise self._ended("The event is nested too deeply.") from None
             except ValueError as error:
-                # It may go on in what is not read yet: twice as much, so that it takes no longer.
+                # The value may continue in the next chunk. Chunks double to keep the time linear.
                 if len(self._text) > LONGEST:
-                    text = f"What stands here is no event of at most {LONGEST:,} bytes."
+                    text = f"The data here is no event of at most {LONGEST:,} bytes."
                     raise self._ended(text) from None
                 if not self._more(wanted):
                     raise self._ended(f"The event is not JSON: {error}.") from None
@@ -159,7 +159,7 @@ class _Values:
                 return value
 
     def _next(self) -> str:
-        """The next character that is not between values; empty at the end."""
+        """Return the next character of a value; "" at the end."""
         while True:
             rest = self._text.lstrip(_BETWEEN)
             self._pass(len(self._text) - len(rest))
@@ -181,11 +181,11 @@ class _Values:
             self._incoming = b""
         except UnicodeDecodeError as error:
             if not data or error.start < len(self._incoming) - 3:
-                raise self._ended("What stands here is not UTF-8.") from None
+                raise self._ended("The data here is not UTF-8.") from None
             text = self._incoming[: error.start].decode()
             self._incoming = self._incoming[error.start :]
         self._text += text
         return bool(data)
 
-    def _ended(self, text: str) -> _Ended:
-        return _Ended(text, self._line, self._reached)
+    def _ended(self, text: str) -> _UnexpectedEndError:
+        return _UnexpectedEndError(text, self._line, self._reached)

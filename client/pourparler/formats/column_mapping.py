@@ -1,6 +1,6 @@
-"""A mapping: how the rows of somebody else's table become drafts, as a small TOML file says.
+"""A column mapping: a TOML file that maps the rows of another table to drafts.
 
-Read strictly, so that a slip in it is told before anything is recorded.
+The parser is strict: it reports a mistake before any entry is recorded.
 """
 
 import tomllib
@@ -22,12 +22,12 @@ _TIME = "google.protobuf.Timestamp"
 
 
 class BadMappingError(ValueError):
-    """A mapping is none. The text says in what respect."""
+    """A mapping is not valid; the text gives the reason."""
 
 
 @dataclass(frozen=True, slots=True)
 class _Field:
-    """A field of a draft that a cell fills: where it stands, and how its text is read."""
+    """A field of a draft that a cell fills: its path, and the parser of its text."""
 
     path: tuple[str, ...]
     repeated: bool
@@ -36,7 +36,7 @@ class _Field:
 
 @dataclass(frozen=True, slots=True)
 class _Kind:
-    """One kind of row: when a row is of it, what it says always, what its columns say."""
+    """One kind of row: its condition, its constant fields, and its columns."""
 
     when: Mapping[str, str]
     fixed: Mapping[_Field, str]
@@ -44,7 +44,7 @@ class _Kind:
 
 
 def read(file: BinaryIO) -> Callable[[Mapping[str, str]], bytes]:
-    """What makes a line of a row, as a mapping says. Raises BadMappingError."""
+    """Return the function that maps a row to a line. Raises BadMappingError."""
     data = file.read(_LARGEST + 1)
     if len(data) > _LARGEST:
         raise BadMappingError(f"The mapping is longer than {_LARGEST:,} bytes.")
@@ -88,7 +88,7 @@ def _parts(field: _Field, cell: str, separator: str) -> list[str]:
 
 
 def _put(draft: dict[str, Any], field: _Field, parts: Sequence[str], column: str) -> None:
-    """Put what a cell says into a draft; an empty one says nothing."""
+    """Set a field of a draft from a cell; an empty cell sets nothing."""
     try:
         values = [field.read(one) for one in parts]
     except ValueError as error:
@@ -126,7 +126,7 @@ def _kind(said: object) -> _Kind:
 
 
 def _field(path: str) -> _Field:
-    """The field of a draft that a path leads to, such as `facts.provenance.basis`."""
+    """Return the field of a draft at a path, such as `facts.provenance.basis`."""
     names = tuple(path.split("."))
     descriptor: Descriptor | None = pb.Draft.DESCRIPTOR
     field: FieldDescriptor | None = None
@@ -155,7 +155,7 @@ def _reader(field: FieldDescriptor) -> Callable[[str], Any]:
 
 def _truth(text: str) -> bool:
     if text.lower() not in {"true", "false"}:
-        raise ValueError(f"{text[:60]!r} is neither true nor false.")
+        raise ValueError(f"{text[:60]!r} is not true or false.")
     return text.lower() == "true"
 
 

@@ -1,6 +1,6 @@
-"""CSV, in UTF-8 as RFC 4180 has it: of our own columns, or of others by a mapping.
+"""CSV in UTF-8 (RFC 4180): with the columns of a table, or others by a column mapping.
 
-Our own columns carry all.
+The columns of a table are lossless.
 """
 
 import csv
@@ -13,11 +13,11 @@ from pourparler.formats.draft_lines import LONGEST, BadLineError, Read, line_of
 from pourparler.formats.table import COLUMNS, entry_in, row
 
 Cells = dict[str, str]
-"""The cells of a row by the names of their columns."""
+"""The cells of a row, by the names of their columns."""
 
 
 def write(file: BinaryIO, entries: Iterable[pb.Entry]) -> int:
-    """Write a line with the columns, then each entry as a row; how many there were."""
+    """Write the header line and a row for each entry. Return the number of entries."""
     text = io.TextIOWrapper(file, encoding="utf-8", newline="", write_through=True)
     try:
         writer = csv.DictWriter(text, COLUMNS, lineterminator="\r\n")
@@ -32,7 +32,7 @@ def write(file: BinaryIO, entries: Iterable[pb.Entry]) -> int:
 
 
 def read(file: BinaryIO, line_in: Callable[[Cells], bytes] | None = None) -> Iterator[Read]:
-    """The rows as drafts: of our own columns, unless `line_in` makes the line of other cells."""
+    """Yield the rows as drafts. `line_in` maps the cells of other columns to a line."""
     for number, cells, reached in _rows(file):
         line: bytes | BadLineError
         try:
@@ -48,7 +48,7 @@ def read(file: BinaryIO, line_in: Callable[[Cells], bytes] | None = None) -> Ite
 
 
 def entries(file: BinaryIO) -> Iterator[pb.Entry]:
-    """The entries that were written. Raises BadLineError."""
+    """Yield the entries of a table. Raises BadLineError."""
     for _number, cells, _reached in _rows(file):
         if isinstance(cells, BadLineError):
             raise cells
@@ -56,7 +56,7 @@ def entries(file: BinaryIO) -> Iterator[pb.Entry]:
 
 
 def _rows(file: BinaryIO) -> Iterator[tuple[int, Cells | BadLineError, int]]:
-    """The line where each row begins, its cells, and how far the file is read."""
+    """Yield the first line, the cells and the end offset of each row."""
     csv.field_size_limit(LONGEST)  # of the whole process; its default is less than an entry may be
     lines = _Lines(file)
     rows = csv.reader(lines, strict=True)
@@ -90,7 +90,7 @@ def _named(columns: list[str], cells: list[str]) -> Cells | BadLineError:
 
 
 class _Lines:
-    """The lines of a file as text, none longer than may be; a mark at its beginning is left out."""
+    """Yield the lines of a file as text, without a byte order mark, up to a maximum length."""
 
     def __init__(self, file: BinaryIO) -> None:
         self._file = file

@@ -1,4 +1,4 @@
-"""What the extra `data` brings, loaded only when it is used: the client is light without it."""
+"""The modules of the extra `data`, loaded on first use to keep the client light."""
 
 from collections.abc import Iterable
 from importlib import import_module
@@ -9,11 +9,11 @@ from pourparler.formats.table import WHOLE, row
 
 
 class ExtraMissingError(ImportError):
-    """A package is not installed. The text says which extra brings it."""
+    """A package is not installed; the text names the extra that installs it."""
 
 
 def loaded(name: str) -> Any:
-    """A module of the extra. Raises ExtraMissingError."""
+    """Return a module of the extra. Raises ExtraMissingError."""
     try:
         return import_module(name)
     except ImportError as error:
@@ -22,10 +22,10 @@ def loaded(name: str) -> Any:
         raise ExtraMissingError(text, name=package) from error
 
 
-def frame(entries: Iterable[pb.Entry]) -> Any:
-    """A DataFrame of pandas: the columns of a table, an entry a row, its time as a time.
+def to_dataframe(entries: Iterable[pb.Entry]) -> Any:
+    """Return a pandas DataFrame with the columns of a table, and a row for each entry.
 
-    Raises ExtraMissingError.
+    Raises ExtraMissingError if pandas is not installed.
     """
     pandas = loaded("pandas")
     rows = [row(entry) for entry in entries]

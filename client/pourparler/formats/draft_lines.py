@@ -1,4 +1,4 @@
-"""What every reader of a format gives: a draft as a line of JSON, or why there is none. Pure."""
+"""The result of every format reader: a draft as a line of JSON, or an error. Pure."""
 
 import json
 from collections.abc import Iterator
@@ -17,20 +17,20 @@ class BadLineError(ValueError):
 
 
 class Read(NamedTuple):
-    """What stands at one place of a file."""
+    """The content at one place of a file."""
 
     number: int
     """The line or row, counted from 1."""
     line: bytes | BadLineError
-    """A draft as a line of JSON, or what is wrong with it."""
+    """A draft as a line of JSON, or its error."""
     reached: int
-    """How far the file is read, in bytes."""
+    """The end offset in the file, in bytes."""
 
 
 def numbered(source: BinaryIO) -> Iterator[Read]:
-    """The lines of a file without their ends.
+    """Yield the lines of a file without their line ends.
 
-    Of a line that is too long only its beginning is kept, which tells that it is.
+    A line that is too long is truncated to one byte over the limit.
     """
     number = reached = 0
     while line := source.readline(LONGEST + 1):
@@ -43,7 +43,7 @@ def numbered(source: BinaryIO) -> Iterator[Read]:
 
 
 def loaded(text: str | bytes, what: str) -> Any:
-    """What JSON says. Raises BadLineError, which speaks of `what`."""
+    """Return the value of JSON. Raises BadLineError, whose text names `what`."""
     try:
         return json.loads(text)
     except RecursionError:
@@ -53,12 +53,12 @@ def loaded(text: str | bytes, what: str) -> Any:
 
 
 def compact(value: object) -> str:
-    """JSON in one line, the same for the same value."""
+    """Return a value as canonical JSON in one line."""
     return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
 
 
 def entry_of(said: object) -> pb.Entry:
-    """The entry that its ProtoJSON says. Raises BadLineError."""
+    """Return the entry in ProtoJSON. Raises BadLineError."""
     if not isinstance(said, dict):
         raise BadLineError("The entry is not an object with header, facts and words.")
     try:
@@ -66,12 +66,12 @@ def entry_of(said: object) -> pb.Entry:
     except RecursionError:
         raise BadLineError("The entry is nested too deeply.") from None
     except (json_format.ParseError, ValueError, TypeError, AttributeError, OverflowError) as error:
-        # Of some values that do not fit, the parser says so only by stumbling.
+        # The parser raises various errors for values that do not fit.
         raise BadLineError(f"The entry is none: {error}.") from None
 
 
 def withheld(entry: pb.Entry) -> list[str]:
-    """Which sections of an entry were withheld from the reader, or destroyed."""
+    """Return the names of the sections of an entry that are withheld or destroyed."""
     there = {"facts": entry.HasField("facts"), "words": entry.HasField("words")}
     # A section of which nothing is given has its salt still, if it was recorded empty.
     salted = [bool(salt) for salt in entry.salts] + [False, False]
@@ -80,16 +80,16 @@ def withheld(entry: pb.Entry) -> list[str]:
 
 
 def draft_of(entry: pb.Entry) -> tuple[str, pb.Draft]:
-    """The negotiation of an entry, and the draft that records the same again.
+    """Return the negotiation of an entry, and a draft that records the same content again.
 
-    Raises BadLineError where a section is withheld: what it said is not known.
+    Raises BadLineError if a section is withheld: its content is unknown.
     """
     lacking = withheld(entry)
     if lacking or not entry.HasField("facts"):
         sections = " and ".join(lacking or ["facts"])
         raise BadLineError(
-            f"Of entry {entry.header.version} the {sections} were withheld or destroyed, so that it"
-            " cannot be recorded again: a bundle carries it as it is."
+            f"The {sections} of entry {entry.header.version} were withheld or destroyed, so it"
+            " cannot be recorded again: use a bundle."
         )
     draft = pb.Draft(facts=entry.facts)
     if entry.HasField("words"):
@@ -98,7 +98,7 @@ def draft_of(entry: pb.Entry) -> tuple[str, pb.Draft]:
 
 
 def line_of(entry: pb.Entry) -> bytes:
-    """The line by which an entry is recorded again. Raises BadLineError, as `draft_of` does."""
+    """Return the line that records an entry again. Raises BadLineError, as `draft_of` does."""
     negotiation, draft = draft_of(entry)
     said = {"negotiation": negotiation, **json_format.MessageToDict(draft)}
     return compact(said).encode()

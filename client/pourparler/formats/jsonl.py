@@ -1,4 +1,4 @@
-"""JSON Lines: each entry a line of ProtoJSON, with its header. Carries all."""
+"""JSON Lines: one line of ProtoJSON for each entry, with its header. Lossless."""
 
 from collections.abc import Iterable, Iterator
 from typing import Any, BinaryIO
@@ -10,12 +10,12 @@ from pourparler.formats.draft_lines import compact, entry_of, loaded
 
 
 def said(entry: pb.Entry) -> dict[str, Any]:
-    """An entry as ProtoJSON has it."""
+    """Return an entry as ProtoJSON."""
     return json_format.MessageToDict(entry)
 
 
 def write(file: BinaryIO, entries: Iterable[pb.Entry]) -> int:
-    """Write each entry as a line; how many there were."""
+    """Write a line for each entry. Return the number of entries."""
     count = 0
     for entry in entries:
         file.write(f"{compact(said(entry))}\n".encode())
@@ -24,6 +24,6 @@ def write(file: BinaryIO, entries: Iterable[pb.Entry]) -> int:
 
 
 def entries(file: BinaryIO) -> Iterator[pb.Entry]:
-    """The entries that were written. Raises BadLineError."""
+    """Yield the entries of a file. Raises BadLineError."""
     for line in file:
         yield entry_of(loaded(line, "The line"))

@@ -1,4 +1,7 @@
-"""Histories and states as HTML, for notebooks. Pure; what was recorded is only ever text there."""
+"""Replays and states as HTML tables for notebooks.
+
+Pure. Recorded text is always escaped.
+"""
 
 from collections.abc import Iterable
 from html import escape
@@ -7,33 +10,33 @@ from pourparler import v1 as pb
 from pourparler.formats.table import row
 from pourparler.schema.contract import PARTS
 
-SHOWN = 100
-"""How many rows are shown at most: for more there are tables."""
+MAX_ROWS = 100
+"""The number of rows of a table, at most."""
 
 _COLUMNS = ("version", "record_time", "type", "by", "about", "text", "basis")
-_LONGEST = 200
+_MAX_CELL = 200  # characters
 
 
-def history(entries: Iterable[pb.Entry], *, more: bool) -> str:
-    """A table of these entries; `more` if they are not all."""
+def replay_table(entries: Iterable[pb.Entry], *, has_more: bool) -> str:
+    """Return a table of entries, with a note if there are more."""
     rows = [[row(entry)[name] for name in _COLUMNS] for entry in entries]
-    note = "<p>The first of them. <code>to_pandas()</code> has all.</p>" if more else ""
+    note = "<p>The first entries. <code>to_pandas()</code> has all.</p>" if has_more else ""
     return _table([name.replace("_", " ") for name in _COLUMNS], rows) + note
 
 
-def state(of: pb.Negotiation) -> str:
-    """The name of a negotiation, its version, and a table of its parts."""
+def state_table(state: pb.Negotiation) -> str:
+    """Return the title of a negotiation, its version, and a table of its parts."""
     rows = [
-        [kind.removesuffix("s"), key, _said(part.words), _status(part)]
+        [kind.removesuffix("s"), key, _main_text(part.words), _status(part)]
         for kind in PARTS.values()
-        for key, part in sorted(getattr(of, kind).items())
+        for key, part in sorted(getattr(state, kind).items())
     ]
-    title = f"<p><b>{_text(of.words.title or of.name)}</b>, version {of.version}</p>"
-    more = f"<p>{len(rows) - SHOWN} parts more.</p>" if len(rows) > SHOWN else ""
-    return title + _table(["part", "id", "text", "status"], rows[:SHOWN]) + more
+    title = f"<p><b>{_text(state.words.title or state.name)}</b>, version {state.version}</p>"
+    more = f"<p>{len(rows) - MAX_ROWS} more parts.</p>" if len(rows) > MAX_ROWS else ""
+    return title + _table(["part", "id", "text", "status"], rows[:MAX_ROWS]) + more
 
 
-def _said(words: pb.Words) -> str:
+def _main_text(words: pb.Words) -> str:
     return words.text or words.title or words.name
 
 
@@ -56,4 +59,9 @@ def _table(head: Iterable[str], rows: Iterable[Iterable[object]]) -> str:
 
 def _text(cell: object) -> str:
     text = str(cell)
-    return escape(text if len(text) <= _LONGEST else f"{text[: _LONGEST - 1]}…")
+    return escape(text if len(text) <= _MAX_CELL else f"{text[: _MAX_CELL - 1]}…")
+
+
+def register() -> None:
+    """Show a state in a notebook as a table: messages of the contract have no such method."""
+    setattr(pb.Negotiation, "_repr_html_", state_table)  # noqa: B010 - no field of the message

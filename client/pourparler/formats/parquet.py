@@ -1,6 +1,6 @@
-"""Parquet, by pyarrow: the columns of a table, with times as times. Carries all.
+"""Parquet, with pyarrow: the columns of a table, with typed times. Lossless.
 
-Needs the extra `data`.
+It needs the extra `data`.
 """
 
 from collections.abc import Iterable, Iterator
@@ -19,7 +19,7 @@ _MOST = 1 << 63  # a time is kept in as many nanoseconds
 
 
 def write(file: BinaryIO, entries: Iterable[pb.Entry]) -> int:
-    """Write a table; how many entries it has. Raises ExtraMissingError."""
+    """Write a table. Return the number of entries. Raises ExtraMissingError."""
     arrow, parquet = loaded("pyarrow"), loaded("pyarrow.parquet")
     kinds = {"version": arrow.uint64(), "record_time": arrow.timestamp("ns", tz="UTC")}
     schema = arrow.schema([(name, kinds.get(name, arrow.string())) for name in COLUMNS])
@@ -34,7 +34,7 @@ def write(file: BinaryIO, entries: Iterable[pb.Entry]) -> int:
 
 
 def read(file: BinaryIO) -> Iterator[Read]:
-    """The rows as drafts. Raises ExtraMissingError."""
+    """Yield the rows as drafts. Raises ExtraMissingError."""
     for number, cells in _rows(file):
         line: bytes | BadLineError
         try:
@@ -45,13 +45,13 @@ def read(file: BinaryIO) -> Iterator[Read]:
 
 
 def entries(file: BinaryIO) -> Iterator[pb.Entry]:
-    """The entries that were written. Raises BadLineError and ExtraMissingError."""
+    """Yield the entries of a table. Raises BadLineError and ExtraMissingError."""
     for _number, cells in _rows(file):
         yield _entry(cells)
 
 
 def _rows(file: BinaryIO) -> Iterator[tuple[int, dict[str, Any] | BadLineError]]:
-    """Each row with its number; what is no table is one that cannot be read."""
+    """Yield each row with its number; a malformed file is one malformed row."""
     arrow, parquet = loaded("pyarrow"), loaded("pyarrow.parquet")
     number = 0
     if not file.seekable():
@@ -78,7 +78,7 @@ def _entry(cells: dict[str, Any] | BadLineError) -> pb.Entry:
     whole = cells.get(WHOLE)
     if isinstance(whole, str) and len(whole) > LONGEST:
         raise BadLineError(f"The cell is longer than {LONGEST:,} characters. (column {WHOLE})")
-    # What is empty is left out, as a column may be.
+    # An empty cell is left out, as a missing column is.
     said = {name: cell for name, cell in cells.items() if cell is not None}
     if isinstance(time := said.get("record_time"), int):
         stamp = Timestamp()
@@ -88,7 +88,7 @@ def _entry(cells: dict[str, Any] | BadLineError) -> pb.Entry:
 
 
 def _time(entry: pb.Entry) -> int | None:
-    """When an entry was recorded, in nanoseconds; None if it cannot be said in so many."""
+    """Return the record time of an entry in nanoseconds; None if it is out of range."""
     time = entry.header.record_time
     nanoseconds = time.seconds * 10**9 + time.nanos
     return nanoseconds if abs(nanoseconds) < _MOST else None

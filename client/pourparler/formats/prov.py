@@ -1,6 +1,6 @@
-"""W3C PROV in PROV-JSON: who recorded what and when, who said it, from where it was had.
+"""W3C PROV in PROV-JSON: the recording, the speaker, the time and the source of each entry.
 
-Without the words: it is for tools that ask where a thing comes from.
+It has no words: it serves tools that trace provenance.
 """
 
 import tempfile
@@ -15,7 +15,7 @@ from pourparler.formats.table import row
 from pourparler.schema.contract import entry_type
 
 VOCABULARY = "urn:pourparler:v1#"
-"""What stands before a type of entry and before each attribute that PROV does not have."""
+"""The prefix of entry types, and of attributes that PROV does not define."""
 
 _SECTIONS = (
     "entity", "activity", "agent", "wasGeneratedBy", "wasAssociatedWith", "wasAttributedTo",
@@ -32,7 +32,7 @@ _Put = Callable[[str, str, dict[str, Any]], object]
 
 
 def write(file: BinaryIO, entries: Iterable[pb.Entry], origin: str) -> int:
-    """Write a document; how many entries it tells of. Each section waits in a file of its own."""
+    """Write a document. Return the number of entries. Sections are buffered in temporary files."""
     count = 0
     with ExitStack() as stack:
         parts = {
@@ -70,7 +70,7 @@ def write(file: BinaryIO, entries: Iterable[pb.Entry], origin: str) -> int:
 
 
 def _tell(entry: pb.Entry, put: _Put, once: _Once) -> None:
-    """What is so by one entry: it was generated, by a request, of somebody, from something."""
+    """Return the PROV statements of one entry: its generation, activity, agent and source."""
     facts, version = entry.facts, entry.header.version
     key, time = f"in:entry-{version}", entry.header.record_time.ToJsonString()
     kind = entry_type(facts)

@@ -1,4 +1,4 @@
-"""Every format there is: how it is written, and how it is read as drafts."""
+"""The registry of formats: their writers, and their readers."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import BinaryIO
@@ -8,7 +8,7 @@ from pourparler.formats import akoma_ntoso, cloudevents, csv, jsonl, parquet, pr
 from pourparler.formats.draft_lines import Read, numbered
 
 Write = Callable[[BinaryIO, Iterable[pb.Entry], str], int]
-"""Writes entries to a file, given the origin of their log; how many there were."""
+"""Writes entries to a file, given the origin of their log. Returns the number of entries."""
 
 WRITERS: Mapping[str, Write] = {
     "jsonl": lambda file, entries, _origin: jsonl.write(file, entries),
@@ -18,7 +18,7 @@ WRITERS: Mapping[str, Write] = {
     "prov": prov.write,
     "akn": akoma_ntoso.write,
 }
-"""How each format is written."""
+"""The writer of each format."""
 
 READERS: Mapping[str, Callable[[BinaryIO], Iterator[Read]]] = {
     "jsonl": numbered,
@@ -27,4 +27,4 @@ READERS: Mapping[str, Callable[[BinaryIO], Iterator[Read]]] = {
     "cloudevents": cloudevents.read,
     "akn": akoma_ntoso.read,
 }
-"""How each format is read as drafts."""
+"""The reader of each format, which yields drafts."""

@@ -1,7 +1,7 @@
-"""Tables: each entry a row whose columns are for reading, and whose last one carries all. Pure.
+"""Tables: one row for each entry, with readable columns and one lossless column. Pure.
 
-What an entry says stands twice in its row, so a row is only read back where the two agree: what
-somebody changed in a column is refused, and not lost.
+A row has its content twice, and both must agree when the row is read. A change in one column only
+is therefore rejected, and not lost.
 """
 
 from collections.abc import Iterator, Mapping
@@ -13,7 +13,7 @@ from pourparler.formats.draft_lines import BadLineError, compact, entry_of, load
 from pourparler.schema.contract import entry_type, references
 
 WHOLE = "entry"
-"""The column that carries the whole entry, as ProtoJSON."""
+"""The column of the whole entry, as ProtoJSON."""
 
 _SHOWN = 60
 _TEXTS = (
@@ -22,12 +22,12 @@ _TEXTS = (
 
 
 def row(entry: pb.Entry) -> dict[str, str | int]:
-    """The columns of an entry; a part that it has not is empty."""
+    """Return the columns of an entry; a missing value is empty."""
     return {**_readable(entry), WHOLE: compact(json_format.MessageToDict(entry))}
 
 
 def entry_in(cells: Mapping[str, object]) -> pb.Entry:
-    """The entry of a row, given the cells of its columns. Raises BadLineError with the column."""
+    """Return the entry of a row. Raises BadLineError, which names the column."""
     whole = cells.get(WHOLE)
     if not isinstance(whole, str):
         raise BadLineError(f"The row has no entry (column {WHOLE}).")

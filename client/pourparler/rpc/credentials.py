@@ -1,4 +1,4 @@
-"""How a client shows who it is, and knows whom it asks: certificates and tokens."""
+"""The credentials of a client: certificates for TLS and bearer tokens."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -12,10 +12,9 @@ _EXPIRED = "TOKEN_EXPIRED"
 
 
 class Credentials:
-    """What a client shows of itself. Threads may share it.
+    """The credentials of a client. Threads may share them.
 
-    With any of them it speaks TLS and nothing else, so that no token is sent where others could
-    read it.
+    With any credential, the connection uses TLS, so that a token is never sent in plain text.
     """
 
     def __init__(
@@ -25,43 +24,43 @@ class Credentials:
         key: Path | str | None = None,
         token: str | Callable[[], str] | None = None,
     ) -> None:
-        """Read the files. Raises OSError, or ValueError where one thing lacks another."""
+        """Read the files. Raises OSError, or ValueError if a certificate or its key is missing."""
         if (certificate is None) != (key is None):
-            raise ValueError("A certificate is shown with its key: one of them is not given.")
-        self.secure = any(one is not None for one in (root_certificates, certificate, token))
-        self.files = tuple(
+            raise ValueError("A certificate chain needs its private key: give both, or neither.")
+        self.uses_tls = any(one is not None for one in (root_certificates, certificate, token))
+        self.pem_files = tuple(
             None if path is None else Path(path).read_bytes()
             for path in (root_certificates, key, certificate)
         )
-        """In PEM: the certificates of authorities, its key, and its certificate."""
+        """In PEM: the root certificates, the private key and the certificate chain."""
         self._source = token if callable(token) else None
         self._held: Metadata | None = () if token is None else None
         if isinstance(token, str):
-            self._held = _bearing(token)
+            self._held = _bearer_metadata(token)
 
     @property
-    def held(self) -> Metadata | None:
-        """What goes with a call; None if a token has to be asked for first."""
+    def cached_metadata(self) -> Metadata | None:
+        """The metadata of a call; None if the callable must provide a token first."""
         return self._held
 
-    def shown(self) -> Metadata:
-        """What goes with a call. Where a token has to be asked for, it takes as long as that."""
+    def metadata(self) -> Metadata:
+        """Return the metadata of a call. It may block while the callable provides a token."""
         held = self._held
         if held is None and self._source is not None:
-            held = self._held = _bearing(self._source())
+            held = self._held = _bearer_metadata(self._source())
         return held or ()
 
-    def renews(self, error: PourparlerError) -> bool:
-        """Whether a call that failed in this way can be made with a new token."""
+    def renew_token(self, error: PourparlerError) -> bool:
+        """Return True if a new token may fix this error, and discard the expired one."""
         if self._source is None or error.reason != _EXPIRED:
             return False
         self._held = None
         return True
 
 
-def _bearing(token: str) -> Metadata:
-    """What goes with the call of who bears a token. Raises ValueError if it is none."""
+def _bearer_metadata(token: str) -> Metadata:
+    """Return the metadata with a bearer token. Raises ValueError if the token is not valid."""
     word = token.strip()
     if not word or not word.isascii() or not word.isprintable() or " " in word:
-        raise ValueError("What is given as a token is empty, or is none.")
+        raise ValueError("The token is empty, or has characters that no token may have.")
     return (("authorization", f"Bearer {word}"),)

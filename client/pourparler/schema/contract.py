@@ -1,7 +1,4 @@
-"""What the .proto says of its own fields, read once from its options.
-
-Which ids a field brings, which it refers to. Pure.
-"""
+"""The rules of the contract, from the options of its fields: new ids and references. Pure."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -22,10 +19,7 @@ PARTS: Mapping[int, str] = {
 
 
 class Reference(NamedTuple):
-    """An id that an entry names.
-
-    Where, of what kind, and with what standing if it is a participant.
-    """
+    """An id in an entry: its path, its PartKind, and the role of an acting participant."""
 
     path: str
     kind: int
@@ -35,10 +29,7 @@ class Reference(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class EntryType:
-    """One member of the oneof in Facts.
-
-    Its field name there, its message, and the rule of its words.
-    """
+    """An entry type: its field in the oneof of Facts, its message, and the rule of its words."""
 
     name: str
     descriptor: Descriptor
@@ -52,7 +43,7 @@ class EntryType:
 
 
 def rule_of(field: FieldDescriptor) -> pb.FieldRule:
-    """The rule of a field; an empty one where the field has none."""
+    """Return the rule of a field; an empty one if the field has none."""
     rule: pb.FieldRule = field.GetOptions().Extensions[pb.rule]
     return rule
 
@@ -75,14 +66,14 @@ ENTRY_TYPES: Mapping[str, EntryType] = {
 
 
 def entry_type(facts: pb.Facts) -> EntryType | None:
-    """The type of an entry; None if it has none, or one that this version does not know."""
+    """Return the type of an entry, or None if it has no type that this version supports."""
     name = facts.WhichOneof("event")
     return ENTRY_TYPES[name] if name else None
 
 
 @dataclass(frozen=True, slots=True)
-class _Referring:
-    """A field that refers to parts of a kind, or in whose messages (kind 0) such fields stand."""
+class _ReferenceField:
+    """A field that refers to parts of a kind, or (kind 0) a message that contains such fields."""
 
     name: str
     kind: int
@@ -91,27 +82,29 @@ class _Referring:
 
 
 @cache
-def _referring(descriptor: Descriptor) -> Mapping[FieldDescriptor, _Referring]:
-    """The fields of a message through which it refers to parts."""
+def _reference_fields(descriptor: Descriptor) -> Mapping[FieldDescriptor, _ReferenceField]:
+    """Return the fields through which a message refers to parts."""
     found = {}
     for field in descriptor.fields:
         rule = rule_of(field)
-        if rule.refers_to or (field.message_type is not None and _leads_on(field.message_type)):
+        if rule.refers_to or (
+            field.message_type is not None and _has_references(field.message_type)
+        ):
             repeated = is_repeated(field)
-            found[field] = _Referring(field.name, rule.refers_to, rule.acting, repeated)
+            found[field] = _ReferenceField(field.name, rule.refers_to, rule.acting, repeated)
     return found
 
 
-def _leads_on(descriptor: Descriptor) -> bool:
-    # A correction holds Facts within Facts: this is where the reading of the types would never end.
+def _has_references(descriptor: Descriptor) -> bool:
+    # A correction holds Facts within Facts: without this check, the recursion would not end.
     if descriptor is pb.Facts.DESCRIPTOR:
         return True
-    return descriptor.file.package == "pourparler.v1" and bool(_referring(descriptor))
+    return descriptor.file.package == "pourparler.v1" and bool(_reference_fields(descriptor))
 
 
 def is_repeated(field: FieldDescriptor) -> bool:
-    """Whether a field is a list."""
-    # Runtimes before protobuf 6.31 know only its label.
+    """Return True if a field is repeated."""
+    # Before protobuf 6.31, a field has only its label.
     known = getattr(field, "is_repeated", None)
     if known is None:
         label: int = getattr(field, "label")  # noqa: B009 - newer runtimes do not have it
@@ -119,8 +112,8 @@ def is_repeated(field: FieldDescriptor) -> bool:
     return bool(known)
 
 
-def brought(facts: pb.Facts) -> tuple[int, str] | None:
-    """The kind and the id of the part that an entry brings, if it brings one."""
+def introduced_part(facts: pb.Facts) -> tuple[int, str] | None:
+    """Return the kind and the id of the part that an entry introduces, or None."""
     kind = entry_type(facts)
     if kind is None or kind.introduces is None:
         return None
@@ -129,27 +122,27 @@ def brought(facts: pb.Facts) -> tuple[int, str] | None:
 
 
 def references(message: Message, path: str = "") -> list[Reference]:
-    """Every id that a message refers to, in the order of its fields; `path` leads to it."""
+    """Return every reference of a message, in the order of its fields; `path` is a prefix."""
     found: list[Reference] = []
-    _refer(found, message, f"{path}." if path else "")
+    _collect(found, message, f"{path}." if path else "")
     return found
 
 
-def _refer(found: list[Reference], message: Message, before: str) -> None:
-    referring = _referring(message.DESCRIPTOR)
+def _collect(found: list[Reference], message: Message, before: str) -> None:
+    referring = _reference_fields(message.DESCRIPTOR)
     for descriptor, value in message.ListFields():
         field = referring.get(descriptor)
         if field is None:
             continue
         if field.repeated:
             for place, one in enumerate(value[:]):
-                _refer_by(found, field, one, f"{before}{field.name}[{place}]")
+                _collect_value(found, field, one, f"{before}{field.name}[{place}]")
         else:
-            _refer_by(found, field, value, f"{before}{field.name}")
+            _collect_value(found, field, value, f"{before}{field.name}")
 
 
-def _refer_by(found: list[Reference], field: _Referring, value: Any, path: str) -> None:
+def _collect_value(found: list[Reference], field: _ReferenceField, value: Any, path: str) -> None:
     if field.kind:
         found.append(Reference(path, field.kind, value, field.acting))
     else:
-        _refer(found, value, f"{path}.")
+        _collect(found, value, f"{path}.")

@@ -1,8 +1,8 @@
-"""Dates in EDTF, and the bounds of what they can mean. Pure: no I/O, no clock."""
+"""Dates in EDTF (ISO 8601-2) and their bounds. Pure: no I/O, no clock."""
 
-# The profile of EDTF (ISO 8601-2) is told at `FuzzyDate` in the contract. It is read by hand, since
-# the library `edtf` gives wrong bounds, or none, for a good part of it, prints where it fails, and
-# is held up for seconds by ten characters (Y1E9999999). The tests compare where it is right.
+# The contract defines the profile of EDTF at `FuzzyDate`. This parser is our own. The library
+# `edtf` gives wrong bounds, or none, for a large part of the profile. It prints where it fails, and
+# ten characters (Y1E9999999) block it for seconds. The tests compare both where it is right.
 
 import re
 from calendar import monthrange
@@ -11,9 +11,9 @@ from enum import Enum, auto
 from functools import lru_cache
 from typing import NamedTuple, TypeAlias
 
-LONGEST = 64
-_SHOWN = 40
-_REMEMBERED = 1_024  # dates that were read: entries of one time say the same few again and again
+MAX_CHARS = 64
+_MAX_SHOWN_CHARS = 40
+_CACHE_SIZE = 1_024  # dates that were read: entries of one time say the same few again and again
 
 Instant: TypeAlias = tuple[int, int]
 """Seconds since 1970-01-01T00:00:00Z, and nanoseconds."""
@@ -70,14 +70,14 @@ _REASONS = {
 }
 
 
-class DateRefused(ValueError):
-    """A date that cannot be recorded; its text says to a person which, and why."""
+class InvalidDateError(ValueError):
+    """A date is not in the supported profile; the text shows it and gives the reason."""
 
 
 class Bounds(NamedTuple):
-    """What a date can mean at most, both inclusive; "" is open on that side.
+    """The earliest and latest meaning of a date, inclusive; "" is an open side.
 
-    Either days (`2022-10-10`, in UTC) or instants (`2022-10-10T08:00:00Z`).
+    Both are days (`2022-10-10`, in UTC) or instants (`2022-10-10T08:00:00Z`).
     """
 
     earliest: str
@@ -85,7 +85,7 @@ class Bounds(NamedTuple):
 
 
 class Occurrence(Enum):
-    """Whether something had happened by a date."""
+    """Occurrence of an event by a date: definite, possible or not yet."""
 
     DEFINITE = auto()
     POSSIBLE = auto()
@@ -93,7 +93,7 @@ class Occurrence(Enum):
 
 
 class Due(Enum):
-    """How what is expected by some date stands on another."""
+    """The state of an expected event on a date."""
 
     NOT_DUE = auto()
     DUE = auto()
@@ -101,15 +101,15 @@ class Due(Enum):
     UNDATED = auto()
 
 
-@lru_cache(maxsize=_REMEMBERED)
+@lru_cache(maxsize=_CACHE_SIZE)
 def bounds(edtf: str) -> Bounds:
-    """Read a date in EDTF; refuse what is not in the profile, or not in the calendar."""
+    """Return the bounds of a date in EDTF. Raises InvalidDateError if it is not in the profile."""
     if not edtf:
-        raise DateRefused("the date is empty: leave it out if it is not known")
-    if len(edtf) > LONGEST:
-        raise _refused(edtf, f"is longer than {LONGEST} characters")
+        raise InvalidDateError("the date is empty: leave it out if it is not known")
+    if len(edtf) > MAX_CHARS:
+        raise _invalid(edtf, f"is longer than {MAX_CHARS} characters")
     if not (edtf.isascii() and edtf.isprintable()) or " " in edtf:
-        raise _refused(edtf, "has blanks or characters that are in no date")
+        raise _invalid(edtf, "has blanks or characters that are in no date")
     if edtf.startswith("[") and edtf.endswith("]"):
         return _one_of(edtf)
     if edtf.count("/") == 1:
@@ -120,32 +120,32 @@ def bounds(edtf: str) -> Bounds:
 
 
 def instant_bounds(seconds: int, nanos: int) -> Bounds:
-    """Give an instant, as a protobuf Timestamp has it, as the bounds of itself."""
+    """Return the bounds of an instant, given as in a protobuf Timestamp."""
     if not 0 <= nanos <= _LAST_NANO:
-        raise DateRefused("the instant has nanoseconds outside of 0 to 999999999")
+        raise InvalidDateError("the instant has nanoseconds outside of 0 to 999999999")
     try:
         moment = _EPOCH + timedelta(seconds=seconds)
     except OverflowError:
-        raise DateRefused(f"the instant {_CALENDAR}") from None
+        raise InvalidDateError(f"the instant {_CALENDAR}") from None
     fraction = f".{nanos:09}".rstrip("0") if nanos else ""
     text = f"{moment.isoformat().removesuffix('+00:00')}{fraction}Z"
     return Bounds(text, text)
 
 
 def earliest_instant(bounds: Bounds) -> Instant | None:
-    """Find the first nanosecond within the bounds; None if they are open there."""
+    """Return the first nanosecond within the bounds; None if that side is open."""
     return _instant(bounds.earliest, (0, 0))
 
 
 def latest_instant(bounds: Bounds) -> Instant | None:
-    """Find the last nanosecond within the bounds; None if they are open there."""
+    """Return the last nanosecond within the bounds; None if that side is open."""
     return _instant(bounds.latest, (_DAY - 1, _LAST_NANO))
 
 
 def happened(bounds: Bounds, recorded: Instant) -> tuple[Instant | None, Instant | None]:
-    """Find between which instants what has these bounds happened; None is open.
+    """Return the interval in which an event with these bounds occurred; None is an open side.
 
-    What was recorded had happened by then, unless its bounds say that it was still to come.
+    A recorded event occurred before its recording, unless its bounds are later.
     """
     earliest, latest = earliest_instant(bounds), latest_instant(bounds)
     if earliest is None or earliest <= recorded:
@@ -154,9 +154,9 @@ def happened(bounds: Bounds, recorded: Instant) -> tuple[Instant | None, Instant
 
 
 def occurrence(bounds: Bounds, by: Bounds, recorded: Instant) -> Occurrence:
-    """Say whether what has these bounds had happened by the end of `by`.
+    """Return whether an event with these bounds occurred by the end of `by`.
 
-    What was recorded had happened by then, unless its bounds say that it was still to come.
+    A recorded event occurred before its recording, unless its bounds are later.
     """
     end = latest_instant(by)
     earliest, latest = happened(bounds, recorded)
@@ -168,7 +168,7 @@ def occurrence(bounds: Bounds, by: Bounds, recorded: Instant) -> Occurrence:
 
 
 def due(bounds: Bounds, on: Bounds) -> Due:
-    """Say how what is expected within these bounds stands on a date; in doubt, it is DUE."""
+    """Return the state of an event that is expected within these bounds; in doubt, DUE."""
     earliest, latest = earliest_instant(bounds), latest_instant(bounds)
     begin, end = earliest_instant(on), latest_instant(on)
     if earliest is None and latest is None:
@@ -183,9 +183,9 @@ def due(bounds: Bounds, on: Bounds) -> Due:
 def _one_of(edtf: str) -> Bounds:
     members = edtf[1:-1].split(",")
     if len(members) == 1 and ".." not in edtf:
-        raise _refused(edtf, "is a set of one: write the date without the brackets")
+        raise _invalid(edtf, "is a set of one: write the date without the brackets")
     if re.search(r",\.\.|\.\.,", edtf):
-        raise _refused(edtf, "has an open end elsewhere than first or last")
+        raise _invalid(edtf, "has an open end elsewhere than first or last")
     read = [_member(member) for member in members]
     # As text, the open "" comes before every day, which is right for the earliest alone.
     earliest = min(each.earliest for each in read)
@@ -207,13 +207,13 @@ def _between(text: str, first: str, last: str) -> Bounds:
     earliest = _date(first).earliest if first else ""
     latest = _date(last).latest if last else ""
     if earliest and latest and earliest > latest:
-        raise _refused(text, "ends before it begins")
+        raise _invalid(text, "ends before it begins")
     return _not_open(text, Bounds(earliest, latest))
 
 
 def _not_open(text: str, read: Bounds) -> Bounds:
     if read == ("", ""):
-        raise _refused(text, "is open on both sides: leave the date out if it is not known")
+        raise _invalid(text, "is open on both sides: leave the date out if it is not known")
     return read
 
 
@@ -221,7 +221,7 @@ def _date(text: str) -> Bounds:
     match = _DATE.fullmatch(text)
     if match is None:
         if re.search(r"\dT\d", text):
-            raise _refused(text, "has a time of day, which no part of an interval or set may have")
+            raise _invalid(text, "has a time of day, which no part of an interval or set may have")
         raise _not_understood(text)
     month, day = match["month"], match["day"]
     begin, end = (int(month),) * 2 if month else _PARTS_OF_YEAR.get(match["part"], _YEAR)
@@ -231,7 +231,7 @@ def _date(text: str) -> Bounds:
         year = highest + 1 if end < begin else highest
         last = date(year, end, int(day or monthrange(year, end)[1]))
     except ValueError:
-        raise _refused(text, _CALENDAR) from None
+        raise _invalid(text, _CALENDAR) from None
     return Bounds(first.isoformat(), last.isoformat())
 
 
@@ -245,7 +245,7 @@ def _date_time(text: str) -> Instant:
         local = datetime(year, month, day, hour, minute, second, tzinfo=UTC)
         moment = local + offset if match["sign"] == "-" else local - offset
     except (ValueError, OverflowError):
-        raise _refused(text, _CALENDAR) from None
+        raise _invalid(text, _CALENDAR) from None
     return (moment - _EPOCH) // timedelta(seconds=1), int((match["fraction"] or "").ljust(9, "0"))
 
 
@@ -258,11 +258,13 @@ def _instant(bound: str, in_day: Instant) -> Instant | None:
     return days * _DAY + in_day[0], in_day[1]
 
 
-def _not_understood(text: str) -> DateRefused:
+def _not_understood(text: str) -> InvalidDateError:
     reasons = (reason for pattern, reason in _REASONS.items() if re.search(pattern, text))
-    return _refused(text, next(reasons, "is not in the supported profile of EDTF"))
+    return _invalid(text, next(reasons, "is not in the supported profile of EDTF"))
 
 
-def _refused(text: str, reason: str) -> DateRefused:
-    shown = ascii(text[: _SHOWN + 1])
-    return DateRefused(f"{shown if len(shown) <= _SHOWN else shown[: _SHOWN - 1] + '…'} {reason}")
+def _invalid(text: str, reason: str) -> InvalidDateError:
+    shown = ascii(text[: _MAX_SHOWN_CHARS + 1])
+    if len(shown) > _MAX_SHOWN_CHARS:
+        shown = shown[: _MAX_SHOWN_CHARS - 1] + "…"
+    return InvalidDateError(f"{shown} {reason}")

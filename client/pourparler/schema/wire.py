@@ -1,51 +1,51 @@
-"""Bytes as protobuf has them on the wire, put together without writing any message anew. Pure."""
+"""The protobuf wire format: build messages from stored bytes without encoding them again. Pure."""
 
 from google.protobuf.message import Message
 
-MORE = 0x80
-"""The bit of a number that says that another group of seven bits follows."""
+CONTINUATION_BIT = 0x80
+"""The bit of a varint byte that announces another byte."""
 
-_BYTES = 2  # the wire type of what stands after its length
+_LENGTH_DELIMITED = 2  # the wire type
 
 
-def framed(field_number: int, data: bytes) -> bytes:
-    """Bytes as a length-delimited field of a message.
+def length_delimited(field_number: int, data: bytes) -> bytes:
+    """Return bytes as a length-delimited field of a message.
 
-    So stored entries are spliced into answers and bundles as they are, and never written again.
+    With it, stored entries go into responses and bundles in their exact bytes.
     """
-    return before(field_number, len(data)) + data
+    return field_prefix(field_number, len(data)) + data
 
 
-def before(field_number: int, length: int) -> bytes:
-    """What stands before that many bytes when they are a field of a message."""
-    return varint(field_number << 3 | _BYTES) + varint(length)
+def field_prefix(field_number: int, length: int) -> bytes:
+    """Return the tag and the length of a field of that many bytes."""
+    return varint(field_number << 3 | _LENGTH_DELIMITED) + varint(length)
 
 
-def first(data: bytes, field_number: int) -> bytes:
-    """The first field of a message, as it stands: framed, and not parsed.
+def first_field(data: bytes, field_number: int) -> bytes:
+    """Return the first field of a message, with its tag and length.
 
-    Raises ValueError if it is another, or none of bytes.
+    Raises ValueError if the message does not begin with this length-delimited field.
     """
-    tag = varint(field_number << 3 | _BYTES)
+    tag = varint(field_number << 3 | _LENGTH_DELIMITED)
     if not data.startswith(tag):
         raise ValueError(f"the message does not begin with field {field_number}")
     place, length, shift = len(tag), 0, 0
-    while data[place] >= MORE:
-        length |= data[place] % MORE << shift
+    while data[place] >= CONTINUATION_BIT:
+        length |= data[place] % CONTINUATION_BIT << shift
         place, shift = place + 1, shift + 7
     return data[: place + 1 + (length | data[place] << shift)]
 
 
 def varint(number: int) -> bytes:
-    """A number, seven bits a byte and the lowest first, in its one shortest form."""
+    """Return a number as a varint in its shortest form: 7 bits a byte, the lowest first."""
     groups = bytearray()
-    while number >= MORE:
-        groups.append(number % MORE | MORE)
-        number //= MORE
+    while number >= CONTINUATION_BIT:
+        groups.append(number % CONTINUATION_BIT | CONTINUATION_BIT)
+        number //= CONTINUATION_BIT
     groups.append(number)
     return bytes(groups)
 
 
-def written(message: Message) -> bytes:
-    """The bytes of a message, in the order of its fields."""
+def serialize(message: Message) -> bytes:
+    """Return the deterministic bytes of a message."""
     return message.SerializeToString(deterministic=True)

@@ -1,4 +1,4 @@
-"""Which entries made each part of a state what it is, and what each of them set.
+"""Blame: the entries that contributed to each part of a state, and the fields they set.
 
 Pure: no I/O, no clock.
 """
@@ -9,73 +9,74 @@ from typing import Any, NamedTuple, TypeAlias
 
 from pourparler import v1 as pb
 from pourparler.schema.contract import PARTS
-from pourparler.state.diff import bare_head, differing
-from pourparler.state.fold import Counted, counted, evolve, gather
+from pourparler.state.corrections import EffectiveEntry, effective_entries
+from pourparler.state.diff import changed_fields, negotiation_fields
+from pourparler.state.fold import evolve, fold_effective
 
-HEAD = "negotiation"
-"""The place of the negotiation itself, beside those of its parts."""
+NEGOTIATION = "negotiation"
+"""The key of the negotiation itself, beside the keys of its parts."""
 
-Place: TypeAlias = tuple[str, str]
-"""Where a part stands in a state: the field that holds its kind, and its id."""
+PartKey: TypeAlias = tuple[str, str]
+"""The key of a part: the field of its kind in a state, and its id."""
 
-_KEPT = frozenset({"origin.version", "origin.record_time", "origin.recorded_by"})
-"""What stays with an entry, whatever corrects it."""
-_FOLLOWS = frozenset({"blame", "name", "version", "update_time"})
+_NEVER_CORRECTED = frozenset({"origin.version", "origin.record_time", "origin.recorded_by"})
+"""The fields that no correction changes."""
+_DERIVED = frozenset({"blame", "name", "version", "update_time"})
 
 
-class Made(NamedTuple):
-    """One of the entries that made a part what it is."""
+class Contribution(NamedTuple):
+    """The contribution of one entry to a part."""
 
     entry: pb.Entry
-    """As it stands on the record, whatever was said of it later."""
+    """The entry as recorded, without later corrections."""
     before: Any
-    """The part as it was when this entry came to it: empty if it was not there."""
+    """The part before this entry; empty if it did not exist."""
     after: Any
-    """The part as it was then. The same as before for one that only speaks of another of these."""
+    """The part after this entry. It equals `before` for an entry that amends another one."""
     sets: tuple[str, ...]
-    """What it set: the fields of `facts`, `words` and `origin` by their path, others by name."""
+    """The fields that it set: by path in `facts`, `words` and `origin`, else by name."""
     annulled: bool
-    """It counts no more: without that, it would have been one of these."""
+    """True if the entry is annulled, so that it no longer contributes."""
 
 
 class Blame(NamedTuple):
-    """A part, and what made it what it is."""
+    """A part and the contributions to it."""
 
-    place: Place
+    place: PartKey
     part: Any
-    """As it stands; None where all that brought it was annulled."""
-    made: tuple[Made, ...]
-    """In the order of their versions."""
+    """The part in the state; None if every entry that introduced it is annulled."""
+    contributions: tuple[Contribution, ...]
+    """The contributions, in the order of versions."""
     fields: Mapping[str, int]
-    """Of each field that says something: the version that set it as it stands."""
+    """The version that set the current value of each field."""
 
     @property
     def path(self) -> str:
-        """The part as it is named in a diff: `proposals/offer`."""
+        """The path of the part, as in a diff: `proposals/offer`."""
         return "/".join(filter(None, self.place))
 
 
 def blame(
     entries: Iterable[pb.Entry],
-    wanted: Callable[[Place], bool] = lambda _place: True,
-    within: AbstractSet[int] | None = None,
+    include: Callable[[PartKey], bool] = lambda _place: True,
+    only_versions: AbstractSet[int] | None = None,
 ) -> list[Blame]:
-    """What made each of the wanted parts what it is, after entries given in their order.
+    """Return the blame of each included part, after entries given in the order of versions.
 
-    Blamed is the entry as it counts: of one that was corrected, the correction has set what the
-    part says now. With `within`, only these versions count, as in a state by a date.
+    A correction is the setter of the fields that it changed. With `only_versions`, only these
+    versions are in force, as in a state at an occurrence date.
     """
     entries = list(entries)
-    as_counted = _within(counted(entries), within)
-    left_out = _left_out(entries) if within is None else {}
-    final = gather(as_counted)
-    places: dict[Place, list[int]] = {
-        place: list(part.blame) for place, part in _parts(final) if wanted(place)
+    as_counted = _within(effective_entries(entries), only_versions)
+    left_out = _annulled_contributors(entries) if only_versions is None else {}
+    final = fold_effective(as_counted)
+    places: dict[PartKey, list[int]] = {
+        place: list(part.blame) for place, part in _parts(final) if include(place)
     }
     for place in left_out:
-        if wanted(place):
+        if include(place):
             places.setdefault(place, [])
-    concerned: dict[int, list[Place]] = {}
+    concerned: dict[int, list[PartKey]] = {}
     for place, versions in places.items():
         for version in versions:
             concerned.setdefault(version, []).append(place)
@@ -94,7 +95,7 @@ def blame(
 
 
 class _Step(NamedTuple):
-    """What became of a part at one entry's turn, and which entry it is to be put down to."""
+    """A part before and after one entry, and the version that set each field."""
 
     before: Any
     after: Any
@@ -102,12 +103,12 @@ class _Step(NamedTuple):
 
 
 def _steps(
-    entries: Iterable[Counted], concerned: Mapping[int, Iterable[Place]]
-) -> dict[Place, dict[int, _Step]]:
-    """What became of each part, by the version at whose turn it did."""
+    entries: Iterable[EffectiveEntry], concerned: Mapping[int, Iterable[PartKey]]
+) -> dict[PartKey, dict[int, _Step]]:
+    """Return the steps of each part, by version."""
     state = pb.Negotiation()
     corrections = _Corrections()
-    found: dict[Place, dict[int, _Step]] = {}
+    found: dict[PartKey, dict[int, _Step]] = {}
     entries = list(entries)
     for entry, _ in entries:
         corrections.note(entry)
@@ -120,15 +121,15 @@ def _steps(
             after = _copy(state, place)
             set_by = {
                 path: corrections.setter(path, version, amended_by)
-                for path in differing(before[place], after)
-                if path not in _FOLLOWS
+                for path in changed_fields(before[place], after)
+                if path not in _DERIVED
             }
             found.setdefault(place, {})[version] = _Step(before[place], after, set_by)
     return found
 
 
 def _blame(
-    place: Place,
+    place: PartKey,
     part: Any,
     versions: Iterable[int],
     steps: Mapping[int, _Step],
@@ -140,19 +141,19 @@ def _blame(
         for path, setter in steps[version].set_by.items():
             fields[path] = setter
             sets.setdefault(setter, []).append(path)
-    said = set() if part is None else set(differing(type(part)(), part))
+    said = set() if part is None else set(changed_fields(type(part)(), part))
     made = []
     for version in versions:
         if version not in as_recorded:
             continue
         step = steps.get(version)
         if step is None or not step.set_by:
-            # It speaks of another entry, at whose turn it counts.
+            # It amends another entry, and takes effect at the version of that entry.
             step = next((one for one in steps.values() if version in one.set_by.values()), None)
         now = part if part is not None else _new(place)
         before, after = (step.before, step.after) if step is not None else (now, now)
         made.append(
-            Made(
+            Contribution(
                 as_recorded[version],
                 before,
                 after,
@@ -164,37 +165,39 @@ def _blame(
 
 
 class _Corrections:
-    """Which of the entries that speak of others put other facts and words in their place."""
+    """The versions that correct or disclose other entries."""
 
     def __init__(self) -> None:
         self._replacing: set[int] = set()
         self._disclosing: set[int] = set()
 
     def note(self, entry: pb.Entry) -> None:
-        """Remember an entry, if it is one of these."""
+        """Note an entry if it corrects or discloses another one."""
         if entry.facts.HasField("entry_corrected"):
             self._replacing.add(entry.header.version)
         elif entry.facts.HasField("entry_disclosed"):
             self._disclosing.add(entry.header.version)
 
     def setter(self, path: str, version: int, amended_by: tuple[int, ...]) -> int:
-        """Which entry a field is to be put down to: its own, or what was put in its place."""
-        if path in _KEPT:
+        """Return the version that set a field: of the entry, or of its last correction."""
+        if path in _NEVER_CORRECTED:
             return version
         by = self._disclosing if path == "origin.visibility" else self._replacing
         return next((one for one in reversed(amended_by) if one in by), version)
 
 
-def _within(entries: Iterable[Counted], within: AbstractSet[int] | None) -> list[Counted]:
+def _within(
+    entries: Iterable[EffectiveEntry], within: AbstractSet[int] | None
+) -> list[EffectiveEntry]:
     return [one for one in entries if within is None or one.entry.header.version in within]
 
 
-def _left_out(entries: Sequence[pb.Entry]) -> dict[Place, frozenset[int]]:
-    """Of each part: the annulled entries that would otherwise have made it what it is."""
+def _annulled_contributors(entries: Sequence[pb.Entry]) -> dict[PartKey, frozenset[int]]:
+    """Return the annulled entries that would otherwise contribute, by part."""
     annulled = {entry.facts.entry_corrected.target_version for entry in entries if _annuls(entry)}
     if not annulled:
         return {}
-    with_them = gather(counted(entry for entry in entries if not _annuls(entry)))
+    with_them = fold_effective(effective_entries(entry for entry in entries if not _annuls(entry)))
     return {
         place: frozenset(gone)
         for place, part in _parts(with_them)
@@ -206,24 +209,24 @@ def _annuls(entry: pb.Entry) -> bool:
     return entry.facts.entry_corrected.mode == pb.CORRECTION_MODE_ANNUL
 
 
-def _parts(state: pb.Negotiation) -> Iterator[tuple[Place, Any]]:
-    """The negotiation itself, its parts and who has access, each with the versions to blame."""
+def _parts(state: pb.Negotiation) -> Iterator[tuple[PartKey, Any]]:
+    """Yield the negotiation itself, its parts and its principals."""
     if state.blame:
-        yield (HEAD, ""), state
+        yield (NEGOTIATION, ""), state
     for kind in (*PARTS.values(), "principals"):
         found: Mapping[str, Any] = getattr(state, kind)
         for key in sorted(found, key=lambda key: (found[key].blame[:1], key)):
             yield (kind, key), found[key]
 
 
-def _part(state: pb.Negotiation, place: Place) -> Any:
+def _part(state: pb.Negotiation, place: PartKey) -> Any:
     kind, key = place
-    if kind == HEAD:
-        return bare_head(state) if state.blame else None
+    if kind == NEGOTIATION:
+        return negotiation_fields(state) if state.blame else None
     return getattr(state, kind).get(key)
 
 
-def _copy(state: pb.Negotiation, place: Place) -> Any:
+def _copy(state: pb.Negotiation, place: PartKey) -> Any:
     part = _part(state, place)
     copy = _new(place)
     if part is not None:
@@ -231,10 +234,10 @@ def _copy(state: pb.Negotiation, place: Place) -> Any:
     return copy
 
 
-def _new(place: Place) -> Any:
-    """A part of this kind of which nothing is said."""
+def _new(place: PartKey) -> Any:
+    """Return an empty part of this kind."""
     kind = place[0]
-    if kind == HEAD:
+    if kind == NEGOTIATION:
         return pb.Negotiation()
     values: Any = pb.Negotiation.DESCRIPTOR.fields_by_name[kind].message_type
     return getattr(pb, values.fields_by_name["value"].message_type.name)()

@@ -1,4 +1,4 @@
-"""What changed between two states, and which later terms undo earlier ones.
+"""The changes between two states, and the reversals of earlier terms and stances.
 
 Pure: no I/O, no clock.
 """
@@ -13,7 +13,7 @@ from google.protobuf.message import Message
 
 from pourparler import v1 as pb
 from pourparler.schema.contract import PARTS, is_repeated
-from pourparler.state.fold import bare, tally
+from pourparler.state.summary import copy_without_maps, count_parts
 
 _AMENDMENTS = "amendments"
 _COLLECTIONS = (*(PARTS[kind] for kind in sorted(PARTS)), _AMENDMENTS, "principals")
@@ -21,14 +21,14 @@ _NESTED = frozenset({"facts", "words", "origin"})
 
 
 def diff(before: pb.Negotiation, after: pb.Negotiation) -> list[pb.Change]:
-    """What changed: the negotiation itself, the parts by kind and id, amendments, principals.
+    """Return the changes of the negotiation itself, its parts, amendments and principals.
 
-    `fields` names those of `facts`, `words` and `origin` by their path and any other by its name;
-    of a part that is new or gone it names none. `versions` are those in the later blame that were
-    not in the earlier, and those that corrected what was in the earlier and is not in the later.
+    `fields` has the paths of fields in `facts`, `words` and `origin`, and the names of others. It
+    is empty for a part that is new or removed. `versions` has the versions that only the later
+    blame has, and the corrections of versions that only the earlier blame has.
     """
     changes = []
-    was_head, now_head = bare_head(before), bare_head(after)
+    was_head, now_head = negotiation_fields(before), negotiation_fields(after)
     if was_head != now_head:
         nothing = pb.Negotiation()
         was = None if was_head == nothing else was_head
@@ -45,8 +45,8 @@ def diff(before: pb.Negotiation, after: pb.Negotiation) -> list[pb.Change]:
     return changes
 
 
-def apply(state: pb.Negotiation, changes: Iterable[pb.Change]) -> pb.Negotiation:
-    """The state that these changes make of this one, which stays as it is."""
+def apply_changes(state: pb.Negotiation, changes: Iterable[pb.Change]) -> pb.Negotiation:
+    """Return the state after these changes. The given state stays unchanged."""
     result = pb.Negotiation()
     result.CopyFrom(state)
     for change in changes:
@@ -64,13 +64,13 @@ def apply(state: pb.Negotiation, changes: Iterable[pb.Change]) -> pb.Negotiation
             parts[place].CopyFrom(getattr(change.after, change.after.WhichOneof("part") or ""))
         else:
             parts.pop(place, None)
-    tally(result)
+    count_parts(result)
     return result
 
 
-def bare_head(state: pb.Negotiation) -> pb.Negotiation:
-    """The negotiation itself, without what stands beside it in a diff or is counted from it."""
-    result = bare(state)
+def negotiation_fields(state: pb.Negotiation) -> pb.Negotiation:
+    """Return the fields of the negotiation itself, without parts, maps and counts."""
+    result = copy_without_maps(state)
     result.ClearField("counts")
     return result
 
@@ -89,8 +89,8 @@ def _change(
     else:
         getattr(change.after, field).CopyFrom(now)
     if was is not None and now is not None:
-        change.fields.extend(differing(was, now))
-    earlier, later = _made_by(was), _made_by(now)
+        change.fields.extend(changed_fields(was, now))
+    earlier, later = _cause_versions(was), _cause_versions(now)
     corrections = {
         version
         for target in earlier - later
@@ -100,7 +100,7 @@ def _change(
     return change
 
 
-def _made_by(part: Any) -> set[int]:
+def _cause_versions(part: Any) -> set[int]:
     if part is None:
         return set()
     if isinstance(part, pb.Amendment):
@@ -112,24 +112,24 @@ def _corrections(state: pb.Negotiation, target: int) -> set[int]:
     return set(state.amendments[target].corrected_by) if target in state.amendments else set()
 
 
-def differing(was: Message, now: Message) -> Iterator[str]:
-    """The fields in which two parts differ: those of their sections by path, others by name."""
+def changed_fields(was: Message, now: Message) -> Iterator[str]:
+    """Yield the fields in which two parts differ: by path in their sections, else by name."""
     for field in was.DESCRIPTOR.fields:
         one, other = getattr(was, field.name), getattr(now, field.name)
-        if one == other and _given(was, field) == _given(now, field):
+        if one == other and _is_set(was, field) == _is_set(now, field):
             continue
         paths = [field.name]
         if field.name in _NESTED and field.message_type is not None:
-            paths = [f"{field.name}.{inner}" for inner in differing(one, other)] or paths
+            paths = [f"{field.name}.{inner}" for inner in changed_fields(one, other)] or paths
         yield from paths
 
 
-def _given(message: Message, field: Any) -> bool:
+def _is_set(message: Message, field: Any) -> bool:
     return not is_repeated(field) and field.has_presence and message.HasField(field.name)
 
 
-class _Matter(NamedTuple):
-    """What terms are about, for one participant on one topic: these can be compared."""
+class _Subject(NamedTuple):
+    """The subject of comparable terms, for one participant and topic."""
 
     participant: str
     topic: str
@@ -143,31 +143,30 @@ class _Matter(NamedTuple):
 
 
 class _Step(NamedTuple):
-    """What was held or offered, and the value by which it is compared."""
+    """A position or proposal, and the value by which it is compared."""
 
     value: Any
     movement: pb.Movement
 
 
-_Turn: TypeAlias = tuple[pb.Movement, pb.Movement, pb.Movement]
+_Reversal: TypeAlias = tuple[pb.Movement, pb.Movement, pb.Movement]
 
 
 def reversals(state: pb.Negotiation, since: pb.Negotiation | None = None) -> list[pb.Reversal]:
-    """The terms and stances that go back on earlier ones, in the order of their versions.
+    """Return the reversals of terms and stances, in the order of their versions.
 
-    The terms of the positions that a participant took and of the proposals that it made, whatever
-    became of these, are one row of steps for each topic, key, type, unit and `of`, `held_by`, `by`
-    and `into`. Numbers and days go back when they turn: what was moved from a to b is moved towards
-    a again, or past it. Other values go back when they are again what they were before another.
-    Compared is the value, however it is qualified, and of BETWEEN the middle. What is UNKNOWN or
-    was destroyed is no step. What goes back on several topics at once is given once, on the first.
+    The terms of a participant's positions and proposals form a series for each topic, key, type,
+    unit and `of`, `held_by`, `by` and `into`. The status of the position or proposal does not
+    matter. A number or day is reversed if it moved from a to b and then moves towards a again, or
+    past it. Another value is reversed if it returns to an earlier value. The comparison ignores
+    qualifiers, and takes the middle of BETWEEN. Values that are UNKNOWN or destroyed are skipped. A
+    reversal on several topics at once is returned once, on the first.
 
-    A stance goes back when it is again what it was before another. Since a party may hold several
-    positions on a topic, about different matters, a position is a step only from the one that it
-    supersedes or, if it supersedes none, from the last that was withdrawn before it. Giving up a
-    RED_LINE for the first time is a concession, and undoes nothing.
+    A stance is reversed if it returns to an earlier stance. A party may hold several positions on
+    a topic. A position therefore continues only the one that it supersedes, or else the last one
+    withdrawn before it. The first step away from RED_LINE is a concession, and no reversal.
 
-    With `since`, only those that this earlier state has not.
+    With `since`, return only the reversals that this earlier state does not have.
     """
     known = set(_reversals(since)) if since is not None else set()
     found = [reversal for key, reversal in _reversals(state).items() if key not in known]
@@ -177,9 +176,9 @@ def reversals(state: pb.Negotiation, since: pb.Negotiation | None = None) -> lis
 
 
 def _reversals(state: pb.Negotiation) -> dict[tuple[Any, ...], pb.Reversal]:
-    """All reversals, by what is the same in each on whatever topic."""
+    """Return all reversals, by a key that does not depend on the topic."""
     result: dict[tuple[Any, ...], pb.Reversal] = {}
-    for matter, (first, moved, back) in (*_turned_terms(state), *_turned_stances(state)):
+    for matter, (first, moved, back) in (*_term_reversals(state), *_stance_reversals(state)):
         key = (*matter._replace(topic=""), first.version, moved.version, back.version)
         reversal = pb.Reversal(
             participant_id=matter.participant,
@@ -193,8 +192,8 @@ def _reversals(state: pb.Negotiation) -> dict[tuple[Any, ...], pb.Reversal]:
     return result
 
 
-def _turned_terms(state: pb.Negotiation) -> Iterator[tuple[_Matter, _Turn]]:
-    rows: dict[_Matter, list[_Step]] = {}
+def _term_reversals(state: pb.Negotiation) -> Iterator[tuple[_Subject, _Reversal]]:
+    rows: dict[_Subject, list[_Step]] = {}
     for part in _by_version(state.positions, state.proposals):
         if isinstance(part, pb.Position):
             who, topics = part.facts.holders, [part.facts.topic_id]
@@ -207,24 +206,24 @@ def _turned_terms(state: pb.Negotiation) -> Iterator[tuple[_Matter, _Turn]]:
             step = _Step(value, _movement(part, term))
             for participant in who:
                 for topic in topics:
-                    matter = _matter(term)._replace(participant=participant, topic=topic)
+                    matter = _subject(term)._replace(participant=participant, topic=topic)
                     rows.setdefault(matter, []).append(step)
     for matter, steps in rows.items():
-        turned = _turns if matter.type in _ORDERED else _returns
+        turned = _direction_changes if matter.type in _ORDERED else _repeated_values
         for turn in turned(steps):
             yield matter, turn
 
 
-def _turned_stances(state: pb.Negotiation) -> Iterator[tuple[_Matter, _Turn]]:
-    given_up: dict[_Matter, list[pb.Position]] = {}
+def _stance_reversals(state: pb.Negotiation) -> Iterator[tuple[_Subject, _Reversal]]:
+    given_up: dict[_Subject, list[pb.Position]] = {}
     for position in state.positions.values():
         if position.status == pb.POSITION_STATUS_WITHDRAWN:
             for holder in position.facts.holders:
-                given_up.setdefault(_Matter(holder, position.facts.topic_id), []).append(position)
+                given_up.setdefault(_Subject(holder, position.facts.topic_id), []).append(position)
     for positions in given_up.values():
         positions.sort(key=_left_at)
 
-    def followed(position: pb.Position, matter: _Matter) -> pb.Position | None:
+    def followed(position: pb.Position, matter: _Subject) -> pb.Position | None:
         earlier = state.positions.get(position.facts.supersedes)
         if earlier is None:
             gone = given_up.get(matter, [])
@@ -235,7 +234,7 @@ def _turned_stances(state: pb.Negotiation) -> Iterator[tuple[_Matter, _Turn]]:
 
     for position in _by_version(state.positions):
         for holder in position.facts.holders:
-            matter = _Matter(holder, position.facts.topic_id)
+            matter = _Subject(holder, position.facts.topic_id)
             first = moved = followed(position, matter)
             if moved is None or moved.facts.stance == position.facts.stance:
                 continue
@@ -249,8 +248,8 @@ def _left_at(position: pb.Position) -> int:
     return position.status_change.version
 
 
-def _turns(steps: Iterable[_Step]) -> Iterator[_Turn]:
-    """Where values that have an order turn: the start of a run, its end, the step after it."""
+def _direction_changes(steps: Iterable[_Step]) -> Iterator[_Reversal]:
+    """Yield each change of direction: the start of a run, its end, and the step after it."""
     start = last = None
     for step in steps:
         if start is None or last is None:
@@ -262,8 +261,8 @@ def _turns(steps: Iterable[_Step]) -> Iterator[_Turn]:
             last = step
 
 
-def _returns(steps: Iterable[_Step]) -> Iterator[_Turn]:
-    """Where values are again what they were before another."""
+def _repeated_values(steps: Iterable[_Step]) -> Iterator[_Reversal]:
+    """Yield each return to an earlier value."""
     last = None
     seen: dict[Any, _Step] = {}
     for step in steps:
@@ -292,14 +291,14 @@ def _movement(part: pb.Position | pb.Proposal, term: pb.Term | None = None) -> p
     )
 
 
-def _matter(term: pb.Term) -> _Matter:
-    return _Matter(
+def _subject(term: pb.Term) -> _Subject:
+    return _Subject(
         "", "", term.key, term.type, term.unit, term.of, term.held_by, term.by, term.into
     )
 
 
 def _value(term: pb.Term, words: pb.Words) -> Decimal | str | None:
-    """The value by which a term is compared, if any: a Decimal where its type has an order."""
+    """Return the value by which a term is compared, or None; a Decimal if its type is ordered."""
     if term.type == pb.TERM_TYPE_TEXT:
         return next((said.text for said in words.term_texts if said.key == term.key), None)
     if not term.value or term.qualifier == pb.TERM_QUALIFIER_UNKNOWN:
@@ -312,7 +311,7 @@ def _value(term: pb.Term, words: pb.Words) -> Decimal | str | None:
             value = _EXACT.add(value, _ORDERED[term.type](term.value_max))
             value = _EXACT.divide(value, Decimal(2))
     except (DecimalException, ValueError):
-        return None  # The fold judges nothing: what cannot be compared is passed over.
+        return None  # The fold checks no values: one that is not comparable is skipped.
     return value if value.is_finite() else None
 
 

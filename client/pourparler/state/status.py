@@ -1,4 +1,4 @@
-"""Where a negotiation stands on a date: agreed, proposed, to be answered, owed, open.
+"""The status report: what is agreed, proposed, unanswered, owed and open on a date.
 
 Pure: no I/O, no clock.
 """
@@ -10,7 +10,7 @@ from google.protobuf.duration_pb2 import Duration
 
 from pourparler import v1 as pb
 from pourparler.schema import edtf
-from pourparler.state.fold import deciders, final_answers
+from pourparler.state.acceptance import deciders, final_answers
 
 _Part = TypeVar("_Part", bound=Any)
 
@@ -39,28 +39,28 @@ _DUE = {
 _NANOS = 1_000_000_000
 
 
-def standing(state: pb.Negotiation, on: edtf.Bounds, on_text: str) -> pb.StatusReport:
-    """The standing of a negotiation on a date; every list is in the order of the record.
+def status_report(state: pb.Negotiation, on: edtf.Bounds, on_text: str) -> pb.StatusReport:
+    """Return the status report on a date. Every list is in the order of the record.
 
-    A topic that was agreed in principle is agreed, and one that was put off is still to be settled.
-    An open proposal waits for those whose answers decide it; of these, who left need not answer,
-    and nobody need once the talks have ended, for nothing can be answered then.
-    A commitment is owed while it is conditional, active or disputed; its date says if it is due.
+    A topic agreed in principle is agreed; a deferred topic is unsettled. An open proposal waits for
+    the participants whose answers decide it. A participant that left owes no answer. After the end
+    of the talks, no participant does. A commitment is owed while it is conditional, active or
+    disputed; its date decides if it is due.
     """
-    proposals = _having(state.proposals, {pb.PROPOSAL_STATUS_OPEN})
-    questions = _having(state.questions, {pb.QUESTION_STATUS_OPEN})
-    accepted = _having(state.proposals, {pb.PROPOSAL_STATUS_ACCEPTED})
-    commitments = _having(state.commitments, _OWED_COMMITMENT)
-    milestones = _having(state.milestones, {pb.MILESTONE_STATUS_PLANNED})
+    proposals = _with_status(state.proposals, {pb.PROPOSAL_STATUS_OPEN})
+    questions = _with_status(state.questions, {pb.QUESTION_STATUS_OPEN})
+    accepted = _with_status(state.proposals, {pb.PROPOSAL_STATUS_ACCEPTED})
+    commitments = _with_status(state.commitments, _OWED_COMMITMENT)
+    milestones = _with_status(state.milestones, {pb.MILESTONE_STATUS_PLANNED})
     open_proposals = [_open_proposal(state, proposal, on) for proposal in proposals]
     return pb.StatusReport(
         on_date=on_text,
         status=state.status,
-        agreed_topics=_having(state.topics, _AGREED_TOPIC),
-        agreements=_having(state.agreements, _BINDING_AGREEMENT),
+        agreed_topics=_with_status(state.topics, _AGREED_TOPIC),
+        agreements=_with_status(state.agreements, _BINDING_AGREEMENT),
         accepted_proposals=[one for one in accepted if not one.agreement_id],
-        unsettled_topics=_having(state.topics, _UNSETTLED_TOPIC),
-        pending_agreements=_having(state.agreements, {pb.AGREEMENT_STATUS_PENDING_APPROVAL}),
+        unsettled_topics=_with_status(state.topics, _UNSETTLED_TOPIC),
+        pending_agreements=_with_status(state.agreements, {pb.AGREEMENT_STATUS_PENDING_APPROVAL}),
         open_proposals=open_proposals,
         answers_due=_answers_due(state, open_proposals, questions),
         commitments_due=[
@@ -74,8 +74,8 @@ def standing(state: pb.Negotiation, on: edtf.Bounds, on_text: str) -> pb.StatusR
     )
 
 
-def _having(parts: Mapping[str, _Part], statuses: Iterable[int]) -> list[_Part]:
-    """The parts that have one of these statuses, in the order of the versions that brought them."""
+def _with_status(parts: Mapping[str, _Part], statuses: Iterable[int]) -> list[_Part]:
+    """Return the parts with one of these statuses, in the order of their first versions."""
     return sorted(
         (part for part in parts.values() if part.status in statuses),
         key=lambda part: part.origin.version,
@@ -98,7 +98,7 @@ def _open_proposal(
 
 
 def _lineage(state: pb.Negotiation, proposal: pb.Proposal) -> list[str]:
-    """The proposals that a proposal goes back to, however far, and itself."""
+    """Return a proposal and all proposals that it supersedes or counters, directly or not."""
     line: dict[str, int] = {}
     ahead = [proposal]
     while ahead:
@@ -115,7 +115,7 @@ def _lineage(state: pb.Negotiation, proposal: pb.Proposal) -> list[str]:
 
 
 def _age(origin: pb.Origin, on: edtf.Bounds) -> Duration | None:
-    """How long something has been there. None: the date of the standing is open on both sides."""
+    """Return the age of a part; None if the date of the report is open on both sides."""
     until = edtf.earliest_instant(on._replace(earliest=on.earliest or on.latest))
     if until is None:
         return None
@@ -146,10 +146,10 @@ def _answers_due(
     for question in questions:
         for one in owing(question.facts.addressed_to):
             one.question_ids.append(question.facts.question_id)
-    return sorted(due.values(), key=lambda one: (_came_at(state, one), one.participant_id))
+    return sorted(due.values(), key=lambda one: (_join_version(state, one), one.participant_id))
 
 
-def _came_at(state: pb.Negotiation, one: pb.AnswerDue) -> int:
+def _join_version(state: pb.Negotiation, one: pb.AnswerDue) -> int:
     participant = state.participants.get(one.participant_id)
     return participant.origin.version if participant is not None else 0
 

@@ -1,287 +1,216 @@
-"""A whole record checked: every entry against the signed checkpoint, and the state folded anew.
+"""The audit of a whole record: each entry against the signed checkpoint, and the folded state.
 
-Pure: it is given what it judges. Keys and negotiation come from whoever asks, never from the
-record.
+Pure: no I/O, no clock. Keys and negotiation come from the caller, never from the record.
 """
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from enum import Enum
+from collections.abc import Callable, Iterable, Sequence
 from hashlib import sha256
-from typing import NamedTuple
 
 from google.protobuf.message import DecodeError, Message
 
 from pourparler import v1 as pb
+from pourparler.state.corrections import AMENDING_TYPES, Amendments, is_amending
 from pourparler.state.diff import diff
-from pourparler.state.fold import AMENDING, Amendments, Fold, UnknownEntryError, is_amending
+from pourparler.state.fold import StateBuilder, UnknownEntryError
 from pourparler.transparency.checkpoint import (
-    ED25519,
     Checkpoint,
-    CheckpointError,
     VerifierKey,
-    origin_of,
-    parse_checkpoint,
-    parse_note,
+    log_origin,
+)
+from pourparler.transparency.findings import (
+    GRAVITY,
+    MAX_FINDINGS,
+    Audit,
+    Finding,
+    Verdict,
+    check_signed,
+    finding,
+    parse_log_keys,
 )
 from pourparler.transparency.merkle import EMPTY_ROOT, Frontier, leaf_hash
 
 FORMAT = 1
-"""The version of the stored format that is understood here."""
+"""The supported version of the storage format."""
 
 SALT_BYTES = 32
 
-MOST_FINDINGS = 100
-"""How many findings are kept; the verdict is that of all."""
 
 _SECTIONS = ("facts", "words")
 
-# Looked up once, and not for every entry.
+# Bound once, not looked up for each entry.
 _record_of = pb.Record.FromString
 _entry_of = pb.Entry.FromString
 
 
-class Verdict(Enum):
-    """What an audit comes to; the graver come later."""
-
-    SOUND = "sound"
-    PARTIAL = "partial"
-    CANNOT_TELL = "cannot tell"
-    INCOMPLETE = "incomplete"
-    MANIPULATED = "manipulated"
-
-
-FINDINGS: Mapping[str, Verdict] = {
-    # Of the checkpoint.
-    "checkpoint unreadable": Verdict.CANNOT_TELL,  # it is not in the form that a checkpoint has
-    "not signed": Verdict.CANNOT_TELL,  # by none of the keys that were given
-    "signature invalid": Verdict.MANIPULATED,  # under one of these keys, but not of this text
-    "another origin": Verdict.MANIPULATED,  # signed, but for another log
-    "older checkpoint unusable": Verdict.CANNOT_TELL,  # it is not one of this log, signed
-    # Of an entry.
-    "record unreadable": Verdict.MANIPULATED,  # no record at all
-    "record changed": Verdict.MANIPULATED,  # a record, but not in the one form of its bytes
-    "entry unreadable": Verdict.CANNOT_TELL,  # what was hashed is no entry, or not in its one form
-    "format unknown": Verdict.CANNOT_TELL,  # of a later format
-    "type unknown": Verdict.CANNOT_TELL,  # of a type or value that a later version has
-    "another negotiation": Verdict.MANIPULATED,  # its header names another one
-    "section changed": Verdict.MANIPULATED,  # its facts or words are not those of its digests
-    "section withheld": Verdict.PARTIAL,  # not given, and not destroyed by a redaction
-    "time runs back": Verdict.MANIPULATED,  # it was recorded before the one before it
-    # Of the entries together.
-    "entry missing": Verdict.INCOMPLETE,  # a version was left out between two others
-    "out of order": Verdict.MANIPULATED,  # a version comes again, or after a later one
-    "cut": Verdict.INCOMPLETE,  # the entries end before those that were signed for do
-    "entry beyond": Verdict.MANIPULATED,  # there are more than were signed for
-    "root differs": Verdict.MANIPULATED,  # as many as were signed for, but others
-    "read differently": Verdict.MANIPULATED,  # the second reading was not that of the first
-    # Of the log and its past.
-    "forked": Verdict.MANIPULATED,  # it does not begin with what was signed for earlier
-    "stale": Verdict.INCOMPLETE,  # it is shorter than what was signed for earlier
-    # Of the state.
-    "state differs": Verdict.MANIPULATED,  # the entries fold to another one
-}
-"""Every finding there is, by its name, and how grave it is."""
-
-
-class Finding(NamedTuple):
-    """One thing that is wrong."""
-
-    verdict: Verdict
-    name: str
-    """One of FINDINGS. Names stay what they are."""
-    text: str
-    """What is wrong, in a sentence for people."""
-    version: int = 0
-    """Of which entry; 0 if of none."""
-    part: str = ""
-    """Of what in it: `facts` or `words` of an entry, a part of the state such as `topics/price`."""
-
-
-class Audit(NamedTuple):
-    """What an audit came to."""
-
-    verdict: Verdict
-    findings: tuple[Finding, ...]
-    """What is wrong, in the order in which it was found; the first MOST_FINDINGS."""
-    size: int
-    """How many entries were read."""
-    root: bytes
-    """The root over them."""
-    checkpoint: Checkpoint | None
-    """What they were checked against; None where nothing was signed by a key that was given."""
-    state: pb.Negotiation | None
-    """What they fold to; None where that cannot be said. Where the verdict is PARTIAL, what those
-    come to that are shown: others may have changed it."""
-    signed: str = ""
-    """The checkpoint as it was given, to be kept where the verdict is SOUND."""
-    withheld: tuple[int, ...] = ()
-    """Of which versions facts or words are not given, though no redaction destroyed them: all of
-    them, however few of the findings are kept."""
-
-
 class Auditor:
-    """Checks the records of one negotiation, given one by one in the order of their versions.
+    """The auditor of one negotiation. It takes the records in the order of their versions.
 
-    It keeps the folded state and what amends it, and nothing else that grows with the record.
-    Whatever it is given, it does not fail: what is wrong becomes a finding.
+    It holds the folded state and its amendments, and nothing else that grows with the record. It
+    never fails on a record: each problem becomes a finding.
     """
 
     def __init__(
-        self, negotiation: str, keys: Iterable[VerifierKey | str], *, since: str | None = None
+        self,
+        negotiation: str,
+        keys: Iterable[VerifierKey | str],
+        *,
+        base_checkpoint: str | None = None,
     ) -> None:
-        """Check the negotiation of this id, signed for by one of these keys of one service.
+        """Audit the negotiation with this id against keys of one service.
 
-        `since` is an older signed checkpoint that the record has to begin with. Raises ValueError
-        if the keys are not `log_keys`.
+        `base_checkpoint` is an earlier signed checkpoint that the record must extend. Raises
+        ValueError if the keys are not those of one service.
         """
-        self._keys = log_keys(keys)
-        self.origin = origin_of(self._keys[0].name, negotiation)
+        self._keys = parse_log_keys(keys)
+        self.origin = log_origin(self._keys[0].name, negotiation)
         self._negotiation = negotiation
         self._findings: dict[Finding, None] = {}
         self._verdict = Verdict.SOUND
-        self._since = self._older(since) if since is not None else None
-        self._first_root: bytes | None = None  # set while the records are read a second time
-        self._cut = False
+        self._base = self._check_base(base_checkpoint) if base_checkpoint is not None else None
+        self._first_root: bytes | None = None  # set during the second pass
+        self._ended_early = False
         self._withheld: dict[tuple[int, str], None] = {}
         self._amendments = Amendments()
-        self._begin()
+        self._reset()
 
-    def _begin(self) -> None:
+    def _reset(self) -> None:
         self._frontier = Frontier()
-        self._since_root = EMPTY_ROOT  # until as many were read as were signed for
+        self._base_root = EMPTY_ROOT  # until that many records are read
         self._version = 0
-        self._recorded = (0, 0)
-        self._fold: Fold | None = Fold()  # None once no state can be made
+        self._record_time = (0, 0)
+        self._builder: StateBuilder | None = StateBuilder()  # None if the state cannot be computed
 
     @property
     def size(self) -> int:
-        """How many records were taken in this reading."""
+        """The number of records in this pass."""
         return self._frontier.size
 
     @property
-    def grown(self) -> bool:
-        """Whether the record is known to have entries: an older checkpoint signs for some."""
-        return self._since is not None and self._since.size > 0
+    def has_base(self) -> bool:
+        """True if the base checkpoint signs for at least one entry."""
+        return self._base is not None and self._base.size > 0
 
     @property
-    def again(self) -> bool:
-        """Whether the state needs a second reading, since some entries speak of earlier ones."""
+    def needs_second_pass(self) -> bool:
+        """True if the state needs a second pass, because some entries amend earlier ones."""
         return bool(self._amendments) and self._first_root is None
 
-    def repeat(self) -> None:
-        """Begin the second reading. All is checked once more: nobody says that it is the same."""
+    def start_second_pass(self) -> None:
+        """Start the second pass. It checks all records again: they may differ from the first."""
         self._first_root = self._frontier.root()
-        self._begin()
+        self._reset()
 
     @property
     def withheld(self) -> frozenset[tuple[int, str]]:
-        """The sections that were not given so far, by version and name."""
+        """The sections that are withheld so far, by version and name."""
         return frozenset(self._withheld)
 
     def differs(self, state: pb.Negotiation) -> bool:
-        """Whether the entries that were shown fold to another state than this one."""
-        folded = self._folded()
+        """Return True if the visible entries fold to another state than this one."""
+        folded = self._state_of_entries()
         return folded is not None and folded != state
 
-    def anew(self) -> None:
-        """Begin anew, for whoever is shown more or less by now. What was found stays found."""
+    def restart(self) -> None:
+        """Start again, because other entries may be visible now. The findings stay."""
         self._first_root = None
         self._withheld.clear()
         self._amendments = Amendments()
-        self._begin()
+        self._reset()
 
-    def read(self, records: Callable[[], Iterable[pb.Record | bytes]]) -> None:
-        """Take all records, once or, where the state needs it, twice."""
+    def add_all(self, records: Callable[[], Iterable[pb.Record | bytes]]) -> None:
+        """Add all records, in one or two passes."""
         for record in records():
-            self.take(record)
-        if self.again:
-            self.repeat()
+            self.add_record(record)
+        if self.needs_second_pass:
+            self.start_second_pass()
             for record in records():
-                self.take(record)
+                self.add_record(record)
 
-    def take(self, record: pb.Record | bytes) -> None:
-        """Check the next record, and take it into root and state."""
+    def add_record(self, record: pb.Record | bytes) -> None:
+        """Check the next record, and add it to the root and the state."""
         if isinstance(record, bytes):
             data = record
             try:
                 read = _record_of(data)
             except DecodeError:
                 place = self._frontier.size + 1
-                text = f"What stands at place {place} is no record."
-                self._found("record unreadable", text, place)
+                text = f"The data at position {place} is no record."
+                self._add_finding("record unreadable", text, place)
                 return
         else:
             read, data = record, record.SerializeToString()
         frontier = self._frontier
         frontier.append(leaf_hash(read.header))
-        if self._since is not None and frontier.size == self._since.size:
-            self._since_root = frontier.root()
+        if self._base is not None and frontier.size == self._base.size:
+            self._base_root = frontier.root()
         entry = _canonical(data)
-        # An entry may have an empty section, a record has none then: only that can differ.
+        # Canonical entry bytes equal the record, but for an empty section, which a record omits.
         if entry is None or read.ByteSize() != len(data):
-            entry = self._stored(read, data)
+            entry = self._parse_entry(read, data)
         if entry is None:
             self._check_unreadable(read)
             return
-        header = entry.header  # held, so that the fold does not make it anew
+        header = entry.header  # a reference, so that the fold does not create it again
         if self._check(header, read):
             self._evolve(entry)
         else:
-            self._fold = None
+            self._builder = None
 
-    def _stored(self, read: pb.Record, data: bytes) -> pb.Entry | None:
-        """The entry in a record, if it can be read, and whether the record is as it was stored.
+    def _parse_entry(self, read: pb.Record, data: bytes) -> pb.Entry | None:
+        """Return the entry in a record, or None if it is malformed. Check the record's bytes.
 
-        What is read is what was hashed: where a field comes twice, a record has the last of the
-        two, and an entry both.
+        The entry is parsed from the bytes that were hashed. If a field is repeated, a record has
+        the last value only, and an entry merges both.
         """
         read.DiscardUnknownFields()
         stored = read.SerializeToString()
         if stored != data:
             place = self._frontier.size
-            text = f"The record at place {place} is not as it was stored."
-            self._found("record changed", text, place)
+            text = f"The record at position {place} does not have its stored bytes."
+            self._add_finding("record changed", text, place)
         return _canonical(stored)
 
     def _check_unreadable(self, read: pb.Record) -> None:
-        """Check of an entry what can be read of it: its header, or nothing."""
-        self._fold = None
+        """Check the header of a malformed entry, if the header is valid."""
+        self._builder = None
         place = self._frontier.size
         header = pb.EntryHeader()
         if not _is_canonical(header, read.header):
-            text = f"The header of what stands at place {place} cannot be read."
-            self._found("entry unreadable", text, place)
+            text = f"The header of the entry at position {place} is malformed."
+            self._add_finding("entry unreadable", text, place)
             self._version += 1
         elif self._check(header, read):
             version = header.version
             if _is_canonical(pb.Facts(), read.facts, known=False) and _is_canonical(
                 pb.Words(), read.words, known=False
             ):
-                text = f"Version {version} says what is not known here: the state cannot be made."
-                self._found("type unknown", text, version)
+                text = (
+                    f"Version {version} has a type or value that is not supported: no state exists."
+                )
+                self._add_finding("type unknown", text, version)
             else:
-                text = f"What version {version} says is not in the one form that it can have."
-                self._found("entry unreadable", text, version)
+                text = f"The content of version {version} does not have its canonical bytes."
+                self._add_finding("entry unreadable", text, version)
 
     def _check(self, header: pb.EntryHeader, read: pb.Record) -> bool:
-        """Check what a header says, and whether its format is known."""
+        """Check a header and its digests. Return False if its format is not supported."""
         version, time = header.version, header.record_time
         if version != self._version + 1:
             self._check_order(version)
-        if version > self._version:  # noqa: PLR1730 - in the way of every entry: max() is slower
+        if version > self._version:  # noqa: PLR1730 - on the hot path: max() is slower
             self._version = version
         recorded = (time.seconds, time.nanos)
-        if recorded < self._recorded:
-            self._found(
-                "time runs back", f"Version {version} is dated before the one before it.", version
+        if recorded < self._record_time:
+            self._add_finding(
+                "time runs back", f"Version {version} was recorded before its predecessor.", version
             )
-        self._recorded = recorded
+        self._record_time = recorded
         if header.negotiation != self._negotiation:
             text = f"Version {version} is of the negotiation {header.negotiation!r}."
-            self._found("another negotiation", text, version)
+            self._add_finding("another negotiation", text, version)
         if header.format != FORMAT:
-            text = f"Version {version} is of format {header.format}, which is not known here."
-            self._found("format unknown", text, version)
+            text = f"Version {version} has format {header.format}, which is not supported."
+            self._add_finding("format unknown", text, version)
             return False
         salts, digests = read.salts, header.section_digests
         if (
@@ -298,14 +227,14 @@ class Auditor:
     def _check_order(self, version: int) -> None:
         if version <= self._version:
             text = f"Version {version} comes after version {self._version}."
-            self._found("out of order", text, version)
+            self._add_finding("out of order", text, version)
             return
         first, last = self._version + 1, version - 1
         gap = f"Version {first} is" if first == last else f"Versions {first} to {last} are"
-        self._found("entry missing", f"{gap} missing.", first)
+        self._add_finding("entry missing", f"{gap} missing.", first)
 
     def _check_sections(self, version: int, read: pb.Record, digests: Sequence[bytes]) -> None:
-        """Say which of the sections are changed, and which are only not given."""
+        """Find the sections that are changed, and those that are only withheld."""
         salts = list(read.salts) or [b"", b""]
         shaped = len(salts) == len(digests) == len(_SECTIONS)
         for place, (name, section) in enumerate(
@@ -318,59 +247,59 @@ class Auditor:
                 or len(salts[place]) != SALT_BYTES
                 or sha256(salts[place] + section).digest() != digests[place]
             ):
-                text = f"The {name} of version {version} are not those that were recorded."
-                self._found("section changed", text, version, name)
+                text = f"The {name} of version {version} do not match their recorded digest."
+                self._add_finding("section changed", text, version, name)
 
     def _evolve(self, entry: pb.Entry) -> None:
         try:
             if self._first_root is not None:
                 counted = self._amendments.apply(entry)
-                if self._fold is not None and counted is not None:
-                    self._fold.take(*counted)
-            elif self._fold is None:
+                if self._builder is not None and counted is not None:
+                    self._builder.apply(*counted)
+            elif self._builder is None:
                 if is_amending(entry):
                     self._amendments.add(entry)
-            elif self._fold.take(entry) in AMENDING:
+            elif self._builder.apply(entry) in AMENDING_TYPES:
                 self._amendments.add(entry)
-                self._fold = None  # made in the second reading
+                self._builder = None  # computed in the second pass
         except (UnknownEntryError, LookupError):
             version = entry.header.version
-            text = f"Version {version} says what is not known here: the state cannot be made."
-            self._found("type unknown", text, version)
-            self._fold = None
+            text = f"Version {version} has a type or value that is not supported: no state exists."
+            self._add_finding("type unknown", text, version)
+            self._builder = None
 
-    def cut(self, why: str) -> None:
-        """Say that there were to be more records, but they did not come."""
-        self._cut = True
-        self._found("cut", why)
+    def end_early(self, why: str) -> None:
+        """Note that records are missing at the end, and why."""
+        self._ended_early = True
+        self._add_finding("cut", why)
 
-    def stand_by(self, version: int, signed: str) -> None:
-        """Check that a version that a state was said to be of, and not read here, is signed for."""
-        found = checked(signed, self.origin, self._keys)
+    def check_later_checkpoint(self, version: int, signed: str) -> None:
+        """Check that the service signs for a later version, at which it gave a state."""
+        found = check_signed(signed, self.origin, self._keys)
         if isinstance(found, Finding) or found.size != version:
-            text = f"The latest state is said to be of version {version}; nobody signs for that."
-            self._found("state differs", text, part="version")
+            text = f"The latest state claims version {version}, which no key signs for."
+            self._add_finding("state differs", text, part="version")
 
     def finish(
-        self, signed: str, *, state: pb.Negotiation | None = None, of_shown: bool = False
+        self, signed: str, *, state: pb.Negotiation | None = None, of_visible_entries: bool = False
     ) -> Audit:
-        """Check what was read against a signed checkpoint, and against a state that was given.
+        """Check the records against a signed checkpoint, and against a given state.
 
-        The state is to be that of the checkpoint's version: of all entries, so that it is compared
-        where all are shown; or `of_shown`, of those that are.
+        The state is that of the checkpoint's version. If it covers all entries, it is compared only
+        if all are visible. With `of_visible_entries`, it covers the visible entries.
         """
-        checkpoint = self._verified(signed)
+        checkpoint = self._check_signature(signed)
         size, root = self._frontier.size, self._frontier.root()
-        if self._first_root not in {None, root} and not self._cut:
-            text = "Read a second time, the entries were others than the first time."
-            self._found("read differently", text)
+        if self._first_root not in {None, root} and not self._ended_early:
+            text = "The second pass had other entries than the first pass."
+            self._add_finding("read differently", text)
         if checkpoint is not None:
             self._check_size(checkpoint, size, root)
-        self._check_since(checkpoint, size)
+        self._check_extends_base(checkpoint, size)
         withheld = self._check_withheld()
-        folded = self._folded()
-        # A state of all entries is not that of some of them.
-        if state is not None and folded is not None and (of_shown or not withheld):
+        folded = self._state_of_entries()
+        # The state of all entries differs from the state of some of them.
+        if state is not None and folded is not None and (of_visible_entries or not withheld):
             self._compare(folded, state)
         findings = tuple(self._findings)
         return Audit(self._verdict, findings, size, root, checkpoint, folded, signed, withheld)
@@ -378,40 +307,40 @@ class Auditor:
     def _check_size(self, checkpoint: Checkpoint, size: int, root: bytes) -> None:
         signed_for = f"The checkpoint is of {checkpoint.size} entries"
         if self._version > checkpoint.size or size > checkpoint.size:
-            self._found("entry beyond", f"{signed_for}; there are more.", checkpoint.size + 1)
-        elif self._version < checkpoint.size and not self._cut:
+            self._add_finding("entry beyond", f"{signed_for}; there are more.", checkpoint.size + 1)
+        elif self._version < checkpoint.size and not self._ended_early:
             text = f"{signed_for}; they end with version {self._version}."
-            self._found("cut", text, self._version + 1)
+            self._add_finding("cut", text, self._version + 1)
         elif size == checkpoint.size and root != checkpoint.root:
-            self._found("root differs", "The entries are not those that were signed for.")
+            self._add_finding("root differs", "The entries are not the signed ones.")
 
-    def _check_since(self, checkpoint: Checkpoint | None, size: int) -> None:
-        since = self._since
+    def _check_extends_base(self, checkpoint: Checkpoint | None, size: int) -> None:
+        since = self._base
         if since is None:
             return
         if checkpoint is not None and checkpoint.size < since.size:
             text = f"The log has {checkpoint.size} entries; it had {since.size}."
-            self._found("stale", text)
-        elif size >= since.size and self._since_root != since.root:
+            self._add_finding("stale", text)
+        elif size >= since.size and self._base_root != since.root:
             text = f"The log does not begin with the {since.size} entries that it had."
-            self._found("forked", text)
+            self._add_finding("forked", text)
 
     def _check_withheld(self) -> tuple[int, ...]:
-        """Say what is withheld; of which versions."""
+        """Find the withheld sections. Return their versions."""
         versions: dict[int, None] = {}
         for version, section in self._withheld:
-            if section != "words" or not self._amendments.redacts(version):
-                text = f"The {section} of version {version} are not given."
-                self._found("section withheld", text, version, section)
+            if section != "words" or not self._amendments.is_redacted(version):
+                text = f"The {section} of version {version} are withheld."
+                self._add_finding("section withheld", text, version, section)
                 versions[version] = None
         return tuple(versions)
 
-    def _folded(self) -> pb.Negotiation | None:
-        """The state, if it is that of the entries that are shown, as they were recorded."""
+    def _state_of_entries(self) -> pb.Negotiation | None:
+        """Return the state of the visible entries, or None if it cannot be computed."""
         whole = self._verdict not in {Verdict.MANIPULATED, Verdict.INCOMPLETE}
-        if self._fold is None or self.again or not whole:
+        if self._builder is None or self.needs_second_pass or not whole:
             return None
-        return self._fold.state()
+        return self._builder.state()
 
     def _compare(self, folded: pb.Negotiation, given: pb.Negotiation) -> None:
         if folded == given:
@@ -419,78 +348,38 @@ class Auditor:
         changes = diff(folded, given)
         part = changes[0].part if changes else "counts"
         text = f"The entries fold to another state than the one given: {part} differs."
-        self._found("state differs", text, part=part)
+        self._add_finding("state differs", text, part=part)
 
-    def _verified(self, signed: str) -> Checkpoint | None:
-        found = checked(signed, self.origin, self._keys)
+    def _check_signature(self, signed: str) -> Checkpoint | None:
+        found = check_signed(signed, self.origin, self._keys)
         if isinstance(found, Finding):
             self._add(found)
             return None
         return found
 
-    def _older(self, signed: str) -> Checkpoint | None:
-        found = checked(signed, self.origin, self._keys, what="The older checkpoint")
+    def _check_base(self, signed: str) -> Checkpoint | None:
+        found = check_signed(signed, self.origin, self._keys, what="The older checkpoint")
         if isinstance(found, Finding):
-            # Whoever asks has brought it: it says nothing of the record.
-            self._found("older checkpoint unusable", found.text)
+            # The caller supplied it, so it is no finding about the record.
+            self._add_finding("older checkpoint unusable", found.text)
             return None
         return found
 
-    def _found(self, name: str, text: str, version: int = 0, part: str = "") -> None:
-        self._add(_finding(name, text, version, part))
+    def _add_finding(self, name: str, text: str, version: int = 0, part: str = "") -> None:
+        self._add(finding(name, text, version, part))
 
     def _add(self, finding: Finding) -> None:
-        if _GRAVITY[finding.verdict] > _GRAVITY[self._verdict]:
+        if GRAVITY[finding.verdict] > GRAVITY[self._verdict]:
             self._verdict = finding.verdict
-        # A second reading finds the same again.
-        if len(self._findings) < MOST_FINDINGS:
+        # The second pass repeats the findings of the first.
+        if len(self._findings) < MAX_FINDINGS:
             self._findings[finding] = None
 
 
-def checked(
-    signed: str, origin: str, keys: Sequence[VerifierKey], *, what: str = "The checkpoint"
-) -> Checkpoint | Finding:
-    """The checkpoint of this origin that one of the keys has signed, or why it is none."""
-    try:
-        note = parse_note(signed)
-        checkpoint = parse_checkpoint(note.text)
-    except CheckpointError as error:
-        return _finding("checkpoint unreadable", f"{what} cannot be read: {error}.")
-    by = {(one.name, one.key_id) for one in note.signatures}
-    known = [key for key in keys if (key.name, key.key_id) in by]
-    if not known:
-        text = f"{what} is not signed by any of the keys that were given."
-        return _finding("not signed", text)
-    try:
-        for key in known:
-            key.verify(note)
-    except CheckpointError as error:
-        return _finding("signature invalid", f"{what} was changed: {error}.")
-    if checkpoint.origin != origin:
-        text = f"{what} is of {checkpoint.origin!r}, not of {origin!r}."
-        return _finding("another origin", text)
-    return checkpoint
-
-
-def log_keys(keys: Iterable[VerifierKey | str]) -> list[VerifierKey]:
-    """The keys with which one service signs its logs.
-
-    Raises ValueError if one is not a key of a log, or if they are of several services, or none.
-    """
-    parsed = [VerifierKey.parse(key) if isinstance(key, str) else key for key in keys]
-    if not parsed:
-        raise ValueError("a key is needed to verify anything")
-    if any(key.algorithm != ED25519 for key in parsed):
-        raise ValueError("a log is not signed by the key of a witness")
-    if len({key.name for key in parsed}) > 1:
-        raise ValueError("the keys of one service go by one name")
-    return parsed
-
-
 def _canonical(data: bytes) -> pb.Entry | None:
-    """The entry that these bytes are the one form of.
+    """Return the entry if these are its canonical bytes, or else None.
 
-    What can be written in two ways can be read in two ways, by different libraries.
+    Libraries may parse other bytes in different ways.
     """
     try:
         entry = _entry_of(data)
@@ -501,7 +390,10 @@ def _canonical(data: bytes) -> pb.Entry | None:
 
 
 def _is_canonical(message: Message, data: bytes, *, known: bool = True) -> bool:
-    """Read a message; whether the bytes are the one form of it, with what is known here alone."""
+    """Parse a message. Return True if these are its canonical bytes.
+
+    With `known`, they must have no unknown fields.
+    """
     try:
         message.ParseFromString(data)
     except DecodeError:
@@ -509,10 +401,3 @@ def _is_canonical(message: Message, data: bytes, *, known: bool = True) -> bool:
     if known:
         message.DiscardUnknownFields()
     return message.SerializeToString() == data
-
-
-def _finding(name: str, text: str, version: int = 0, part: str = "") -> Finding:
-    return Finding(FINDINGS[name], name, text, version, part)
-
-
-_GRAVITY = {verdict: gravity for gravity, verdict in enumerate(Verdict)}

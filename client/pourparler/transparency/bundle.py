@@ -1,7 +1,6 @@
-"""Bundles: the record of a negotiation as a file that is checked without the service it came from.
+"""Bundles: the record of a negotiation in a file that verifies without a service.
 
-Written and read as a stream, and read strictly: a record makes one file and no other, so that
-nothing can be changed, added or left out without being noticed.
+A bundle is written and read as a stream. It has exactly one form, so every change is detected.
 """
 
 import hashlib
@@ -11,74 +10,72 @@ from typing import BinaryIO, TypeVar
 from google.protobuf.message import DecodeError, Message
 
 from pourparler import v1 as pb
-from pourparler.schema.wire import MORE, framed, varint, written
-from pourparler.transparency.auditor import Audit, Auditor, Finding, Verdict
+from pourparler.schema.wire import CONTINUATION_BIT, length_delimited, serialize, varint
+from pourparler.transparency.auditor import Auditor
 from pourparler.transparency.checkpoint import VerifierKey
+from pourparler.transparency.findings import Audit, Finding, Verdict
 from pourparler.transparency.merkle import EMPTY_ROOT
 from pourparler.transparency.selection import Selection
 
 MAGIC = b"pourparler.v1.bundle\n"
-"""The first line of a bundle. Permanent: another format has another line."""
+"""The first line of a bundle. Permanent: another format needs another line."""
 
-LARGEST = 1 << 24
-"""How many bytes a record in a bundle has at most: well above what a service takes."""
+MAX_RECORD_BYTES = 1 << 24
+"""The size of a record in a bundle, in bytes, at most: well above the limit of a service."""
 
-_LONGEST_LENGTH = 10  # as in protobuf
-_TOLD_EVERY = 256  # records
-_KIND = b"pourparler."
+_MAX_LENGTH_BYTES = 10  # as in protobuf
+_PROGRESS_INTERVAL = 256  # records
+_MAGIC_PREFIX = b"pourparler."
 _RECORD, _HEADER, _END = b"\x0a", b"\x12", b"\x1a"  # tags: field number << 3 | 2
 
 _Message = TypeVar("_Message", bound=Message)
 
 
 class BundleError(ValueError):
-    """A file is no bundle that can be read to its end. The text says in what respect."""
+    """A file is no complete, valid bundle; the text gives the reason."""
 
 
-class NotABundle(BundleError):
-    """A file is something else, or a bundle of a format that is not known here."""
+class NotABundleError(BundleError):
+    """A file is no bundle, or its format is not supported."""
 
 
-class BundleCut(BundleError):
-    """A bundle stops before its end."""
+class TruncatedBundleError(BundleError):
+    """A bundle ends before its last message."""
 
 
-class BundleDamaged(BundleError):
-    """A bundle is not as any bundle was ever written."""
+class CorruptBundleError(BundleError):
+    """A bundle does not have the canonical form."""
 
 
 class BundleWriter:
-    """A bundle that is being written: its header, then each record, then its end.
-
-    Nothing is checked here: whether a bundle is what it says of itself, verifying tells.
-    """
+    """Writes a bundle: its header, then each record, then its end. It verifies nothing."""
 
     def __init__(self, file: BinaryIO, header: pb.BundleHeader) -> None:
-        """Write up to the end of the header."""
+        """Write the first line and the header."""
         self._file = file
         self._digest = hashlib.sha256()
         self.count = 0
-        """How many records have been written."""
-        self._put(MAGIC)
-        self._put(framed(pb.Bundle.HEADER_FIELD_NUMBER, written(header)))
+        """The number of records written so far."""
+        self._write(MAGIC)
+        self._write(length_delimited(pb.Bundle.HEADER_FIELD_NUMBER, serialize(header)))
 
     def add(self, stored: bytes) -> None:
-        """Write the next record, as it is stored."""
-        self._put(framed(pb.Bundle.RECORDS_FIELD_NUMBER, stored))
+        """Write the next record, in its stored bytes."""
+        self._write(length_delimited(pb.Bundle.RECORDS_FIELD_NUMBER, stored))
         self.count += 1
 
     def end(self) -> None:
-        """Write the end: without it, the bundle is cut."""
+        """Write the end. A bundle without it is truncated."""
         end = pb.BundleEnd(count=self.count, digest=self._digest.digest())
-        self._put(framed(pb.Bundle.END_FIELD_NUMBER, written(end)))
+        self._write(length_delimited(pb.Bundle.END_FIELD_NUMBER, serialize(end)))
 
-    def _put(self, data: bytes) -> None:
+    def _write(self, data: bytes) -> None:
         self._digest.update(data)
         self._file.write(data)
 
 
 def write(file: BinaryIO, header: pb.BundleHeader, records: Iterable[bytes]) -> int:
-    """Write a whole bundle of these records, each as it is stored; how many there are."""
+    """Write a whole bundle of records in their stored bytes. Return their number."""
     writer = BundleWriter(file, header)
     for stored in records:
         writer.add(stored)
@@ -86,158 +83,160 @@ def write(file: BinaryIO, header: pb.BundleHeader, records: Iterable[bytes]) -> 
     return writer.count
 
 
-_FOUND: Mapping[type[BundleError], tuple[str, Verdict]] = {
-    NotABundle: ("not a bundle", Verdict.CANNOT_TELL),
-    BundleCut: ("cut", Verdict.INCOMPLETE),
-    BundleDamaged: ("bundle damaged", Verdict.MANIPULATED),
+_FINDING_OF: Mapping[type[BundleError], tuple[str, Verdict]] = {
+    NotABundleError: ("not a bundle", Verdict.CANNOT_TELL),
+    TruncatedBundleError: ("cut", Verdict.INCOMPLETE),
+    CorruptBundleError: ("bundle damaged", Verdict.MANIPULATED),
 }
 
 
-class Bundle:
-    """A bundle that is being read: its header, and then its records, once.
+class BundleReader:
+    """Reads a bundle: its header, and then its records, once. Raises BundleError.
 
-    Raises BundleError. Nothing that was read is to be believed before the end was reached.
+    The caller must not trust the records before the end of the bundle is read.
     """
 
     def __init__(self, file: BinaryIO) -> None:
-        """Read up to the end of the header. The file is a buffered one."""
+        """Read the first line and the header of a buffered binary file."""
         self._file = file
         self._digest = hashlib.sha256()
-        self._begin()
-        if self._taken(1) != _HEADER:
-            raise BundleDamaged("The bundle does not begin with its header.")
+        self._read_magic()
+        if self._read_exactly(1) != _HEADER:
+            raise CorruptBundleError("The bundle does not begin with its header.")
         self._digest.update(_HEADER)
-        data = self._field()
-        self.header = _strictly(pb.BundleHeader, data, "The header of the bundle")
+        data = self._read_field()
+        self.header = _parse_canonical(pb.BundleHeader, data, "The header of the bundle")
         self.count = 0
-        """How many records have been read."""
+        """The number of records read so far."""
         self.size = 0
-        """How many bytes they had."""
+        """The size of these records, in bytes."""
 
     def records(self) -> Iterator[bytes]:
-        """The bytes of each record, unread. They come to an end only if the bundle is whole."""
+        """Yield the stored bytes of each record. Raises BundleError if the bundle is not valid."""
         while True:
-            tag = self._taken(1)
+            tag = self._read_exactly(1)
             if tag == _END:
-                return self._end()
+                return self._read_end()
             if tag != _RECORD:
-                raise BundleDamaged(
-                    f"After record {self.count:,} of the bundle comes neither a record nor its end."
+                raise CorruptBundleError(
+                    f"After record {self.count:,}, the bundle has no record and no end."
                 )
             self._digest.update(_RECORD)
-            data = self._field()
+            data = self._read_field()
             self.count += 1
             self.size += len(data)
             yield data
 
-    def _begin(self) -> None:
+    def _read_magic(self) -> None:
         line = self._file.read(len(MAGIC))
         if line == MAGIC:
             self._digest.update(line)
         elif line and MAGIC.startswith(line):
-            raise BundleCut("The bundle is cut off in its first line.")
-        elif line.startswith(_KIND):
-            raise NotABundle("The file is of a format that is not known here.")
+            raise TruncatedBundleError("The bundle is truncated in its first line.")
+        elif line.startswith(_MAGIC_PREFIX):
+            raise NotABundleError("The file has a format that is not supported.")
         else:
-            raise NotABundle("The file is not a bundle of Pourparler.")
+            raise NotABundleError("The file is not a bundle of Pourparler.")
 
-    def _end(self) -> None:
+    def _read_end(self) -> None:
         digest = self._digest.digest()
-        end = _strictly(pb.BundleEnd, self._field(), "The end of the bundle")
+        end = _parse_canonical(pb.BundleEnd, self._read_field(), "The end of the bundle")
         if end.count != self.count:
-            raise BundleDamaged(
-                f"The bundle has {self.count:,} records, and its end says {end.count:,}."
+            raise CorruptBundleError(
+                f"The bundle has {self.count:,} records, but its end states {end.count:,}."
             )
         if end.digest != digest:
-            raise BundleDamaged("The bundle is not the one whose digest stands at its end.")
+            raise CorruptBundleError("The bundle does not match the digest at its end.")
         if self._file.read(1):
-            raise BundleDamaged("The bundle is followed by something else.")
+            raise CorruptBundleError("The file has more data after the end of the bundle.")
 
-    def _field(self) -> bytes:
-        """The bytes of a field, from its length on."""
-        groups = self._taken(1)
-        while groups[-1] >= MORE and len(groups) < _LONGEST_LENGTH:
-            groups += self._taken(1)
-        length = sum((group % MORE) << 7 * place for place, group in enumerate(groups))
-        if length > LARGEST or groups[-1] >= MORE:
-            raise BundleDamaged("A length in the bundle is beyond all bounds.")
-        data = self._taken(length)
+    def _read_field(self) -> bytes:
+        """Read the length and the bytes of a field. Return its bytes."""
+        groups = self._read_exactly(1)
+        while groups[-1] >= CONTINUATION_BIT and len(groups) < _MAX_LENGTH_BYTES:
+            groups += self._read_exactly(1)
+        length = sum((group % CONTINUATION_BIT) << 7 * place for place, group in enumerate(groups))
+        if length > MAX_RECORD_BYTES or groups[-1] >= CONTINUATION_BIT:
+            raise CorruptBundleError("A length in the bundle exceeds the limit.")
+        data = self._read_exactly(length)
         if groups != varint(length):
-            raise BundleDamaged("A length in the bundle is written longer than it need be.")
+            raise CorruptBundleError("A length in the bundle is not in its shortest form.")
         self._digest.update(groups + data)
         return data
 
-    def _taken(self, length: int) -> bytes:
+    def _read_exactly(self, length: int) -> bytes:
         data = self._file.read(length)
         if len(data) < length:
-            raise BundleCut("The bundle is cut off before its end.")
+            raise TruncatedBundleError("The bundle is truncated before its end.")
         return data
 
 
-def withhold(file: BinaryIO, output: BinaryIO, only: Selection) -> int:
-    """Write a bundle anew, in which `only` these entries can be read; how many entries it has.
+def redact(file: BinaryIO, output: BinaryIO, selection: Selection) -> int:
+    """Write a copy of a bundle with only the selected entries readable. Return its entry count.
 
-    Of the others nothing is in it but their headers, so that it verifies as before. Nothing is
-    verified here. Raises BundleError if the file is no whole bundle, and SelectionError if an entry
-    cannot be shown: what was written by then is a bundle that is cut.
+    The other entries keep their headers, so the copy still verifies. This function verifies
+    nothing. Raises BundleError if the file is no whole bundle, and SelectionError if an entry
+    cannot be selected. After an error, the output is a truncated bundle.
     """
-    bundle = Bundle(file)
+    bundle = BundleReader(file)
     writer = BundleWriter(output, bundle.header)
     for stored in bundle.records():
-        writer.add(only.take(stored))
-    only.check(writer.count)
+        writer.add(selection.filter_record(stored))
+    selection.check(writer.count)
     writer.end()
     return writer.count
 
 
 def verify(
     file: BinaryIO,
-    keys: Iterable[VerifierKey | str],
+    verifier_keys: Iterable[VerifierKey | str],
     *,
     negotiation: str = "",
-    since: str | None = None,
+    base_checkpoint: str | None = None,
     progress: Callable[[int], object] = int,
 ) -> Audit:
-    """Audit a bundle: nothing is asked of anybody, and nothing that it says is believed.
+    """Audit a bundle without a service.
 
-    Without the id of a negotiation it is that of the one it says that it is of. `since` is an older
-    signed checkpoint that the record has to begin with; `progress` is told now and then how many
-    records were read. A file that can be read twice is, where the state needs it. Raises ValueError
-    if the keys are not those with which one service signs its logs.
+    `negotiation` is the expected id; the default is the one in the bundle. `base_checkpoint` is an
+    earlier signed checkpoint that the record must extend. `progress` receives the number of records
+    read. If the state needs a second pass, a seekable file is read twice. Raises ValueError if the
+    keys are not those of one service.
     """
     start = file.tell() if file.seekable() else None
     try:
-        bundle = Bundle(file)
+        bundle = BundleReader(file)
     except BundleError as error:
         finding = _finding(error)
         return Audit(finding.verdict, (finding,), 0, EMPTY_ROOT, None, None)
     header = bundle.header
-    auditor = Auditor(negotiation or header.negotiation, keys, since=since)
-    wrong = _read(auditor, bundle.records(), progress)
-    if wrong is None and auditor.again and start is not None:
+    auditor = Auditor(
+        negotiation or header.negotiation, verifier_keys, base_checkpoint=base_checkpoint
+    )
+    wrong = _audit_records(auditor, bundle.records(), progress)
+    if wrong is None and auditor.needs_second_pass and start is not None:
         file.seek(start)
-        auditor.repeat()
-        wrong = _read(auditor, _records(file), progress)
+        auditor.start_second_pass()
+        wrong = _audit_records(auditor, _records(file), progress)
     audit = auditor.finish(header.checkpoint)
     if wrong is not None:
-        audit = _with(audit, _finding(wrong))
+        audit = _with_finding(audit, _finding(wrong))
     if audit.checkpoint is not None and header.origin != audit.checkpoint.origin:
-        text = f"The bundle says that it is of {header.origin!r}, and its checkpoint does not."
-        audit = _with(audit, Finding(Verdict.MANIPULATED, "another origin", text))
+        text = f"The bundle claims the origin {header.origin!r}, but its checkpoint has another."
+        audit = _with_finding(audit, Finding(Verdict.MANIPULATED, "another origin", text))
     return audit
 
 
 def _records(file: BinaryIO) -> Iterator[bytes]:
-    yield from Bundle(file).records()
+    yield from BundleReader(file).records()
 
 
-def _read(
+def _audit_records(
     auditor: Auditor, records: Iterable[bytes], progress: Callable[[int], object]
 ) -> BundleError | None:
     try:
         for stored in records:
-            auditor.take(stored)
-            if not auditor.size % _TOLD_EVERY:
+            auditor.add_record(stored)
+            if not auditor.size % _PROGRESS_INTERVAL:
                 progress(auditor.size)
     except BundleError as error:
         return error
@@ -245,26 +244,23 @@ def _read(
 
 
 def _finding(error: BundleError) -> Finding:
-    name, verdict = _FOUND[type(error)]
+    name, verdict = _FINDING_OF[type(error)]
     return Finding(verdict, name, str(error))
 
 
-def _with(audit: Audit, finding: Finding) -> Audit:
+def _with_finding(audit: Audit, finding: Finding) -> Audit:
     verdict = max(audit.verdict, finding.verdict, key=list(Verdict).index)
     return audit._replace(verdict=verdict, findings=(finding, *audit.findings), state=None)
 
 
-def _strictly(kind: type[_Message], data: bytes, what: str) -> _Message:
-    """The message that these bytes are the one and only canonical form of.
-
-    Raises BundleDamaged.
-    """
+def _parse_canonical(kind: type[_Message], data: bytes, what: str) -> _Message:
+    """Return the message of these bytes. Raises CorruptBundleError if they are not canonical."""
     message = kind()
     try:
         message.ParseFromString(data)
     except DecodeError:
-        raise BundleDamaged(f"{what} is garbled.") from None
+        raise CorruptBundleError(f"{what} is malformed.") from None
     message.DiscardUnknownFields()
-    if written(message) != data:
-        raise BundleDamaged(f"{what} is not written in the one way in which it is to be written.")
+    if serialize(message) != data:
+        raise CorruptBundleError(f"{what} is not in its canonical form.")
     return message

@@ -1,6 +1,6 @@
-"""Merkle trees as in RFC 6962: what a log can prove of itself, beside how to check it.
+"""Merkle trees (RFC 6962): the proofs of a log, and their checks.
 
-Pure: hashlib only. Sections named are those of RFC 6962, and of RFC 9162 for the checks.
+Pure: hashlib only. Section numbers are those of RFC 6962, and of RFC 9162 for the checks.
 """
 
 from collections.abc import Iterable, Sequence
@@ -14,41 +14,41 @@ EMPTY_ROOT = sha256().digest()
 
 
 class ProofError(ValueError):
-    """A proof does not show what it should. The text says in what respect."""
+    """A proof is not valid; the text gives the reason."""
 
 
 def leaf_hash(data: bytes) -> bytes:
-    """The hash of a leaf: SHA-256 of 0x00 and its data (2.1)."""
+    """Return the hash of a leaf: SHA-256 of 0x00 and its data (2.1)."""
     return sha256(b"\x00" + data).digest()
 
 
 def node_hash(left: bytes, right: bytes) -> bytes:
-    """The hash of a node: SHA-256 of 0x01 and the hashes of its two sides (2.1)."""
+    """Return the hash of a node: SHA-256 of 0x01 and the hashes of its children (2.1)."""
     return sha256(b"\x01" + left + right).digest()
 
 
 class Frontier:
-    """The right edge of a growing tree: all that its root needs, in logarithmic space.
+    """The right edge of a growing tree, which suffices for its root, in logarithmic space.
 
-    Its nodes are the roots of the complete subtrees that the size has as its binary digits, the
-    largest first.
+    Its nodes are the roots of complete subtrees, the largest first: one for each binary digit 1 of
+    the size.
     """
 
     __slots__ = ("_nodes", "size")
 
     def __init__(self) -> None:
-        """An empty tree."""
+        """Start with an empty tree."""
         self.size = 0
         self._nodes: list[bytes] = []
 
     @classmethod
-    def before_last(cls, size: int, proof: Sequence[bytes]) -> Self:
-        """The edge of a tree of this size without its last leaf, from that leaf's inclusion proof.
+    def before_last_leaf(cls, size: int, proof: Sequence[bytes]) -> Self:
+        """Return the edge of a tree without its last leaf, from the inclusion proof of that leaf.
 
-        That proof is nothing but this edge, the smallest subtree first. Raises ProofError if it has
-        another number of hashes; whether they are right is seen by the root that they lead to.
+        That proof is this edge in reverse order. `size` includes the last leaf. Raises ProofError
+        if the number of hashes is wrong. The caller checks the hashes by the resulting root.
         """
-        _refuse_other_hashes(proof)
+        _check_hash_lengths(proof)
         if size < 1 or len(proof) != (size - 1).bit_count():
             message = "the inclusion proof is not that of the last leaf"
             raise ProofError(message)
@@ -68,7 +68,7 @@ class Frontier:
         self.size += 1
 
     def root(self) -> bytes:
-        """The root of the tree as it is now."""
+        """Return the current root of the tree, 32 bytes."""
         if not self._nodes:
             return EMPTY_ROOT
         *others, root = self._nodes
@@ -77,16 +77,16 @@ class Frontier:
         return root
 
 
-class Tree:
-    """A tree that keeps the roots of all its complete subtrees, and proves in logarithmic time.
+class MerkleTree:
+    """A tree that stores the roots of its complete subtrees, for proofs in logarithmic time.
 
-    It takes 64 bytes a leaf.
+    It needs 64 bytes for each leaf.
     """
 
     __slots__ = ("_levels", "size")
 
     def __init__(self, leaves: Iterable[bytes] = ()) -> None:
-        """A tree of these leaves, given by their hashes."""
+        """Start with these leaves, given by their hashes."""
         self.size = 0
         self._levels: list[bytearray] = []
         for leaf in leaves:
@@ -106,20 +106,20 @@ class Tree:
         self.size += 1
 
     def truncate(self, size: int) -> None:
-        """Take out all leaves from this size on."""
+        """Remove the leaves beyond this size."""
         for level, nodes in enumerate(self._levels):
             del nodes[(size >> level) * HASH_BYTES :]
         self.size = size
 
     def root(self, size: int | None = None) -> bytes:
-        """The root over the first `size` leaves; of all, if it is not given."""
+        """Return the root over the first `size` leaves; the default is all leaves."""
         size = self.size if size is None else size
-        self._refuse_beyond(size)
-        return self._range(0, size) if size else EMPTY_ROOT
+        self._check_size(size)
+        return self._subtree_root(0, size) if size else EMPTY_ROOT
 
     def prove_inclusion(self, index: int, size: int) -> list[bytes]:
-        """The path from leaf `index` to the root over the first `size` leaves (2.1.1)."""
-        self._refuse_beyond(size)
+        """Return the path from leaf `index` to the root over the first `size` leaves (2.1.1)."""
+        self._check_size(size)
         if not 0 <= index < size:
             message = f"there is no leaf {index} in a tree of {size}"
             raise ProofError(message)
@@ -128,16 +128,16 @@ class Tree:
         while end - begin > 1:
             middle = begin + _split(end - begin)
             if index < middle:
-                path.append(self._range(middle, end))
+                path.append(self._subtree_root(middle, end))
                 end = middle
             else:
-                path.append(self._range(begin, middle))
+                path.append(self._subtree_root(begin, middle))
                 begin = middle
         return path[::-1]
 
     def prove_consistency(self, old: int, new: int) -> list[bytes]:
-        """The nodes that show that the tree of `new` leaves begins with that of `old` (2.1.2)."""
-        self._refuse_beyond(new)
+        """Return the proof that the tree of `new` leaves extends that of `old` leaves (2.1.2)."""
+        self._check_size(new)
         if not 0 < old <= new:
             message = f"a tree of {new} cannot be shown to begin with one of {old}"
             raise ProofError(message)
@@ -146,17 +146,17 @@ class Tree:
         while end != old:
             middle = begin + _split(end - begin)
             if old <= middle:
-                path.append(self._range(middle, end))
+                path.append(self._subtree_root(middle, end))
                 end = middle
             else:
-                path.append(self._range(begin, middle))
+                path.append(self._subtree_root(begin, middle))
                 begin = middle
         if begin:
-            path.append(self._range(begin, end))
+            path.append(self._subtree_root(begin, end))
         return path[::-1]
 
-    def _range(self, begin: int, end: int) -> bytes:
-        """The root of the subtree over the leaves from `begin` to before `end` (the MTH of 2.1).
+    def _subtree_root(self, begin: int, end: int) -> bytes:
+        """Return the root over the leaves from `begin` to before `end` (MTH, 2.1).
 
         `begin` is a multiple of the size of the smallest complete tree that holds them.
         """
@@ -172,7 +172,7 @@ class Tree:
     def _node(self, level: int, index: int) -> bytes:
         return bytes(self._levels[level][index * HASH_BYTES : (index + 1) * HASH_BYTES])
 
-    def _refuse_beyond(self, size: int) -> None:
+    def _check_size(self, size: int) -> None:
         if not 0 <= size <= self.size:
             message = f"the tree has {self.size} leaves, not {size}"
             raise ProofError(message)
@@ -181,14 +181,14 @@ class Tree:
 def check_inclusion(
     leaf: bytes, index: int, size: int, proof: Sequence[bytes], root: bytes
 ) -> None:
-    """See that a leaf stands at `index` in a tree of this size and root (RFC 9162, 2.1.3.2).
+    """Check that a tree of this size and root has the leaf at `index` (RFC 9162, 2.1.3.2).
 
-    Raises ProofError.
+    Raises ProofError if the proof does not show it.
     """
     if not 0 <= index < size:
         message = f"there is no leaf {index} in a tree of {size}"
         raise ProofError(message)
-    _refuse_other_hashes([leaf, root, *proof])
+    _check_hash_lengths([leaf, root, *proof])
     node, last, found = index, size - 1, leaf
     for sibling in proof:
         if not last:
@@ -214,9 +214,9 @@ def check_inclusion(
 def check_consistency(
     old: int, old_root: bytes, new: int, new_root: bytes, proof: Sequence[bytes]
 ) -> None:
-    """See that the tree of size `new` begins with that of size `old` (RFC 9162, 2.1.4.2).
+    """Check that the tree of size `new` extends the tree of size `old` (RFC 9162, 2.1.4.2).
 
-    Raises ProofError.
+    Raises ProofError if the proof does not show it.
     """
     if not 0 < old <= new:
         message = f"a tree of {new} cannot begin with one of {old}"
@@ -229,8 +229,8 @@ def check_consistency(
             message = "two roots of one size differ"
             raise ProofError(message)
         return
-    _refuse_other_hashes([old_root, new_root, *proof])
-    # A complete old tree is a node of the new one, and is not repeated in the proof.
+    _check_hash_lengths([old_root, new_root, *proof])
+    # A complete old tree is a node of the new one, so the proof omits it.
     path = [old_root, *proof] if old & (old - 1) == 0 else list(proof)
     if len(path) < 2:  # noqa: PLR2004 - an old node and at least one new one
         message = "the consistency proof is too short"
@@ -267,11 +267,11 @@ def check_consistency(
 
 
 def _split(size: int) -> int:
-    """The largest power of two that is less than the size (2.1)."""
+    """Return the largest power of two that is less than the size (2.1)."""
     return 1 << ((size - 1).bit_length() - 1)
 
 
-def _refuse_other_hashes(hashes: Iterable[bytes]) -> None:
+def _check_hash_lengths(hashes: Iterable[bytes]) -> None:
     if any(len(one) != HASH_BYTES for one in hashes):
         message = f"a hash has {HASH_BYTES} bytes"
         raise ProofError(message)

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 
 from pourparler import v1 as pb
 from pourparler.schema.contract import PARTS
-from pourparler.state.fold import head
+from pourparler.state.summary import copy_without_parts
 from pourparler_service.runtime.cooperative import yielding
 
 _SHORT = 500
@@ -21,7 +21,7 @@ def chunks(state: pb.Negotiation) -> Iterator[pb.Negotiation]:
     if state.version <= _SHORT:
         yield state
         return
-    yield head(state)
+    yield copy_without_parts(state)
     for name in PARTS.values():
         parts = getattr(state, name)
         chunk = pb.Negotiation()

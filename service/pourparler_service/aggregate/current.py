@@ -5,7 +5,7 @@ import threading
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass, field
 
-from pourparler.state.fold import tally
+from pourparler.state.summary import count_parts
 from pourparler_service.aggregate.negotiation import Negotiation
 from pourparler_service.aggregate.snapshots import Snapshots
 from pourparler_service.domain.refusal import not_found
@@ -43,7 +43,7 @@ class CurrentNegotiations:
     def current(self, id_: str) -> Iterator[Negotiation]:
         """Hold a negotiation, up to date with the store, for a `with` block.
 
-        Block on the store. Raise Refusal if there is no such negotiation.
+        Block on the store. Raise RefusalError if there is no such negotiation.
         """
         with self._lock:
             cached = self._cached.get(id_)
@@ -62,7 +62,7 @@ class CurrentNegotiations:
                 self._drop(id_)
                 not_found(id_)
             if negotiation.size != before:
-                tally(negotiation.state)
+                count_parts(negotiation.state)
                 self._resize(id_, cached)
             yield negotiation
 

@@ -4,7 +4,9 @@ Long records are never in memory as a whole, and other threads run between the p
 """
 
 from pourparler import v1 as pb
-from pourparler.state.fold import Amendments, Fold, evolve, is_amending, tally
+from pourparler.state.corrections import Amendments, is_amending
+from pourparler.state.fold import StateBuilder, evolve
+from pourparler.state.summary import count_parts
 from pourparler_service.aggregate.snapshots import Snapshot, SnapshotStore
 from pourparler_service.storage.interface import EventReader
 from pourparler_service.storage.paging import stored
@@ -18,12 +20,12 @@ def refold(store: EventReader, id_: str, upto: int, *, in_haste: bool = False) -
         entry = decode_record(one.data)
         if is_amending(entry):
             amendments.add(entry)
-    fold = Fold()
+    builder = StateBuilder()
     for one in stored(store, id_, upto=upto, in_haste=in_haste):
-        counted = amendments.apply(decode_record(one.data))
-        if counted is not None:
-            fold.take(*counted)
-    return fold.state()
+        effective = amendments.apply(decode_record(one.data))
+        if effective is not None:
+            builder.apply(*effective)
+    return builder.state()
 
 
 def nearest_snapshot(
@@ -52,7 +54,7 @@ def state_at(store: EventReader, snapshots: SnapshotStore, id_: str, upto: int) 
             state, after = refold(store, id_, upto), 0
             break
         evolve(state, entry)
-    tally(state)
+    count_parts(state)
     if snapshots.is_wanted(after, upto):
         keep_snapshot(store, snapshots, id_, state, purged=purged)
     return state

@@ -5,8 +5,10 @@ from typing import NamedTuple
 from google.protobuf.timestamp_pb2 import Timestamp
 
 from pourparler import v1 as pb
-from pourparler.state.fold import AMENDING, Undo, evolve, fold, is_amending
-from pourparler.transparency.merkle import Tree
+from pourparler.state.corrections import AMENDING_TYPES, is_amending
+from pourparler.state.fold import evolve, fold
+from pourparler.state.undo import UndoLog
+from pourparler.transparency.merkle import MerkleTree
 from pourparler_service.aggregate import chunking, loading
 from pourparler_service.aggregate.snapshots import SnapshotStore
 from pourparler_service.storage import paging
@@ -31,7 +33,7 @@ class NegotiationMark(NamedTuple):
     """A point that an aggregate can be rolled back to."""
 
     state: pb.Negotiation
-    undo: Undo
+    undo: UndoLog
     version: int
     record_time: Timestamp
     uncommitted: int
@@ -68,7 +70,7 @@ class Negotiation:
         self.is_import = False
         self._store = store
         self._snapshots = snapshots
-        self._tree = Tree()
+        self._tree = MerkleTree()
         self._uncommitted: list[_Uncommitted] = []
         self._size = _OVERHEAD_BYTES
         self._wasted = 0  # by entries that were rolled back
@@ -79,7 +81,7 @@ class Negotiation:
         return self._size
 
     @property
-    def tree(self) -> Tree:
+    def tree(self) -> MerkleTree:
         """The Merkle tree of the log up to this version, from the entries, never from a snapshot.
 
         Blocks on the store if the aggregate started at a snapshot.
@@ -88,7 +90,7 @@ class Negotiation:
             self._tree.append(leaf(one.data))
         return self._tree
 
-    def catch_up(self, undo: Undo | None = None) -> None:
+    def catch_up(self, undo: UndoLog | None = None) -> None:
         """Take the entries of the store beyond this version. An undo log can remove them again."""
         is_new = not self.version
         if is_new and self._snapshots is not None:
@@ -116,7 +118,7 @@ class Negotiation:
             self.record_time.CopyFrom(snapshot.state.update_time)
             self._size += snapshot.version * _ENTRY_BYTES + snapshot.size
 
-    def advance(self, made: EncodedRecord, undo: Undo) -> None:
+    def advance(self, made: EncodedRecord, undo: UndoLog) -> None:
         """Take an entry that is not in the store yet, until `mark_committed` or `rollback`."""
         entry = decode_record(made.data)
         if is_amending(entry) and not entry.facts.HasField("entry_redacted"):
@@ -204,7 +206,7 @@ class Negotiation:
         """
         found = concerned(facts, self._is_person)
         event = facts.WhichOneof("event") or ""
-        if event in AMENDING:
+        if event in AMENDING_TYPES:
             target = self.entry(getattr(facts, event).target_version)
             if target is not None and event != "entry_redacted":
                 found |= concerned(target.facts, self._is_person)
@@ -220,7 +222,7 @@ class Negotiation:
         record_time.CopyFrom(self.record_time)
         return NegotiationMark(
             self.state,
-            Undo(self.state),
+            UndoLog(self.state),
             self.version,
             record_time,
             len(self._uncommitted),
@@ -232,7 +234,7 @@ class Negotiation:
         for one in self._uncommitted[mark.uncommitted :]:
             self.requests.pop(_request(one.entry), None)
         del self._uncommitted[mark.uncommitted :]
-        mark.undo.undo()
+        mark.undo.rollback()
         self.tree.truncate(mark.version)
         self.state, self.version, self.record_time = mark.state, mark.version, mark.record_time
         # A message frees its memory only as a whole.

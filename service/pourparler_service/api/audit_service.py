@@ -13,7 +13,7 @@ from pourparler_service.api.quotas import Quota
 from pourparler_service.api.request_parsing import negotiation_id, viewer_of
 from pourparler_service.authorization.filtered_store import FilteredEventReader
 from pourparler_service.authorization.viewer_scopes import ScopeResolver, Viewer
-from pourparler_service.domain.refusal import Refusal, refuse
+from pourparler_service.domain.refusal import RefusalError, refuse
 from pourparler_service.reads import entry_filters
 from pourparler_service.reads.filtered_states import FilteredStates
 from pourparler_service.reads.replay import ReplayReader
@@ -174,7 +174,7 @@ class AuditServicer:
         events = viewer.events(id_)
         try:
             replayed, computed_at = self._states.replay(events, request.as_of)
-        except Refusal as refusal:
+        except RefusalError as refusal:
             raise refusal.with_prefix("as_of") if refusal.field else refusal from None
         _check_unchanged(viewer, events)
         return events, entry_filters.select(replayed, request), computed_at
@@ -226,7 +226,7 @@ class AuditServicer:
 
 
 def _check_unchanged(viewer: Viewer, events: FilteredEventReader) -> None:
-    """Raise Refusal if the scope of a viewer has changed since a reader was made."""
+    """Raise RefusalError if the scope of a viewer has changed since a reader was made."""
     if viewer.events(events.id).scope != events.scope:
         refuse(
             pb.ERROR_REASON_ROLE_NOT_SUFFICIENT,

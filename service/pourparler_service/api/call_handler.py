@@ -20,7 +20,7 @@ from pourparler import v1 as pb
 from pourparler_service.api.error_status import as_refusal, status_message
 from pourparler_service.api.quotas import Quota, RateLimit
 from pourparler_service.domain.principals import ANONYMOUS
-from pourparler_service.domain.refusal import Refusal, refuse, status_name
+from pourparler_service.domain.refusal import RefusalError, refuse, status_name
 
 _PACKAGE = str(pb.Facts.DESCRIPTOR.file.package)
 _STATUS_TRAILER = "grpc-status-details-bin"
@@ -69,7 +69,7 @@ class CallHandler:
         """Set the limits. `on_store_failure` is called if the store fails a call.
 
         `in_flight_bytes` counts unanswered requests, and responses that callers have not taken yet.
-        `rate` counts calls; None for no limit. `caller` returns the caller or raises Refusal,
+        `rate` counts calls; None for no limit. `caller` returns the caller or raises RefusalError,
         before a request is parsed.
         """
         self._calls = calls
@@ -291,7 +291,7 @@ class CallHandler:
 
 
 def check_understood(request: Message, path: str) -> None:
-    """Raise Refusal for a field of a newer client: without it the response would be wrong.
+    """Raise RefusalError for a field of a newer client: without it the response would be wrong.
 
     Messages in lists, such as drafts, have a check of their own.
     """
@@ -340,7 +340,7 @@ def _bytes(answer: Message | bytes) -> bytes:
     return answer if isinstance(answer, bytes) else answer.SerializeToString()
 
 
-async def _refused(context: _Context, refusal: Refusal) -> Never:
+async def _refused(context: _Context, refusal: RefusalError) -> Never:
     code = grpc.StatusCode[status_name(refusal.reason)]
     status = status_message(refusal)
     await context.abort(code, status.message, ((_STATUS_TRAILER, status.SerializeToString()),))

@@ -9,7 +9,7 @@ from google.rpc import error_details_pb2
 from google.rpc.status_pb2 import Status
 
 from pourparler import v1 as pb
-from pourparler_service.domain.refusal import Refusal, Violation, reason_name, status_name
+from pourparler_service.domain.refusal import RefusalError, Violation, reason_name, status_name
 from pourparler_service.storage.interface import StoreUnavailableError
 
 _LOG = logging.getLogger(__name__)
@@ -42,9 +42,9 @@ _RETRY_SECONDS: dict[int, float] = {
 _HAS_REASON = "reason" in error_details_pb2.BadRequest.FieldViolation.DESCRIPTOR.fields_by_name
 
 
-def as_refusal(error: Exception, where: str) -> Refusal:
+def as_refusal(error: Exception, where: str) -> RefusalError:
     """Return an error as a refusal. A fault of the service is logged, and refused by its id."""
-    if isinstance(error, Refusal):
+    if isinstance(error, RefusalError):
         return error
     if isinstance(error, StoreUnavailableError):
         _LOG.warning("store failed in %s: %s", where, error)
@@ -62,11 +62,11 @@ def as_refusal(error: Exception, where: str) -> Refusal:
     )
 
 
-def _single(reason: int, text: str, **metadata: str) -> Refusal:
-    return Refusal([Violation(reason, "", text, metadata)])
+def _single(reason: int, text: str, **metadata: str) -> RefusalError:
+    return RefusalError([Violation(reason, "", text, metadata)])
 
 
-def status_message(refusal: Refusal) -> Status:
+def status_message(refusal: RefusalError) -> Status:
     """Return a refusal as google.rpc.Status, with as many details as headers may hold."""
     code = grpc.StatusCode[status_name(refusal.reason)]
     number, _ = code.value
@@ -111,7 +111,7 @@ def status_message(refusal: Refusal) -> Status:
     return status
 
 
-def failure_message(refusal: Refusal) -> pb.RecordFailure:
+def failure_message(refusal: RefusalError) -> pb.RecordFailure:
     """Return a refusal as the outcome of one of several requests."""
     return pb.RecordFailure(status=status_message(refusal))
 

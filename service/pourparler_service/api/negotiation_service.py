@@ -9,10 +9,10 @@ from typing import TypeVar
 
 from pourparler import v1 as pb
 from pourparler.schema import edtf
-from pourparler.schema.wire import before
+from pourparler.schema.wire import field_prefix
 from pourparler.state.diff import diff, reversals
-from pourparler.state.fold import basic
-from pourparler.state.status import standing
+from pourparler.state.status import status_report
+from pourparler.state.summary import basic_view
 from pourparler_service.aggregate import chunking
 from pourparler_service.aggregate.reading import StateAt
 from pourparler_service.api.call_handler import Call
@@ -21,7 +21,7 @@ from pourparler_service.api.request_parsing import negotiation_id, viewer_of
 from pourparler_service.authorization.filtered_store import FilteredEventReader
 from pourparler_service.authorization.policy import check_may_list
 from pourparler_service.authorization.viewer_scopes import ScopeResolver, Viewer
-from pourparler_service.domain.refusal import Refusal, refuse
+from pourparler_service.domain.refusal import RefusalError, refuse
 from pourparler_service.reads.filtered_states import FilteredStates
 from pourparler_service.reads.negotiation_list import NegotiationList
 from pourparler_service.search.search import Search
@@ -154,7 +154,7 @@ class NegotiationServicer:
         def state_of(id_: str) -> pb.Negotiation | None:
             try:
                 return _unchanged(viewer, id_, read)
-            except Refusal:
+            except RefusalError:
                 return None
 
         principal = None if policy.sees_everything(caller) else caller
@@ -166,13 +166,13 @@ class NegotiationServicer:
         on_date = request.on_date or _day(request.as_of)
         try:
             on = edtf.bounds(on_date)
-        except edtf.DateRefused as error:
+        except edtf.InvalidDateError as error:
             field = "on_date" if request.on_date else "as_of.occur_date"
             refuse(pb.ERROR_REASON_DATE_INVALID, str(error), field)
 
         def make(at: StateAt) -> bytes:
             response = pb.GetStatusReportResponse(
-                status_report=standing(at.state, on, on_date), computed_at=at.computed_at
+                status_report=status_report(at.state, on, on_date), computed_at=at.computed_at
             )
             return response.SerializeToString()
 
@@ -214,7 +214,7 @@ class NegotiationServicer:
         requests.check_as_of(as_of, field)
         try:
             return self._states.read(events, as_of)
-        except Refusal as refusal:
+        except RefusalError as refusal:
             raise refusal.with_prefix(field) if refusal.field else refusal from None
 
 
@@ -245,8 +245,8 @@ def _state_bytes(at: StateAt, *, is_basic: bool) -> bytes:
 def _framed_state(field: str, state: pb.Negotiation, *, is_basic: bool) -> list[bytes]:
     """Return the bytes of a field with a state, in chunks: a long state is not copied again."""
     number = pb.GetNegotiationResponse.DESCRIPTOR.fields_by_name[field].number
-    chunks = chunking.encode(basic(state) if is_basic else state)
-    return [before(number, sum(map(len, chunks))), *chunks]
+    chunks = chunking.encode(basic_view(state) if is_basic else state)
+    return [field_prefix(number, sum(map(len, chunks))), *chunks]
 
 
 def _day(as_of: pb.AsOf) -> str:

@@ -9,7 +9,7 @@ from pourparler_service.api.call_handler import Call
 from pourparler_service.api.receipt_waiter import ReceiptWaiter
 from pourparler_service.api.request_parsing import negotiation_id
 from pourparler_service.authorization.viewer_scopes import ScopeResolver
-from pourparler_service.domain.refusal import Refusal, quoted, refuse
+from pourparler_service.domain.refusal import RefusalError, quoted, refuse
 from pourparler_service.validation import drafts
 from pourparler_service.writes.erasure import Eraser, ErasureRequest, redaction
 
@@ -68,7 +68,7 @@ class PrivacyServicer:
 
 
 def _check(request: ErasureRequest) -> None:
-    """Raise Refusal if a request cannot be recorded as an erasure."""
+    """Raise RefusalError if a request cannot be recorded as an erasure."""
     drafts.check_request_id(request.request_id, "request_id")
     if not request.participant_id:
         text = "participant_id is missing. Name the participant whose words you want destroyed."
@@ -76,7 +76,7 @@ def _check(request: ErasureRequest) -> None:
     drafts.check_id(request.participant_id, "participant_id")
     try:
         drafts.check_draft(redaction(1, request.legal_basis, request.authority))
-    except Refusal as refusal:
-        raise Refusal(
+    except RefusalError as refusal:
+        raise RefusalError(
             one._replace(field=one.field.removeprefix("words.")) for one in refusal.violations
         ) from None

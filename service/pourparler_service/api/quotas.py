@@ -30,7 +30,7 @@ class Quota:
         self._by_name: dict[str, int] = {}
 
     def take(self, name: str, amount: int = 1) -> None:
-        """Take an amount in a name. Raise Refusal if nothing is free.
+        """Take an amount in a name. Raise RefusalError if nothing is free.
 
         A part of the amount may exceed the limit, so that a large request is admitted alone.
         """
@@ -90,7 +90,7 @@ class RateLimit:
         return len(self._paid)
 
     def take(self, name: str) -> None:
-        """Act once. Raise Refusal if a name acts too often."""
+        """Act once. Raise RefusalError if a name acts too often."""
         now = self._clock()
         paid = max(self._paid.pop(name, now), now)
         if paid - now > BURST_SECONDS:

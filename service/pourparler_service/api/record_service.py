@@ -11,14 +11,14 @@ from typing import NamedTuple
 
 from pourparler import v1 as pb
 from pourparler.schema import edtf
-from pourparler.schema.wire import framed
+from pourparler.schema.wire import length_delimited
 from pourparler_service.api.call_handler import Call, check_understood
 from pourparler_service.api.error_status import as_refusal, failure_message
 from pourparler_service.api.quotas import Quota
 from pourparler_service.api.receipt_waiter import ReceiptWaiter
 from pourparler_service.api.request_parsing import negotiation_id
 from pourparler_service.authorization.viewer_scopes import ScopeResolver
-from pourparler_service.domain.refusal import Refusal, Violation, refuse
+from pourparler_service.domain.refusal import RefusalError, Violation, refuse
 from pourparler_service.validation.drafts import check_draft, check_request_id, prepare
 from pourparler_service.writes.requests import FailedNegotiations, WriteRequest
 from pourparler_service.writes.writer import Writer
@@ -88,7 +88,7 @@ class RecordServicer:
         """Record a request. A caller that gives up before it is started leaves nothing behind."""
         write = await self._write_request(request, call)
         receipt = await self._waiter.wait(self._submit(write), write.deadline)
-        return framed(pb.RecordEntriesResponse.RECEIPT_FIELD_NUMBER, receipt)
+        return length_delimited(pb.RecordEntriesResponse.RECEIPT_FIELD_NUMBER, receipt)
 
     async def BatchRecordEntries(self, request: pb.BatchRecordEntriesRequest, call: Call) -> bytes:
         """Record several requests, each on its own, and answer after the last one."""
@@ -113,7 +113,8 @@ class RecordServicer:
             finally:
                 _cancel(pending)
         return b"".join(
-            framed(pb.BatchRecordEntriesResponse.OUTCOMES_FIELD_NUMBER, one) for one in outcomes
+            length_delimited(pb.BatchRecordEntriesResponse.OUTCOMES_FIELD_NUMBER, one)
+            for one in outcomes
         )
 
     async def StreamRecordEntries(
@@ -130,7 +131,7 @@ class RecordServicer:
         try:
             while (one := await session.pending.get()) is not None:
                 outcome = await self._outcome(one, None)
-                yield framed(pb.StreamRecordEntriesResponse.OUTCOME_FIELD_NUMBER, outcome)
+                yield length_delimited(pb.StreamRecordEntriesResponse.OUTCOME_FIELD_NUMBER, outcome)
                 session.sent(one)
             if reader.cancelled():
                 refuse(
@@ -200,8 +201,8 @@ class RecordServicer:
             if refusal.reason == pb.ERROR_REASON_STORE_UNAVAILABLE:
                 self._on_store_failure()
             failure = failure_message(refusal).SerializeToString(deterministic=True)
-            return framed(pb.RecordOutcome.FAILURE_FIELD_NUMBER, failure)
-        return framed(pb.RecordOutcome.RECEIPT_FIELD_NUMBER, receipt)
+            return length_delimited(pb.RecordOutcome.FAILURE_FIELD_NUMBER, failure)
+        return length_delimited(pb.RecordOutcome.RECEIPT_FIELD_NUMBER, receipt)
 
     async def _write_request(self, request: pb.RecordEntriesRequest, call: Call) -> WriteRequest:
         """Return a request for the writer, settled and of the right shape. Refuse strangers."""
@@ -224,7 +225,7 @@ class RecordServicer:
             try:
                 # The writer would read the negotiation, and the time would tell that it exists.
                 await loop.run_in_executor(self._threads, check, id_, call.caller)
-            except Refusal:
+            except RefusalError:
                 await asyncio.sleep(STRANGER_SECONDS)
                 raise
         return write
@@ -325,18 +326,18 @@ def _cancel(pending: Iterable[_PendingOutcome]) -> None:
 
 
 def _settle(drafts: Sequence[pb.Draft]) -> None:
-    """Settle and check all drafts. Raise Refusal with their violations, up to a number."""
+    """Settle and check all drafts. Raise RefusalError with their violations, up to a number."""
     violations: list[Violation] = []
     for place, draft in enumerate(drafts):
         try:
             prepare(draft, edtf.bounds)
             check_draft(draft)
-        except Refusal as refusal:
+        except RefusalError as refusal:
             violations.extend(refusal.with_prefix(f"drafts[{place}]").violations)
             if len(violations) >= _VIOLATIONS:
                 break
     if violations:
-        raise Refusal(violations[:_VIOLATIONS])
+        raise RefusalError(violations[:_VIOLATIONS])
 
 
 def _negotiation(request: pb.RecordEntriesRequest, caller: str) -> str:

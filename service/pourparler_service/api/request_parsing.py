@@ -13,14 +13,14 @@ class _HasViewer(Protocol):
 
 
 def negotiation_id(name: str, field: str = "name") -> str:
-    """Return the id in the name of a negotiation. Raise Refusal if it is no such name."""
+    """Return the id in the name of a negotiation. Raise RefusalError if it is no such name."""
     return drafts.check_name(name, field)
 
 
 def viewer_of(scopes: ScopeResolver, request: _HasViewer, call: Call) -> Viewer:
     """Return the viewer of a request: its caller, perhaps with the view of a participant.
 
-    Raise Refusal if the id of the participant is invalid.
+    Raise RefusalError if the id of the participant is invalid.
     """
     if request.viewer_participant_id:
         drafts.check_id(request.viewer_participant_id, "viewer_participant_id")

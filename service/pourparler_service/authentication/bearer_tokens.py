@@ -53,7 +53,7 @@ class TokenVerifier:
     def caller(self, authorization: str) -> str:
         """Return the caller of an `authorization` value: the issuer, `#`, and the subject.
 
-        Raise Refusal if the token is not valid.
+        Raise RefusalError if the token is not valid.
         """
         digest = hashlib.sha256(authorization.encode()).digest()
         known = self._known.get(digest)

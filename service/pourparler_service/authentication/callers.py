@@ -38,7 +38,7 @@ class CallerResolver:
         self._names: OrderedDict[bytes, CertificateNames] = OrderedDict()
 
     def caller(self, context: Context) -> str:
-        """Return the name of the caller. Raise Refusal without valid credentials."""
+        """Return the name of the caller. Raise RefusalError without valid credentials."""
         given = [
             value for key, value in context.invocation_metadata() or () if key == "authorization"
         ]

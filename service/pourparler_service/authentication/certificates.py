@@ -134,7 +134,7 @@ def names_in(pem: bytes) -> CertificateNames:
     """Return the caller in a certificate that TLS has verified, and its expiry.
 
     The caller is the SPIFFE id (X509-SVID) if there is one. Otherwise it is `x509:` and the subject
-    as RFC 4514 writes it. Raise Refusal unless the certificate names exactly one caller.
+    as RFC 4514 writes it. Raise RefusalError unless the certificate names exactly one caller.
     """
     try:
         certificate = x509.load_pem_x509_certificate(pem)
@@ -168,7 +168,7 @@ def _subject(certificate: x509.Certificate) -> str:
 
 
 def check_in_date(name: CertificateNames, now: float) -> None:
-    """Raise Refusal if a certificate has expired since the connection was opened."""
+    """Raise RefusalError if a certificate has expired since the connection was opened."""
     if now >= name.expiry:
         _unacceptable("It has expired.")
 

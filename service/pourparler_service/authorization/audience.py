@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
 from pourparler import v1 as pb
-from pourparler.state.fold import ACCESS, evolve
+from pourparler.state.fold import ACCESS_TYPES, evolve
 from pourparler_service.authorization.roles import VisibilityScope
 
 
@@ -124,4 +124,4 @@ class Audience:
         return version is not None and self.visible(scope)(version)
 
 
-_ACCESS_TYPES = ACCESS | {"negotiation_opened"}
+_ACCESS_TYPES = ACCESS_TYPES | {"negotiation_opened"}

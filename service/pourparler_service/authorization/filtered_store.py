@@ -11,7 +11,7 @@ from pourparler import v1 as pb
 from pourparler_service.authorization.audience import Audience
 from pourparler_service.authorization.filtering import filtered, header_only
 from pourparler_service.authorization.roles import EVERYTHING, VisibilityScope
-from pourparler_service.domain.refusal import Refusal
+from pourparler_service.domain.refusal import RefusalError
 from pourparler_service.storage.interface import COPIES, EventStore, StoredEntry
 from pourparler_service.storage.record_codec import decode_record
 
@@ -185,12 +185,12 @@ class FilteredLogReader:
         if is_old or id_ not in self._readers:
             try:
                 known = self._readers[id_] = self._resolve(id_)
-            except Refusal:
+            except RefusalError:
                 known = self._readers[id_] = None
         return known
 
     def require(self, id_: str) -> None:
-        """Resolve the scope of a negotiation. Raise Refusal if the viewer may not see it."""
+        """Resolve the scope of a negotiation. Raise RefusalError if the viewer may not see it."""
         self._readers[id_] = self._resolve(id_)
 
     def rows(self, *, after: int, upto: int, limit: int, size: int) -> FilteredRows:

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterable
 
 from pourparler import v1 as pb
-from pourparler.schema.wire import first
+from pourparler.schema.wire import first_field
 from pourparler_service.storage.interface import StoredEntry
 
 
@@ -16,4 +16,4 @@ def filtered(records: Iterable[StoredEntry], shows: Callable[[int], bool]) -> li
 
 def header_only(data: bytes) -> bytes:
     """Return the bytes of a Record with nothing but its header, which still verifies."""
-    return first(data, pb.Record.HEADER_FIELD_NUMBER)
+    return first_field(data, pb.Record.HEADER_FIELD_NUMBER)

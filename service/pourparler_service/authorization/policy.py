@@ -35,14 +35,14 @@ class Policy(NamedTuple):
 
 
 def check_may_open(policy: Policy, principal: str) -> None:
-    """Raise Refusal if a principal may not open or import negotiations."""
+    """Raise RefusalError if a principal may not open or import negotiations."""
     if not policy.allows(principal, policy.open):
         text = "This service does not let you open or import a negotiation. Ask its operator."
         refuse(pb.ERROR_REASON_NOT_ALLOWED_HERE, text)
 
 
 def check_may_list(policy: Policy, principal: str) -> None:
-    """Raise Refusal if a principal may not list negotiations."""
+    """Raise RefusalError if a principal may not list negotiations."""
     if not policy.allows(principal, policy.list):
         text = "This service does not let you list or search all negotiations. Ask its operator."
         refuse(pb.ERROR_REASON_NOT_ALLOWED_HERE, text)

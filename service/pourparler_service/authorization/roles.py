@@ -11,10 +11,10 @@ from google.protobuf.timestamp_pb2 import Timestamp
 
 from pourparler import v1 as pb
 from pourparler.schema.contract import references
-from pourparler.state.fold import ACCESS
+from pourparler.state.fold import ACCESS_TYPES
 from pourparler_service.authorization.policy import Policy
 from pourparler_service.domain.principals import ANONYMOUS
-from pourparler_service.domain.refusal import Refusal, Violation, quoted, refuse
+from pourparler_service.domain.refusal import RefusalError, Violation, quoted, refuse
 
 
 class VisibilityScope(NamedTuple):
@@ -134,7 +134,7 @@ def scope_as_participant(
 ) -> VisibilityScope:
     """Return the part of a scope that a participant sees too.
 
-    Raise Refusal if these roles may not ask for the view of another participant.
+    Raise RefusalError if these roles may not ask for the view of another participant.
     """
     if not (scope.whole or roles.mediator):
         refuse(
@@ -154,16 +154,16 @@ _ADDRESSED = frozenset({"proposal_made.to"})
 
 
 def check_may_record(roles: Roles, facts: pb.Facts) -> None:
-    """Raise Refusal if a caller of these roles may not record a completed draft.
+    """Raise RefusalError if a caller of these roles may not record a completed draft.
 
     A custodian records everything, and a recorder everything except access. A party or a mediator
     records the acts of its own participants, and the corrections that `self_correction_rules`
     permits. Field paths start at the draft.
     """
     kind = facts.WhichOneof("event") or ""
-    if roles.custodian or (roles.recorder and kind not in ACCESS):
+    if roles.custodian or (roles.recorder and kind not in ACCESS_TYPES):
         return
-    if roles.recorder or kind in ACCESS:
+    if roles.recorder or kind in ACCESS_TYPES:
         _refuse_role(
             "Only a custodian can grant or revoke access. Ask a custodian of the negotiation.",
             f"facts.{kind}",
@@ -195,13 +195,13 @@ def check_may_record(roles: Roles, facts: pb.Facts) -> None:
 
 
 def check_sees_own(scope: VisibilityScope, facts: pb.Facts) -> None:
-    """Raise Refusal if the caller could not see the entry after it is recorded."""
+    """Raise RefusalError if the caller could not see the entry after it is recorded."""
     if not scope.allows(facts.visibility):
         text = "You could not see this entry. Add a participant that you act for to its visibility."
         _refuse_role(text, "facts.visibility")
 
 
-def withheld_conflict() -> Refusal:
+def withheld_conflict() -> RefusalError:
     """Return the refusal of an entry that conflicts only with entries hidden from the caller.
 
     The text is constant, so it reveals only that a hidden entry conflicts.
@@ -210,7 +210,7 @@ def withheld_conflict() -> Refusal:
         "The entry conflicts with an entry you are not allowed to see. Contact a custodian of the"
         " negotiation."
     )
-    return Refusal([Violation(pb.ERROR_REASON_HIDDEN_CONFLICT, "", text, {})])
+    return RefusalError([Violation(pb.ERROR_REASON_HIDDEN_CONFLICT, "", text, {})])
 
 
 def _refuse_role(text: str, field: str) -> NoReturn:

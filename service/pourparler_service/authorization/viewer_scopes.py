@@ -29,7 +29,7 @@ from pourparler_service.authorization.roles import (
     scope_as_participant,
     scope_of,
 )
-from pourparler_service.domain.refusal import Refusal, not_found, quoted, refuse
+from pourparler_service.domain.refusal import RefusalError, not_found, quoted, refuse
 from pourparler_service.runtime.lru_cache import LruCache
 from pourparler_service.storage import paging
 from pourparler_service.storage.interface import COPIES, EventStore
@@ -107,7 +107,7 @@ class ScopeResolver:
     def events(self, id_: str, caller: str, participant_id: str = "") -> FilteredEventReader:
         """Return a reader of what a caller may see of a negotiation now.
 
-        Block on the store. Raise the same Refusal if there is no such negotiation and if the
+        Block on the store. Raise the same RefusalError if there is no such negotiation and if the
         caller sees nothing of it.
         """
         if not participant_id and self.policy.sees_everything(caller):
@@ -150,7 +150,7 @@ class ScopeResolver:
         return FilteredLogReader(self._store, resolve, whole=whole)
 
     def check_admitted(self, id_: str, caller: str) -> None:
-        """Raise Refusal if a caller is a stranger to a negotiation, before anything is read.
+        """Raise RefusalError if a caller is a stranger to a negotiation, before anything is read.
 
         A stranger has no access at all. The steps are the same if there is no such negotiation.
         Block on the store.
@@ -179,11 +179,11 @@ class ScopeResolver:
         """Return True if a caller sees every entry of a negotiation. Block on the store."""
         try:
             return self.events(id_, caller).scope.whole
-        except Refusal:
+        except RefusalError:
             return False
 
     def check_may_erase(self, id_: str, caller: str) -> None:
-        """Raise Refusal unless a caller is custodian, or the policy names it for erasures.
+        """Raise RefusalError unless a caller is custodian, or the policy names it for erasures.
 
         Block on the store.
         """
@@ -301,7 +301,7 @@ class Viewer:
         return self.events(id_) if id_ else self.log()
 
     def check_admitted(self, id_: str) -> None:
-        """Raise Refusal if the caller is a stranger. See `ScopeResolver.check_admitted`."""
+        """Raise RefusalError if the caller is a stranger. See `ScopeResolver.check_admitted`."""
         self._scopes.check_admitted(id_, self.caller)
 
 

@@ -5,8 +5,9 @@ from typing import NamedTuple
 
 from pourparler import v1 as pb
 from pourparler.schema.contract import ENTRY_TYPES, references
-from pourparler.state.fold import ACCESS, AMENDING, counted, evolve, gather
-from pourparler_service.domain.refusal import Refusal, id_list, refuse
+from pourparler.state.corrections import AMENDING_TYPES, effective_entries
+from pourparler.state.fold import ACCESS_TYPES, evolve, fold_effective
+from pourparler_service.domain.refusal import RefusalError, id_list, refuse
 from pourparler_service.domain.visibility_levels import is_strictly_wider, is_wider, visibility_text
 
 
@@ -22,7 +23,7 @@ class RecheckedEntry(NamedTuple):
 
 
 EntryCheck = Callable[[pb.Negotiation, RecheckedEntry], None]
-"""Raises Refusal if an entry cannot follow a state."""
+"""Raises RefusalError if an entry cannot follow a state."""
 
 
 def check_correction(
@@ -31,10 +32,10 @@ def check_correction(
     history: Sequence[pb.Entry],
     check_entry: EntryCheck,
 ) -> None:
-    """Raise Refusal if a correction is not allowed, or if a later entry would then be refused."""
+    """Raise RefusalError if a correction is not allowed, or breaks a later entry."""
     event, path = candidate.facts.entry_corrected, "facts.entry_corrected"
     target = _target(state, history, event.target_version, path)
-    if target.facts.WhichOneof("event") in ACCESS:
+    if target.facts.WhichOneof("event") in ACCESS_TYPES:
         text = "An entry about access cannot be corrected. Grant or revoke access from now on."
         refuse(pb.ERROR_REASON_TARGET_NOT_ALLOWED, text, f"{path}.target_version")
     amendment = state.amendments.get(event.target_version)
@@ -59,7 +60,7 @@ def check_disclosure(
     history: Sequence[pb.Entry],
     check_entry: EntryCheck,
 ) -> None:
-    """Raise Refusal if a disclosure is not wider, lacks consent, or exceeds what it refers to."""
+    """Raise RefusalError if a disclosure is not wider, lacks consent, or goes too far."""
     event, path = candidate.facts.entry_disclosed, "facts.entry_disclosed"
     target = _target(state, history, event.target_version, path)
     amendment = state.amendments.get(event.target_version)
@@ -77,19 +78,21 @@ def check_disclosure(
         _check_consent(state, facts, event.consented_by)
     _check_not_wider(candidate, event.disclosed_to)
     redacted = _is_redacted(state, event.target_version)
-    counts = counted([*history, candidate])
-    before = gather(one for one in counts if one.entry.header.version < event.target_version)
+    counts = effective_entries([*history, candidate])
+    before = fold_effective(
+        one for one in counts if one.entry.header.version < event.target_version
+    )
     in_force = next(one for one in counts if one.entry.header.version == event.target_version)
     try:
         check_entry(before, RecheckedEntry(in_force.entry, target.facts.visibility, redacted))
-    except Refusal as refusal:
+    except RefusalError as refusal:
         refuse(refusal.reason, refusal.text, f"{path}.disclosed_to", **refusal.metadata)
 
 
 def check_redaction(
     state: pb.Negotiation, candidate: pb.Entry, history: Sequence[pb.Entry]
 ) -> None:
-    """Raise Refusal if the target is a redaction, or if its words were already destroyed.
+    """Raise RefusalError if the target is a redaction, or if its words were already destroyed.
 
     Corrections and disclosures can be redacted: their own words may concern a person too.
     """
@@ -111,7 +114,7 @@ def _target(
     history: Sequence[pb.Entry],
     version: int,
     path: str,
-    refused: Collection[str] = AMENDING,
+    refused: Collection[str] = AMENDING_TYPES,
 ) -> pb.Entry:
     """Return the target of an amendment as it was recorded; refuse the types in `refused`."""
     here = f"{path}.target_version"
@@ -126,11 +129,13 @@ def _target(
 
 
 def _in_force(history: Sequence[pb.Entry], version: int) -> pb.Entry:
-    return next(one.entry for one in counted(history) if one.entry.header.version == version)
+    return next(
+        one.entry for one in effective_entries(history) if one.entry.header.version == version
+    )
 
 
 def _check_same(before: pb.Facts, after: pb.Facts, path: str) -> None:
-    """Raise Refusal if a replacement has another type, or introduces another id."""
+    """Raise RefusalError if a replacement has another type, or introduces another id."""
     kind = before.WhichOneof("event") or ""
     entry_type = ENTRY_TYPES[kind]
     if after.WhichOneof("event") != kind:
@@ -152,7 +157,7 @@ def _check_same(before: pb.Facts, after: pb.Facts, path: str) -> None:
 
 
 def _check_not_wider(candidate: pb.Entry, target: pb.Visibility) -> None:
-    """Raise Refusal if an amendment has a wider visibility than its target."""
+    """Raise RefusalError if an amendment has a wider visibility than its target."""
     if is_wider(candidate.facts.visibility, target):
         text = (
             f"The target entry is {visibility_text(target)}, and this entry cannot be wider."
@@ -162,7 +167,7 @@ def _check_not_wider(candidate: pb.Entry, target: pb.Visibility) -> None:
 
 
 def _check_consent(state: pb.Negotiation, facts: pb.Facts, given: Sequence[str]) -> None:
-    """Raise Refusal if consent of a confiding participant is missing, and a legal basis too."""
+    """Raise RefusalError if both the consent of a confiding participant and a legal basis lack."""
     path = "facts.entry_disclosed.consented_by"
     acting = {one.id for one in references(facts) if one.acting}
     confiding = acting or set(facts.visibility.audience)
@@ -195,14 +200,14 @@ def _check_later_entries(
     path, target = "facts.entry_corrected", candidate.facts.entry_corrected.target_version
     recorded = {entry.header.version: entry for entry in history}
     before = pb.Negotiation()
-    for entry, amended_by in counted([*history, candidate]):
+    for entry, amended_by in effective_entries([*history, candidate]):
         version = entry.header.version
         if version >= target and version in recorded:
             redacted = _is_redacted(state, version)
             original = recorded[version].facts.visibility
             try:
                 check_entry(before, RecheckedEntry(entry, original, redacted))
-            except Refusal as refusal:
+            except RefusalError as refusal:
                 if version == target:
                     raise _in_replacement(refusal) from None
                 reason = pb.ErrorReason.Name(pb.ErrorReason.ValueType(refusal.reason))
@@ -225,9 +230,9 @@ def _is_redacted(state: pb.Negotiation, version: int) -> bool:
     return bool(amendment.redacted_by) or any(one and one.redacted_by for one in corrections)
 
 
-def _in_replacement(refusal: Refusal) -> Refusal:
+def _in_replacement(refusal: RefusalError) -> RefusalError:
     """Return the refusal with `facts` paths below the replacement; `words` paths stay."""
-    return Refusal(
+    return RefusalError(
         one._replace(field=f"facts.entry_corrected.replacement.{one.field[6:]}")
         if one.field.startswith("facts.")
         else one

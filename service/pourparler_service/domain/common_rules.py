@@ -43,28 +43,28 @@ class RuleContext(NamedTuple):
         return getattr(self.state, PARTS[kind]).get(key)
 
     def refuse(self, reason: int, text: str, field: str = "", **metadata: str) -> NoReturn:
-        """Raise Refusal for a field of the event."""
+        """Raise RefusalError for a field of the event."""
         path = f"facts.{self.type.name}"
         refuse(reason, text, f"{path}.{field}" if field else path, **metadata)
 
     def check_transition(
         self, life: Lifecycle, was: int, becomes: int, field: str = "status"
     ) -> None:
-        """Raise Refusal if the lifecycle does not allow a transition."""
+        """Raise RefusalError if the lifecycle does not allow a transition."""
         error = life.transition_error(was, becomes)
         if error:
             statuses = {"status": life.name(was), "wanted": life.name(becomes)}
             self.refuse(life.reason, error, field, **statuses)
 
     def require_reason(self, why: str) -> None:
-        """Raise Refusal if `words.reason` is missing; `why` says why it is required."""
+        """Raise RefusalError if `words.reason` is missing; `why` says why it is required."""
         if not self.redacted and not self.words.reason.strip():
             text = f"reason is missing: {why}."
             refuse(pb.ERROR_REASON_FIELD_REQUIRED, text, "words.reason")
 
 
 def check_all(context: RuleContext) -> None:
-    """Raise Refusal if a rule for all entry types does not allow the entry after this state."""
+    """Raise RefusalError if a rule for all entry types refuses the entry."""
     _check_phase(context)
     check_basis(context, act=context.type.rule.act)
     if context.facts.HasField("occurred"):
@@ -98,7 +98,7 @@ def _references(context: RuleContext) -> list[Reference]:
 
 
 def _check_phase(context: RuleContext) -> None:
-    """Raise Refusal if an entry comes before the opening or after the conclusion."""
+    """Raise RefusalError if an entry comes before the opening or after the conclusion."""
     status, opening = context.state.status, context.type.name == "negotiation_opened"
     if not status and not opening:
         text = "The negotiation is not opened. Its first entry has to be a NegotiationOpened."
@@ -115,7 +115,7 @@ _HEARSAY = frozenset({pb.BASIS_UNATTRIBUTED, pb.BASIS_ANALYSIS})
 
 
 def check_basis(context: RuleContext, *, act: bool) -> None:
-    """Raise Refusal if an act of a party has a basis that names no one."""
+    """Raise RefusalError if an act of a party has a basis that names no one."""
     basis = context.facts.provenance.basis
     if act and basis in _HEARSAY:
         name = pb.Basis.Name(basis).removeprefix("BASIS_")
@@ -127,7 +127,7 @@ _FURTHEST_AHEAD = 14 * 3_600  # seconds, at UTC+14
 
 
 def check_occurred(context: RuleContext, date: pb.FuzzyDate, path: str) -> None:
-    """Raise Refusal if an entry happened after its time of recording. A milestone may."""
+    """Raise RefusalError if an entry happened after its time of recording. A milestone may."""
     if context.type.name == "milestone_planned":
         return
     earliest = edtf.earliest_instant(edtf.Bounds(date.earliest, date.latest))
@@ -157,7 +157,7 @@ _INTRODUCTIONS = {
 
 
 def _check_introduced(context: RuleContext) -> list[_ReferencedPart]:
-    """Raise Refusal if a new id is already used; return its part if the type may use it again."""
+    """Raise RefusalError if a new id is in use; return its part if the type may reuse it."""
     introduction = _INTRODUCTIONS.get(context.type.name)
     if introduction is None:
         return []
@@ -166,7 +166,7 @@ def _check_introduced(context: RuleContext) -> list[_ReferencedPart]:
     if part is None:
         amendments, place = context.state.amendments, f"{PARTS[introduction.kind]}/{key}"
         if amendments and any(one.annulled_part == place for one in amendments.values()):
-            text = f"The id {quoted(key)} is used by an annulled {_kind(introduction.kind)}.."
+            text = f"The id {quoted(key)} is used by an annulled {_kind(introduction.kind)}."
             context.refuse(pb.ERROR_REASON_ID_ALREADY_USED, text, introduction.field, id=key)
         return []
     if not introduction.again:
@@ -180,7 +180,7 @@ def _kind(kind: int) -> str:
 
 
 def _check_reference(context: RuleContext, named: Reference) -> _ReferencedPart:
-    """Raise Refusal if a part does not exist, or if its role does not allow the act."""
+    """Raise RefusalError if a part does not exist, or if its role does not allow the act."""
     part = context.part(named.kind, named.id)
     if part is None:
         text = f"There is no {_kind(named.kind)} {quoted(named.id)} in this negotiation."
@@ -197,7 +197,7 @@ _CANNOT_ACT: Mapping[int, frozenset[int]] = {
 
 
 def check_acting(who: pb.Participant, acting: int, path: str) -> None:
-    """Raise Refusal if the role or status of a participant does not allow the act."""
+    """Raise RefusalError if the role or status of a participant does not allow the act."""
     if who.facts.role in _CANNOT_ACT[acting]:
         role = pb.ParticipantRole.Name(who.facts.role).removeprefix("PARTICIPANT_ROLE_")
         text = (
@@ -210,7 +210,7 @@ def check_acting(who: pb.Participant, acting: int, path: str) -> None:
 
 
 def check_active(who: pb.Participant, path: str) -> None:
-    """Raise Refusal if a participant has left."""
+    """Raise RefusalError if a participant has left."""
     if who.status != pb.PARTICIPANT_STATUS_ACTIVE:
         text = (
             f"{quoted(who.facts.participant_id)} has left the negotiation. Record first that it"
@@ -220,7 +220,7 @@ def check_active(who: pb.Participant, path: str) -> None:
 
 
 def _check_visibility(context: RuleContext, named: Iterable[_ReferencedPart]) -> None:
-    """Raise Refusal if an entry is more widely visible than a part that it refers to."""
+    """Raise RefusalError if an entry is more widely visible than a part that it refers to."""
     visibility = context.facts.visibility
     for path, key, part in named:
         if not is_wider(visibility, part.origin.visibility):
@@ -242,7 +242,7 @@ def session_of(facts: pb.Facts) -> str:
 
 
 def _check_caucus_entry(context: RuleContext) -> None:
-    """Raise Refusal if an entry of a caucus is visible outside the caucus."""
+    """Raise RefusalError if an entry of a caucus is visible outside the caucus."""
     key = session_of(context.facts)
     session = context.part(pb.PART_KIND_SESSION, key) if key else None
     if session is not None and session.facts.kind == pb.SESSION_KIND_CAUCUS:
@@ -250,7 +250,7 @@ def _check_caucus_entry(context: RuleContext) -> None:
 
 
 def check_caucus(visibility: pb.Visibility, caucus: pb.SessionOpened, path: str) -> None:
-    """Raise Refusal if a visibility is wider than the attendees of a caucus."""
+    """Raise RefusalError if a visibility is wider than the attendees of a caucus."""
     if is_wider(visibility, restricted(caucus.attendees)):
         text = (
             f"The entry would be {visibility_text(visibility)}, but a caucus is RESTRICTED to its"

@@ -3,7 +3,8 @@
 from typing import NamedTuple
 
 from pourparler import v1 as pb
-from pourparler.schema.contract import brought, references
+from pourparler.schema import contract
+from pourparler.schema.contract import references
 
 
 class Part(NamedTuple):
@@ -26,5 +27,5 @@ def referenced_parts(facts: pb.Facts) -> set[Part]:
 
 def introduced_part(facts: pb.Facts) -> Part | None:
     """Return the part that an entry introduces; None if there is none."""
-    found = brought(facts)
+    found = contract.introduced_part(facts)
     return None if found is None else Part(*found)

@@ -22,7 +22,7 @@ class Violation(NamedTuple):
     metadata: Mapping[str, str]
 
 
-class Refusal(Exception):
+class RefusalError(Exception):
     """The service refuses a request because of its violations, the first one above all."""
 
     def __init__(self, violations: Iterable[Violation]) -> None:
@@ -52,17 +52,17 @@ class Refusal(Exception):
         """The variable parts of the first sentence, by name."""
         return self.violations[0].metadata
 
-    def with_prefix(self, prefix: str) -> "Refusal":
+    def with_prefix(self, prefix: str) -> "RefusalError":
         """Return the refusal with the path of each field below `prefix`."""
-        return Refusal(
+        return RefusalError(
             violation._replace(field=f"{prefix}.{violation.field}" if violation.field else prefix)
             for violation in self.violations
         )
 
 
 def refuse(reason: int, text: str, field: str = "", **metadata: str) -> NoReturn:
-    """Raise Refusal for one reason."""
-    raise Refusal([Violation(reason, field, text, metadata)])
+    """Raise RefusalError for one reason."""
+    raise RefusalError([Violation(reason, field, text, metadata)])
 
 
 def reason_name(reason: int) -> str:
@@ -101,15 +101,15 @@ class ViolationList:
         self._violations: list[Violation] = []
 
     def add(self, reason: int, text: str, field: str, **metadata: str) -> None:
-        """Add a violation. Raise Refusal at the maximum number."""
+        """Add a violation. Raise RefusalError at the maximum number."""
         self._violations.append(Violation(reason, field, text, metadata))
         if len(self._violations) == MOST_VIOLATIONS:
             self.raise_if_any()
 
     def raise_if_any(self) -> None:
-        """Raise Refusal if there is a violation."""
+        """Raise RefusalError if there is a violation."""
         if self._violations:
-            raise Refusal(self._violations)
+            raise RefusalError(self._violations)
 
 
 def not_found(id_: str) -> NoReturn:

@@ -8,7 +8,9 @@ from google.protobuf.timestamp_pb2 import Timestamp
 from pourparler import v1 as pb
 from pourparler.schema import edtf
 from pourparler.schema.contract import ENTRY_TYPES
-from pourparler.state.fold import ACCESS, AMENDING, final_answers, revokes
+from pourparler.state.acceptance import final_answers
+from pourparler.state.corrections import AMENDING_TYPES
+from pourparler.state.fold import ACCESS_TYPES, revokes
 from pourparler_service.domain import lifecycles
 from pourparler_service.domain.amendment_rules import (
     RecheckedEntry,
@@ -66,7 +68,7 @@ def _default_visibility(state: pb.Negotiation, facts: pb.Facts) -> pb.Visibility
 
     Entries about access are RECORDER_ONLY, regardless of the session.
     """
-    if facts.WhichOneof("event") in ACCESS:
+    if facts.WhichOneof("event") in ACCESS_TYPES:
         return RECORDER_ONLY
     if facts.HasField("session_opened"):
         return facts.session_opened.default_visibility
@@ -83,7 +85,7 @@ def check(
     history: History,
     by_service: bool = False,
 ) -> None:
-    """Raise Refusal for the first rule that does not allow a complete draft after a state.
+    """Raise RefusalError for the first rule that does not allow a complete draft after a state.
 
     `by_service` allows the entry types that are reserved to the service. Paths begin at the draft.
     """
@@ -123,7 +125,7 @@ def _recheck(state: pb.Negotiation, rechecked: RecheckedEntry) -> None:
         history=tuple,
     )
     check_all(context)
-    if kind not in AMENDING:
+    if kind not in AMENDING_TYPES:
         _RULES_BY_TYPE[kind](context, context.event)
 
 

@@ -8,8 +8,8 @@ from collections.abc import Sequence
 from typing import NoReturn
 
 from pourparler import v1 as pb
-from pourparler.schema.contract import brought, references
-from pourparler.state.fold import AMENDING, counted
+from pourparler.schema.contract import introduced_part, references
+from pourparler.state.corrections import AMENDING_TYPES, effective_entries
 from pourparler_service.domain.refusal import refuse
 from pourparler_service.domain.visibility_levels import is_wider, visibility_text
 
@@ -25,7 +25,7 @@ _EVENT = "facts.entry_corrected"
 
 
 def check(facts: pb.Facts, history: Sequence[pb.Entry]) -> None:
-    """Raise Refusal if the caller did not record the target, or corrects more than its words.
+    """Raise RefusalError if the caller did not record the target, or corrects more than its words.
 
     The draft is complete. The other rules refuse what no principal may correct.
     """
@@ -46,7 +46,7 @@ def check(facts: pb.Facts, history: Sequence[pb.Entry]) -> None:
                     "You can correct only your own statements, positions, questions and documents."
                 )
                 _refuse_correction(text, f"{_EVENT}.target_version")
-    for entry, _ in counted(chain):
+    for entry, _ in effective_entries(chain):
         if entry.header.version == event.target_version:
             if _without_correctable(entry.facts) != _without_correctable(event.replacement):
                 text = "You can correct only the words and `occurred` of your own entry."
@@ -60,7 +60,7 @@ def check(facts: pb.Facts, history: Sequence[pb.Entry]) -> None:
 def check_not_referenced(
     state: pb.Negotiation, facts: pb.Facts, history: Sequence[pb.Entry]
 ) -> None:
-    """Raise Refusal if entries of others refer to the target, or if the negotiation has ended.
+    """Raise RefusalError if entries of others refer to the target, or if the negotiation has ended.
 
     `history` has only the entries that the caller may see. Otherwise an attempt would reveal
     references in hidden entries.
@@ -68,7 +68,7 @@ def check_not_referenced(
     event = facts.entry_corrected
     if state.status == pb.NEGOTIATION_STATUS_CONCLUDED:
         _refuse_correction("The negotiation has ended.", _EVENT)
-    part = brought(event.replacement)
+    part = introduced_part(event.replacement)
     for one in history:
         if (
             one.header.version > event.target_version
@@ -82,7 +82,7 @@ def check_not_referenced(
 def _target(entry: pb.Entry) -> int:
     """Return the target version of an amendment; 0 for any other entry."""
     kind = entry.facts.WhichOneof("event") or ""
-    return getattr(entry.facts, kind).target_version if kind in AMENDING else 0
+    return getattr(entry.facts, kind).target_version if kind in AMENDING_TYPES else 0
 
 
 def _without_correctable(facts: pb.Facts) -> pb.Facts:

@@ -8,7 +8,9 @@ from google.protobuf.timestamp_pb2 import Timestamp
 from pourparler import v1 as pb
 from pourparler.schema import edtf
 from pourparler.schema.contract import references
-from pourparler.state.fold import Counted, counted, gather, is_amending, tally
+from pourparler.state.corrections import EffectiveEntry, effective_entries, is_amending
+from pourparler.state.fold import fold_effective
+from pourparler.state.summary import count_parts
 from pourparler_service.aggregate import loading
 from pourparler_service.aggregate.reading import ReplayedEntry, StateAt, computed_at
 from pourparler_service.aggregate.snapshots import SnapshotStore
@@ -33,15 +35,15 @@ class PointInTimeReader:
         self._snapshots = snapshots
 
     def read(self, as_of: pb.AsOf) -> StateAt:
-        """Return the state at a point. Raise Refusal if there is no such point."""
+        """Return the state at a point. Raise RefusalError if there is no such point."""
         by = _occurred_by(as_of)
         upto = self._version(as_of)
         if by is None:
             state = loading.state_at(self._events, self._snapshots, self._id, upto)
             return StateAt(self._named(state), computed_at(state))
         entries = [decode_record(one.data) for one in self._stored(upto)]
-        in_force = counted(entries)
-        state = self._named(gather(yielding(in_force)))
+        in_force = effective_entries(entries)
+        state = self._named(fold_effective(yielding(in_force)))
         happened = _happened(yielding(in_force), by)
         definite = [one for one, possible in happened if not possible]
         return StateAt(
@@ -66,7 +68,7 @@ class PointInTimeReader:
             computed_at.record_time.CopyFrom(recorded[-1].entry.header.record_time)
         if by is None:
             return recorded, computed_at
-        happened = _happened(counted(replayed.entry for replayed in recorded), by)
+        happened = _happened(effective_entries(replayed.entry for replayed in recorded), by)
         possible_by_version = {one.entry.header.version: possible for one, possible in happened}
         return [
             replayed._replace(possible=possible_by_version[replayed.entry.header.version])
@@ -107,9 +109,11 @@ class PointInTimeReader:
         (one,) = self._events.read(self._id, after=version - 1, upto=version)
         return _instant(decode_record(one.data).header.record_time)
 
-    def _partial(self, entries: Sequence[Counted], everyone: pb.Negotiation) -> pb.Negotiation:
+    def _partial(
+        self, entries: Sequence[EffectiveEntry], everyone: pb.Negotiation
+    ) -> pb.Negotiation:
         """Return the state after some entries, with every participant that they name."""
-        state = self._named(gather(yielding(entries)))
+        state = self._named(fold_effective(yielding(entries)))
         for one in entries:
             for reference in references(one.entry.facts):
                 known = everyone.participants.get(reference.id)
@@ -122,7 +126,7 @@ class PointInTimeReader:
                     part.CopyFrom(known)
                     for name in ("status", "status_change", "leaving_reason"):
                         part.ClearField(name)
-        tally(state)
+        count_parts(state)
         return state
 
     def _named(self, state: pb.Negotiation) -> pb.Negotiation:
@@ -135,11 +139,13 @@ def _occurred_by(as_of: pb.AsOf) -> edtf.Bounds | None:
         return None
     try:
         return edtf.bounds(as_of.occur_date)
-    except edtf.DateRefused as error:
+    except edtf.InvalidDateError as error:
         refuse(pb.ERROR_REASON_DATE_INVALID, str(error), "occur_date")
 
 
-def _happened(entries: Iterable[Counted], by: edtf.Bounds) -> list[tuple[Counted, bool]]:
+def _happened(
+    entries: Iterable[EffectiveEntry], by: edtf.Bounds
+) -> list[tuple[EffectiveEntry, bool]]:
     """Return the entries that had happened by a date, each with True if it is only possible.
 
     A correction, disclosure or redaction follows its target.

@@ -5,8 +5,8 @@ from typing import NamedTuple
 
 from pourparler import v1 as pb
 from pourparler.schema.contract import ENTRY_TYPES
-from pourparler.schema.wire import framed
-from pourparler.state.fold import is_amending
+from pourparler.schema.wire import length_delimited
+from pourparler.state.corrections import is_amending
 from pourparler_service.aggregate.reading import ReplayedEntry
 from pourparler_service.domain.references import Part, introduced_part, referenced_parts
 from pourparler_service.domain.refusal import quoted, refuse
@@ -44,7 +44,7 @@ class Selection(NamedTuple):
 def needs_whole(request: pb.ReplayEntriesRequest) -> bool:
     """Return True if a request needs the whole record of a negotiation, not page by page.
 
-    Raise Refusal if some of its fields cannot be combined.
+    Raise RefusalError if some of its fields cannot be combined.
     """
     whole = ("as_of", "topic_ids", "reverse")
     if request.name == ALL:
@@ -57,13 +57,13 @@ def needs_whole(request: pb.ReplayEntriesRequest) -> bool:
 
 
 def check(request: pb.ReplayEntriesRequest) -> None:
-    """Raise Refusal if a filter of a replay is invalid."""
+    """Raise RefusalError if a filter of a replay is invalid."""
     requests.check_as_of(request.as_of, "as_of")
     check_filters(request)
 
 
 def check_filters(request: pb.ReplayEntriesRequest | pb.SearchEntriesRequest) -> None:
-    """Raise Refusal if a filter on types, participants, topics or bases is invalid."""
+    """Raise RefusalError if a filter on types, participants, topics or bases is invalid."""
     requests.check_length(request.entry_types, "entry_types")
     for place, name in enumerate(request.entry_types):
         if name not in ENTRY_TYPES:
@@ -177,7 +177,7 @@ def messages(selection: Selection, computed_at: pb.ComputedAt) -> Iterator[bytes
         if batch and (len(batch) == BATCH_ENTRIES or size + len(one.data) > BATCH_BYTES):
             yield _message(batch, possible)
             batch, possible, size = [], [], 0
-        batch.append(framed(pb.ReplayEntriesResponse.ENTRIES_FIELD_NUMBER, one.data))
+        batch.append(length_delimited(pb.ReplayEntriesResponse.ENTRIES_FIELD_NUMBER, one.data))
         size += len(one.data)
         if one.possible:
             possible.append(one.entry.header.version)

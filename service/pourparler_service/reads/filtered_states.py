@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from pourparler import v1 as pb
-from pourparler.state.fold import tally
+from pourparler.state.summary import count_parts
 from pourparler_service.aggregate import chunking
 from pourparler_service.aggregate.current import CurrentNegotiations
 from pourparler_service.aggregate.negotiation import Negotiation
@@ -153,7 +153,7 @@ class _Source(NamedTuple):
 class FilteredStates:
     """Reads states and entries through filtered readers. Thread-safe.
 
-    Methods that take a reader block on the store and raise Refusal.
+    Methods that take a reader block on the store and raise RefusalError.
     """
 
     def __init__(
@@ -238,7 +238,7 @@ class FilteredStates:
                     self._cached.drop(key)  # it may have taken a part
                 raise
             if negotiation.size != before:
-                tally(negotiation.state)
+                count_parts(negotiation.state)
                 with self._lock:
                     if self._cached.get(key) is cached:
                         self._cached.put(key, cached, negotiation.size)

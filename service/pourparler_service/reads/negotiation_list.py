@@ -8,7 +8,8 @@ from typing import NamedTuple
 from google.protobuf.timestamp_pb2 import Timestamp
 
 from pourparler import v1 as pb
-from pourparler.state.fold import ACCESS, counted, evolve, is_amending
+from pourparler.state.corrections import effective_entries, is_amending
+from pourparler.state.fold import ACCESS_TYPES, evolve
 from pourparler_service.domain.refusal import refuse
 from pourparler_service.reads import page_tokens
 from pourparler_service.reads.negotiation_table import (
@@ -39,7 +40,7 @@ _TELLING = frozenset(
         "participant_joined",
         "participant_changed",
     }
-    | ACCESS
+    | ACCESS_TYPES
 )
 _PARTIES = frozenset({pb.PARTICIPANT_ROLE_PARTY, pb.PARTICIPANT_ROLE_REPRESENTATIVE})
 
@@ -89,7 +90,7 @@ class NegotiationList:
         return bool(last) and last[0][0] == position and _digest(last[0][1]) == digest
 
     def page(self, request: pb.ListNegotiationsRequest) -> pb.ListNegotiationsResponse:
-        """Return a page of all negotiations. Raise Refusal."""
+        """Return a page of all negotiations. Raise RefusalError."""
         size = requests.page_size(request)
         filters = _filters(request)
         after = self._after(request)
@@ -138,7 +139,7 @@ class NegotiationList:
 
         Without a principal, return those that have the participant of the request as a participant.
         `seen` returns the state of a negotiation as the caller sees it, None if it is hidden. The
-        filters apply to that state. Raise Refusal.
+        filters apply to that state. Raise RefusalError.
         """
         size = requests.page_size(request)
         filters = _filters(request)
@@ -167,7 +168,7 @@ class NegotiationList:
         return response
 
     def _after(self, request: pb.ListNegotiationsRequest) -> int:
-        """Return the position after which a page begins. Raise Refusal."""
+        """Return the position after which a page begins. Raise RefusalError."""
         if not request.page_token:
             return 0
         after = self._tokens.read(request.page_token, _query(request))
@@ -233,7 +234,7 @@ class NegotiationList:
         """Return the state after an entry that amends earlier ones."""
         state = pb.Negotiation()
         entries = [_listable(stored) for stored in self._store.read(id_, upto=version)]
-        for entry, _ in counted(entries):
+        for entry, _ in effective_entries(entries):
             _take(state, entry)
         _move_on(state, entries[-1])
         return state
@@ -320,7 +321,7 @@ def _summary(open_time: int, state: pb.Negotiation) -> pb.NegotiationSummary:
 
 
 def _filters(request: pb.ListNegotiationsRequest) -> Filters:
-    """Return the filters of a request. Raise Refusal."""
+    """Return the filters of a request. Raise RefusalError."""
     requests.check_enum(request, "statuses")
     requests.check_enum(request, "outcomes")
     if request.participant_id:

@@ -4,7 +4,7 @@ import functools
 from typing import NamedTuple
 
 from pourparler import v1 as pb
-from pourparler.schema.wire import framed
+from pourparler.schema.wire import length_delimited
 from pourparler_service.authorization.filtered_store import FilteredReader
 from pourparler_service.authorization.roles import VisibilityScope
 from pourparler_service.authorization.viewer_scopes import Viewer
@@ -68,7 +68,7 @@ class ReplayReader:
         self._tokens = tokens
 
     def begin(self, request: pb.ReplayEntriesRequest, id_: str, viewer: Viewer) -> ReplayRequest:
-        """Return the replay of a negotiation, or of all if the id is empty. Raise Refusal."""
+        """Return the replay of a negotiation, or of all if the id is empty. Raise RefusalError."""
         entry_filters.check(request)
         opened = viewer.reader(id_)
         last = opened.last()
@@ -202,6 +202,6 @@ def _is_filtered(request: pb.ReplayEntriesRequest) -> bool:
 @functools.lru_cache(4_096)
 def _head(size: int) -> bytes:
     """Return the bytes of a message before an entry of so many bytes."""
-    return framed(pb.ReplayEntriesResponse.ENTRIES_FIELD_NUMBER, bytes(size)).removesuffix(
-        bytes(size)
-    )
+    return length_delimited(
+        pb.ReplayEntriesResponse.ENTRIES_FIELD_NUMBER, bytes(size)
+    ).removesuffix(bytes(size))

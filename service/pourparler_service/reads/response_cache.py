@@ -69,7 +69,7 @@ class ResponseCache:
         """Return the response for the latest state, made if it is not cached.
 
         `current` holds the latest state of what the reader may see. Block on the store; raise
-        Refusal.
+        RefusalError.
         """
         # A commit from here on drops what this caches: it was perhaps read before that commit.
         key = f"negotiations/{events.id}", events.key()

@@ -75,7 +75,7 @@ class Indexer:
     def current(self) -> Iterator[SearchIndex]:
         """Yield the index with all entries of the record, for the length of a `with` block.
 
-        Raise Refusal if indexing takes too long: it goes on in the background, without pauses.
+        Raise RefusalError if indexing takes too long: it goes on in the background, without pauses.
         """
         until = time.monotonic() + self._patience_seconds
         if not self._lock.acquire(timeout=self._patience_seconds):

@@ -40,7 +40,7 @@ class SearchQuery(NamedTuple):
 
     @classmethod
     def parse(cls, query: str, field: str = "query") -> Self:
-        """Parse the text of a caller. Raise Refusal if it has no word or exceeds a limit."""
+        """Parse the text of a caller. Raise RefusalError if it has no word or exceeds a limit."""
         if len(query) > LONGEST_QUERY:
             _refuse_size(f"{len(query)} characters; {LONGEST_QUERY}", LONGEST_QUERY, field)
         found: dict[bool, dict[Phrase, None]] = {False: {}, True: {}}

@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from pourparler import v1 as pb
 from pourparler.schema import edtf
-from pourparler.schema.wire import framed
+from pourparler.schema.wire import length_delimited
 from pourparler_service.authorization.filtered_store import FilteredLogReader
 from pourparler_service.authorization.policy import check_may_list
 from pourparler_service.authorization.viewer_scopes import Viewer
@@ -61,7 +61,7 @@ class _Page(NamedTuple):
 
 
 class Search:
-    """Answers searches. Thread-safe; every method blocks on the store and raises Refusal."""
+    """Answers searches. Thread-safe; every method blocks on the store and raises RefusalError."""
 
     def __init__(self, indexer: Indexer, catalogue: NegotiationList, tokens: PageTokens) -> None:
         """Search this index; the catalogue has the negotiations of each principal."""
@@ -78,7 +78,7 @@ class Search:
     ) -> bytes:
         """Return a page of hits in these negotiations, or in all: a SearchEntriesResponse.
 
-        `until` is a time of `time.monotonic`: raise Refusal if it passes before the end.
+        `until` is a time of `time.monotonic`: raise RefusalError if it passes before the end.
         """
         try:
             return self._page(request, ids, viewer, until)
@@ -128,7 +128,7 @@ class Search:
         return self._catalogue.ids(caller, public=policy.allows(caller, policy.public))
 
     def _begin(self, request: pb.SearchEntriesRequest, query: SearchQuery) -> _Page:
-        """Return the page of a request. Raise Refusal if its token is of another search."""
+        """Return the page of a request. Raise RefusalError if its token is of another search."""
         requests.check_enum(request, "order")
         order = request.order or pb.SEARCH_ORDER_RANK
         page = _Page(
@@ -200,9 +200,10 @@ class Search:
                 snippets=snippets.snippets(decode_record(data).words, page.query),
             )
             parts.append(
-                framed(
+                length_delimited(
                     pb.SearchEntriesResponse.HITS_FIELD_NUMBER,
-                    framed(pb.SearchHit.ENTRY_FIELD_NUMBER, data) + rest.SerializeToString(),
+                    length_delimited(pb.SearchHit.ENTRY_FIELD_NUMBER, data)
+                    + rest.SerializeToString(),
                 )
             )
             size += len(parts[-1])
@@ -316,7 +317,7 @@ def _rank(hit: _Hit) -> _Rank:
 
 
 def _index_query(request: pb.SearchEntriesRequest) -> IndexQuery:
-    """Return the query of a request for the index. Raise Refusal if it is invalid."""
+    """Return the query of a request for the index. Raise RefusalError if it is invalid."""
     requests.check_length(request.names, "names")
     requests.check_ids(request.speaker_ids, "speaker_ids")
     entry_filters.check_filters(request)
@@ -344,5 +345,5 @@ def _bounds(request: pb.SearchEntriesRequest, name: str) -> edtf.Bounds:
         return edtf.Bounds("", "")
     try:
         return edtf.bounds(given)
-    except edtf.DateRefused as error:
+    except edtf.InvalidDateError as error:
         refuse(pb.ERROR_REASON_DATE_INVALID, str(error), name)

@@ -12,7 +12,7 @@ from google.protobuf.timestamp_pb2 import Timestamp
 
 from pourparler import v1 as pb
 from pourparler.schema.contract import ENTRY_TYPES, references
-from pourparler.schema.wire import framed, written
+from pourparler.schema.wire import length_delimited, serialize
 from pourparler.transparency.merkle import leaf_hash
 
 FORMAT = 1
@@ -41,8 +41,8 @@ def encode_record(
 
     Each section has a salt of its own, so that the header does not allow to guess a section.
     """
-    facts_salt, facts_written = salt(SALT_BYTES), written(facts)
-    words_salt, words_written = salt(SALT_BYTES), written(words)
+    facts_salt, facts_written = salt(SALT_BYTES), serialize(facts)
+    words_salt, words_written = salt(SALT_BYTES), serialize(words)
     # Setting field by field takes half as long as constructing a message with all fields.
     header = pb.EntryHeader()
     header.negotiation = negotiation
@@ -55,13 +55,13 @@ def encode_record(
         )
     )
     header.format = FORMAT
-    header_written = written(header)
+    header_written = serialize(header)
     record = pb.Record()
     record.header = header_written
     record.salts.extend((facts_salt, words_salt))
     record.facts = facts_written
     record.words = words_written
-    return EncodedRecord(written(record), leaf_hash(header_written))
+    return EncodedRecord(serialize(record), leaf_hash(header_written))
 
 
 def record_bytes(
@@ -124,8 +124,8 @@ def record_parts(stored: bytes) -> RecordParts:
     record = pb.Record.FromString(stored)
     if not record.words or len(record.salts) != _SALTS:
         return RecordParts(stored, b"", b"", b"")
-    words = framed(pb.Record.WORDS_FIELD_NUMBER, record.words)
-    facts = framed(pb.Record.FACTS_FIELD_NUMBER, record.facts) if record.facts else b""
+    words = length_delimited(pb.Record.WORDS_FIELD_NUMBER, record.words)
+    facts = length_delimited(pb.Record.FACTS_FIELD_NUMBER, record.facts) if record.facts else b""
     place = len(stored) - len(words) - len(facts)
     return RecordParts(
         stored[: place - SALT_FIELD_BYTES], facts, stored[place - SALT_FIELD_BYTES : place], words

@@ -14,7 +14,7 @@ from typing import NamedTuple
 
 from pourparler import v1 as pb
 from pourparler.transparency.checkpoint import parse_note
-from pourparler_service.domain.refusal import Refusal
+from pourparler_service.domain.refusal import RefusalError
 from pourparler_service.storage.interface import EventStore, StoreUnavailableError
 from pourparler_service.transparency.log import Log
 from pourparler_service.transparency.witness_client import (
@@ -207,7 +207,7 @@ class Cosigner:
         try:
             newest = self._cosign_newest(id_)
         except Exception as error:  # noqa: BLE001 - the thread goes on, calls get the failure
-            if not isinstance(error, Refusal):
+            if not isinstance(error, RefusalError):
                 _LOG.exception("no cosignatures for %s", id_)
             newest = None
             self._set_threshold(id_, is_met=False)
@@ -321,7 +321,7 @@ def _result(
                 f"It did not answer within {_RESPONSE_SECONDS:.0f} seconds."
             )
         cosignature = future.result()
-    except (WitnessFailedError, Refusal) as error:
+    except (WitnessFailedError, RefusalError) as error:
         if isinstance(error, WitnessUnavailableError):
             witness.retry_time = time.monotonic() + retry_seconds
         if str(error) != witness.failure:

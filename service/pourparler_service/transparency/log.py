@@ -37,7 +37,7 @@ class Log:
 
     For a copy, it returns the checkpoints of its bundles and signs none.
 
-    Every method blocks on the store and raises Refusal.
+    Every method blocks on the store and raises RefusalError.
     """
 
     def __init__(

@@ -20,8 +20,8 @@ from pourparler.transparency.checkpoint import (
     Note,
     Signature,
     VerifierKey,
-    cosigned_text,
-    origin_of,
+    cosignature_text,
+    log_origin,
 )
 
 _NAME = re.compile(r"[!-*,-~]{1,200}", re.ASCII)  # printable, no blank and no plus sign
@@ -58,7 +58,7 @@ class SigningKey:
 
     def cosign(self, text: str, time: int) -> Signature:
         """Return a cosignature (C2SP tlog-cosignature) with a time in seconds since 1970."""
-        data = self.private_key.sign(cosigned_text(time, text).encode())
+        data = self.private_key.sign(cosignature_text(time, text).encode())
         return Signature(self.name, self.verifier_key.key_id, time.to_bytes(8, "big") + data)
 
 
@@ -176,7 +176,7 @@ class Signer:
         kept, and if a new key is put into use when it is made. The first key signs all older
         checkpoints.
         """
-        text = Checkpoint(origin_of(self.name, negotiation), size, root).text()
+        text = Checkpoint(log_origin(self.name, negotiation), size, root).text()
         at = record_time.ToMicroseconds()
         first, *others = self._keys
         keys = [first, *(key for key in others if _microseconds(key.since) <= at)]

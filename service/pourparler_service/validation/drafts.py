@@ -11,7 +11,7 @@ from google.protobuf.message import Message
 from pourparler import v1 as pb
 from pourparler.schema import edtf
 from pourparler.schema.contract import ENTRY_TYPES
-from pourparler.state.fold import AMENDING
+from pourparler.state.corrections import AMENDING_TYPES
 from pourparler_service.domain.refusal import ViolationList, quoted, refuse
 from pourparler_service.validation.fields import (
     ID,
@@ -38,13 +38,13 @@ _MEDIA_TYPE = re.compile(r"[\w.+-]{1,64}/[\w.+-]{1,64}(?:; ?[\w-]{1,64}=[\w.+-]{
 
 
 def check_id(text: str, field: str) -> None:
-    """Raise Refusal if a text is not an id."""
+    """Raise RefusalError if a text is not an id."""
     if not ID.fullmatch(text):
         refuse(pb.ERROR_REASON_ID_INVALID, f"The id {quoted(text)} is not {ID_RULE}.", field)
 
 
 def check_name(name: str, field: str) -> str:
-    """Return the id in a negotiation name; raise Refusal if it is not `negotiations/{id}`."""
+    """Return the id in a negotiation name; raise RefusalError if it is not `negotiations/{id}`."""
     if not name:
         refuse(pb.ERROR_REASON_FIELD_REQUIRED, "The name of the negotiation is missing.", field)
     if not _is_name(name):
@@ -53,7 +53,7 @@ def check_name(name: str, field: str) -> str:
 
 
 def check_request_id(text: str, field: str) -> None:
-    """Raise Refusal if a text is not a request id. An empty text stands for no request id."""
+    """Raise RefusalError if a text is not a request id. An empty text stands for no request id."""
     if len(text) > LONGEST_REQUEST_ID or not (text.isascii() and text.isprintable()):
         rule = f"at most {LONGEST_REQUEST_ID} printable ASCII characters"
         text = f"The request id {quoted(text)} is not {rule}."
@@ -71,7 +71,7 @@ def _name_error(name: str) -> str:
 def prepare(draft: pb.Draft, bounds: Callable[[str], edtf.Bounds]) -> None:
     """Prepare a draft for its checks: set the bounds of its dates, clear the fields of the service.
 
-    Dates are in EDTF. Raise Refusal for each date that cannot be parsed.
+    Dates are in EDTF. Raise RefusalError for each date that cannot be parsed.
     """
     found = ViolationList()
     if draft.HasField("facts"):
@@ -134,14 +134,14 @@ def _bounds(
 ) -> edtf.Bounds:
     try:
         return read(*date)
-    except edtf.DateRefused as refused:
+    except edtf.InvalidDateError as refused:
         text = str(refused)
         found.add(pb.ERROR_REASON_DATE_INVALID, f"{text[:1].upper()}{text[1:]}.", path)
         return edtf.Bounds("", "")
 
 
 def check_draft(draft: pb.Draft) -> None:
-    """Raise Refusal with all violations of a draft that no negotiation could accept."""
+    """Raise RefusalError with all violations of a draft that no negotiation could accept."""
     found = ViolationList()
     check_fields(found, draft, "")
     if draft.HasField("facts"):
@@ -414,7 +414,7 @@ def _entry_corrected(check: _DraftCheck, event: pb.EntryCorrected) -> None:
         check.forbid("replacement", "the mode ANNUL has no new content")
         return
     kind = event.replacement.WhichOneof("event")
-    if kind in AMENDING:
+    if kind in AMENDING_TYPES:
         forbid(check.found, f"{path}.{kind}", "an entry about another entry cannot be corrected")
         return
     if event.replacement.HasField("visibility"):

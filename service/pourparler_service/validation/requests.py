@@ -23,7 +23,7 @@ _LOWEST = -(1 << 63)  # the first nanosecond of a 64-bit column
 
 
 def check_enum(request: Message, name: str) -> None:
-    """Raise Refusal for an unknown enum value, and in a list also for UNSPECIFIED."""
+    """Raise RefusalError for an unknown enum value, and in a list also for UNSPECIFIED."""
     field: Any = request.DESCRIPTOR.fields_by_name[name]
     values = field.enum_type.values_by_number
     if not is_repeated(field):
@@ -45,14 +45,14 @@ def _check_known(value: int, known: Container[int], path: str) -> None:
 
 
 def check_ids(ids: Sequence[str], name: str) -> None:
-    """Raise Refusal if an item of a list is not an id."""
+    """Raise RefusalError if an item of a list is not an id."""
     check_length(ids, name)
     for place, one in enumerate(ids):
         drafts.check_id(one, f"{name}[{place}]")
 
 
 def check_length(items: Sequence[object], name: str) -> None:
-    """Raise Refusal if a list is too long."""
+    """Raise RefusalError if a list is too long."""
     if len(items) > LONGEST_LIST:
         refuse(
             pb.ERROR_REASON_LIMIT_EXCEEDED,
@@ -63,7 +63,7 @@ def check_length(items: Sequence[object], name: str) -> None:
 
 
 def nanoseconds(time: Timestamp, path: str) -> int:
-    """Return a time in nanoseconds since 1970; raise Refusal if it is outside the calendar."""
+    """Return a time in nanoseconds since 1970; raise RefusalError if it is outside the calendar."""
     if not (_FIRST_SECOND <= time.seconds <= _LAST_SECOND and 0 <= time.nanos < _NANOS):
         text = "The time is outside the calendar: years are 0001 to 9999, nanos are 0 to 999999999."
         refuse(pb.ERROR_REASON_FIELD_INVALID, text, path)
@@ -78,13 +78,13 @@ def time(request: pb.ListNegotiationsRequest | pb.SearchEntriesRequest, name: st
 
 
 def check_as_of(as_of: pb.AsOf, path: str) -> None:
-    """Raise Refusal if the time of a point is outside the calendar."""
+    """Raise RefusalError if the time of a point is outside the calendar."""
     if as_of.HasField("record_time"):
         nanoseconds(as_of.record_time, f"{path}.record_time")
 
 
 def page_size(request: pb.ListNegotiationsRequest | pb.SearchEntriesRequest) -> int:
-    """Return the number of results per page; raise Refusal if it is negative."""
+    """Return the number of results per page; raise RefusalError if it is negative."""
     if request.page_size < 0:
         refuse(
             pb.ERROR_REASON_FIELD_INVALID,

@@ -22,11 +22,11 @@ from pourparler.transparency.checkpoint import (
     Note,
     Signature,
     VerifierKey,
-    origin_of,
+    log_origin,
     parse_checkpoint,
     parse_hash,
     parse_note,
-    verified,
+    verify_checkpoint,
 )
 from pourparler.transparency.merkle import EMPTY_ROOT, ProofError, check_consistency
 from pourparler_service.storage.data_directory import DataDirectoryError, hold, write_whole
@@ -60,7 +60,7 @@ class Response(NamedTuple):
     type: str = _TEXT_TYPE
 
 
-class _RequestRefused(Exception):
+class _RequestRefusedError(Exception):
     def __init__(self, status: HTTPStatus, text: str, type_: str = _TEXT_TYPE) -> None:
         self.response = Response(status, f"{text}\n", type_)
 
@@ -158,7 +158,7 @@ class Witness:
             signatures = self._signatures(request)
             with self._write_lock:
                 return Response(HTTPStatus.OK, self._cosign(request, signatures).line())
-        except _RequestRefused as refused:
+        except _RequestRefusedError as refused:
             return refused.response
 
     def checkpoint(self, origin_hash: str) -> Response:
@@ -176,12 +176,12 @@ class Witness:
         origin = request.checkpoint.origin
         name, _, negotiation = origin.rpartition("/negotiations/")
         keys = self._logs.get(name, [])
-        if not keys or origin != origin_of(name, negotiation) or not negotiation:
+        if not keys or origin != log_origin(name, negotiation) or not negotiation:
             _refuse(
                 HTTPStatus.NOT_FOUND, "This witness has no key for the origin of the checkpoint."
             )
         try:
-            verified(request.note.signed(), origin, keys)
+            verify_checkpoint(request.note.signed(), origin, keys)
         except CheckpointError as error:
             _refuse(HTTPStatus.FORBIDDEN, f"The checkpoint is not accepted: {error}.")
         known = {(key.name, key.key_id) for key in keys}
@@ -202,7 +202,7 @@ class Witness:
             )
         seen = latest.size if latest is not None else 0
         if request.old_size != seen:
-            raise _RequestRefused(HTTPStatus.CONFLICT, str(seen), SIZE_TYPE)
+            raise _RequestRefusedError(HTTPStatus.CONFLICT, str(seen), SIZE_TYPE)
         _check_consistent(request, latest)
 
         cosignature = self.key.cosign(request.note.text, int(self._clock()))
@@ -220,7 +220,7 @@ class Witness:
         """Return the latest cosigned checkpoint; None if there is none. Refuse if it is damaged."""
         try:
             text = (self._latest / name).read_text(encoding="utf-8")
-            return verified(text, origin, [self.key.verifier_key])
+            return verify_checkpoint(text, origin, [self.key.verifier_key])
         except FileNotFoundError:
             return None
         except (OSError, UnicodeDecodeError, CheckpointError) as error:
@@ -285,14 +285,14 @@ def _check_consistent(request: _AddCheckpoint, latest: Checkpoint | None) -> Non
 
 
 def _refuse(status: HTTPStatus, text: str) -> NoReturn:
-    raise _RequestRefused(status, text)
+    raise _RequestRefusedError(status, text)
 
 
 def _malformed(text: str) -> NoReturn:
     _refuse(HTTPStatus.BAD_REQUEST, f"The request is malformed. {text}.")
 
 
-def _storage_failed() -> _RequestRefused:
-    return _RequestRefused(
+def _storage_failed() -> _RequestRefusedError:
+    return _RequestRefusedError(
         HTTPStatus.INTERNAL_SERVER_ERROR, "The witness cannot read or write its latest checkpoint."
     )

@@ -8,20 +8,20 @@ from typing import BinaryIO, NamedTuple, NoReturn
 
 from pourparler import v1 as pb
 from pourparler.schema import edtf
-from pourparler.state.fold import is_amending
-from pourparler.transparency.bundle import Bundle, verify
+from pourparler.state.corrections import is_amending
+from pourparler.transparency.bundle import BundleReader, verify
 from pourparler.transparency.checkpoint import (
     Checkpoint,
     CheckpointError,
     VerifierKey,
     parse_checkpoint,
     parse_note,
-    verified,
+    verify_checkpoint,
 )
 from pourparler.transparency.merkle import Frontier
 from pourparler_service.aggregate.current import CurrentNegotiations
 from pourparler_service.authorization.viewer_scopes import ScopeResolver
-from pourparler_service.domain.refusal import Refusal, quoted, refuse
+from pourparler_service.domain.refusal import RefusalError, quoted, refuse
 from pourparler_service.storage.imported_bundles import imports_of
 from pourparler_service.storage.interface import EventStore, StoredEntry
 from pourparler_service.storage.record_codec import concerned, decode_record, leaf, topic
@@ -43,7 +43,7 @@ class VerifiedBundle(NamedTuple):
 
 
 class BundleImporter:
-    """Verifies bundles against a store. Every method blocks on it and raises Refusal."""
+    """Verifies bundles against a store. Every method blocks on it and raises RefusalError."""
 
     def __init__(
         self, store: EventStore, negotiations: CurrentNegotiations, scopes: ScopeResolver
@@ -54,13 +54,13 @@ class BundleImporter:
         self._scopes = scopes
 
     def check(self, file: BinaryIO, keys: Sequence[str], caller: str) -> VerifiedBundle:
-        """Verify a bundle. Raise Refusal if it is invalid, or does not continue the import here.
+        """Verify a bundle. Raise RefusalError if it is invalid or does not continue the import.
 
         A caller without full access learns nothing about a negotiation that is here already.
         """
         origin = _audited(file, _keys(keys)).origin
         file.seek(0)
-        bundle = Bundle(file)
+        bundle = BundleReader(file)
         id_, checkpoint = bundle.header.negotiation, bundle.header.checkpoint
         records = list(bundle.records())
         _check_form(id_, records)
@@ -70,7 +70,7 @@ class BundleImporter:
         return VerifiedBundle(id_, before, _stored_entries(id_, records)[before:], checkpoint)
 
     def _before(self, id_: str, origin: str, checkpoint: str, records: Sequence[bytes]) -> int:
-        """Return the last version of an earlier import. Raise Refusal if it is of another log."""
+        """Return the last version of an earlier import. Raise RefusalError for another log."""
         if not self._store.last_version(id_):
             return 0
         with self._negotiations.current(id_) as negotiation:
@@ -156,7 +156,7 @@ def _keys(texts: Sequence[str]) -> list[VerifierKey]:
 
 
 def _audited(file: BinaryIO, keys: Sequence[VerifierKey]) -> Checkpoint:
-    """Return the checkpoint of a bundle. Raise Refusal if the bundle is invalid."""
+    """Return the checkpoint of a bundle. Raise RefusalError if the bundle is invalid."""
     try:
         audit = verify(file, keys)
     except ValueError as error:
@@ -174,13 +174,13 @@ def _audited(file: BinaryIO, keys: Sequence[VerifierKey]) -> Checkpoint:
 
 
 def _check_form(id_: str, records: Sequence[bytes]) -> None:
-    """Raise Refusal if no service of this contract records such entries.
+    """Raise RefusalError if no service of this contract records such entries.
 
     An entry with erased words cannot be checked.
     """
     try:
         drafts.check_id(id_, "")
-    except Refusal as refusal:
+    except RefusalError as refusal:
         _invalid(f"The bundle has no valid negotiation id: {refusal}")
     for data in records:
         entry = decode_record(data)
@@ -193,7 +193,7 @@ def _check_shape(entry: pb.Entry) -> None:
     try:
         drafts.prepare(draft, edtf.bounds)
         drafts.check_draft(draft)
-    except Refusal as refusal:
+    except RefusalError as refusal:
         version = entry.header.version
         _invalid(f"No service records an entry like version {version}: {refusal}")
     # `settle` clears the fields that belong to the service.
@@ -204,12 +204,12 @@ def _check_shape(entry: pb.Entry) -> None:
 
 
 def _check_pinned(checkpoint: str, first: pb.Copy) -> None:
-    """Raise Refusal if the keys of the first import do not verify a checkpoint.
+    """Raise RefusalError if the keys of the first import do not verify a checkpoint.
 
     Otherwise a forged key of the same name could add entries to an import.
     """
     try:
-        verified(checkpoint, _origin(first.checkpoint), _keys(first.verifier_keys))
+        verify_checkpoint(checkpoint, _origin(first.checkpoint), _keys(first.verifier_keys))
     except CheckpointError:
         _invalid("The bundle is not signed by a key of the first import.", "not signed")
 

@@ -25,7 +25,7 @@ from pourparler_service.authorization.roles import (
 from pourparler_service.domain import rules, self_correction_rules
 from pourparler_service.domain.common_rules import History
 from pourparler_service.domain.principals import ANONYMOUS
-from pourparler_service.domain.refusal import Refusal, not_found, quoted, refuse
+from pourparler_service.domain.refusal import RefusalError, not_found, quoted, refuse
 from pourparler_service.runtime.lru_cache import LruCache
 from pourparler_service.storage.interface import COPIES, EventStore, StoredEntry
 from pourparler_service.storage.record_codec import decode_record, encode_record, is_erased, topic
@@ -93,7 +93,7 @@ class Decider:
     ) -> UnsignedReceipt | None:
         """Add the entries of a request to the records of the batch, and return its receipt.
 
-        An import has no receipt. If Refusal is raised, everything is as it was before.
+        An import has no receipt. If RefusalError is raised, everything is as it was before.
         """
         if request.deadline is not None and time.monotonic() > request.deadline:
             refuse(
@@ -130,7 +130,7 @@ class Decider:
                     if place and not request.by_service:
                         self._check_time(time.thread_time() - began, place)
                     stored.append(self._evolve(negotiation, started, draft))
-                except Refusal as refusal:
+                except RefusalError as refusal:
                     raise refusal.with_prefix(f"drafts[{place}]") from None
             if request.by_service:
                 negotiation.refold()
@@ -145,7 +145,7 @@ class Decider:
         return receipt_of(negotiation, stored)
 
     def _authorize(self, negotiation: Negotiation, request: WriteRequest) -> _Recorder:
-        """Return the caller as recorder. Raise Refusal if it is a stranger, or for an import.
+        """Return the caller as recorder. Raise RefusalError if it is a stranger, or for an import.
 
         A stranger that opens a negotiation learns only if the id is in use.
         """
@@ -199,7 +199,7 @@ class Decider:
     def _check(
         self, negotiation: Negotiation, started: _Started, draft: pb.Draft, visible: pb.Negotiation
     ) -> None:
-        """Raise Refusal if the caller may not record a draft, or a rule forbids it.
+        """Raise RefusalError if the caller may not record a draft, or a rule forbids it.
 
         A caller without full access is checked twice. On its view, it may know the reason. On the
         whole state, it may know only that a hidden entry conflicts.
@@ -229,7 +229,7 @@ class Decider:
             if corrects_own:
                 self_correction_rules.check(facts, whole())
             check(negotiation.state, history=history, by_service=request.by_service)
-        except Refusal as refusal:
+        except RefusalError as refusal:
             raise (refusal if view is None else withheld_conflict()) from None
 
     def _check_time(self, seconds: float, drafts: int) -> None:
@@ -266,7 +266,7 @@ class Decider:
     ) -> UnsignedReceipt:
         """Return the first receipt of a repeated request, whatever the version is by now.
 
-        Its entries may be in this very batch. Raise Refusal if the drafts are not the same.
+        Its entries may be in this very batch. Raise RefusalError if the drafts are not the same.
         """
         first, last = negotiation.requests[request.caller, request.request_id]
         state = _visible_state(negotiation, recorder)
@@ -345,7 +345,7 @@ class Decider:
 
 
 def _check_version(negotiation: Negotiation, request: WriteRequest) -> None:
-    """Raise Refusal if the negotiation exists already, or is at another version than expected."""
+    """Raise RefusalError if the negotiation exists, or is not at the expected version."""
     if negotiation.version and request.opens:
         refuse(
             pb.ERROR_REASON_NEGOTIATION_EXISTS,

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import NamedTuple
 
 from pourparler import v1 as pb
-from pourparler.state.fold import counted
+from pourparler.state.corrections import effective_entries
 from pourparler_service.aggregate.current import CurrentNegotiations
 from pourparler_service.aggregate.negotiation import Negotiation
 from pourparler_service.domain.refusal import quoted, refuse
@@ -55,8 +55,8 @@ class ErasureRequest(NamedTuple):
 class Eraser:
     """Makes erasures, one at a time. Any thread may call it; every method blocks on the store.
 
-    Methods raise Refusal or StoreUnavailableError. An erasure that had begun then is finished with
-    the next one, or at the next start.
+    Methods raise RefusalError or StoreUnavailableError. The next erasure, or the next start, ends
+    an erasure that was interrupted.
     """
 
     def __init__(
@@ -248,7 +248,7 @@ def _as_unavailable() -> Iterator[None]:
 
 
 def _same(known: ErasureIntent, asked: ErasureRequest) -> pb.Erasure:
-    """Return the erasure that this request made before. Raise Refusal if it is another one."""
+    """Return the erasure that this request made before. Raise RefusalError if it is another one."""
     was = known.erasure
     before = (known.negotiation, was.participant_id, was.legal_basis, was.authority)
     if before != asked[:4]:
@@ -266,7 +266,9 @@ def _redacted(erasure: pb.Erasure, version: int, negotiation: Negotiation) -> pb
     """Return a redaction of a version, visible to the audience of that entry."""
     draft = redaction(version, erasure.legal_basis, erasure.authority)
     entries = negotiation.entry_and_amendments(version)
-    counts = [one.entry for one in counted(entries) if one.entry.header.version == version]
+    counts = [
+        one.entry for one in effective_entries(entries) if one.entry.header.version == version
+    ]
     entry = counts[0] if counts else entries[0]  # it was annulled
     draft.facts.visibility.CopyFrom(entry.facts.visibility)
     return draft

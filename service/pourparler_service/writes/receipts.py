@@ -6,7 +6,7 @@ from typing import NamedTuple
 from google.protobuf.timestamp_pb2 import Timestamp
 
 from pourparler import v1 as pb
-from pourparler.schema.wire import framed
+from pourparler.schema.wire import length_delimited
 from pourparler_service.aggregate.negotiation import Negotiation
 from pourparler_service.storage.interface import StoredEntry
 from pourparler_service.storage.record_codec import NO_SALT, decode_record, is_erased
@@ -30,7 +30,7 @@ class UnsignedReceipt(NamedTuple):
                 self.negotiation, version, self.root, self.record_time
             )
         rest.erased_versions.extend(one.version for one in self.records if _lost_words(one))
-        entries = b"".join(framed(1, one.data) for one in self.records)
+        entries = b"".join(length_delimited(1, one.data) for one in self.records)
         return entries + rest.SerializeToString(deterministic=True)
 
 

@@ -30,7 +30,7 @@ class FailedNegotiations:
             self._failed.add(negotiation)
 
     def check(self, negotiation: str) -> None:
-        """Raise Refusal if an earlier request for a negotiation has failed."""
+        """Raise RefusalError if an earlier request for a negotiation has failed."""
         if negotiation in self._failed or len(self._failed) >= FAILED_NEGOTIATIONS:
             refuse(
                 pb.ERROR_REASON_EARLIER_NOT_RECORDED,

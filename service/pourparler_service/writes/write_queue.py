@@ -65,7 +65,7 @@ class WriteQueue(Generic[_Item]):
         return 2 * self._waiting >= self._most or 2 * len(others) >= self._share
 
     def put(self, key: str, item: _Item) -> None:
-        """Add a request behind the others of its key. Raise Refusal if there is no room."""
+        """Add a request behind the others of its key. Raise RefusalError if there is no room."""
         with self._changed:
             if self._closed:
                 refuse(pb.ERROR_REASON_SHUTTING_DOWN, "The service is shutting down. Try again.")

@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from pourparler import v1 as pb
 from pourparler_service.authorization.policy import Policy, check_may_open
-from pourparler_service.domain.refusal import Refusal, Violation
+from pourparler_service.domain.refusal import RefusalError, Violation
 from pourparler_service.storage.interface import (
     ConflictError,
     EventStore,
@@ -110,14 +110,14 @@ class Writer:
         return self._queue.is_crowded(key)
 
     def check_may_open(self, caller: str) -> None:
-        """Raise Refusal if the policy does not let a caller open or import negotiations."""
+        """Raise RefusalError if the policy does not let a caller open or import negotiations."""
         check_may_open(self._policy, caller)
 
     def submit(self, request: WriteRequest) -> Future[bytes]:
-        """Hand in a request. The future returns the bytes of its Receipt, or raises Refusal.
+        """Hand in a request. The future returns the bytes of its Receipt, or raises RefusalError.
 
         A future that is cancelled before its request is started leaves nothing behind. Raise
-        Refusal if the caller may not open negotiations, or the queue is full.
+        RefusalError if the caller may not open negotiations, or the queue is full.
         """
         if request.opens:
             self.check_may_open(request.caller)
@@ -156,7 +156,7 @@ class Writer:
         for call in batch:
             try:
                 accepted.append(_Accepted(call, decider.decide(call.request, records)))
-            except Refusal as refusal:
+            except RefusalError as refusal:
                 call.fail(refusal)
             except StoreUnavailableError as error:
                 call.fail(_unavailable(error, _NOTHING_RECORDED))
@@ -225,6 +225,6 @@ _PERHAPS_RECORDED = (
 )
 
 
-def _unavailable(error: Exception, advice: str) -> Refusal:
+def _unavailable(error: Exception, advice: str) -> RefusalError:
     text = f"The store failed: {error}. {advice}"
-    return Refusal([Violation(pb.ERROR_REASON_STORE_UNAVAILABLE, "", text, {})])
+    return RefusalError([Violation(pb.ERROR_REASON_STORE_UNAVAILABLE, "", text, {})])

@@ -7,7 +7,7 @@ import pytest
 from pourparler_service.application import Backend
 
 
-class Fault(Exception):
+class FaultError(Exception):
     """What a holder fails with."""
 
 
@@ -47,8 +47,8 @@ def test_jobs_of_other_names_do_not_wait(backend: Backend) -> None:
 
 def test_a_holder_that_fails_lets_the_next_one_in(backend: Backend) -> None:
     leases = backend.leases()
-    with pytest.raises(Fault), leases.hold("job") as first:
-        raise Fault
+    with pytest.raises(FaultError), leases.hold("job") as first:
+        raise FaultError
 
     with leases.hold("job") as second:
         assert second.held

@@ -20,7 +20,7 @@ ID = "talks"
 TIME = Timestamp(seconds=1_665_388_800)
 
 
-class Fault(Exception):
+class FaultError(Exception):
     """What a transaction fails with."""
 
 
@@ -111,9 +111,9 @@ def test_a_transaction_that_fails_leaves_nothing(table: SubjectKeyTable) -> None
             table.destroy(ID, "anna")
             table.add_erasure(intent("new"))
             table.save_erasure(begun._replace(destroyed=True), done=True)
-            raise Fault
+            raise FaultError
 
-    with pytest.raises(Fault):
+    with pytest.raises(FaultError):
         fail()
 
     assert table.master_key_id == "before"

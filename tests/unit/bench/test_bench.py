@@ -8,7 +8,7 @@ import pytest
 
 from pourparler import Client
 from pourparler import v1 as pb
-from pourparler.schema.wire import framed
+from pourparler.schema.wire import length_delimited
 from pourparler_service.config.settings import Settings
 from pourparler_service.server import running
 from tests.bench import publishing, talks, wire
@@ -53,7 +53,7 @@ def test_a_request_longer_than_a_frame_and_a_window_comes_whole(address: str) ->
 def test_a_session_is_pumped_until_all_is_answered(address: str) -> None:
     before = version(address, 1)
     some = itertools.islice(talks.appends("met-0001"), NUMBER)
-    messages = (framed(1, one) for one in some)
+    messages = (length_delimited(1, one) for one in some)
 
     run = wire.pump(address, talks.SESSION, messages, under_way=4, seconds=60)
 
@@ -82,7 +82,7 @@ def test_a_filled_folder_is_served(tmp_path: Path) -> None:
     histories = {"one": 9, "another": 4}
     talks.fill(tmp_path, histories, in_turn=True)
     with running(Settings(data=tmp_path, address="127.0.0.1:0")) as filled, Client(filled) as c:
-        entries = [(entry.header.negotiation, entry.header.version) for entry in c.history("-")]
+        entries = [(entry.header.negotiation, entry.header.version) for entry in c.replay("-")]
 
     assert entries[:4] == [("one", 1), ("another", 1), ("one", 2), ("another", 2)]
     assert {name: entries.count((name, length)) for name, length in histories.items()} == {
@@ -116,14 +116,13 @@ def test_latencies_are_the_medians_of_the_rounds() -> None:
 
 
 def test_the_pages_say_what_the_report_says() -> None:
-    report = publishing.json_of(publishing.REPORT)
-    for page, text in (
-        (publishing.README, publishing.summary(report)),
-        (publishing.PAGE, publishing.whole(report)),
-    ):
-        written = page.read_text(encoding="utf-8")
+    written = publishing.PAGE.read_text(encoding="utf-8")
+    found = publishing.texts(publishing.json_of(publishing.REPORT))
 
-        assert publishing.with_measured(written, text) == written, "run make bench BENCH=--publish"
+    assert set(found) == {publishing.SUMMARY, publishing.RESULTS}
+    for place, text in found.items():
+        published = publishing.with_measured(written, place, text)
+        assert published == written, "run make bench BENCH=--publish"
 
 
 def test_the_chart_is_drawn_from_the_report() -> None:
@@ -132,4 +131,4 @@ def test_the_chart_is_drawn_from_the_report() -> None:
         drawing = (publishing.DOCS / name).read_text(encoding="utf-8")
 
         assert re.findall(r"sha256:(\w+)", drawing) == [digest], "run make bench BENCH=--publish"
-        assert f"docs/{name}" in publishing.README.read_text(encoding="utf-8")
+        assert f"../{name}" in publishing.PAGE.read_text(encoding="utf-8")

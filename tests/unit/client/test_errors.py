@@ -13,9 +13,9 @@ from google.rpc import error_details_pb2, status_pb2
 
 from pourparler import errors
 from pourparler import v1 as pb
-from pourparler.errors import PourparlerError, Violation, of_call
+from pourparler.errors import PourparlerError, Violation, error_of_call
 from pourparler_service.api.error_status import status_message
-from pourparler_service.domain.refusal import Refusal
+from pourparler_service.domain.refusal import RefusalError
 from pourparler_service.domain.refusal import Violation as Finding
 
 
@@ -49,10 +49,10 @@ def failed(code: grpc.StatusCode, *details: Message, message: str = "It failed."
 
 def refused(*findings: Finding) -> PourparlerError:
     """What becomes of a refusal of the service on its way to the caller."""
-    status = status_message(Refusal(findings))
+    status = status_message(RefusalError(findings))
     code = next(one for one in grpc.StatusCode if one.value[0] == status.code)
     trailer = ("grpc-status-details-bin", status.SerializeToString())
-    return of_call(Failed(code, status.message, trailer))
+    return error_of_call(Failed(code, status.message, trailer))
 
 
 def test_a_refusal_of_the_service_arrives_whole() -> None:
@@ -65,7 +65,7 @@ def test_a_refusal_of_the_service_arrives_whole() -> None:
         )
     )
 
-    assert type(error) is errors.Refused
+    assert type(error) is errors.FailedPreconditionError
     assert error.code == "FAILED_PRECONDITION"
     assert error.reason == "PROPOSAL_NOT_OPEN"
     assert error.field == "drafts[2].facts.proposal_answered.proposal_id"
@@ -83,7 +83,7 @@ def test_every_violation_of_a_malformed_request_arrives() -> None:
         Finding(pb.ERROR_REASON_ID_INVALID, "drafts[1].facts.session_id", "It is no id.", {}),
     )
 
-    assert type(error) is errors.InvalidArgument
+    assert type(error) is errors.InvalidArgumentError
     assert error.violations == (
         Violation("drafts[0].words.text", "It is missing.", "FIELD_REQUIRED"),
         Violation("drafts[1].facts.session_id", "It is no id.", "ID_INVALID"),
@@ -101,14 +101,14 @@ def test_a_version_mismatch_says_which_versions() -> None:
         )
     )
 
-    assert isinstance(error, errors.VersionMismatch)
+    assert isinstance(error, errors.VersionMismatchError)
     assert (error.expected, error.current) == (7, 9)
 
 
 def test_a_version_mismatch_without_numbers_says_none() -> None:
-    error = of_call(failed(grpc.StatusCode.ABORTED))
+    error = error_of_call(failed(grpc.StatusCode.ABORTED))
 
-    assert isinstance(error, errors.VersionMismatch)
+    assert isinstance(error, errors.VersionMismatchError)
     assert error.expected is None
     assert error.current is None
 
@@ -116,19 +116,21 @@ def test_a_version_mismatch_without_numbers_says_none() -> None:
 def test_a_fault_of_the_service_has_an_id() -> None:
     error = refused(Finding(pb.ERROR_REASON_INTERNAL, "", "At fault.", {"fault_id": "f7"}))
 
-    assert isinstance(error, errors.ServiceFault)
+    assert isinstance(error, errors.InternalError)
     assert error.fault_id == "f7"
 
 
 def test_overload_says_when_to_come_back_and_a_request_too_large_is_another_thing() -> None:
     overloaded = refused(Finding(pb.ERROR_REASON_OVERLOADED, "", "Too much.", {}))
     too_large = refused(Finding(pb.ERROR_REASON_MESSAGE_TOO_LARGE, "", "Too large.", {}))
-    by_grpc = of_call(Failed(grpc.StatusCode.RESOURCE_EXHAUSTED, "Received message larger than"))
+    by_grpc = error_of_call(
+        Failed(grpc.StatusCode.RESOURCE_EXHAUSTED, "Received message larger than")
+    )
 
-    assert type(overloaded) is errors.Overloaded
+    assert type(overloaded) is errors.ResourceExhaustedError
     assert overloaded.retry_after == 0.5
-    assert type(too_large) is errors.TooLarge
-    assert type(by_grpc) is errors.TooLarge
+    assert type(too_large) is errors.MessageTooLargeError
+    assert type(by_grpc) is errors.MessageTooLargeError
     assert by_grpc.reason == ""
 
 
@@ -146,7 +148,7 @@ def test_every_reason_of_the_contract_has_a_class_with_its_status(
 
 @pytest.mark.parametrize("code", grpc.StatusCode, ids=lambda code: code.name)
 def test_a_bare_status_comes_to_an_error_with_its_code(code: grpc.StatusCode) -> None:
-    error = of_call(Failed(code, None))
+    error = error_of_call(Failed(code, None))
 
     assert error.code == code.name
     assert error.reason == ""
@@ -155,8 +157,8 @@ def test_a_bare_status_comes_to_an_error_with_its_code(code: grpc.StatusCode) ->
 
 
 def test_what_did_not_come_from_the_service_says_so_plainly() -> None:
-    gone = of_call(Failed(grpc.StatusCode.UNAVAILABLE, "Connection refused"))
-    late = of_call(Failed(grpc.StatusCode.DEADLINE_EXCEEDED, "Deadline Exceeded"))
+    gone = error_of_call(Failed(grpc.StatusCode.UNAVAILABLE, "Connection refused"))
+    late = error_of_call(Failed(grpc.StatusCode.DEADLINE_EXCEEDED, "Deadline Exceeded"))
 
     assert str(gone) == "The service cannot be reached: Connection refused"
     assert str(late) == "The service did not answer in time."
@@ -165,15 +167,15 @@ def test_what_did_not_come_from_the_service_says_so_plainly() -> None:
 def test_the_reason_of_somebody_else_is_not_taken_for_ours() -> None:
     info = error_details_pb2.ErrorInfo(reason="QUOTA", domain="proxy.example")
 
-    assert of_call(failed(grpc.StatusCode.UNAVAILABLE, info)).reason == ""
+    assert error_of_call(failed(grpc.StatusCode.UNAVAILABLE, info)).reason == ""
 
 
 def test_details_that_cannot_be_read_leave_the_message() -> None:
     trailer = ("grpc-status-details-bin", b"\xff\xff not a status")
 
-    error = of_call(Failed(grpc.StatusCode.NOT_FOUND, "There is none.", trailer))
+    error = error_of_call(Failed(grpc.StatusCode.NOT_FOUND, "There is none.", trailer))
 
-    assert type(error) is errors.NotFound
+    assert type(error) is errors.NotFoundError
     assert error.message == "There is none."
 
 
@@ -183,7 +185,7 @@ def test_an_error_survives_being_copied_and_pickled() -> None:
     )
 
     for again in (copy.copy(error), pickle.loads(pickle.dumps(error))):  # noqa: S301 (our own)
-        assert type(again) is errors.AlreadyExists
+        assert type(again) is errors.AlreadyExistsError
         assert vars(again) == vars(error)
         assert str(again) == str(error)
 

@@ -30,7 +30,11 @@ from tests.support.state_digest import particulars
 ROOT = Path(__file__).resolve().parents[3]
 README = ROOT / "README.md"
 DECISIONS = sorted((ROOT / "docs" / "decisions").glob("[0-9]*.md"))
-PAGES = [README, ROOT / "CHANGELOG.md"]
+CHANGELOG = ROOT / "CHANGELOG.md"
+ARCHITECTURE = ROOT / "docs" / "architecture.md"
+CLOCKS = ROOT / "docs" / "guides" / "as-of-queries.md"
+PROMISES = ROOT / "docs" / "explanation" / "promises.md"
+PAGES = sorted(ROOT.glob("*.md"))
 PAGES += sorted(
     page
     for folder in ("docs", "examples", "tests")
@@ -40,6 +44,7 @@ PAGES += sorted(
 
 ROOMS = {
     "client/pourparler/": ROOT / "client" / "pourparler",
+    "client/pourparler/cli/": ROOT / "client" / "pourparler" / "cli",
     "service/pourparler_service/": ROOT / "service" / "pourparler_service",
 }
 OF_OTHERS = {"Application", "ErrorInfo"}
@@ -51,6 +56,10 @@ KEY = signing_key(name="pourparler/3f0c9a52-6d1e-4b7a-9a41-0d5e2c7b8f10")
 PLACEHOLDERS = {"FILE", "LINE", "NAME", "REASON"}
 OLD_NAME = re.compile(r"^\| `[^`]+` (?=\| `[^`]+` \|$)", re.MULTILINE)
 """The first cell of a row that has an old name and the new one."""
+
+
+DEFINITION = re.compile(r"\[`\w+`\]\([^)\s]+\.py\)")
+"""A link from the name of a definition to its module: test_architecture.py looks it up."""
 
 
 class Block(NamedTuple):
@@ -184,7 +193,7 @@ def test_a_page_that_says_something_else_is_noticed(desk: Path, address: str) ->
 def test_the_tutorial_records_what_the_example_holds(desk: Path, address: str) -> None:
     follow(ROOT / "docs" / "tutorials" / "getting-started.md", address)
     with pourparler.Client(address) as client:
-        recorded = particulars(client.get("renault-nissan", as_of=17).negotiation)
+        recorded = particulars(client.get_negotiation("renault-nissan", as_of=17).negotiation)
     expected = json.loads((ROOT / "examples/renault-nissan/expected_state.json").read_text())
 
     # Whether a topic is talked about yet, the tutorial leaves open.
@@ -200,7 +209,7 @@ def test_a_backup_made_as_the_guide_says_verifies_and_goes_on(desk: Path, addres
     )
 
     with running(settings) as restored, pourparler.Client(restored) as client:
-        found = client.audit("renault-nissan", keys=[KEY.verifier_key])
+        found = client.audit("renault-nissan", verifier_keys=[KEY.verifier_key])
         client.record("renault-nissan", pourparler.topic("What next?"))
 
     assert found.verdict is pourparler.Verdict.SOUND
@@ -208,18 +217,18 @@ def test_a_backup_made_as_the_guide_says_verifies_and_goes_on(desk: Path, addres
     assert found.checkpoint.size == 17
 
 
-def test_every_clock_of_the_readme_can_be_read(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_every_clock_of_the_guide_can_be_read(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(ROOT)
     with running() as address, pourparler.Client(address) as client:
         monkeypatch.setenv("POURPARLER_SERVER", address)
         run_shell("pourparler import examples/renault-nissan/negotiation.jsonl")
         known = {"c": client, "name": "renault-nissan", "datetime": datetime, "UTC": UTC}
         versions = {"": 17, "as_of=11": 11, "as_of=datetime": 0}
-        calls = [span for span in spans(README) if span.startswith("c.")]
-        options = [span for span in spans(README) if re.match(r"--(as-of|occurred) ", span)]
+        calls = [span for span in spans(CLOCKS) if span.startswith("c.")]
+        options = [span for span in spans(CLOCKS) if re.match(r"--(as-of|occurred) ", span)]
 
-        assert calls
-        assert options
+        assert len(calls) == 5
+        assert len(options) == 3
         for call in calls:
             version = versions["".join(re.findall(r"as_of=\w+", call))]
             answer = eval(call, known)  # noqa: S307 - it is our own
@@ -299,7 +308,7 @@ def test_every_file_named_is_there(page: Path) -> None:
         for path in (ROOT / folder).rglob("*.*")
     }
     for span in spans(page):
-        if re.fullmatch(r"[\w./-]+\.(py|proto|md|jsonl|toml)", span) and page != PAGES[1]:
+        if re.fullmatch(r"[\w./-]+\.(py|proto|md|jsonl|toml)", span) and page != CHANGELOG:
             there = span in known or (ROOT / span).exists() or (page.parent / span).exists()
 
             assert there, span
@@ -307,7 +316,8 @@ def test_every_file_named_is_there(page: Path) -> None:
 
 @every_page
 def test_every_name_of_the_contract_is_in_the_contract(page: Path) -> None:
-    for span in re.findall(r"`([^`\n]+)`", OLD_NAME.sub("", unfenced(page))):
+    text = DEFINITION.sub("", OLD_NAME.sub("", unfenced(page)))
+    for span in re.findall(r"`([^`\n]+)`", text):
         if re.fullmatch(r"[A-Z][A-Z_]+[A-Z]", span):
             assert span in values() | VARIABLES | PLACEHOLDERS, span
         elif re.fullmatch(r"(?:[A-Z][a-z]+){1,}", span):
@@ -339,22 +349,24 @@ def files() -> Iterator[Any]:
         yield pool.FindFileByName(str(path.relative_to(ROOT / "proto")))
 
 
-def test_the_picture_of_the_rooms_is_what_the_folders_hold() -> None:
-    picture = next(block.text for block in blocks(README) if "client/pourparler/" in block.text)
-    drawn: dict[str, set[str]] = {}
-    rooms: set[str] = set()
-    for line in picture.splitlines():
-        name = line.split()[0]
-        if line.startswith(" "):
-            rooms.add(name)
-        else:
-            rooms = drawn.setdefault(name, set())
+def test_the_tables_of_the_wings_are_what_the_folders_hold() -> None:
+    page = ARCHITECTURE.read_text()
+    for folder, path in ROOMS.items():
+        table = page.partition(f"`{folder}`")[2].partition("\n## ")[0]
+        names = re.findall(r"^\| `([\w.]+/?)` \|", table, re.MULTILINE)
 
-    for folder, names in drawn.items():
-        assert (ROOT / folder).is_dir(), folder
-        if folder in ROOMS:
-            assert names == held(ROOMS[folder]), f"draw the rooms of {folder} in README.md anew"
-    assert drawn.keys() >= ROOMS.keys()
+        assert set(names) == held(path), f"list the wings of {folder} in docs/architecture.md"
+        assert len(names) == len(set(names))
+
+
+def test_the_folders_of_the_architecture_are_there() -> None:
+    picture = next(
+        block.text for block in blocks(ARCHITECTURE) if "client/pourparler/" in block.text
+    )
+    drawn = {line.split()[0] for line in picture.splitlines()}
+
+    assert all((ROOT / folder).is_dir() for folder in drawn)
+    assert drawn >= ROOMS.keys() - {"client/pourparler/cli/"}
 
 
 def held(folder: Path) -> set[str]:
@@ -363,18 +375,20 @@ def held(folder: Path) -> set[str]:
 
 
 def test_every_promise_names_a_test_that_is_there() -> None:
-    promises = re.findall(r"\[`(test_\w+)`\]\(([^)]+)\)", README.read_text())
+    promises = re.findall(r"\[`(test_\w+)`\]\(([^)]+)\)", PROMISES.read_text())
 
-    assert promises
+    assert len(promises) > 20
     for name, path in promises:
-        assert re.search(rf"^(async )?def {name}\(", (ROOT / path).read_text(), re.MULTILINE), name
+        text = (PROMISES.parent / path).read_text()
+        assert re.search(rf"^(async )?def {name}\(", text, re.MULTILINE), name
 
 
 def test_the_readme_counts_the_types_of_entry_right() -> None:
-    assert f"each of the {len(ENTRY_TYPES)} types of entry" in README.read_text()
+    assert f"each of the {len(ENTRY_TYPES)} entry types" in README.read_text()
 
 
 PLAIN = [page for page in PAGES if page.is_relative_to(ROOT / "docs")]
+PLAIN += [README, ROOT / "CONTRIBUTING.md"]
 PLAIN = [page for page in PLAIN if page not in DECISIONS and page.parent.name != "decisions"]
 DENIED = re.compile(
     r"\b(whoever|whom|anew|nor|lest|besides|upon|somebody|nobody|lies?|told apart|taken up|had by"
@@ -433,8 +447,8 @@ def test_the_data_folder_has_the_files_that_the_design_names(tmp_path: Path) -> 
     named = set(re.findall(r"^\| `([^`]+)` \|", table, re.MULTILINE))
     with running(Settings(data=tmp_path, address="127.0.0.1:0")) as address:
         with pourparler.Client(address) as client:
-            client.open("Any")
-            assert len(list(client.list())) == 1
+            client.open_negotiation("Any")
+            assert len(list(client.list_negotiations())) == 1
         held_now = {path.name for path in tmp_path.iterdir()}
 
     assert {re.sub(r"-(wal|shm)$", "", name) for name in held_now} == named

@@ -7,7 +7,7 @@ import re
 from pathlib import Path
 
 from pourparler import v1 as pb
-from pourparler.transparency.bundle import LARGEST, MAGIC
+from pourparler.transparency.bundle import MAGIC, MAX_RECORD_BYTES
 from tests.support import bundles
 
 ROOT = Path(__file__).parents[3]
@@ -30,7 +30,7 @@ def sha256(*parts: bytes) -> bytes:
 def test_the_first_line_is_as_long_as_is_said() -> None:
     assert f"    {MAGIC.decode()}" in PAGE
     assert f"{len(MAGIC)} bytes" in PAGE
-    assert LARGEST == 2**24
+    assert MAX_RECORD_BYTES == 2**24
 
 
 def test_the_bytes_are_where_the_table_says() -> None:

@@ -147,12 +147,12 @@ def test_everything_public_is_in_the_reference_of_the_client() -> None:
         assert re.search(rf":: pourparler\.{name}$", text, re.MULTILINE), name
 
 
-def test_every_promise_of_the_readme_stands_with_its_test() -> None:
-    readme = (ROOT / "README.md").read_text()
+def test_every_promise_stands_with_its_test() -> None:
+    written = (ROOT / promises.PAGE).read_text()
     page = promises.page(ROOT)
     known = promises.promises(ROOT)
 
-    assert len(known) == len(re.findall(r"^\| .*\[`test_\w+`\]", readme, re.MULTILINE))
+    assert len(known) == len(re.findall(r"^\| .*\[`test_\w+`\]", written, re.MULTILINE)) > 20
     for promise in known:
         assert f"def {promise.test}(" in page
 
@@ -174,8 +174,12 @@ def test_links_lead_to_the_pages_of_the_site(tmp_path: Path) -> None:
     assert "](../entries/index.md)" in concepts
     record_format = (tmp_path / "reference" / "record-format.md").read_text()
     assert "](../sources/docs/verifier.py.md)" in record_format
-    assert "](promises.md)" in (tmp_path / "index.md").read_text()
-    assert 'class="only-dark"' in (tmp_path / "readme.md").read_text()
+    assert "](explanation/promises.md)" in (tmp_path / "index.md").read_text()
+    performance = (tmp_path / "explanation" / "performance.md").read_text()
+    assert '<img class="only-dark" src="../_static/speed-dark.svg"' in performance
+    pictures = re.findall(r'<img src="_static/([^"]+)"', (tmp_path / "readme.md").read_text())
+    assert pictures == ["report.png", "terminal.svg"]
+    assert all((ROOT / "docs" / "pictures" / name).exists() for name in pictures)
 
 
 def test_a_link_to_what_is_not_there_is_left_for_the_build_to_refuse(tmp_path: Path) -> None:
@@ -200,11 +204,11 @@ def test_a_link_to_what_is_not_there_is_left_for_the_build_to_refuse(tmp_path: P
 
 
 def test_the_text_of_tests_is_left_out_of_the_search(tmp_path: Path) -> None:
-    assembly.assemble(ROOT, tmp_path, {"promises.md": promises.page(ROOT)})
+    assembly.assemble(ROOT, tmp_path, {"explanation/promises.md": promises.page(ROOT)})
 
     tests = sorted((tmp_path / "sources" / "tests").rglob("*.md"))
     assert tests
-    for page in (tmp_path / "promises.md", *tests):
+    for page in (tmp_path / "explanation" / "promises.md", *tests):
         metadata = page.read_text().split("---\n")[1]
         assert "no-search: true\n" in metadata, page
     shown = (tmp_path / "sources" / "docs" / "verifier.py.md").read_text()

@@ -8,9 +8,10 @@ import pytest
 from pourparler import v1 as pb
 from pourparler.schema import edtf
 from pourparler.schema.edtf import Bounds, Occurrence
-from pourparler.state.fold import counted, fold, gather
+from pourparler.state.corrections import effective_entries
+from pourparler.state.fold import fold, fold_effective
 from pourparler_service.domain import rules
-from pourparler_service.domain.refusal import Refusal
+from pourparler_service.domain.refusal import RefusalError
 from tests.support import sample_entries
 from tests.support.draft_replay import Replayed, drafts, replayed
 from tests.support.state_digest import particulars
@@ -43,9 +44,9 @@ def test_at_version_11_there_is_no_position_and_no_question(record: Replayed) ->
 def test_on_the_record_alone_the_prior_agreement_the_position_and_the_question_vanish(
     record: Replayed,
 ) -> None:
-    state = gather(
+    state = fold_effective(
         one
-        for one in counted(record.entries)
+        for one in effective_entries(record.entries)
         if one.entry.facts.provenance.basis == pb.BASIS_ON_RECORD
     )
 
@@ -128,7 +129,7 @@ def test_a_rumour_of_an_agreement_is_refused(record: Replayed, basis: pb.Basis.V
     )
     before = record.state.SerializeToString(deterministic=True)
 
-    with pytest.raises(Refusal) as refused:
+    with pytest.raises(RefusalError) as refused:
         rules.check(
             record.state,
             rumour,

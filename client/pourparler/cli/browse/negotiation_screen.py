@@ -26,7 +26,12 @@ from pourparler.cli.browse.text_layout import flat, words_of
 from pourparler.cli.browse.version_prompt import AskVersion
 from pourparler.cli.output import colors, wording
 from pourparler.cli.terminal_escape import escaped
-from pourparler.errors import DeadlineExceeded, Overloaded, PourparlerError, Unavailable
+from pourparler.errors import (
+    DeadlineExceededError,
+    PourparlerError,
+    ResourceExhaustedError,
+    UnavailableError,
+)
 from pourparler.state.fold import UnknownEntryError
 
 VIEWS = ("status", "topics", "timeline")
@@ -136,7 +141,7 @@ class NegotiationScreen(Screen[None]):
                     await self._read()
                     reading = False
                 await self._go_on()
-            except (Unavailable, Overloaded, DeadlineExceeded) as error:
+            except (UnavailableError, ResourceExhaustedError, DeadlineExceededError) as error:
                 self._away = self._told_away(error)
                 self._head()
                 await asyncio.sleep(_PAUSE)
@@ -188,7 +193,7 @@ class NegotiationScreen(Screen[None]):
     def _look(self) -> None:
         """Take in what has come, now and then: however much comes, the screen stays quick."""
         if self._watch is not None:
-            away = "" if self._watch.away is None else self._told_away(self._watch.away)
+            away = "" if self._watch.last_error is None else self._told_away(self._watch.last_error)
             if away != self._away:
                 self._away = away
                 self._head()

@@ -20,7 +20,7 @@ from pourparler.cli.output.status_lines import QUESTIONS, Item, status_lines
 from pourparler.cli.terminal_escape import escaped
 from pourparler.schema import edtf
 from pourparler.schema.contract import is_repeated
-from pourparler.state.status import standing as stands
+from pourparler.state.status import status_report as stands
 
 SIGNS: Mapping[int, str] = {
     pb.BASIS_DIRECT: "●",

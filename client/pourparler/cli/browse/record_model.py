@@ -11,7 +11,9 @@ from pourparler import v1 as pb
 from pourparler.cli.output.part_descriptions import KINDS_BY_RESULT
 from pourparler.cli.output.wording import Names
 from pourparler.schema.contract import PARTS, entry_type, rule_of
-from pourparler.state.fold import counted, evolve, is_amending, tally
+from pourparler.state.corrections import effective_entries, is_amending
+from pourparler.state.fold import evolve
+from pourparler.state.summary import count_parts
 
 Part = tuple[str, str]
 """A part of a state: its kind, such as `proposals`, and its id."""
@@ -133,7 +135,7 @@ class Record:
                 self._kept[end] = _copy(state)
         if len(self._kept) > 2 * _MOST_KEPT:
             self._kept = {end: kept for end, kept in self._kept.items() if end % apart == 0}
-        tally(state)
+        count_parts(state)
         return state
 
     def _nearest(self, count: int) -> int:
@@ -149,7 +151,7 @@ class Record:
         )
 
     def _take(self, state: pb.Negotiation, begun: int, end: int) -> None:
-        for entry, amended_by in counted(self._entries[begun:end]):
+        for entry, amended_by in effective_entries(self._entries[begun:end]):
             evolve(state, entry, amended_by=amended_by)
 
 

@@ -10,7 +10,7 @@ from pourparler.aio import Client, Watch
 from pourparler.cli import errors
 from pourparler.cli.terminal_escape import escaped
 from pourparler.errors import PourparlerError
-from pourparler.transparency.bundle import Bundle, BundleDamaged
+from pourparler.transparency.bundle import BundleReader, CorruptBundleError
 
 PAGE = 1_000
 
@@ -66,16 +66,18 @@ class ServiceSource:
 
     def negotiations(self) -> AsyncIterator[pb.NegotiationSummary]:
         """All that there are, in the order in which they were opened."""
-        return self._client.list(page_size=PAGE, viewer_participant_id=self._viewer_participant_id)
+        return self._client.list_negotiations(
+            page_size=PAGE, viewer_participant_id=self._viewer_participant_id
+        )
 
     def entries(self, name: str) -> AsyncIterator[pb.Entry]:
         """Return the entries of a negotiation, from the first to the latest."""
-        return self._client.history(name, viewer_participant_id=self._viewer_participant_id)
+        return self._client.replay(name, viewer_participant_id=self._viewer_participant_id)
 
     def watch(self, name: str, after: int) -> Watch:
         """Its entries after a version, as they come."""
         return self._client.watch(
-            name, after=after, viewer_participant_id=self._viewer_participant_id
+            name, after_version=after, viewer_participant_id=self._viewer_participant_id
         )
 
     async def search(self, query: str) -> AsyncIterator[Found]:
@@ -104,11 +106,11 @@ class BundleSource:
     def __init__(self, file: BinaryIO) -> None:
         """Read it at once. Raises BundleError."""
         try:
-            self._entries = [pb.Entry.FromString(one) for one in Bundle(file).records()]
+            self._entries = [pb.Entry.FromString(one) for one in BundleReader(file).records()]
         except DecodeError:
-            raise BundleDamaged("An entry of the bundle is garbled.") from None
+            raise CorruptBundleError("An entry of the bundle is garbled.") from None
         if not self._entries:
-            raise BundleDamaged("The bundle has no entries.")
+            raise CorruptBundleError("The bundle has no entries.")
 
     @property
     def name(self) -> str:

@@ -12,7 +12,7 @@ from pourparler.cli.commands import admin, query, record, search, verify
 from pourparler.cli.local import service_process
 from pourparler.cli.options import completion, connection, suggestions
 from pourparler.errors import PourparlerError
-from pourparler.rpc.requests import TARGET
+from pourparler.rpc.channel import DEFAULT_TARGET
 
 _BROKEN_PIPE = 141
 
@@ -44,7 +44,7 @@ class _SectionedGroup(click.Group):
     type=connection.AddressType(),
     metavar="ADDRESS",
     envvar="POURPARLER_SERVER",
-    default=TARGET,
+    default=DEFAULT_TARGET,
     show_default=True,
     show_envvar=True,
     help="Address of the service.",
@@ -150,7 +150,9 @@ def run(arguments: Sequence[str]) -> int:
 )
 def demo(file: Path | None, data: Path | None, port: int | None, *, keep: bool) -> int:
     """Start a service, import a real negotiation, and run queries on it."""
-    return service_process.run(file, data, port, keep=keep, default_server=TARGET, command=run)
+    return service_process.run(
+        file, data, port, keep=keep, default_server=DEFAULT_TARGET, command=run
+    )
 
 
 SECTIONS: Mapping[str, Sequence[click.Command]] = {

@@ -63,7 +63,7 @@ def show(
 ) -> None:
     """Show the state of a negotiation, now or at an earlier point."""
     asked = query_options.point(recorded, occurred)
-    answer = query_options.client().get(
+    answer = query_options.client().get_negotiation(
         negotiation, as_of=asked, viewer_participant_id=viewer_participant_id
     )
     if as_json:
@@ -121,14 +121,14 @@ def status(
     """Report what is agreed, what is proposed, who must answer, and who owes what by when."""
     asked = query_options.point(recorded, occurred)
     client = query_options.client()
-    answer = client.standing(
-        negotiation, as_of=asked, on=on_date, viewer_participant_id=viewer_participant_id
+    answer = client.status_report(
+        negotiation, as_of=asked, on_date=on_date, viewer_participant_id=viewer_participant_id
     )
     if as_json:
         print_message(answer)
         return
     basic = pb.NEGOTIATION_VIEW_BASIC
-    known = client.get(
+    known = client.get_negotiation(
         negotiation, as_of=asked, view=basic, viewer_participant_id=viewer_participant_id
     ).negotiation
     page = standard_page(full=full)
@@ -147,7 +147,11 @@ def status(
 @click.argument("negotiation", type=NegotiationType())
 @query_options.point_options
 @click.option(
-    "--after", type=click.IntRange(min=0), default=0, help="Show only entries after this version."
+    "--after",
+    "after_version",
+    type=click.IntRange(min=0),
+    default=0,
+    help="Show only entries after this version.",
 )
 @query_options.type_option
 @query_options.participant_option
@@ -170,12 +174,12 @@ def history(
     """List the entries of a negotiation. With --json, print one entry on each line."""
     asked = query_options.point(recorded, occurred)
     client = query_options.client()
-    entries = client.history(negotiation, as_of=asked, **filters)
+    entries = client.replay(negotiation, as_of=asked, **filters)
     if as_json:
         for entry in entries:
             print_message(entry, one_line=True)
         return
-    known = client.get(
+    known = client.get_negotiation(
         negotiation, as_of=asked, viewer_participant_id=filters["viewer_participant_id"]
     )
     page = standard_page(full=full)
@@ -241,11 +245,11 @@ def blame(
     asked = query_options.point(recorded, occurred)
     within = None
     if occurred:
-        by_then = client.history(
+        by_then = client.replay(
             negotiation, as_of=asked, viewer_participant_id=viewer_participant_id
         )
         within = {entry.header.version for entry in by_then} - by_then.possible_versions
-    replay = client.history(
+    replay = client.replay(
         negotiation,
         as_of=query_options.point(recorded, ""),
         viewer_participant_id=viewer_participant_id,
@@ -269,7 +273,11 @@ def blame(
 @click.command(short_help="Print new entries as the service records them.")
 @click.argument("negotiation", type=NegotiationType(), default=EVERYWHERE)
 @click.option(
-    "--after", type=click.IntRange(min=0), default=0, help="Show only entries after this version."
+    "--after",
+    "after_version",
+    type=click.IntRange(min=0),
+    default=0,
+    help="Show only entries after this version.",
 )
 @click.option(
     "--cursor", metavar="CURSOR", default="", help="Continue where an earlier watch ended."
@@ -290,7 +298,9 @@ def watch(negotiation: str, *, full: bool, as_json: bool, **filters: Any) -> int
     everywhere = negotiation == EVERYWHERE
     seen_by = filters["viewer_participant_id"]
     if not everywhere:
-        client.get(negotiation, view=pb.NEGOTIATION_VIEW_BASIC, viewer_participant_id=seen_by)
+        client.get_negotiation(
+            negotiation, view=pb.NEGOTIATION_VIEW_BASIC, viewer_participant_id=seen_by
+        )
     entries = client.watch(negotiation, **filters)
     server = click.get_current_context().find_root().params["server"]
     beside = watch_page.beside(entries, server)
@@ -385,7 +395,7 @@ def diff(
         return
     page = standard_page(full=full)
     basic = pb.NEGOTIATION_VIEW_BASIC
-    known = client.get(
+    known = client.get_negotiation(
         negotiation, as_of=ended, view=basic, viewer_participant_id=viewer_participant_id
     )
     names = Names({**known.possible_state.participants, **known.negotiation.participants})
@@ -436,10 +446,12 @@ def list_(
     if statuses:
         filters["statuses"] = [choice(pb.NegotiationStatus, status) for status in statuses]
     if participant:
-        filters["participant"] = participant
+        filters["participant_id"] = participant
     if title:
         filters["title_contains"] = title
-    found = query_options.client().list(**filters, viewer_participant_id=viewer_participant_id)
+    found = query_options.client().list_negotiations(
+        **filters, viewer_participant_id=viewer_participant_id
+    )
     if as_json:
         for one in found:
             print_message(one, one_line=True)

@@ -52,8 +52,8 @@ def open_(
 ) -> None:
     """Open the record of a negotiation. In a pipe, print only its name."""
     common = draft_options.common_values(given)
-    receipt = query_options.client().open(
-        title, id=id_, purpose=purpose, acceptance_rule=acceptance_rule, **common
+    receipt = query_options.client().open_negotiation(
+        title, negotiation_id=id_, purpose=purpose, acceptance_rule=acceptance_rule, **common
     )
     if as_json:
         print_message(receipt)
@@ -184,7 +184,7 @@ def import_(
             )
         if form or mapping:
             raise click.UsageError("FILE is a bundle. --format and --mapping are only for drafts.")
-        copied = query_options.client().copy(file, keys=keys)
+        copied = query_options.client().import_bundle(file, verifier_keys=keys)
         if as_json:
             print_message(copied)
         else:
@@ -198,13 +198,16 @@ def import_(
     class _Recorder:
         def now(self) -> int:
             # A dry run returns the clock of the service.
-            would_be = client.open("What time is it?", validate_only=True).entries[0]
+            would_be = client.open_negotiation("What time is it?", validate_only=True).entries[0]
             return would_be.header.record_time.ToNanoseconds()
 
         def record(self, negotiation: str, draft: pb.Draft, request_id: str) -> Future[pb.Receipt]:
             return session.record(negotiation, draft, request_id=request_id)
 
-    with Reporter(file) as reporter, client.session(stop_on_failure=not keep_going) as session:
+    with (
+        Reporter(file) as reporter,
+        client.record_stream(stop_on_failure=not keep_going) as session,
+    ):
         run = imports.Import(
             _Recorder(),
             negotiation=negotiation,

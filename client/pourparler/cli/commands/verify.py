@@ -18,8 +18,8 @@ from pourparler.cli.output.wording import Names
 from pourparler.cli.report import command as reports
 from pourparler.formats.registry import WRITERS
 from pourparler.transparency import bundle
-from pourparler.transparency.auditor import Verdict
-from pourparler.transparency.checkpoint import VerifierKey, origin_of
+from pourparler.transparency.checkpoint import VerifierKey, log_origin
+from pourparler.transparency.findings import Verdict
 from pourparler.transparency.selection import Selection
 
 _SEEN_IN_BUNDLE = "--bundle excludes --as-seen-by: only a service can filter a record."
@@ -50,12 +50,12 @@ def audit(
     with verdicts.progress() as progress:
         found = client.audit(
             negotiation,
-            keys=keys,
-            since=since,
+            verifier_keys=keys,
+            base_checkpoint=since,
             viewer_participant_id=viewer_participant_id,
             progress=progress,
         )
-    origin = origin_of(keys[0].name, negotiation.removeprefix("negotiations/"))
+    origin = log_origin(keys[0].name, negotiation.removeprefix("negotiations/"))
     code = verdicts.print_verdict(standard_page(), found, origin, compared=True, as_json=as_json)
     if save is not None and found.verdict is Verdict.SOUND:
         verdicts.save(save, found.signed)
@@ -123,10 +123,10 @@ def export(
             bundles.new_file(output) as file,
             verdicts.progress("exporting") as progress,
         ):
-            count = client.export(
+            count = client.export_bundle(
                 negotiation,
                 file,
-                only=versions,
+                selection=versions,
                 viewer_participant_id=viewer_participant_id,
                 progress=progress,
             )
@@ -167,7 +167,7 @@ def redact_bundle(file: BinaryIO, output: Path, versions: Selection, *, as_json:
     so the Merkle proofs still verify: see docs/guides/auditing.md.
     """
     with bundles.bundle_errors(), bundles.new_file(output) as fresh:
-        count = bundle.withhold(file, fresh, versions)
+        count = bundle.redact(file, fresh, versions)
     bundles.print_export(standard_page(), output, count, versions, as_json=as_json)
 
 
@@ -209,7 +209,7 @@ def verify(
             read,
             keys,
             negotiation=negotiation.removeprefix("negotiations/"),
-            since=since,
+            base_checkpoint=since,
             progress=lambda done: progress(done, 0),
         )
     origin = found.checkpoint.origin if found.checkpoint else file.name
@@ -303,7 +303,7 @@ def report(
         data = file.read()
     else:
         with io.BytesIO() as copy, verdicts.progress("reading") as progress:
-            query_options.client().export(
+            query_options.client().export_bundle(
                 negotiation or "",
                 copy,
                 viewer_participant_id=viewer_participant_id,

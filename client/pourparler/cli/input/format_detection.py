@@ -10,11 +10,11 @@ from google.protobuf.message import DecodeError
 from pourparler import v1 as pb
 from pourparler.cli.terminal_escape import escaped
 from pourparler.client import Client
-from pourparler.errors import ServiceFault
+from pourparler.errors import InternalError
 from pourparler.formats import column_mapping, csv, dataframe
 from pourparler.formats.draft_lines import Read
 from pourparler.formats.registry import READERS, WRITERS
-from pourparler.transparency.bundle import Bundle, BundleDamaged
+from pourparler.transparency.bundle import BundleReader, CorruptBundleError
 from pourparler.transparency.checkpoint import CheckpointError, parse_checkpoint, parse_note
 
 BUNDLE = "bundle"
@@ -40,11 +40,11 @@ def entries_of_service(
 ) -> tuple[Iterator[pb.Entry], str]:
     """Return the entries of a negotiation as they arrive, and the origin of its log."""
     try:
-        origin = parse_checkpoint(parse_note(client.checkpoint(negotiation)).text).origin
+        origin = parse_checkpoint(parse_note(client.get_checkpoint(negotiation)).text).origin
     except CheckpointError as error:
         message = f"The service gave no checkpoint that can be read: {error}."
-        raise ServiceFault(message) from error
-    return client.history(negotiation, viewer_participant_id=viewer_participant_id), origin
+        raise InternalError(message) from error
+    return client.replay(negotiation, viewer_participant_id=viewer_participant_id), origin
 
 
 def entries_of_bundle(file: BinaryIO, negotiation: str) -> tuple[Iterator[pb.Entry], str]:
@@ -52,19 +52,21 @@ def entries_of_bundle(file: BinaryIO, negotiation: str) -> tuple[Iterator[pb.Ent
 
     Raises BundleError, also while they are read.
     """
-    bundle = Bundle(file)
+    bundle = BundleReader(file)
     name = bundle.header.negotiation
     if negotiation.removeprefix("negotiations/") != name:
         raise click.ClickException(f"The bundle is of {escaped(name)}, not of what was asked for.")
     return _entries(bundle), bundle.header.origin
 
 
-def _entries(bundle: Bundle) -> Iterator[pb.Entry]:
+def _entries(bundle: BundleReader) -> Iterator[pb.Entry]:
     for stored in bundle.records():
         try:
             yield pb.Entry.FromString(stored)
         except DecodeError:
-            raise BundleDamaged(f"Record {bundle.count:,} of the bundle is no entry.") from None
+            raise CorruptBundleError(
+                f"Record {bundle.count:,} of the bundle is no entry."
+            ) from None
 
 
 def reader(

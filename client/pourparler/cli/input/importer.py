@@ -14,10 +14,10 @@ from pourparler import v1 as pb
 from pourparler.cli.input.draft_files import parsed
 from pourparler.drafts.values import negotiation_name
 from pourparler.errors import (
-    DeadlineExceeded,
-    Overloaded,
+    DeadlineExceededError,
     PourparlerError,
-    Unavailable,
+    ResourceExhaustedError,
+    UnavailableError,
 )
 from pourparler.formats.draft_lines import (
     LONGEST,
@@ -233,7 +233,7 @@ class Import:
         self.summary.last_line = max(self.summary.last_line, line.number)
         try:
             first = answer.result().entries[0].header
-        except (Unavailable, DeadlineExceeded, Overloaded) as away:
+        except (UnavailableError, DeadlineExceededError, ResourceExhaustedError) as away:
             self.summary.away = self.summary.away or away
             self._end = 0
         except PourparlerError as error:

@@ -115,7 +115,7 @@ class NegotiationType(click.ParamType[str]):
         found: list[CompletionItem[str]] = []
         end = time.monotonic() + _PATIENCE
         with _client(ctx) as client:
-            for one in client.list(page_size=1000):
+            for one in client.list_negotiations(page_size=1000):
                 key = prefix + one.name.removeprefix("negotiations/")
                 if key.startswith(incomplete):
                     found.append(_item(key, one.title))
@@ -151,7 +151,7 @@ class PartType(click.ParamType[str]):
     ) -> Iterator[CompletionItem[str]]:
         basic = {"participants", "topics"}.issuperset(self._kinds)
         view = pb.NEGOTIATION_VIEW_BASIC if basic else pb.NEGOTIATION_VIEW_FULL
-        state = client.get(negotiation_name(negotiation), view=view).negotiation
+        state = client.get_negotiation(negotiation_name(negotiation), view=view).negotiation
         for kind in self._kinds:
             for key, part in sorted(getattr(state, _STORED.get(kind, kind), {}).items()):
                 words = getattr(part, "words", pb.Words())

@@ -45,8 +45,8 @@ def _options(root: click.Context, timeout: float | None = None) -> dict[str, Any
         "target": options["server"],
         "timeout": timeout or options["timeout"],
         "root_certificates": options["root_certificates"],
-        "certificate": options["certificate"],
-        "key": options["certificate_key"],
+        "certificate_chain": options["certificate"],
+        "private_key": options["certificate_key"],
         "token": _token(options["token_file"]),
     }
 

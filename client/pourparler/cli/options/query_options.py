@@ -162,7 +162,7 @@ topic_option = click.option(
 
 type_option = click.option(
     "--type",
-    "types",
+    "entry_types",
     type=Choice(list(ENTRY_TYPES)),
     metavar="TYPE",
     multiple=True,

@@ -11,7 +11,7 @@ from pourparler import v1 as pb
 from pourparler.cli.errors import QueryContext, alternatives
 from pourparler.cli.options import connection
 from pourparler.drafts.values import negotiation_name
-from pourparler.errors import NotFound, PourparlerError
+from pourparler.errors import NotFoundError, PourparlerError
 from pourparler.schema.contract import PARTS
 
 _PATIENCE = 1.0  # seconds: an error that is known is not held back for long
@@ -45,15 +45,15 @@ class Choice(click.Choice[str]):
 
 def suggest(error: PourparlerError, asked: QueryContext, root: click.Context) -> list[str]:
     """Return ids that resemble an unknown id. Returns none if the service is slow."""
-    if not isinstance(error, NotFound):
+    if not isinstance(error, NotFoundError):
         return []
     with contextlib.suppress(Exception), connection.client(root, timeout=_PATIENCE) as client:
         if error.reason == "NEGOTIATION_NOT_FOUND":
             said = error.metadata.get("negotiation", "") or asked.negotiation
-            listed = islice(client.list(page_size=1000), _MOST)
+            listed = islice(client.list_negotiations(page_size=1000), _MOST)
             return similar(said, (one.name.removeprefix("negotiations/") for one in listed))
         if error.reason == "PART_NOT_FOUND" and "id" in error.metadata:
-            state = client.get(negotiation_name(asked.negotiation)).negotiation
+            state = client.get_negotiation(negotiation_name(asked.negotiation)).negotiation
             return similar(error.metadata["id"], _ids(state, error.message))
     return []
 

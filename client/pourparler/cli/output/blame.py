@@ -15,12 +15,13 @@ from pourparler.cli.output.entry_descriptions import describe, type_name
 from pourparler.cli.output.page import Cell, Column, Page, Table
 from pourparler.cli.output.wording import Names
 from pourparler.cli.terminal_escape import escaped
-from pourparler.errors import NotFound
-from pourparler.state.blame import HEAD, Blame, Made, Place
-from pourparler.state.fold import deciders, final_answers, is_amending
+from pourparler.errors import NotFoundError
+from pourparler.state.acceptance import deciders, final_answers
+from pourparler.state.blame import NEGOTIATION, Blame, Contribution, PartKey
+from pourparler.state.corrections import is_amending
 
 ACCESS = "access"
-KINDS = (HEAD, *part_descriptions.KINDS, ACCESS)
+KINDS = (NEGOTIATION, *part_descriptions.KINDS, ACCESS)
 """The kinds of part that `blame` shows, in order."""
 
 _STORED = {ACCESS: "principals"}
@@ -48,10 +49,10 @@ class PartSelector:
         plural = kind if kind in KINDS else f"{kind}s"
         self._kind = _STORED.get(plural, plural) if plural in KINDS else ""
         self._key = key if slash else ""
-        self.one = bool(said) and (not self._kind or bool(self._key) or self._kind == HEAD)
+        self.one = bool(said) and (not self._kind or bool(self._key) or self._kind == NEGOTIATION)
         """Whether a single part is meant."""
 
-    def __call__(self, place: Place) -> bool:
+    def __call__(self, place: PartKey) -> bool:
         """Whether this part is asked for."""
         if not self._said:
             return True
@@ -59,10 +60,10 @@ class PartSelector:
         of_kind = kind == self._kind and self._key in {"", key}
         return of_kind or key == self._said
 
-    def missing(self, negotiation: str) -> NotFound:
+    def missing(self, negotiation: str) -> NotFoundError:
         """Return the error for a part that does not exist."""
         what = f"part {self._said!r}" if self.one else f"part among the {self._said}"
-        return NotFound(
+        return NotFoundError(
             f"There is no {what} in {negotiation.removeprefix('negotiations/')}.",
             reason="PART_NOT_FOUND",
             metadata={"id": self._key or self._said},
@@ -111,7 +112,7 @@ def blame(page: Page, found: Sequence[Blame], state: pb.Negotiation, *, one: boo
             ]
         )
     if not page.plain:
-        bases = {made.entry.facts.provenance.basis for part in found for made in part.made}
+        bases = {made.entry.facts.provenance.basis for part in found for made in part.contributions}
         state_page.explain(page, bases, numbers=False)
 
 
@@ -120,7 +121,7 @@ def _kind(found: Blame) -> str:
 
 
 def _title(kind: str, parts: Sequence[Blame]) -> str:
-    return kind.capitalize() if kind == HEAD else f"{kind.capitalize()} ({len(parts)})"
+    return kind.capitalize() if kind == NEGOTIATION else f"{kind.capitalize()} ({len(parts)})"
 
 
 def ordered(found: Iterable[Blame]) -> list[Blame]:
@@ -197,13 +198,15 @@ def _why(found: Blame, state: pb.Negotiation, names: Names) -> Iterator[str]:
 def _rows(
     page: Page, found: Blame, state: pb.Negotiation, names: Names
 ) -> Iterator[Sequence[Cell]]:
-    for place, made in enumerate(found.made):
+    for place, made in enumerate(found.contributions):
         entry = made.entry
         facts, words = entry.facts, entry.words
         first = page.plain or not place
         said, who = describe(entry, names), escaped(facts.recorded_by)
         yield (
-            Text(path(found) if page.plain else found.place[1] or HEAD, "bold") if first else "",
+            Text(path(found) if page.plain else found.place[1] or NEGOTIATION, "bold")
+            if first
+            else "",
             _status(found, names) if first else "",
             f"#{entry.header.version}",
             wording.when(facts.occurred),
@@ -218,7 +221,7 @@ def _rows(
         )
 
 
-def _sets(found: Blame, made: Made, state: pb.Negotiation, names: Names) -> str:
+def _sets(found: Blame, made: Contribution, state: pb.Negotiation, names: Names) -> str:
     """Return the fields of a part that an entry set, and its later amendments."""
     version = made.entry.header.version
     amended = state_page.amended(state.amendments, version)
@@ -248,7 +251,7 @@ def print_json(found: Iterable[Blame]) -> None:
                 "annulled": made.annulled,
                 "entry": _as_json(made.entry),
             }
-            for made in part.made
+            for made in part.contributions
         ]
         print(json.dumps({"part": part.path, "fields": dict(part.fields), "entries": entries}))
 

@@ -18,7 +18,7 @@ from pourparler.cli.output import wording
 from pourparler.cli.output.page import Page
 from pourparler.cli.terminal_escape import escaped
 from pourparler.schema.contract import PARTS, entry_type, references, rule_of
-from pourparler.transparency.bundle import MAGIC, Bundle, BundleError
+from pourparler.transparency.bundle import MAGIC, BundleError, BundleReader
 from pourparler.transparency.selection import Selection, SelectionError
 
 STDOUT = Path("-")
@@ -88,7 +88,7 @@ def private_copy(file: BinaryIO) -> BinaryIO:
 def entries(file: BinaryIO) -> Iterator[pb.Entry]:
     """Yield the readable entries of a verified copy."""
     file.seek(0)
-    for stored in Bundle(file).records():
+    for stored in BundleReader(file).records():
         entry = pb.Entry.FromString(stored)
         if entry.HasField("facts"):
             yield entry
@@ -170,7 +170,8 @@ def print_export(
     """
     if only is not None and not as_json:
         for gap in only.gaps:
-            text = f"Note: #{gap.version} is shown without #{gap.other}. {escaped(gap.text)}"
+            lacks = f"#{gap.version} is shown without #{gap.missing_version}"
+            text = f"Note: {lacks}. {escaped(gap.text)}"
             print(text, file=sys.stderr)
     if path == STDOUT:
         return

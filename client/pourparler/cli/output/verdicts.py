@@ -15,8 +15,8 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from pourparler.cli.output import colors, wording
 from pourparler.cli.output.page import Column, Page, Table
 from pourparler.cli.terminal_escape import escaped
-from pourparler.transparency.auditor import MOST_FINDINGS, Audit, Verdict
 from pourparler.transparency.checkpoint import ED25519, CheckpointError, VerifierKey
+from pourparler.transparency.findings import MAX_FINDINGS, Audit, Verdict
 
 EXIT_CODES: Mapping[Verdict, int] = {
     Verdict.SOUND: 0,
@@ -193,8 +193,8 @@ def print_verdict(page: Page, audit: Audit, origin: str, *, compared: bool, as_j
     if rows:
         columns = [Column(title) for title in ("verdict", "finding", "version", "part")]
         page.table(Table("Findings", [*columns, Column("what", text=True)], list(rows)))
-    if len(audit.findings) == MOST_FINDINGS and rows:
-        page.line(f"There may be more: these are the first {MOST_FINDINGS}.")
+    if len(audit.findings) == MAX_FINDINGS and rows:
+        page.line(f"There may be more: these are the first {MAX_FINDINGS}.")
     return EXIT_CODES[audit.verdict]
 
 

@@ -15,7 +15,7 @@ from pourparler.cli.output import colors, history
 from pourparler.cli.output.page import Column, Page, Table
 from pourparler.cli.output.wording import Names
 from pourparler.cli.terminal_escape import escaped
-from pourparler.errors import PourparlerError, Unavailable
+from pourparler.errors import PourparlerError, UnavailableError
 
 _NEGOTIATION = Column("negotiation", width=20)
 _LOOK = 0.5
@@ -33,7 +33,7 @@ def watch(
                 sys.stdout.flush()
     except KeyboardInterrupt:
         _tell(entries)
-    except Unavailable:
+    except UnavailableError:
         _tell(entries)
         raise
     finally:
@@ -50,8 +50,8 @@ def below(page: Page, entries: Watch, server: str) -> AbstractContextManager[obj
     """While it lasts, it is told below the entries whether all were shown, or nothing is heard."""
 
     def line() -> Text:
-        if entries.away is not None:
-            return Text(_away(entries.away, server), colors.DOUBTFUL)
+        if entries.last_error is not None:
+            return Text(_away(entries.last_error, server), colors.DOUBTFUL)
         if entries.caught_up is None:
             return Text("Reading what is on the record…", "dim")
         return Text("Up to date; Ctrl-C ends it.", "dim")
@@ -67,7 +67,7 @@ def beside(entries: Watch, server: str) -> Iterator[None]:
     def look() -> None:
         told = False
         while not ended.wait(_LOOK):
-            away = entries.away
+            away = entries.last_error
             if away is not None and not told:
                 print(_away(away, server), file=sys.stderr, flush=True)
             elif away is None and told:
@@ -116,7 +116,7 @@ class Known:
     def _asked(self, name: str) -> dict[str, pb.Participant]:
         view = pb.NEGOTIATION_VIEW_BASIC
         try:
-            answer = self._client.get(
+            answer = self._client.get_negotiation(
                 name, view=view, viewer_participant_id=self._viewer_participant_id
             )
         except PourparlerError:

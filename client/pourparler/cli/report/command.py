@@ -44,7 +44,7 @@ def write(
     try:
         edtf.bounds(day)
         made = make(data, keys, on=day, as_of=as_of)
-    except edtf.DateRefused as error:
+    except edtf.InvalidDateError as error:
         raise click.BadParameter(f"{error}.", param_hint="--on") from error
     except (BundleError, UnknownEntryError) as error:
         raise click.ClickException(escaped(str(error))) from error

@@ -10,8 +10,8 @@ from pourparler import v1 as pb
 from pourparler.cli.output import wording
 from pourparler.cli.report.page import Checked, page
 from pourparler.transparency import bundle
-from pourparler.transparency.auditor import Audit, Verdict
 from pourparler.transparency.checkpoint import VerifierKey
+from pourparler.transparency.findings import Audit, Verdict
 
 _SAYINGS = {
     Verdict.SOUND: "The entries are the signed ones.",
@@ -50,12 +50,17 @@ def make(data: bytes, keys: Sequence[VerifierKey], *, on: str, as_of: int | None
 
 def _entries(data: bytes) -> list[pb.Entry]:
     try:
-        read = [pb.Entry.FromString(stored) for stored in bundle.Bundle(io.BytesIO(data)).records()]
+        read = [
+            pb.Entry.FromString(stored)
+            for stored in bundle.BundleReader(io.BytesIO(data)).records()
+        ]
     except DecodeError:
-        raise bundle.BundleDamaged("An entry of the bundle is garbled.") from None
+        raise bundle.CorruptBundleError("An entry of the bundle is garbled.") from None
     for version, entry in enumerate(read, 1):
         if entry.header.version != version:
-            raise bundle.BundleDamaged(f"Where entry {version} should be, the bundle has another.")
+            raise bundle.CorruptBundleError(
+                f"Where entry {version} should be, the bundle has another."
+            )
     return read
 
 

@@ -19,9 +19,10 @@ from pourparler.cli.report.descriptions import (
     describe_part,
 )
 from pourparler.schema import edtf
+from pourparler.state.corrections import is_amending
 from pourparler.state.diff import reversals
-from pourparler.state.fold import evolve, fold, is_amending
-from pourparler.state.status import standing
+from pourparler.state.fold import evolve, fold
+from pourparler.state.status import status_report
 
 # Entries of these types do not change the status report.
 _ASIDE = frozenset({"statement_recorded", "session_opened", "session_closed", "document_attached"})
@@ -184,7 +185,7 @@ def timeline(entries: Sequence[pb.Entry], on: str) -> Timeline:
         if amends or renamed or place == 1 or (event or "").startswith("negotiation_"):
             talks.become(version, (describe_negotiation(state, names),))
         if event is not None and event not in _ASIDE:
-            stood.become(version, status_lines(standing(state, day, on), state, names))
+            stood.become(version, status_lines(status_report(state, day, on), state, names))
     if not entries:
         talks.become(1, (describe_negotiation(state, names),))
     _go_back(gone_back, amended, state)

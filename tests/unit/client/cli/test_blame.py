@@ -8,7 +8,7 @@ from rich.cells import cell_len
 from pourparler import v1 as pb
 from pourparler.cli.output import blame as page
 from pourparler.cli.output.blame import PartSelector, ordered
-from pourparler.state.blame import HEAD, blame
+from pourparler.state.blame import NEGOTIATION, blame
 from pourparler.state.fold import fold
 from tests.support.sample_entries import (
     PUBLIC,
@@ -106,7 +106,7 @@ def test_no_line_is_wider_than_the_terminal(part: str, width: int) -> None:
         ("proposals/o", [("proposals", "o")]),
         ("proposals", [("proposals", "o")]),
         ("topics/o", []),
-        ("negotiation", [(HEAD, "")]),
+        ("negotiation", [(NEGOTIATION, "")]),
         ("access", [("principals", "ann"), ("principals", "anonymous@loopback")]),
         ("access/ann", [("principals", "ann")]),
         ("nothing", []),

@@ -377,7 +377,7 @@ async def test_an_entry_of_a_type_that_is_not_known_is_told_in_a_sentence() -> N
     data = bundles.bundle([*records[:-1], unknown.SerializeToString()])
     app = Browser(BundleSource(io.BytesIO(data)), "talks")
     async with app.run_test() as pilot:
-        await until(pilot, "does not know")
+        await until(pilot, "does not support")
         await pilot.press("q")
 
     assert app.return_code == 0

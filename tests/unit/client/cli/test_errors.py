@@ -17,21 +17,21 @@ from pourparler.cli.errors import (
 )
 from pourparler.cli.options.suggestions import similar
 from pourparler.errors import (
-    DeadlineExceeded,
-    InvalidArgument,
-    NotFound,
+    DeadlineExceededError,
+    FailedPreconditionError,
+    IncompleteReplayError,
+    InternalError,
+    InvalidArgumentError,
+    NotFoundError,
     PourparlerError,
-    Refused,
-    ReplayCut,
-    ServiceFault,
-    Unavailable,
-    VersionMismatch,
+    UnavailableError,
+    VersionMismatchError,
     Violation,
 )
 
 
 def test_it_says_what_is_wrong_what_to_do_and_in_a_second_line_the_reason_and_the_field() -> None:
-    error = Refused(
+    error = FailedPreconditionError(
         "The proposal 'o' is not open.",
         reason="PROPOSAL_NOT_OPEN",
         metadata={"field": "drafts[0].facts.proposal_answered.proposal_id"},
@@ -48,7 +48,7 @@ def test_it_says_what_is_wrong_what_to_do_and_in_a_second_line_the_reason_and_th
 
 
 def test_all_that_is_wrong_with_a_request_is_told() -> None:
-    error = InvalidArgument(
+    error = InvalidArgumentError(
         "A text is missing.",
         reason="FIELD_REQUIRED",
         violations=[Violation("words.text", "A text."), Violation("facts", "Facts, \x1b.")],
@@ -58,7 +58,7 @@ def test_all_that_is_wrong_with_a_request_is_told() -> None:
 
 
 def test_a_service_that_is_away_is_told_in_plain_words_first() -> None:
-    error = Unavailable("The service cannot be reached: ipv4:127.0.0.1:1: refused")
+    error = UnavailableError("The service cannot be reached: ipv4:127.0.0.1:1: refused")
 
     first, second = error_lines(error)
 
@@ -84,7 +84,7 @@ def test_a_service_that_is_away_is_told_in_plain_words_first() -> None:
 def test_what_is_wrong_with_the_way_to_a_service_is_told_in_plain_words(
     detail: str, said: str
 ) -> None:
-    error = Unavailable(f"The service cannot be reached: {detail}")
+    error = UnavailableError(f"The service cannot be reached: {detail}")
 
     first, second = error_lines(error, QueryContext(server="crane:50710"))
 
@@ -94,14 +94,16 @@ def test_what_is_wrong_with_the_way_to_a_service_is_told_in_plain_words(
 
 def test_the_next_step_names_the_negotiation_that_was_asked_for() -> None:
     asked = QueryContext("record", "crane")
-    late = VersionMismatch(
+    late = VersionMismatchError(
         "It is at version 9, not 3.",
         reason="VERSION_MISMATCH",
         metadata={"expected_version": "3", "version": "9"},
     )
 
     assert error_lines(late, asked)[0].endswith("`pourparler history crane --after 3`.")
-    gone = NotFound("There is no topic 'rend'.", reason="PART_NOT_FOUND", metadata={"id": "rend"})
+    gone = NotFoundError(
+        "There is no topic 'rend'.", reason="PART_NOT_FOUND", metadata={"id": "rend"}
+    )
     assert error_lines(gone, asked, ["rent"])[0] == (
         "There is no topic 'rend'. Did you mean rent?"
         " See the parts and their ids with `pourparler show crane`."
@@ -109,7 +111,7 @@ def test_the_next_step_names_the_negotiation_that_was_asked_for() -> None:
 
 
 def test_an_option_of_record_is_advised_to_nobody_else() -> None:
-    error = InvalidArgument("It needs a source.", reason="SOURCE_REQUIRED")
+    error = InvalidArgumentError("It needs a source.", reason="SOURCE_REQUIRED")
 
     assert "--source" in error_lines(error, QueryContext("record"))[0]
     assert "--source" not in error_lines(error, QueryContext("import"))[0]
@@ -148,12 +150,12 @@ def test_what_is_nearly_right_is_found(said: str, found: list[str]) -> None:
 @pytest.mark.parametrize(
     ("error", "code"),
     [
-        (Unavailable("a"), AWAY),
-        (ReplayCut("a"), AWAY),
-        (DeadlineExceeded("a"), AWAY),
-        (NotFound("a"), REFUSED),
-        (VersionMismatch("a"), REFUSED),
-        (ServiceFault("a"), REFUSED),
+        (UnavailableError("a"), AWAY),
+        (IncompleteReplayError("a"), AWAY),
+        (DeadlineExceededError("a"), AWAY),
+        (NotFoundError("a"), REFUSED),
+        (VersionMismatchError("a"), REFUSED),
+        (InternalError("a"), REFUSED),
     ],
 )
 def test_the_exit_code_tells_a_refusal_from_a_service_that_is_away(

@@ -17,7 +17,7 @@ from pourparler import v1 as pb
 from pourparler.cli import interrupts
 from pourparler.cli.input import importer
 from pourparler.cli.input.importer import Import, Summary, request_id
-from pourparler.errors import PourparlerError, Refused, Unavailable
+from pourparler.errors import FailedPreconditionError, PourparlerError, UnavailableError
 from pourparler.formats.draft_lines import BadLineError, Read
 
 _FIELDS = sorted(
@@ -52,7 +52,7 @@ class Record:
         answer: Future[pb.Receipt] = Future()
         refusal = self._refuse(draft.words.text)
         if negotiation in self._failed:
-            answer.set_exception(Refused("In vain.", reason="EARLIER_NOT_RECORDED"))
+            answer.set_exception(FailedPreconditionError("In vain.", reason="EARLIER_NOT_RECORDED"))
             return answer
         if refusal is not None:
             if self._stop_on_failure:
@@ -137,7 +137,9 @@ def test_blank_lines_are_passed_over_and_do_not_count() -> None:
 
 
 def test_the_first_refusal_ends_it_after_all_lines_before_it() -> None:
-    record = Record(lambda text: Refused("It may not be.") if text == "bad" else None)
+    record = Record(
+        lambda text: FailedPreconditionError("It may not be.") if text == "bad" else None
+    )
     lines = [line(f"n{place % 7}", str(place)) for place in range(100)]
     lines[60] = line("n0", "bad")
 
@@ -164,7 +166,9 @@ def test_a_line_that_is_no_draft_ends_it_only_after_all_lines_before_it() -> Non
 
 
 def test_it_goes_on_after_refusals_if_it_is_told_to() -> None:
-    record = Record(lambda text: Refused("It may not be.") if text == "bad" else None)
+    record = Record(
+        lambda text: FailedPreconditionError("It may not be.") if text == "bad" else None
+    )
 
     summary, told = run(
         record, line("a", "1"), line("a", "bad"), "[", line("a", "2"), keep_going=True
@@ -176,7 +180,9 @@ def test_it_goes_on_after_refusals_if_it_is_told_to() -> None:
 
 
 def test_a_mended_line_is_recorded_and_the_others_are_found_again() -> None:
-    record = Record(lambda text: Refused("It may not be.") if text == "bad" else None)
+    record = Record(
+        lambda text: FailedPreconditionError("It may not be.") if text == "bad" else None
+    )
     run(record, line("a", "1"), line("a", "bad"), line("a", "3"), keep_going=True)
 
     summary, told = run(record, line("a", "1"), line("a", "mended"), line("a", "3"))
@@ -185,12 +191,12 @@ def test_a_mended_line_is_recorded_and_the_others_are_found_again() -> None:
 
 
 def test_a_service_that_goes_away_ends_it_and_says_so() -> None:
-    record = Record(lambda text: Unavailable("It is gone.") if text == "5" else None)
+    record = Record(lambda text: UnavailableError("It is gone.") if text == "5" else None)
 
     summary, told = run(record, *(line("a", str(place)) for place in range(100)))
 
     assert told == []
-    assert isinstance(summary.away, Unavailable)
+    assert isinstance(summary.away, UnavailableError)
     assert record.said("a") == ["0", "1", "2", "3", "4"]
 
 
@@ -326,7 +332,7 @@ def test_a_fault_while_telling_is_not_lost() -> None:
     def refused(number: int, error: Exception) -> None:
         raise BrokenPipeError
 
-    record = Record(lambda _: Refused("It may not be."))
+    record = Record(lambda _: FailedPreconditionError("It may not be."))
 
     with pytest.raises(BrokenPipeError):
         Import(record, refused=refused).run(io.BytesIO(line("a", "1").encode()))
@@ -354,7 +360,7 @@ def test_what_is_under_way_when_the_first_is_refused_is_told_too_but_not_what_fo
         else:
             later.set_result(answer.result())
 
-    record = Late(lambda text: Refused("It may not be.") if text == "bad" else None)
+    record = Late(lambda text: FailedPreconditionError("It may not be.") if text == "bad" else None)
 
     summary, told = run(
         record,
@@ -370,7 +376,7 @@ def test_the_service_that_goes_away_is_told_once_for_all_that_was_under_way() ->
     class Gone(Record):
         def record(self, negotiation: str, draft: pb.Draft, request_id: str) -> Future[pb.Receipt]:
             answer: Future[pb.Receipt] = Future()
-            answer.set_exception(Unavailable(f"It is gone at {draft.words.text}."))
+            answer.set_exception(UnavailableError(f"It is gone at {draft.words.text}."))
             return answer
 
     summary, told = run(Gone(), line("a", "1"), line("b", "2"))

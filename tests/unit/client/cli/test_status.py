@@ -4,7 +4,7 @@ from pourparler import v1 as pb
 from pourparler.cli.output.status import status_report
 from pourparler.cli.output.wording import Names
 from pourparler.schema import edtf
-from pourparler.state.status import standing as standing_of
+from pourparler.state.status import status_report as standing_of
 from tests.support import sample_entries
 from tests.support.terminal_capture import in_pipe, in_terminal
 

@@ -20,6 +20,8 @@ from pourparler import (
     disclosure,
     document,
     grant_access,
+    meeting,
+    meeting_closing,
     milestone,
     milestone_closing,
     money,
@@ -38,8 +40,6 @@ from pourparler import (
     resumption,
     retraction,
     revoke_access,
-    session,
-    session_closing,
     source,
     statement,
     suspension,
@@ -64,8 +64,8 @@ EVERY_TYPE = {
     "participant_joined": participant("nissan", "Nissan Motor", aliases=["Nissan"]),
     "participant_changed": participant_change("nissan", role="observer", members=["a", "b"]),
     "participant_left": departure("ampere", "excluded", by="renault"),
-    "session_opened": session("caucus", attendees=["nissan", "mediator"], title="The first"),
-    "session_closed": session_closing("caucus-1", summary="Nothing new."),
+    "session_opened": meeting("caucus", attendees=["nissan", "mediator"], title="The first"),
+    "session_closed": meeting_closing("caucus-1", summary="Nothing new."),
     "topic_added": topic("Governance", id="t-governance", by=["renault", "nissan"]),
     "topic_status_changed": topic_status("t-governance", "under_discussion"),
     "statement_recorded": statement("We are talking.", by=["renault", "nissan"], to="press"),
@@ -226,9 +226,9 @@ def test_a_draft_stands_for_the_part_it_brings() -> None:
 
 
 def test_a_draft_that_brings_no_part_stands_for_none() -> None:
-    with pytest.raises(ValueError, match="StatementRetracted brings no part"):
+    with pytest.raises(ValueError, match="StatementRetracted introduces no part"):
         pourparler.ref(retraction("s-1", by="renault"))
-    with pytest.raises(ValueError, match="nothing brings no part"):
+    with pytest.raises(ValueError, match="nothing introduces no part"):
         pourparler.ref(pb.Draft())
 
 
@@ -472,7 +472,7 @@ def test_a_time_without_a_time_zone_is_refused() -> None:
 
 
 def test_the_access_of_an_auditor_may_have_an_end() -> None:
-    draft = grant_access("auditor", "auditor", until=datetime(2027, 1, 1, tzinfo=UTC))
+    draft = grant_access("auditor", "auditor", end_time=datetime(2027, 1, 1, tzinfo=UTC))
 
     assert draft.facts.access_granted == pb.AccessGranted(
         principal="auditor",

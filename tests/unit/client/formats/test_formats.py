@@ -438,9 +438,9 @@ def altered(**said: object) -> bytes:
         (b"[", 1, "The batch is cut off: it has no end."),
         (b"[] x", 1, "The batch is followed by something else."),
         (b'\n{"a":', 2, "The event is not JSON"),
-        (b"\n\xff", 2, "What stands here is not UTF-8."),
+        (b"\n\xff", 2, "The data here is not UTF-8."),
         (b"[" + b"[" * 200_000, 1, "The event is nested too deeply."),
-        (b"[" + b'{"a":"' + b"x" * (5 << 20), 1, "What stands here is no event of at most"),
+        (b"[" + b'{"a":"' + b"x" * (5 << 20), 1, "The data here is no event of at most"),
     ],
 )  # fmt: skip
 def test_what_is_no_event_is_refused_with_its_line(data: bytes, number: int, text: str) -> None:
@@ -552,7 +552,7 @@ def test_what_was_said_in_a_debate_becomes_statements() -> None:
     assert statements[2].words.speaker_described == "A voice"
     assert statements[2].facts.provenance.basis == pb.BASIS_UNATTRIBUTED
     assert wrong("akn", DEBATE.encode()) == [
-        (18, "Who speaks is not among the references: '#nobody'."),
+        (18, "The speaker is not among the references: '#nobody'."),
     ]
 
 
@@ -575,7 +575,7 @@ SPEECH = '<speech by="#a"><p>x</p></speech>'
         (b"", 1, "It is not XML: no element found"),
         (b"<a", 1, "It is not XML: unclosed token"),
         (b"<a/>", 1, "It is no document of Akoma Ntoso 3.0."),
-        (b'<!DOCTYPE a [<!ENTITY b "c">]><a/>', 1, "A document type is not read"),
+        (b'<!DOCTYPE a [<!ENTITY b "c">]><a/>', 1, "The document has a document type"),
         (around("").replace(b"debate ", b"act "), 1, "It is no debate, but act."),
         (around("").replace(b"debateBody", b"mainBody"), 2, "It is no debate of Akoma Ntoso 3.0."),
         (
@@ -586,7 +586,7 @@ SPEECH = '<speech by="#a"><p>x</p></speech>'
         (around("<a>" * 300), 2, "It is nested too deeply."),
         (around(f"<speech>{SPEECH}</speech>"), 2, "A speech stands within another."),
         (around(SPEECH + SPEECH.replace("#a", "#A")), 2, "Two would go by the id a: 'A'"),
-        (around("<speech by='#a'><p>" + "x" * (5 << 20)), 2, "What was said is longer than"),
+        (around("<speech by='#a'><p>" + "x" * (5 << 20)), 2, "The speech is longer than"),
         (around(f"<!--{'x' * (5 << 20)}"), 2, "A tag or comment is longer than"),
         (b"<a>\n\xff</a>", 1, "It is no document"),
         (around("\x01"), 2, "It is not XML: not well-formed"),
@@ -735,13 +735,13 @@ def test_an_entry_recorded_beyond_the_times_of_parquet_is_carried() -> None:
 
 
 def test_a_frame_has_an_entry_a_row() -> None:
-    found = dataframe.frame(recorded())
+    found = dataframe.to_dataframe(recorded())
 
     assert [*found.columns] == [one for one in table.COLUMNS if one != "entry"]
     assert list(found["version"]) == [1, 2, 3, 4, 5]
     assert list(found["text"])[4] == "A text"
     assert found["record_time"][4] == recorded()[4].header.record_time.ToDatetime(UTC)
-    assert len(dataframe.frame([])) == 0
+    assert len(dataframe.to_dataframe([])) == 0
 
 
 def test_what_is_not_installed_is_told_with_the_extra_that_brings_it(
@@ -752,7 +752,7 @@ def test_what_is_not_installed_is_told_with_the_extra_that_brings_it(
     with pytest.raises(
         dataframe.ExtraMissingError, match=r"pandas is not installed.*pourparler\[data\]"
     ):
-        dataframe.frame([])
+        dataframe.to_dataframe([])
 
 
 def test_importing_the_client_loads_nothing_of_the_extra() -> None:
@@ -768,13 +768,13 @@ def test_a_state_and_a_history_are_tables_in_a_notebook_and_do_nothing() -> None
     entries = recorded()
     entries[0].words.title = "<script>alert(1)</script>"
     entries[4].words.text = "x" * 300
-    shown = notebook.history(entries, more=True)
-    said = notebook.state(fold(entries))
+    shown = notebook.replay_table(entries, has_more=True)
+    said = notebook.state_table(fold(entries))
 
     assert shown.count("<tr>") == 6
     assert "to_pandas" in shown
     assert "…" in shown
-    assert "to_pandas" not in notebook.history(entries, more=False)
+    assert "to_pandas" not in notebook.replay_table(entries, has_more=False)
     assert "<td>statement</td><td>s-1</td>" in said
     assert "<td>open</td>" in said
     assert "&lt;script&gt;" in said
@@ -787,5 +787,5 @@ def test_of_a_long_state_the_beginning_is_shown() -> None:
     for number in range(150):
         long.topics[f"t-{number}"].words.title = "A topic"
 
-    assert notebook.state(long).count("<tr>") == 101
-    assert "50 parts more" in notebook.state(long)
+    assert notebook.state_table(long).count("<tr>") == 101
+    assert "50 more parts" in notebook.state_table(long)

@@ -10,9 +10,10 @@ import pourparler
 from pourparler import errors, statement
 from pourparler import v1 as pb
 from pourparler.rpc import requests
-from pourparler.rpc.requests import Budget, Progress
+from pourparler.rpc.retry import RetryBudget
+from pourparler.rpc.streams import ReplayProgress
 
-GONE = errors.Unavailable("Gone.")
+GONE = errors.UnavailableError("Gone.")
 
 
 class Clock:
@@ -30,7 +31,7 @@ def longest(_low: float, high: float) -> float:
 
 
 def test_a_call_that_did_not_arrive_is_tried_again_after_longer_and_longer_pauses() -> None:
-    budget = Budget(60.0, clock=Clock(), draw=longest)
+    budget = RetryBudget(60.0, clock=Clock(), jitter=longest)
 
     pauses = [budget.pause(GONE) for _ in range(8)]
 
@@ -44,28 +45,28 @@ def test_the_pause_is_drawn_from_nothing_up() -> None:
         drawn.append((low, high))
         return low
 
-    budget = Budget(60.0, clock=Clock(), draw=draw)
+    budget = RetryBudget(60.0, clock=Clock(), jitter=draw)
 
     assert [budget.pause(GONE), budget.pause(GONE)] == [0.0, 0.0]
     assert drawn == [(0.0, 0.05), (0.0, 0.1)]
 
 
 def test_what_the_service_asks_to_wait_is_waited_and_a_little_more() -> None:
-    budget = Budget(60.0, clock=Clock(), draw=longest)
+    budget = RetryBudget(60.0, clock=Clock(), jitter=longest)
 
-    assert budget.pause(errors.Overloaded("Too much.", retry_after=0.5)) == 0.55
-    assert budget.pause(errors.Unavailable("Shutting down.", retry_after=1.0)) == 1.1
+    assert budget.pause(errors.ResourceExhaustedError("Too much.", retry_after=0.5)) == 0.55
+    assert budget.pause(errors.UnavailableError("Shutting down.", retry_after=1.0)) == 1.1
 
 
 def test_a_call_is_made_once_more_with_what_is_renewed() -> None:
     failed = []
 
-    def renews(error: errors.PourparlerError) -> bool:
+    def renew_token(error: errors.PourparlerError) -> bool:
         failed.append(error)
-        return isinstance(error, errors.Unauthenticated)
+        return isinstance(error, errors.UnauthenticatedError)
 
-    budget = Budget(60.0, renews=renews, clock=Clock(), draw=longest)
-    expired = errors.Unauthenticated("Expired.")
+    budget = RetryBudget(60.0, renew_token=renew_token, clock=Clock(), jitter=longest)
+    expired = errors.UnauthenticatedError("Expired.")
 
     assert [budget.pause(error) for error in (GONE, expired, expired)] == [0.05, 0.0, None]
     assert failed == [GONE, expired, expired]
@@ -73,34 +74,34 @@ def test_a_call_is_made_once_more_with_what_is_renewed() -> None:
 
 def test_no_pause_goes_beyond_the_time_there_is() -> None:
     clock = Clock()
-    budget = Budget(1.0, clock=clock, draw=longest)
+    budget = RetryBudget(1.0, clock=clock, jitter=longest)
 
     clock.now += 0.96
 
-    assert budget.left() == pytest.approx(0.04)
+    assert budget.remaining_seconds() == pytest.approx(0.04)
     assert budget.pause(GONE) is None
     clock.now += 9
-    assert budget.left() == 0.0
+    assert budget.remaining_seconds() == 0.0
 
 
 @pytest.mark.parametrize(
     "error",
     [
-        errors.VersionMismatch("At 9."),
-        errors.Refused("Not open."),
-        errors.InvalidArgument("No id."),
-        errors.NotFound("None."),
-        errors.AlreadyExists("Used."),
-        errors.TooLarge("Too large."),
-        errors.Overloaded("Too much, and no word of when to come back."),
-        errors.DeadlineExceeded("Late."),
-        errors.Cancelled("Given up."),
-        errors.ServiceFault("At fault."),
+        errors.VersionMismatchError("At 9."),
+        errors.FailedPreconditionError("Not open."),
+        errors.InvalidArgumentError("No id."),
+        errors.NotFoundError("None."),
+        errors.AlreadyExistsError("Used."),
+        errors.MessageTooLargeError("Too large."),
+        errors.ResourceExhaustedError("Too much, and no word of when to come back."),
+        errors.DeadlineExceededError("Late."),
+        errors.CallCancelledError("Given up."),
+        errors.InternalError("At fault."),
     ],
     ids=lambda error: type(error).__name__,
 )
 def test_nothing_else_is_tried_again(error: errors.PourparlerError) -> None:
-    assert Budget(60.0).pause(error) is None
+    assert RetryBudget(60.0).pause(error) is None
 
 
 def test_a_new_id_is_a_uuid_of_version_7_and_begins_with_the_time() -> None:
@@ -115,8 +116,8 @@ def test_a_new_id_is_a_uuid_of_version_7_and_begins_with_the_time() -> None:
 
 
 def test_a_new_negotiation_has_the_id_of_its_request_so_that_a_repetition_finds_it() -> None:
-    request = requests.open_request(None, [], None, validate_only=False)
-    again = requests.open_request(None, [], request.request_id, validate_only=False)
+    request = requests.open_negotiation_request(None, [], None, validate_only=False)
+    again = requests.open_negotiation_request(None, [], request.request_id, validate_only=False)
 
     assert request.negotiation == f"negotiations/{request.request_id}"
     assert request.expected_version == 0
@@ -125,14 +126,14 @@ def test_a_new_negotiation_has_the_id_of_its_request_so_that_a_repetition_finds_
 
 
 def test_a_request_id_that_cannot_be_an_id_leaves_it_to_the_service_to_make_one() -> None:
-    request = requests.open_request(None, [], "Import of Monday", validate_only=False)
+    request = requests.open_negotiation_request(None, [], "Import of Monday", validate_only=False)
 
     assert request.negotiation == ""
     assert request.request_id == "Import of Monday"
 
 
 def test_the_id_that_is_given_is_the_id() -> None:
-    request = requests.open_request("alliance", [], "r1", validate_only=True)
+    request = requests.open_negotiation_request("alliance", [], "r1", validate_only=True)
 
     assert request.negotiation == "negotiations/alliance"
     assert request.validate_only
@@ -140,8 +141,8 @@ def test_the_id_that_is_given_is_the_id() -> None:
 
 def test_every_request_to_record_has_an_id_of_its_own() -> None:
     yes = statement("Yes.", by="nissan")
-    one = requests.group("alliance", yes)
-    other = requests.group("negotiations/alliance", yes, expected_version=0)
+    one = requests.record_request("alliance", yes)
+    other = requests.record_request("negotiations/alliance", yes, expected_version=0)
 
     assert one.negotiation == other.negotiation == "negotiations/alliance"
     assert uuid.UUID(one.request_id) != uuid.UUID(other.request_id)
@@ -152,8 +153,8 @@ def test_every_request_to_record_has_an_id_of_its_own() -> None:
 def test_a_point_is_a_version_an_instant_or_the_three_clocks() -> None:
     noon = datetime(2022, 10, 10, 12, tzinfo=UTC)
 
-    by_version = requests.get_request("a", 11, None, "basic")
-    by_time = requests.standing_request("a", noon, "2021", "2022-12-31")
+    by_version = requests.get_negotiation_request("a", 11, None, "basic")
+    by_time = requests.status_report_request("a", noon, "2021", "2022-12-31")
     by_all = requests.diff_request(
         "a", pourparler.as_of(3, occur_date="2021"), pourparler.as_of(record_time=noon)
     )
@@ -171,18 +172,20 @@ def test_a_point_is_a_version_an_instant_or_the_three_clocks() -> None:
 
 
 def test_now_is_asked_for_by_saying_nothing_and_version_0_by_saying_0() -> None:
-    assert not requests.get_request("a", None, None, "full").HasField("as_of")
-    assert requests.get_request("a", 0, None, "full").as_of.HasField("version")
-    assert requests.get_request("a", None, "2021", "full").as_of == pb.AsOf(occur_date="2021")
+    assert not requests.get_negotiation_request("a", None, None, "full").HasField("as_of")
+    assert requests.get_negotiation_request("a", 0, None, "full").as_of.HasField("version")
+    assert requests.get_negotiation_request("a", None, "2021", "full").as_of == pb.AsOf(
+        occur_date="2021"
+    )
 
 
 def test_a_point_that_is_given_is_not_changed_and_has_one_date() -> None:
     given = pb.AsOf(version=3)
 
-    assert requests.get_request("a", given, "2021", "full").as_of.occur_date == "2021"
+    assert requests.get_negotiation_request("a", given, "2021", "full").as_of.occur_date == "2021"
     assert given == pb.AsOf(version=3)
     with pytest.raises(ValueError, match="once, not twice"):
-        requests.get_request("a", pb.AsOf(occur_date="2020"), "2021", "full")
+        requests.get_negotiation_request("a", pb.AsOf(occur_date="2020"), "2021", "full")
 
 
 def entry(version: int) -> pb.Entry:
@@ -190,10 +193,10 @@ def entry(version: int) -> pb.Entry:
 
 
 def test_a_replay_is_whole_when_it_says_so() -> None:
-    progress = Progress()
+    progress = ReplayProgress()
 
-    taken = list(progress.take(pb.ReplayEntriesResponse(entries=[entry(1)], possible_versions=[1])))
-    progress.take(pb.ReplayEntriesResponse(complete=pb.ReplayComplete(entry_count=1)))
+    taken = list(progress.add(pb.ReplayEntriesResponse(entries=[entry(1)], possible_versions=[1])))
+    progress.add(pb.ReplayEntriesResponse(complete=pb.ReplayComplete(entry_count=1)))
     progress.end()
 
     assert taken == [entry(1)]
@@ -202,24 +205,24 @@ def test_a_replay_is_whole_when_it_says_so() -> None:
 
 
 def test_a_replay_that_ends_without_a_word_was_cut() -> None:
-    progress = Progress()
-    progress.take(pb.ReplayEntriesResponse(entries=[entry(1), entry(2)]))
+    progress = ReplayProgress()
+    progress.add(pb.ReplayEntriesResponse(entries=[entry(1), entry(2)]))
 
-    with pytest.raises(errors.ReplayCut, match="cut after version 2") as cut:
+    with pytest.raises(errors.IncompleteReplayError, match="cut after version 2") as cut:
         progress.end()
 
     assert cut.value.last_version == 2
-    with pytest.raises(errors.ReplayCut, match="cut before its first entry"):
-        Progress().end()
+    with pytest.raises(errors.IncompleteReplayError, match="cut before its first entry"):
+        ReplayProgress().end()
 
 
 def test_a_replay_that_breaks_off_says_how_far_it_came_unless_it_was_refused() -> None:
-    progress = Progress()
-    progress.take(pb.ReplayEntriesResponse(entries=[entry(7)]))
-    refusal = errors.ServiceFault("At fault.")
+    progress = ReplayProgress()
+    progress.add(pb.ReplayEntriesResponse(entries=[entry(7)]))
+    refusal = errors.InternalError("At fault.")
 
-    broken = progress.broken(errors.Unavailable("Gone.", reason="SHUTTING_DOWN"))
+    broken = progress.error_after(errors.UnavailableError("Gone.", reason="SHUTTING_DOWN"))
 
-    assert isinstance(broken, errors.ReplayCut)
+    assert isinstance(broken, errors.IncompleteReplayError)
     assert (broken.last_version, broken.reason) == (7, "SHUTTING_DOWN")
-    assert progress.broken(refusal) is refusal
+    assert progress.error_after(refusal) is refusal

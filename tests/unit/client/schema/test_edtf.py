@@ -7,10 +7,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pourparler.schema.edtf import (
-    LONGEST,
+    MAX_CHARS,
     Bounds,
-    DateRefused,
     Due,
+    InvalidDateError,
     Occurrence,
     bounds,
     due,
@@ -200,22 +200,22 @@ REFUSED = {
     "2022\u2013" + "2023": "blanks",
     "\u202e2022": "blanks",
     "\ud800": "blanks",
-    "2" * (LONGEST + 1): "longer than 64",
+    "2" * (MAX_CHARS + 1): "longer than 64",
     "[" * 1_000_000: "longer than 64",
 }
 
 HOSTILE = [
-    "[" * LONGEST,
+    "[" * MAX_CHARS,
     "[" * 32 + "]" * 32,
-    "," * LONGEST,
+    "," * MAX_CHARS,
     "[" + "," * 62 + "]",
-    "." * LONGEST,
+    "." * MAX_CHARS,
     "[" + ".." * 31 + "]",
-    "/" * LONGEST,
-    "X" * LONGEST,
-    "2" * LONGEST,
-    "?" * LONGEST,
-    "T" * LONGEST,
+    "/" * MAX_CHARS,
+    "X" * MAX_CHARS,
+    "2" * MAX_CHARS,
+    "?" * MAX_CHARS,
+    "T" * MAX_CHARS,
     "T" + ":" * 63,
     "2X" * 32,
     "X-" * 32,
@@ -262,14 +262,14 @@ shared = (
     | sets(points | qualified)
     | spans(days)
 )
-nearly_edtf = st.text("0123456789X-/.,[]{}~?%:TZ+YES ", max_size=LONGEST + 1)
+nearly_edtf = st.text("0123456789X-/.,[]{}~?%:TZ+YES ", max_size=MAX_CHARS + 1)
 instants = st.tuples(st.integers(-62_135_596_800, 253_402_300_799), st.integers(0, 999_999_999))
 
 
 def readable(text: str) -> bool:
     try:
         bounds(text)
-    except DateRefused:
+    except InvalidDateError:
         return False
     return True
 
@@ -286,14 +286,14 @@ def test_a_date_of_the_profile_has_these_bounds(text: str, expected: tuple[str, 
     ("text", "reason"), REFUSED.items(), ids=[ascii(text)[1:30] or "empty" for text in REFUSED]
 )
 def test_what_is_no_date_here_is_refused_with_its_reason(text: str, reason: str) -> None:
-    with pytest.raises(DateRefused) as refused:
+    with pytest.raises(InvalidDateError) as refused:
         bounds(text)
 
     assert reason in str(refused.value)
 
 
 def test_a_refusal_names_the_part_that_is_wrong() -> None:
-    with pytest.raises(DateRefused) as refused:
+    with pytest.raises(InvalidDateError) as refused:
         bounds("[..2023-02-30]")
 
     assert str(refused.value) == "'2023-02-30' is not in the calendar of the years 0001 to 9999"
@@ -301,7 +301,7 @@ def test_a_refusal_names_the_part_that_is_wrong() -> None:
 
 def test_a_refusal_shows_awkward_characters_escaped_and_long_text_shortened() -> None:
     for text in ["\x00\x1b[31m\u202e2022", "é" * 60, "\ud800", "2" * 1_000_000, "\n" * 64]:
-        with pytest.raises(DateRefused) as refused:
+        with pytest.raises(InvalidDateError) as refused:
             bounds(text)
         shown = str(refused.value)
 
@@ -319,7 +319,7 @@ def test_any_text_is_read_or_refused_and_nothing_else(text: str) -> None:
 def test_no_text_holds_the_reader_up(text: str) -> None:
     before = time.process_time()
 
-    with pytest.raises(DateRefused):
+    with pytest.raises(InvalidDateError):
         bounds(text)
 
     assert time.process_time() - before < 0.05
@@ -398,7 +398,7 @@ def test_an_instant_is_written_in_utc(instant: tuple[int, int], text: str) -> No
     ],
 )
 def test_an_instant_beyond_the_calendar_is_refused(instant: tuple[int, int]) -> None:
-    with pytest.raises(DateRefused):
+    with pytest.raises(InvalidDateError):
         instant_bounds(*instant)
 
 

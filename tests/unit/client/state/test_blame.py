@@ -4,7 +4,7 @@ from hypothesis import given as given_by
 
 from pourparler import v1 as pb
 from pourparler.schema.contract import PARTS
-from pourparler.state.blame import HEAD, Blame, Place, blame
+from pourparler.state.blame import NEGOTIATION, Blame, PartKey, blame
 from pourparler.state.fold import fold
 from tests.support.sample_entries import (
     answered,
@@ -23,13 +23,13 @@ BEGINNING = (opened(), joined("acme"), joined("bolt"), topic("price"))
 OFFER = offered("o", ["acme"], ["bolt"], topics=["price"])
 
 
-def of(place: Place, *drafts: pb.Draft) -> Blame:
+def of(place: PartKey, *drafts: pb.Draft) -> Blame:
     (found,) = blame(history(*BEGINNING, *drafts), lambda other: other == place)
     return found
 
 
 def versions(found: Blame) -> list[int]:
-    return [made.entry.header.version for made in found.made]
+    return [made.entry.header.version for made in found.contributions]
 
 
 def corrected(target: int, replacement: pb.Draft) -> pb.Draft:
@@ -51,9 +51,9 @@ def test_the_answer_set_the_status_of_a_proposal_and_the_offer_its_terms() -> No
     assert versions(found) == [5, 6]
     assert found.fields["facts.to"] == 5
     assert found.fields["status"] == 6
-    assert set(found.made[1].sets) == {"status", "status_change", "replies"}
-    assert found.made[1].before.status == pb.PROPOSAL_STATUS_OPEN
-    assert found.made[1].after.status == pb.PROPOSAL_STATUS_ACCEPTED
+    assert set(found.contributions[1].sets) == {"status", "status_change", "replies"}
+    assert found.contributions[1].before.status == pb.PROPOSAL_STATUS_OPEN
+    assert found.contributions[1].after.status == pb.PROPOSAL_STATUS_ACCEPTED
 
 
 def test_of_what_was_corrected_the_correction_has_set_what_it_says() -> None:
@@ -65,7 +65,7 @@ def test_of_what_was_corrected_the_correction_has_set_what_it_says() -> None:
     assert found.part.facts.speakers == ["bolt"]
     assert found.fields["facts.speakers"] == found.fields["words.text"] == 6
     assert found.fields["origin.record_time"] == 5
-    assert "words.text" not in found.made[0].sets
+    assert "words.text" not in found.contributions[0].sets
 
 
 def test_who_may_see_a_part_was_set_by_its_disclosure() -> None:
@@ -81,11 +81,11 @@ def test_an_annulled_answer_is_named_and_sets_nothing() -> None:
     found = of(("proposals", "o"), OFFER, answered("o", "bolt"), annulled(6))
 
     assert found.part.status == pb.PROPOSAL_STATUS_OPEN
-    assert [(made.entry.header.version, made.annulled) for made in found.made] == [
+    assert [(made.entry.header.version, made.annulled) for made in found.contributions] == [
         (5, False),
         (6, True),
     ]
-    assert found.made[1].sets == ()
+    assert found.contributions[1].sets == ()
     assert found.fields["status"] == 5
 
 
@@ -94,13 +94,13 @@ def test_a_part_that_was_annulled_is_found_without_a_state() -> None:
 
     assert found.part is None
     assert found.fields == {}
-    assert [made.annulled for made in found.made] == [True]
+    assert [made.annulled for made in found.contributions] == [True]
 
 
 def test_the_negotiation_itself_and_access_to_it_are_blamed_too() -> None:
     paused = draft(pb.NegotiationSuspended())
 
-    head = of((HEAD, ""), paused)
+    head = of((NEGOTIATION, ""), paused)
     assert versions(head) == [1, 5]
     assert head.fields["status"] == 5
     assert head.fields["words.title"] == 1
@@ -112,7 +112,7 @@ def test_the_negotiation_itself_and_access_to_it_are_blamed_too() -> None:
 def test_within_some_versions_only_these_count() -> None:
     entries = history(*BEGINNING, OFFER, answered("o", "bolt"))
 
-    (found,) = blame(entries, lambda place: place[1] == "o", within={1, 2, 3, 4, 5})
+    (found,) = blame(entries, lambda place: place[1] == "o", only_versions={1, 2, 3, 4, 5})
 
     assert versions(found) == [5]
     assert found.part.status == pb.PROPOSAL_STATUS_OPEN
@@ -131,8 +131,8 @@ def test_every_field_of_every_part_is_put_down_to_an_entry_that_the_state_blames
             assert one.part == part
             assert set(part.blame) <= set(versions(one))
             assert set(one.fields.values()) <= set(part.blame)
-            assert {made.entry.header.version for made in one.made if made.annulled}.isdisjoint(
-                part.blame
-            )
+            assert {
+                made.entry.header.version for made in one.contributions if made.annulled
+            }.isdisjoint(part.blame)
             said_of_it = {field.name for field, _ in part.ListFields()} - {"blame"}
             assert said_of_it == {path.partition(".")[0] for path in one.fields}

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Sequence
 import pytest
 
 from pourparler import v1 as pb
-from pourparler.state.diff import apply, diff, reversals
+from pourparler.state.diff import apply_changes, diff, reversals
 from pourparler.state.fold import fold
 from tests.support.sample_entries import (
     answered,
@@ -240,7 +240,7 @@ def test_words_that_were_there_and_empty_are_told_from_no_words() -> None:
     (change,) = diff(before, after)
 
     assert list(change.fields) == ["words"]
-    assert apply(before, [change]) == after
+    assert apply_changes(before, [change]) == after
 
 
 HISTORY = history(
@@ -261,7 +261,7 @@ def test_what_changed_applied_to_the_earlier_state_gives_the_later_and_back(late
         before, after = fold(HISTORY[:earlier]), fold(HISTORY[:later])
         kept = before.SerializeToString(deterministic=True)
 
-        assert apply(before, diff(before, after)) == after
+        assert apply_changes(before, diff(before, after)) == after
         assert before.SerializeToString(deterministic=True) == kept
 
 

@@ -6,22 +6,11 @@ import pytest
 
 from pourparler import v1 as pb
 from pourparler.schema.contract import ENTRY_TYPES, PARTS
-from pourparler.state.fold import (
-    Counted,
-    Undo,
-    UnknownEntryError,
-    basic,
-    counted,
-    decided,
-    deciders,
-    evolve,
-    final_answers,
-    fold,
-    gather,
-    head,
-    is_amending,
-    tally,
-)
+from pourparler.state.acceptance import deciders, final_answers, proposal_status
+from pourparler.state.corrections import EffectiveEntry, effective_entries, is_amending
+from pourparler.state.fold import UnknownEntryError, evolve, fold, fold_effective
+from pourparler.state.summary import basic_view, copy_without_parts, count_parts
+from pourparler.state.undo import UndoLog
 from tests.support.sample_entries import (
     ANALYSIS,
     DIRECT,
@@ -321,12 +310,12 @@ def test_an_entry_can_be_undone(name: str) -> None:
     entries = history(*given, last)
     state = fold(entries[:-1])
     before = state.SerializeToString(deterministic=True)
-    undo = Undo(state)
+    undo = UndoLog(state)
 
     evolve(state, entries[-1], undo=undo)
-    tally(state)
+    count_parts(state)
     assert state.SerializeToString(deterministic=True) != before
-    undo.undo()
+    undo.rollback()
 
     assert state.SerializeToString(deterministic=True) == before
 
@@ -347,15 +336,15 @@ def test_a_whole_group_can_be_undone_and_another_be_tried() -> None:
     before = fold(entries[:4])
 
     for _ in range(2):
-        undo = Undo(state)
+        undo = UndoLog(state)
         for one in entries[4:]:
             evolve(state, one, undo=undo)
-        undo.undo()
+        undo.rollback()
         assert state == before
 
     for one in entries[4:]:
         evolve(state, one)
-    tally(state)
+    count_parts(state)
     assert state == fold(entries)
 
 
@@ -366,7 +355,7 @@ def test_one_more_entry_is_the_fold_of_all(name: str) -> None:
     state = fold(entries[:-1])
 
     evolve(state, entries[-1])
-    tally(state)
+    count_parts(state)
 
     if not is_amending(entries[-1]):
         assert state == fold(entries)
@@ -946,8 +935,8 @@ def test_the_answers_decide_an_offer_by_the_acceptance_rule(answers: str) -> Non
         pb.ACCEPTANCE_RULE_MAJORITY,
     )
 
-    assert tuple(decided(proposal(answers), rule) for rule in rules) == DECIDED[answers]
-    assert decided(proposal(answers), pb.ACCEPTANCE_RULE_UNSPECIFIED) == DECIDED[answers][0]
+    assert tuple(proposal_status(proposal(answers), rule) for rule in rules) == DECIDED[answers]
+    assert proposal_status(proposal(answers), pb.ACCEPTANCE_RULE_UNSPECIFIED) == DECIDED[answers][0]
 
 
 @pytest.mark.parametrize(
@@ -960,7 +949,7 @@ def test_where_those_who_decide_are_named_the_others_do_not_count(
     named = proposal(answers, decided_by="ab")
 
     assert deciders(named, pb.ACCEPTANCE_RULE_NAMED) == ["a", "b"]
-    assert decided(named, pb.ACCEPTANCE_RULE_NAMED) == expected
+    assert proposal_status(named, pb.ACCEPTANCE_RULE_NAMED) == expected
 
 
 def test_an_answer_in_principle_can_be_followed_by_a_final_one() -> None:
@@ -1154,7 +1143,7 @@ def test_a_replacement_keeps_who_recorded_the_entry_and_who_may_see_it() -> None
     target.facts.request_id = "first"
     correction = history(opened(), said("x", "y"), corrected(2, said("s", "nissan")))[2]
 
-    (one,) = counted([target, correction])[:1]
+    (one,) = effective_entries([target, correction])[:1]
 
     assert one.entry.facts.request_id == "first"
     assert one.entry.facts.recorded_by == "anonymous@loopback"
@@ -1369,21 +1358,23 @@ def test_counting_leaves_the_entries_as_they_are() -> None:
     entries = history(*BEGINNING, corrected(4, topic("price")), disclosed(2), redacted(3))
     before = [one.SerializeToString(deterministic=True) for one in entries]
 
-    as_counted = counted(entries)
+    as_counted = effective_entries(entries)
 
     assert [one.SerializeToString(deterministic=True) for one in entries] == before
     assert [one.amended_by for one in as_counted] == [(), (6,), (7,), (5,), (), (), ()]
-    assert counted(entries[:4]) == [Counted(one) for one in entries[:4]]
+    assert effective_entries(entries[:4]) == [EffectiveEntry(one) for one in entries[:4]]
 
 
 def test_a_reading_can_leave_entries_out() -> None:
-    entries = counted(history(*BEGINNING, offer(), answered("o", "nissan"), corrected(5, offer())))
+    entries = effective_entries(
+        history(*BEGINNING, offer(), answered("o", "nissan"), corrected(5, offer()))
+    )
 
-    without_offer = gather(one for one in entries if one.entry.header.version != 5)
+    without_offer = fold_effective(one for one in entries if one.entry.header.version != 5)
 
     assert not without_offer.proposals
     assert (without_offer.version, without_offer.counts.topics) == (7, 1)
-    assert gather(entries) == state_of(
+    assert fold_effective(entries) == state_of(
         *BEGINNING, offer(), answered("o", "nissan"), corrected(5, offer())
     )
 
@@ -1391,10 +1382,10 @@ def test_a_reading_can_leave_entries_out() -> None:
 def test_the_head_of_a_state_is_all_but_its_parts() -> None:
     state = state_of(*BEGINNING, corrected(4, topic("price")))
     for parts in PARTS.values():
-        assert len(getattr(head(state), parts)) == 0
+        assert len(getattr(copy_without_parts(state), parts)) == 0
 
     whole = pb.Negotiation()
-    whole.CopyFrom(head(state))
+    whole.CopyFrom(copy_without_parts(state))
     whole.participants.MergeFrom(state.participants)
     whole.topics.MergeFrom(state.topics)
 
@@ -1404,7 +1395,7 @@ def test_the_head_of_a_state_is_all_but_its_parts() -> None:
 def test_the_basic_view_has_head_counts_participants_and_topics() -> None:
     state = state_of(*BEGINNING, said("s", "renault"), corrected(4, topic("price")))
 
-    view = basic(state)
+    view = basic_view(state)
 
     assert (view.version, view.words, view.counts) == (6, state.words, state.counts)
     assert set(view.participants) == {"renault", "nissan"}

@@ -10,9 +10,12 @@ from hypothesis import strategies as st
 from pourparler import v1 as pb
 from pourparler.schema import edtf
 from pourparler.schema.contract import ENTRY_TYPES, PARTS
-from pourparler.state.diff import apply, diff, reversals
-from pourparler.state.fold import Counted, Undo, counted, evolve, fold, gather, is_amending, tally
-from pourparler.state.status import standing
+from pourparler.state.corrections import EffectiveEntry, effective_entries, is_amending
+from pourparler.state.diff import apply_changes, diff, reversals
+from pourparler.state.fold import evolve, fold, fold_effective
+from pourparler.state.status import status_report
+from pourparler.state.summary import count_parts
+from pourparler.state.undo import UndoLog
 from pourparler_service.validation import drafts
 from tests.support.strategies import histories, history, propose, refusal, steps
 
@@ -47,7 +50,9 @@ def test_histories_have_entries_of_every_type_and_amend_many_of_them() -> None:
         entries = history([random.getrandbits(32) for _ in range(32)])
         seen.update(one.facts.WhichOneof("event") or "" for one in entries)
         amended |= {
-            one.entry.facts.WhichOneof("event") or "" for one in counted(entries) if one.amended_by
+            one.entry.facts.WhichOneof("event") or ""
+            for one in effective_entries(entries)
+            if one.amended_by
         }
 
     assert set(seen) == set(ENTRY_TYPES)
@@ -64,7 +69,7 @@ def test_a_history_refolds_to_the_same_state_at_every_version(entries: list[pb.E
             state = fold(entries[:version])
         else:
             evolve(state, entry)
-            tally(state)
+            count_parts(state)
 
         assert bytes_of(state) == bytes_of(fold(entries[:version]))
         assert state.version == version
@@ -99,8 +104,8 @@ def test_the_difference_of_any_two_versions_leads_from_the_one_to_the_other(
 
     changes = diff(one, other)
 
-    assert bytes_of(apply(one, changes)) == bytes_of(other)
-    assert bytes_of(apply(other, diff(other, one))) == bytes_of(one)
+    assert bytes_of(apply_changes(one, changes)) == bytes_of(other)
+    assert bytes_of(apply_changes(other, diff(other, one))) == bytes_of(one)
     assert bytes_of(one, other) == before
     for change in changes:
         assert change.kind != pb.CHANGE_KIND_CHANGED or change.fields
@@ -117,12 +122,12 @@ def test_any_group_of_entries_can_be_taken_back(
     last = data.draw(st.integers(first, len(entries)))
     state = fold(entries[:first])
     before = bytes_of(state)
-    undo = Undo(state)
+    undo = UndoLog(state)
 
     for entry in entries[first:last]:
         evolve(state, entry, undo=undo)
-    tally(state)
-    undo.undo()
+    count_parts(state)
+    undo.rollback()
 
     assert bytes_of(state) == before
 
@@ -150,19 +155,21 @@ def test_whatever_is_left_out_the_rest_can_be_folded_and_asked(
         for entry, kept in zip(entries, keep, strict=True)
     ]
     whole = fold(entries)
-    left: list[Counted] = [one for one in counted(entries) if keep[one.entry.header.version - 1]]
+    left: list[EffectiveEntry] = [
+        one for one in effective_entries(entries) if keep[one.entry.header.version - 1]
+    ]
 
-    for state in (fold(some), fold(withheld), gather(left)):
-        standing(state, ON, "2026-01-31")
+    for state in (fold(some), fold(withheld), fold_effective(left)):
+        status_report(state, ON, "2026-01-31")
         reversals(state, whole)
-        assert bytes_of(apply(whole, diff(whole, state))) == bytes_of(state)
+        assert bytes_of(apply_changes(whole, diff(whole, state))) == bytes_of(state)
 
 
 @few
 @given(histories())
 def test_every_part_names_the_versions_that_made_it(entries: list[pb.Entry]) -> None:
     state = fold(entries)
-    as_counted = {one.entry.header.version: one.entry.facts for one in counted(entries)}
+    as_counted = {one.entry.header.version: one.entry.facts for one in effective_entries(entries)}
 
     for _, key, part in parts_of(state):
         origin, blame = part.origin, list(part.blame)  # type: ignore[attr-defined]
@@ -208,7 +215,7 @@ def test_the_standing_has_each_open_part_once_in_the_order_of_the_record(
 ) -> None:
     state = fold(entries)
 
-    result = standing(state, ON, "2026-01-31")
+    result = status_report(state, ON, "2026-01-31")
 
     proposals = [one.proposal for one in result.open_proposals]
     topics = [*result.agreed_topics, *result.unsettled_topics]

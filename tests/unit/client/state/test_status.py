@@ -7,7 +7,7 @@ import pytest
 
 from pourparler import v1 as pb
 from pourparler.schema import edtf
-from pourparler.state.status import standing
+from pourparler.state.status import status_report
 from tests.support.sample_entries import (
     answered,
     date,
@@ -24,7 +24,7 @@ BEGINNING = (opened(), joined("renault"), joined("nissan"), joined("mitsubishi")
 
 
 def standing_of(*given: pb.Draft, on: str = "2026-01-31") -> pb.StatusReport:
-    return standing(state_of(*BEGINNING, *given), edtf.bounds(on), on)
+    return status_report(state_of(*BEGINNING, *given), edtf.bounds(on), on)
 
 
 def offer(
@@ -107,7 +107,7 @@ def waiting(result: pb.StatusReport) -> dict[str, tuple[list[str], list[str]]]:
 
 
 def test_of_an_empty_record_there_is_nothing_to_say() -> None:
-    empty = standing(pb.Negotiation(), edtf.bounds("2026-01-31"), "2026-01-31")
+    empty = status_report(pb.Negotiation(), edtf.bounds("2026-01-31"), "2026-01-31")
 
     assert empty == pb.StatusReport(on_date="2026-01-31")
 
@@ -236,7 +236,7 @@ def test_a_proposal_has_an_age(occurred: str | None, on: str, expected: timedelt
 
 
 def test_to_an_open_date_no_age_is_reckoned() -> None:
-    open_date = standing(state_of(*BEGINNING, offer("o")), edtf.Bounds("", ""), "")
+    open_date = status_report(state_of(*BEGINNING, offer("o")), edtf.Bounds("", ""), "")
 
     assert not open_date.open_proposals[0].HasField("age")
 
@@ -283,7 +283,7 @@ def test_where_those_who_decide_are_named_an_offer_waits_for_them_alone() -> Non
         offer("o", to=["nissan", "mitsubishi"], decided_by=["mitsubishi"]),
     )
 
-    result = standing(state, edtf.bounds("2026-01-31"), "2026-01-31")
+    result = status_report(state, edtf.bounds("2026-01-31"), "2026-01-31")
 
     assert list(result.open_proposals[0].waits_for) == ["mitsubishi"]
 
@@ -376,6 +376,6 @@ def test_the_state_stays_as_it_is() -> None:
     state = state_of(*BEGINNING, offered("o", ["renault"], ["nissan"]), asked("q", "stranger"))
     before = state.SerializeToString(deterministic=True)
 
-    standing(state, edtf.bounds("2026"), "2026")
+    status_report(state, edtf.bounds("2026"), "2026")
 
     assert state.SerializeToString(deterministic=True) == before

@@ -10,8 +10,9 @@ from hypothesis import strategies as st
 
 from pourparler import v1 as pb
 from pourparler.state.fold import fold
-from pourparler.transparency.auditor import FINDINGS, MOST_FINDINGS, Audit, Auditor, Verdict
-from pourparler.transparency.checkpoint import Checkpoint, Note, origin_of
+from pourparler.transparency.auditor import Auditor
+from pourparler.transparency.checkpoint import Checkpoint, Note, log_origin
+from pourparler.transparency.findings import FINDINGS, MAX_FINDINGS, Audit, Verdict
 from pourparler.transparency.merkle import EMPTY_ROOT, Frontier, leaf_hash
 from pourparler_service.storage.record_codec import record_bytes
 from pourparler_service.transparency.signing_keys import Signer
@@ -70,8 +71,8 @@ def audited(
     since: str | None = None,
     state: pb.Negotiation | None = None,
 ) -> Audit:
-    auditor = Auditor(g.NEGOTIATION, KEYS, since=since)
-    auditor.read(lambda: records)
+    auditor = Auditor(g.NEGOTIATION, KEYS, base_checkpoint=since)
+    auditor.add_all(lambda: records)
     return auditor.finish(checkpoint, state=state)
 
 
@@ -112,7 +113,7 @@ def test_what_was_signed_for_is_sound(entries: list[pb.Entry], *, parsed: bool) 
     assert (audit.verdict, audit.findings) == (Verdict.SOUND, ())
     assert (audit.size, audit.root) == (len(entries), leaves(records).root())
     assert audit.checkpoint == Checkpoint(
-        origin_of("test.example", g.NEGOTIATION), len(entries), leaves(records).root()
+        log_origin("test.example", g.NEGOTIATION), len(entries), leaves(records).root()
     )
     assert audit.state == fold(entries)
     assert audit.signed == signed(records)
@@ -133,21 +134,21 @@ def test_every_history_is_sound_and_folds_to_its_state(entries: list[pb.Entry]) 
 def test_only_what_is_amended_is_read_a_second_time() -> None:
     plain, amended = Auditor(g.NEGOTIATION, KEYS), Auditor(g.NEGOTIATION, KEYS)
     for record in stored(PLAIN):
-        plain.take(record)
+        plain.add_record(record)
     for record in stored(AMENDED):
-        amended.take(record)
+        amended.add_record(record)
 
-    assert not plain.again
-    assert amended.again
-    amended.repeat()
-    assert (amended.again, amended.size) == (False, 0)
+    assert not plain.needs_second_pass
+    assert amended.needs_second_pass
+    amended.start_second_pass()
+    assert (amended.needs_second_pass, amended.size) == (False, 0)
 
 
 def test_without_the_second_reading_no_state_is_told() -> None:
     records = stored(AMENDED)
     auditor = Auditor(g.NEGOTIATION, KEYS)
     for record in records:
-        auditor.take(record)
+        auditor.add_record(record)
 
     audit = auditor.finish(signed(records), state=fold(AMENDED))
 
@@ -314,9 +315,9 @@ def test_what_was_left_out_at_the_end_is_cut_off() -> None:
 def test_what_did_not_come_is_told_once() -> None:
     records = stored(PLAIN)
     auditor = Auditor(g.NEGOTIATION, KEYS)
-    auditor.take(records[0])
+    auditor.add_record(records[0])
 
-    auditor.cut("The service went away.")
+    auditor.end_early("The service went away.")
 
     assert only(auditor.finish(signed(records))) == ("cut", 0, "")
 
@@ -325,11 +326,11 @@ def test_a_second_reading_that_is_cut_is_no_manipulation() -> None:
     records = stored(AMENDED)
     auditor = Auditor(g.NEGOTIATION, KEYS)
     for record in records:
-        auditor.take(record)
-    auditor.repeat()
-    auditor.take(records[0])
+        auditor.add_record(record)
+    auditor.start_second_pass()
+    auditor.add_record(records[0])
 
-    auditor.cut("The service went away.")
+    auditor.end_early("The service went away.")
 
     audit = auditor.finish(signed(records), state=fold(AMENDED))
     assert only(audit) == ("cut", 0, "")
@@ -340,7 +341,7 @@ def test_a_second_reading_is_to_be_the_first() -> None:
     records, others = stored(AMENDED), stored(AMENDED)  # with other salts
     readings = iter([records, others])
     auditor = Auditor(g.NEGOTIATION, KEYS)
-    auditor.read(lambda: next(readings))
+    auditor.add_all(lambda: next(readings))
 
     assert names(auditor.finish(signed(records))) == ["read differently", "root differs"]
 
@@ -499,7 +500,7 @@ def test_what_is_no_checkpoint_is_called_so(spoilt: Callable[[str], str]) -> Non
 
 def test_a_checkpoint_with_extensions_counts() -> None:
     records = stored(PLAIN)
-    origin = origin_of("test.example", g.NEGOTIATION)
+    origin = log_origin("test.example", g.NEGOTIATION)
     text = Checkpoint(origin, 5, leaves(records).root(), ("more to say",)).text()
 
     audit = audited(records, Note(text, (KEY.sign(text),)).signed())
@@ -545,7 +546,7 @@ def test_who_brings_the_checkpoint_of_another_log_accuses_nobody() -> None:
 
 def test_every_record_begins_with_nothing() -> None:
     records = stored(PLAIN)
-    text = Checkpoint(origin_of(KEY.name, g.NEGOTIATION), 0, EMPTY_ROOT).text()
+    text = Checkpoint(log_origin(KEY.name, g.NEGOTIATION), 0, EMPTY_ROOT).text()
 
     audit = audited(records, signed(records), since=Note(text, (KEY.sign(text),)).signed())
 
@@ -555,7 +556,7 @@ def test_every_record_begins_with_nothing() -> None:
 def test_of_several_keys_one_is_enough() -> None:
     records = stored(PLAIN)
     auditor = Auditor(g.NEGOTIATION, [signing_key(1).verifier_key, str(KEY.verifier_key)])
-    auditor.read(lambda: records)
+    auditor.add_all(lambda: records)
 
     assert auditor.finish(signed(records)).verdict is Verdict.SOUND
 
@@ -579,16 +580,16 @@ def test_findings_are_bounded_and_the_verdict_is_that_of_all() -> None:
     def later(header: pb.EntryHeader) -> None:
         header.format = 2
 
-    said = [g.said(f"s{number}") for number in range(MOST_FINDINGS)]
+    said = [g.said(f"s{number}") for number in range(MAX_FINDINGS)]
     records = [with_header(one, later) for one in stored(g.history(*said))]
     auditor = Auditor(g.NEGOTIATION, KEYS)
     for record in records:
-        auditor.take(record)
-    auditor.take(records[0])
+        auditor.add_record(record)
+    auditor.add_record(records[0])
 
     audit = auditor.finish("")
 
-    assert names(audit) == ["format unknown"] * MOST_FINDINGS
+    assert names(audit) == ["format unknown"] * MAX_FINDINGS
     assert audit.verdict is Verdict.MANIPULATED
 
 

@@ -17,17 +17,17 @@ from hypothesis import strategies as st
 
 from pourparler import v1 as pb
 from pourparler.state.fold import fold
-from pourparler.transparency.auditor import FINDINGS, Verdict
 from pourparler.transparency.bundle import (
-    LARGEST,
     MAGIC,
-    Bundle,
-    BundleCut,
+    MAX_RECORD_BYTES,
     BundleError,
+    BundleReader,
+    TruncatedBundleError,
     verify,
     write,
 )
 from pourparler.transparency.checkpoint import COSIGNATURE, Checkpoint, Note, Signature
+from pourparler.transparency.findings import FINDINGS, Verdict
 from pourparler_service.transparency.signing_keys import Signer
 from tests.support import bundles, signing_keys, strategies
 from tests.support import sample_entries as samples
@@ -63,7 +63,7 @@ def test_a_whole_bundle_is_sound_and_folds() -> None:
 def test_what_is_read_is_what_was_written() -> None:
     file = io.BytesIO(bundle(RECORDS))
 
-    read = Bundle(file)
+    read = BundleReader(file)
 
     assert read.header.negotiation == "talks"
     assert read.header.origin == "test.example/negotiations/talks"
@@ -383,7 +383,7 @@ def test_a_record_that_does_not_begin_as_it_was_has_forked() -> None:
 
     def found(records: list[bytes]) -> list[str]:
         file = io.BytesIO(bundle(records))
-        return [one.name for one in verify(file, bundles.KEYS, since=SIGNED).findings]
+        return [one.name for one in verify(file, bundles.KEYS, base_checkpoint=SIGNED).findings]
 
     assert found(grown) == []
     assert found(other) == ["forked"]
@@ -474,9 +474,9 @@ FILES = {
         MAGIC + b"\x12" + varint(5, longer=4) + b"12345"),
     "a length without an end": damaged(MAGIC + b"\x12" + b"\xff" * 20),
     "a length that is cut": cut(MAGIC + b"\x12" + b"\xff" * 5),
-    "a length beyond all bounds": damaged(MAGIC + b"\x12" + varint(LARGEST + 1)),
+    "a length beyond all bounds": damaged(MAGIC + b"\x12" + varint(MAX_RECORD_BYTES + 1)),
     "a length of 2 to the power of 63": damaged(MAGIC + b"\x12" + varint(1 << 63)),
-    "a length beyond the file": cut(MAGIC + b"\x12" + varint(LARGEST)),
+    "a length beyond the file": cut(MAGIC + b"\x12" + varint(MAX_RECORD_BYTES)),
 }  # fmt: skip
 
 
@@ -593,18 +593,18 @@ def test_what_amends_is_folded_by_reading_twice() -> None:
 
 
 def test_what_is_read_before_the_end_is_not_the_end() -> None:
-    read = Bundle(io.BytesIO(WHOLE[:-1]))
+    read = BundleReader(io.BytesIO(WHOLE[:-1]))
     records = read.records()
 
     assert [next(records) for _ in RECORDS] == RECORDS
-    with pytest.raises(BundleCut):
+    with pytest.raises(TruncatedBundleError):
         next(records)
 
 
 def test_every_error_of_a_bundle_is_one() -> None:
     for bad in FILES.values():
         with pytest.raises(BundleError):
-            list(Bundle(io.BytesIO(bad.data)).records())
+            list(BundleReader(io.BytesIO(bad.data)).records())
 
 
 def test_how_far_it_is_is_told_now_and_then() -> None:
@@ -616,7 +616,7 @@ def test_how_far_it_is_is_told_now_and_then() -> None:
 
 
 def test_keys_of_two_services_verify_nothing() -> None:
-    with pytest.raises(ValueError, match="go by one name"):
+    with pytest.raises(ValueError, match="several names"):
         verify(io.BytesIO(WHOLE), [signing_keys.KEY.verifier_key, BY_ANOTHER.verifier_key])
 
 

@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 from pourparler.transparency.merkle import (
     EMPTY_ROOT,
     Frontier,
+    MerkleTree,
     ProofError,
-    Tree,
     check_consistency,
     check_inclusion,
     leaf_hash,
@@ -88,7 +88,7 @@ def test_the_consistency_vectors_hold(name: str) -> None:
 
 
 def test_an_empty_tree_has_the_root_of_nothing() -> None:
-    assert Tree().root() == Frontier().root() == EMPTY_ROOT == plain_root([])
+    assert MerkleTree().root() == Frontier().root() == EMPTY_ROOT == plain_root([])
 
 
 @given(SIZES)
@@ -97,7 +97,7 @@ def test_a_root_is_what_the_definition_says(size: int) -> None:
     frontier = Frontier()
     for leaf in leaves:
         frontier.append(leaf)
-    tree = Tree(leaves)
+    tree = MerkleTree(leaves)
 
     assert tree.root() == frontier.root() == plain_root(leaves)
     assert [tree.root(part) for part in range(size + 1)] == [
@@ -109,7 +109,7 @@ def test_a_root_is_what_the_definition_says(size: int) -> None:
 def test_what_is_proved_is_included_and_nothing_else_is(size: int, data: st.DataObject) -> None:
     leaves = leaves_of(size)
     index = data.draw(st.integers(0, size - 1))
-    tree = Tree(leaves_of(size + 3))
+    tree = MerkleTree(leaves_of(size + 3))
     root = tree.root(size)
 
     proof = tree.prove_inclusion(index, size)
@@ -125,12 +125,12 @@ def test_what_is_proved_is_included_and_nothing_else_is(size: int, data: st.Data
 @given(SIZES, st.data())
 def test_a_tree_is_shown_to_begin_with_an_older_one(size: int, data: st.DataObject) -> None:
     old = data.draw(st.integers(1, size))
-    tree = Tree(leaves_of(size))
+    tree = MerkleTree(leaves_of(size))
 
     proof = tree.prove_consistency(old, size)
 
     check_consistency(old, tree.root(old), size, tree.root(), proof)
-    forged = Tree([leaf_hash(b"forged"), *leaves_of(size)[1:]])
+    forged = MerkleTree([leaf_hash(b"forged"), *leaves_of(size)[1:]])
     if size > 1 or old == size:
         with pytest.raises(ProofError):
             check_consistency(old, tree.root(old), size, forged.root(), proof)
@@ -142,7 +142,7 @@ def test_a_tree_is_shown_to_begin_with_an_older_one(size: int, data: st.DataObje
 
 @given(SIZES, st.data())
 def test_no_flipped_bit_passes(size: int, data: st.DataObject) -> None:
-    tree = Tree(leaves_of(size))
+    tree = MerkleTree(leaves_of(size))
     index = data.draw(st.integers(0, size - 1))
     proof = tree.prove_inclusion(index, size)
     if not proof:
@@ -159,7 +159,7 @@ def test_no_flipped_bit_passes(size: int, data: st.DataObject) -> None:
 
 @given(SIZES, SIZES)
 def test_a_tree_that_was_cut_back_is_as_it_was(size: int, more: int) -> None:
-    tree = Tree(leaves_of(size))
+    tree = MerkleTree(leaves_of(size))
     root = tree.root()
     for number in range(more):
         tree.append(leaf_hash(b"more %d" % number))
@@ -175,18 +175,18 @@ def test_a_tree_that_was_cut_back_is_as_it_was(size: int, more: int) -> None:
 @pytest.mark.parametrize(("index", "size"), [(-1, 4), (4, 4), (0, 0), (0, 6), (5, 9)])
 def test_no_proof_is_made_of_what_is_not_there(index: int, size: int) -> None:
     with pytest.raises(ProofError):
-        Tree(leaves_of(5)).prove_inclusion(index, size)
+        MerkleTree(leaves_of(5)).prove_inclusion(index, size)
 
 
 @pytest.mark.parametrize(("old", "new"), [(0, 3), (4, 3), (-1, 3), (2, 6)])
 def test_no_consistency_is_proved_that_cannot_be(old: int, new: int) -> None:
     with pytest.raises(ProofError):
-        Tree(leaves_of(5)).prove_consistency(old, new)
+        MerkleTree(leaves_of(5)).prove_consistency(old, new)
 
 
 @pytest.mark.parametrize("length", [0, 31, 33])
 def test_a_hash_of_another_length_is_refused(length: int) -> None:
-    tree = Tree(leaves_of(2))
+    tree = MerkleTree(leaves_of(2))
 
     with pytest.raises(ProofError, match="32 bytes"):
         check_inclusion(leaves_of(2)[0], 0, 2, [b"x" * length], tree.root())

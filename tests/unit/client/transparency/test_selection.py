@@ -16,8 +16,8 @@ from examples.casino import convert
 from pourparler import v1 as pb
 from pourparler.cli.commands import run
 from pourparler.state.fold import fold
-from pourparler.transparency.auditor import Audit, Verdict
-from pourparler.transparency.bundle import Bundle, BundleCut, withhold
+from pourparler.transparency.bundle import BundleReader, TruncatedBundleError, redact
+from pourparler.transparency.findings import Audit, Verdict
 from pourparler.transparency.selection import Selection, SelectionError
 from tests.support import bundles, sample_entries, strategies
 from tests.support.bundles import audited, bundle, changed, checkpoint, sealed, talks
@@ -34,7 +34,7 @@ def shown(records: Sequence[bytes], negotiation: str, versions: Iterable[int]) -
     output = io.BytesIO()
     whole = io.BytesIO(bundle(records, negotiation=negotiation))
 
-    assert withhold(whole, output, Selection(versions)) == len(records)
+    assert redact(whole, output, Selection(versions)) == len(records)
     return output.getvalue()
 
 
@@ -42,8 +42,8 @@ def gaps(entries: Sequence[pb.Entry], *versions: int) -> list[tuple[int, int]]:
     """What these versions are shown without."""
     selection = Selection(versions)
     for stored in sealed(entries):
-        selection.take(stored)
-    return [(gap.version, gap.other) for gap in selection.gaps]
+        selection.filter_record(stored)
+    return [(gap.version, gap.missing_version) for gap in selection.gaps]
 
 
 def strings(message: Message) -> Iterator[str]:
@@ -63,7 +63,7 @@ def check(entries: Sequence[pb.Entry], negotiation: str, versions: Sequence[int]
 
     audit = audited(data)
 
-    read = list(Bundle(io.BytesIO(data)).records())
+    read = list(BundleReader(io.BytesIO(data)).records())
     hidden = [place for place in range(1, len(records) + 1) if place not in set(versions)]
     assert audit.verdict is (Verdict.PARTIAL if hidden else Verdict.SOUND), audit.findings
     assert {one.name for one in audit.findings} <= {"section withheld"}
@@ -76,7 +76,7 @@ def check(entries: Sequence[pb.Entry], negotiation: str, versions: Sequence[int]
         [
             *(records[place - 1] for place in versions),
             *(pb.Record.FromString(one).header for one in records),
-            Bundle(io.BytesIO(data)).header.SerializeToString(),
+            BundleReader(io.BytesIO(data)).header.SerializeToString(),
         ]
     )
     for place in hidden:
@@ -141,17 +141,17 @@ def test_what_is_withheld_stays_withheld_however_often_it_is_done() -> None:
     once = io.BytesIO(shown(records, "talks", [2, 5]))
     twice = io.BytesIO()
 
-    withhold(once, twice, Selection([5]))
+    redact(once, twice, Selection([5]))
 
     assert twice.getvalue() == shown(records, "talks", [5])
     once.seek(0)
     with pytest.raises(SelectionError, match="Version 3 is withheld here"):
-        withhold(once, io.BytesIO(), Selection([3, 5]))
+        redact(once, io.BytesIO(), Selection([3, 5]))
 
 
 def test_a_withheld_bundle_that_is_changed_is_manipulated() -> None:
     records = sealed(talks())
-    partial = list(Bundle(io.BytesIO(shown(records, "talks", [5]))).records())
+    partial = list(BundleReader(io.BytesIO(shown(records, "talks", [5]))).records())
 
     def another_text(record: pb.Record) -> None:
         record.words = pb.Words(text="Never").SerializeToString()
@@ -184,17 +184,17 @@ def test_something_is_to_be_chosen(versions: list[int]) -> None:
 def test_what_is_not_there_cannot_be_chosen_and_leaves_no_whole_bundle() -> None:
     output = io.BytesIO()
     with pytest.raises(SelectionError, match="no version 6: the record ends with version 5"):
-        withhold(io.BytesIO(bundle(sealed(talks()))), output, Selection([1, 6]))
+        redact(io.BytesIO(bundle(sealed(talks()))), output, Selection([1, 6]))
 
     output.seek(0)
-    with pytest.raises(BundleCut):
-        list(Bundle(output).records())
+    with pytest.raises(TruncatedBundleError):
+        list(BundleReader(output).records())
 
 
 @pytest.mark.parametrize("bad", [b"", b"\xff\xff", sealed(talks())[1]])
 def test_what_is_not_the_next_record_is_not_passed_on(bad: bytes) -> None:
-    with pytest.raises(SelectionError, match="at place 1 is not version 1"):
-        Selection([1]).take(bad)
+    with pytest.raises(SelectionError, match="at position 1 is not version 1"):
+        Selection([1]).filter_record(bad)
 
 
 # What it is shown without.
@@ -267,7 +267,7 @@ def test_destroyed_words_look_withheld_without_their_redaction() -> None:
     def withheld(versions: list[int]) -> tuple[int, ...]:
         whole = io.BytesIO(bundle(left, signed=checkpoint(records)))
         output = io.BytesIO()
-        withhold(whole, output, Selection(versions))
+        redact(whole, output, Selection(versions))
         return audited(output.getvalue()).withheld
 
     assert withheld([5]) == (1, 2, 3, 4, 5, 6)

@@ -11,8 +11,9 @@ import pytest
 from pourparler import errors
 from pourparler import v1 as pb
 from pourparler.transparency.checkpoint import parse_checkpoint, parse_note
-from pourparler.transparency.merkle import Tree, leaf_hash
-from pourparler.transparency.trust import Asked, Check, Seen, Trust, TrustStore, trusting
+from pourparler.transparency.merkle import MerkleTree, leaf_hash
+from pourparler.transparency.trust import Check, ProofRequest, Trust, create_trust
+from pourparler.transparency.trust_store import SignedCheckpoint, TrustStore
 from pourparler_service.storage.record_codec import record_bytes
 from pourparler_service.transparency.signing_keys import Signer
 from tests.support import sample_entries as g
@@ -35,16 +36,16 @@ class Log:
             self.records.append(
                 record_bytes(g.NEGOTIATION, version, time, entry.facts, entry.words)
             )
-        self.tree = Tree(leaf_hash(pb.Record.FromString(one).header) for one in self.records)
+        self.tree = MerkleTree(leaf_hash(pb.Record.FromString(one).header) for one in self.records)
         self.signer = signer
-        self.asked: list[Asked] = []
+        self.asked: list[ProofRequest] = []
 
     def signed(self, size: int) -> str:
         return self.signer.checkpoint(
             g.NEGOTIATION, size, self.tree.root(size), g.recorded_at(size)
         )
 
-    def answer(self, asked: Asked) -> Any:
+    def answer(self, asked: ProofRequest) -> Any:
         self.asked.append(asked)
         assert asked.name == NAME
         if isinstance(asked, pb.GetCheckpointRequest):
@@ -117,7 +118,7 @@ def test_what_grew_has_to_have_grown_out_of_what_was_seen(trust: Trust, tmp_path
     log.believed(trust.check_latest(NAME, 9))
 
     assert last(tmp_path / "trust") == log.signed(9)
-    with pytest.raises(errors.Forked) as forked:
+    with pytest.raises(errors.ForkDetectedError) as forked:
         Log().believed(trust.check_latest(NAME, 11))
     assert forked.value.finding == "forked"
     assert (forked.value.seen, bool(forked.value.shown)) == (log.signed(9), True)
@@ -128,7 +129,7 @@ def test_another_log_of_the_same_size_is_a_fork(trust: Trust) -> None:
     Log().believed(trust.check_checkpoint(NAME, Log().signed(7)))
     other = Log()
 
-    with pytest.raises(errors.Forked):
+    with pytest.raises(errors.ForkDetectedError):
         other.believed(trust.check_checkpoint(NAME, other.signed(7)))
 
 
@@ -136,9 +137,9 @@ def test_what_is_older_than_what_was_seen_is_stale(trust: Trust, tmp_path: Path)
     log = Log()
     log.believed(trust.check_latest(NAME, 7))
 
-    with pytest.raises(errors.Stale, match="version 7 before") as stale:
+    with pytest.raises(errors.StaleReadError, match="version 7 before") as stale:
         log.believed(trust.check_latest(NAME, 6))
-    with pytest.raises(errors.Stale):
+    with pytest.raises(errors.StaleReadError):
         log.believed(trust.check_checkpoint(NAME, log.signed(6)))
     assert stale.value.finding == "stale"
     assert last(tmp_path / "trust") == log.signed(7)
@@ -147,7 +148,7 @@ def test_what_is_older_than_what_was_seen_is_stale(trust: Trust, tmp_path: Path)
 def test_nothing_is_believed_that_another_key_has_signed(trust: Trust, tmp_path: Path) -> None:
     other = Log(signer=Signer([signing_key(1)]))
 
-    with pytest.raises(errors.NotSigned) as unsigned:
+    with pytest.raises(errors.CheckpointVerificationError) as unsigned:
         other.believed(trust.check_latest(NAME, 7))
     assert unsigned.value.finding == "not signed"
     assert not (tmp_path / "trust").exists()
@@ -158,7 +159,7 @@ def test_a_checkpoint_of_another_version_does_not_answer(trust: Trust) -> None:
         def signed(self, size: int) -> str:
             return super().signed(size - 1)
 
-    with pytest.raises(errors.NotSigned, match="version 6"):
+    with pytest.raises(errors.CheckpointVerificationError, match="version 6"):
         Elsewhere().believed(trust.check_latest(NAME, 7))
 
 
@@ -185,7 +186,7 @@ def test_an_old_receipt_of_another_log_is_a_fork(trust: Trust) -> None:
     Log().believed(trust.check_checkpoint(NAME, Log().signed(11)))
     log = Log()
 
-    with pytest.raises(errors.Forked):
+    with pytest.raises(errors.ForkDetectedError):
         log.believed(trust.check_receipt(log.request(2), sent(log.receipt(2))))
 
 
@@ -256,7 +257,7 @@ def test_a_receipt_for_something_else_is_refused(
     receipt = log.receipt(2)
     lie(receipt)
 
-    with pytest.raises(errors.AnotherReceipt):
+    with pytest.raises(errors.ReceiptMismatchError):
         log.believed(trust.check_receipt(log.request(2), sent(receipt)))
     assert not (tmp_path / "trust").exists()
 
@@ -266,7 +267,7 @@ def test_an_old_receipt_does_not_answer_a_new_request(trust: Trust) -> None:
     request = log.request(2)
     request.request_id = "new"
 
-    with pytest.raises(errors.AnotherReceipt, match="another request"):
+    with pytest.raises(errors.ReceiptMismatchError, match="another request"):
         log.believed(trust.check_receipt(request, sent(log.receipt(2))))
 
 
@@ -275,7 +276,7 @@ def test_a_receipt_whose_entries_are_in_no_log_is_refused(trust: Trust) -> None:
     receipt = log.receipt(2)
     receipt.checkpoint = other.signed(6)
 
-    with pytest.raises(errors.AnotherReceipt) as refused:
+    with pytest.raises(errors.ReceiptMismatchError) as refused:
         other.believed(trust.check_receipt(log.request(2), sent(receipt)))
     assert refused.value.finding == "root differs"
 
@@ -286,7 +287,7 @@ def test_a_receipt_that_is_read_in_two_ways_is_refused(trust: Trust) -> None:
     twice = sent(pb.Receipt(entries=log.receipt(1).entries)) + sent(log.receipt(2))
     request = pb.RecordEntriesRequest(negotiation=NAME, request_id="r2", drafts=SAID[:6])
 
-    with pytest.raises(errors.AnotherReceipt):
+    with pytest.raises(errors.ReceiptMismatchError):
         log.believed(trust.check_receipt(request, twice))
 
 
@@ -296,7 +297,7 @@ def test_a_receipt_without_words_shows_nobody_what_was_recorded(trust: Trust) ->
     receipt.entries[1].ClearField("words")
     receipt.entries[1].salts[1] = b""
 
-    with pytest.raises(errors.AnotherReceipt, match="words"):
+    with pytest.raises(errors.ReceiptMismatchError, match="words"):
         log.believed(trust.check_receipt(log.request(2), sent(receipt)))
 
 
@@ -305,14 +306,14 @@ def test_who_remembers_nothing_on_disk_remembers_for_a_while() -> None:
     log = Log()
     log.believed(trust.check_latest(NAME, 7))
 
-    with pytest.raises(errors.Stale):
+    with pytest.raises(errors.StaleReadError):
         log.believed(trust.check_latest(NAME, 6))
 
 
 def test_there_is_nothing_to_remember_without_a_key(tmp_path: Path) -> None:
-    assert trusting([], None) is None
+    assert create_trust([], None) is None
     with pytest.raises(ValueError, match="key"):
-        trusting([], tmp_path / "trust")
+        create_trust([], tmp_path / "trust")
 
 
 @pytest.mark.parametrize(
@@ -324,7 +325,7 @@ def test_a_trust_store_that_cannot_be_read_is_not_passed_over(
 ) -> None:
     (tmp_path / "trust").write_text(content)
 
-    with pytest.raises(errors.TrustStoreUnusable):
+    with pytest.raises(errors.TrustStoreError):
         Log().believed(trust.check_latest(NAME, 7))
     assert (tmp_path / "trust").read_text() == content
 
@@ -336,21 +337,21 @@ def test_what_a_trust_store_has_must_be_a_checkpoint(
     told = {"format": 1, "checkpoints": {ORIGIN: content}}
     (tmp_path / "trust").write_text(json.dumps(told))
 
-    with pytest.raises(errors.TrustStoreUnusable):
+    with pytest.raises(errors.TrustStoreError):
         Log().believed(trust.check_latest(NAME, 7))
 
 
 def test_a_trust_store_in_no_folder_is_not_passed_over(tmp_path: Path) -> None:
     trust = Trust([KEY.verifier_key], tmp_path / "nowhere" / "trust")
 
-    with pytest.raises(errors.TrustStoreUnusable, match="No such file"):
+    with pytest.raises(errors.TrustStoreError, match="No such file"):
         Log().believed(trust.check_latest(NAME, 7))
 
 
 def test_a_trust_store_keeps_each_log_apart(tmp_path: Path) -> None:
     store = TrustStore(tmp_path / "trust")
     log = Log()
-    seen = Seen(log.signed(3), _parsed(log.signed(3)))
+    seen = SignedCheckpoint(log.signed(3), _parsed(log.signed(3)))
 
     assert store.advance("a", None, seen)
     assert store.advance("b", None, seen)
@@ -362,7 +363,9 @@ def test_a_trust_store_keeps_each_log_apart(tmp_path: Path) -> None:
 def test_a_checkpoint_takes_the_place_only_of_what_it_was_compared_with(tmp_path: Path) -> None:
     one, other = TrustStore(tmp_path / "trust"), TrustStore(tmp_path / "trust")
     log = Log()
-    older, newer = (Seen(log.signed(size), _parsed(log.signed(size))) for size in (3, 7))
+    older, newer = (
+        SignedCheckpoint(log.signed(size), _parsed(log.signed(size))) for size in (3, 7)
+    )
     assert one.advance(ORIGIN, None, newer)
 
     assert not other.advance(ORIGIN, None, older)
@@ -377,7 +380,7 @@ def _parsed(signed: str) -> Any:
 def _remember(path: Path, number: int) -> None:
     store = TrustStore(path)
     log = Log(SAID[: number + 2])
-    seen = Seen(log.signed(number + 1), _parsed(log.signed(number + 1)))
+    seen = SignedCheckpoint(log.signed(number + 1), _parsed(log.signed(number + 1)))
     for turn in range(20):
         assert store.advance(f"{number}-{turn}", None, seen)
 

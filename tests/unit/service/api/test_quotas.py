@@ -5,13 +5,13 @@ from collections.abc import Callable
 import pytest
 
 from pourparler_service.api.quotas import BURST_SECONDS, Quota, RateLimit
-from pourparler_service.domain.refusal import Refusal, reason_name
+from pourparler_service.domain.refusal import RefusalError, reason_name
 
 
 def is_refused(call: Callable[[], object]) -> bool:
     try:
         call()
-    except Refusal as refusal:
+    except RefusalError as refusal:
         return reason_name(refusal.reason) == "OVERLOADED"
     return False
 

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from pourparler_service.authentication.bearer_tokens import LEEWAY_SECONDS, TokenVerifier
 from pourparler_service.authentication.jwks import Issuer, IssuerKeys
-from pourparler_service.domain.refusal import Refusal, reason_name
+from pourparler_service.domain.refusal import RefusalError, reason_name
 from tests.support.token_issuer import AUDIENCE, ISSUER, Address, Key
 
 GOOD = Key()
@@ -34,7 +34,7 @@ def bearers() -> TokenVerifier:
 
 
 def refused(bearers: TokenVerifier, token: str) -> str:
-    with pytest.raises(Refusal) as refusal:
+    with pytest.raises(RefusalError) as refusal:
         bearers.caller(BEARER + token)
     for secret in token.split("."):
         assert len(secret) < 9 or secret not in str(refusal.value)
@@ -227,7 +227,7 @@ names = st.sampled_from(["alg", "kid", "typ", "crit", "b64", "jwk", "jku", "x5c"
 def test_whatever_is_made_up_is_refused(
     bearers: TokenVerifier, header: dict[str, Any], claims: dict[str, Any], signature: str
 ) -> None:
-    with pytest.raises(Refusal):
+    with pytest.raises(RefusalError):
         bearers.caller(BEARER + by_hand(header, {"iss": ISSUER, **claims}, signature))
 
 
@@ -241,7 +241,7 @@ def test_whatever_is_signed_is_taken_or_refused(
     )
     try:
         caller = bearers.caller(BEARER + token)
-    except Refusal as refusal:
+    except RefusalError as refusal:
         caller = reason_name(refusal.reason)
 
     assert caller.startswith("TOKEN_") or caller == f"{ISSUER}#{said['sub']}"

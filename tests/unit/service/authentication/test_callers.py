@@ -11,7 +11,7 @@ from pourparler_service.authentication.callers import CallerResolver, Context
 from pourparler_service.authentication.jwks import Issuer, IssuerKeys
 from pourparler_service.config.addresses import AddressError, listening
 from pourparler_service.domain.principals import ANONYMOUS
-from pourparler_service.domain.refusal import Refusal, reason_name
+from pourparler_service.domain.refusal import RefusalError, reason_name
 from tests.support.certificates import Authority
 from tests.support.token_issuer import AUDIENCE, ISSUER, Key, key_set
 
@@ -49,7 +49,7 @@ def callers(tmp_path: Path, key: Key) -> CallerResolver:
 
 
 def refused(callers: CallerResolver, context: Context) -> str:
-    with pytest.raises(Refusal) as refusal:
+    with pytest.raises(RefusalError) as refusal:
         callers.caller(context)
     return reason_name(refusal.value.reason)
 

@@ -17,7 +17,7 @@ from pourparler_service.authentication.certificates import (
     check_in_date,
     names_in,
 )
-from pourparler_service.domain.refusal import Refusal, reason_name
+from pourparler_service.domain.refusal import RefusalError, reason_name
 from tests.support.certificates import Authority, Files, subject
 
 
@@ -31,7 +31,7 @@ def name(files: Files) -> str:
 
 
 def refused(files: Files) -> str:
-    with pytest.raises(Refusal) as refusal:
+    with pytest.raises(RefusalError) as refusal:
         name(files)
     return reason_name(refusal.value.reason)
 
@@ -82,7 +82,7 @@ def test_a_name_can_be_read(authority: Authority, of: x509.Name) -> None:
 
 @pytest.mark.parametrize("pem", [b"", b"no certificate"])
 def test_what_is_no_certificate_names_nobody(pem: bytes) -> None:
-    with pytest.raises(Refusal):
+    with pytest.raises(RefusalError):
         names_in(pem)
 
 
@@ -91,7 +91,7 @@ def test_a_certificate_expires_on_a_connection_too(authority: Authority) -> None
     known = names_in(files.certificate.read_bytes())
     check_in_date(known, known.expiry - 1)
 
-    with pytest.raises(Refusal):
+    with pytest.raises(RefusalError):
         check_in_date(CertificateNames("x509:CN=a", known.expiry), known.expiry)
 
 

@@ -25,7 +25,7 @@ from pourparler_service.authorization.roles import (
     withheld_conflict,
 )
 from pourparler_service.domain.principals import ANONYMOUS
-from pourparler_service.domain.refusal import Refusal, reason_name
+from pourparler_service.domain.refusal import RefusalError, reason_name
 from pourparler_service.storage.record_codec import decode_record, record_bytes
 from tests.support import sample_entries
 from tests.support.draft_checks import TALKS, WHISPER
@@ -159,7 +159,7 @@ def test_who_asks_for_the_view_of_another_one_sees_what_both_may_see() -> None:
 def test_who_takes_part_does_not_see_what_another_one_sees(grant: pb.Draft | None) -> None:
     known = roles(grant) if grant else Roles()
 
-    with pytest.raises(Refusal) as refused:
+    with pytest.raises(RefusalError) as refused:
         scope_as_participant("acme", known, scope_of(known, "one", Policy(public=["*"])))
 
     assert reason_name(refused.value.reason) == "ROLE_NOT_SUFFICIENT"
@@ -279,7 +279,7 @@ def may_record(known: Roles, one: pb.Draft | Message) -> str:
     drafted = one if isinstance(one, pb.Draft) else draft(one)
     try:
         check_may_record(known, drafted.facts)
-    except Refusal as refused:
+    except RefusalError as refused:
         return reason_name(refused.reason)
     return ""
 
@@ -299,7 +299,7 @@ def test_who_may_record_what(case: str) -> None:
 def test_nobody_records_what_they_could_not_see() -> None:
     drafted = said("mine", "acme", visibility=sample_entries.restricted("bolt"))
 
-    with pytest.raises(Refusal) as refused:
+    with pytest.raises(RefusalError) as refused:
         check_sees_own(participants_scope(["acme"]), drafted.facts)
 
     assert refused.value.field == "facts.visibility"
@@ -314,7 +314,7 @@ def test_who_may_open_and_list_is_for_the_policy_to_say() -> None:
     check_may_list(policy, "two")
     check_may_open(policy, ANONYMOUS)
     for check, who in ((check_may_open, "two"), (check_may_list, "one")):
-        with pytest.raises(Refusal) as refused:
+        with pytest.raises(RefusalError) as refused:
             check(policy, who)
         assert reason_name(refused.value.reason) == "NOT_ALLOWED_HERE"
 

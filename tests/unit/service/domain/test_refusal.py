@@ -9,7 +9,7 @@ import pourparler_service
 from pourparler import v1 as pb
 from pourparler_service.domain.refusal import (
     MOST_VIOLATIONS,
-    Refusal,
+    RefusalError,
     Violation,
     ViolationList,
     id_list,
@@ -39,7 +39,7 @@ STATUSES = {
 
 
 def test_a_refusal_is_as_its_first_violation() -> None:
-    refusal = Refusal([MISSING, TWICE])
+    refusal = RefusalError([MISSING, TWICE])
 
     assert refusal.violations == (MISSING, TWICE)
     assert (refusal.reason, refusal.field, refusal.text) == MISSING[:3]
@@ -49,18 +49,18 @@ def test_a_refusal_is_as_its_first_violation() -> None:
 
 def test_a_refusal_says_why() -> None:
     with pytest.raises(ValueError, match="needs a violation"):
-        Refusal([])
+        RefusalError([])
 
 
 def test_to_refuse_is_to_give_a_reason() -> None:
-    with pytest.raises(Refusal) as caught:
+    with pytest.raises(RefusalError) as caught:
         refuse(pb.ERROR_REASON_DUPLICATE, "Named twice.", id="acme")
 
     assert caught.value.violations == (TWICE,)
 
 
 def test_the_fields_of_a_refusal_go_below_a_prefix() -> None:
-    refusal = Refusal([MISSING, TWICE]).with_prefix("drafts[2]")
+    refusal = RefusalError([MISSING, TWICE]).with_prefix("drafts[2]")
 
     assert [one.field for one in refusal.violations] == ["drafts[2].facts.event", "drafts[2]"]
     assert refusal.text == "event is missing."
@@ -75,7 +75,7 @@ def test_all_that_is_found_is_refused_at_once() -> None:
     found.add(MISSING.reason, MISSING.text, MISSING.field)
     found.add(TWICE.reason, TWICE.text, "", id="acme")
 
-    with pytest.raises(Refusal) as caught:
+    with pytest.raises(RefusalError) as caught:
         found.raise_if_any()
 
     assert caught.value.violations == (MISSING, TWICE)
@@ -86,7 +86,7 @@ def test_what_nobody_would_read_is_not_gathered() -> None:
 
     for place in range(1, MOST_VIOLATIONS):
         found.add(MISSING.reason, MISSING.text, f"field[{place}]")
-    with pytest.raises(Refusal) as caught:
+    with pytest.raises(RefusalError) as caught:
         found.add(MISSING.reason, MISSING.text, "field[20]")
 
     assert len(caught.value.violations) == MOST_VIOLATIONS

@@ -4,7 +4,8 @@ import pytest
 from google.protobuf.message import Message
 
 from pourparler import v1 as pb
-from pourparler.state.fold import Undo, evolve, fold
+from pourparler.state.fold import evolve, fold
+from pourparler.state.undo import UndoLog
 from tests.support.draft_checks import ACCEPTED, TALKS, WHISPER, answer, concluded, record
 from tests.support.sample_entries import (
     PUBLIC,
@@ -159,11 +160,11 @@ def test_a_grant_and_a_revocation_are_undone() -> None:
     for then in (granted("one", RECORDER), granted("two", RECORDER), revoked("one")):
         state = fold(entries)
         before = state.SerializeToString(deterministic=True)
-        undo = Undo(state)
+        undo = UndoLog(state)
 
         evolve(state, recorded(3, then), undo=undo)
         assert state.SerializeToString(deterministic=True) != before
-        undo.undo()
+        undo.rollback()
 
         assert state.SerializeToString(deterministic=True) == before
 

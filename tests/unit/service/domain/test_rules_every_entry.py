@@ -7,7 +7,7 @@ from pourparler import v1 as pb
 from pourparler.schema.contract import ENTRY_TYPES
 from pourparler.state.fold import fold
 from pourparler_service.domain import rules
-from pourparler_service.domain.refusal import Refusal
+from pourparler_service.domain.refusal import RefusalError
 from tests.support.draft_checks import ACCEPTED, REACHED, TALKS, answer, concluded, record, refusal
 from tests.support.sample_entries import (
     ANALYSIS,
@@ -135,7 +135,7 @@ def test_a_day_has_begun_once_it_has_begun_anywhere() -> None:
     ten_in_the_morning = Timestamp(seconds=BEGAN + 10 * 3_600)
 
     rules.check(state, tomorrow, record_time=ten_in_the_morning, history=list)
-    with pytest.raises(Refusal, match="is in the future"):
+    with pytest.raises(RefusalError, match="is in the future"):
         rules.check(
             state,
             tomorrow,

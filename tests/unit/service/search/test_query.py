@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pourparler_service.domain.refusal import Refusal, reason_name
+from pourparler_service.domain.refusal import RefusalError, reason_name
 from pourparler_service.search.query import LONGEST_QUERY, MOST_PHRASES, Phrase, SearchQuery
 
 
@@ -56,7 +56,7 @@ def test_a_query_is_words_phrases_beginnings_and_what_is_left_out(
     ],
 )
 def test_what_cannot_be_looked_for_is_refused_with_the_field(query: str, reason: str) -> None:
-    with pytest.raises(Refusal) as refused:
+    with pytest.raises(RefusalError) as refused:
         SearchQuery.parse(query)
 
     assert (reason_name(refused.value.reason), refused.value.field) == (reason, "query")
@@ -69,7 +69,7 @@ def test_anything_typed_is_taken_or_refused_with_the_field(query: str) -> None:
     def read() -> tuple[SearchQuery, str]:
         try:
             return SearchQuery.parse(query), ""
-        except Refusal as refusal:
+        except RefusalError as refusal:
             return SearchQuery(), refusal.field
 
     wanted, field = read()

@@ -17,7 +17,7 @@ from pourparler.transparency.checkpoint import (
     Note,
     VerifierKey,
     parse_note,
-    verified,
+    verify_checkpoint,
 )
 from pourparler_service.transparency.signing_keys import (
     KeyFileError,
@@ -41,7 +41,7 @@ def checkpoint(signer: Signer, recorded: datetime) -> str:
 
 def verifies(signed: str, key: SigningKey) -> bool:
     try:
-        verified(signed, ORIGIN, [key.verifier_key])
+        verify_checkpoint(signed, ORIGIN, [key.verifier_key])
     except CheckpointError:
         return False
     return True

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from pourparler import v1 as pb
 from pourparler.schema import edtf
 from pourparler.schema.contract import ENTRY_TYPES
-from pourparler_service.domain.refusal import Refusal, reason_name
+from pourparler_service.domain.refusal import RefusalError, reason_name
 from pourparler_service.validation import drafts
 from pourparler_service.validation.fields import (
     LONGEST_LIST,
@@ -43,7 +43,7 @@ def found(one: pb.Draft | Message) -> list[tuple[str, str]]:
     """What is wrong with a draft: reasons and fields."""
     try:
         drafts.check_draft(one if isinstance(one, pb.Draft) else draft(one))
-    except Refusal as refusal:
+    except RefusalError as refusal:
         return [(reason_name(each.reason), each.field) for each in refusal.violations]
     return []
 
@@ -172,10 +172,10 @@ def test_an_id(good: str) -> None:
 def test_no_id(bad: str) -> None:
     assert found(said(bad, "acme")) == [("ID_INVALID", f"{SPEECH}.statement_id")]
     assert found(said("s", bad)) == [("ID_INVALID", f"{SPEECH}.speakers[0]")]
-    with pytest.raises(Refusal) as caught:
+    with pytest.raises(RefusalError) as caught:
         drafts.check_id(bad, "id")
     assert (caught.value.reason, caught.value.field) == (pb.ERROR_REASON_ID_INVALID, "id")
-    with pytest.raises(Refusal) as caught:
+    with pytest.raises(RefusalError) as caught:
         drafts.check_name(f"negotiations/{bad}", "name")
     assert (caught.value.reason, caught.value.field) == (pb.ERROR_REASON_ID_INVALID, "name")
 
@@ -184,14 +184,14 @@ def test_no_id(bad: str) -> None:
     "bad", ["a", "negotiations", "negotiations/", "topics/a", "negotiations/-"]
 )
 def test_no_name_of_a_negotiation(bad: str) -> None:
-    with pytest.raises(Refusal) as caught:
+    with pytest.raises(RefusalError) as caught:
         drafts.check_name(bad, "name")
 
     assert caught.value.reason == pb.ERROR_REASON_ID_INVALID
 
 
 def test_a_name_has_to_be_given() -> None:
-    with pytest.raises(Refusal) as caught:
+    with pytest.raises(RefusalError) as caught:
         drafts.check_name("", "negotiation")
 
     assert (caught.value.reason, caught.value.field) == (
@@ -207,7 +207,7 @@ def test_a_request_id(good: str) -> None:
 
 @pytest.mark.parametrize("bad", ["x" * 129, "é", "a\n", "\x7f", "\x00"])
 def test_no_request_id(bad: str) -> None:
-    with pytest.raises(Refusal) as caught:
+    with pytest.raises(RefusalError) as caught:
         drafts.check_request_id(bad, "request_id")
 
     assert (caught.value.reason, caught.value.field) == (
@@ -735,7 +735,7 @@ def settled(one: pb.Draft) -> list[tuple[str, str]]:
     """What is wrong with the dates of a draft."""
     try:
         drafts.prepare(one, edtf.bounds)
-    except Refusal as refusal:
+    except RefusalError as refusal:
         return [(reason_name(each.reason), each.field) for each in refusal.violations]
     return []
 

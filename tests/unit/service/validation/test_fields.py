@@ -11,7 +11,12 @@ from hypothesis import strategies as st
 
 from pourparler import v1 as pb
 from pourparler.schema.contract import is_repeated, rule_of
-from pourparler_service.domain.refusal import MOST_VIOLATIONS, Refusal, ViolationList, reason_name
+from pourparler_service.domain.refusal import (
+    MOST_VIOLATIONS,
+    RefusalError,
+    ViolationList,
+    reason_name,
+)
 from pourparler_service.validation import fields
 
 TEXTS = ["acme", "bolt", "", " ", "No id", "x" * 64, "x" * 65, "ö" * 2_049, "x" * 4_097]
@@ -26,7 +31,7 @@ def found(message: Message) -> list[Found]:
     try:
         fields.check_fields(findings, message, "")
         findings.raise_if_any()
-    except Refusal as refusal:
+    except RefusalError as refusal:
         return [(reason_name(one.reason), one.field) for one in refusal.violations]
     return []
 

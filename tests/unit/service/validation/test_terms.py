@@ -3,7 +3,7 @@
 import pytest
 
 from pourparler import v1 as pb
-from pourparler_service.domain.refusal import Refusal, ViolationList, reason_name
+from pourparler_service.domain.refusal import RefusalError, ViolationList, reason_name
 from pourparler_service.validation.terms import check_terms
 
 PATH = "facts.proposal_made.terms"
@@ -36,7 +36,7 @@ def found(*terms: pb.Term, **texts: str) -> list[tuple[str, str]]:
     check_terms(findings, terms, given, PATH)
     try:
         findings.raise_if_any()
-    except Refusal as refusal:
+    except RefusalError as refusal:
         return [(reason_name(one.reason), one.field) for one in refusal.violations]
     return []
 
@@ -142,7 +142,7 @@ def test_a_term_has_one_text() -> None:
     texts = [pb.TermText(key="scope", text="All"), pb.TermText(key="scope", text="None")]
     check_terms(findings, [term("TEXT", key="scope")], texts, PATH)
 
-    with pytest.raises(Refusal) as caught:
+    with pytest.raises(RefusalError) as caught:
         findings.raise_if_any()
 
     assert (caught.value.reason, caught.value.field) == (

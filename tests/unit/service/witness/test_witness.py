@@ -12,7 +12,12 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pourparler.transparency.checkpoint import VerifierKey, parse_checkpoint, parse_note, verified
+from pourparler.transparency.checkpoint import (
+    VerifierKey,
+    parse_checkpoint,
+    parse_note,
+    verify_checkpoint,
+)
 from pourparler.transparency.merkle import EMPTY_ROOT
 from pourparler_service.witness.witness import SIZE_TYPE, Response, Witness, WitnessError
 from tests.support.signing_keys import KEY, signing_key, witness_key
@@ -142,8 +147,8 @@ def test_two_roots_of_one_size_are_kept_as_proof_of_the_fork(
     (proof,) = (tmp_path / "forks").iterdir()
     cosigned, _, forked = proof.read_text().partition("\n\ntest.example")
     assert proof.name == LOG.origin_hash
-    one = verified(cosigned + "\n", LOG.origin, [KEY.verifier_key])
-    other = verified("test.example" + forked, LOG.origin, [KEY.verifier_key])
+    one = verify_checkpoint(cosigned + "\n", LOG.origin, [KEY.verifier_key])
+    other = verify_checkpoint("test.example" + forked, LOG.origin, [KEY.verifier_key])
     assert (one.size, one.root) == (7, LOG.tree.root(7))
     assert (other.size, other.root) == (7, FORK.tree.root(7))
 

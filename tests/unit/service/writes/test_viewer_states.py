@@ -4,7 +4,8 @@ from hypothesis import given as having
 from hypothesis import strategies as st
 
 from pourparler import v1 as pb
-from pourparler.state import fold
+from pourparler.state.fold import ACCESS_TYPES
+from pourparler.state.summary import count_parts
 from pourparler_service.aggregate.negotiation import Negotiation
 from pourparler_service.authorization.roles import PUBLIC, VisibilityScope, participants_scope
 from pourparler_service.storage.record_codec import EncodedRecord, leaf
@@ -45,7 +46,7 @@ def test_what_is_taken_out_again_leaves_a_state_as_it_was(
     could = once.rollback(mark)
     whole.rollback(start)
 
-    telling = {*fold.ACCESS, "negotiation_opened"}
+    telling = {*ACCESS_TYPES, "negotiation_opened"}
     changed = telling.intersection(one.facts.WhichOneof("event") for one in entries[kept:])
     assert could is not bool(changed)
     if not could:
@@ -61,5 +62,5 @@ def test_what_is_taken_out_again_leaves_a_state_as_it_was(
     assert once.visible(entries) == anew.visible(entries)
     advanced, folded = once.state, state_of(loaded(entries), scope).state
     for state in (advanced, folded):
-        fold.tally(state)
+        count_parts(state)
     assert advanced == folded

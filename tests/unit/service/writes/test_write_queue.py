@@ -6,7 +6,7 @@ from collections.abc import Iterable
 import pytest
 
 from pourparler import v1 as pb
-from pourparler_service.domain.refusal import Refusal
+from pourparler_service.domain.refusal import RefusalError
 from pourparler_service.writes.write_queue import BATCH_ENTRIES, WriteQueue
 
 
@@ -35,7 +35,7 @@ def said(batch: Iterable[One]) -> list[str]:
 
 
 def refused(line: WriteQueue[One], name: str) -> int:
-    with pytest.raises(Refusal) as error:
+    with pytest.raises(RefusalError) as error:
         line.put(name, One("late"))
     return error.value.reason
 
