@@ -165,7 +165,7 @@ def _name(reason: int) -> str:
 
 
 def _steps(life: Lifecycle) -> Iterator[str]:
-    yield f"{life.what} has these status transitions:\n"
+    yield f"{life.title} has these status transitions:\n"
     yield "| from | to |\n|---|---|"
     for was, becomes in life.steps.items():
         if becomes:

@@ -1,4 +1,4 @@
-"""Bundles for tests: sealed, signed and written with the same bytes each time, and judged twice."""
+"""Bundles for tests, with the same bytes each time, and their audit by both verifiers."""
 
 import hashlib
 import importlib.util
@@ -29,7 +29,7 @@ VERIFIER = Path(__file__).parents[2] / "docs" / "verifier.py"
 
 
 def talks() -> list[pb.Entry]:
-    """A few entries of the negotiation `talks`."""
+    """Return a few entries of the negotiation `talks`."""
     return sample_entries.history(
         sample_entries.draft(pb.NegotiationOpened(), pb.Words(title="Talks")),
         sample_entries.joined("acme"),
@@ -40,7 +40,7 @@ def talks() -> list[pb.Entry]:
 
 
 def sealed(entries: Sequence[pb.Entry], negotiation: str = "talks") -> list[bytes]:
-    """The entries as they are stored, with salts that are no secret."""
+    """Return the records of entries, with fixed salts."""
     numbers = count()
 
     def salt(length: int) -> bytes:
@@ -60,7 +60,7 @@ def sealed(entries: Sequence[pb.Entry], negotiation: str = "talks") -> list[byte
 
 
 def root_of(records: Sequence[bytes]) -> bytes:
-    """The root over these records."""
+    """Return the root over these records."""
     frontier = Frontier()
     for stored in records:
         frontier.append(leaf_hash(pb.Record.FromString(stored).header))
@@ -70,7 +70,7 @@ def root_of(records: Sequence[bytes]) -> bytes:
 def checkpoint(
     records: Sequence[bytes], negotiation: str = "talks", signer: Signer = signing_keys.SIGNER
 ) -> str:
-    """The checkpoint that a service signs over these records."""
+    """Return the signed checkpoint over these records."""
     recorded = pb.Entry.FromString(records[-1]).header.record_time
     return signer.checkpoint(negotiation, len(records), root_of(records), recorded)
 
@@ -82,7 +82,7 @@ def bundle(
     origin: str = "",
     signed: str = "",
 ) -> bytes:
-    """A bundle of these records, as whole as they let it be."""
+    """Return a bundle of these records, valid as far as they allow."""
     file = io.BytesIO()
     header = pb.BundleHeader(
         negotiation=negotiation,
@@ -94,14 +94,14 @@ def bundle(
 
 
 def changed(record: bytes, change: Callable[[pb.Record], object]) -> bytes:
-    """A record of which something was changed."""
+    """Return a record with one change."""
     read = pb.Record.FromString(record)
     change(read)
     return read.SerializeToString(deterministic=True)
 
 
 def audited(data: bytes, keys: Sequence[VerifierKey] = KEYS) -> Audit:
-    """What both verifiers find, seen to be the same."""
+    """Return the verdict of both verifiers, after a check that they agree."""
     audit = verify(io.BytesIO(data), keys)
 
     assert briefly(data, keys) == EXIT_CODES[audit.verdict], audit.findings
@@ -109,7 +109,7 @@ def audited(data: bytes, keys: Sequence[VerifierKey] = KEYS) -> Audit:
 
 
 def briefly(data: bytes, keys: Sequence[VerifierKey] = KEYS) -> int:
-    """What the verifier in docs/ finds, which shares no code with ours: its exit code."""
+    """Return the exit code of docs/verifier.py, which shares no code with the client."""
     (name,) = {key.name for key in keys}
     public = SHORT.Ed25519PublicKey.from_public_bytes
     known = {(name, key.key_id): public(key.public_key) for key in keys}

@@ -1,4 +1,4 @@
-"""Certificates for tests: an authority, and those it signs."""
+"""Certificates for tests: an authority and the certificates that it signs."""
 
 import ipaddress
 from collections.abc import Sequence
@@ -20,14 +20,14 @@ _OIDS = {
 
 
 class Files(NamedTuple):
-    """A certificate and its key, as they stand in files."""
+    """The files of a certificate and its key."""
 
     certificate: Path
     key: Path
 
 
 class Authority:
-    """An authority that signs certificates, which are written to a folder."""
+    """An authority that signs certificates and writes them to a folder."""
 
     def __init__(self, folder: Path, name: str = "authority") -> None:
         self._folder = folder
@@ -49,7 +49,7 @@ class Authority:
         of: x509.Name | None = None,
         lasts: timedelta = timedelta(days=1),
     ) -> Files:
-        """A certificate for this machine, in files of this name; over the files there were."""
+        """Sign a certificate for this machine; overwrite the files of this name."""
         key = ec.generate_private_key(ec.SECP256R1())
         names = [
             x509.DNSName("localhost"),
@@ -69,7 +69,7 @@ class Authority:
 
 
 def subject(**names: str) -> x509.Name:
-    """A subject, from what is most general to what is most particular."""
+    """Return a subject from its attributes, the most general first."""
     return x509.Name([x509.NameAttribute(_OIDS[key], value) for key, value in names.items()])
 
 

@@ -1,4 +1,4 @@
-"""Both clients behind one face, so that a test holds for either."""
+"""Both clients behind one interface, so that a test covers each of them."""
 
 import asyncio
 import inspect
@@ -10,7 +10,7 @@ from pourparler import aio
 
 
 class Awaited:
-    """The asyncio client, or what it gives, whose answers are awaited as they are asked for."""
+    """A wrapper of the asyncio client or of its results: it waits for each result."""
 
     def __init__(self, runner: asyncio.Runner, awaits: Any) -> None:
         self._runner = runner
@@ -58,5 +58,5 @@ class Awaited:
 
 
 def awaited(runner: asyncio.Runner, target: str, **settings: Any) -> Awaited:
-    """An asyncio client that is used like the other one."""
+    """Return an asyncio client with the interface of the other client."""
     return Awaited(runner, aio.Client(target, **settings))

@@ -1,4 +1,4 @@
-"""The command `pourparler`, as a user whose number comes before its arguments; "" is this one."""
+"""The command `pourparler` as a user: the user id comes before the arguments, "" for this user."""
 
 import codecs
 import os
@@ -11,7 +11,7 @@ if __name__ == "__main__":
     if sys.argv[1]:
         user = int(sys.argv[1])
         for encoding in ("ascii", "idna", "latin-1"):
-            codecs.lookup(encoding)  # else imported when it is wanted, which this user may not
+            codecs.lookup(encoding)  # imported now: the other user may not read the file later
         os.setgroups([])
         os.setresgid(user, user, user)
         os.setresuid(user, user, user)

@@ -1,4 +1,4 @@
-"""The commits of a service in this process, as a test holds them and lets them fail."""
+"""Control over the commits of a service in this process: a test holds them or lets them fail."""
 
 import sqlite3
 import threading
@@ -10,9 +10,9 @@ _SECONDS = 60
 
 
 class Commits:
-    """The commits of the writer: the next one is held when the test says so, and ends as it says.
+    """The commits of the writer: a test can hold the next one, and decide how it ends.
 
-    The transaction is open, with all that is to be committed in it.
+    While a commit is held, its transaction is open and contains all its changes.
     """
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -38,16 +38,16 @@ class Commits:
         monkeypatch.setattr(SQLiteConnection, "commit", held)
 
     def hold(self) -> None:
-        """Hold the next one."""
+        """Hold the next commit."""
         self._held.clear()
         self._go_on.clear()
         self._wanted = True
 
     def wait(self) -> None:
-        """Wait until one is held."""
+        """Wait until a commit is held."""
         assert self._held.wait(_SECONDS)
 
     def go_on(self, *, before: str = "", after: str = "") -> None:
-        """Let the one that is held be made, or fail before or after that."""
+        """Let the held commit succeed, or fail before or after it is made."""
         self._before, self._after = before, after
         self._go_on.set()

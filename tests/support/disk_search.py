@@ -1,4 +1,4 @@
-"""Whether a text can be found anywhere in a folder, in any form in which it might lie there."""
+"""A search for a text in all files of a folder, in each form in which it may be stored."""
 
 import base64
 import contextlib
@@ -6,12 +6,12 @@ import zlib
 from collections.abc import Iterator
 from pathlib import Path
 
-_ZLIB = 0x78  # what zlib begins with, at every level
+_ZLIB = 0x78  # the headers of zlib at every level
 _LONGEST = 1 << 22
 
 
 def traces(folder: Path, *texts: str) -> list[tuple[str, str]]:
-    """Every file of a folder in which one of the texts can be found, in its case or in none."""
+    """Return each file of a folder that contains one of the texts, in any case."""
     return [
         (path.name, text)
         for path in sorted(folder.rglob("*"))
@@ -22,7 +22,7 @@ def traces(folder: Path, *texts: str) -> list[tuple[str, str]]:
 
 
 def is_in(data: bytes, text: str) -> bool:
-    """Whether these bytes have a text: plain, in UTF-16, base64 or hexadecimal, or compressed."""
+    """Return True if bytes contain a text: plain, UTF-16, base64, hexadecimal or compressed."""
     forms = set(_forms(text))
     return any(form in data for form in forms) or any(
         form in unpacked for unpacked in _unpacked(data) for form in forms
@@ -35,7 +35,7 @@ def _forms(text: str) -> Iterator[bytes]:
         yield plain.hex().encode()
         yield plain.hex().upper().encode()
         for before in range(3):
-            # Of the characters at the edges some bits are a neighbour's.
+            # The characters at the edges share bits with their neighbours.
             encoded = base64.b64encode(b"\0" * before + plain)
             core = encoded[4 if before else 0 : -4]
             yield core

@@ -1,8 +1,8 @@
-"""What a page has its reader type into a shell: read by a shell, and what comes of it.
+"""The shell commands of a page of the documentation, and their output.
 
-A shell reads all of a page at once, so that a variable set in one block is there in the next, and
-tells which commands it was given, with which words and which standard input. They are then run one
-after the other: `pourparler` in this process, others each in one of its own.
+A shell reads all blocks of a page at once, so that a variable of one block is set in the next. It
+reports each command with its arguments and its standard input. Then the commands run in order:
+`pourparler` in this process, each other one in its own process.
 """
 
 import base64
@@ -18,15 +18,15 @@ from typing import NamedTuple
 from pourparler.cli.commands import run
 
 ENDLESS = frozenset({"serve", "demo", "watch", "browse", "witness"})
-"""Commands that do not end by themselves: what they are given is read, and they are not run."""
+"""Commands that do not end by themselves: their arguments are parsed, and they are not run."""
 
 UNRUN = frozenset({"make", "pip"})
 """Other commands that a test reads and does not run."""
 
 OTHERS = frozenset({"cp", "mkdir", "python"})
-"""The commands of others that a test runs."""
+"""Other commands that a test runs."""
 
-# Where PATH leads nowhere no command is known, and each is told; but a shell has some of its own.
+# With an empty PATH each command is unknown and reported, except the builtins of the shell.
 _READ = """
 set -e
 coded=$(type -P base64)
@@ -47,14 +47,14 @@ _VARYING = (
 
 
 class Typed(NamedTuple):
-    """One command, as the shell read it."""
+    """One command as the shell parsed it."""
 
     words: list[str]
     standard_input: bytes
 
 
 def typed(blocks: Sequence[str]) -> list[list[Typed]]:
-    """The commands in each of these blocks. Fails for what is no shell, or what nobody knows."""
+    """Return the commands of each block. Fail for a syntax error or an unknown command."""
     reading, writing = os.pipe()
     script = _READ + "".join(block + _NEXT for block in blocks)
     with os.fdopen(reading, "rb") as told:
@@ -86,7 +86,7 @@ def _commands(words: Iterator[str]) -> Iterator[list[Typed]]:
 
 
 def answered(commands: Sequence[Typed]) -> tuple[str, int]:
-    """What these say on a terminal, one after the other, and the gravest of their exit codes."""
+    """Run commands in order; return their terminal output and the highest exit code."""
     out, gravest = io.StringIO(), 0
     for command in commands:
         program, *arguments = command.words
@@ -119,7 +119,7 @@ def _ours(arguments: list[str], given: bytes, out: io.StringIO) -> int:
 
 
 def plain(text: str) -> str:
-    """A text in which that is left out which is not the same twice, and blanks at ends of lines."""
+    """Return a text without the parts that differ at each run, and without trailing blanks."""
     for varying, instead in _VARYING:
         text = re.sub(varying, instead, text)
     return "\n".join(line.rstrip() for line in text.rstrip().splitlines())

@@ -1,4 +1,4 @@
-"""Drafts at the door: through shape and rules as the service takes them, and what comes of it."""
+"""Drafts checked as in the service: by validation and by the rules."""
 
 from collections.abc import Sequence
 
@@ -56,10 +56,10 @@ TALKS = (
     draft(pb.DocumentAttached(document_id="paper")),
     said("whisper", "acme", visibility=restricted("acme", "mia")),
 )
-"""A negotiation under way with one of each part, which most tests are given."""
+"""Return a negotiation with one part of each kind, for most tests."""
 
 DEMAND, WHISPER = 9, 18
-"""The versions of two statements of these talks, the one for all parties, the other for two."""
+"""The versions of two statements of the talks: one for all parties, one for two of them."""
 
 REACHED = draft(
     pb.AgreementRecorded(
@@ -73,12 +73,12 @@ REACHED = draft(
 
 
 def concluded() -> pb.Draft:
-    """The talks end without agreement."""
+    """Return the draft that concludes the talks without agreement."""
     return draft(pb.NegotiationConcluded(outcome=pb.OUTCOME_NO_AGREEMENT))
 
 
 def record(*given: pb.Draft) -> list[pb.Entry]:
-    """The entries that drafts become, one after the other. Each has to be accepted."""
+    """Return the entries of drafts in order. Each draft has to be accepted."""
     entries: list[pb.Entry] = []
     for one in given:
         entries.append(_admitted(entries, one, by_service=True))
@@ -86,7 +86,7 @@ def record(*given: pb.Draft) -> list[pb.Entry]:
 
 
 def _admitted(entries: list[pb.Entry], said: pb.Draft, *, by_service: bool = False) -> pb.Entry:
-    """The next entry; raises the refusal if there is one, and in no case touches the state."""
+    """Return the next entry, or raise RefusalError. Assert that the state does not change."""
     one = pb.Draft()
     one.CopyFrom(said)
     drafts.prepare(one, edtf.bounds)
@@ -111,7 +111,7 @@ def _admitted(entries: list[pb.Entry], said: pb.Draft, *, by_service: bool = Fal
 def refusal(
     given: Sequence[pb.Draft], then: pb.Draft | Message, *, by_service: bool = False
 ) -> RefusalError | None:
-    """Why what comes then is refused after what was given; None if it is recorded."""
+    """Return the refusal of a draft after other entries; None if it is accepted."""
     one = then if isinstance(then, pb.Draft) else draft(then)
     entries = record(*given)
     try:
@@ -124,6 +124,6 @@ def refusal(
 def answer(
     given: Sequence[pb.Draft], then: pb.Draft | Message, *, by_service: bool = False
 ) -> tuple[str, str]:
-    """The reason and the field of the refusal; both empty if there is none."""
+    """Return the reason and the field of the refusal; both are empty if there is none."""
     refused = refusal(given, then, by_service=by_service)
     return (reason_name(refused.reason), refused.field) if refused else ACCEPTED

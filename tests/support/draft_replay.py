@@ -1,4 +1,4 @@
-"""Files of drafts as the service would take them, but without a service: checked and folded."""
+"""Files of drafts, checked and folded as in the service but without one."""
 
 import json
 from collections.abc import Iterable
@@ -16,14 +16,14 @@ from tests.support import sample_entries
 
 
 class Replayed(NamedTuple):
-    """What became of the drafts of one negotiation."""
+    """The entries and the state from the drafts of one negotiation."""
 
     entries: list[pb.Entry]
     state: pb.Negotiation
 
 
 def drafts(lines: Iterable[str]) -> dict[str, list[pb.Draft]]:
-    """The drafts of a file in the import format, by the name of their negotiation."""
+    """Return the drafts of a file in the import format, by negotiation name."""
     result: dict[str, list[pb.Draft]] = {}
     for line in lines:
         name, draft = read(line)
@@ -32,14 +32,14 @@ def drafts(lines: Iterable[str]) -> dict[str, list[pb.Draft]]:
 
 
 def read(line: str) -> tuple[str, pb.Draft]:
-    """One line of such a file: the name of its negotiation, and the draft."""
+    """Return the negotiation name and the draft of one line of such a file."""
     said = json.loads(line)
     name = str(said.pop("negotiation"))
     return name, json_format.ParseDict(said, pb.Draft())
 
 
 def replayed(name: str, negotiation: Iterable[pb.Draft]) -> Replayed:
-    """Take drafts one after the other, as the writer does; the first refusal is raised."""
+    """Check drafts in order as the writer does. Raise the first refusal."""
     entries: list[pb.Entry] = []
     state = pb.Negotiation()
     for version, draft in enumerate(negotiation, start=1):

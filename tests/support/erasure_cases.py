@@ -1,4 +1,4 @@
-"""A record that concerns persons, the rooms in which it is kept, and what is left of it."""
+"""A record that concerns natural persons, its storage, and the search for erased words."""
 
 import contextlib
 import os
@@ -33,7 +33,7 @@ ID = "talks"
 NAME, SAID, HELD = "Zanzibarina", "Quetzalcoatl", "Xylophonist"
 WROTE, TITLE = "Wolfsbane", "Yggdrasil"
 OF_ANNA = (NAME, SAID, WROTE, TITLE)
-"""Words of entries that concern Anna."""
+"""The words of entries that concern Anna."""
 OF_BELA = (HELD,)
 PERSON = pb.PARTICIPANT_KIND_PERSON
 MISHEARD = pb.CORRECTION_KIND_RECORDER
@@ -43,7 +43,7 @@ ASKED = ErasureRequest(
 
 
 def person(who: str, name: str) -> pb.Draft:
-    """A natural person joins."""
+    """Return a draft: a natural person joins."""
     event = pb.ParticipantJoined(participant_id=who, kind=PERSON, role=pb.PARTICIPANT_ROLE_PARTY)
     return draft(event, pb.Words(name=name))
 
@@ -51,14 +51,14 @@ def person(who: str, name: str) -> pb.Draft:
 def stated(
     id_: str, text: str, *speakers: str, visibility: pb.Visibility | None = None
 ) -> pb.Draft:
-    """Something is said in these words."""
+    """Return a draft: a statement with these words."""
     statement = said(id_, *speakers, visibility=visibility)
     statement.words.text = text
     return statement
 
 
 def talks() -> list[pb.Draft]:
-    """Of the 12 entries that these make, 7 concern Anna, and one Bela alone."""
+    """Return the drafts of 12 entries: 7 concern Anna, and one concerns only Bela."""
     corrected = stated("s-3", f"It was {WROTE}", "anna")
     replacement = pb.EntryCorrected(
         target_version=8,
@@ -80,7 +80,7 @@ def talks() -> list[pb.Draft]:
         person("bela", HELD),
         stated("s-1", f"{SAID} sings", "anna"),
         stated("s-2", f"{SAID} and {HELD} sing", "anna", "bela"),
-        stated("s-0", "Nobody in particular", "acme"),
+        stated("s-0", "No one in particular", "acme"),
         stated("s-3", f"{SAID} again", "acme", visibility=restricted("acme", "anna")),
         draft(replacement, corrected.words, visibility=restricted("acme", "anna")),
         about,
@@ -91,11 +91,11 @@ def talks() -> list[pb.Draft]:
 
 SEALED_FOR_ANNA = [3, 5, 6, 9, 10, 11]
 AUDIENCE_ALONE = 8
-"""What is only to be seen by Anna does not concern her."""
+"""An entry that only names Anna in its audience does not concern her."""
 
 
 class Kept:
-    """The rooms in which a record is kept, without a wire."""
+    """The storage and the readers of a record, without a server."""
 
     def __init__(self, folder: Path | None, reached: Callable[[str], object]) -> None:
         self.store = open_store(folder, {})
@@ -121,16 +121,16 @@ class Kept:
         )
 
     def record(self, *drafts: pb.Draft, request_id: str = "") -> bytes:
-        """Record a group; its receipt."""
+        """Record a group and return its receipt."""
         return self.writer.submit(WriteRequest(ID, request_id, "somebody", drafts)).result()
 
     def state(self, version: int | None = None) -> pb.Negotiation:
-        """The state, now or at a version."""
+        """Return the state at a version, or the last one."""
         as_of = pb.AsOf() if version is None else pb.AsOf(version=version)
         return StateReader(self.store, self.negotiations).read(ID, as_of).state
 
     def look_at_everything(self) -> None:
-        """Have all made that is made of entries and kept."""
+        """Build all derived data."""
         for version in range(1, self.store.last_version(ID) + 1):
             self.state(version)
         self.state()
@@ -138,19 +138,19 @@ class Kept:
         self.found("")
 
     def found(self, query: str) -> list[int]:
-        """The versions in whose words this is found."""
+        """Return the versions whose words match a query."""
         with self.indexing.current() as index:
             asked = index_of.IndexQuery(SearchQuery.parse(query))
             there = index.listed(asked, index.position, after=None, most=100, newest=False)
         return [one.version for one in there]
 
     def verified(self) -> Audit:
-        """What both verifiers find of the record, as a bundle."""
+        """Return the verdict of both verifiers about the record as a bundle."""
         signed = self.log.checkpoint(ID, None).checkpoint
         return audited(bundle([one.data for one in self.store.read(ID)], signed=signed))
 
     def close(self) -> None:
-        """Let all go, as the end of a process would."""
+        """Close everything, as the end of a process does."""
         self.writer.close()
         self.snapshots.close()
         self.indexing.close()
@@ -160,7 +160,7 @@ class Kept:
 
 @contextmanager
 def kept(folder: Path | None, reached: Callable[[str], object] = lambda _: None) -> Iterator[Kept]:
-    """The rooms on a folder, or in memory; what was cut off before is finished first."""
+    """Open the storage in a folder or in memory. Finish interrupted erasures first."""
     with DataDirectory(folder) if folder else contextlib.nullcontext():
         rooms = Kept(folder, reached)
         try:
@@ -171,7 +171,7 @@ def kept(folder: Path | None, reached: Callable[[str], object] = lambda _: None)
 
 
 def _erase_and_die(folder: Path, last: str) -> None:
-    """Erase what there is of Anna in a folder, and be killed at a step."""
+    """Erase Anna in a folder, and kill the process at a step."""
 
     def reached(step: str) -> None:
         if step == last:

@@ -1,4 +1,4 @@
-"""Messages with every field filled in, the same at every run: what holds the stored format."""
+"""Messages with every field set, the same at every run, to fix the stored format."""
 
 from typing import Any
 
@@ -9,7 +9,7 @@ from pourparler.schema.contract import is_repeated
 
 
 def fill(message: Message, depth: int = 4) -> None:
-    """Fill in all fields of a message; of the members of a oneof the first."""
+    """Set all fields of a message, and the first member of each oneof."""
     chosen: set[str] = set()
     fields: Any = message.DESCRIPTOR.fields
     for field in fields:

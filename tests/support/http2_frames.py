@@ -1,4 +1,4 @@
-"""HTTP/2 written by hand, for callers who do not keep to it: frames of RFC 9113."""
+"""HTTP/2 frames (RFC 9113) built by hand, for clients that violate the protocol."""
 
 import contextlib
 import socket
@@ -12,21 +12,21 @@ _CANCEL = struct.pack(">I", 8)
 
 
 def frame(kind: int, flags: int, stream: int, payload: bytes) -> bytes:
-    """A frame of this kind."""
+    """Return a frame of this type."""
     return struct.pack(">I", len(payload))[1:] + struct.pack(">BBI", kind, flags, stream) + payload
 
 
 BEGIN = PREFACE + frame(SETTINGS, 0, 0, b"")
-"""How every connection begins."""
+"""The client preface and the settings of a connection."""
 
 
 def message(data: bytes) -> bytes:
-    """A message as gRPC frames it."""
+    """Return a message with its gRPC prefix."""
     return b"\0" + struct.pack(">I", len(data)) + data
 
 
 def fields(path: str, **headers: str) -> bytes:
-    """The header fields of a call, with some of one's own; `_` in a name is a hyphen."""
+    """Return the header fields of a call and `more`; `_` in a name stands for a hyphen."""
     usual = {
         ":method": "POST",
         ":scheme": "http",
@@ -36,7 +36,7 @@ def fields(path: str, **headers: str) -> bytes:
         "content-type": "application/grpc",
     }
     sent = usual | {name.replace("_", "-"): value for name, value in headers.items()}
-    # Literal fields that are not indexed, RFC 7541 section 6.2.2.
+    # Literal fields without indexing, RFC 7541 section 6.2.2.
     return b"".join(
         b"\0" + bytes([len(name)]) + name.encode() + bytes([len(value)]) + value.encode()
         for name, value in sent.items()
@@ -45,31 +45,31 @@ def fields(path: str, **headers: str) -> bytes:
 
 
 def begun(path: str, stream: int, **headers: str) -> bytes:
-    """A call that has begun, and sent nothing yet."""
+    """Return the start of a call without a message."""
     return frame(HEADERS, END_HEADERS, stream, fields(path, **headers))
 
 
 def called(path: str, stream: int, data: bytes, *, last: bool = True) -> bytes:
-    """A call with one message."""
+    """Return a call with one message."""
     end = END_STREAM if last else 0
     return begun(path, stream) + frame(DATA, end, stream, message(data))
 
 
 def reset(stream: int) -> bytes:
-    """A call that is given up."""
+    """Return the cancellation of a call."""
     return frame(RST_STREAM, 0, stream, _CANCEL)
 
 
 @contextlib.contextmanager
 def dialled(address: str) -> Iterator[socket.socket]:
-    """A connection on which nothing was said yet."""
+    """Open a connection without sending anything."""
     host, _, port = address.rpartition(":")
     with socket.create_connection((host, int(port)), timeout=5) as connection:
         yield connection
 
 
 def heard(connection: socket.socket, seconds: float) -> bytes:
-    """What comes on a connection until it ends, or nothing comes for so long."""
+    """Return the bytes of a connection until it ends, or until a timeout in seconds."""
     connection.settimeout(seconds)
     parts = []
     with contextlib.suppress(OSError):
@@ -79,7 +79,7 @@ def heard(connection: socket.socket, seconds: float) -> bytes:
 
 
 def is_closed(connection: socket.socket, seconds: float) -> bool:
-    """Whether the other side closes a connection within so long of silence."""
+    """Return True if the peer closes a silent connection within a timeout in seconds."""
     connection.settimeout(seconds)
     try:
         while connection.recv(1 << 16):

@@ -1,4 +1,4 @@
-"""Callers that record all at once, and remember which of their requests were answered with what."""
+"""Callers that record concurrently and keep the response of each request."""
 
 import random
 import threading
@@ -21,7 +21,7 @@ GROUP = 3
 
 @dataclass
 class Load:
-    """What became of the requests: answers and refusals by the bytes of the request."""
+    """The responses and refusals, by the bytes of the request."""
 
     receipts: dict[bytes, bytes] = field(default_factory=dict)
     refusals: list[tuple[str, str]] = field(default_factory=list)  # status code, reason
@@ -29,7 +29,7 @@ class Load:
 
 
 def group(id_: str, number: int) -> bytes:
-    """A request of three statements, the same whenever it is made."""
+    """Return a request with three statements, the same each time."""
     drafts = [said(f"s-{number}-{place}", "a") for place in range(GROUP)]
     return pb.RecordEntriesRequest(
         negotiation=f"negotiations/{id_}", request_id=f"{id_}-{number}", drafts=drafts
@@ -37,7 +37,7 @@ def group(id_: str, number: int) -> bytes:
 
 
 def opening(id_: str) -> bytes:
-    """The request that opens a negotiation of `group`."""
+    """Return the request that opens a negotiation for `group`."""
     return pb.RecordEntriesRequest(
         negotiation=f"negotiations/{id_}",
         request_id=f"{id_}-opening",
@@ -47,7 +47,7 @@ def opening(id_: str) -> bytes:
 
 @contextmanager
 def under_load(address: str, ids: Sequence[str], *, first: int = 0) -> Iterator[Load]:
-    """One caller for each negotiation, recording until the block ends or the service is away.
+    """Record with one caller per negotiation until the block ends or the service is unavailable.
 
     `first` is the number of the first group.
     """
@@ -82,7 +82,7 @@ def under_load(address: str, ids: Sequence[str], *, first: int = 0) -> Iterator[
 
 
 def every_receipt_is_given_again(service: Service, load: Load) -> None:
-    """Repeat the requests that were answered, in another order: the bytes must be the same."""
+    """Repeat the answered requests in another order, and assert equal bytes."""
     requests = list(load.receipts)
     random.Random(len(requests)).shuffle(requests)  # noqa: S311 - an order, no secret
     for data in requests:
@@ -90,7 +90,7 @@ def every_receipt_is_given_again(service: Service, load: Load) -> None:
 
 
 def audit_folder(data: Path, ids: Sequence[str]) -> int:
-    """Audit the negotiations in a folder that nobody serves: groups whole; how many entries."""
+    """Audit the negotiations in an unserved folder; return the number of entries."""
     store = open_store(data, {})
     entries = 0
     try:

@@ -1,4 +1,4 @@
-"""A server that lies: it passes on what a real service says, but for one lie."""
+"""A malicious server: it forwards the responses of a real service, except one false response."""
 
 import hashlib
 import io
@@ -38,31 +38,31 @@ from tests.support.service_client import Service, connected
 from tests.support.signing_keys import signing_key
 
 NAME = "records.example"
-"""The name of the service, in its key and in its origins."""
+"""The name of the service in its key and in its origins."""
 
 KEY = signing_key(0, NAME)
 TALKS, OTHERS = "talks", "others"
 AMENDED = "amended"
-"""A negotiation with a correction, so that it is read twice."""
+"""A negotiation with a correction, so that a client reads it twice."""
 
 SIZE = 12
-"""How many entries each negotiation has at first."""
+"""The number of entries of each negotiation at the start."""
 
 EARLIER = 7
-"""At which version the auditor was here before, in most tests."""
+"""The version of the trust store of the auditor in most tests."""
 
 _TIMEOUT = 10
 _SERVICES = "/pourparler.v1."
 
 
 class Told(NamedTuple):
-    """What a server tells of a negotiation at a version."""
+    """The responses of a server about a negotiation at a version."""
 
     records: Sequence[bytes]
     checkpoint: str
     state: pb.Negotiation
     whole: bool = True
-    """Whether it says that these are all."""
+    """True if it states that the entries are complete."""
 
     @property
     def negotiation(self) -> str:
@@ -70,12 +70,12 @@ class Told(NamedTuple):
 
 
 Lie = Callable[[Told], Told]
-"""What becomes of the truth."""
+"""A function that changes the true history."""
 
 LieInReceipt = Callable[
     [pb.RecordEntriesRequest, pb.RecordEntriesResponse], pb.RecordEntriesResponse | bytes
 ]
-"""What becomes of the answer to a request to record."""
+"""A function that changes the response to a request to record."""
 
 
 def header_of(record: bytes) -> pb.EntryHeader:
@@ -93,7 +93,7 @@ def written(message: Message) -> bytes:
 def signed(
     records: Sequence[bytes], *, key: SigningKey = KEY, negotiation: str = "", size: int = 0
 ) -> str:
-    """The checkpoint that the holder of a key gives to these records, whatever they are."""
+    """Return the checkpoint of the holder of a key for any records."""
     frontier = Frontier()
     for one in records:
         frontier.append(leaf_hash(pb.Record.FromString(one).header))
@@ -103,17 +103,17 @@ def signed(
 
 
 def believed(records: Sequence[bytes]) -> pb.Negotiation:
-    """What these records fold to."""
+    """Return the state of these records."""
     return fold(map(pb.Entry.FromString, records))
 
 
 def as_own(records: Sequence[bytes]) -> Told:
-    """These records as whoever holds the key of the service tells them: signed for and folded."""
+    """Return a history of these records by the holder of the key: signed and folded."""
     return Told(records, signed(records), believed(records))
 
 
 def resealed(record: bytes, **more: Any) -> bytes:
-    """A record sealed anew, with another version, time, facts or words."""
+    """Return a record with another version, time, facts or words, and new digests."""
     entry = pb.Entry.FromString(record)
     header = entry.header
     return record_bytes(
@@ -126,7 +126,7 @@ def resealed(record: bytes, **more: Any) -> bytes:
 
 
 def reworded(record: bytes, **fields: Any) -> bytes:
-    """A record with other bytes in some of its fields, and all else as it was."""
+    """Return a record with other bytes in some fields and no other change."""
     changed = pb.Record.FromString(record)
     for name, value in fields.items():
         if isinstance(value, bytes):
@@ -146,7 +146,7 @@ def _words_of(record: bytes) -> pb.Words:
     return words
 
 
-# What whoever stands between the service and its auditors can do: no key is needed.
+# Attacks between the service and its auditors: they need no key.
 
 
 def a_word_is_changed(told: Told) -> Told:
@@ -170,7 +170,7 @@ def a_word_is_changed_with_its_digest(told: Told) -> Told:
 
 
 def a_header_is_changed(told: Told) -> Told:
-    """The time, which no digest covers but the leaf does."""
+    """Change the time: no digest covers it, but the leaf does."""
     header = header_of(told.records[4])
     header.record_time.nanos = 0
     changed = reworded(told.records[4], header=written(header))
@@ -178,7 +178,7 @@ def a_header_is_changed(told: Told) -> Told:
 
 
 def an_entry_has_a_second_section(told: Told) -> Told:
-    """Protobuf readers differ over a field that comes twice: some merge, some take the last."""
+    """Repeat a field: some protobuf parsers merge the two, others use the last."""
     record = told.records[4]
     more = written(pb.Record(words=written(_words_of(record))))
     return told._replace(records=_instead(told.records, 5, record + more))
@@ -249,7 +249,7 @@ def an_entry_is_added_at_the_end(told: Told) -> Told:
 
 
 def words_are_withheld(told: Told) -> Told:
-    """As if they had been destroyed by law, but no entry says so."""
+    """Withhold words as if they were erased, without a redaction."""
     record = pb.Record.FromString(told.records[4])
     changed = reworded(told.records[4], words=b"", salts=[record.salts[0], b""])
     return told._replace(records=_instead(told.records, 5, changed))
@@ -302,7 +302,7 @@ def the_counts_of_the_state_are_changed(told: Told) -> Told:
 
 
 def cut(told: Told, *hidden: int) -> Told:
-    """The truth, as somebody is told it who does not see these versions."""
+    """Return the true history for a viewer who may not see these versions."""
     records = [
         written(pb.Record(header=pb.Record.FromString(one).header)) if place in hidden else one
         for place, one in enumerate(told.records, 1)
@@ -337,7 +337,7 @@ def the_origin_is_changed(told: Told) -> Told:
 
 
 def _with_checkpoint(told: Told, change: Callable[[Checkpoint], Checkpoint]) -> Told:
-    """A checkpoint whose text is changed, below the signature of what it was."""
+    """Change the text of a checkpoint and keep its signature."""
     note = parse_note(told.checkpoint)
     text = change(parse_checkpoint(note.text)).text()
     return told._replace(checkpoint=Note(text, note.signatures).signed())
@@ -368,13 +368,13 @@ def another_service_signs(told: Told) -> Told:
 
 
 def a_second_signature_is_invalid(told: Told) -> Told:
-    """Beside the right one stands one under the same key that is not: which one is it to be?"""
+    """Add a second signature of the same key that does not verify."""
     note = parse_note(told.checkpoint)
     bad = note.signatures[0]._replace(data=bytes(64))
     return told._replace(checkpoint=Note(note.text, (*note.signatures, bad)).signed())
 
 
-# What whoever holds the key of the service can do, and sign for.
+# Attacks by the holder of the signing key.
 
 
 def another_origin_is_signed_for(told: Told) -> Told:
@@ -382,13 +382,13 @@ def another_origin_is_signed_for(told: Told) -> Told:
 
 
 def a_word_is_changed_and_signed_for(told: Told) -> Told:
-    """The record is another one from version 5 on: a fork."""
+    """Replace the record from version 5 on: a fork."""
     changed = resealed(told.records[4], words=_words_of(told.records[4]))
     return as_own(_instead(told.records, 5, changed))
 
 
 def a_late_word_is_changed_and_signed_for(told: Told) -> Told:
-    """A fork after what the auditor saw when they were here before."""
+    """Fork the record after the version in the trust store of the auditor."""
     late = resealed(told.records[9], words=_words_of(told.records[9]))
     return as_own(_instead(told.records, 10, late))
 
@@ -398,7 +398,7 @@ def an_entry_is_dropped_and_signed_for(told: Told) -> Told:
 
 
 def the_last_entries_are_dropped_and_signed_for(told: Told) -> Told:
-    """A stale head: as if nothing had been recorded since version 5."""
+    """Return a stale checkpoint, as if version 5 were the last one."""
     return as_own(told.records[:5])
 
 
@@ -408,7 +408,7 @@ def a_gap_is_signed_for(told: Told) -> Told:
 
 
 def a_gap_is_signed_for_with_its_size(told: Told) -> Told:
-    """The size that was, over a tree that has a leaf less."""
+    """Keep the size, but compute the root over one leaf less."""
     records = an_entry_is_dropped(told).records
     return Told(records, signed(records, size=len(told.records)), believed(records))
 
@@ -420,7 +420,7 @@ def time_runs_back_and_is_signed_for(told: Told) -> Told:
 
 
 def another_digest_is_signed_for(told: Told) -> Told:
-    """Even what is signed for must be what was recorded."""
+    """Sign a digest that does not match its section."""
     header = header_of(told.records[4])
     header.section_digests[1] = hashlib.sha256(b"other").digest()
     changed = reworded(told.records[4], header=written(header))
@@ -437,7 +437,7 @@ def a_later_format_is_signed_for(told: Told) -> Told:
 
 
 def a_section_without_salt_is_signed_for(told: Told) -> Told:
-    """Whoever has the header could guess the words."""
+    """Use no salt, so that the words can be guessed from the header."""
     record = pb.Record.FromString(told.records[4])
     header = pb.EntryHeader.FromString(record.header)
     header.section_digests[1] = hashlib.sha256(record.words).digest()
@@ -452,7 +452,7 @@ def an_entry_of_another_negotiation_is_signed_for(told: Told) -> Told:
 
 
 def bundled(about: str, told: Told) -> bytes:
-    """The bundle of what is told, whole whatever it is."""
+    """Return a bundle of a history, whatever it contains."""
     file = io.BytesIO()
     header = pb.BundleHeader(
         negotiation=about, origin=log_origin(NAME, about), checkpoint=told.checkpoint
@@ -462,11 +462,11 @@ def bundled(about: str, told: Told) -> bytes:
 
 
 class Expected(NamedTuple):
-    """What an audit is to come to."""
+    """The expected result of an audit."""
 
     verdict: Verdict
     name: str
-    """A finding that is to be among those that are found."""
+    """The name of a finding that the audit has to report."""
     version: int = 0
     part: str = ""
 
@@ -502,7 +502,7 @@ ABOUT_RECORDS: Mapping[Lie, Expected] = {
     salts_are_missing: Expected(_FORGED, "section changed", 5, "facts"),
     an_entry_of_another_negotiation_is_put_in: Expected(_FORGED, "another negotiation", 5),
 }
-"""Lies about the entries, by whoever has no key."""
+"""False entries by an attacker without the key."""
 
 ABOUT_CHECKPOINT: Mapping[Lie, Expected] = {
     the_size_is_changed: Expected(_FORGED, "signature invalid"),
@@ -516,7 +516,7 @@ ABOUT_CHECKPOINT: Mapping[Lie, Expected] = {
     a_second_signature_is_invalid: Expected(_FORGED, "signature invalid"),
     another_origin_is_signed_for: Expected(_FORGED, "another origin"),
 }
-"""Lies about the checkpoint."""
+"""False checkpoints."""
 
 SIGNED_FOR: Mapping[Lie, Expected] = {
     a_gap_is_signed_for: Expected(_FORGED, "entry missing", 5),
@@ -527,43 +527,43 @@ SIGNED_FOR: Mapping[Lie, Expected] = {
     a_section_without_salt_is_signed_for: Expected(_FORGED, "section changed", 5, "words"),
     an_entry_of_another_negotiation_is_signed_for: Expected(_FORGED, "another negotiation", 5),
 }
-"""Lies by whoever holds the key, that every auditor finds."""
+"""False histories by the holder of the key that every auditor detects."""
 
 ABOUT_THE_PAST: Mapping[Lie, Expected] = {
     a_word_is_changed_and_signed_for: Expected(_FORGED, "forked"),
     an_entry_is_dropped_and_signed_for: Expected(_FORGED, "forked"),
     the_last_entries_are_dropped_and_signed_for: Expected(_SHORT, "stale"),
 }
-"""Lies by whoever holds the key, found by those who were here before, at version EARLIER."""
+"""False histories by the holder of the key that an auditor with version EARLIER detects."""
 
 ABOUT_STATE: Mapping[Lie, Expected] = {
     the_state_is_changed: Expected(_FORGED, "state differs", part="proposals/offer"),
     a_part_of_the_state_is_left_out: Expected(_FORGED, "state differs", part="statements/s-1"),
     the_counts_of_the_state_are_changed: Expected(_FORGED, "state differs", part="counts"),
 }
-"""Lies about what the entries come to."""
+"""False states."""
 
 ABOUT_A_CUT: Mapping[Lie, Expected] = {
     what_is_withheld_is_in_the_state: Expected(_FORGED, "state differs", part="statements/s-2"),
     what_is_shown_is_not_in_the_state: Expected(_FORGED, "state differs", part="statements/s-1"),
     a_cut_state_is_changed: Expected(_FORGED, "state differs", part="proposals/offer"),
 }
-"""Lies to who does not see everything, about what comes of that which they see."""
+"""False states for a viewer without full access."""
 
 ABOUT_THE_END: Mapping[Lie, Expected] = {
     the_stream_is_cut: Expected(_SHORT, "cut", 10),
 }
-"""Lies about whether the entries are all that there are."""
+"""False statements about the completeness of the entries."""
 
 
 def each_of(lies: Mapping[Lie, Expected]) -> pytest.MarkDecorator:
-    """A test for each of these lies."""
+    """Parametrize a test over these false responses."""
     names = [lie.__name__ for lie in lies]
     return pytest.mark.parametrize(("lie", "expected"), lies.items(), ids=names)
 
 
 class Malicious:
-    """A server before a service, whose `lie` can be changed while it runs."""
+    """A server in front of a service. Its `lie` can be changed while it runs."""
 
     def __init__(self, service: Service, verifier_key: VerifierKey) -> None:
         self.service = service
@@ -573,24 +573,24 @@ class Malicious:
         self.lie_in_receipt: LieInReceipt = lambda _, response: response
         self.lie_in_proof: Callable[[list[bytes]], list[bytes]] = lambda hashes: hashes
         self.about = TALKS
-        """The negotiation that it lies about."""
+        """The negotiation with the false response."""
         self.computed_at: int | None = None
-        """At which version it says that it computed a state; None: at that of the state."""
+        """The version at which it states that a state was computed; None for the true one."""
         self.garbage = b""
-        """What it answers to every call but replays; nothing: what the call asks for."""
+        """The response to every call except replays; None for the usual ones."""
         self._told: tuple[Lie, str, Told] | None = None
         self.asked: list[str] = []
-        """The methods that were called, in their order."""
+        """The called methods in order."""
 
     def honest(self) -> None:
-        """Lie no more."""
+        """Forward all responses from now on."""
         lies = Malicious(self.service, self.verifier_key)
         self.lie, self.about, self.computed_at = lies.lie, lies.about, lies.computed_at
         self.lie_in_receipt, self.lie_in_proof = lies.lie_in_receipt, lies.lie_in_proof
         self.garbage = lies.garbage
 
     def truth(self, id_: str, version: int | None = None) -> Told:
-        """What the service tells of a negotiation at a version, or at the last one."""
+        """Return the true history of a negotiation at a version, or at the last one."""
         name = f"negotiations/{id_}"
         checkpoint = self.service.audits.GetCheckpoint(
             pb.GetCheckpointRequest(name=name, version=version), timeout=_TIMEOUT
@@ -602,7 +602,7 @@ class Malicious:
         return Told(records, checkpoint.checkpoint, self.service.state(id_, as_of).negotiation)
 
     def told(self, name: str, version: int | None = None) -> Told:
-        """What it tells instead, changing as little as it can of what it said before."""
+        """Return the false history, with as few changes to the previous one as possible."""
         id_ = name.removeprefix("negotiations/")
         latest = self.truth(id_)
         if version is not None and version > latest.state.version:
@@ -617,7 +617,7 @@ class Malicious:
         return truth if list(begin) == list(truth.records) else as_own(begin)
 
     def _lied(self, truth: Told) -> Told:
-        """The same lie each time that it is told."""
+        """Return the same false history each time."""
         if self._told is None or self._told[:2] != (self.lie, truth.checkpoint):
             self._told = self.lie, truth.checkpoint, self.lie(truth)
         return self._told[2]
@@ -676,7 +676,7 @@ class Malicious:
         try:
             return self.lie_in_proof(prove(*asked))
         except ProofError:
-            return []  # the liar has nothing better
+            return []  # the malicious server has no other proof
 
     def record(self, data: bytes) -> Message | bytes:
         request = pb.RecordEntriesRequest.FromString(data)
@@ -717,7 +717,7 @@ class Malicious:
 
 
 def _refuse(error: Any, context: grpc.ServicerContext) -> NoReturn:
-    """Fail as the service did."""
+    """Fail with the status of the service."""
     context.set_trailing_metadata(error.trailing_metadata())
     context.abort(error.code(), error.details())
     raise AssertionError
@@ -742,7 +742,7 @@ class _Handlers(grpc.GenericRpcHandler):
 
 @contextmanager
 def malicious(key: SigningKey = KEY) -> Iterator[Malicious]:
-    """A service in memory with some negotiations, and a server before it that lies when told to."""
+    """Run a service in memory with some negotiations, and a malicious server in front of it."""
     with ExitStack() as stack:
         folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="pourparler-"))
         path = Path(folder) / "signing.key"

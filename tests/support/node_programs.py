@@ -1,4 +1,4 @@
-"""Programs for Node, in a folder with what they need."""
+"""Node programs in a folder with their packages."""
 
 import fcntl
 import shutil
@@ -12,7 +12,7 @@ import pytest
 
 @contextmanager
 def alone(folder: Path) -> Iterator[None]:
-    """Wait until no other process of the tests is at work in a folder, and keep them out of it."""
+    """Lock a folder against other processes of the tests."""
     folder.mkdir(parents=True, exist_ok=True)
     with (folder / "lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
@@ -20,9 +20,9 @@ def alone(folder: Path) -> Iterator[None]:
 
 
 def installed(here: Path, cache: Path, program: str) -> Path:
-    """The program of a folder, where its packages are: installed once for every lock.
+    """Return the folder of a program with its packages, installed once per lock file.
 
-    Skips the test, with a message, where that cannot be done.
+    Skip the test with a reason if the packages cannot be installed.
     """
     with alone(cache):
         return _installed(here, cache, program)

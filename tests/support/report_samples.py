@@ -1,4 +1,4 @@
-"""Made negotiations for the page: of any length, with all that it has to show."""
+"""Synthetic negotiations of any length for the HTML report."""
 
 from collections.abc import Iterator
 
@@ -29,20 +29,20 @@ PRESS = source("press", "news", title="A newspaper", uri="https://news.example/1
 
 
 def talks(rounds: int = 3, words: str = "as they say") -> list[pb.Entry]:
-    """Two parties over two topics, a few entries a round, with corrections and reversals."""
+    """Return talks of two parties on two topics, with corrections and reversals."""
     return _replayed("talks", list(_drafts(rounds, words)))
 
 
 def _replayed(name: str, drafts: list[pb.Draft]) -> list[pb.Entry]:
     for draft in drafts:
         for facts in (draft.facts, draft.facts.entry_corrected.replacement):
-            if facts.occurred.HasField("instant"):  # now, where they say nothing else
+            if facts.occurred.HasField("instant"):  # now, unless they set another date
                 facts.occurred.edtf = "2025-12-31"
     return replayed(name, drafts).entries
 
 
 def changed() -> list[pb.Entry]:
-    """Talks in which what was held, planned and called is changed by what comes later."""
+    """Return talks whose later entries change positions, plans and names."""
 
     def held(id_: str, share: str, before: str = "") -> pb.Draft:
         terms = [percent("stake", share)]
@@ -72,7 +72,7 @@ def changed() -> list[pb.Entry]:
 
 
 def sized(size: int) -> list[pb.Entry]:
-    """The first entries of talks that are long enough."""
+    """Return the first entries of long talks."""
     return talks(size // 5)[:size]
 
 

@@ -1,4 +1,4 @@
-"""What a test is given: drafts and entries in one line each, and the state they fold to."""
+"""Drafts and entries in one line each, and the state that they fold to."""
 
 from collections.abc import Iterable, Sequence
 
@@ -22,18 +22,18 @@ _DIGEST = "sha256:" + "0" * 64
 
 
 def restricted(*audience: str) -> pb.Visibility:
-    """Seen by these alone."""
+    """Return a visibility that is restricted to these participants."""
     return pb.Visibility(level=pb.VISIBILITY_LEVEL_RESTRICTED, audience=audience)
 
 
 def date(edtf: str) -> pb.FuzzyDate:
-    """A date with its bounds."""
+    """Return a date with its bounds."""
     bounds = edtf_dates.bounds(edtf)
     return pb.FuzzyDate(edtf=edtf, earliest=bounds.earliest, latest=bounds.latest)
 
 
 def recorded_at(version: int) -> Timestamp:
-    """When a version was recorded."""
+    """Return the record time of a version."""
     return Timestamp(seconds=BEGAN + 60 * version)
 
 
@@ -47,7 +47,7 @@ def draft(
     occurred: str | pb.FuzzyDate | None = None,
     session: str = "",
 ) -> pb.Draft:
-    """A draft of this event, with the words its type and basis need beyond those given."""
+    """Return a draft of an event; add the words that its type and basis require."""
     entry_type = next(one for one in ENTRY_TYPES.values() if one.descriptor is event.DESCRIPTOR)
     facts = pb.Facts(
         provenance=pb.Provenance(basis=basis, form=form), visibility=visibility, session_id=session
@@ -74,7 +74,7 @@ def _say(words: pb.Words, names: Iterable[str]) -> None:
 
 
 def recorded(version: int, said: pb.Draft) -> pb.Entry:
-    """The entry that a draft becomes; what nobody said of its visibility is PARTIES."""
+    """Return the entry of a draft; the default visibility is PARTIES."""
     entry = pb.Entry(
         header=pb.EntryHeader(
             negotiation=NEGOTIATION, version=version, record_time=recorded_at(version), format=1
@@ -99,7 +99,7 @@ def entry(
     occurred: str | pb.FuzzyDate | None = None,
     session: str = "",
 ) -> pb.Entry:
-    """The entry of this event at this version: what `draft` gives, recorded."""
+    """Return the entry of an event at a version: the draft of `draft`, recorded."""
     said = draft(
         event,
         words,
@@ -113,7 +113,7 @@ def entry(
 
 
 def history(*given: pb.Draft | pb.Entry) -> list[pb.Entry]:
-    """These as entries: a draft gets the version of its place, an entry keeps its own."""
+    """Return entries: a draft gets the version of its place, an entry keeps its own."""
     return [
         recorded(place, one) if isinstance(one, pb.Draft) else one
         for place, one in enumerate(given, start=1)
@@ -121,7 +121,7 @@ def history(*given: pb.Draft | pb.Entry) -> list[pb.Entry]:
 
 
 def state_of(*given: pb.Draft | pb.Entry) -> pb.Negotiation:
-    """The state after these, as `history` numbers them."""
+    """Return the state after these, with the versions of `history`."""
     return fold(history(*given))
 
 
@@ -132,7 +132,7 @@ def granted(
     *,
     until: int | None = None,
 ) -> pb.Draft:
-    """Somebody has access, an auditor perhaps until a second since 1970."""
+    """Return a draft that grants access, for an auditor optionally until a second since 1970."""
     event = pb.AccessGranted(principal=principal, role=role, participant_id=participant_id)
     if until is not None:
         event.end_time.seconds = until
@@ -144,13 +144,13 @@ def revoked(
     role: pb.AccessRole.ValueType = pb.ACCESS_ROLE_UNSPECIFIED,
     participant_id: str = "",
 ) -> pb.Draft:
-    """Somebody has access no more."""
+    """Return a draft that revokes access."""
     event = pb.AccessRevoked(principal=principal, role=role, participant_id=participant_id)
     return draft(event, visibility=RECORDER_ONLY)
 
 
 def opened(rule: pb.AcceptanceRule.ValueType = pb.ACCEPTANCE_RULE_ALL_ADDRESSEES) -> pb.Draft:
-    """The negotiation is opened."""
+    """Return a draft that opens the negotiation."""
     return draft(pb.NegotiationOpened(acceptance_rule=rule))
 
 
@@ -162,7 +162,7 @@ def joined(
     represents: Sequence[str] = (),
     members: Sequence[str] = (),
 ) -> pb.Draft:
-    """Somebody joins, under an id that is its name too."""
+    """Return a draft: a participant joins, whose name is its id."""
     event = pb.ParticipantJoined(
         participant_id=who, kind=kind, role=role, represents=represents, members=members
     )
@@ -170,12 +170,12 @@ def joined(
 
 
 def left(who: str) -> pb.Draft:
-    """Somebody leaves of their own will."""
+    """Return a draft: a participant withdraws."""
     return draft(pb.ParticipantLeft(participant_id=who, leaving_reason=pb.LEAVING_REASON_WITHDREW))
 
 
 def topic(topic_id: str = "price") -> pb.Draft:
-    """A topic is on the table."""
+    """Return a draft that adds a topic."""
     return draft(pb.TopicAdded(topic_id=topic_id, status=pb.TOPIC_STATUS_OPEN))
 
 
@@ -185,7 +185,7 @@ def said(
     visibility: pb.Visibility | None = None,
     session: str = "",
 ) -> pb.Draft:
-    """Something is said, jointly if by several."""
+    """Return a draft of a statement, joint if it has several speakers."""
     return draft(
         pb.StatementRecorded(
             statement_id=statement_id,
@@ -201,7 +201,7 @@ def said(
 def offered(
     proposal_id: str, by: Sequence[str], to: Sequence[str], *, topics: Sequence[str] = ()
 ) -> pb.Draft:
-    """An offer is made."""
+    """Return a draft of a proposal."""
     return draft(
         pb.ProposalMade(
             proposal_id=proposal_id,
@@ -214,5 +214,5 @@ def offered(
 
 
 def answered(proposal_id: str, by: str, answer: pb.Answer.ValueType = pb.ANSWER_ACCEPT) -> pb.Draft:
-    """An offer is answered."""
+    """Return a draft of an answer."""
     return draft(pb.ProposalAnswered(proposal_id=proposal_id, by=by, answer=answer))

@@ -1,4 +1,4 @@
-"""What tests ask of a running service: its stubs, and what an error says."""
+"""The stubs of a running service for tests, and the details of its errors."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -27,7 +27,7 @@ _DETAILS: tuple[Any, ...] = (
 
 
 class Service:
-    """The stubs of a service at an address."""
+    """The stubs of a service at an address, with short methods for tests."""
 
     def __init__(self, address: str, channel: grpc.Channel) -> None:
         self.address = address
@@ -38,24 +38,24 @@ class Service:
         self.health: Any = health_pb2_grpc.HealthStub(channel)
 
     def record(self, id_: str, *drafts: pb.Draft, **more: Any) -> pb.Receipt:
-        """Record a group of drafts."""
+        """Record a group of drafts and return the receipt."""
         request = pb.RecordEntriesRequest(negotiation=f"negotiations/{id_}", drafts=drafts, **more)
         response: pb.RecordEntriesResponse = self.records.RecordEntries(request, timeout=10)
         return response.receipt
 
     def state(self, id_: str, as_of: pb.AsOf | None = None) -> pb.GetNegotiationResponse:
-        """The state of a negotiation."""
+        """Return the state of a negotiation."""
         request = pb.GetNegotiationRequest(name=f"negotiations/{id_}", as_of=as_of)
         response: pb.GetNegotiationResponse = self.negotiations.GetNegotiation(request, timeout=10)
         return response
 
     def replay(self, id_: str, **more: Any) -> list[pb.ReplayEntriesResponse]:
-        """All messages of a replay."""
+        """Return all messages of a replay."""
         request = pb.ReplayEntriesRequest(name=f"negotiations/{id_}", **more)
         return list(self.audits.ReplayEntries(request, timeout=10))
 
     def raw(self, method: str, data: bytes, *, stream: bool = False, timeout: float = 10) -> Any:
-        """Call a method with bytes, and give back bytes: one answer, or all of a stream."""
+        """Call a method with bytes, and return the bytes of its responses."""
         channel: Any = self.channel
         if not stream:
             return channel.unary_unary(method)(data, timeout=timeout)
@@ -64,13 +64,13 @@ class Service:
 
 @contextmanager
 def connected(address: str, options: Sequence[tuple[str, Any]] = ()) -> Iterator[Service]:
-    """The service at an address, for a while."""
+    """Connect to a service for the length of a `with` block."""
     with grpc.insecure_channel(address, options=options) as channel:
         yield Service(address, channel)
 
 
 class Answered(NamedTuple):
-    """What an error says."""
+    """The details of an error."""
 
     code: grpc.StatusCode
     text: str
@@ -81,12 +81,12 @@ class Answered(NamedTuple):
 
     @property
     def field(self) -> str:
-        """The path of the field that it is about."""
+        """The path of the first field."""
         return self.metadata.get("field", "")
 
 
 def refused(call: Callable[[], object]) -> Answered:
-    """What the error says in which a call ends; every one of ours has details."""
+    """Return the details of the error of a call. Each error of the service has details."""
     try:
         call()
     except grpc.RpcError as error:
@@ -95,7 +95,7 @@ def refused(call: Callable[[], object]) -> Answered:
 
 
 def answered_by(error: Any) -> Answered:
-    """What an error says."""
+    """Return the details of an RpcError."""
     trailers = dict(error.trailing_metadata() or ())
     status = Status.FromString(trailers.get("grpc-status-details-bin", b""))
     if not status.details:
@@ -106,7 +106,7 @@ def answered_by(error: Any) -> Answered:
 
 
 def failure(reason: pb.ErrorReason.ValueType) -> pb.RecordOutcome:
-    """The outcome of a group that fails, as the service tells it, but to be tried again at once."""
+    """Return the outcome of a failed group that a client retries at once."""
     made = failure_message(RefusalError([Violation(reason, "", "As the test tells it.", {})]))
     for detail in made.status.details:
         if detail.type_url.endswith("/google.rpc.RetryInfo"):
@@ -115,7 +115,7 @@ def failure(reason: pb.ErrorReason.ValueType) -> pb.RecordOutcome:
 
 
 def answered_with(status: Status) -> Answered:
-    """What a status says: that of an error, or of one group of several."""
+    """Return the details of a status: of an error, or of one group of a batch."""
     code = next(one for one in grpc.StatusCode if one.value[0] == status.code)
     details: dict[type, Any] = {}
     for packed in status.details:

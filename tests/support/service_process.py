@@ -1,4 +1,4 @@
-"""A service in a process of its own, for tests that end it, starve it or lock it out."""
+"""A service in its own process, for tests that kill it or limit its resources."""
 
 import os
 import shutil
@@ -19,7 +19,7 @@ from tests.support.service_client import Service, connected
 
 NOBODY = 65_534
 UNMEASURED = {name: value for name, value in os.environ.items() if not name.startswith("COVERAGE_")}
-"""The environment of a process that cannot write down what of it was covered."""
+"""The environment of a process without coverage measurement."""
 SERVING = health_pb2.HealthCheckResponse.SERVING
 NOT_SERVING = health_pb2.HealthCheckResponse.NOT_SERVING
 
@@ -29,7 +29,7 @@ needs_prlimit = pytest.mark.skipif(
 
 
 class Apart:
-    """A running service: its address, and what can be done to its process."""
+    """A running service in its own process, with its address."""
 
     def __init__(self, process: "subprocess.Popen[str]", address: str, user: int | None) -> None:
         self.process = process
@@ -37,21 +37,21 @@ class Apart:
         self.user = user
 
     def kill(self) -> None:
-        """End it as a crash would."""
+        """Kill the process like a crash."""
         self.process.kill()
         self.process.wait(timeout=20)
 
     def stop(self) -> int:
-        """Ask it to end, and wait; its exit code."""
+        """Send SIGTERM, wait, and return the exit code."""
         self.process.terminate()
         return self.process.wait(timeout=30)
 
     def limit_files(self, size: int | None) -> None:
-        """Let no file of it grow beyond so many bytes, as a disk would that is full; None: any."""
+        """Limit its files to a size in bytes, like a full disk; None removes the limit."""
         soft = "unlimited" if size is None else size
         line = ["prlimit", f"--pid={self.process.pid}", f"--fsize={soft}:unlimited"]
         if self.user:
-            # The limits of a process are its own user's to set. Python would have to fork in order
+            # Only the user of a process can set its limits. Python would have to fork in order
             # to change the user, which crashes now and then where gRPC is running.
             as_user = [f"--reuid={self.user}", f"--regid={self.user}", "--clear-groups"]
             line = ["setpriv", *as_user, *line]
@@ -59,7 +59,7 @@ class Apart:
 
 
 def command(*arguments: str, user: int | None = None) -> list[str]:
-    """The command line that runs `pourparler` with these arguments, as this user."""
+    """Return the command line that runs `pourparler` with arguments as a user."""
     return [sys.executable, "-m", "tests.support.command_as_user", str(user or ""), *arguments]
 
 
@@ -73,10 +73,10 @@ def apart(
     measured: bool = True,
     more: Sequence[str] = (),
 ) -> Iterator[Apart]:
-    """`pourparler serve` on a data folder; killed at the end if it still runs then.
+    """Run `pourparler serve` on a data folder, and kill it at the end of the block.
 
-    `before` is a command that runs it: `unshare` and the like. What is not `measured`, for its
-    coverage, starts faster. `more` is said on the command line besides.
+    `before` is a command that runs it, such as `unshare`. `measured` turns on the coverage, which
+    slows the start. `more` has further arguments.
     """
     serve = command("serve", "--data", str(data), "--address", "127.0.0.1:0", *more, user=user)
     process = subprocess.Popen(
@@ -98,7 +98,7 @@ def apart(
 
 @contextmanager
 def folder_for_anybody() -> Iterator[Path]:
-    """A folder that other users can reach, as pytest's own are not, and that belongs to NOBODY."""
+    """Yield a folder of the user `NOBODY` that other users can reach, unlike those of pytest."""
     folder = Path(tempfile.mkdtemp(prefix="pourparler-"))
     try:
         if os.geteuid() == 0:
@@ -111,12 +111,12 @@ def folder_for_anybody() -> Iterator[Path]:
 
 
 def bound_user() -> int | None:
-    """A user whom permissions bind: this one, unless it is root."""
+    """Return a user without root permissions: this one, unless it is root."""
     return NOBODY if os.geteuid() == 0 else None
 
 
 def wait_for_health(service: Service, wanted: int, seconds: float = 15) -> None:
-    """Wait until the health of a service is this one."""
+    """Wait until the health of a service has this status."""
     end = time.monotonic() + seconds
     status = -1
     while time.monotonic() < end:
@@ -129,7 +129,7 @@ def wait_for_health(service: Service, wanted: int, seconds: float = 15) -> None:
 
 @contextmanager
 def serving(data: Path, *, user: int | None = None) -> Iterator[tuple[Apart, Service]]:
-    """`apart`, with stubs connected to it."""
+    """Yield `apart` and stubs that are connected to it."""
     with apart(data, user=user) as process, connected(process.address) as service:
         grpc.channel_ready_future(service.channel).result(timeout=20)
         yield process, service

@@ -1,4 +1,4 @@
-"""A signing key for tests: always the same, and no secret."""
+"""Fixed signing keys for tests."""
 
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -12,13 +12,13 @@ SINCE = datetime(2020, 1, 1, tzinfo=UTC)
 
 
 def signing_key(number: int = 0, name: str = "test.example", since: datetime = SINCE) -> SigningKey:
-    """One of the keys, by its number."""
+    """Return a signing key by its number."""
     seed = number.to_bytes(32, "big")
     return SigningKey(name, Ed25519PrivateKey.from_private_bytes(seed), since)
 
 
 def witness_key(number: int = 100, name: str = "witness.example") -> SigningKey:
-    """A key of a witness, by its number."""
+    """Return the key of a witness by its number."""
     return replace(signing_key(number, name), algorithm=COSIGNATURE)
 
 

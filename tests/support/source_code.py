@@ -1,4 +1,4 @@
-"""The source code of the service, parsed, for tests of what stands where."""
+"""The parsed source code of the service, for tests of its structure."""
 
 import ast
 from collections.abc import Iterator
@@ -12,7 +12,7 @@ SERVICE = Path(pourparler_service.__file__).parent
 
 @cache
 def modules() -> dict[str, ast.Module]:
-    """Every module of the service by its path from there, such as `reads/as_of.py`."""
+    """Return each module of the service by its relative path, such as `reads/as_of.py`."""
     return {
         str(path.relative_to(SERVICE)): ast.parse(path.read_text())
         for path in sorted(SERVICE.rglob("*.py"))
@@ -20,7 +20,7 @@ def modules() -> dict[str, ast.Module]:
 
 
 def calls(name: str) -> Iterator[str]:
-    """The module of each call of a function or class of this name."""
+    """Return the module of each call of a function or class of this name."""
     for module, tree in modules().items():
         for node in ast.walk(tree):
             if isinstance(node, ast.Call) and name == _last_name(node.func):
@@ -28,7 +28,7 @@ def calls(name: str) -> Iterator[str]:
 
 
 def attributes(name: str) -> Iterator[str]:
-    """The module of each attribute of this name."""
+    """Return the module of each attribute of this name."""
     for module, tree in modules().items():
         for node in ast.walk(tree):
             if isinstance(node, ast.Attribute) and node.attr == name:
@@ -36,7 +36,7 @@ def attributes(name: str) -> Iterator[str]:
 
 
 def imports(module: str) -> set[str]:
-    """The names that a module imports."""
+    """Return the names that a module imports."""
     return {
         one.name
         for node in ast.walk(modules()[module])

@@ -1,4 +1,4 @@
-"""A state in the shape of examples/renault-nissan/expected_state.json, to be compared with it."""
+"""A state in the form of examples/renault-nissan/expected_state.json, for a comparison."""
 
 import re
 from typing import Any
@@ -12,7 +12,7 @@ _ENUM = re.compile(
 
 
 def particulars(state: pb.Negotiation) -> dict[str, Any]:
-    """What the expectation speaks of, in its own words."""
+    """Return the parts of a state that the expectation names, in its terms."""
     roles = {key: part.facts.role for key, part in state.participants.items()}
     return {
         "version": state.version,
@@ -65,7 +65,7 @@ def _statement(part: pb.Statement) -> dict[str, Any]:
         "joint": part.facts.joint,
         "status": _plain(pb.StatementStatus.Name(part.status)),
     }
-    # Of what was said on the record there is nothing to corroborate.
+    # Statements on the record need no corroboration.
     if not part.origin.confirmed:
         known = _plain(pb.Corroboration.Name(part.corroboration))
         said["corroboration"] = "NONE" if known == "UNSPECIFIED" else known
@@ -86,5 +86,5 @@ def _basis(known: pb.Origin | pb.StatusChange) -> str:
 
 
 def _plain(name: str) -> str:
-    """The name of an enum value without the enum's own: `IN_QUESTION`."""
+    """Return the name of an enum value without its prefix, such as `IN_QUESTION`."""
     return _ENUM.sub("", name)

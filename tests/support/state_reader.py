@@ -15,7 +15,7 @@ from pourparler_service.storage.interface import EventStore
 
 
 class StateReader:
-    """Reads everything in a store."""
+    """A reader of a store with full access."""
 
     def __init__(
         self,

@@ -1,4 +1,4 @@
-"""An audit of stored records, run after every step: what must hold whatever was done."""
+"""An audit of stored records for each step of a test: the invariants of the store."""
 
 import hashlib
 from collections.abc import Sequence
@@ -12,7 +12,7 @@ from tests.support.state_reader import StateReader
 
 
 def audit(store: EventStore, negotiation: str) -> pb.Negotiation:
-    """Check every entry of a negotiation, refold it, compare with what readers see; the state."""
+    """Audit each entry of a negotiation, compare the fold with the reads, return the state."""
     stored = store.read(negotiation)
     state = audit_records(negotiation, [one.data for one in stored])
     for one in stored:
@@ -26,7 +26,7 @@ def audit(store: EventStore, negotiation: str) -> pb.Negotiation:
 
 
 def audit_records(negotiation: str, records: Sequence[bytes]) -> pb.Negotiation:
-    """Check versions, times, digests and that folding step by step gives what folding all gives."""
+    """Check versions, times and digests, and that stepwise and full folds are equal."""
     entries = [pb.Entry.FromString(data) for data in records]
     assert [entry.header.version for entry in entries] == list(range(1, len(entries) + 1))
     assert {entry.header.negotiation for entry in entries} <= {negotiation}

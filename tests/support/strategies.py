@@ -1,7 +1,7 @@
-"""Random histories: drafts proposed over small pools of ids, kept where the rules accept them.
+"""Random histories: drafts over small pools of ids, kept if the rules accept them.
 
-Every step has a seed of its own, so that Hypothesis can leave steps out when it looks for the
-shortest history that shows a fault.
+Each step has its own seed, so that Hypothesis can remove steps to find the shortest failing
+history.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -41,17 +41,17 @@ _ATTEMPTS = 8
 
 
 def histories(most: int = 32) -> st.SearchStrategy[list[pb.Entry]]:
-    """Histories that the rules accept, of at most so many entries."""
+    """Return a strategy of accepted histories with a maximum number of entries."""
     return steps(most).map(history)
 
 
 def steps(most: int = 32) -> st.SearchStrategy[list[int]]:
-    """Seeds of that many steps."""
+    """Return a strategy of seeds for a number of steps."""
     return st.lists(st.integers(0, 2**32 - 1), min_size=min(8, most), max_size=most)
 
 
 def history(seeds: Sequence[int]) -> list[pb.Entry]:
-    """The history that these seeds give: a step that the rules refuse adds nothing."""
+    """Return the history of seeds. A refused step adds no entry."""
     entries: list[pb.Entry] = []
     state = pb.Negotiation()
     for seed in seeds:
@@ -72,7 +72,7 @@ def history(seeds: Sequence[int]) -> list[pb.Entry]:
 def refusal(
     state: pb.Negotiation, draft: pb.Draft, entries: Sequence[pb.Entry]
 ) -> RefusalError | None:
-    """Why a draft cannot be the next entry; None if it can. The draft is completed."""
+    """Complete a draft; return its refusal as the next entry, or None."""
     try:
         drafts.check_draft(draft)
         rules.complete(state, draft)
@@ -89,7 +89,7 @@ def refusal(
 
 
 def propose(random: Random, state: pb.Negotiation, entries: Sequence[pb.Entry]) -> pb.Draft:
-    """A draft that could be the next entry, or perhaps not."""
+    """Return a draft that the rules may accept or refuse as the next entry."""
     kind = _kind(random, state)
     basis = random.choices(list(_BASES), list(_BASES.values()))[0]
     return _Proposal(random, state, entries, kind, basis).draft()
@@ -138,7 +138,7 @@ def _kind(random: Random, state: pb.Negotiation) -> str:
 
 
 class _Proposal(NamedTuple):
-    """A draft in the making."""
+    """A builder of one random draft."""
 
     random: Random
     state: pb.Negotiation
@@ -147,7 +147,7 @@ class _Proposal(NamedTuple):
     basis: pb.Basis.ValueType
 
     def draft(self) -> pb.Draft:
-        """Fill in what the contract says of the type, then what goes together."""
+        """Set the fields by the contract, then make them consistent."""
         words = pb.Words()
         event = self.event(self.kind)
         self.fit(self.kind, event, words)
@@ -165,7 +165,7 @@ class _Proposal(NamedTuple):
         )
 
     def event(self, kind: str) -> Any:
-        """An event of this type, each field filled in as the contract says of it."""
+        """Return an event of a type with fields set by the contract."""
         event = getattr(pb.Facts(), kind)
         self._fill(event)
         return event
@@ -216,7 +216,7 @@ class _Proposal(NamedTuple):
             setattr(message, field.name, self.random.choice(known))
 
     def may_act(self, key: str) -> bool:
-        """Whether somebody has the standing to act as a party."""
+        """Return True if a participant can act as a party."""
         who = self.state.participants[key]
         silent = {pb.PARTICIPANT_ROLE_SUBJECT, pb.PARTICIPANT_ROLE_OBSERVER}
         return who.status == pb.PARTICIPANT_STATUS_ACTIVE and who.facts.role not in silent
@@ -240,14 +240,14 @@ class _Proposal(NamedTuple):
         return self.random.choice(choices)
 
     def _said(self, words: pb.Words) -> pb.Words:
-        """Some of the words that the type may have, beside those that are fixed."""
+        """Return some of the optional words of a type, and its fixed ones."""
         for name in ENTRY_TYPES[self.kind].rule.optional_words:
             if name in _SPOKEN and not getattr(words, name) and self.random.random() < 0.6:
                 setattr(words, name, f"A {name} of {self.random.randint(1, 9)}")
         return words
 
     def fit(self, kind: str, event: Any, words: pb.Words) -> None:
-        """Make the fields of an event go together, and with their words."""
+        """Make the fields of an event consistent with each other and with the words."""
         if kind in _TERMED:
             for term in getattr(event, _TERMED[kind]):
                 if term.type == pb.TERM_TYPE_TEXT and term.qualifier == pb.TERM_QUALIFIER_EXACT:
@@ -414,7 +414,7 @@ def _concluded(one: _Proposal, event: pb.NegotiationConcluded, words: pb.Words) 
 
 
 def _corrected(one: _Proposal, event: pb.EntryCorrected, words: pb.Words) -> None:
-    """Annul the target, or put something like it in its place."""
+    """Annul the target, or replace it with similar content."""
     target = one.entries[event.target_version - 1]
     kind = target.facts.WhichOneof("event") or ""
     words.correction_reason = "A slip"

@@ -1,4 +1,4 @@
-"""A relay before a service: what comes back can be held, and connections be cut."""
+"""A TCP relay in front of a service. It can hold responses and cut connections."""
 
 import contextlib
 import socket
@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 
 class Relay:
-    """Passes on what connections bring, to a service that may come and go."""
+    """A relay to a service that may stop and start again."""
 
     def __init__(self, target: str) -> None:
         self.target = target
@@ -20,17 +20,17 @@ class Relay:
         self._all[0].start()
 
     def hold_answers(self) -> None:
-        """Pass on nothing that the service says, until the connections are cut."""
+        """Hold all bytes of the service until the connections are cut."""
         self._flows.clear()
 
     def cut(self) -> None:
-        """Cut all connections that there are; what comes back on later ones is passed on."""
+        """Cut all connections. Later connections are not held."""
         for one in list(self.open):
             _end(one)
         self._flows.set()
 
     def close(self) -> None:
-        """Cut all, and take no more."""
+        """Cut all connections and accept no more."""
         _end(self._door)
         self.cut()
         for thread in self._all:
@@ -75,7 +75,7 @@ def _end(one: socket.socket) -> None:
 
 @contextlib.contextmanager
 def relayed(target: str) -> Iterator[Relay]:
-    """A relay before the service at an address, for a while."""
+    """Run a relay in front of a service for the length of a `with` block."""
     relay = Relay(target)
     try:
         yield relay

@@ -1,4 +1,4 @@
-"""Tokens for tests: an issuer that signs them, and an address at which its keys are."""
+"""A token issuer for tests, and a URL with its keys."""
 
 import contextlib
 import json
@@ -20,7 +20,7 @@ AUDIENCE = "pourparler.example.org"
 
 
 class Key:
-    """A key that signs tokens, by its id and its algorithm."""
+    """A key that signs tokens, with its id and its algorithm."""
 
     def __init__(self, kid: str | None = "one", algorithm: str = "ES256") -> None:
         self.kid = kid
@@ -38,7 +38,7 @@ class Key:
         self.public = {**shown, **({} if kid is None else {"kid": kid})}
 
     def token(self, header: dict[str, Any] | None = None, **claims: Any) -> str:
-        """A token of Ann's for five minutes, but for what is said; None leaves a claim out."""
+        """Return a token of Ann for five minutes with other claims; None removes a claim."""
         now = int(time.time())
         said = {
             "iss": ISSUER,
@@ -58,12 +58,12 @@ class Key:
 
 
 def key_set(*keys: Key) -> str:
-    """The public keys as a JWK set."""
+    """Return the public keys as a JWK set."""
     return json.dumps({"keys": [key.public for key in keys]})
 
 
 class Address:
-    """An address at which keys are, and how often it was asked."""
+    """A URL with keys, and the number of its requests."""
 
     def __init__(self, *keys: Key) -> None:
         self.status = 200
@@ -73,7 +73,7 @@ class Address:
 
     @contextlib.contextmanager
     def served(self, files: Files | None = None) -> Iterator["Address"]:
-        """Answer while the block lasts, by https with these files, else by http."""
+        """Serve for the length of a `with` block: https with these files, otherwise http."""
         address = self
 
         class Answering(BaseHTTPRequestHandler):

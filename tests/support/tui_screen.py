@@ -1,4 +1,4 @@
-"""What somebody sees who looks at a reader in the terminal."""
+"""The screen of the interactive reader in a terminal."""
 
 import html
 import io
@@ -16,12 +16,12 @@ from pourparler.cli.browse.row_list import Key, Rows
 from pourparler.cli.browse.source import BundleSource
 from tests.support import bundles
 
-_CELL = 12.2  # how wide a cell is in a screenshot
+_CELL = 12.2  # the width of a cell in a screenshot
 _LINE = re.compile(r'<text[^>]* x="([\d.]+)"[^>]*-line-(\d+)\)">(.*?)</text>')
 
 
 def lines(app: App[None]) -> list[str]:
-    """The lines of the screen, without their colours."""
+    """Return the lines of the screen without colours."""
     found: dict[int, str] = {}
     for place, line, text in _LINE.findall(app.export_screenshot()):
         before = found.get(int(line), "").ljust(round(float(place) / _CELL))
@@ -30,33 +30,33 @@ def lines(app: App[None]) -> list[str]:
 
 
 def seen(app: App[None]) -> str:
-    """All that stands on the screen."""
+    """Return all text on the screen."""
     return "\n".join(lines(app))
 
 
 def reader(entries: Sequence[pb.Entry], version: int | None = None) -> Browser:
-    """A reader of these entries, in a bundle."""
+    """Return a reader of these entries in a bundle."""
     bundle = BundleSource(io.BytesIO(bundles.bundle(bundles.sealed(entries))))
     return Browser(bundle, bundle.name, version)
 
 
 def rows(app: App[None]) -> Rows:
-    """The list that is looked at."""
+    """Return the list with the focus."""
     return next(one for one in app.screen.query(Rows) if one.display)
 
 
 def under_cursor(app: App[None]) -> Key | None:
-    """What the row under the cursor is about."""
+    """Return the subject of the row under the cursor."""
     return rows(app).key
 
 
 def in_full(app: App[None]) -> str:
-    """What is told in full of it."""
+    """Return the details of the row."""
     return app.screen.query_one(Detail).plain
 
 
 async def until(pilot: Pilot[None], text: str, *, gone: bool = False) -> None:
-    """Wait until this stands on the screen, or no more."""
+    """Wait until a text is on the screen, or is not."""
     end = time.monotonic() + 60
     while (text in seen(pilot.app)) is gone:
         assert time.monotonic() < end, f"{text!r}, {gone=}, in vain:\n{seen(pilot.app)}"

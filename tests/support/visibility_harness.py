@@ -1,4 +1,4 @@
-"""A record in memory and all that can be read of it, by whoever is told to call."""
+"""A record in memory, and all its reads for any caller."""
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator, Sequence
@@ -38,7 +38,7 @@ SIGNER = Signer([make_key("example.org/record")])
 _Made = TypeVar("_Made")
 
 Answer = Sequence[Message] | tuple[Violation, ...]
-"""The messages of an answer, or what is wrong."""
+"""The messages of a response, or its error."""
 
 
 def everything() -> ScopeResolver:
@@ -47,12 +47,12 @@ def everything() -> ScopeResolver:
 
 
 def withheld(entry: pb.Entry) -> pb.Entry:
-    """An entry of which nothing is shown but its header."""
+    """Return an entry with only its header visible."""
     return pb.Entry(header=entry.header)
 
 
 def stored(entries: Iterable[pb.Entry]) -> list[StoredEntry]:
-    """Entries as they are stored, each with the same salts every time."""
+    """Return stored entries with the same salts each time."""
     return [
         StoredEntry(
             one.header.negotiation,
@@ -72,7 +72,7 @@ def stored(entries: Iterable[pb.Entry]) -> list[StoredEntry]:
 
 
 class Readers:
-    """The services that read a record."""
+    """The servicers that read a record."""
 
     def __init__(
         self,
@@ -112,18 +112,18 @@ class Readers:
         self.commits = commits
 
     def record(self, records: Sequence[StoredEntry]) -> None:
-        """Store these, and tell those who have to know that there is more."""
+        """Store entries and notify the derived data."""
         self.store.append(records)
         ids = {one.negotiation for one in records}
         self.responses.on_commit(ids)
         self.scopes.on_commit(ids)
 
     def receive(self, caller: str, request: pb.ReplayEntriesRequest) -> AsyncIterator[bytes]:
-        """What a caller is sent of a replay, to be taken at any pace; see `run`."""
+        """Return the messages of a replay, for a reader of any speed; see `run`."""
         return self.audits.ReplayEntries(request, Call(caller, None))
 
     def ask(self, caller: str, request: Message) -> Answer:
-        """What a caller is answered, as messages; of a follow, up to where it has caught up."""
+        """Return the messages of a response; for a watch, until it has caught up."""
         return run(self._answer(caller, request))
 
     async def _answer(self, caller: str, request: Message) -> Answer:
@@ -172,7 +172,7 @@ _LOOP = asyncio.new_event_loop()
 
 
 def run(made: Awaitable[_Made]) -> _Made:
-    """What comes of this on the loop that the readers are on."""
+    """Return the result of a coroutine on the event loop of the readers."""
     return _LOOP.run_until_complete(made)
 
 
@@ -180,7 +180,7 @@ def run(made: Awaitable[_Made]) -> _Made:
 def readers(
     records: Sequence[StoredEntry], policy: Policy | None = None, *, search_seconds: float = 0
 ) -> Iterator[Readers]:
-    """Those who read these records, while the block lasts."""
+    """Yield the readers of these records for the length of a `with` block."""
 
     async def made(store: EventStore, threads: ThreadPoolExecutor) -> Readers:
         return Readers(store, policy or Policy(), threads, search_seconds)
@@ -193,9 +193,9 @@ def readers(
 
 
 def told(answer: Answer) -> Answer:
-    """An answer without what is made of salted digests: these, roots, proofs, signatures; and now.
+    """Return a response without salted digests, roots, proofs, signatures and the present time.
 
-    Of a checkpoint the origin and the size are left.
+    The origin and the size of a checkpoint stay.
     """
     for one in answer:
         if isinstance(one, Message):

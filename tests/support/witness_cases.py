@@ -1,4 +1,4 @@
-"""Logs to be witnessed, and what is asked of a witness about them."""
+"""Logs for witnesses, and requests to witnesses about them."""
 
 import base64
 import hashlib
@@ -19,7 +19,7 @@ from tests.support.signing_keys import KEY, witness_key
 
 
 class SomeLog(NamedTuple):
-    """A log with leaves of its own, signed by keys of its own."""
+    """A log with its own leaves and its own keys."""
 
     tree: MerkleTree
     keys: Sequence[SigningKey] = (KEY,)
@@ -27,22 +27,22 @@ class SomeLog(NamedTuple):
 
     @property
     def origin(self) -> str:
-        """Its origin."""
+        """The origin of the log."""
         return log_origin(self.keys[0].name, self.negotiation)
 
     @property
     def origin_hash(self) -> str:
-        """The SHA-256 of its origin."""
+        """The hexadecimal SHA-256 of the origin."""
         return hashlib.sha256(self.origin.encode()).hexdigest()
 
     def signed(self, size: int, *extensions: str, root: bytes | None = None) -> str:
-        """Its checkpoint at a size."""
+        """Return the checkpoint of a size."""
         root = self.tree.root(size) if root is None else root
         text = Checkpoint(self.origin, size, root, extensions).text()
         return Note(text, tuple(key.sign(text) for key in self.keys)).signed()
 
     def growth(self, old: int, size: int) -> bytes:
-        """What a witness that has seen a size is asked to cosign another."""
+        """Return the request to cosign a size for a witness that has seen another."""
         hashes = self.tree.prove_consistency(old, size) if 0 < old <= size else []
         return asking(old, hashes, self.signed(size))
 
@@ -50,13 +50,13 @@ class SomeLog(NamedTuple):
 def some_log(
     size: int = 20, seed: str = "entry", negotiation: str = "talks", *keys: SigningKey
 ) -> SomeLog:
-    """A log of so many leaves; another seed gives other leaves."""
+    """Return a log of a number of leaves; each seed gives other leaves."""
     leaves = [leaf_hash(f"{seed} {number}".encode()) for number in range(size)]
     return SomeLog(MerkleTree(leaves), keys or (KEY,), negotiation)
 
 
 def asking(old: int | str, hashes: Sequence[bytes], signed: str) -> bytes:
-    """The body of a request for a cosignature."""
+    """Return the body of an add-checkpoint request."""
     proof = "".join(f"{base64.b64encode(one).decode()}\n" for one in hashes)
     return f"old {old}\n{proof}\n{signed}".encode()
 
@@ -68,7 +68,7 @@ def witness_at(
     address: str = "127.0.0.1:0",
     logs: Sequence[SigningKey] = (KEY,),
 ) -> Iterator[tuple[str, str]]:
-    """A witness that answers while the block lasts: its URL and its verifier key."""
+    """Run a witness for the length of a `with` block; yield its URL and its verifier key."""
     key = witness_key(number, f"witness{number}.example")
     witness = Witness(key, [log.verifier_key for log in logs], folder)
     try:
@@ -83,7 +83,7 @@ Say = Callable[[bytes], tuple[int, bytes] | None]
 
 @contextmanager
 def fake(say: Say, **headers: str) -> Iterator[tuple[str, str]]:
-    """A witness that answers whatever a test wants, or nothing for as long as it lasts."""
+    """A fake witness with any responses, or with no response."""
     ended = threading.Event()
 
     class Handler(BaseHTTPRequestHandler):
@@ -113,7 +113,7 @@ def fake(say: Say, **headers: str) -> Iterator[tuple[str, str]]:
                 self.close_connection = True
 
         def log_message(self, *arguments: Any) -> None:
-            """Say nothing."""
+            """Log nothing."""
 
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
     thread = threading.Thread(target=server.serve_forever, args=(0.02,))
@@ -129,7 +129,7 @@ def fake(say: Say, **headers: str) -> Iterator[tuple[str, str]]:
 
 
 def cosign(body: bytes, number: int = 100, stated: int | None = None, text: str = "") -> bytes:
-    """What a witness that looks at nothing cosigns."""
+    """Return a cosignature by a witness without checks."""
     note = parse_note(body.decode().partition("\n\n")[2])
     stated = int(time.time()) if stated is None else stated
     return witness_key(number, "fake.example").cosign(text or note.text, stated).line().encode()

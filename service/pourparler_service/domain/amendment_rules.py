@@ -8,7 +8,7 @@ from pourparler.schema.contract import ENTRY_TYPES, references
 from pourparler.state.corrections import AMENDING_TYPES, effective_entries
 from pourparler.state.fold import ACCESS_TYPES, evolve, fold_effective
 from pourparler_service.domain.refusal import RefusalError, id_list, refuse
-from pourparler_service.domain.visibility_levels import is_wider, visibility_text, widens
+from pourparler_service.domain.visibility_levels import is_strictly_wider, is_wider, visibility_text
 
 
 class RecheckedEntry(NamedTuple):
@@ -51,7 +51,7 @@ def check_correction(
         text = "The opening of a negotiation cannot be annulled. Use the mode REPLACE."
         refuse(pb.ERROR_REASON_TARGET_NOT_ALLOWED, text, f"{path}.mode")
     _check_not_wider(candidate, _in_force(history, event.target_version).facts.visibility)
-    _check_rest(state, candidate, history, check_entry)
+    _check_later_entries(state, candidate, history, check_entry)
 
 
 def check_disclosure(
@@ -68,7 +68,7 @@ def check_disclosure(
         text = f"Version {event.target_version} was annulled, so it cannot be disclosed."
         refuse(pb.ERROR_REASON_TARGET_ANNULLED, text, f"{path}.target_version")
     facts = _in_force(history, event.target_version).facts
-    if not widens(event.disclosed_to, facts.visibility):
+    if not is_strictly_wider(event.disclosed_to, facts.visibility):
         text = (
             f"The entry is {visibility_text(facts.visibility)} already. A disclosure has to be"
             " wider: add readers to disclosed_to."
@@ -82,9 +82,9 @@ def check_disclosure(
     before = fold_effective(
         one for one in counts if one.entry.header.version < event.target_version
     )
-    as_counts = next(one for one in counts if one.entry.header.version == event.target_version)
+    in_force = next(one for one in counts if one.entry.header.version == event.target_version)
     try:
-        check_entry(before, RecheckedEntry(as_counts.entry, target.facts.visibility, redacted))
+        check_entry(before, RecheckedEntry(in_force.entry, target.facts.visibility, redacted))
     except RefusalError as refusal:
         refuse(refusal.reason, refusal.text, f"{path}.disclosed_to", **refusal.metadata)
 
@@ -134,11 +134,11 @@ def _in_force(history: Sequence[pb.Entry], version: int) -> pb.Entry:
     )
 
 
-def _check_same(was: pb.Facts, becomes: pb.Facts, path: str) -> None:
+def _check_same(before: pb.Facts, after: pb.Facts, path: str) -> None:
     """Raise RefusalError if a replacement has another type, or introduces another id."""
-    kind = was.WhichOneof("event") or ""
+    kind = before.WhichOneof("event") or ""
     entry_type = ENTRY_TYPES[kind]
-    if becomes.WhichOneof("event") != kind:
+    if after.WhichOneof("event") != kind:
         text = (
             f"The entry is a {entry_type.title}, and a correction cannot change its type. Annul it,"
             " and record a new entry."
@@ -147,8 +147,8 @@ def _check_same(was: pb.Facts, becomes: pb.Facts, path: str) -> None:
     if entry_type.introduces is None:
         return
     name = entry_type.introduces.name
-    known = getattr(getattr(was, kind), name)
-    if getattr(getattr(becomes, kind), name) != known:
+    known = getattr(getattr(before, kind), name)
+    if getattr(getattr(after, kind), name) != known:
         text = (
             f"The entry introduced the id '{known}', and a correction cannot change it. Annul the"
             " entry, and record a new one."
@@ -170,21 +170,21 @@ def _check_consent(state: pb.Negotiation, facts: pb.Facts, given: Sequence[str])
     """Raise RefusalError if both the consent of a confiding participant and a legal basis lack."""
     path = "facts.entry_disclosed.consented_by"
     acting = {one.id for one in references(facts) if one.acting}
-    confided = acting or set(facts.visibility.audience)
-    if not confided and facts.visibility.level == pb.VISIBILITY_LEVEL_RECORDER_ONLY:
+    confiding = acting or set(facts.visibility.audience)
+    if not confiding and facts.visibility.level == pb.VISIBILITY_LEVEL_RECORDER_ONLY:
         text = (
             "The entry is RECORDER_ONLY, so no participant can consent. Give a legal basis in"
             " words.legal_basis."
         )
         refuse(pb.ERROR_REASON_CONSENT_REQUIRED, text, path)
-    if not confided:
-        confided = {
+    if not confiding:
+        confiding = {
             who
             for who, one in state.participants.items()
             if one.facts.role == pb.PARTICIPANT_ROLE_PARTY
             and one.status == pb.PARTICIPANT_STATUS_ACTIVE
         }
-    missing = id_list(sorted(confided - set(given)))
+    missing = id_list(sorted(confiding - set(given)))
     if missing:
         text = (
             f"The consent of {missing} is missing. Add it to consented_by, or give a legal basis in"
@@ -193,7 +193,7 @@ def _check_consent(state: pb.Negotiation, facts: pb.Facts, given: Sequence[str])
         refuse(pb.ERROR_REASON_CONSENT_REQUIRED, text, path, missing=missing)
 
 
-def _check_rest(
+def _check_later_entries(
     state: pb.Negotiation, candidate: pb.Entry, history: Sequence[pb.Entry], check_entry: EntryCheck
 ) -> None:
     """Check the record again from the target on, as if the correction were in force."""
@@ -204,9 +204,9 @@ def _check_rest(
         version = entry.header.version
         if version >= target and version in recorded:
             redacted = _is_redacted(state, version)
-            confided = recorded[version].facts.visibility
+            original = recorded[version].facts.visibility
             try:
-                check_entry(before, RecheckedEntry(entry, confided, redacted))
+                check_entry(before, RecheckedEntry(entry, original, redacted))
             except RefusalError as refusal:
                 if version == target:
                     raise _in_replacement(refusal) from None

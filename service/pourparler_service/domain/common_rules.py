@@ -51,10 +51,10 @@ class RuleContext(NamedTuple):
         self, life: Lifecycle, was: int, becomes: int, field: str = "status"
     ) -> None:
         """Raise RefusalError if the lifecycle does not allow a transition."""
-        objection = life.objection(was, becomes)
-        if objection:
+        error = life.transition_error(was, becomes)
+        if error:
             statuses = {"status": life.name(was), "wanted": life.name(becomes)}
-            self.refuse(life.reason, objection, field, **statuses)
+            self.refuse(life.reason, error, field, **statuses)
 
     def require_reason(self, why: str) -> None:
         """Raise RefusalError if `words.reason` is missing; `why` says why it is required."""
@@ -69,9 +69,9 @@ def check_all(context: RuleContext) -> None:
     check_basis(context, act=context.type.rule.act)
     if context.facts.HasField("occurred"):
         check_occurred(context, context.facts.occurred, "facts.occurred")
-    brought = _check_introduced(context)
+    reused = _check_introduced(context)
     named = [_check_reference(context, one) for one in _references(context)]
-    _check_visibility(context, [*named, *brought])
+    _check_visibility(context, [*named, *reused])
     _check_caucus_entry(context)
 
 
@@ -158,23 +158,21 @@ _INTRODUCTIONS = {
 
 def _check_introduced(context: RuleContext) -> list[_ReferencedPart]:
     """Raise RefusalError if a new id is in use; return its part if the type may reuse it."""
-    brings = _INTRODUCTIONS.get(context.type.name)
-    if brings is None:
+    introduction = _INTRODUCTIONS.get(context.type.name)
+    if introduction is None:
         return []
-    key = getattr(context.event, brings.field)
-    part = context.part(brings.kind, key)
+    key = getattr(context.event, introduction.field)
+    part = context.part(introduction.kind, key)
     if part is None:
-        amendments, place = context.state.amendments, f"{PARTS[brings.kind]}/{key}"
+        amendments, place = context.state.amendments, f"{PARTS[introduction.kind]}/{key}"
         if amendments and any(one.annulled_part == place for one in amendments.values()):
-            text = (
-                f"The id {quoted(key)} names an annulled {_kind(brings.kind)}, so it is not free."
-            )
-            context.refuse(pb.ERROR_REASON_ID_ALREADY_USED, text, brings.field, id=key)
+            text = f"The id {quoted(key)} is used by an annulled {_kind(introduction.kind)}."
+            context.refuse(pb.ERROR_REASON_ID_ALREADY_USED, text, introduction.field, id=key)
         return []
-    if not brings.again:
-        text = f"The id {quoted(key)} already names a {_kind(brings.kind)}."
-        context.refuse(pb.ERROR_REASON_ID_ALREADY_USED, text, brings.field, id=key)
-    return [_ReferencedPart(f"{context.type.name}.{brings.field}", key, part)]
+    if not introduction.again:
+        text = f"The id {quoted(key)} already names a {_kind(introduction.kind)}."
+        context.refuse(pb.ERROR_REASON_ID_ALREADY_USED, text, introduction.field, id=key)
+    return [_ReferencedPart(f"{context.type.name}.{introduction.field}", key, part)]
 
 
 def _kind(kind: int) -> str:

@@ -12,7 +12,7 @@ Steps = Mapping[int, Collection[int]]
 class Lifecycle(NamedTuple):
     """The statuses of one kind of part, and the transitions between them."""
 
-    what: str
+    title: str
     statuses: Any
     steps: Steps
     reason: int
@@ -22,16 +22,16 @@ class Lifecycle(NamedTuple):
         prefix = self.statuses.Name(0).removesuffix("UNSPECIFIED")
         return str(self.statuses.Name(status).removeprefix(prefix))
 
-    def objection(self, was: int, becomes: int) -> str:
+    def transition_error(self, was: int, becomes: int) -> str:
         """Return why a transition is not allowed; empty if it is allowed."""
         if becomes in self.steps[was]:
             return ""
         allowed = ", ".join(self.name(one) for one in self.steps[was])
         if not was:
-            return f"{self.what} cannot begin as {self.name(becomes)}. Allowed: {allowed}."
+            return f"{self.title} cannot begin as {self.name(becomes)}. Allowed: {allowed}."
         if not allowed:
-            return f"{self.what} that is {self.name(was)} cannot change its status any more."
-        text = f"{self.what} that is {self.name(was)} cannot become {self.name(becomes)}."
+            return f"{self.title} that is {self.name(was)} cannot change its status any more."
+        text = f"{self.title} that is {self.name(was)} cannot become {self.name(becomes)}."
         return f"{text} Allowed: {allowed}."
 
 

@@ -18,7 +18,7 @@ CORRECTABLE = frozenset(
 )
 """The entry types that an erratum can correct. None of them is an act of a party."""
 
-_OWN = frozenset({pb.CORRECTION_KIND_RECORDER, pb.CORRECTION_KIND_TRANSLATION})
+_ERRATUM_KINDS = frozenset({pb.CORRECTION_KIND_RECORDER, pb.CORRECTION_KIND_TRANSLATION})
 """The correction kinds of an erratum. A custodian or recorder decides the other kinds."""
 
 _EVENT = "facts.entry_corrected"
@@ -30,31 +30,31 @@ def check(facts: pb.Facts, history: Sequence[pb.Entry]) -> None:
     The draft is complete. The other rules refuse what no principal may correct.
     """
     event = facts.entry_corrected
-    if event.kind not in _OWN:
+    if event.kind not in _ERRATUM_KINDS:
         text = "A correction of your own entry has the kind RECORDER or TRANSLATION."
-        _not_yours(text, f"{_EVENT}.kind")
-    said = [one for one in history if event.target_version in {one.header.version, _target(one)}]
-    for one in said:
+        _refuse_correction(text, f"{_EVENT}.kind")
+    chain = [one for one in history if event.target_version in {one.header.version, _target(one)}]
+    for one in chain:
         kind = one.facts.WhichOneof("event")
         if kind not in {"entry_disclosed", "entry_redacted"}:
             if one.facts.recorded_by != facts.recorded_by:
-                _not_yours(
+                _refuse_correction(
                     "Another principal recorded or corrected the entry.", f"{_EVENT}.target_version"
                 )
             if kind not in CORRECTABLE and kind != "entry_corrected":
                 text = (
                     "You can correct only your own statements, positions, questions and documents."
                 )
-                _not_yours(text, f"{_EVENT}.target_version")
-    for entry, _ in effective_entries(said):
+                _refuse_correction(text, f"{_EVENT}.target_version")
+    for entry, _ in effective_entries(chain):
         if entry.header.version == event.target_version:
-            if _fixed(entry.facts) != _fixed(event.replacement):
+            if _without_correctable(entry.facts) != _without_correctable(event.replacement):
                 text = "You can correct only the words and `occurred` of your own entry."
-                _not_yours(text, f"{_EVENT}.replacement")
+                _refuse_correction(text, f"{_EVENT}.replacement")
             if is_wider(entry.facts.visibility, facts.visibility):
                 seen = visibility_text(entry.facts.visibility)
                 text = f"The entry is {seen}, and the correction has to be as widely visible."
-                _not_yours(text, "facts.visibility")
+                _refuse_correction(text, "facts.visibility")
 
 
 def check_not_referenced(
@@ -67,7 +67,7 @@ def check_not_referenced(
     """
     event = facts.entry_corrected
     if state.status == pb.NEGOTIATION_STATUS_CONCLUDED:
-        _not_yours("The negotiation has ended.", _EVENT)
+        _refuse_correction("The negotiation has ended.", _EVENT)
     part = introduced_part(event.replacement)
     for one in history:
         if (
@@ -76,7 +76,7 @@ def check_not_referenced(
             and part in {(named.kind, named.id) for named in references(one.facts)}
         ):
             text = f"Version {one.header.version}, recorded by another principal, refers to it."
-            _not_yours(text, f"{_EVENT}.target_version")
+            _refuse_correction(text, f"{_EVENT}.target_version")
 
 
 def _target(entry: pb.Entry) -> int:
@@ -85,7 +85,7 @@ def _target(entry: pb.Entry) -> int:
     return getattr(entry.facts, kind).target_version if kind in AMENDING_TYPES else 0
 
 
-def _fixed(facts: pb.Facts) -> pb.Facts:
+def _without_correctable(facts: pb.Facts) -> pb.Facts:
     """Return the facts without the fields that an erratum may change."""
     fixed = pb.Facts()
     fixed.CopyFrom(facts)
@@ -96,6 +96,6 @@ def _fixed(facts: pb.Facts) -> pb.Facts:
     return fixed
 
 
-def _not_yours(text: str, field: str) -> NoReturn:
+def _refuse_correction(text: str, field: str) -> NoReturn:
     text = f"{text} Ask a custodian or a recorder to correct it."
     refuse(pb.ERROR_REASON_ROLE_NOT_SUFFICIENT, text, field)

@@ -23,7 +23,7 @@ def is_wider(one: pb.Visibility, other: pb.Visibility) -> bool:
     return not set(one.audience) <= set(other.audience)
 
 
-def widens(new: pb.Visibility, old: pb.Visibility) -> bool:
+def is_strictly_wider(new: pb.Visibility, old: pb.Visibility) -> bool:
     """Return True if `new` includes all readers of `old`, and at least one other."""
     return is_wider(new, old) and not is_wider(old, new)
 

@@ -43,17 +43,17 @@ def is_missing(message: Message, name: str) -> bool:
 
 def require(found: ViolationList, path: str, why: str = "") -> None:
     """Add a violation for a missing field."""
-    text = f"{_name(path)} is missing{why and f': {why}'}."
+    text = f"{_last_name(path)} is missing{why and f': {why}'}."
     found.add(pb.ERROR_REASON_FIELD_REQUIRED, text, path)
 
 
 def forbid(found: ViolationList, path: str, why: str) -> None:
     """Add a violation for a field that is not allowed."""
-    text = f"{_name(path)} is not allowed here: {why}."
+    text = f"{_last_name(path)} is not allowed here: {why}."
     found.add(pb.ERROR_REASON_FIELD_NOT_ALLOWED, text, path)
 
 
-def _name(path: str) -> str:
+def _last_name(path: str) -> str:
     return path.rpartition(".")[2]
 
 
@@ -195,4 +195,4 @@ def _report_enum(found: ViolationList, value: int, path: str) -> None:
 
 
 def _report_limit(found: ViolationList, path: str, what: str) -> None:
-    found.add(pb.ERROR_REASON_LIMIT_EXCEEDED, f"{_name(path)} has {what}.", path)
+    found.add(pb.ERROR_REASON_LIMIT_EXCEEDED, f"{_last_name(path)} has {what}.", path)

@@ -88,7 +88,7 @@ def _problems(term: pb.Term) -> Iterator[_Problem]:
     between = qualifier == pb.TERM_QUALIFIER_BETWEEN
     if term.value_max and not between:
         yield _Problem("value_max", "Only a term with the qualifier BETWEEN has a second value.")
-    bad = [field for field in ("value", "value_max")[: 1 + between] if not _fits(term, field)]
+    bad = [field for field in ("value", "value_max")[: 1 + between] if not _is_valid(term, field)]
     for field in bad:
         value = quoted(getattr(term, field))
         yield _Problem(field, f"The value {value} is not {_FORMATS.get(kind, 'known')}.")
@@ -123,7 +123,7 @@ _FORMATS = {
 }
 
 
-def _fits(term: pb.Term, field: str) -> bool:
+def _is_valid(term: pb.Term, field: str) -> bool:
     value, kind = getattr(term, field), term.type
     if kind in _NUMBERS:
         return len(value) <= LONGEST_NUMBER and bool(_NUMBER.fullmatch(value))
