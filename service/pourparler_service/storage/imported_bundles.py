@@ -5,5 +5,5 @@ from pourparler_service.storage.interface import COPIES, EventStore
 
 
 def imports_of(store: EventStore, id_: str) -> list[pb.Copy]:
-    """What is kept of a copy beside its entries, the oldest first; empty if it is none."""
+    """Return the imported bundles of a copy, the oldest first; none if it is no copy."""
     return [pb.Copy.FromString(one.data) for one in store.read(COPIES + id_)]
