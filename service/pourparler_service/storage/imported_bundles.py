@@ -5,5 +5,5 @@ from pourparler_service.storage.interface import COPIES, EventStore
 
 
 def imports_of(store: EventStore, id_: str) -> list[pb.Copy]:
-    """Return the bundles that a copy was imported from, the oldest first; none if it is no copy."""
+    """Return the imported bundles of a copy, the oldest first; none if it is no copy."""
     return [pb.Copy.FromString(one.data) for one in store.read(COPIES + id_)]
