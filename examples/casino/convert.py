@@ -244,9 +244,7 @@ def lines(folder: Path) -> Iterator[str]:
 
 def main() -> None:
     """Write the drafts of a data folder to the standard output."""
-    parser = argparse.ArgumentParser(
-        description="Convert CaSiNo dialogues to drafts to import."
-    )
+    parser = argparse.ArgumentParser(description="Convert CaSiNo dialogues to drafts to import.")
     parser.add_argument("data_folder", type=Path, help="the folder with the casino_*.json files")
     folder = parser.parse_args().data_folder
     for line in lines(folder):

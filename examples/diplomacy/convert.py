@@ -170,9 +170,7 @@ def lines(folder: Path) -> Iterator[str]:
 
 def main() -> None:
     """Write the drafts of a data folder to the standard output."""
-    parser = argparse.ArgumentParser(
-        description="Convert games of Diplomacy to drafts to import."
-    )
+    parser = argparse.ArgumentParser(description="Convert games of Diplomacy to drafts to import.")
     parser.add_argument("data_folder", type=Path, help="the folder with the game_*.json files")
     folder = parser.parse_args().data_folder
     for line in lines(folder):
