@@ -232,7 +232,7 @@ def test_a_checkpoint_that_is_none_begins_no_bundle(kept: Kept) -> None:
     server, address = serving(Forgetful(kept, give=99, breaks=0, checkpoint="It is all right.\n"))
     file = io.BytesIO()
 
-    with Client(address) as client, pytest.raises(InternalError, match="no checkpoint"):
+    with Client(address) as client, pytest.raises(InternalError, match="is malformed"):
         client.export_bundle(NAME, file)
 
     server.stop(None).wait()

@@ -338,7 +338,7 @@ def test_words_that_were_destroyed_are_in_no_format_and_said_to_be_gone(
         told = command(other, "import", str(file), "--format", form)
 
         assert told.code == 1
-        assert "Of entry 2 the words were withheld or destroyed" in told.err
+        assert "The words of entry 2 were withheld or destroyed" in told.err
 
 
 @pytest.mark.parametrize("form", WHOLE)

@@ -191,7 +191,7 @@ def test_the_first_receipt_cannot_lack_words(service: Service) -> None:
     first.receipt.entries[2].ClearField("words")
     first.receipt.entries[2].salts[1] = b""
 
-    with pytest.raises(errors.ReceiptMismatchError, match="nothing on the record says"):
+    with pytest.raises(errors.ReceiptMismatchError, match="no later entry that redacts them"):
         believed(service, trust, request, first.SerializeToString())
 
 

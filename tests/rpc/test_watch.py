@@ -436,7 +436,7 @@ def test_only_what_is_committed_is_seen_by_who_follows_while_many_record(alone: 
 
 
 def test_a_service_that_stops_tells_who_follows_and_the_last_cursor_holds(tmp_path: Path) -> None:
-    settings = dataclasses.replace(Settings.in_memory(), data=tmp_path, environment={})
+    settings = Settings(data=tmp_path, address="127.0.0.1:0")
     with contextlib.ExitStack() as stack:
         with running(settings) as address:
             service = stack.enter_context(connected(address))

@@ -103,7 +103,7 @@ def _apply(
     kind = facts.WhichOneof("event")
     if kind is not None:
         context = FoldContext(state, entry, facts, amended_by, undo)
-        _HANDLERS[kind](context, getattr(facts, kind))
+        _HANDLERS_BY_TYPE[kind](context, getattr(facts, kind))
     elif entry.HasField("facts"):
         raise UnknownEntryError(
             f"version {entry.header.version} has an entry type that this version of pourparler"
@@ -503,7 +503,7 @@ def revokes(event: pb.AccessRevoked, grant: pb.Grant) -> bool:
     return event.role in {0, known.role} and event.participant_id in {"", known.participant_id}
 
 
-_HANDLERS: Mapping[str, Callable[[FoldContext, Any], None]] = {
+_HANDLERS_BY_TYPE: Mapping[str, Callable[[FoldContext, Any], None]] = {
     "negotiation_opened": _negotiation_opened,
     "negotiation_suspended": _negotiation_suspended,
     "negotiation_resumed": _negotiation_resumed,

@@ -153,7 +153,7 @@ def test_an_entry_whose_words_are_withheld_is_carried_as_such_and_not_recorded_a
 
     assert list(ENTRIES[form](io.BytesIO(data))) == entries
     one = read(form, data)[-1]
-    with pytest.raises(BadLineError, match="Of entry 5 the words were withheld or destroyed"):
+    with pytest.raises(BadLineError, match="The words of entry 5 were withheld or destroyed"):
         draft(one.line if isinstance(one.line, bytes) else _raised(one.line))
 
 

@@ -145,7 +145,7 @@ def test_what_is_withheld_stays_withheld_however_often_it_is_done() -> None:
 
     assert twice.getvalue() == shown(records, "talks", [5])
     once.seek(0)
-    with pytest.raises(SelectionError, match="Version 3 is withheld here"):
+    with pytest.raises(SelectionError, match="Version 3 is withheld in this record"):
         redact(once, io.BytesIO(), Selection([3, 5]))
 
 
@@ -177,7 +177,7 @@ def test_more_is_withheld_than_findings_are_kept() -> None:
 
 @pytest.mark.parametrize("versions", [[], [0], [0, 1], [-1]])
 def test_something_is_to_be_chosen(versions: list[int]) -> None:
-    with pytest.raises(SelectionError, match="from 1 on"):
+    with pytest.raises(SelectionError, match="of 1 or more"):
         Selection(versions)
 
 
@@ -324,7 +324,7 @@ def test_a_machine_reads_it_line_by_line(
     verdict, *entries = map(json.loads, capsys.readouterr().out.splitlines())
 
     assert told["shown"] == [1, 4, 5]
-    assert [(gap["version"], gap["other"]) for gap in told["gaps"]] == [(5, 2)]
+    assert [(gap["version"], gap["missing_version"]) for gap in told["gaps"]] == [(5, 2)]
     assert (verdict["verdict"], verdict["withheld"]) == ("partial", [2, 3])
     assert [entry["header"]["version"] for entry in entries] == ["1", "4", "5"]
 
