@@ -19,7 +19,7 @@ const RECORDS = BUNDLE.records;
 const LEAVES = RECORDS.map((one) => leafHash(one.header));
 const KEY = verifierKey("test.example+1a3a626a+ATtqJ7zOtqQtYqOo0CpvDXNlMhV3HeJDpjrASKGLWdop");
 const LOG = { negotiation: "talks", key: KEY };
-// The private key of the worked example is no secret: whoever has it can sign for what they like.
+// The private key of the worked example is no secret: any reader can sign with it.
 const PRIVATE = createPrivateKey({
   format: "jwk",
   key: { ...KEY.key.export({ format: "jwk" }), d: Buffer.alloc(32).toString("base64url") },
@@ -52,10 +52,10 @@ function signed(negotiation: string, leaves: Uint8Array[]): string {
 const refuted = (attempt: Promise<unknown>, why: RegExp) =>
   assert.rejects(attempt, (error) => error instanceof Refuted && why.test(error.message));
 
-test("a receipt of the first entries needs nobody to prove it", async () => {
-  const nobody = undefined as unknown as Prover;
+test("a receipt of the first entries needs no prover", async () => {
+  const noProver = undefined as unknown as Prover;
 
-  const { entries, checkpoint } = await verified(receipt(RECORDS, NOTE), LOG, nobody);
+  const { entries, checkpoint } = await verified(receipt(RECORDS, NOTE), LOG, noProver);
 
   assert.deepEqual(
     entries.map((one) => one.header?.version),
@@ -121,7 +121,7 @@ test("entries that were not signed for are refused", async () => {
   await refuted(verified(receipt(RECORDS.slice(2), note), LOG, PROVER), /another root/);
 });
 
-test("a record that was written anew is refused, though it is signed", async () => {
+test("a record that was rewritten is refused, though it is signed", async () => {
   const kept = opened(signed("talks", [LEAVES[1]!, LEAVES[1]!]), KEY, "talks");
 
   await refuted(
