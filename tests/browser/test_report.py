@@ -68,7 +68,7 @@ def test_a_page_is_for_every_reader(walk: Walk, tmp_path: Path, name: str) -> No
     assert found["violations"] == {"light": [], "dark": []}
     assert found["headings"][0] == 1
     assert all(later <= earlier + 1 for earlier, later in pairwise(found["headings"]))
-    assert found["reached"][0]["what"] == "To where it stands"
+    assert found["reached"][0]["what"] == "To the status"
     assert found["reached"][-1]["what"] == "version"
     assert all(one["ring"] for one in found["reached"])
     assert found["last"]["rows"] == found["without"]["rows"] == len(record)

@@ -113,6 +113,15 @@ def of_markdown(page: str) -> Iterator[Text]:
                 yield Text(begin, lines.pop())
 
 
+def of_template(page: str) -> Iterator[Text]:
+    """Yield the texts of an HTML template, without its tags and its expressions."""
+    page = re.sub(r"<(style|script)>.*?</\1>", "", page, flags=re.DOTALL)
+    for number, line in enumerate(page.splitlines(), 1):
+        for text in re.split(r"<[^>]*>|\{%.*?%\}", re.sub(r"\{\{.*?\}\}", "X", line)):
+            if re.search(r"[a-z]{2}", text):
+                yield Text(number, text.strip(" :;,"))
+
+
 def docstrings(source: str) -> Iterator[Text]:
     """Yield the paragraphs of the docstrings of a module, also those below its variables."""
     for node in ast.walk(ast.parse(source)):

@@ -16,6 +16,7 @@ from tests.support.plain_language import (
     docstrings,
     messages,
     of_markdown,
+    of_template,
     problems,
     sentences,
 )
@@ -72,6 +73,14 @@ def test_the_messages_of_a_module_are_in_plain_language(module: Path) -> None:
 @pytest.mark.parametrize("file", CONTRACT, ids=names(CONTRACT))
 def test_the_contract_is_explained_in_plain_language(file: Path) -> None:
     assert found(comments(file.read_text(encoding="utf-8"), "//")) == []
+
+
+def test_the_report_is_in_plain_language() -> None:
+    template = ROOT / "client" / "pourparler" / "cli" / "report" / "page.html"
+    texts = list(of_template(template.read_text(encoding="utf-8")))
+
+    assert len(texts) > 50
+    assert found(iter(texts)) == []
 
 
 def test_the_help_of_every_command_is_in_plain_language() -> None:

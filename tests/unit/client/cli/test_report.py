@@ -157,7 +157,7 @@ def test_a_page_at_an_earlier_version_shows_what_the_page_of_that_version_does(
     for version in versions:
         stepped = Shown(whole, version)
         then = Shown(page(record[:version], ON, NOBODY), version)
-        told_of_the_page = re.compile("this page is of version|Names in charts")
+        told_of_the_page = re.compile("this page shows version|Names in charts")
         for texts in (stepped.texts, then.texts):
             for one in [one for one in texts if told_of_the_page.search(one)]:
                 del texts[one]
