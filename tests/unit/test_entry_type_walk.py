@@ -41,6 +41,7 @@ RULES = {
     "client/pourparler/cli/report/descriptions.py": "the kinds whose dates the timeline draws",
     "client/pourparler/cli/report/page.py": "the kinds that have a section of their own",
     "client/pourparler/cli/report/timeline_data.py": "the types that leave the status as it is",
+    "client/pourparler/state/corrections.py": "the types that amend other entries",
     "service/pourparler_service/authorization/roles.py": "what a mediator may record",
     "service/pourparler_service/domain/self_correction_rules.py": "what its recorder may correct",
     "service/pourparler_service/reads/entry_filters.py": "the kinds that have a topic",
