@@ -34,7 +34,7 @@ def workloads(means: Means) -> Iterator[Workload]:
             for length in LENGTHS:
                 yield Workload(
                     f"cut-replay-{length}",
-                    f"replay of {length:,} entries, cut to what somebody sees",
+                    f"replay of {length:,} entries, filtered for one reader",
                     "entries a second",
                     {
                         name: functools.partial(
@@ -51,7 +51,7 @@ def workloads(means: Means) -> Iterator[Workload]:
             ):
                 yield Workload(
                     name,
-                    f"{title} {LENGTHS[0]:,} entries, cut to what somebody sees",
+                    f"{title} {LENGTHS[0]:,} entries, filtered for one reader",
                     "answers a second",
                     {
                         seen: functools.partial(_state, server.address, as_of, who, means.seconds)

@@ -67,7 +67,7 @@ def _appending(
 
 @contextlib.contextmanager
 def _other(what: str, address: str, name: str) -> Iterator[None]:
-    """Somebody else at the same service while the block lasts, in a process of their own."""
+    """Run another caller of the same service, in its own process, for the time of the block."""
     command = [sys.executable, "-m", "tests.bench.sharing", what, address, f"{name}-other"]
     with subprocess.Popen(command, stdout=subprocess.PIPE) as other:
         assert other.stdout is not None

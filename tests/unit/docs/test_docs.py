@@ -384,23 +384,6 @@ def test_the_readme_counts_the_types_of_entry_right() -> None:
     assert f"each of the {len(ENTRY_TYPES)} entry types" in README.read_text()
 
 
-PLAIN = [page for page in PAGES if page.is_relative_to(ROOT / "docs")]
-PLAIN += [README, ROOT / "CONTRIBUTING.md"]
-PLAIN = [page for page in PLAIN if page not in DECISIONS and page.parent.name != "decisions"]
-DENIED = re.compile(
-    r"\b(whoever|whom|anew|nor|lest|besides|upon|somebody|nobody|lies?|told apart|taken up|had by"
-    r"|to be had|gone back on|is to be|made so by)\b",
-    re.IGNORECASE,
-)
-
-
-@pytest.mark.parametrize("page", PLAIN, ids=names_of(PLAIN))
-def test_a_page_has_no_word_of_the_deny_list(page: Path) -> None:
-    prose = re.sub(r"\]\([^)]*\)", "]", unfenced(page).partition("<!-- measured")[0])
-
-    assert DENIED.findall(prose) == []
-
-
 def test_the_glossary_is_in_alphabetical_order() -> None:
     page = (ROOT / "docs" / "reference" / "glossary.md").read_text()
     terms = re.findall(r"^\| \*\*(.+?)\*\* \| .+ \|$", page, re.MULTILINE)
