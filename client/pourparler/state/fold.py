@@ -10,6 +10,7 @@ from google.protobuf.message import Message
 
 from pourparler import v1 as pb
 from pourparler.schema.contract import PARTS, entry_type, rule_of
+from pourparler.schema.entry_format import FIRST_FORMAT, LATEST_FORMAT
 from pourparler.state.acceptance import proposal_status
 from pourparler.state.corrections import EffectiveEntry, effective_entries
 from pourparler.state.fold_context import FoldContext
@@ -23,13 +24,13 @@ _CORROBORATING_ACTS = frozenset({pb.STATEMENT_ACT_CONFIRM, pb.STATEMENT_ACT_DENY
 
 
 class UnknownEntryError(ValueError):
-    """An entry has a type that this version does not support, so no correct state exists."""
+    """An entry has a type or format that this version does not support: no correct state exists."""
 
 
 def fold(entries: Iterable[pb.Entry]) -> pb.Negotiation:
     """Return the state after the entries of one negotiation, given in the order of versions.
 
-    Raises UnknownEntryError if this version does not support the type of an entry.
+    Raises UnknownEntryError if this version does not support the type or format of an entry.
     """
     return fold_effective(effective_entries(entries))
 
@@ -82,7 +83,7 @@ def evolve(
     `effective_entries` again. An entry whose facts are withheld only advances the version. A
     change to a part that the state does not have is ignored: its entry may have been left out.
 
-    Raises UnknownEntryError if this version does not support the type of the entry.
+    Raises UnknownEntryError if this version does not support the type or format of the entry.
     """
     _apply(state, entry, undo, amended_by)
     _set_version(state, entry)
@@ -100,6 +101,8 @@ def _apply(
     state: pb.Negotiation, entry: pb.Entry, undo: UndoLog | None, amended_by: tuple[int, ...]
 ) -> str | None:
     facts = entry.facts
+    if entry.header.format > FIRST_FORMAT:
+        _set_format(state, entry.header, undo)
     kind = facts.WhichOneof("event")
     if kind is not None:
         context = FoldContext(state, entry, facts, amended_by, undo)
@@ -110,6 +113,19 @@ def _apply(
             " does not support: upgrade pourparler"
         )
     return kind
+
+
+def _set_format(state: pb.Negotiation, header: pb.EntryHeader, undo: UndoLog | None) -> None:
+    """Raise the format of a state to that of an entry, if this version supports it."""
+    if header.format > LATEST_FORMAT:
+        raise UnknownEntryError(
+            f"version {header.version} has format {header.format}, and this version of pourparler"
+            f" supports formats up to {LATEST_FORMAT}: upgrade pourparler"
+        )
+    if header.format > state.format:
+        if undo is not None:
+            undo.save_head()
+        state.format = header.format
 
 
 def _negotiation_opened(context: FoldContext, event: pb.NegotiationOpened) -> None:

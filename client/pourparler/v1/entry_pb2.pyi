@@ -141,7 +141,7 @@ class EntryHeader(google.protobuf.message.Message):
     version: builtins.int
     """The place of the entry in its negotiation, from 1 and without gaps."""
     format: builtins.int
-    """The version of the stored format: 1."""
+    """The format: the least version of the contract that a reader must support, 1 or 2."""
     @property
     def record_time(self) -> google.protobuf.timestamp_pb2.Timestamp:
         """The time at which the service recorded it. All entries of a group have the same time, and each later group has a
@@ -199,6 +199,8 @@ class Words(google.protobuf.message.Message):
     SOURCES_FIELD_NUMBER: builtins.int
     OCCURRED_VERBATIM_FIELD_NUMBER: builtins.int
     DATE_VERBATIM_FIELD_NUMBER: builtins.int
+    CONDITION_TEXTS_FIELD_NUMBER: builtins.int
+    PLACE_IN_TEXT_FIELD_NUMBER: builtins.int
     title: builtins.str
     """The title of a negotiation, topic, agreement, milestone or document; the label of a session."""
     name: builtins.str
@@ -237,6 +239,8 @@ class Words(google.protobuf.message.Message):
     """The text that gave the date `occurred`, such as "in May 2020"."""
     date_verbatim: builtins.str
     """The text that gave the other date of the entry, such as "in due course"."""
+    place_in_text: builtins.str
+    """The place in a document, such as `Article 5(2)`."""
     @property
     def aliases(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.str]:
         """The other names of a participant."""
@@ -252,6 +256,10 @@ class Words(google.protobuf.message.Message):
     @property
     def sources(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[pourparler.v1.values_pb2.Source]:
         """The sources of the entry."""
+
+    @property
+    def condition_texts(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[pourparler.v1.values_pb2.TermText]:
+        """The texts of the conditions, by their ids."""
 
     def __init__(
         self,
@@ -279,8 +287,10 @@ class Words(google.protobuf.message.Message):
         sources: collections.abc.Iterable[pourparler.v1.values_pb2.Source] | None = ...,
         occurred_verbatim: builtins.str = ...,
         date_verbatim: builtins.str = ...,
+        condition_texts: collections.abc.Iterable[pourparler.v1.values_pb2.TermText] | None = ...,
+        place_in_text: builtins.str = ...,
     ) -> None: ...
-    def ClearField(self, field_name: typing.Literal["aliases", b"aliases", "answer", b"answer", "as_role", b"as_role", "author", b"author", "authority", b"authority", "conditions", b"conditions", "correction_reason", b"correction_reason", "date_verbatim", b"date_verbatim", "digest", b"digest", "legal_basis", b"legal_basis", "mandate", b"mandate", "name", b"name", "occurred_verbatim", b"occurred_verbatim", "place", b"place", "purpose", b"purpose", "reason", b"reason", "sources", b"sources", "speaker_described", b"speaker_described", "summary", b"summary", "term_texts", b"term_texts", "text", b"text", "title", b"title", "uri", b"uri"]) -> None: ...
+    def ClearField(self, field_name: typing.Literal["aliases", b"aliases", "answer", b"answer", "as_role", b"as_role", "author", b"author", "authority", b"authority", "condition_texts", b"condition_texts", "conditions", b"conditions", "correction_reason", b"correction_reason", "date_verbatim", b"date_verbatim", "digest", b"digest", "legal_basis", b"legal_basis", "mandate", b"mandate", "name", b"name", "occurred_verbatim", b"occurred_verbatim", "place", b"place", "place_in_text", b"place_in_text", "purpose", b"purpose", "reason", b"reason", "sources", b"sources", "speaker_described", b"speaker_described", "summary", b"summary", "term_texts", b"term_texts", "text", b"text", "title", b"title", "uri", b"uri"]) -> None: ...
 
 Global___Words: typing_extensions.TypeAlias = Words
 

@@ -39,6 +39,12 @@ class _AcceptanceRuleEnumTypeWrapper(google.protobuf.internal.enum_type_wrapper.
     """Accepted when more than half of the addressees have accepted. Rejected when that is no longer possible."""
     ACCEPTANCE_RULE_NAMED: _AcceptanceRule.ValueType  # 4
     """Like ALL_ADDRESSEES, over the participants that the proposal names in `decided_by`."""
+    ACCEPTANCE_RULE_VOTE: _AcceptanceRule.ValueType  # 5
+    """Decided by votes under a VotingRule."""
+    ACCEPTANCE_RULE_NO_OBJECTION: _AcceptanceRule.ValueType  # 6
+    """Accepted if no addressee has rejected it by `expires`, which a ProposalClosed states. The first rejection rejects
+    it.
+    """
 
 class AcceptanceRule(_AcceptanceRule, metaclass=_AcceptanceRuleEnumTypeWrapper):
     """The rule by which answers decide a proposal."""
@@ -55,7 +61,65 @@ ACCEPTANCE_RULE_MAJORITY: AcceptanceRule.ValueType  # 3
 """Accepted when more than half of the addressees have accepted. Rejected when that is no longer possible."""
 ACCEPTANCE_RULE_NAMED: AcceptanceRule.ValueType  # 4
 """Like ALL_ADDRESSEES, over the participants that the proposal names in `decided_by`."""
+ACCEPTANCE_RULE_VOTE: AcceptanceRule.ValueType  # 5
+"""Decided by votes under a VotingRule."""
+ACCEPTANCE_RULE_NO_OBJECTION: AcceptanceRule.ValueType  # 6
+"""Accepted if no addressee has rejected it by `expires`, which a ProposalClosed states. The first rejection rejects
+it.
+"""
 Global___AcceptanceRule: typing_extensions.TypeAlias = AcceptanceRule
+
+class _VoteBase:
+    ValueType = typing.NewType("ValueType", builtins.int)
+    V: typing_extensions.TypeAlias = ValueType
+
+class _VoteBaseEnumTypeWrapper(google.protobuf.internal.enum_type_wrapper._EnumTypeWrapper[_VoteBase.ValueType], builtins.type):
+    DESCRIPTOR: google.protobuf.descriptor.EnumDescriptor
+    VOTE_BASE_UNSPECIFIED: _VoteBase.ValueType  # 0
+    """Not given."""
+    VOTE_BASE_CAST: _VoteBase.ValueType  # 1
+    """Yes and no."""
+    VOTE_BASE_PRESENT: _VoteBase.ValueType  # 2
+    """Yes, no and abstentions."""
+    VOTE_BASE_ELIGIBLE: _VoteBase.ValueType  # 3
+    """All participants that may vote."""
+
+class VoteBase(_VoteBase, metaclass=_VoteBaseEnumTypeWrapper):
+    """The votes that a share is taken of."""
+
+VOTE_BASE_UNSPECIFIED: VoteBase.ValueType  # 0
+"""Not given."""
+VOTE_BASE_CAST: VoteBase.ValueType  # 1
+"""Yes and no."""
+VOTE_BASE_PRESENT: VoteBase.ValueType  # 2
+"""Yes, no and abstentions."""
+VOTE_BASE_ELIGIBLE: VoteBase.ValueType  # 3
+"""All participants that may vote."""
+Global___VoteBase: typing_extensions.TypeAlias = VoteBase
+
+class _VoteResult:
+    ValueType = typing.NewType("ValueType", builtins.int)
+    V: typing_extensions.TypeAlias = ValueType
+
+class _VoteResultEnumTypeWrapper(google.protobuf.internal.enum_type_wrapper._EnumTypeWrapper[_VoteResult.ValueType], builtins.type):
+    DESCRIPTOR: google.protobuf.descriptor.EnumDescriptor
+    VOTE_RESULT_UNSPECIFIED: _VoteResult.ValueType  # 0
+    """Not given."""
+    VOTE_RESULT_CARRIED: _VoteResult.ValueType  # 1
+    """Carried."""
+    VOTE_RESULT_DEFEATED: _VoteResult.ValueType  # 2
+    """Defeated."""
+
+class VoteResult(_VoteResult, metaclass=_VoteResultEnumTypeWrapper):
+    """The declared result of a vote."""
+
+VOTE_RESULT_UNSPECIFIED: VoteResult.ValueType  # 0
+"""Not given."""
+VOTE_RESULT_CARRIED: VoteResult.ValueType  # 1
+"""Carried."""
+VOTE_RESULT_DEFEATED: VoteResult.ValueType  # 2
+"""Defeated."""
+Global___VoteResult: typing_extensions.TypeAlias = VoteResult
 
 class _Outcome:
     ValueType = typing.NewType("ValueType", builtins.int)
@@ -159,6 +223,8 @@ class _ParticipantRoleEnumTypeWrapper(google.protobuf.internal.enum_type_wrapper
     """Acts for its members."""
     PARTICIPANT_ROLE_SUBJECT: _ParticipantRole.ValueType  # 9
     """Is a subject of the talks. It never speaks, answers or owes."""
+    PARTICIPANT_ROLE_INTERPRETER: _ParticipantRole.ValueType  # 10
+    """Interprets."""
 
 class ParticipantRole(_ParticipantRole, metaclass=_ParticipantRoleEnumTypeWrapper):
     """The role of a participant."""
@@ -183,6 +249,8 @@ PARTICIPANT_ROLE_GROUP: ParticipantRole.ValueType  # 8
 """Acts for its members."""
 PARTICIPANT_ROLE_SUBJECT: ParticipantRole.ValueType  # 9
 """Is a subject of the talks. It never speaks, answers or owes."""
+PARTICIPANT_ROLE_INTERPRETER: ParticipantRole.ValueType  # 10
+"""Interprets."""
 Global___ParticipantRole: typing_extensions.TypeAlias = ParticipantRole
 
 class _LeavingReason:
@@ -260,6 +328,38 @@ SESSION_KIND_CORRESPONDENCE: SessionKind.ValueType  # 5
 SESSION_KIND_ROUND: SessionKind.ValueType  # 6
 """A round of the negotiation."""
 Global___SessionKind: typing_extensions.TypeAlias = SessionKind
+
+class _Capacity:
+    ValueType = typing.NewType("ValueType", builtins.int)
+    V: typing_extensions.TypeAlias = ValueType
+
+class _CapacityEnumTypeWrapper(google.protobuf.internal.enum_type_wrapper._EnumTypeWrapper[_Capacity.ValueType], builtins.type):
+    DESCRIPTOR: google.protobuf.descriptor.EnumDescriptor
+    CAPACITY_UNSPECIFIED: _Capacity.ValueType  # 0
+    """Not given: as a member."""
+    CAPACITY_CHAIR: _Capacity.ValueType  # 1
+    """Chairs the session."""
+    CAPACITY_SECRETARY: _Capacity.ValueType  # 2
+    """Takes the minutes."""
+    CAPACITY_INTERPRETER: _Capacity.ValueType  # 3
+    """Interprets."""
+    CAPACITY_GUEST: _Capacity.ValueType  # 4
+    """Is a guest."""
+
+class Capacity(_Capacity, metaclass=_CapacityEnumTypeWrapper):
+    """The capacity in which a participant attends a session."""
+
+CAPACITY_UNSPECIFIED: Capacity.ValueType  # 0
+"""Not given: as a member."""
+CAPACITY_CHAIR: Capacity.ValueType  # 1
+"""Chairs the session."""
+CAPACITY_SECRETARY: Capacity.ValueType  # 2
+"""Takes the minutes."""
+CAPACITY_INTERPRETER: Capacity.ValueType  # 3
+"""Interprets."""
+CAPACITY_GUEST: Capacity.ValueType  # 4
+"""Is a guest."""
+Global___Capacity: typing_extensions.TypeAlias = Capacity
 
 class _TopicStatus:
     ValueType = typing.NewType("ValueType", builtins.int)
@@ -465,6 +565,12 @@ class _AnswerEnumTypeWrapper(google.protobuf.internal.enum_type_wrapper._EnumTyp
     """Rejects."""
     ANSWER_ABSTAIN: _Answer.ValueType  # 4
     """Abstains."""
+    ANSWER_ABSENT: _Answer.ValueType  # 5
+    """Is absent. Counts as ABSTAIN, except where a rule counts the participants that are present."""
+    ANSWER_PAIRED: _Answer.ValueType  # 6
+    """Is paired with a participant of the other side. Counts as ABSENT."""
+    ANSWER_WITHDRAWN: _Answer.ValueType  # 7
+    """Withdraws its own answer, and then has none."""
 
 class Answer(_Answer, metaclass=_AnswerEnumTypeWrapper):
     """The answer of an addressee to a proposal."""
@@ -479,6 +585,12 @@ ANSWER_REJECT: Answer.ValueType  # 3
 """Rejects."""
 ANSWER_ABSTAIN: Answer.ValueType  # 4
 """Abstains."""
+ANSWER_ABSENT: Answer.ValueType  # 5
+"""Is absent. Counts as ABSTAIN, except where a rule counts the participants that are present."""
+ANSWER_PAIRED: Answer.ValueType  # 6
+"""Is paired with a participant of the other side. Counts as ABSENT."""
+ANSWER_WITHDRAWN: Answer.ValueType  # 7
+"""Withdraws its own answer, and then has none."""
 Global___Answer: typing_extensions.TypeAlias = Answer
 
 class _ProposalClosing:
@@ -493,6 +605,12 @@ class _ProposalClosingEnumTypeWrapper(google.protobuf.internal.enum_type_wrapper
     """Its proposers, named in `by`, withdrew it."""
     PROPOSAL_CLOSING_LAPSED: _ProposalClosing.ValueType  # 2
     """It was not accepted in time. Requires the proposal's `expires`, or a reason."""
+    PROPOSAL_CLOSING_ACCEPTED_BY_SILENCE: _ProposalClosing.ValueType  # 3
+    """Its date passed without an objection. Requires the rule NO_OBJECTION, or a reason that names the rule."""
+    PROPOSAL_CLOSING_VOTED: _ProposalClosing.ValueType  # 4
+    """The vote ended. Requires a rule of votes, or a tally with the declared result."""
+    PROPOSAL_CLOSING_SET_ASIDE: _ProposalClosing.ValueType  # 5
+    """It was accepted, and the parties set it aside. Requires a reason."""
 
 class ProposalClosing(_ProposalClosing, metaclass=_ProposalClosingEnumTypeWrapper):
     """The way in which a proposal was closed."""
@@ -503,6 +621,12 @@ PROPOSAL_CLOSING_WITHDRAWN: ProposalClosing.ValueType  # 1
 """Its proposers, named in `by`, withdrew it."""
 PROPOSAL_CLOSING_LAPSED: ProposalClosing.ValueType  # 2
 """It was not accepted in time. Requires the proposal's `expires`, or a reason."""
+PROPOSAL_CLOSING_ACCEPTED_BY_SILENCE: ProposalClosing.ValueType  # 3
+"""Its date passed without an objection. Requires the rule NO_OBJECTION, or a reason that names the rule."""
+PROPOSAL_CLOSING_VOTED: ProposalClosing.ValueType  # 4
+"""The vote ended. Requires a rule of votes, or a tally with the declared result."""
+PROPOSAL_CLOSING_SET_ASIDE: ProposalClosing.ValueType  # 5
+"""It was accepted, and the parties set it aside. Requires a reason."""
 Global___ProposalClosing: typing_extensions.TypeAlias = ProposalClosing
 
 class _AgreementOrigin:
@@ -553,6 +677,10 @@ class _AgreementKindEnumTypeWrapper(google.protobuf.internal.enum_type_wrapper._
     """A ceasefire."""
     AGREEMENT_KIND_OTHER: _AgreementKind.ValueType  # 8
     """Another kind."""
+    AGREEMENT_KIND_DECISION: _AgreementKind.ValueType  # 9
+    """A decision of one body."""
+    AGREEMENT_KIND_SIDE_LETTER: _AgreementKind.ValueType  # 10
+    """A side letter: it accompanies another agreement."""
 
 class AgreementKind(_AgreementKind, metaclass=_AgreementKindEnumTypeWrapper):
     """The kind of an agreement."""
@@ -575,6 +703,10 @@ AGREEMENT_KIND_CEASEFIRE: AgreementKind.ValueType  # 7
 """A ceasefire."""
 AGREEMENT_KIND_OTHER: AgreementKind.ValueType  # 8
 """Another kind."""
+AGREEMENT_KIND_DECISION: AgreementKind.ValueType  # 9
+"""A decision of one body."""
+AGREEMENT_KIND_SIDE_LETTER: AgreementKind.ValueType  # 10
+"""A side letter: it accompanies another agreement."""
 Global___AgreementKind: typing_extensions.TypeAlias = AgreementKind
 
 class _AgreementStatus:
@@ -601,6 +733,10 @@ class _AgreementStatusEnumTypeWrapper(google.protobuf.internal.enum_type_wrapper
     """Terminated."""
     AGREEMENT_STATUS_EXPIRED: _AgreementStatus.ValueType  # 8
     """Expired."""
+    AGREEMENT_STATUS_PROVISIONALLY_APPLIED: _AgreementStatus.ValueType  # 9
+    """Applied before it is in force."""
+    AGREEMENT_STATUS_SUSPENDED: _AgreementStatus.ValueType  # 10
+    """Binding, and not applied for a time."""
 
 class AgreementStatus(_AgreementStatus, metaclass=_AgreementStatusEnumTypeWrapper):
     """The status of an agreement."""
@@ -623,6 +759,10 @@ AGREEMENT_STATUS_TERMINATED: AgreementStatus.ValueType  # 7
 """Terminated."""
 AGREEMENT_STATUS_EXPIRED: AgreementStatus.ValueType  # 8
 """Expired."""
+AGREEMENT_STATUS_PROVISIONALLY_APPLIED: AgreementStatus.ValueType  # 9
+"""Applied before it is in force."""
+AGREEMENT_STATUS_SUSPENDED: AgreementStatus.ValueType  # 10
+"""Binding, and not applied for a time."""
 Global___AgreementStatus: typing_extensions.TypeAlias = AgreementStatus
 
 class _CommitmentStatus:
@@ -711,6 +851,8 @@ class _MilestoneOutcomeEnumTypeWrapper(google.protobuf.internal.enum_type_wrappe
     """It was missed."""
     MILESTONE_OUTCOME_CANCELLED: _MilestoneOutcome.ValueType  # 3
     """It was cancelled. Has no `actual`."""
+    MILESTONE_OUTCOME_WAIVED: _MilestoneOutcome.ValueType  # 4
+    """The participants for which it was a condition waived it. Has no `actual`."""
 
 class MilestoneOutcome(_MilestoneOutcome, metaclass=_MilestoneOutcomeEnumTypeWrapper):
     """The outcome of a milestone."""
@@ -723,6 +865,8 @@ MILESTONE_OUTCOME_MISSED: MilestoneOutcome.ValueType  # 2
 """It was missed."""
 MILESTONE_OUTCOME_CANCELLED: MilestoneOutcome.ValueType  # 3
 """It was cancelled. Has no `actual`."""
+MILESTONE_OUTCOME_WAIVED: MilestoneOutcome.ValueType  # 4
+"""The participants for which it was a condition waived it. Has no `actual`."""
 Global___MilestoneOutcome: typing_extensions.TypeAlias = MilestoneOutcome
 
 class _CorrectionMode:
@@ -737,6 +881,8 @@ class _CorrectionModeEnumTypeWrapper(google.protobuf.internal.enum_type_wrapper.
     """Replaces the entry, at its own place."""
     CORRECTION_MODE_ANNUL: _CorrectionMode.ValueType  # 2
     """Annuls the entry, as if it had never been recorded."""
+    CORRECTION_MODE_RELABEL: _CorrectionMode.ValueType  # 3
+    """Replaces participants by others in several entries, each at its own place."""
 
 class CorrectionMode(_CorrectionMode, metaclass=_CorrectionModeEnumTypeWrapper):
     """The effect of a correction."""
@@ -747,6 +893,8 @@ CORRECTION_MODE_REPLACE: CorrectionMode.ValueType  # 1
 """Replaces the entry, at its own place."""
 CORRECTION_MODE_ANNUL: CorrectionMode.ValueType  # 2
 """Annuls the entry, as if it had never been recorded."""
+CORRECTION_MODE_RELABEL: CorrectionMode.ValueType  # 3
+"""Replaces participants by others in several entries, each at its own place."""
 Global___CorrectionMode: typing_extensions.TypeAlias = CorrectionMode
 
 class _CorrectionKind:
@@ -844,6 +992,7 @@ class Facts(google.protobuf.message.Message):
     VISIBILITY_FIELD_NUMBER: builtins.int
     SESSION_ID_FIELD_NUMBER: builtins.int
     CONCERNS_FIELD_NUMBER: builtins.int
+    MARKS_FIELD_NUMBER: builtins.int
     NEGOTIATION_OPENED_FIELD_NUMBER: builtins.int
     NEGOTIATION_SUSPENDED_FIELD_NUMBER: builtins.int
     NEGOTIATION_RESUMED_FIELD_NUMBER: builtins.int
@@ -876,6 +1025,7 @@ class Facts(google.protobuf.message.Message):
     ENTRY_REDACTED_FIELD_NUMBER: builtins.int
     ACCESS_GRANTED_FIELD_NUMBER: builtins.int
     ACCESS_REVOKED_FIELD_NUMBER: builtins.int
+    APPROVAL_RECORDED_FIELD_NUMBER: builtins.int
     request_id: builtins.str
     """The request id of the call that recorded the entry. Set by the service."""
     recorded_by: builtins.str
@@ -897,6 +1047,10 @@ class Facts(google.protobuf.message.Message):
     @property
     def concerns(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.str]:
         """The natural persons that the words concern, in addition to those that the entry itself names."""
+
+    @property
+    def marks(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[pourparler.v1.values_pb2.Mark.ValueType]:
+        """The reservations under which the entry was made."""
 
     @property
     def negotiation_opened(self) -> Global___NegotiationOpened:
@@ -1026,6 +1180,10 @@ class Facts(google.protobuf.message.Message):
     def access_revoked(self) -> Global___AccessRevoked:
         """A principal loses access."""
 
+    @property
+    def approval_recorded(self) -> Global___ApprovalRecorded:
+        """A participant approves or refuses a text."""
+
     def __init__(
         self,
         *,
@@ -1036,6 +1194,7 @@ class Facts(google.protobuf.message.Message):
         visibility: pourparler.v1.values_pb2.Visibility | None = ...,
         session_id: builtins.str = ...,
         concerns: collections.abc.Iterable[builtins.str] | None = ...,
+        marks: collections.abc.Iterable[pourparler.v1.values_pb2.Mark.ValueType] | None = ...,
         negotiation_opened: Global___NegotiationOpened | None = ...,
         negotiation_suspended: Global___NegotiationSuspended | None = ...,
         negotiation_resumed: Global___NegotiationResumed | None = ...,
@@ -1068,12 +1227,165 @@ class Facts(google.protobuf.message.Message):
         entry_redacted: Global___EntryRedacted | None = ...,
         access_granted: Global___AccessGranted | None = ...,
         access_revoked: Global___AccessRevoked | None = ...,
+        approval_recorded: Global___ApprovalRecorded | None = ...,
     ) -> None: ...
-    def HasField(self, field_name: typing.Literal["access_granted", b"access_granted", "access_revoked", b"access_revoked", "agreement_recorded", b"agreement_recorded", "agreement_status_changed", b"agreement_status_changed", "commitment_made", b"commitment_made", "commitment_status_changed", b"commitment_status_changed", "document_attached", b"document_attached", "entry_corrected", b"entry_corrected", "entry_disclosed", b"entry_disclosed", "entry_redacted", b"entry_redacted", "event", b"event", "milestone_closed", b"milestone_closed", "milestone_planned", b"milestone_planned", "negotiation_concluded", b"negotiation_concluded", "negotiation_opened", b"negotiation_opened", "negotiation_resumed", b"negotiation_resumed", "negotiation_suspended", b"negotiation_suspended", "occurred", b"occurred", "participant_changed", b"participant_changed", "participant_joined", b"participant_joined", "participant_left", b"participant_left", "position_taken", b"position_taken", "position_withdrawn", b"position_withdrawn", "proposal_answered", b"proposal_answered", "proposal_closed", b"proposal_closed", "proposal_made", b"proposal_made", "provenance", b"provenance", "question_raised", b"question_raised", "question_resolved", b"question_resolved", "session_closed", b"session_closed", "session_opened", b"session_opened", "statement_recorded", b"statement_recorded", "statement_retracted", b"statement_retracted", "topic_added", b"topic_added", "topic_status_changed", b"topic_status_changed", "visibility", b"visibility"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["access_granted", b"access_granted", "access_revoked", b"access_revoked", "agreement_recorded", b"agreement_recorded", "agreement_status_changed", b"agreement_status_changed", "commitment_made", b"commitment_made", "commitment_status_changed", b"commitment_status_changed", "concerns", b"concerns", "document_attached", b"document_attached", "entry_corrected", b"entry_corrected", "entry_disclosed", b"entry_disclosed", "entry_redacted", b"entry_redacted", "event", b"event", "milestone_closed", b"milestone_closed", "milestone_planned", b"milestone_planned", "negotiation_concluded", b"negotiation_concluded", "negotiation_opened", b"negotiation_opened", "negotiation_resumed", b"negotiation_resumed", "negotiation_suspended", b"negotiation_suspended", "occurred", b"occurred", "participant_changed", b"participant_changed", "participant_joined", b"participant_joined", "participant_left", b"participant_left", "position_taken", b"position_taken", "position_withdrawn", b"position_withdrawn", "proposal_answered", b"proposal_answered", "proposal_closed", b"proposal_closed", "proposal_made", b"proposal_made", "provenance", b"provenance", "question_raised", b"question_raised", "question_resolved", b"question_resolved", "recorded_by", b"recorded_by", "request_id", b"request_id", "session_closed", b"session_closed", "session_id", b"session_id", "session_opened", b"session_opened", "statement_recorded", b"statement_recorded", "statement_retracted", b"statement_retracted", "topic_added", b"topic_added", "topic_status_changed", b"topic_status_changed", "visibility", b"visibility"]) -> None: ...
-    def WhichOneof(self, oneof_group: typing.Literal["event", b"event"]) -> typing.Literal["negotiation_opened", "negotiation_suspended", "negotiation_resumed", "negotiation_concluded", "participant_joined", "participant_changed", "participant_left", "session_opened", "session_closed", "topic_added", "topic_status_changed", "statement_recorded", "statement_retracted", "position_taken", "position_withdrawn", "question_raised", "question_resolved", "proposal_made", "proposal_answered", "proposal_closed", "agreement_recorded", "agreement_status_changed", "commitment_made", "commitment_status_changed", "milestone_planned", "milestone_closed", "document_attached", "entry_corrected", "entry_disclosed", "entry_redacted", "access_granted", "access_revoked"] | None: ...
+    def HasField(self, field_name: typing.Literal["access_granted", b"access_granted", "access_revoked", b"access_revoked", "agreement_recorded", b"agreement_recorded", "agreement_status_changed", b"agreement_status_changed", "approval_recorded", b"approval_recorded", "commitment_made", b"commitment_made", "commitment_status_changed", b"commitment_status_changed", "document_attached", b"document_attached", "entry_corrected", b"entry_corrected", "entry_disclosed", b"entry_disclosed", "entry_redacted", b"entry_redacted", "event", b"event", "milestone_closed", b"milestone_closed", "milestone_planned", b"milestone_planned", "negotiation_concluded", b"negotiation_concluded", "negotiation_opened", b"negotiation_opened", "negotiation_resumed", b"negotiation_resumed", "negotiation_suspended", b"negotiation_suspended", "occurred", b"occurred", "participant_changed", b"participant_changed", "participant_joined", b"participant_joined", "participant_left", b"participant_left", "position_taken", b"position_taken", "position_withdrawn", b"position_withdrawn", "proposal_answered", b"proposal_answered", "proposal_closed", b"proposal_closed", "proposal_made", b"proposal_made", "provenance", b"provenance", "question_raised", b"question_raised", "question_resolved", b"question_resolved", "session_closed", b"session_closed", "session_opened", b"session_opened", "statement_recorded", b"statement_recorded", "statement_retracted", b"statement_retracted", "topic_added", b"topic_added", "topic_status_changed", b"topic_status_changed", "visibility", b"visibility"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["access_granted", b"access_granted", "access_revoked", b"access_revoked", "agreement_recorded", b"agreement_recorded", "agreement_status_changed", b"agreement_status_changed", "approval_recorded", b"approval_recorded", "commitment_made", b"commitment_made", "commitment_status_changed", b"commitment_status_changed", "concerns", b"concerns", "document_attached", b"document_attached", "entry_corrected", b"entry_corrected", "entry_disclosed", b"entry_disclosed", "entry_redacted", b"entry_redacted", "event", b"event", "marks", b"marks", "milestone_closed", b"milestone_closed", "milestone_planned", b"milestone_planned", "negotiation_concluded", b"negotiation_concluded", "negotiation_opened", b"negotiation_opened", "negotiation_resumed", b"negotiation_resumed", "negotiation_suspended", b"negotiation_suspended", "occurred", b"occurred", "participant_changed", b"participant_changed", "participant_joined", b"participant_joined", "participant_left", b"participant_left", "position_taken", b"position_taken", "position_withdrawn", b"position_withdrawn", "proposal_answered", b"proposal_answered", "proposal_closed", b"proposal_closed", "proposal_made", b"proposal_made", "provenance", b"provenance", "question_raised", b"question_raised", "question_resolved", b"question_resolved", "recorded_by", b"recorded_by", "request_id", b"request_id", "session_closed", b"session_closed", "session_id", b"session_id", "session_opened", b"session_opened", "statement_recorded", b"statement_recorded", "statement_retracted", b"statement_retracted", "topic_added", b"topic_added", "topic_status_changed", b"topic_status_changed", "visibility", b"visibility"]) -> None: ...
+    def WhichOneof(self, oneof_group: typing.Literal["event", b"event"]) -> typing.Literal["negotiation_opened", "negotiation_suspended", "negotiation_resumed", "negotiation_concluded", "participant_joined", "participant_changed", "participant_left", "session_opened", "session_closed", "topic_added", "topic_status_changed", "statement_recorded", "statement_retracted", "position_taken", "position_withdrawn", "question_raised", "question_resolved", "proposal_made", "proposal_answered", "proposal_closed", "agreement_recorded", "agreement_status_changed", "commitment_made", "commitment_status_changed", "milestone_planned", "milestone_closed", "document_attached", "entry_corrected", "entry_disclosed", "entry_redacted", "access_granted", "access_revoked", "approval_recorded"] | None: ...
 
 Global___Facts: typing_extensions.TypeAlias = Facts
+
+@typing.final
+class Threshold(google.protobuf.message.Message):
+    """A share of the votes that the yes votes must exceed, or reach."""
+
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    BASE_FIELD_NUMBER: builtins.int
+    SHARE_FIELD_NUMBER: builtins.int
+    REACHED_FIELD_NUMBER: builtins.int
+    WEIGHTED_FIELD_NUMBER: builtins.int
+    base: Global___VoteBase.ValueType
+    """The votes that the share is taken of."""
+    share: builtins.str
+    """The share, such as `1/2`, `2/3` or `55/100`. It is more than 0 and at most 1."""
+    reached: builtins.bool
+    """True if the share suffices, and false if the yes votes must exceed it."""
+    weighted: builtins.bool
+    """True if votes count by their weights, and false if each counts once."""
+    def __init__(
+        self,
+        *,
+        base: Global___VoteBase.ValueType = ...,
+        share: builtins.str = ...,
+        reached: builtins.bool = ...,
+        weighted: builtins.bool = ...,
+    ) -> None: ...
+    def ClearField(self, field_name: typing.Literal["base", b"base", "reached", b"reached", "share", b"share", "weighted", b"weighted"]) -> None: ...
+
+Global___Threshold: typing_extensions.TypeAlias = Threshold
+
+@typing.final
+class VoteWeight(google.protobuf.message.Message):
+    """The weight of a participant's vote."""
+
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    PARTICIPANT_ID_FIELD_NUMBER: builtins.int
+    WEIGHT_FIELD_NUMBER: builtins.int
+    participant_id: builtins.str
+    """The participant."""
+    weight: builtins.str
+    """The weight: a positive decimal."""
+    def __init__(
+        self,
+        *,
+        participant_id: builtins.str = ...,
+        weight: builtins.str = ...,
+    ) -> None: ...
+    def ClearField(self, field_name: typing.Literal["participant_id", b"participant_id", "weight", b"weight"]) -> None: ...
+
+Global___VoteWeight: typing_extensions.TypeAlias = VoteWeight
+
+@typing.final
+class VotingRule(google.protobuf.message.Message):
+    """The rule of a vote. A proposal is accepted if every given requirement is met."""
+
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    THRESHOLDS_FIELD_NUMBER: builtins.int
+    QUORUM_FIELD_NUMBER: builtins.int
+    AT_LEAST_YES_FIELD_NUMBER: builtins.int
+    AT_MOST_NO_FIELD_NUMBER: builtins.int
+    CASTING_VOTE_FIELD_NUMBER: builtins.int
+    WEIGHTS_FIELD_NUMBER: builtins.int
+    ON_CLOSE_FIELD_NUMBER: builtins.int
+    quorum: builtins.str
+    """The share of the eligible participants that must be present. Reaching it suffices."""
+    at_least_yes: builtins.int
+    """The least number of yes votes."""
+    at_most_no: builtins.int
+    """The largest number of no votes."""
+    casting_vote: builtins.str
+    """The participant whose casting vote decides a tie. None: a tie defeats the proposal."""
+    on_close: builtins.bool
+    """True if only a ProposalClosed with VOTED decides the vote."""
+    @property
+    def thresholds(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[Global___Threshold]:
+        """The shares that the yes votes must reach."""
+
+    @property
+    def weights(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[Global___VoteWeight]:
+        """The weights. A participant without one has the weight 1."""
+
+    def __init__(
+        self,
+        *,
+        thresholds: collections.abc.Iterable[Global___Threshold] | None = ...,
+        quorum: builtins.str = ...,
+        at_least_yes: builtins.int | None = ...,
+        at_most_no: builtins.int | None = ...,
+        casting_vote: builtins.str = ...,
+        weights: collections.abc.Iterable[Global___VoteWeight] | None = ...,
+        on_close: builtins.bool = ...,
+    ) -> None: ...
+    def HasField(self, field_name: typing.Literal["_at_least_yes", b"_at_least_yes", "_at_most_no", b"_at_most_no", "at_least_yes", b"at_least_yes", "at_most_no", b"at_most_no"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["_at_least_yes", b"_at_least_yes", "_at_most_no", b"_at_most_no", "at_least_yes", b"at_least_yes", "at_most_no", b"at_most_no", "casting_vote", b"casting_vote", "on_close", b"on_close", "quorum", b"quorum", "thresholds", b"thresholds", "weights", b"weights"]) -> None: ...
+    @typing.overload
+    def WhichOneof(self, oneof_group: typing.Literal["_at_least_yes", b"_at_least_yes"]) -> typing.Literal["at_least_yes"] | None: ...
+    @typing.overload
+    def WhichOneof(self, oneof_group: typing.Literal["_at_most_no", b"_at_most_no"]) -> typing.Literal["at_most_no"] | None: ...
+
+Global___VotingRule: typing_extensions.TypeAlias = VotingRule
+
+@typing.final
+class Tally(google.protobuf.message.Message):
+    """The counts of a vote. Each count is a decimal; an absent count is not known."""
+
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    YES_FIELD_NUMBER: builtins.int
+    NO_FIELD_NUMBER: builtins.int
+    ABSTAIN_FIELD_NUMBER: builtins.int
+    ABSENT_FIELD_NUMBER: builtins.int
+    PAIRED_FIELD_NUMBER: builtins.int
+    ELIGIBLE_FIELD_NUMBER: builtins.int
+    RULE_FIELD_NUMBER: builtins.int
+    DECLARED_FIELD_NUMBER: builtins.int
+    yes: builtins.str
+    """The yes votes."""
+    no: builtins.str
+    """The no votes."""
+    abstain: builtins.str
+    """The abstentions."""
+    absent: builtins.str
+    """The absent voters."""
+    paired: builtins.str
+    """The paired voters."""
+    eligible: builtins.str
+    """All that may vote."""
+    declared: Global___VoteResult.ValueType
+    """The declared result."""
+    @property
+    def rule(self) -> Global___VotingRule:
+        """The rule of this vote, if it differs from that of the proposal."""
+
+    def __init__(
+        self,
+        *,
+        yes: builtins.str = ...,
+        no: builtins.str = ...,
+        abstain: builtins.str = ...,
+        absent: builtins.str = ...,
+        paired: builtins.str = ...,
+        eligible: builtins.str = ...,
+        rule: Global___VotingRule | None = ...,
+        declared: Global___VoteResult.ValueType = ...,
+    ) -> None: ...
+    def HasField(self, field_name: typing.Literal["rule", b"rule"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["absent", b"absent", "abstain", b"abstain", "declared", b"declared", "eligible", b"eligible", "no", b"no", "paired", b"paired", "rule", b"rule", "yes", b"yes"]) -> None: ...
+
+Global___Tally: typing_extensions.TypeAlias = Tally
 
 @typing.final
 class NegotiationOpened(google.protobuf.message.Message):
@@ -1083,17 +1395,28 @@ class NegotiationOpened(google.protobuf.message.Message):
 
     ACCEPTANCE_RULE_FIELD_NUMBER: builtins.int
     PREDECESSOR_FIELD_NUMBER: builtins.int
+    VOTING_RULE_FIELD_NUMBER: builtins.int
+    ALL_OR_NOTHING_FIELD_NUMBER: builtins.int
     acceptance_rule: Global___AcceptanceRule.ValueType
     """The rule by which answers decide proposals in this negotiation."""
     predecessor: builtins.str
     """The negotiation that this one continues, as `negotiations/{id}`."""
+    all_or_nothing: builtins.bool
+    """True if nothing is agreed until everything is agreed."""
+    @property
+    def voting_rule(self) -> Global___VotingRule:
+        """The rule of votes, with the acceptance rule VOTE."""
+
     def __init__(
         self,
         *,
         acceptance_rule: Global___AcceptanceRule.ValueType = ...,
         predecessor: builtins.str = ...,
+        voting_rule: Global___VotingRule | None = ...,
+        all_or_nothing: builtins.bool = ...,
     ) -> None: ...
-    def ClearField(self, field_name: typing.Literal["acceptance_rule", b"acceptance_rule", "predecessor", b"predecessor"]) -> None: ...
+    def HasField(self, field_name: typing.Literal["voting_rule", b"voting_rule"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["acceptance_rule", b"acceptance_rule", "all_or_nothing", b"all_or_nothing", "predecessor", b"predecessor", "voting_rule", b"voting_rule"]) -> None: ...
 
 Global___NegotiationOpened: typing_extensions.TypeAlias = NegotiationOpened
 
@@ -1140,21 +1463,88 @@ class NegotiationConcluded(google.protobuf.message.Message):
 
     OUTCOME_FIELD_NUMBER: builtins.int
     AGREEMENT_IDS_FIELD_NUMBER: builtins.int
+    OPEN_PROPOSAL_IDS_FIELD_NUMBER: builtins.int
     outcome: Global___Outcome.ValueType
     """The outcome."""
     @property
     def agreement_ids(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.str]:
         """The agreements that were reached."""
 
+    @property
+    def open_proposal_ids(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.str]:
+        """The proposals that can still be answered after the end."""
+
     def __init__(
         self,
         *,
         outcome: Global___Outcome.ValueType = ...,
         agreement_ids: collections.abc.Iterable[builtins.str] | None = ...,
+        open_proposal_ids: collections.abc.Iterable[builtins.str] | None = ...,
     ) -> None: ...
-    def ClearField(self, field_name: typing.Literal["agreement_ids", b"agreement_ids", "outcome", b"outcome"]) -> None: ...
+    def ClearField(self, field_name: typing.Literal["agreement_ids", b"agreement_ids", "open_proposal_ids", b"open_proposal_ids", "outcome", b"outcome"]) -> None: ...
 
 Global___NegotiationConcluded: typing_extensions.TypeAlias = NegotiationConcluded
+
+@typing.final
+class Mandate(google.protobuf.message.Message):
+    """The powers of a representative for one principal."""
+
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    PRINCIPAL_ID_FIELD_NUMBER: builtins.int
+    TOPIC_IDS_FIELD_NUMBER: builtins.int
+    LIMITS_FIELD_NUMBER: builtins.int
+    PERIOD_FIELD_NUMBER: builtins.int
+    AD_REFERENDUM_FIELD_NUMBER: builtins.int
+    principal_id: builtins.str
+    """The principal."""
+    ad_referendum: builtins.bool
+    """True if the representative may negotiate but cannot bind the principal."""
+    @property
+    def topic_ids(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.str]:
+        """The topics that it covers. None: all topics."""
+
+    @property
+    def limits(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[pourparler.v1.values_pb2.Term]:
+        """The limits of what the representative may agree to, such as `price` UP_TO 100 EUR."""
+
+    @property
+    def period(self) -> pourparler.v1.values_pb2.FuzzyDate:
+        """The period. Absent: until it is revoked."""
+
+    def __init__(
+        self,
+        *,
+        principal_id: builtins.str = ...,
+        topic_ids: collections.abc.Iterable[builtins.str] | None = ...,
+        limits: collections.abc.Iterable[pourparler.v1.values_pb2.Term] | None = ...,
+        period: pourparler.v1.values_pb2.FuzzyDate | None = ...,
+        ad_referendum: builtins.bool = ...,
+    ) -> None: ...
+    def HasField(self, field_name: typing.Literal["period", b"period"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["ad_referendum", b"ad_referendum", "limits", b"limits", "period", b"period", "principal_id", b"principal_id", "topic_ids", b"topic_ids"]) -> None: ...
+
+Global___Mandate: typing_extensions.TypeAlias = Mandate
+
+@typing.final
+class MandateList(google.protobuf.message.Message):
+    """A list of mandates. Its presence distinguishes an empty list, which revokes all mandates, from no list."""
+
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    MANDATES_FIELD_NUMBER: builtins.int
+    @property
+    def mandates(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[Global___Mandate]:
+        """The mandates."""
+
+    def __init__(
+        self,
+        *,
+        mandates: collections.abc.Iterable[Global___Mandate] | None = ...,
+    ) -> None: ...
+    def ClearField(self, field_name: typing.Literal["mandates", b"mandates"]) -> None: ...
+
+Global___MandateList: typing_extensions.TypeAlias = MandateList
 
 @typing.final
 class ParticipantJoined(google.protobuf.message.Message):
@@ -1171,6 +1561,8 @@ class ParticipantJoined(google.protobuf.message.Message):
     COUNT_FIELD_NUMBER: builtins.int
     ATTRIBUTES_FIELD_NUMBER: builtins.int
     OWNED_BY_FIELD_NUMBER: builtins.int
+    MANDATES_FIELD_NUMBER: builtins.int
+    SUCCESSOR_OF_FIELD_NUMBER: builtins.int
     participant_id: builtins.str
     """The id of the participant."""
     kind: Global___ParticipantKind.ValueType
@@ -1197,6 +1589,14 @@ class ParticipantJoined(google.protobuf.message.Message):
     def owned_by(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.str]:
         """The owners."""
 
+    @property
+    def mandates(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[Global___Mandate]:
+        """The powers of a representative. None for a principal: no limits."""
+
+    @property
+    def successor_of(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.str]:
+        """The participants whose rights and duties it takes over."""
+
     def __init__(
         self,
         *,
@@ -1209,9 +1609,11 @@ class ParticipantJoined(google.protobuf.message.Message):
         count: builtins.int | None = ...,
         attributes: collections.abc.Iterable[pourparler.v1.values_pb2.Term] | None = ...,
         owned_by: collections.abc.Iterable[builtins.str] | None = ...,
+        mandates: collections.abc.Iterable[Global___Mandate] | None = ...,
+        successor_of: collections.abc.Iterable[builtins.str] | None = ...,
     ) -> None: ...
     def HasField(self, field_name: typing.Literal["_count", b"_count", "count", b"count"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["_count", b"_count", "attributes", b"attributes", "count", b"count", "kind", b"kind", "members", b"members", "members_complete", b"members_complete", "owned_by", b"owned_by", "participant_id", b"participant_id", "represents", b"represents", "role", b"role"]) -> None: ...
+    def ClearField(self, field_name: typing.Literal["_count", b"_count", "attributes", b"attributes", "count", b"count", "kind", b"kind", "mandates", b"mandates", "members", b"members", "members_complete", b"members_complete", "owned_by", b"owned_by", "participant_id", b"participant_id", "represents", b"represents", "role", b"role", "successor_of", b"successor_of"]) -> None: ...
     def WhichOneof(self, oneof_group: typing.Literal["_count", b"_count"]) -> typing.Literal["count"] | None: ...
 
 Global___ParticipantJoined: typing_extensions.TypeAlias = ParticipantJoined
@@ -1252,6 +1654,7 @@ class ParticipantChanged(google.protobuf.message.Message):
     MEMBERS_COMPLETE_FIELD_NUMBER: builtins.int
     COUNT_FIELD_NUMBER: builtins.int
     OWNED_BY_FIELD_NUMBER: builtins.int
+    MANDATES_FIELD_NUMBER: builtins.int
     participant_id: builtins.str
     """The participant."""
     role: Global___ParticipantRole.ValueType
@@ -1272,6 +1675,10 @@ class ParticipantChanged(google.protobuf.message.Message):
     def owned_by(self) -> Global___ParticipantList:
         """The owners that it now has."""
 
+    @property
+    def mandates(self) -> Global___MandateList:
+        """The mandates that it now has."""
+
     def __init__(
         self,
         *,
@@ -1282,9 +1689,10 @@ class ParticipantChanged(google.protobuf.message.Message):
         members_complete: builtins.bool | None = ...,
         count: builtins.int | None = ...,
         owned_by: Global___ParticipantList | None = ...,
+        mandates: Global___MandateList | None = ...,
     ) -> None: ...
-    def HasField(self, field_name: typing.Literal["_count", b"_count", "_members_complete", b"_members_complete", "count", b"count", "members", b"members", "members_complete", b"members_complete", "owned_by", b"owned_by", "represents", b"represents"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["_count", b"_count", "_members_complete", b"_members_complete", "count", b"count", "members", b"members", "members_complete", b"members_complete", "owned_by", b"owned_by", "participant_id", b"participant_id", "represents", b"represents", "role", b"role"]) -> None: ...
+    def HasField(self, field_name: typing.Literal["_count", b"_count", "_members_complete", b"_members_complete", "count", b"count", "mandates", b"mandates", "members", b"members", "members_complete", b"members_complete", "owned_by", b"owned_by", "represents", b"represents"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["_count", b"_count", "_members_complete", b"_members_complete", "count", b"count", "mandates", b"mandates", "members", b"members", "members_complete", b"members_complete", "owned_by", b"owned_by", "participant_id", b"participant_id", "represents", b"represents", "role", b"role"]) -> None: ...
     @typing.overload
     def WhichOneof(self, oneof_group: typing.Literal["_count", b"_count"]) -> typing.Literal["count"] | None: ...
     @typing.overload
@@ -1321,6 +1729,45 @@ class ParticipantLeft(google.protobuf.message.Message):
 Global___ParticipantLeft: typing_extensions.TypeAlias = ParticipantLeft
 
 @typing.final
+class Attendance(google.protobuf.message.Message):
+    """The attendance of one participant."""
+
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    PARTICIPANT_ID_FIELD_NUMBER: builtins.int
+    CAPACITY_FIELD_NUMBER: builtins.int
+    ARRIVED_FIELD_NUMBER: builtins.int
+    LEFT_FIELD_NUMBER: builtins.int
+    APOLOGIES_FIELD_NUMBER: builtins.int
+    participant_id: builtins.str
+    """The participant."""
+    capacity: Global___Capacity.ValueType
+    """The capacity."""
+    apologies: builtins.bool
+    """True if it did not attend and sent apologies."""
+    @property
+    def arrived(self) -> pourparler.v1.values_pb2.FuzzyDate:
+        """The time at which it arrived. Absent: from the beginning, or not known."""
+
+    @property
+    def left(self) -> pourparler.v1.values_pb2.FuzzyDate:
+        """The time at which it left. Absent: until the end, or not known."""
+
+    def __init__(
+        self,
+        *,
+        participant_id: builtins.str = ...,
+        capacity: Global___Capacity.ValueType = ...,
+        arrived: pourparler.v1.values_pb2.FuzzyDate | None = ...,
+        left: pourparler.v1.values_pb2.FuzzyDate | None = ...,
+        apologies: builtins.bool = ...,
+    ) -> None: ...
+    def HasField(self, field_name: typing.Literal["arrived", b"arrived", "left", b"left"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["apologies", b"apologies", "arrived", b"arrived", "capacity", b"capacity", "left", b"left", "participant_id", b"participant_id"]) -> None: ...
+
+Global___Attendance: typing_extensions.TypeAlias = Attendance
+
+@typing.final
 class SessionOpened(google.protobuf.message.Message):
     """A session begins. Refused if the negotiation has ended, if an attendee is unknown, and if a caucus would be wider
     than its attendees.
@@ -1332,6 +1779,7 @@ class SessionOpened(google.protobuf.message.Message):
     KIND_FIELD_NUMBER: builtins.int
     ATTENDEES_FIELD_NUMBER: builtins.int
     DEFAULT_VISIBILITY_FIELD_NUMBER: builtins.int
+    ATTENDANCE_FIELD_NUMBER: builtins.int
     session_id: builtins.str
     """The id of the new session."""
     kind: Global___SessionKind.ValueType
@@ -1346,6 +1794,10 @@ class SessionOpened(google.protobuf.message.Message):
         PARTIES.
         """
 
+    @property
+    def attendance(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[Global___Attendance]:
+        """The attendance, with times and capacities. It completes `attendees`."""
+
     def __init__(
         self,
         *,
@@ -1353,9 +1805,10 @@ class SessionOpened(google.protobuf.message.Message):
         kind: Global___SessionKind.ValueType = ...,
         attendees: collections.abc.Iterable[builtins.str] | None = ...,
         default_visibility: pourparler.v1.values_pb2.Visibility | None = ...,
+        attendance: collections.abc.Iterable[Global___Attendance] | None = ...,
     ) -> None: ...
     def HasField(self, field_name: typing.Literal["default_visibility", b"default_visibility"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["attendees", b"attendees", "default_visibility", b"default_visibility", "kind", b"kind", "session_id", b"session_id"]) -> None: ...
+    def ClearField(self, field_name: typing.Literal["attendance", b"attendance", "attendees", b"attendees", "default_visibility", b"default_visibility", "kind", b"kind", "session_id", b"session_id"]) -> None: ...
 
 Global___SessionOpened: typing_extensions.TypeAlias = SessionOpened
 
@@ -1366,14 +1819,20 @@ class SessionClosed(google.protobuf.message.Message):
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 
     CLOSED_SESSION_ID_FIELD_NUMBER: builtins.int
+    ATTENDANCE_FIELD_NUMBER: builtins.int
     closed_session_id: builtins.str
     """The session."""
+    @property
+    def attendance(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[Global___Attendance]:
+        """The attendance at the end. It replaces the attendance so far."""
+
     def __init__(
         self,
         *,
         closed_session_id: builtins.str = ...,
+        attendance: collections.abc.Iterable[Global___Attendance] | None = ...,
     ) -> None: ...
-    def ClearField(self, field_name: typing.Literal["closed_session_id", b"closed_session_id"]) -> None: ...
+    def ClearField(self, field_name: typing.Literal["attendance", b"attendance", "closed_session_id", b"closed_session_id"]) -> None: ...
 
 Global___SessionClosed: typing_extensions.TypeAlias = SessionClosed
 
@@ -1459,6 +1918,11 @@ class StatementRecorded(google.protobuf.message.Message):
     IN_REPLY_TO_FIELD_NUMBER: builtins.int
     LANGUAGE_FIELD_NUMBER: builtins.int
     DOCUMENT_ID_FIELD_NUMBER: builtins.int
+    ALSO_IN_REPLY_TO_FIELD_NUMBER: builtins.int
+    TRANSLATION_OF_FIELD_NUMBER: builtins.int
+    INTERPRETED_BY_FIELD_NUMBER: builtins.int
+    CONTINUES_FIELD_NUMBER: builtins.int
+    ATTACHMENT_IDS_FIELD_NUMBER: builtins.int
     statement_id: builtins.str
     """The id of the new statement."""
     joint: builtins.bool
@@ -1471,6 +1935,10 @@ class StatementRecorded(google.protobuf.message.Message):
     """The language of the text, a BCP 47 tag such as `en` or `fr-CA`."""
     document_id: builtins.str
     """The document that contains it."""
+    translation_of: builtins.str
+    """The statement that it translates."""
+    continues: builtins.str
+    """The statement whose text it continues."""
     @property
     def speakers(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.str]:
         """The speakers."""
@@ -1491,6 +1959,18 @@ class StatementRecorded(google.protobuf.message.Message):
     def topic_ids(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.str]:
         """The topics."""
 
+    @property
+    def also_in_reply_to(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.str]:
+        """The other statements that it replies to."""
+
+    @property
+    def interpreted_by(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.str]:
+        """The interpreters."""
+
+    @property
+    def attachment_ids(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.str]:
+        """The documents that were sent with it."""
+
     def __init__(
         self,
         *,
@@ -1505,8 +1985,13 @@ class StatementRecorded(google.protobuf.message.Message):
         in_reply_to: builtins.str = ...,
         language: builtins.str = ...,
         document_id: builtins.str = ...,
+        also_in_reply_to: collections.abc.Iterable[builtins.str] | None = ...,
+        translation_of: builtins.str = ...,
+        interpreted_by: collections.abc.Iterable[builtins.str] | None = ...,
+        continues: builtins.str = ...,
+        attachment_ids: collections.abc.Iterable[builtins.str] | None = ...,
     ) -> None: ...
-    def ClearField(self, field_name: typing.Literal["act", b"act", "addressed_to", b"addressed_to", "attributed_to", b"attributed_to", "document_id", b"document_id", "in_reply_to", b"in_reply_to", "joint", b"joint", "language", b"language", "on_behalf_of", b"on_behalf_of", "speakers", b"speakers", "statement_id", b"statement_id", "topic_ids", b"topic_ids"]) -> None: ...
+    def ClearField(self, field_name: typing.Literal["act", b"act", "addressed_to", b"addressed_to", "also_in_reply_to", b"also_in_reply_to", "attachment_ids", b"attachment_ids", "attributed_to", b"attributed_to", "continues", b"continues", "document_id", b"document_id", "in_reply_to", b"in_reply_to", "interpreted_by", b"interpreted_by", "joint", b"joint", "language", b"language", "on_behalf_of", b"on_behalf_of", "speakers", b"speakers", "statement_id", b"statement_id", "topic_ids", b"topic_ids", "translation_of", b"translation_of"]) -> None: ...
 
 Global___StatementRecorded: typing_extensions.TypeAlias = StatementRecorded
 
@@ -1556,6 +2041,7 @@ class PositionTaken(google.protobuf.message.Message):
     TERMS_FIELD_NUMBER: builtins.int
     STATEMENT_IDS_FIELD_NUMBER: builtins.int
     SUPERSEDES_FIELD_NUMBER: builtins.int
+    ON_BEHALF_OF_FIELD_NUMBER: builtins.int
     position_id: builtins.str
     """The id of the new position."""
     topic_id: builtins.str
@@ -1576,6 +2062,10 @@ class PositionTaken(google.protobuf.message.Message):
     def statement_ids(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.str]:
         """The statements that it interprets."""
 
+    @property
+    def on_behalf_of(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.str]:
+        """The principals on behalf of which the holders act. The entry counts for them."""
+
     def __init__(
         self,
         *,
@@ -1586,8 +2076,9 @@ class PositionTaken(google.protobuf.message.Message):
         terms: collections.abc.Iterable[pourparler.v1.values_pb2.Term] | None = ...,
         statement_ids: collections.abc.Iterable[builtins.str] | None = ...,
         supersedes: builtins.str = ...,
+        on_behalf_of: collections.abc.Iterable[builtins.str] | None = ...,
     ) -> None: ...
-    def ClearField(self, field_name: typing.Literal["holders", b"holders", "position_id", b"position_id", "stance", b"stance", "statement_ids", b"statement_ids", "supersedes", b"supersedes", "terms", b"terms", "topic_id", b"topic_id"]) -> None: ...
+    def ClearField(self, field_name: typing.Literal["holders", b"holders", "on_behalf_of", b"on_behalf_of", "position_id", b"position_id", "stance", b"stance", "statement_ids", b"statement_ids", "supersedes", b"supersedes", "terms", b"terms", "topic_id", b"topic_id"]) -> None: ...
 
 Global___PositionTaken: typing_extensions.TypeAlias = PositionTaken
 
@@ -1599,19 +2090,25 @@ class PositionWithdrawn(google.protobuf.message.Message):
 
     POSITION_ID_FIELD_NUMBER: builtins.int
     BY_FIELD_NUMBER: builtins.int
+    ON_BEHALF_OF_FIELD_NUMBER: builtins.int
     position_id: builtins.str
     """The position."""
     @property
     def by(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.str]:
         """The participants that withdraw it: all its holders."""
 
+    @property
+    def on_behalf_of(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.str]:
+        """The principals on behalf of which the withdrawing participants act. The entry counts for them."""
+
     def __init__(
         self,
         *,
         position_id: builtins.str = ...,
         by: collections.abc.Iterable[builtins.str] | None = ...,
+        on_behalf_of: collections.abc.Iterable[builtins.str] | None = ...,
     ) -> None: ...
-    def ClearField(self, field_name: typing.Literal["by", b"by", "position_id", b"position_id"]) -> None: ...
+    def ClearField(self, field_name: typing.Literal["by", b"by", "on_behalf_of", b"on_behalf_of", "position_id", b"position_id"]) -> None: ...
 
 Global___PositionWithdrawn: typing_extensions.TypeAlias = PositionWithdrawn
 
@@ -1713,6 +2210,16 @@ class ProposalMade(google.protobuf.message.Message):
     SUPERSEDES_FIELD_NUMBER: builtins.int
     DOCUMENT_ID_FIELD_NUMBER: builtins.int
     DECIDED_BY_FIELD_NUMBER: builtins.int
+    ACCEPTANCE_RULE_FIELD_NUMBER: builtins.int
+    VOTING_RULE_FIELD_NUMBER: builtins.int
+    ON_BEHALF_OF_FIELD_NUMBER: builtins.int
+    CONDITIONS_FIELD_NUMBER: builtins.int
+    ALTERNATIVE_TO_FIELD_NUMBER: builtins.int
+    SEVERABLE_FIELD_NUMBER: builtins.int
+    KEEPS_REST_FIELD_NUMBER: builtins.int
+    DROPPED_KEYS_FIELD_NUMBER: builtins.int
+    AMENDS_DOCUMENT_ID_FIELD_NUMBER: builtins.int
+    AMENDS_PROPOSAL_ID_FIELD_NUMBER: builtins.int
     proposal_id: builtins.str
     """The id of the new proposal."""
     binding: Global___ProposalBinding.ValueType
@@ -1723,6 +2230,16 @@ class ProposalMade(google.protobuf.message.Message):
     """The proposers' own open proposal that it replaces."""
     document_id: builtins.str
     """The document that contains it."""
+    acceptance_rule: Global___AcceptanceRule.ValueType
+    """The rule by which answers decide this proposal. Not given: the rule of the opening."""
+    severable: builtins.bool
+    """True if its terms can be accepted one by one."""
+    keeps_rest: builtins.bool
+    """True if it keeps the terms of the proposal that it counters or supersedes, except those that it changes or drops."""
+    amends_document_id: builtins.str
+    """The document that it amends. The place is in Words, in `place_in_text`."""
+    amends_proposal_id: builtins.str
+    """The proposed amendment that it amends."""
     @property
     def by(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.str]:
         """The proposers."""
@@ -1747,6 +2264,26 @@ class ProposalMade(google.protobuf.message.Message):
     def decided_by(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.str]:
         """The addressees whose answers decide it, if the acceptance rule is NAMED. Empty otherwise."""
 
+    @property
+    def voting_rule(self) -> Global___VotingRule:
+        """The rule of votes, with the acceptance rule VOTE. Not given: that of the opening."""
+
+    @property
+    def on_behalf_of(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.str]:
+        """The principals on behalf of which the proposers act. The proposal counts for them."""
+
+    @property
+    def conditions(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[pourparler.v1.values_pb2.Condition]:
+        """The conditions."""
+
+    @property
+    def alternative_to(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.str]:
+        """The open proposals of the same proposers of which only one can be accepted, together with this one."""
+
+    @property
+    def dropped_keys(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.str]:
+        """The keys of the terms that it drops, with `keeps_rest`."""
+
     def __init__(
         self,
         *,
@@ -1761,9 +2298,19 @@ class ProposalMade(google.protobuf.message.Message):
         supersedes: builtins.str = ...,
         document_id: builtins.str = ...,
         decided_by: collections.abc.Iterable[builtins.str] | None = ...,
+        acceptance_rule: Global___AcceptanceRule.ValueType = ...,
+        voting_rule: Global___VotingRule | None = ...,
+        on_behalf_of: collections.abc.Iterable[builtins.str] | None = ...,
+        conditions: collections.abc.Iterable[pourparler.v1.values_pb2.Condition] | None = ...,
+        alternative_to: collections.abc.Iterable[builtins.str] | None = ...,
+        severable: builtins.bool = ...,
+        keeps_rest: builtins.bool = ...,
+        dropped_keys: collections.abc.Iterable[builtins.str] | None = ...,
+        amends_document_id: builtins.str = ...,
+        amends_proposal_id: builtins.str = ...,
     ) -> None: ...
-    def HasField(self, field_name: typing.Literal["expires", b"expires"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["binding", b"binding", "by", b"by", "counters", b"counters", "decided_by", b"decided_by", "document_id", b"document_id", "expires", b"expires", "proposal_id", b"proposal_id", "supersedes", b"supersedes", "terms", b"terms", "to", b"to", "topic_ids", b"topic_ids"]) -> None: ...
+    def HasField(self, field_name: typing.Literal["expires", b"expires", "voting_rule", b"voting_rule"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["acceptance_rule", b"acceptance_rule", "alternative_to", b"alternative_to", "amends_document_id", b"amends_document_id", "amends_proposal_id", b"amends_proposal_id", "binding", b"binding", "by", b"by", "conditions", b"conditions", "counters", b"counters", "decided_by", b"decided_by", "document_id", b"document_id", "dropped_keys", b"dropped_keys", "expires", b"expires", "keeps_rest", b"keeps_rest", "on_behalf_of", b"on_behalf_of", "proposal_id", b"proposal_id", "severable", b"severable", "supersedes", b"supersedes", "terms", b"terms", "to", b"to", "topic_ids", b"topic_ids", "voting_rule", b"voting_rule"]) -> None: ...
 
 Global___ProposalMade: typing_extensions.TypeAlias = ProposalMade
 
@@ -1779,20 +2326,53 @@ class ProposalAnswered(google.protobuf.message.Message):
     PROPOSAL_ID_FIELD_NUMBER: builtins.int
     BY_FIELD_NUMBER: builtins.int
     ANSWER_FIELD_NUMBER: builtins.int
+    ON_BEHALF_OF_FIELD_NUMBER: builtins.int
+    REVISES_FIELD_NUMBER: builtins.int
+    CASTING_FIELD_NUMBER: builtins.int
+    TALLY_FIELD_NUMBER: builtins.int
+    TERM_KEYS_FIELD_NUMBER: builtins.int
+    CONDITIONS_FIELD_NUMBER: builtins.int
     proposal_id: builtins.str
     """The proposal."""
     by: builtins.str
     """The participant that answers."""
     answer: Global___Answer.ValueType
     """The answer."""
+    revises: builtins.bool
+    """True if it replaces the final answer of the same participant."""
+    casting: builtins.bool
+    """True if it is the casting vote, in addition to the participant's own answer."""
+    @property
+    def on_behalf_of(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.str]:
+        """The principals on behalf of which the participant answers. The answer counts for them."""
+
+    @property
+    def tally(self) -> Global___Tally:
+        """The vote by which a body reached its answer."""
+
+    @property
+    def term_keys(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.str]:
+        """The keys of the accepted terms. A proposal that is not severable allows them only with ACCEPT_IN_PRINCIPLE."""
+
+    @property
+    def conditions(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[pourparler.v1.values_pb2.Condition]:
+        """The conditions."""
+
     def __init__(
         self,
         *,
         proposal_id: builtins.str = ...,
         by: builtins.str = ...,
         answer: Global___Answer.ValueType = ...,
+        on_behalf_of: collections.abc.Iterable[builtins.str] | None = ...,
+        revises: builtins.bool = ...,
+        casting: builtins.bool = ...,
+        tally: Global___Tally | None = ...,
+        term_keys: collections.abc.Iterable[builtins.str] | None = ...,
+        conditions: collections.abc.Iterable[pourparler.v1.values_pb2.Condition] | None = ...,
     ) -> None: ...
-    def ClearField(self, field_name: typing.Literal["answer", b"answer", "by", b"by", "proposal_id", b"proposal_id"]) -> None: ...
+    def HasField(self, field_name: typing.Literal["tally", b"tally"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["answer", b"answer", "by", b"by", "casting", b"casting", "conditions", b"conditions", "on_behalf_of", b"on_behalf_of", "proposal_id", b"proposal_id", "revises", b"revises", "tally", b"tally", "term_keys", b"term_keys"]) -> None: ...
 
 Global___ProposalAnswered: typing_extensions.TypeAlias = ProposalAnswered
 
@@ -1805,6 +2385,8 @@ class ProposalClosed(google.protobuf.message.Message):
     PROPOSAL_ID_FIELD_NUMBER: builtins.int
     HOW_FIELD_NUMBER: builtins.int
     BY_FIELD_NUMBER: builtins.int
+    TALLY_FIELD_NUMBER: builtins.int
+    ON_BEHALF_OF_FIELD_NUMBER: builtins.int
     proposal_id: builtins.str
     """The proposal."""
     how: Global___ProposalClosing.ValueType
@@ -1813,16 +2395,49 @@ class ProposalClosed(google.protobuf.message.Message):
     def by(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.str]:
         """The participants that withdrew it."""
 
+    @property
+    def tally(self) -> Global___Tally:
+        """The vote, with VOTED."""
+
+    @property
+    def on_behalf_of(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.str]:
+        """The principals on behalf of which the participants act."""
+
     def __init__(
         self,
         *,
         proposal_id: builtins.str = ...,
         how: Global___ProposalClosing.ValueType = ...,
         by: collections.abc.Iterable[builtins.str] | None = ...,
+        tally: Global___Tally | None = ...,
+        on_behalf_of: collections.abc.Iterable[builtins.str] | None = ...,
     ) -> None: ...
-    def ClearField(self, field_name: typing.Literal["by", b"by", "how", b"how", "proposal_id", b"proposal_id"]) -> None: ...
+    def HasField(self, field_name: typing.Literal["tally", b"tally"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["by", b"by", "how", b"how", "on_behalf_of", b"on_behalf_of", "proposal_id", b"proposal_id", "tally", b"tally"]) -> None: ...
 
 Global___ProposalClosed: typing_extensions.TypeAlias = ProposalClosed
+
+@typing.final
+class NeededApproval(google.protobuf.message.Message):
+    """An approval that an agreement needs before it comes into force."""
+
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    PARTICIPANT_ID_FIELD_NUMBER: builtins.int
+    ACT_FIELD_NUMBER: builtins.int
+    participant_id: builtins.str
+    """The participant."""
+    act: pourparler.v1.values_pb2.ApprovalAct.ValueType
+    """The act."""
+    def __init__(
+        self,
+        *,
+        participant_id: builtins.str = ...,
+        act: pourparler.v1.values_pb2.ApprovalAct.ValueType = ...,
+    ) -> None: ...
+    def ClearField(self, field_name: typing.Literal["act", b"act", "participant_id", b"participant_id"]) -> None: ...
+
+Global___NeededApproval: typing_extensions.TypeAlias = NeededApproval
 
 @typing.final
 class AgreementRecorded(google.protobuf.message.Message):
@@ -1843,6 +2458,14 @@ class AgreementRecorded(google.protobuf.message.Message):
     AMENDS_FIELD_NUMBER: builtins.int
     STATUS_FIELD_NUMBER: builtins.int
     TOPIC_IDS_FIELD_NUMBER: builtins.int
+    DOCUMENT_ID_FIELD_NUMBER: builtins.int
+    ANNEX_IDS_FIELD_NUMBER: builtins.int
+    EFFECTIVE_FIELD_NUMBER: builtins.int
+    ENDS_FIELD_NUMBER: builtins.int
+    NEEDS_FIELD_NUMBER: builtins.int
+    CONDITIONS_FIELD_NUMBER: builtins.int
+    DROPPED_KEYS_FIELD_NUMBER: builtins.int
+    ON_BEHALF_OF_FIELD_NUMBER: builtins.int
     agreement_id: builtins.str
     """The id of the new agreement."""
     origin: Global___AgreementOrigin.ValueType
@@ -1853,6 +2476,8 @@ class AgreementRecorded(google.protobuf.message.Message):
     """The accepted proposal."""
     status: Global___AgreementStatus.ValueType
     """The first status."""
+    document_id: builtins.str
+    """The document that contains the text."""
     @property
     def between(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.str]:
         """The parties to the agreement."""
@@ -1873,6 +2498,34 @@ class AgreementRecorded(google.protobuf.message.Message):
     def topic_ids(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.str]:
         """The topics."""
 
+    @property
+    def annex_ids(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.str]:
+        """The annexes."""
+
+    @property
+    def effective(self) -> pourparler.v1.values_pb2.FuzzyDate:
+        """The date from which it applies."""
+
+    @property
+    def ends(self) -> pourparler.v1.values_pb2.FuzzyDate:
+        """The date until which it applies."""
+
+    @property
+    def needs(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[Global___NeededApproval]:
+        """The approvals that it needs."""
+
+    @property
+    def conditions(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[pourparler.v1.values_pb2.Condition]:
+        """The conditions."""
+
+    @property
+    def dropped_keys(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.str]:
+        """The keys of the terms that an amendment drops."""
+
+    @property
+    def on_behalf_of(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.str]:
+        """The principals on behalf of which the participants in `between` act."""
+
     def __init__(
         self,
         *,
@@ -1886,8 +2539,17 @@ class AgreementRecorded(google.protobuf.message.Message):
         amends: collections.abc.Iterable[builtins.str] | None = ...,
         status: Global___AgreementStatus.ValueType = ...,
         topic_ids: collections.abc.Iterable[builtins.str] | None = ...,
+        document_id: builtins.str = ...,
+        annex_ids: collections.abc.Iterable[builtins.str] | None = ...,
+        effective: pourparler.v1.values_pb2.FuzzyDate | None = ...,
+        ends: pourparler.v1.values_pb2.FuzzyDate | None = ...,
+        needs: collections.abc.Iterable[Global___NeededApproval] | None = ...,
+        conditions: collections.abc.Iterable[pourparler.v1.values_pb2.Condition] | None = ...,
+        dropped_keys: collections.abc.Iterable[builtins.str] | None = ...,
+        on_behalf_of: collections.abc.Iterable[builtins.str] | None = ...,
     ) -> None: ...
-    def ClearField(self, field_name: typing.Literal["agreement_id", b"agreement_id", "amends", b"amends", "between", b"between", "kind", b"kind", "origin", b"origin", "proposal_id", b"proposal_id", "status", b"status", "supersedes", b"supersedes", "terms", b"terms", "topic_ids", b"topic_ids"]) -> None: ...
+    def HasField(self, field_name: typing.Literal["effective", b"effective", "ends", b"ends"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["agreement_id", b"agreement_id", "amends", b"amends", "annex_ids", b"annex_ids", "between", b"between", "conditions", b"conditions", "document_id", b"document_id", "dropped_keys", b"dropped_keys", "effective", b"effective", "ends", b"ends", "kind", b"kind", "needs", b"needs", "on_behalf_of", b"on_behalf_of", "origin", b"origin", "proposal_id", b"proposal_id", "status", b"status", "supersedes", b"supersedes", "terms", b"terms", "topic_ids", b"topic_ids"]) -> None: ...
 
 Global___AgreementRecorded: typing_extensions.TypeAlias = AgreementRecorded
 
@@ -1907,6 +2569,9 @@ class AgreementStatusChanged(google.protobuf.message.Message):
     AGREEMENT_ID_FIELD_NUMBER: builtins.int
     STATUS_FIELD_NUMBER: builtins.int
     BY_FIELD_NUMBER: builtins.int
+    EFFECTIVE_FIELD_NUMBER: builtins.int
+    ENDS_FIELD_NUMBER: builtins.int
+    ON_BEHALF_OF_FIELD_NUMBER: builtins.int
     agreement_id: builtins.str
     """The agreement."""
     status: Global___AgreementStatus.ValueType
@@ -1915,16 +2580,65 @@ class AgreementStatusChanged(google.protobuf.message.Message):
     def by(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.str]:
         """The participants that acted."""
 
+    @property
+    def effective(self) -> pourparler.v1.values_pb2.FuzzyDate:
+        """The date from which the status applies, if it is not `occurred`. A termination by notice ends the agreement then."""
+
+    @property
+    def ends(self) -> pourparler.v1.values_pb2.FuzzyDate:
+        """The new end, if the end is moved."""
+
+    @property
+    def on_behalf_of(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.str]:
+        """The principals on behalf of which the participants act."""
+
     def __init__(
         self,
         *,
         agreement_id: builtins.str = ...,
         status: Global___AgreementStatus.ValueType = ...,
         by: collections.abc.Iterable[builtins.str] | None = ...,
+        effective: pourparler.v1.values_pb2.FuzzyDate | None = ...,
+        ends: pourparler.v1.values_pb2.FuzzyDate | None = ...,
+        on_behalf_of: collections.abc.Iterable[builtins.str] | None = ...,
     ) -> None: ...
-    def ClearField(self, field_name: typing.Literal["agreement_id", b"agreement_id", "by", b"by", "status", b"status"]) -> None: ...
+    def HasField(self, field_name: typing.Literal["effective", b"effective", "ends", b"ends"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["agreement_id", b"agreement_id", "by", b"by", "effective", b"effective", "ends", b"ends", "on_behalf_of", b"on_behalf_of", "status", b"status"]) -> None: ...
 
 Global___AgreementStatusChanged: typing_extensions.TypeAlias = AgreementStatusChanged
+
+@typing.final
+class Recurrence(google.protobuf.message.Message):
+    """The recurrence of something that is owed repeatedly, from `due` on."""
+
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    EVERY_FIELD_NUMBER: builtins.int
+    UNIT_FIELD_NUMBER: builtins.int
+    TIMES_FIELD_NUMBER: builtins.int
+    UNTIL_FIELD_NUMBER: builtins.int
+    every: builtins.int
+    """The number of units between two occurrences."""
+    unit: pourparler.v1.values_pb2.DateUnit.ValueType
+    """The unit."""
+    times: builtins.int
+    """The number of occurrences. Zero: until `until`, or without end."""
+    @property
+    def until(self) -> pourparler.v1.values_pb2.FuzzyDate:
+        """The date of the last possible occurrence."""
+
+    def __init__(
+        self,
+        *,
+        every: builtins.int = ...,
+        unit: pourparler.v1.values_pb2.DateUnit.ValueType = ...,
+        times: builtins.int = ...,
+        until: pourparler.v1.values_pb2.FuzzyDate | None = ...,
+    ) -> None: ...
+    def HasField(self, field_name: typing.Literal["until", b"until"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["every", b"every", "times", b"times", "unit", b"unit", "until", b"until"]) -> None: ...
+
+Global___Recurrence: typing_extensions.TypeAlias = Recurrence
 
 @typing.final
 class CommitmentMade(google.protobuf.message.Message):
@@ -1943,6 +2657,11 @@ class CommitmentMade(google.protobuf.message.Message):
     PROPOSAL_ID_FIELD_NUMBER: builtins.int
     STATEMENT_ID_FIELD_NUMBER: builtins.int
     CONDITIONAL_FIELD_NUMBER: builtins.int
+    ON_BEHALF_OF_FIELD_NUMBER: builtins.int
+    CONDITIONS_FIELD_NUMBER: builtins.int
+    OTHER_CONDITIONS_FIELD_NUMBER: builtins.int
+    RECURS_FIELD_NUMBER: builtins.int
+    REPLACES_FIELD_NUMBER: builtins.int
     commitment_id: builtins.str
     """The id of the new commitment."""
     agreement_id: builtins.str
@@ -1953,6 +2672,10 @@ class CommitmentMade(google.protobuf.message.Message):
     """A statement."""
     conditional: builtins.bool
     """True if it is owed only if its conditions are met. It is true exactly if Words has conditions."""
+    other_conditions: builtins.bool
+    """True if it has other conditions, in its text or not known."""
+    replaces: builtins.str
+    """The commitment that it replaces."""
     @property
     def debtors(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.str]:
         """The debtors."""
@@ -1969,6 +2692,18 @@ class CommitmentMade(google.protobuf.message.Message):
     def due(self) -> pourparler.v1.values_pb2.FuzzyDate:
         """The due date."""
 
+    @property
+    def on_behalf_of(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.str]:
+        """The principals on behalf of which the debtors act. The principals owe it."""
+
+    @property
+    def conditions(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[pourparler.v1.values_pb2.Condition]:
+        """The conditions that name a part of the record."""
+
+    @property
+    def recurs(self) -> Global___Recurrence:
+        """The recurrence."""
+
     def __init__(
         self,
         *,
@@ -1981,9 +2716,14 @@ class CommitmentMade(google.protobuf.message.Message):
         proposal_id: builtins.str = ...,
         statement_id: builtins.str = ...,
         conditional: builtins.bool = ...,
+        on_behalf_of: collections.abc.Iterable[builtins.str] | None = ...,
+        conditions: collections.abc.Iterable[pourparler.v1.values_pb2.Condition] | None = ...,
+        other_conditions: builtins.bool = ...,
+        recurs: Global___Recurrence | None = ...,
+        replaces: builtins.str = ...,
     ) -> None: ...
-    def HasField(self, field_name: typing.Literal["agreement_id", b"agreement_id", "arises_from", b"arises_from", "due", b"due", "proposal_id", b"proposal_id", "statement_id", b"statement_id"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["agreement_id", b"agreement_id", "arises_from", b"arises_from", "commitment_id", b"commitment_id", "conditional", b"conditional", "creditors", b"creditors", "debtors", b"debtors", "due", b"due", "proposal_id", b"proposal_id", "statement_id", b"statement_id", "terms", b"terms"]) -> None: ...
+    def HasField(self, field_name: typing.Literal["agreement_id", b"agreement_id", "arises_from", b"arises_from", "due", b"due", "proposal_id", b"proposal_id", "recurs", b"recurs", "statement_id", b"statement_id"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["agreement_id", b"agreement_id", "arises_from", b"arises_from", "commitment_id", b"commitment_id", "conditional", b"conditional", "conditions", b"conditions", "creditors", b"creditors", "debtors", b"debtors", "due", b"due", "on_behalf_of", b"on_behalf_of", "other_conditions", b"other_conditions", "proposal_id", b"proposal_id", "recurs", b"recurs", "replaces", b"replaces", "statement_id", b"statement_id", "terms", b"terms"]) -> None: ...
     def WhichOneof(self, oneof_group: typing.Literal["arises_from", b"arises_from"]) -> typing.Literal["agreement_id", "proposal_id", "statement_id"] | None: ...
 
 Global___CommitmentMade: typing_extensions.TypeAlias = CommitmentMade
@@ -2006,10 +2746,15 @@ class CommitmentStatusChanged(google.protobuf.message.Message):
     BY_FIELD_NUMBER: builtins.int
     STATEMENT_IDS_FIELD_NUMBER: builtins.int
     DOCUMENT_IDS_FIELD_NUMBER: builtins.int
+    PERFORMED_FIELD_NUMBER: builtins.int
+    OCCURRENCE_FIELD_NUMBER: builtins.int
+    ON_BEHALF_OF_FIELD_NUMBER: builtins.int
     commitment_id: builtins.str
     """The commitment."""
     status: Global___CommitmentStatus.ValueType
     """The new status."""
+    occurrence: builtins.int
+    """The number of the occurrence, from 1, if the commitment recurs."""
     @property
     def by(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.str]:
         """The participants that acted."""
@@ -2022,6 +2767,14 @@ class CommitmentStatusChanged(google.protobuf.message.Message):
     def document_ids(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.str]:
         """The documents that show it."""
 
+    @property
+    def performed(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[pourparler.v1.values_pb2.Term]:
+        """The part that was performed, if it is only a part. The status stays ACTIVE."""
+
+    @property
+    def on_behalf_of(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.str]:
+        """The principals on behalf of which the participants act."""
+
     def __init__(
         self,
         *,
@@ -2030,8 +2783,11 @@ class CommitmentStatusChanged(google.protobuf.message.Message):
         by: collections.abc.Iterable[builtins.str] | None = ...,
         statement_ids: collections.abc.Iterable[builtins.str] | None = ...,
         document_ids: collections.abc.Iterable[builtins.str] | None = ...,
+        performed: collections.abc.Iterable[pourparler.v1.values_pb2.Term] | None = ...,
+        occurrence: builtins.int = ...,
+        on_behalf_of: collections.abc.Iterable[builtins.str] | None = ...,
     ) -> None: ...
-    def ClearField(self, field_name: typing.Literal["by", b"by", "commitment_id", b"commitment_id", "document_ids", b"document_ids", "statement_ids", b"statement_ids", "status", b"status"]) -> None: ...
+    def ClearField(self, field_name: typing.Literal["by", b"by", "commitment_id", b"commitment_id", "document_ids", b"document_ids", "occurrence", b"occurrence", "on_behalf_of", b"on_behalf_of", "performed", b"performed", "statement_ids", b"statement_ids", "status", b"status"]) -> None: ...
 
 Global___CommitmentStatusChanged: typing_extensions.TypeAlias = CommitmentStatusChanged
 
@@ -2049,6 +2805,7 @@ class MilestonePlanned(google.protobuf.message.Message):
     EXPECTED_FIELD_NUMBER: builtins.int
     CERTAINTY_FIELD_NUMBER: builtins.int
     STATEMENT_IDS_FIELD_NUMBER: builtins.int
+    CONDITIONS_FIELD_NUMBER: builtins.int
     milestone_id: builtins.str
     """The id of the milestone."""
     certainty: Global___Certainty.ValueType
@@ -2069,6 +2826,10 @@ class MilestonePlanned(google.protobuf.message.Message):
     def statement_ids(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.str]:
         """The statements that announced it."""
 
+    @property
+    def conditions(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[pourparler.v1.values_pb2.Condition]:
+        """The conditions."""
+
     def __init__(
         self,
         *,
@@ -2078,9 +2839,10 @@ class MilestonePlanned(google.protobuf.message.Message):
         expected: pourparler.v1.values_pb2.FuzzyDate | None = ...,
         certainty: Global___Certainty.ValueType = ...,
         statement_ids: collections.abc.Iterable[builtins.str] | None = ...,
+        conditions: collections.abc.Iterable[pourparler.v1.values_pb2.Condition] | None = ...,
     ) -> None: ...
     def HasField(self, field_name: typing.Literal["expected", b"expected"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["by", b"by", "certainty", b"certainty", "expected", b"expected", "milestone_id", b"milestone_id", "statement_ids", b"statement_ids", "topic_ids", b"topic_ids"]) -> None: ...
+    def ClearField(self, field_name: typing.Literal["by", b"by", "certainty", b"certainty", "conditions", b"conditions", "expected", b"expected", "milestone_id", b"milestone_id", "statement_ids", b"statement_ids", "topic_ids", b"topic_ids"]) -> None: ...
 
 Global___MilestonePlanned: typing_extensions.TypeAlias = MilestonePlanned
 
@@ -2162,6 +2924,83 @@ class DocumentAttached(google.protobuf.message.Message):
 Global___DocumentAttached: typing_extensions.TypeAlias = DocumentAttached
 
 @typing.final
+class ApprovalRecorded(google.protobuf.message.Message):
+    """A participant approves or refuses a text: it signs, ratifies or approves an agreement, a document or the minutes of a
+    session. Refused if the agreement has ended, and if WITHDRAWN takes back no act.
+    """
+
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    AGREEMENT_ID_FIELD_NUMBER: builtins.int
+    DOCUMENT_ID_FIELD_NUMBER: builtins.int
+    MINUTES_OF_FIELD_NUMBER: builtins.int
+    BY_FIELD_NUMBER: builtins.int
+    ON_BEHALF_OF_FIELD_NUMBER: builtins.int
+    ACT_FIELD_NUMBER: builtins.int
+    TALLY_FIELD_NUMBER: builtins.int
+    DOCUMENT_IDS_FIELD_NUMBER: builtins.int
+    agreement_id: builtins.str
+    """An agreement."""
+    document_id: builtins.str
+    """A document."""
+    minutes_of: builtins.str
+    """The minutes of a session."""
+    act: pourparler.v1.values_pb2.ApprovalAct.ValueType
+    """The act."""
+    @property
+    def by(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.str]:
+        """The participants that act."""
+
+    @property
+    def on_behalf_of(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.str]:
+        """The principals on behalf of which they act, as a parliament acts for its state."""
+
+    @property
+    def tally(self) -> Global___Tally:
+        """The vote by which a body reached the act."""
+
+    @property
+    def document_ids(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.str]:
+        """The documents that show it, such as the signed copy."""
+
+    def __init__(
+        self,
+        *,
+        agreement_id: builtins.str = ...,
+        document_id: builtins.str = ...,
+        minutes_of: builtins.str = ...,
+        by: collections.abc.Iterable[builtins.str] | None = ...,
+        on_behalf_of: collections.abc.Iterable[builtins.str] | None = ...,
+        act: pourparler.v1.values_pb2.ApprovalAct.ValueType = ...,
+        tally: Global___Tally | None = ...,
+        document_ids: collections.abc.Iterable[builtins.str] | None = ...,
+    ) -> None: ...
+    def HasField(self, field_name: typing.Literal["agreement_id", b"agreement_id", "document_id", b"document_id", "minutes_of", b"minutes_of", "of", b"of", "tally", b"tally"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["act", b"act", "agreement_id", b"agreement_id", "by", b"by", "document_id", b"document_id", "document_ids", b"document_ids", "minutes_of", b"minutes_of", "of", b"of", "on_behalf_of", b"on_behalf_of", "tally", b"tally"]) -> None: ...
+    def WhichOneof(self, oneof_group: typing.Literal["of", b"of"]) -> typing.Literal["agreement_id", "document_id", "minutes_of"] | None: ...
+
+Global___ApprovalRecorded: typing_extensions.TypeAlias = ApprovalRecorded
+
+@typing.final
+class Relabel(google.protobuf.message.Message):
+    """One participant in the place of another."""
+
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    FROM_FIELD_NUMBER: builtins.int
+    TO_FIELD_NUMBER: builtins.int
+    to: builtins.str
+    """The participant that they name after the correction."""
+    def __init__(
+        self,
+        *,
+        to: builtins.str = ...,
+    ) -> None: ...
+    def ClearField(self, field_name: typing.Literal["from", b"from", "to", b"to"]) -> None: ...
+
+Global___Relabel: typing_extensions.TypeAlias = Relabel
+
+@typing.final
 class EntryCorrected(google.protobuf.message.Message):
     """An entry is corrected. In every state that includes the correction, its content applies at the place of its target.
     The target stays readable.
@@ -2186,6 +3025,8 @@ class EntryCorrected(google.protobuf.message.Message):
     MODE_FIELD_NUMBER: builtins.int
     KIND_FIELD_NUMBER: builtins.int
     REPLACEMENT_FIELD_NUMBER: builtins.int
+    RELABELS_FIELD_NUMBER: builtins.int
+    OTHER_TARGET_VERSIONS_FIELD_NUMBER: builtins.int
     target_version: builtins.int
     """The version of the entry to correct."""
     mode: Global___CorrectionMode.ValueType
@@ -2196,6 +3037,14 @@ class EntryCorrected(google.protobuf.message.Message):
     def replacement(self) -> Global___Facts:
         """The corrected facts, with REPLACE and only with it. `visibility` stays empty: to change it, disclose the entry."""
 
+    @property
+    def relabels(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[Global___Relabel]:
+        """The replacements, with RELABEL. All apply at once, so two participants can be swapped."""
+
+    @property
+    def other_target_versions(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.int]:
+        """The versions of the other entries to correct, with RELABEL."""
+
     def __init__(
         self,
         *,
@@ -2203,9 +3052,11 @@ class EntryCorrected(google.protobuf.message.Message):
         mode: Global___CorrectionMode.ValueType = ...,
         kind: Global___CorrectionKind.ValueType = ...,
         replacement: Global___Facts | None = ...,
+        relabels: collections.abc.Iterable[Global___Relabel] | None = ...,
+        other_target_versions: collections.abc.Iterable[builtins.int] | None = ...,
     ) -> None: ...
     def HasField(self, field_name: typing.Literal["replacement", b"replacement"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["kind", b"kind", "mode", b"mode", "replacement", b"replacement", "target_version", b"target_version"]) -> None: ...
+    def ClearField(self, field_name: typing.Literal["kind", b"kind", "mode", b"mode", "other_target_versions", b"other_target_versions", "relabels", b"relabels", "replacement", b"replacement", "target_version", b"target_version"]) -> None: ...
 
 Global___EntryCorrected: typing_extensions.TypeAlias = EntryCorrected
 
