@@ -3,7 +3,7 @@
 Pure: no I/O, no clock. The fold applies entries; it does not check the rules of the record.
 """
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from google.protobuf.message import Message
@@ -152,6 +152,7 @@ def _set_negotiation_status(context: FoldContext, status: int) -> None:
     context.add_to_blame(state.blame)
     state.ClearField("outcome")
     state.ClearField("agreement_ids")
+    state.ClearField("open_proposal_ids")
     state.ClearField("expected_resume")
 
 
@@ -170,6 +171,7 @@ def _negotiation_concluded(context: FoldContext, event: pb.NegotiationConcluded)
     _set_negotiation_status(context, pb.NEGOTIATION_STATUS_CONCLUDED)
     context.state.outcome = event.outcome
     context.state.agreement_ids.extend(event.agreement_ids)
+    context.state.open_proposal_ids.extend(event.open_proposal_ids)
 
 
 def _participant_joined(context: FoldContext, event: pb.ParticipantJoined) -> None:
@@ -375,7 +377,7 @@ def _proposal_closed(context: FoldContext, event: pb.ProposalClosed) -> None:
 def _agreement_recorded(context: FoldContext, event: pb.AgreementRecorded) -> None:
     state = context.state
     part = context.add_part(state.agreements, event.agreement_id, event)
-    context.set_status(part, event.status)
+    _set_agreement_status(context, part, event.status)
     for other in event.supersedes:
         before = context.change_part(state.agreements, other)
         if before is not None:
@@ -391,10 +393,18 @@ def _agreement_recorded(context: FoldContext, event: pb.AgreementRecorded) -> No
             proposal.agreement_id = event.agreement_id
 
 
+def _set_agreement_status(
+    context: FoldContext, part: pb.Agreement, status: int, by: Sequence[str] = ()
+) -> None:
+    context.set_status(part, status, by)
+    if status == pb.AGREEMENT_STATUS_IN_FORCE and not part.HasField("in_force"):
+        part.in_force.CopyFrom(part.status_change)
+
+
 def _agreement_status_changed(context: FoldContext, event: pb.AgreementStatusChanged) -> None:
     part = context.change_part(context.state.agreements, event.agreement_id)
     if part is not None:
-        context.set_status(part, event.status, event.by)
+        _set_agreement_status(context, part, event.status, event.by)
 
 
 def _commitment_made(context: FoldContext, event: pb.CommitmentMade) -> None:

@@ -721,6 +721,7 @@ class Negotiation(google.protobuf.message.Message):
     PRINCIPALS_FIELD_NUMBER: builtins.int
     ANOMALIES_FIELD_NUMBER: builtins.int
     FORMAT_FIELD_NUMBER: builtins.int
+    OPEN_PROPOSAL_IDS_FIELD_NUMBER: builtins.int
     name: builtins.str
     """The name, `negotiations/{id}`."""
     version: builtins.int
@@ -823,6 +824,10 @@ class Negotiation(google.protobuf.message.Message):
     def anomalies(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[Global___Anomaly]:
         """The anomalies: what does not fit together in the record, in the order of the versions that caused it."""
 
+    @property
+    def open_proposal_ids(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.str]:
+        """The proposals that can still be answered, if CONCLUDED."""
+
     def __init__(
         self,
         *,
@@ -854,9 +859,10 @@ class Negotiation(google.protobuf.message.Message):
         principals: collections.abc.Mapping[builtins.str, Global___Principal] | None = ...,
         anomalies: collections.abc.Iterable[Global___Anomaly] | None = ...,
         format: builtins.int = ...,
+        open_proposal_ids: collections.abc.Iterable[builtins.str] | None = ...,
     ) -> None: ...
     def HasField(self, field_name: typing.Literal["counts", b"counts", "expected_resume", b"expected_resume", "facts", b"facts", "origin", b"origin", "status_change", b"status_change", "update_time", b"update_time", "words", b"words"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["agreement_ids", b"agreement_ids", "agreements", b"agreements", "amendments", b"amendments", "anomalies", b"anomalies", "blame", b"blame", "commitments", b"commitments", "counts", b"counts", "documents", b"documents", "expected_resume", b"expected_resume", "facts", b"facts", "format", b"format", "milestones", b"milestones", "name", b"name", "origin", b"origin", "outcome", b"outcome", "participants", b"participants", "positions", b"positions", "principals", b"principals", "proposals", b"proposals", "questions", b"questions", "sessions", b"sessions", "statements", b"statements", "status", b"status", "status_change", b"status_change", "topics", b"topics", "update_time", b"update_time", "version", b"version", "words", b"words"]) -> None: ...
+    def ClearField(self, field_name: typing.Literal["agreement_ids", b"agreement_ids", "agreements", b"agreements", "amendments", b"amendments", "anomalies", b"anomalies", "blame", b"blame", "commitments", b"commitments", "counts", b"counts", "documents", b"documents", "expected_resume", b"expected_resume", "facts", b"facts", "format", b"format", "milestones", b"milestones", "name", b"name", "open_proposal_ids", b"open_proposal_ids", "origin", b"origin", "outcome", b"outcome", "participants", b"participants", "positions", b"positions", "principals", b"principals", "proposals", b"proposals", "questions", b"questions", "sessions", b"sessions", "statements", b"statements", "status", b"status", "status_change", b"status_change", "topics", b"topics", "update_time", b"update_time", "version", b"version", "words", b"words"]) -> None: ...
 
 Global___Negotiation: typing_extensions.TypeAlias = Negotiation
 
@@ -1659,6 +1665,7 @@ class Agreement(google.protobuf.message.Message):
     CONDITIONS_FIELD_NUMBER: builtins.int
     EFFECTIVE_FIELD_NUMBER: builtins.int
     ENDS_FIELD_NUMBER: builtins.int
+    IN_FORCE_FIELD_NUMBER: builtins.int
     status: pourparler.v1.facts_pb2.AgreementStatus.ValueType
     """The status."""
     superseded_by: builtins.str
@@ -1715,6 +1722,10 @@ class Agreement(google.protobuf.message.Message):
     def ends(self) -> pourparler.v1.values_pb2.FuzzyDate:
         """The date until which it applies, if it is known."""
 
+    @property
+    def in_force(self) -> Global___StatusChange:
+        """The entry that put it in force. Absent: it was never in force."""
+
     def __init__(
         self,
         *,
@@ -1733,9 +1744,10 @@ class Agreement(google.protobuf.message.Message):
         conditions: collections.abc.Iterable[Global___ConditionState] | None = ...,
         effective: pourparler.v1.values_pb2.FuzzyDate | None = ...,
         ends: pourparler.v1.values_pb2.FuzzyDate | None = ...,
+        in_force: Global___StatusChange | None = ...,
     ) -> None: ...
-    def HasField(self, field_name: typing.Literal["effective", b"effective", "ends", b"ends", "facts", b"facts", "origin", b"origin", "status_change", b"status_change", "words", b"words"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["amended_by", b"amended_by", "approvals", b"approvals", "awaits", b"awaits", "blame", b"blame", "conditions", b"conditions", "consolidated_terms", b"consolidated_terms", "effective", b"effective", "ends", b"ends", "facts", b"facts", "origin", b"origin", "status", b"status", "status_change", b"status_change", "superseded_by", b"superseded_by", "to_be_superseded_by", b"to_be_superseded_by", "words", b"words"]) -> None: ...
+    def HasField(self, field_name: typing.Literal["effective", b"effective", "ends", b"ends", "facts", b"facts", "in_force", b"in_force", "origin", b"origin", "status_change", b"status_change", "words", b"words"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["amended_by", b"amended_by", "approvals", b"approvals", "awaits", b"awaits", "blame", b"blame", "conditions", b"conditions", "consolidated_terms", b"consolidated_terms", "effective", b"effective", "ends", b"ends", "facts", b"facts", "in_force", b"in_force", "origin", b"origin", "status", b"status", "status_change", b"status_change", "superseded_by", b"superseded_by", "to_be_superseded_by", b"to_be_superseded_by", "words", b"words"]) -> None: ...
 
 Global___Agreement: typing_extensions.TypeAlias = Agreement
 

@@ -421,8 +421,8 @@ class GetStatusReportRequest(google.protobuf.message.Message):
     name: builtins.str
     """The negotiation, `negotiations/{id}`."""
     on_date: builtins.str
-    """The date against which due dates and ages are computed, in EDTF. Not given: the `occur_date`, else the day of
-    `record_time`, else today.
+    """The date of the report, in EDTF. Not given: the `occur_date`, else the day of `record_time`, else today. The report
+    covers the entries that had possibly happened by then. Due dates and ages are computed against this date.
     """
     viewer_participant_id: builtins.str
     """The participant whose view is returned: only what both the participant and the caller may see. Allowed for callers
@@ -513,12 +513,12 @@ class StatusReport(google.protobuf.message.Message):
     PAST_THEIR_END_FIELD_NUMBER: builtins.int
     PROVISIONAL_FIELD_NUMBER: builtins.int
     on_date: builtins.str
-    """The date against which due dates and ages are computed."""
+    """The date of the report."""
     status: pourparler.v1.negotiation_pb2.NegotiationStatus.ValueType
     """The status of the negotiation."""
     @property
     def agreed_topics(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[pourparler.v1.negotiation_pb2.Topic]:
-        """The topics that are agreed."""
+        """The topics that are agreed: those that their status calls agreed, and those of an agreement in `agreed_by`."""
 
     @property
     def agreements(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[pourparler.v1.negotiation_pb2.Agreement]:
@@ -530,7 +530,7 @@ class StatusReport(google.protobuf.message.Message):
 
     @property
     def unsettled_topics(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[pourparler.v1.negotiation_pb2.Topic]:
-        """The other topics on the table, which are not agreed."""
+        """The other topics on the table, which are not agreed. Empty if the negotiation has ended; see `left_open`."""
 
     @property
     def pending_agreements(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[pourparler.v1.negotiation_pb2.Agreement]:
@@ -538,12 +538,12 @@ class StatusReport(google.protobuf.message.Message):
 
     @property
     def open_proposals(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[Global___OpenProposal]:
-        """The proposals that are not decided."""
+        """The proposals that are not decided. If the negotiation has ended, only those that its conclusion left open."""
 
     @property
     def answers_due(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[Global___AnswerDue]:
-        """The participants who must answer. Empty if the negotiation has ended, because an ended negotiation accepts no
-        answers.
+        """The participants who must answer. If the negotiation has ended, only entries after its end and the proposals that
+        its conclusion left open require answers.
         """
 
     @property
@@ -556,11 +556,14 @@ class StatusReport(google.protobuf.message.Message):
 
     @property
     def open_questions(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[pourparler.v1.negotiation_pb2.Question]:
-        """The open questions."""
+        """The open questions. If the negotiation has ended, only those raised after its end."""
 
     @property
     def agreed_by(self) -> google.protobuf.internal.containers.ScalarMap[builtins.str, builtins.str]:
-        """The agreement that agrees each agreed topic, by topic."""
+        """The agreement in force that agrees a topic, by topic. It does so if it was reached in these talks,
+        is not an agreement in principle, an interim agreement, a framework or an NDA, and no later entry reopened the
+        topic.
+        """
 
     @property
     def left_open(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.str]:

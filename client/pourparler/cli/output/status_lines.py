@@ -5,6 +5,7 @@ from typing import Any, NamedTuple
 
 from pourparler import v1 as pb
 from pourparler.cli.output import part_descriptions, wording
+from pourparler.cli.output.status_remarks import remarks
 from pourparler.cli.output.wording import Names
 
 QUESTIONS = (
@@ -60,9 +61,12 @@ def _found(answer: pb.StatusReport, state: pb.Negotiation, names: Names) -> Iter
         key = getattr(part.facts, f"{kind}_id")
         return Item(question, text, notes, tuple(part.blame), ((f"{kind}s", key),))
 
+    said = remarks(answer)
     for part in (*answer.agreements, *answer.agreed_topics, *answer.accepted_proposals):
         kind = part.DESCRIPTOR.name.lower()
-        yield item(0, part, f"{kind}, {part_descriptions.status(part, names)}")
+        remark = said.get(f"{kind}s/{getattr(part.facts, f'{kind}_id')}", "")
+        status = part_descriptions.status(part, names)
+        yield item(0, part, f"{kind}, {status}" + (f", {remark}" if remark else ""))
     for offer in answer.open_proposals:
         waits = f"waits for {names.all(offer.waits_for)}" if offer.waits_for else ""
         expiry = _DUE.get(offer.expiry, "")
@@ -89,6 +93,10 @@ def _found(answer: pb.StatusReport, state: pb.Negotiation, names: Names) -> Iter
     for part in (*answer.pending_agreements, *answer.unsettled_topics, *answer.open_questions):
         kind = part.DESCRIPTOR.name.lower()
         yield item(4, part, f"{kind}, {part_descriptions.status(part, names)}")
+    for path in answer.left_open:
+        kind, _, key = path.partition("/")
+        part = getattr(state, kind)[key]
+        yield item(4, part, f"{kind[:-1]}, left open when the talks ended")
 
 
 def _asked(part: pb.Proposal | pb.Question) -> str:
