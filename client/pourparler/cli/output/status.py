@@ -48,7 +48,7 @@ def _agreed(page: Page, answer: pb.StatusReport, names: Names) -> None:
             *(("proposal", one.facts.proposal_id, one) for one in answer.accepted_proposals),
         ],
         names,
-        said,
+        said=said,
     )
     _parts(
         page,
@@ -59,7 +59,7 @@ def _agreed(page: Page, answer: pb.StatusReport, names: Names) -> None:
             *(("topic", one.facts.topic_id, one) for one in answer.unsettled_topics),
         ],
         names,
-        said,
+        said=said,
     )
     if answer.left_open:
         left = ", ".join(_part(one) for one in answer.left_open)
@@ -72,6 +72,7 @@ def _parts(
     nothing: str,
     parts: Sequence[tuple[str, str, Any]],
     names: Names,
+    *,
     said: Mapping[str, str],
 ) -> None:
     if not parts:
