@@ -3,7 +3,7 @@
 Pure: no I/O, no clock. The fold applies entries; it does not check the rules of the record.
 """
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from google.protobuf.message import Message
@@ -11,6 +11,7 @@ from google.protobuf.message import Message
 from pourparler import v1 as pb
 from pourparler.schema.contract import PARTS, entry_type, rule_of
 from pourparler.schema.entry_format import FIRST_FORMAT, LATEST_FORMAT
+from pourparler.state import agreement_life
 from pourparler.state.acceptance import proposal_status
 from pourparler.state.corrections import EffectiveEntry, effective_entries
 from pourparler.state.fold_context import FoldContext
@@ -375,36 +376,11 @@ def _proposal_closed(context: FoldContext, event: pb.ProposalClosed) -> None:
 
 
 def _agreement_recorded(context: FoldContext, event: pb.AgreementRecorded) -> None:
-    state = context.state
-    part = context.add_part(state.agreements, event.agreement_id, event)
-    _set_agreement_status(context, part, event.status)
-    for other in event.supersedes:
-        before = context.change_part(state.agreements, other)
-        if before is not None:
-            context.set_status(before, pb.AGREEMENT_STATUS_SUPERSEDED, event.between)
-            before.superseded_by = event.agreement_id
-    for other in event.amends:
-        before = context.change_part(state.agreements, other)
-        if before is not None:
-            before.amended_by.append(event.agreement_id)
-    if event.proposal_id:
-        proposal = context.change_part(state.proposals, event.proposal_id)
-        if proposal is not None:
-            proposal.agreement_id = event.agreement_id
-
-
-def _set_agreement_status(
-    context: FoldContext, part: pb.Agreement, status: int, by: Sequence[str] = ()
-) -> None:
-    context.set_status(part, status, by)
-    if status == pb.AGREEMENT_STATUS_IN_FORCE and not part.HasField("in_force"):
-        part.in_force.CopyFrom(part.status_change)
+    agreement_life.record(context, event)
 
 
 def _agreement_status_changed(context: FoldContext, event: pb.AgreementStatusChanged) -> None:
-    part = context.change_part(context.state.agreements, event.agreement_id)
-    if part is not None:
-        _set_agreement_status(context, part, event.status, event.by)
+    agreement_life.change_status(context, event)
 
 
 def _commitment_made(context: FoldContext, event: pb.CommitmentMade) -> None:
@@ -417,6 +393,7 @@ def _commitment_status_changed(context: FoldContext, event: pb.CommitmentStatusC
     part = context.change_part(context.state.commitments, event.commitment_id)
     if part is not None:
         context.set_status(part, event.status, event.by)
+        part.performed.extend(event.performed)
         part.statement_ids.extend(event.statement_ids)
         part.document_ids.extend(event.document_ids)
 
@@ -460,6 +437,10 @@ def _document_attached(context: FoldContext, event: pb.DocumentAttached) -> None
         before = context.change_part(context.state.documents, event.version_of)
         if before is not None:
             before.later_versions.append(event.document_id)
+
+
+def _approval_recorded(context: FoldContext, event: pb.ApprovalRecorded) -> None:
+    agreement_life.approve(context, event)
 
 
 def _amendment(context: FoldContext, target_version: int) -> pb.Amendment:
@@ -562,4 +543,5 @@ _HANDLERS_BY_TYPE: Mapping[str, Callable[[FoldContext, Any], None]] = {
     "entry_redacted": _entry_redacted,
     "access_granted": _access_granted,
     "access_revoked": _access_revoked,
+    "approval_recorded": _approval_recorded,
 }

@@ -55,6 +55,9 @@ class RuleContext(NamedTuple):
         if error:
             statuses = {"status": life.name(was), "wanted": life.name(becomes)}
             self.refuse(life.reason, error, field, **statuses)
+        if life.goes_back(was, becomes):
+            then = f"that is {life.name(was)} and becomes {life.name(becomes)}"
+            self.require_reason(f"{life.title[:1].lower()}{life.title[1:]} {then} needs one")
 
     def require_reason(self, why: str) -> None:
         """Raise RefusalError if `words.reason` is missing; `why` says why it is required."""

@@ -8,7 +8,10 @@ from google.protobuf.timestamp_pb2 import Timestamp
 from pourparler import v1 as pb
 from pourparler.schema import edtf
 from pourparler.schema.contract import ENTRY_TYPES
+from pourparler.schema.entry_roles import principals
 from pourparler.state.acceptance import final_answers
+from pourparler.state.agreement_life import ENDED
+from pourparler.state.approvals import acts_of, approved_part
 from pourparler.state.corrections import AMENDING_TYPES
 from pourparler.state.fold import ACCESS_TYPES, revokes
 from pourparler_service.domain import lifecycles
@@ -249,6 +252,10 @@ def _participant_left(context: RuleContext, event: pb.ParticipantLeft) -> None:
 
 
 def _session_opened(context: RuleContext, event: pb.SessionOpened) -> None:
+    part = context.part(pb.PART_KIND_SESSION, event.session_id)
+    if part is not None and part.status == pb.SESSION_STATUS_OPEN and not event.attendance:
+        text = f"The session {quoted(event.session_id)} is already open."
+        context.refuse(pb.ERROR_REASON_NO_EFFECT, text, "session_id")
     default = event.default_visibility
     if event.kind == pb.SESSION_KIND_CAUCUS:
         check_caucus(default, event, "facts.session_opened.default_visibility")
@@ -274,8 +281,6 @@ def _topic_added(context: RuleContext, event: pb.TopicAdded) -> None:
 def _topic_status_changed(context: RuleContext, event: pb.TopicStatusChanged) -> None:
     was = context.part(pb.PART_KIND_TOPIC, event.topic_id).status
     context.check_transition(lifecycles.TOPIC, was, event.status)
-    if was in lifecycles.REOPENED_FROM and event.status == pb.TOPIC_STATUS_UNDER_DISCUSSION:
-        context.require_reason("a topic that is reopened needs one")
     if event.status == pb.TOPIC_STATUS_SETTLED:
         for key, one in context.state.proposals.items():
             alone = list(one.facts.topic_ids) == [event.topic_id]
@@ -411,6 +416,9 @@ def _proposal_closed(context: RuleContext, event: pb.ProposalClosed) -> None:
         context.require_reason("a proposal without an expiry needs one to lapse")
 
 
+_BODIES = frozenset({pb.PARTICIPANT_KIND_GROUP, pb.PARTICIPANT_KIND_COHORT})
+
+
 def _agreement_recorded(context: RuleContext, event: pb.AgreementRecorded) -> None:
     if event.origin == pb.AGREEMENT_ORIGIN_REACHED:
         check_basis(context, act=True)
@@ -419,6 +427,14 @@ def _agreement_recorded(context: RuleContext, event: pb.AgreementRecorded) -> No
             path = f"facts.agreement_recorded.between[{place}]"
             check_acting(part, pb.ACTING_PARTY, path)
         context.check_transition(lifecycles.AGREEMENT, 0, event.status)
+    if len(event.between) == 1:
+        kind = context.part(pb.PART_KIND_PARTICIPANT, event.between[0]).facts.kind
+        if kind not in _BODIES:
+            text = (
+                "An agreement requires two participants or more in between. Only a GROUP or a"
+                " COHORT agrees by itself."
+            )
+            context.refuse(pb.ERROR_REASON_FIELD_INVALID, text, "between")
     if event.proposal_id:
         status = context.part(pb.PART_KIND_PROPOSAL, event.proposal_id).status
         if status != pb.PROPOSAL_STATUS_ACCEPTED:
@@ -450,7 +466,9 @@ def _commitment_made(context: RuleContext, event: pb.CommitmentMade) -> None:
 
 def _commitment_status_changed(context: RuleContext, event: pb.CommitmentStatusChanged) -> None:
     part = context.part(pb.PART_KIND_COMMITMENT, event.commitment_id)
-    context.check_transition(lifecycles.COMMITMENT, part.status, event.status)
+    active = pb.COMMITMENT_STATUS_ACTIVE
+    if not (event.performed and event.status == part.status == active):
+        context.check_transition(lifecycles.COMMITMENT, part.status, event.status)
     if event.status == pb.COMMITMENT_STATUS_RELEASED:
         creditors, debtors = set(part.facts.creditors), set(part.facts.debtors)
         # Without creditors, any participant other than a debtor can release it.
@@ -459,9 +477,14 @@ def _commitment_status_changed(context: RuleContext, event: pb.CommitmentStatusC
             context.refuse(pb.ERROR_REASON_CREDITOR_REQUIRED, text, "by")
 
 
+_PLANNED_AGAIN = frozenset({pb.MILESTONE_STATUS_MISSED, pb.MILESTONE_STATUS_CANCELLED})
+
+
 def _milestone_planned(context: RuleContext, event: pb.MilestonePlanned) -> None:
     part = context.part(pb.PART_KIND_MILESTONE, event.milestone_id)
-    if part is not None:
+    if part is not None and part.status in _PLANNED_AGAIN:
+        context.require_reason("a milestone that is planned again needs one")
+    elif part is not None:
         _check_planned(context, part)
     expected, occurred = event.expected, context.facts.occurred
     latest = edtf.latest_instant(edtf.Bounds(expected.earliest, expected.latest))
@@ -532,6 +555,22 @@ def _access_revoked(context: RuleContext, event: pb.AccessRevoked) -> None:
         context.refuse(pb.ERROR_REASON_ACCESS_LAST_CUSTODIAN, text)
 
 
+def _approval_recorded(context: RuleContext, event: pb.ApprovalRecorded) -> None:
+    collection, key = approved_part(event)
+    part = getattr(context.state, collection)[key]
+    if isinstance(part, pb.Agreement) and part.status in ENDED:
+        name = lifecycles.AGREEMENT.name(part.status)
+        text = f"The agreement {quoted(key)} is {name}, so it takes no more approvals."
+        context.refuse(
+            pb.ERROR_REASON_INVALID_AGREEMENT_TRANSITION, text, "agreement_id", status=name
+        )
+    if event.act == pb.APPROVAL_ACT_WITHDRAWN:
+        for who in principals(event):
+            if not acts_of(part.approvals, who):
+                text = f"{quoted(who)} has no act to take back here."
+                context.refuse(pb.ERROR_REASON_APPROVAL_NOT_GIVEN, text, "act")
+
+
 _RULES_BY_TYPE: Mapping[str, Callable[[RuleContext, Any], None]] = {
     "negotiation_opened": _negotiation_opened,
     "negotiation_suspended": _negotiation_suspended,
@@ -565,4 +604,5 @@ _RULES_BY_TYPE: Mapping[str, Callable[[RuleContext, Any], None]] = {
     "entry_redacted": _entry_redacted,
     "access_granted": _access_granted,
     "access_revoked": _access_revoked,
+    "approval_recorded": _approval_recorded,
 }

@@ -343,6 +343,8 @@ def _statement_recorded(check: _DraftCheck, event: pb.StatementRecorded) -> None
         found.add(pb.ERROR_REASON_JOINT_MISMATCH, text, f"{check.path}.joint")
     if event.act in _REPLIES and not event.in_reply_to:
         text = "A statement that confirms or denies names the other statement in in_reply_to."
+        if event.document_id:
+            text += " To approve a document or minutes, record an ApprovalRecorded."
         found.add(pb.ERROR_REASON_REPLY_REQUIRED, text, f"{check.path}.in_reply_to")
     if event.language:
         check.match(_LANGUAGE, event.language, "language", "a language tag such as en or fr-CA")
@@ -375,9 +377,14 @@ def _proposal_closed(check: _DraftCheck, event: pb.ProposalClosed) -> None:
 
 
 def _agreement_recorded(check: _DraftCheck, event: pb.AgreementRecorded) -> None:
-    if len(event.between) == 1:
-        text = "An agreement requires two participants or more in between."
-        check.found.add(pb.ERROR_REASON_FIELD_INVALID, text, f"{check.path}.between")
+    if event.dropped_keys and not event.amends:
+        check.forbid("dropped_keys", "only an agreement that amends another drops terms")
+
+
+def _approval_recorded(check: _DraftCheck, event: pb.ApprovalRecorded) -> None:
+    if event.WhichOneof("of") is None:
+        why = "name an agreement, a document or the minutes of a session"
+        require(check.found, check.path, why)
 
 
 def _commitment_made(check: _DraftCheck, event: pb.CommitmentMade) -> None:
@@ -464,4 +471,5 @@ _CHECKS_BY_TYPE: Mapping[str, Callable[[_DraftCheck, Any], None]] = {
     "entry_corrected": _entry_corrected,
     "entry_disclosed": _entry_disclosed,
     "access_granted": _access_granted,
+    "approval_recorded": _approval_recorded,
 }
