@@ -37,7 +37,17 @@ from pourparler.drafts.builders import (
     topic,
     topic_status,
 )
-from pourparler.drafts.values import as_of, money, percent, quantity, ref, source, term, wording
+from pourparler.drafts.values import (
+    as_of,
+    money,
+    percent,
+    quantity,
+    ref,
+    source,
+    tally,
+    term,
+    wording,
+)
 from pourparler.errors import (
     AlreadyExistsError,
     CallCancelledError,
@@ -136,6 +146,7 @@ __all__ = [
     "source",
     "statement",
     "suspension",
+    "tally",
     "term",
     "topic",
     "topic_status",

@@ -161,7 +161,7 @@ def _consolidate(context: FoldContext, key: str) -> None:
 
 def _compare(context: FoldContext, part: pb.Agreement, proposal: pb.Proposal) -> None:
     """Note the terms in which an agreement differs from the accepted proposal."""
-    offered = proposal.effective_terms or proposal.facts.terms
+    offered = proposal.facts.terms
     if not part.facts.terms or not offered:
         return
     keys = differing_keys(offered, part.facts.terms)

@@ -11,8 +11,7 @@ from google.protobuf.message import Message
 from pourparler import v1 as pb
 from pourparler.schema.contract import PARTS, entry_type, rule_of
 from pourparler.schema.entry_format import FIRST_FORMAT, LATEST_FORMAT
-from pourparler.state import agreement_life
-from pourparler.state.acceptance import proposal_status
+from pourparler.state import agreement_life, proposal_life
 from pourparler.state.corrections import EffectiveEntry, effective_entries
 from pourparler.state.fold_context import FoldContext
 from pourparler.state.summary import count_parts
@@ -209,6 +208,7 @@ def _participant_left(context: FoldContext, event: pb.ParticipantLeft) -> None:
     if part is not None:
         context.set_status(part, pb.PARTICIPANT_STATUS_LEFT, event.by)
         part.leaving_reason = event.leaving_reason
+        proposal_life.depart(context, event.participant_id)
 
 
 def _session_opened(context: FoldContext, event: pb.SessionOpened) -> None:
@@ -342,7 +342,8 @@ def _proposal_made(context: FoldContext, event: pb.ProposalMade) -> None:
     if event.supersedes:
         before = context.change_part(proposals, event.supersedes)
         if before is not None:
-            context.set_status(before, pb.PROPOSAL_STATUS_SUPERSEDED, event.by)
+            superseded = pb.PROPOSAL_STATUS_SUPERSEDED
+            proposal_life.set_status(context, before, superseded, event.by)
             before.superseded_by = event.proposal_id
     if event.counters:
         other = context.change_part(proposals, event.counters)
@@ -351,28 +352,11 @@ def _proposal_made(context: FoldContext, event: pb.ProposalMade) -> None:
 
 
 def _proposal_answered(context: FoldContext, event: pb.ProposalAnswered) -> None:
-    part = context.change_part(context.state.proposals, event.proposal_id)
-    if part is None:
-        return
-    reply = part.replies.add()
-    reply.facts.CopyFrom(event)
-    context.set_words(reply)
-    context.set_origin(reply.origin)
-    status = proposal_status(part, context.state.facts.acceptance_rule)
-    if status != part.status:
-        context.set_status(part, status, [event.by])
-
-
-_STATUS_OF_CLOSING = {
-    pb.PROPOSAL_CLOSING_WITHDRAWN: pb.PROPOSAL_STATUS_WITHDRAWN,
-    pb.PROPOSAL_CLOSING_LAPSED: pb.PROPOSAL_STATUS_LAPSED,
-}
+    proposal_life.answer(context, event)
 
 
 def _proposal_closed(context: FoldContext, event: pb.ProposalClosed) -> None:
-    part = context.change_part(context.state.proposals, event.proposal_id)
-    if part is not None:
-        context.set_status(part, _STATUS_OF_CLOSING[event.how], event.by)
+    proposal_life.close(context, event)
 
 
 def _agreement_recorded(context: FoldContext, event: pb.AgreementRecorded) -> None:
@@ -414,6 +398,7 @@ _STATUS_OF_OUTCOME = {
     pb.MILESTONE_OUTCOME_REACHED: pb.MILESTONE_STATUS_REACHED,
     pb.MILESTONE_OUTCOME_MISSED: pb.MILESTONE_STATUS_MISSED,
     pb.MILESTONE_OUTCOME_CANCELLED: pb.MILESTONE_STATUS_CANCELLED,
+    pb.MILESTONE_OUTCOME_WAIVED: pb.MILESTONE_STATUS_WAIVED,
 }
 
 

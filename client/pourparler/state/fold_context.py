@@ -99,7 +99,6 @@ class FoldContext:
         origin.visibility.CopyFrom(facts.visibility)
         origin.session_id = facts.session_id
         origin.after_end = self.state.status == pb.NEGOTIATION_STATUS_CONCLUDED
-        origin.marks.extend(facts.marks)
 
     def add_anomaly(
         self,

@@ -4,8 +4,8 @@ from collections.abc import Iterable
 
 from google.protobuf.timestamp_pb2 import Timestamp
 
-from pourparler import v1 as pb
 from pourparler.schema import edtf
+from pourparler.schema.date_order import wide_bounds
 from pourparler.state.corrections import EffectiveEntry, is_amending
 
 _POSSIBLE = {
@@ -30,15 +30,12 @@ def happened_by(
             event = getattr(facts, facts.WhichOneof("event") or "")
             possible = possible_by_version.get(event.target_version)
         else:
-            possible = _POSSIBLE[edtf.occurrence(_bounds(facts), by, _instant(header.record_time))]
+            recorded = _instant(header.record_time)
+            possible = _POSSIBLE[edtf.occurrence(wide_bounds(facts.occurred), by, recorded)]
         if possible is not None:
             possible_by_version[header.version] = possible
             happened.append((one, possible))
     return happened
-
-
-def _bounds(facts: pb.Facts) -> edtf.Bounds:
-    return edtf.Bounds(facts.occurred.earliest, facts.occurred.latest)
 
 
 def _instant(time: Timestamp) -> tuple[int, int]:

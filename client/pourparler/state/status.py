@@ -10,6 +10,7 @@ from google.protobuf.duration_pb2 import Duration
 
 from pourparler import v1 as pb
 from pourparler.schema import edtf
+from pourparler.schema.date_order import strict_bounds, wide_bounds
 from pourparler.state.acceptance import deciders, final_answers
 
 _Part = TypeVar("_Part", bound=Any)
@@ -49,6 +50,7 @@ _DUE = {
     edtf.Due.UNDATED: pb.DUE_STATE_UNSPECIFIED,
     edtf.Due.NOT_DUE: pb.DUE_STATE_NOT_DUE,
     edtf.Due.DUE: pb.DUE_STATE_DUE,
+    edtf.Due.PERHAPS_OVERDUE: pb.DUE_STATE_PERHAPS_OVERDUE,
     edtf.Due.OVERDUE: pb.DUE_STATE_OVERDUE,
 }
 _NANOS = 1_000_000_000
@@ -164,14 +166,14 @@ def _reopened(topic: pb.Topic, agreement: pb.Agreement) -> bool:
 
 def _begins_after(agreement: pb.Agreement, on: edtf.Bounds) -> bool:
     """Return True if an agreement surely applies only after a date."""
-    begins = edtf.earliest_instant(_bounds(_date(agreement, "effective")))
+    begins = edtf.earliest_instant(wide_bounds(_date(agreement, "effective")))
     now = edtf.latest_instant(on)
     return begins is not None and now is not None and begins > now
 
 
 def _ended_before(agreement: pb.Agreement, on: edtf.Bounds) -> bool:
     """Return True if the end of an agreement surely passed before a date."""
-    ends = edtf.latest_instant(_bounds(_date(agreement, "ends")))
+    ends = edtf.latest_instant(wide_bounds(_date(agreement, "ends")))
     now = edtf.earliest_instant(on)
     return ends is not None and now is not None and ends < now
 
@@ -186,17 +188,11 @@ def _still_binding(
             yield one
 
 
-_UNTIL_BOUND = frozenset({pb.MARK_SUBJECT_TO_CONTRACT})
-
-
 def _provisional(state: pb.Negotiation, accepted: Iterable[pb.Proposal]) -> list[str]:
-    """Return the accepted proposals that bind only with the whole, or with a signed agreement."""
-    return [
-        one.facts.proposal_id
-        for one in accepted
-        if (state.facts.all_or_nothing or not _UNTIL_BOUND.isdisjoint(one.origin.marks))
-        and not _is_bound(state, one)
-    ]
+    """Return the accepted proposals that bind only if everything is agreed."""
+    if not state.facts.all_or_nothing:
+        return []
+    return [one.facts.proposal_id for one in accepted if not _is_bound(state, one)]
 
 
 def _is_bound(state: pb.Negotiation, proposal: pb.Proposal) -> bool:
@@ -223,9 +219,7 @@ def _open_proposal(
         proposal=proposal,
         lineage=_lineage(state, proposal),
         age=_age(proposal.origin, on),
-        waits_for=[
-            one for one in deciders(proposal, state.facts.acceptance_rule) if one not in final
-        ],
+        waits_for=[one for one in deciders(state, proposal) if one not in final],
         expiry=_due(proposal, "expires", on),
     )
 
@@ -252,7 +246,7 @@ def _age(origin: pb.Origin, on: edtf.Bounds) -> Duration | None:
     until = edtf.earliest_instant(on._replace(earliest=on.earliest or on.latest))
     if until is None:
         return None
-    since = edtf.earliest_instant(_bounds(origin.occurred))
+    since = edtf.earliest_instant(strict_bounds(origin.occurred))
     if since is None:
         since = origin.record_time.seconds, origin.record_time.nanos
     nanos = (until[0] - since[0]) * _NANOS + until[1] - since[1]
@@ -286,7 +280,8 @@ def _join_version(state: pb.Negotiation, one: pb.AnswerDue) -> int:
 
 
 def _due(part: Any, field: str, on: edtf.Bounds) -> pb.DueState.ValueType:
-    return _DUE[edtf.due(_bounds(_date(part, field)), on)]
+    date = _date(part, field)
+    return _DUE[edtf.due(strict_bounds(date), on, wide_bounds(date))]
 
 
 def _date(part: Any, field: str) -> pb.FuzzyDate:
@@ -294,7 +289,3 @@ def _date(part: Any, field: str) -> pb.FuzzyDate:
     reckoned = field in part.DESCRIPTOR.fields_by_name and part.HasField(field)
     date: pb.FuzzyDate = getattr(part if reckoned else part.facts, field)
     return date
-
-
-def _bounds(date: pb.FuzzyDate) -> edtf.Bounds:
-    return edtf.Bounds(date.earliest, date.latest)

@@ -199,8 +199,6 @@ class Words(google.protobuf.message.Message):
     SOURCES_FIELD_NUMBER: builtins.int
     OCCURRED_VERBATIM_FIELD_NUMBER: builtins.int
     DATE_VERBATIM_FIELD_NUMBER: builtins.int
-    CONDITION_TEXTS_FIELD_NUMBER: builtins.int
-    PLACE_IN_TEXT_FIELD_NUMBER: builtins.int
     title: builtins.str
     """The title of a negotiation, topic, agreement, milestone or document; the label of a session."""
     name: builtins.str
@@ -239,8 +237,6 @@ class Words(google.protobuf.message.Message):
     """The text that gave the date `occurred`, such as "in May 2020"."""
     date_verbatim: builtins.str
     """The text that gave the other date of the entry, such as "in due course"."""
-    place_in_text: builtins.str
-    """The place in a document, such as `Article 5(2)`."""
     @property
     def aliases(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.str]:
         """The other names of a participant."""
@@ -256,10 +252,6 @@ class Words(google.protobuf.message.Message):
     @property
     def sources(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[pourparler.v1.values_pb2.Source]:
         """The sources of the entry."""
-
-    @property
-    def condition_texts(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[pourparler.v1.values_pb2.TermText]:
-        """The texts of the conditions, by their ids."""
 
     def __init__(
         self,
@@ -287,10 +279,8 @@ class Words(google.protobuf.message.Message):
         sources: collections.abc.Iterable[pourparler.v1.values_pb2.Source] | None = ...,
         occurred_verbatim: builtins.str = ...,
         date_verbatim: builtins.str = ...,
-        condition_texts: collections.abc.Iterable[pourparler.v1.values_pb2.TermText] | None = ...,
-        place_in_text: builtins.str = ...,
     ) -> None: ...
-    def ClearField(self, field_name: typing.Literal["aliases", b"aliases", "answer", b"answer", "as_role", b"as_role", "author", b"author", "authority", b"authority", "condition_texts", b"condition_texts", "conditions", b"conditions", "correction_reason", b"correction_reason", "date_verbatim", b"date_verbatim", "digest", b"digest", "legal_basis", b"legal_basis", "mandate", b"mandate", "name", b"name", "occurred_verbatim", b"occurred_verbatim", "place", b"place", "place_in_text", b"place_in_text", "purpose", b"purpose", "reason", b"reason", "sources", b"sources", "speaker_described", b"speaker_described", "summary", b"summary", "term_texts", b"term_texts", "text", b"text", "title", b"title", "uri", b"uri"]) -> None: ...
+    def ClearField(self, field_name: typing.Literal["aliases", b"aliases", "answer", b"answer", "as_role", b"as_role", "author", b"author", "authority", b"authority", "conditions", b"conditions", "correction_reason", b"correction_reason", "date_verbatim", b"date_verbatim", "digest", b"digest", "legal_basis", b"legal_basis", "mandate", b"mandate", "name", b"name", "occurred_verbatim", b"occurred_verbatim", "place", b"place", "purpose", b"purpose", "reason", b"reason", "sources", b"sources", "speaker_described", b"speaker_described", "summary", b"summary", "term_texts", b"term_texts", "text", b"text", "title", b"title", "uri", b"uri"]) -> None: ...
 
 Global___Words: typing_extensions.TypeAlias = Words
 

@@ -178,8 +178,6 @@ class _ErrorReasonEnumTypeWrapper(google.protobuf.internal.enum_type_wrapper._En
     """A participant objected, so silence does not accept."""
     ERROR_REASON_VOTE_UNDECIDED: _ErrorReason.ValueType  # 174
     """The votes decide nothing, and no result was declared."""
-    ERROR_REASON_MARK_CONFLICT: _ErrorReason.ValueType  # 175
-    """The marks of an entry contradict its visibility or its basis."""
     ERROR_REASON_APPROVAL_NOT_GIVEN: _ErrorReason.ValueType  # 176
     """There is no act of approval to take back."""
     ERROR_REASON_MILESTONE_NOT_PLANNED: _ErrorReason.ValueType  # 181
@@ -438,8 +436,6 @@ ERROR_REASON_SILENCE_BROKEN: ErrorReason.ValueType  # 173
 """A participant objected, so silence does not accept."""
 ERROR_REASON_VOTE_UNDECIDED: ErrorReason.ValueType  # 174
 """The votes decide nothing, and no result was declared."""
-ERROR_REASON_MARK_CONFLICT: ErrorReason.ValueType  # 175
-"""The marks of an entry contradict its visibility or its basis."""
 ERROR_REASON_APPROVAL_NOT_GIVEN: ErrorReason.ValueType  # 176
 """There is no act of approval to take back."""
 ERROR_REASON_MILESTONE_NOT_PLANNED: ErrorReason.ValueType  # 181

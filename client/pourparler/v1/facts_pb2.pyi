@@ -329,38 +329,6 @@ SESSION_KIND_ROUND: SessionKind.ValueType  # 6
 """A round of the negotiation."""
 Global___SessionKind: typing_extensions.TypeAlias = SessionKind
 
-class _Capacity:
-    ValueType = typing.NewType("ValueType", builtins.int)
-    V: typing_extensions.TypeAlias = ValueType
-
-class _CapacityEnumTypeWrapper(google.protobuf.internal.enum_type_wrapper._EnumTypeWrapper[_Capacity.ValueType], builtins.type):
-    DESCRIPTOR: google.protobuf.descriptor.EnumDescriptor
-    CAPACITY_UNSPECIFIED: _Capacity.ValueType  # 0
-    """Not given: as a member."""
-    CAPACITY_CHAIR: _Capacity.ValueType  # 1
-    """Chairs the session."""
-    CAPACITY_SECRETARY: _Capacity.ValueType  # 2
-    """Takes the minutes."""
-    CAPACITY_INTERPRETER: _Capacity.ValueType  # 3
-    """Interprets."""
-    CAPACITY_GUEST: _Capacity.ValueType  # 4
-    """Is a guest."""
-
-class Capacity(_Capacity, metaclass=_CapacityEnumTypeWrapper):
-    """The capacity in which a participant attends a session."""
-
-CAPACITY_UNSPECIFIED: Capacity.ValueType  # 0
-"""Not given: as a member."""
-CAPACITY_CHAIR: Capacity.ValueType  # 1
-"""Chairs the session."""
-CAPACITY_SECRETARY: Capacity.ValueType  # 2
-"""Takes the minutes."""
-CAPACITY_INTERPRETER: Capacity.ValueType  # 3
-"""Interprets."""
-CAPACITY_GUEST: Capacity.ValueType  # 4
-"""Is a guest."""
-Global___Capacity: typing_extensions.TypeAlias = Capacity
-
 class _TopicStatus:
     ValueType = typing.NewType("ValueType", builtins.int)
     V: typing_extensions.TypeAlias = ValueType
@@ -881,8 +849,6 @@ class _CorrectionModeEnumTypeWrapper(google.protobuf.internal.enum_type_wrapper.
     """Replaces the entry, at its own place."""
     CORRECTION_MODE_ANNUL: _CorrectionMode.ValueType  # 2
     """Annuls the entry, as if it had never been recorded."""
-    CORRECTION_MODE_RELABEL: _CorrectionMode.ValueType  # 3
-    """Replaces participants by others in several entries, each at its own place."""
 
 class CorrectionMode(_CorrectionMode, metaclass=_CorrectionModeEnumTypeWrapper):
     """The effect of a correction."""
@@ -893,8 +859,6 @@ CORRECTION_MODE_REPLACE: CorrectionMode.ValueType  # 1
 """Replaces the entry, at its own place."""
 CORRECTION_MODE_ANNUL: CorrectionMode.ValueType  # 2
 """Annuls the entry, as if it had never been recorded."""
-CORRECTION_MODE_RELABEL: CorrectionMode.ValueType  # 3
-"""Replaces participants by others in several entries, each at its own place."""
 Global___CorrectionMode: typing_extensions.TypeAlias = CorrectionMode
 
 class _CorrectionKind:
@@ -992,7 +956,6 @@ class Facts(google.protobuf.message.Message):
     VISIBILITY_FIELD_NUMBER: builtins.int
     SESSION_ID_FIELD_NUMBER: builtins.int
     CONCERNS_FIELD_NUMBER: builtins.int
-    MARKS_FIELD_NUMBER: builtins.int
     NEGOTIATION_OPENED_FIELD_NUMBER: builtins.int
     NEGOTIATION_SUSPENDED_FIELD_NUMBER: builtins.int
     NEGOTIATION_RESUMED_FIELD_NUMBER: builtins.int
@@ -1047,10 +1010,6 @@ class Facts(google.protobuf.message.Message):
     @property
     def concerns(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.str]:
         """The natural persons that the words concern, in addition to those that the entry itself names."""
-
-    @property
-    def marks(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[pourparler.v1.values_pb2.Mark.ValueType]:
-        """The reservations under which the entry was made."""
 
     @property
     def negotiation_opened(self) -> Global___NegotiationOpened:
@@ -1194,7 +1153,6 @@ class Facts(google.protobuf.message.Message):
         visibility: pourparler.v1.values_pb2.Visibility | None = ...,
         session_id: builtins.str = ...,
         concerns: collections.abc.Iterable[builtins.str] | None = ...,
-        marks: collections.abc.Iterable[pourparler.v1.values_pb2.Mark.ValueType] | None = ...,
         negotiation_opened: Global___NegotiationOpened | None = ...,
         negotiation_suspended: Global___NegotiationSuspended | None = ...,
         negotiation_resumed: Global___NegotiationResumed | None = ...,
@@ -1230,7 +1188,7 @@ class Facts(google.protobuf.message.Message):
         approval_recorded: Global___ApprovalRecorded | None = ...,
     ) -> None: ...
     def HasField(self, field_name: typing.Literal["access_granted", b"access_granted", "access_revoked", b"access_revoked", "agreement_recorded", b"agreement_recorded", "agreement_status_changed", b"agreement_status_changed", "approval_recorded", b"approval_recorded", "commitment_made", b"commitment_made", "commitment_status_changed", b"commitment_status_changed", "document_attached", b"document_attached", "entry_corrected", b"entry_corrected", "entry_disclosed", b"entry_disclosed", "entry_redacted", b"entry_redacted", "event", b"event", "milestone_closed", b"milestone_closed", "milestone_planned", b"milestone_planned", "negotiation_concluded", b"negotiation_concluded", "negotiation_opened", b"negotiation_opened", "negotiation_resumed", b"negotiation_resumed", "negotiation_suspended", b"negotiation_suspended", "occurred", b"occurred", "participant_changed", b"participant_changed", "participant_joined", b"participant_joined", "participant_left", b"participant_left", "position_taken", b"position_taken", "position_withdrawn", b"position_withdrawn", "proposal_answered", b"proposal_answered", "proposal_closed", b"proposal_closed", "proposal_made", b"proposal_made", "provenance", b"provenance", "question_raised", b"question_raised", "question_resolved", b"question_resolved", "session_closed", b"session_closed", "session_opened", b"session_opened", "statement_recorded", b"statement_recorded", "statement_retracted", b"statement_retracted", "topic_added", b"topic_added", "topic_status_changed", b"topic_status_changed", "visibility", b"visibility"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["access_granted", b"access_granted", "access_revoked", b"access_revoked", "agreement_recorded", b"agreement_recorded", "agreement_status_changed", b"agreement_status_changed", "approval_recorded", b"approval_recorded", "commitment_made", b"commitment_made", "commitment_status_changed", b"commitment_status_changed", "concerns", b"concerns", "document_attached", b"document_attached", "entry_corrected", b"entry_corrected", "entry_disclosed", b"entry_disclosed", "entry_redacted", b"entry_redacted", "event", b"event", "marks", b"marks", "milestone_closed", b"milestone_closed", "milestone_planned", b"milestone_planned", "negotiation_concluded", b"negotiation_concluded", "negotiation_opened", b"negotiation_opened", "negotiation_resumed", b"negotiation_resumed", "negotiation_suspended", b"negotiation_suspended", "occurred", b"occurred", "participant_changed", b"participant_changed", "participant_joined", b"participant_joined", "participant_left", b"participant_left", "position_taken", b"position_taken", "position_withdrawn", b"position_withdrawn", "proposal_answered", b"proposal_answered", "proposal_closed", b"proposal_closed", "proposal_made", b"proposal_made", "provenance", b"provenance", "question_raised", b"question_raised", "question_resolved", b"question_resolved", "recorded_by", b"recorded_by", "request_id", b"request_id", "session_closed", b"session_closed", "session_id", b"session_id", "session_opened", b"session_opened", "statement_recorded", b"statement_recorded", "statement_retracted", b"statement_retracted", "topic_added", b"topic_added", "topic_status_changed", b"topic_status_changed", "visibility", b"visibility"]) -> None: ...
+    def ClearField(self, field_name: typing.Literal["access_granted", b"access_granted", "access_revoked", b"access_revoked", "agreement_recorded", b"agreement_recorded", "agreement_status_changed", b"agreement_status_changed", "approval_recorded", b"approval_recorded", "commitment_made", b"commitment_made", "commitment_status_changed", b"commitment_status_changed", "concerns", b"concerns", "document_attached", b"document_attached", "entry_corrected", b"entry_corrected", "entry_disclosed", b"entry_disclosed", "entry_redacted", b"entry_redacted", "event", b"event", "milestone_closed", b"milestone_closed", "milestone_planned", b"milestone_planned", "negotiation_concluded", b"negotiation_concluded", "negotiation_opened", b"negotiation_opened", "negotiation_resumed", b"negotiation_resumed", "negotiation_suspended", b"negotiation_suspended", "occurred", b"occurred", "participant_changed", b"participant_changed", "participant_joined", b"participant_joined", "participant_left", b"participant_left", "position_taken", b"position_taken", "position_withdrawn", b"position_withdrawn", "proposal_answered", b"proposal_answered", "proposal_closed", b"proposal_closed", "proposal_made", b"proposal_made", "provenance", b"provenance", "question_raised", b"question_raised", "question_resolved", b"question_resolved", "recorded_by", b"recorded_by", "request_id", b"request_id", "session_closed", b"session_closed", "session_id", b"session_id", "session_opened", b"session_opened", "statement_recorded", b"statement_recorded", "statement_retracted", b"statement_retracted", "topic_added", b"topic_added", "topic_status_changed", b"topic_status_changed", "visibility", b"visibility"]) -> None: ...
     def WhichOneof(self, oneof_group: typing.Literal["event", b"event"]) -> typing.Literal["negotiation_opened", "negotiation_suspended", "negotiation_resumed", "negotiation_concluded", "participant_joined", "participant_changed", "participant_left", "session_opened", "session_closed", "topic_added", "topic_status_changed", "statement_recorded", "statement_retracted", "position_taken", "position_withdrawn", "question_raised", "question_resolved", "proposal_made", "proposal_answered", "proposal_closed", "agreement_recorded", "agreement_status_changed", "commitment_made", "commitment_status_changed", "milestone_planned", "milestone_closed", "document_attached", "entry_corrected", "entry_disclosed", "entry_redacted", "access_granted", "access_revoked", "approval_recorded"] | None: ...
 
 Global___Facts: typing_extensions.TypeAlias = Facts
@@ -1486,67 +1444,6 @@ class NegotiationConcluded(google.protobuf.message.Message):
 Global___NegotiationConcluded: typing_extensions.TypeAlias = NegotiationConcluded
 
 @typing.final
-class Mandate(google.protobuf.message.Message):
-    """The powers of a representative for one principal."""
-
-    DESCRIPTOR: google.protobuf.descriptor.Descriptor
-
-    PRINCIPAL_ID_FIELD_NUMBER: builtins.int
-    TOPIC_IDS_FIELD_NUMBER: builtins.int
-    LIMITS_FIELD_NUMBER: builtins.int
-    PERIOD_FIELD_NUMBER: builtins.int
-    AD_REFERENDUM_FIELD_NUMBER: builtins.int
-    principal_id: builtins.str
-    """The principal."""
-    ad_referendum: builtins.bool
-    """True if the representative may negotiate but cannot bind the principal."""
-    @property
-    def topic_ids(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.str]:
-        """The topics that it covers. None: all topics."""
-
-    @property
-    def limits(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[pourparler.v1.values_pb2.Term]:
-        """The limits of what the representative may agree to, such as `price` UP_TO 100 EUR."""
-
-    @property
-    def period(self) -> pourparler.v1.values_pb2.FuzzyDate:
-        """The period. Absent: until it is revoked."""
-
-    def __init__(
-        self,
-        *,
-        principal_id: builtins.str = ...,
-        topic_ids: collections.abc.Iterable[builtins.str] | None = ...,
-        limits: collections.abc.Iterable[pourparler.v1.values_pb2.Term] | None = ...,
-        period: pourparler.v1.values_pb2.FuzzyDate | None = ...,
-        ad_referendum: builtins.bool = ...,
-    ) -> None: ...
-    def HasField(self, field_name: typing.Literal["period", b"period"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["ad_referendum", b"ad_referendum", "limits", b"limits", "period", b"period", "principal_id", b"principal_id", "topic_ids", b"topic_ids"]) -> None: ...
-
-Global___Mandate: typing_extensions.TypeAlias = Mandate
-
-@typing.final
-class MandateList(google.protobuf.message.Message):
-    """A list of mandates. Its presence distinguishes an empty list, which revokes all mandates, from no list."""
-
-    DESCRIPTOR: google.protobuf.descriptor.Descriptor
-
-    MANDATES_FIELD_NUMBER: builtins.int
-    @property
-    def mandates(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[Global___Mandate]:
-        """The mandates."""
-
-    def __init__(
-        self,
-        *,
-        mandates: collections.abc.Iterable[Global___Mandate] | None = ...,
-    ) -> None: ...
-    def ClearField(self, field_name: typing.Literal["mandates", b"mandates"]) -> None: ...
-
-Global___MandateList: typing_extensions.TypeAlias = MandateList
-
-@typing.final
 class ParticipantJoined(google.protobuf.message.Message):
     """A participant joins, or rejoins under the same id. Refused while the participant is active."""
 
@@ -1561,8 +1458,6 @@ class ParticipantJoined(google.protobuf.message.Message):
     COUNT_FIELD_NUMBER: builtins.int
     ATTRIBUTES_FIELD_NUMBER: builtins.int
     OWNED_BY_FIELD_NUMBER: builtins.int
-    MANDATES_FIELD_NUMBER: builtins.int
-    SUCCESSOR_OF_FIELD_NUMBER: builtins.int
     participant_id: builtins.str
     """The id of the participant."""
     kind: Global___ParticipantKind.ValueType
@@ -1589,14 +1484,6 @@ class ParticipantJoined(google.protobuf.message.Message):
     def owned_by(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.str]:
         """The owners."""
 
-    @property
-    def mandates(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[Global___Mandate]:
-        """The powers of a representative. None for a principal: no limits."""
-
-    @property
-    def successor_of(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.str]:
-        """The participants whose rights and duties it takes over."""
-
     def __init__(
         self,
         *,
@@ -1609,11 +1496,9 @@ class ParticipantJoined(google.protobuf.message.Message):
         count: builtins.int | None = ...,
         attributes: collections.abc.Iterable[pourparler.v1.values_pb2.Term] | None = ...,
         owned_by: collections.abc.Iterable[builtins.str] | None = ...,
-        mandates: collections.abc.Iterable[Global___Mandate] | None = ...,
-        successor_of: collections.abc.Iterable[builtins.str] | None = ...,
     ) -> None: ...
     def HasField(self, field_name: typing.Literal["_count", b"_count", "count", b"count"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["_count", b"_count", "attributes", b"attributes", "count", b"count", "kind", b"kind", "mandates", b"mandates", "members", b"members", "members_complete", b"members_complete", "owned_by", b"owned_by", "participant_id", b"participant_id", "represents", b"represents", "role", b"role", "successor_of", b"successor_of"]) -> None: ...
+    def ClearField(self, field_name: typing.Literal["_count", b"_count", "attributes", b"attributes", "count", b"count", "kind", b"kind", "members", b"members", "members_complete", b"members_complete", "owned_by", b"owned_by", "participant_id", b"participant_id", "represents", b"represents", "role", b"role"]) -> None: ...
     def WhichOneof(self, oneof_group: typing.Literal["_count", b"_count"]) -> typing.Literal["count"] | None: ...
 
 Global___ParticipantJoined: typing_extensions.TypeAlias = ParticipantJoined
@@ -1654,7 +1539,6 @@ class ParticipantChanged(google.protobuf.message.Message):
     MEMBERS_COMPLETE_FIELD_NUMBER: builtins.int
     COUNT_FIELD_NUMBER: builtins.int
     OWNED_BY_FIELD_NUMBER: builtins.int
-    MANDATES_FIELD_NUMBER: builtins.int
     participant_id: builtins.str
     """The participant."""
     role: Global___ParticipantRole.ValueType
@@ -1675,10 +1559,6 @@ class ParticipantChanged(google.protobuf.message.Message):
     def owned_by(self) -> Global___ParticipantList:
         """The owners that it now has."""
 
-    @property
-    def mandates(self) -> Global___MandateList:
-        """The mandates that it now has."""
-
     def __init__(
         self,
         *,
@@ -1689,10 +1569,9 @@ class ParticipantChanged(google.protobuf.message.Message):
         members_complete: builtins.bool | None = ...,
         count: builtins.int | None = ...,
         owned_by: Global___ParticipantList | None = ...,
-        mandates: Global___MandateList | None = ...,
     ) -> None: ...
-    def HasField(self, field_name: typing.Literal["_count", b"_count", "_members_complete", b"_members_complete", "count", b"count", "mandates", b"mandates", "members", b"members", "members_complete", b"members_complete", "owned_by", b"owned_by", "represents", b"represents"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["_count", b"_count", "_members_complete", b"_members_complete", "count", b"count", "mandates", b"mandates", "members", b"members", "members_complete", b"members_complete", "owned_by", b"owned_by", "participant_id", b"participant_id", "represents", b"represents", "role", b"role"]) -> None: ...
+    def HasField(self, field_name: typing.Literal["_count", b"_count", "_members_complete", b"_members_complete", "count", b"count", "members", b"members", "members_complete", b"members_complete", "owned_by", b"owned_by", "represents", b"represents"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["_count", b"_count", "_members_complete", b"_members_complete", "count", b"count", "members", b"members", "members_complete", b"members_complete", "owned_by", b"owned_by", "participant_id", b"participant_id", "represents", b"represents", "role", b"role"]) -> None: ...
     @typing.overload
     def WhichOneof(self, oneof_group: typing.Literal["_count", b"_count"]) -> typing.Literal["count"] | None: ...
     @typing.overload
@@ -1729,45 +1608,6 @@ class ParticipantLeft(google.protobuf.message.Message):
 Global___ParticipantLeft: typing_extensions.TypeAlias = ParticipantLeft
 
 @typing.final
-class Attendance(google.protobuf.message.Message):
-    """The attendance of one participant."""
-
-    DESCRIPTOR: google.protobuf.descriptor.Descriptor
-
-    PARTICIPANT_ID_FIELD_NUMBER: builtins.int
-    CAPACITY_FIELD_NUMBER: builtins.int
-    ARRIVED_FIELD_NUMBER: builtins.int
-    LEFT_FIELD_NUMBER: builtins.int
-    APOLOGIES_FIELD_NUMBER: builtins.int
-    participant_id: builtins.str
-    """The participant."""
-    capacity: Global___Capacity.ValueType
-    """The capacity."""
-    apologies: builtins.bool
-    """True if it did not attend and sent apologies."""
-    @property
-    def arrived(self) -> pourparler.v1.values_pb2.FuzzyDate:
-        """The time at which it arrived. Absent: from the beginning, or not known."""
-
-    @property
-    def left(self) -> pourparler.v1.values_pb2.FuzzyDate:
-        """The time at which it left. Absent: until the end, or not known."""
-
-    def __init__(
-        self,
-        *,
-        participant_id: builtins.str = ...,
-        capacity: Global___Capacity.ValueType = ...,
-        arrived: pourparler.v1.values_pb2.FuzzyDate | None = ...,
-        left: pourparler.v1.values_pb2.FuzzyDate | None = ...,
-        apologies: builtins.bool = ...,
-    ) -> None: ...
-    def HasField(self, field_name: typing.Literal["arrived", b"arrived", "left", b"left"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["apologies", b"apologies", "arrived", b"arrived", "capacity", b"capacity", "left", b"left", "participant_id", b"participant_id"]) -> None: ...
-
-Global___Attendance: typing_extensions.TypeAlias = Attendance
-
-@typing.final
 class SessionOpened(google.protobuf.message.Message):
     """A session begins. Refused if the negotiation has ended, if an attendee is unknown, and if a caucus would be wider
     than its attendees.
@@ -1779,7 +1619,6 @@ class SessionOpened(google.protobuf.message.Message):
     KIND_FIELD_NUMBER: builtins.int
     ATTENDEES_FIELD_NUMBER: builtins.int
     DEFAULT_VISIBILITY_FIELD_NUMBER: builtins.int
-    ATTENDANCE_FIELD_NUMBER: builtins.int
     session_id: builtins.str
     """The id of the new session."""
     kind: Global___SessionKind.ValueType
@@ -1794,10 +1633,6 @@ class SessionOpened(google.protobuf.message.Message):
         PARTIES.
         """
 
-    @property
-    def attendance(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[Global___Attendance]:
-        """The attendance, with times and capacities. It completes `attendees`."""
-
     def __init__(
         self,
         *,
@@ -1805,10 +1640,9 @@ class SessionOpened(google.protobuf.message.Message):
         kind: Global___SessionKind.ValueType = ...,
         attendees: collections.abc.Iterable[builtins.str] | None = ...,
         default_visibility: pourparler.v1.values_pb2.Visibility | None = ...,
-        attendance: collections.abc.Iterable[Global___Attendance] | None = ...,
     ) -> None: ...
     def HasField(self, field_name: typing.Literal["default_visibility", b"default_visibility"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["attendance", b"attendance", "attendees", b"attendees", "default_visibility", b"default_visibility", "kind", b"kind", "session_id", b"session_id"]) -> None: ...
+    def ClearField(self, field_name: typing.Literal["attendees", b"attendees", "default_visibility", b"default_visibility", "kind", b"kind", "session_id", b"session_id"]) -> None: ...
 
 Global___SessionOpened: typing_extensions.TypeAlias = SessionOpened
 
@@ -1819,20 +1653,14 @@ class SessionClosed(google.protobuf.message.Message):
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 
     CLOSED_SESSION_ID_FIELD_NUMBER: builtins.int
-    ATTENDANCE_FIELD_NUMBER: builtins.int
     closed_session_id: builtins.str
     """The session."""
-    @property
-    def attendance(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[Global___Attendance]:
-        """The attendance at the end. It replaces the attendance so far."""
-
     def __init__(
         self,
         *,
         closed_session_id: builtins.str = ...,
-        attendance: collections.abc.Iterable[Global___Attendance] | None = ...,
     ) -> None: ...
-    def ClearField(self, field_name: typing.Literal["attendance", b"attendance", "closed_session_id", b"closed_session_id"]) -> None: ...
+    def ClearField(self, field_name: typing.Literal["closed_session_id", b"closed_session_id"]) -> None: ...
 
 Global___SessionClosed: typing_extensions.TypeAlias = SessionClosed
 
@@ -1918,11 +1746,6 @@ class StatementRecorded(google.protobuf.message.Message):
     IN_REPLY_TO_FIELD_NUMBER: builtins.int
     LANGUAGE_FIELD_NUMBER: builtins.int
     DOCUMENT_ID_FIELD_NUMBER: builtins.int
-    ALSO_IN_REPLY_TO_FIELD_NUMBER: builtins.int
-    TRANSLATION_OF_FIELD_NUMBER: builtins.int
-    INTERPRETED_BY_FIELD_NUMBER: builtins.int
-    CONTINUES_FIELD_NUMBER: builtins.int
-    ATTACHMENT_IDS_FIELD_NUMBER: builtins.int
     statement_id: builtins.str
     """The id of the new statement."""
     joint: builtins.bool
@@ -1935,10 +1758,6 @@ class StatementRecorded(google.protobuf.message.Message):
     """The language of the text, a BCP 47 tag such as `en` or `fr-CA`."""
     document_id: builtins.str
     """The document that contains it."""
-    translation_of: builtins.str
-    """The statement that it translates."""
-    continues: builtins.str
-    """The statement whose text it continues."""
     @property
     def speakers(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.str]:
         """The speakers."""
@@ -1959,18 +1778,6 @@ class StatementRecorded(google.protobuf.message.Message):
     def topic_ids(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.str]:
         """The topics."""
 
-    @property
-    def also_in_reply_to(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.str]:
-        """The other statements that it replies to."""
-
-    @property
-    def interpreted_by(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.str]:
-        """The interpreters."""
-
-    @property
-    def attachment_ids(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.str]:
-        """The documents that were sent with it."""
-
     def __init__(
         self,
         *,
@@ -1985,13 +1792,8 @@ class StatementRecorded(google.protobuf.message.Message):
         in_reply_to: builtins.str = ...,
         language: builtins.str = ...,
         document_id: builtins.str = ...,
-        also_in_reply_to: collections.abc.Iterable[builtins.str] | None = ...,
-        translation_of: builtins.str = ...,
-        interpreted_by: collections.abc.Iterable[builtins.str] | None = ...,
-        continues: builtins.str = ...,
-        attachment_ids: collections.abc.Iterable[builtins.str] | None = ...,
     ) -> None: ...
-    def ClearField(self, field_name: typing.Literal["act", b"act", "addressed_to", b"addressed_to", "also_in_reply_to", b"also_in_reply_to", "attachment_ids", b"attachment_ids", "attributed_to", b"attributed_to", "continues", b"continues", "document_id", b"document_id", "in_reply_to", b"in_reply_to", "interpreted_by", b"interpreted_by", "joint", b"joint", "language", b"language", "on_behalf_of", b"on_behalf_of", "speakers", b"speakers", "statement_id", b"statement_id", "topic_ids", b"topic_ids", "translation_of", b"translation_of"]) -> None: ...
+    def ClearField(self, field_name: typing.Literal["act", b"act", "addressed_to", b"addressed_to", "attributed_to", b"attributed_to", "document_id", b"document_id", "in_reply_to", b"in_reply_to", "joint", b"joint", "language", b"language", "on_behalf_of", b"on_behalf_of", "speakers", b"speakers", "statement_id", b"statement_id", "topic_ids", b"topic_ids"]) -> None: ...
 
 Global___StatementRecorded: typing_extensions.TypeAlias = StatementRecorded
 
@@ -2213,13 +2015,6 @@ class ProposalMade(google.protobuf.message.Message):
     ACCEPTANCE_RULE_FIELD_NUMBER: builtins.int
     VOTING_RULE_FIELD_NUMBER: builtins.int
     ON_BEHALF_OF_FIELD_NUMBER: builtins.int
-    CONDITIONS_FIELD_NUMBER: builtins.int
-    ALTERNATIVE_TO_FIELD_NUMBER: builtins.int
-    SEVERABLE_FIELD_NUMBER: builtins.int
-    KEEPS_REST_FIELD_NUMBER: builtins.int
-    DROPPED_KEYS_FIELD_NUMBER: builtins.int
-    AMENDS_DOCUMENT_ID_FIELD_NUMBER: builtins.int
-    AMENDS_PROPOSAL_ID_FIELD_NUMBER: builtins.int
     proposal_id: builtins.str
     """The id of the new proposal."""
     binding: Global___ProposalBinding.ValueType
@@ -2232,14 +2027,6 @@ class ProposalMade(google.protobuf.message.Message):
     """The document that contains it."""
     acceptance_rule: Global___AcceptanceRule.ValueType
     """The rule by which answers decide this proposal. Not given: the rule of the opening."""
-    severable: builtins.bool
-    """True if its terms can be accepted one by one."""
-    keeps_rest: builtins.bool
-    """True if it keeps the terms of the proposal that it counters or supersedes, except those that it changes or drops."""
-    amends_document_id: builtins.str
-    """The document that it amends. The place is in Words, in `place_in_text`."""
-    amends_proposal_id: builtins.str
-    """The proposed amendment that it amends."""
     @property
     def by(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.str]:
         """The proposers."""
@@ -2272,18 +2059,6 @@ class ProposalMade(google.protobuf.message.Message):
     def on_behalf_of(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.str]:
         """The principals on behalf of which the proposers act. The proposal counts for them."""
 
-    @property
-    def conditions(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[pourparler.v1.values_pb2.Condition]:
-        """The conditions."""
-
-    @property
-    def alternative_to(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.str]:
-        """The open proposals of the same proposers of which only one can be accepted, together with this one."""
-
-    @property
-    def dropped_keys(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.str]:
-        """The keys of the terms that it drops, with `keeps_rest`."""
-
     def __init__(
         self,
         *,
@@ -2301,16 +2076,9 @@ class ProposalMade(google.protobuf.message.Message):
         acceptance_rule: Global___AcceptanceRule.ValueType = ...,
         voting_rule: Global___VotingRule | None = ...,
         on_behalf_of: collections.abc.Iterable[builtins.str] | None = ...,
-        conditions: collections.abc.Iterable[pourparler.v1.values_pb2.Condition] | None = ...,
-        alternative_to: collections.abc.Iterable[builtins.str] | None = ...,
-        severable: builtins.bool = ...,
-        keeps_rest: builtins.bool = ...,
-        dropped_keys: collections.abc.Iterable[builtins.str] | None = ...,
-        amends_document_id: builtins.str = ...,
-        amends_proposal_id: builtins.str = ...,
     ) -> None: ...
     def HasField(self, field_name: typing.Literal["expires", b"expires", "voting_rule", b"voting_rule"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["acceptance_rule", b"acceptance_rule", "alternative_to", b"alternative_to", "amends_document_id", b"amends_document_id", "amends_proposal_id", b"amends_proposal_id", "binding", b"binding", "by", b"by", "conditions", b"conditions", "counters", b"counters", "decided_by", b"decided_by", "document_id", b"document_id", "dropped_keys", b"dropped_keys", "expires", b"expires", "keeps_rest", b"keeps_rest", "on_behalf_of", b"on_behalf_of", "proposal_id", b"proposal_id", "severable", b"severable", "supersedes", b"supersedes", "terms", b"terms", "to", b"to", "topic_ids", b"topic_ids", "voting_rule", b"voting_rule"]) -> None: ...
+    def ClearField(self, field_name: typing.Literal["acceptance_rule", b"acceptance_rule", "binding", b"binding", "by", b"by", "counters", b"counters", "decided_by", b"decided_by", "document_id", b"document_id", "expires", b"expires", "on_behalf_of", b"on_behalf_of", "proposal_id", b"proposal_id", "supersedes", b"supersedes", "terms", b"terms", "to", b"to", "topic_ids", b"topic_ids", "voting_rule", b"voting_rule"]) -> None: ...
 
 Global___ProposalMade: typing_extensions.TypeAlias = ProposalMade
 
@@ -2330,8 +2098,6 @@ class ProposalAnswered(google.protobuf.message.Message):
     REVISES_FIELD_NUMBER: builtins.int
     CASTING_FIELD_NUMBER: builtins.int
     TALLY_FIELD_NUMBER: builtins.int
-    TERM_KEYS_FIELD_NUMBER: builtins.int
-    CONDITIONS_FIELD_NUMBER: builtins.int
     proposal_id: builtins.str
     """The proposal."""
     by: builtins.str
@@ -2350,14 +2116,6 @@ class ProposalAnswered(google.protobuf.message.Message):
     def tally(self) -> Global___Tally:
         """The vote by which a body reached its answer."""
 
-    @property
-    def term_keys(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.str]:
-        """The keys of the accepted terms. A proposal that is not severable allows them only with ACCEPT_IN_PRINCIPLE."""
-
-    @property
-    def conditions(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[pourparler.v1.values_pb2.Condition]:
-        """The conditions."""
-
     def __init__(
         self,
         *,
@@ -2368,11 +2126,9 @@ class ProposalAnswered(google.protobuf.message.Message):
         revises: builtins.bool = ...,
         casting: builtins.bool = ...,
         tally: Global___Tally | None = ...,
-        term_keys: collections.abc.Iterable[builtins.str] | None = ...,
-        conditions: collections.abc.Iterable[pourparler.v1.values_pb2.Condition] | None = ...,
     ) -> None: ...
     def HasField(self, field_name: typing.Literal["tally", b"tally"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["answer", b"answer", "by", b"by", "casting", b"casting", "conditions", b"conditions", "on_behalf_of", b"on_behalf_of", "proposal_id", b"proposal_id", "revises", b"revises", "tally", b"tally", "term_keys", b"term_keys"]) -> None: ...
+    def ClearField(self, field_name: typing.Literal["answer", b"answer", "by", b"by", "casting", b"casting", "on_behalf_of", b"on_behalf_of", "proposal_id", b"proposal_id", "revises", b"revises", "tally", b"tally"]) -> None: ...
 
 Global___ProposalAnswered: typing_extensions.TypeAlias = ProposalAnswered
 
@@ -2463,7 +2219,6 @@ class AgreementRecorded(google.protobuf.message.Message):
     EFFECTIVE_FIELD_NUMBER: builtins.int
     ENDS_FIELD_NUMBER: builtins.int
     NEEDS_FIELD_NUMBER: builtins.int
-    CONDITIONS_FIELD_NUMBER: builtins.int
     DROPPED_KEYS_FIELD_NUMBER: builtins.int
     ON_BEHALF_OF_FIELD_NUMBER: builtins.int
     agreement_id: builtins.str
@@ -2515,10 +2270,6 @@ class AgreementRecorded(google.protobuf.message.Message):
         """The approvals that it needs."""
 
     @property
-    def conditions(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[pourparler.v1.values_pb2.Condition]:
-        """The conditions."""
-
-    @property
     def dropped_keys(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.str]:
         """The keys of the terms that an amendment drops."""
 
@@ -2544,12 +2295,11 @@ class AgreementRecorded(google.protobuf.message.Message):
         effective: pourparler.v1.values_pb2.FuzzyDate | None = ...,
         ends: pourparler.v1.values_pb2.FuzzyDate | None = ...,
         needs: collections.abc.Iterable[Global___NeededApproval] | None = ...,
-        conditions: collections.abc.Iterable[pourparler.v1.values_pb2.Condition] | None = ...,
         dropped_keys: collections.abc.Iterable[builtins.str] | None = ...,
         on_behalf_of: collections.abc.Iterable[builtins.str] | None = ...,
     ) -> None: ...
     def HasField(self, field_name: typing.Literal["effective", b"effective", "ends", b"ends"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["agreement_id", b"agreement_id", "amends", b"amends", "annex_ids", b"annex_ids", "between", b"between", "conditions", b"conditions", "document_id", b"document_id", "dropped_keys", b"dropped_keys", "effective", b"effective", "ends", b"ends", "kind", b"kind", "needs", b"needs", "on_behalf_of", b"on_behalf_of", "origin", b"origin", "proposal_id", b"proposal_id", "status", b"status", "supersedes", b"supersedes", "terms", b"terms", "topic_ids", b"topic_ids"]) -> None: ...
+    def ClearField(self, field_name: typing.Literal["agreement_id", b"agreement_id", "amends", b"amends", "annex_ids", b"annex_ids", "between", b"between", "document_id", b"document_id", "dropped_keys", b"dropped_keys", "effective", b"effective", "ends", b"ends", "kind", b"kind", "needs", b"needs", "on_behalf_of", b"on_behalf_of", "origin", b"origin", "proposal_id", b"proposal_id", "status", b"status", "supersedes", b"supersedes", "terms", b"terms", "topic_ids", b"topic_ids"]) -> None: ...
 
 Global___AgreementRecorded: typing_extensions.TypeAlias = AgreementRecorded
 
@@ -2608,39 +2358,6 @@ class AgreementStatusChanged(google.protobuf.message.Message):
 Global___AgreementStatusChanged: typing_extensions.TypeAlias = AgreementStatusChanged
 
 @typing.final
-class Recurrence(google.protobuf.message.Message):
-    """The recurrence of something that is owed repeatedly, from `due` on."""
-
-    DESCRIPTOR: google.protobuf.descriptor.Descriptor
-
-    EVERY_FIELD_NUMBER: builtins.int
-    UNIT_FIELD_NUMBER: builtins.int
-    TIMES_FIELD_NUMBER: builtins.int
-    UNTIL_FIELD_NUMBER: builtins.int
-    every: builtins.int
-    """The number of units between two occurrences."""
-    unit: pourparler.v1.values_pb2.DateUnit.ValueType
-    """The unit."""
-    times: builtins.int
-    """The number of occurrences. Zero: until `until`, or without end."""
-    @property
-    def until(self) -> pourparler.v1.values_pb2.FuzzyDate:
-        """The date of the last possible occurrence."""
-
-    def __init__(
-        self,
-        *,
-        every: builtins.int = ...,
-        unit: pourparler.v1.values_pb2.DateUnit.ValueType = ...,
-        times: builtins.int = ...,
-        until: pourparler.v1.values_pb2.FuzzyDate | None = ...,
-    ) -> None: ...
-    def HasField(self, field_name: typing.Literal["until", b"until"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["every", b"every", "times", b"times", "unit", b"unit", "until", b"until"]) -> None: ...
-
-Global___Recurrence: typing_extensions.TypeAlias = Recurrence
-
-@typing.final
 class CommitmentMade(google.protobuf.message.Message):
     """A commitment is made: a debtor owes a creditor something. Its first status is CONDITIONAL or ACTIVE. Refused if a
     participant would owe itself.
@@ -2658,10 +2375,6 @@ class CommitmentMade(google.protobuf.message.Message):
     STATEMENT_ID_FIELD_NUMBER: builtins.int
     CONDITIONAL_FIELD_NUMBER: builtins.int
     ON_BEHALF_OF_FIELD_NUMBER: builtins.int
-    CONDITIONS_FIELD_NUMBER: builtins.int
-    OTHER_CONDITIONS_FIELD_NUMBER: builtins.int
-    RECURS_FIELD_NUMBER: builtins.int
-    REPLACES_FIELD_NUMBER: builtins.int
     commitment_id: builtins.str
     """The id of the new commitment."""
     agreement_id: builtins.str
@@ -2672,10 +2385,6 @@ class CommitmentMade(google.protobuf.message.Message):
     """A statement."""
     conditional: builtins.bool
     """True if it is owed only if its conditions are met. It is true exactly if Words has conditions."""
-    other_conditions: builtins.bool
-    """True if it has other conditions, in its text or not known."""
-    replaces: builtins.str
-    """The commitment that it replaces."""
     @property
     def debtors(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.str]:
         """The debtors."""
@@ -2696,14 +2405,6 @@ class CommitmentMade(google.protobuf.message.Message):
     def on_behalf_of(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.str]:
         """The principals on behalf of which the debtors act. The principals owe it."""
 
-    @property
-    def conditions(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[pourparler.v1.values_pb2.Condition]:
-        """The conditions that name a part of the record."""
-
-    @property
-    def recurs(self) -> Global___Recurrence:
-        """The recurrence."""
-
     def __init__(
         self,
         *,
@@ -2717,13 +2418,9 @@ class CommitmentMade(google.protobuf.message.Message):
         statement_id: builtins.str = ...,
         conditional: builtins.bool = ...,
         on_behalf_of: collections.abc.Iterable[builtins.str] | None = ...,
-        conditions: collections.abc.Iterable[pourparler.v1.values_pb2.Condition] | None = ...,
-        other_conditions: builtins.bool = ...,
-        recurs: Global___Recurrence | None = ...,
-        replaces: builtins.str = ...,
     ) -> None: ...
-    def HasField(self, field_name: typing.Literal["agreement_id", b"agreement_id", "arises_from", b"arises_from", "due", b"due", "proposal_id", b"proposal_id", "recurs", b"recurs", "statement_id", b"statement_id"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["agreement_id", b"agreement_id", "arises_from", b"arises_from", "commitment_id", b"commitment_id", "conditional", b"conditional", "conditions", b"conditions", "creditors", b"creditors", "debtors", b"debtors", "due", b"due", "on_behalf_of", b"on_behalf_of", "other_conditions", b"other_conditions", "proposal_id", b"proposal_id", "recurs", b"recurs", "replaces", b"replaces", "statement_id", b"statement_id", "terms", b"terms"]) -> None: ...
+    def HasField(self, field_name: typing.Literal["agreement_id", b"agreement_id", "arises_from", b"arises_from", "due", b"due", "proposal_id", b"proposal_id", "statement_id", b"statement_id"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["agreement_id", b"agreement_id", "arises_from", b"arises_from", "commitment_id", b"commitment_id", "conditional", b"conditional", "creditors", b"creditors", "debtors", b"debtors", "due", b"due", "on_behalf_of", b"on_behalf_of", "proposal_id", b"proposal_id", "statement_id", b"statement_id", "terms", b"terms"]) -> None: ...
     def WhichOneof(self, oneof_group: typing.Literal["arises_from", b"arises_from"]) -> typing.Literal["agreement_id", "proposal_id", "statement_id"] | None: ...
 
 Global___CommitmentMade: typing_extensions.TypeAlias = CommitmentMade
@@ -2747,14 +2444,11 @@ class CommitmentStatusChanged(google.protobuf.message.Message):
     STATEMENT_IDS_FIELD_NUMBER: builtins.int
     DOCUMENT_IDS_FIELD_NUMBER: builtins.int
     PERFORMED_FIELD_NUMBER: builtins.int
-    OCCURRENCE_FIELD_NUMBER: builtins.int
     ON_BEHALF_OF_FIELD_NUMBER: builtins.int
     commitment_id: builtins.str
     """The commitment."""
     status: Global___CommitmentStatus.ValueType
     """The new status."""
-    occurrence: builtins.int
-    """The number of the occurrence, from 1, if the commitment recurs."""
     @property
     def by(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.str]:
         """The participants that acted."""
@@ -2784,10 +2478,9 @@ class CommitmentStatusChanged(google.protobuf.message.Message):
         statement_ids: collections.abc.Iterable[builtins.str] | None = ...,
         document_ids: collections.abc.Iterable[builtins.str] | None = ...,
         performed: collections.abc.Iterable[pourparler.v1.values_pb2.Term] | None = ...,
-        occurrence: builtins.int = ...,
         on_behalf_of: collections.abc.Iterable[builtins.str] | None = ...,
     ) -> None: ...
-    def ClearField(self, field_name: typing.Literal["by", b"by", "commitment_id", b"commitment_id", "document_ids", b"document_ids", "occurrence", b"occurrence", "on_behalf_of", b"on_behalf_of", "performed", b"performed", "statement_ids", b"statement_ids", "status", b"status"]) -> None: ...
+    def ClearField(self, field_name: typing.Literal["by", b"by", "commitment_id", b"commitment_id", "document_ids", b"document_ids", "on_behalf_of", b"on_behalf_of", "performed", b"performed", "statement_ids", b"statement_ids", "status", b"status"]) -> None: ...
 
 Global___CommitmentStatusChanged: typing_extensions.TypeAlias = CommitmentStatusChanged
 
@@ -2805,7 +2498,6 @@ class MilestonePlanned(google.protobuf.message.Message):
     EXPECTED_FIELD_NUMBER: builtins.int
     CERTAINTY_FIELD_NUMBER: builtins.int
     STATEMENT_IDS_FIELD_NUMBER: builtins.int
-    CONDITIONS_FIELD_NUMBER: builtins.int
     milestone_id: builtins.str
     """The id of the milestone."""
     certainty: Global___Certainty.ValueType
@@ -2826,10 +2518,6 @@ class MilestonePlanned(google.protobuf.message.Message):
     def statement_ids(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.str]:
         """The statements that announced it."""
 
-    @property
-    def conditions(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[pourparler.v1.values_pb2.Condition]:
-        """The conditions."""
-
     def __init__(
         self,
         *,
@@ -2839,10 +2527,9 @@ class MilestonePlanned(google.protobuf.message.Message):
         expected: pourparler.v1.values_pb2.FuzzyDate | None = ...,
         certainty: Global___Certainty.ValueType = ...,
         statement_ids: collections.abc.Iterable[builtins.str] | None = ...,
-        conditions: collections.abc.Iterable[pourparler.v1.values_pb2.Condition] | None = ...,
     ) -> None: ...
     def HasField(self, field_name: typing.Literal["expected", b"expected"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["by", b"by", "certainty", b"certainty", "conditions", b"conditions", "expected", b"expected", "milestone_id", b"milestone_id", "statement_ids", b"statement_ids", "topic_ids", b"topic_ids"]) -> None: ...
+    def ClearField(self, field_name: typing.Literal["by", b"by", "certainty", b"certainty", "expected", b"expected", "milestone_id", b"milestone_id", "statement_ids", b"statement_ids", "topic_ids", b"topic_ids"]) -> None: ...
 
 Global___MilestonePlanned: typing_extensions.TypeAlias = MilestonePlanned
 
@@ -2982,25 +2669,6 @@ class ApprovalRecorded(google.protobuf.message.Message):
 Global___ApprovalRecorded: typing_extensions.TypeAlias = ApprovalRecorded
 
 @typing.final
-class Relabel(google.protobuf.message.Message):
-    """One participant in the place of another."""
-
-    DESCRIPTOR: google.protobuf.descriptor.Descriptor
-
-    FROM_FIELD_NUMBER: builtins.int
-    TO_FIELD_NUMBER: builtins.int
-    to: builtins.str
-    """The participant that they name after the correction."""
-    def __init__(
-        self,
-        *,
-        to: builtins.str = ...,
-    ) -> None: ...
-    def ClearField(self, field_name: typing.Literal["from", b"from", "to", b"to"]) -> None: ...
-
-Global___Relabel: typing_extensions.TypeAlias = Relabel
-
-@typing.final
 class EntryCorrected(google.protobuf.message.Message):
     """An entry is corrected. In every state that includes the correction, its content applies at the place of its target.
     The target stays readable.
@@ -3025,8 +2693,6 @@ class EntryCorrected(google.protobuf.message.Message):
     MODE_FIELD_NUMBER: builtins.int
     KIND_FIELD_NUMBER: builtins.int
     REPLACEMENT_FIELD_NUMBER: builtins.int
-    RELABELS_FIELD_NUMBER: builtins.int
-    OTHER_TARGET_VERSIONS_FIELD_NUMBER: builtins.int
     target_version: builtins.int
     """The version of the entry to correct."""
     mode: Global___CorrectionMode.ValueType
@@ -3037,14 +2703,6 @@ class EntryCorrected(google.protobuf.message.Message):
     def replacement(self) -> Global___Facts:
         """The corrected facts, with REPLACE and only with it. `visibility` stays empty: to change it, disclose the entry."""
 
-    @property
-    def relabels(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[Global___Relabel]:
-        """The replacements, with RELABEL. All apply at once, so two participants can be swapped."""
-
-    @property
-    def other_target_versions(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.int]:
-        """The versions of the other entries to correct, with RELABEL."""
-
     def __init__(
         self,
         *,
@@ -3052,11 +2710,9 @@ class EntryCorrected(google.protobuf.message.Message):
         mode: Global___CorrectionMode.ValueType = ...,
         kind: Global___CorrectionKind.ValueType = ...,
         replacement: Global___Facts | None = ...,
-        relabels: collections.abc.Iterable[Global___Relabel] | None = ...,
-        other_target_versions: collections.abc.Iterable[builtins.int] | None = ...,
     ) -> None: ...
     def HasField(self, field_name: typing.Literal["replacement", b"replacement"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["kind", b"kind", "mode", b"mode", "other_target_versions", b"other_target_versions", "relabels", b"relabels", "replacement", b"replacement", "target_version", b"target_version"]) -> None: ...
+    def ClearField(self, field_name: typing.Literal["kind", b"kind", "mode", b"mode", "replacement", b"replacement", "target_version", b"target_version"]) -> None: ...
 
 Global___EntryCorrected: typing_extensions.TypeAlias = EntryCorrected
 

@@ -61,12 +61,6 @@ class _StatusCauseEnumTypeWrapper(google.protobuf.internal.enum_type_wrapper._En
     """The entry itself says it."""
     STATUS_CAUSE_DEPARTURE: _StatusCause.ValueType  # 1
     """A participant left."""
-    STATUS_CAUSE_ALTERNATIVE_ACCEPTED: _StatusCause.ValueType  # 2
-    """An alternative was accepted."""
-    STATUS_CAUSE_CONDITION_MET: _StatusCause.ValueType  # 3
-    """A condition was met."""
-    STATUS_CAUSE_CONDITION_FAILED: _StatusCause.ValueType  # 4
-    """A condition failed."""
     STATUS_CAUSE_SUCCESSOR_IN_FORCE: _StatusCause.ValueType  # 5
     """The successor came into force."""
     STATUS_CAUSE_SILENCE: _StatusCause.ValueType  # 6
@@ -81,12 +75,6 @@ STATUS_CAUSE_UNSPECIFIED: StatusCause.ValueType  # 0
 """The entry itself says it."""
 STATUS_CAUSE_DEPARTURE: StatusCause.ValueType  # 1
 """A participant left."""
-STATUS_CAUSE_ALTERNATIVE_ACCEPTED: StatusCause.ValueType  # 2
-"""An alternative was accepted."""
-STATUS_CAUSE_CONDITION_MET: StatusCause.ValueType  # 3
-"""A condition was met."""
-STATUS_CAUSE_CONDITION_FAILED: StatusCause.ValueType  # 4
-"""A condition failed."""
 STATUS_CAUSE_SUCCESSOR_IN_FORCE: StatusCause.ValueType  # 5
 """The successor came into force."""
 STATUS_CAUSE_SILENCE: StatusCause.ValueType  # 6
@@ -141,8 +129,6 @@ class _AnomalyKindEnumTypeWrapper(google.protobuf.internal.enum_type_wrapper._En
     """A participant acted before it joined."""
     ANOMALY_KIND_ACTED_AFTER_LEAVING: _AnomalyKind.ValueType  # 5
     """A participant acted after it left."""
-    ANOMALY_KIND_MANDATE_EXCEEDED: _AnomalyKind.ValueType  # 6
-    """A representative exceeded its mandate."""
     ANOMALY_KIND_AGREEMENT_DIFFERS: _AnomalyKind.ValueType  # 7
     """The terms of an agreement differ from those of the accepted proposal."""
     ANOMALY_KIND_RESULT_DIFFERS: _AnomalyKind.ValueType  # 8
@@ -157,8 +143,6 @@ class _AnomalyKindEnumTypeWrapper(google.protobuf.internal.enum_type_wrapper._En
     """A proposal was accepted by silence before its date."""
     ANOMALY_KIND_AMENDS_NOT_IN_FORCE: _AnomalyKind.ValueType  # 13
     """An amendment is in force, and the amended agreement is not."""
-    ANOMALY_KIND_CONDITION_NOT_MET: _AnomalyKind.ValueType  # 14
-    """A part was fulfilled, put in force or accepted as binding while a condition had failed."""
     ANOMALY_KIND_DATED_AFTER_END: _AnomalyKind.ValueType  # 15
     """A proposal or an answer is dated after the end of the talks, and was recorded before the end."""
 
@@ -177,8 +161,6 @@ ANOMALY_KIND_ACTED_BEFORE_JOINING: AnomalyKind.ValueType  # 4
 """A participant acted before it joined."""
 ANOMALY_KIND_ACTED_AFTER_LEAVING: AnomalyKind.ValueType  # 5
 """A participant acted after it left."""
-ANOMALY_KIND_MANDATE_EXCEEDED: AnomalyKind.ValueType  # 6
-"""A representative exceeded its mandate."""
 ANOMALY_KIND_AGREEMENT_DIFFERS: AnomalyKind.ValueType  # 7
 """The terms of an agreement differ from those of the accepted proposal."""
 ANOMALY_KIND_RESULT_DIFFERS: AnomalyKind.ValueType  # 8
@@ -193,8 +175,6 @@ ANOMALY_KIND_SILENCE_BEFORE_DATE: AnomalyKind.ValueType  # 12
 """A proposal was accepted by silence before its date."""
 ANOMALY_KIND_AMENDS_NOT_IN_FORCE: AnomalyKind.ValueType  # 13
 """An amendment is in force, and the amended agreement is not."""
-ANOMALY_KIND_CONDITION_NOT_MET: AnomalyKind.ValueType  # 14
-"""A part was fulfilled, put in force or accepted as binding while a condition had failed."""
 ANOMALY_KIND_DATED_AFTER_END: AnomalyKind.ValueType  # 15
 """A proposal or an answer is dated after the end of the talks, and was recorded before the end."""
 Global___AnomalyKind: typing_extensions.TypeAlias = AnomalyKind
@@ -939,7 +919,6 @@ class Origin(google.protobuf.message.Message):
     VISIBILITY_FIELD_NUMBER: builtins.int
     SESSION_ID_FIELD_NUMBER: builtins.int
     AFTER_END_FIELD_NUMBER: builtins.int
-    MARKS_FIELD_NUMBER: builtins.int
     version: builtins.int
     """The version of that entry."""
     recorded_by: builtins.str
@@ -966,10 +945,6 @@ class Origin(google.protobuf.message.Message):
     def visibility(self) -> pourparler.v1.values_pb2.Visibility:
         """The visibility of the entry."""
 
-    @property
-    def marks(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[pourparler.v1.values_pb2.Mark.ValueType]:
-        """The reservations under which it was made."""
-
     def __init__(
         self,
         *,
@@ -982,65 +957,11 @@ class Origin(google.protobuf.message.Message):
         visibility: pourparler.v1.values_pb2.Visibility | None = ...,
         session_id: builtins.str = ...,
         after_end: builtins.bool = ...,
-        marks: collections.abc.Iterable[pourparler.v1.values_pb2.Mark.ValueType] | None = ...,
     ) -> None: ...
     def HasField(self, field_name: typing.Literal["occurred", b"occurred", "provenance", b"provenance", "record_time", b"record_time", "visibility", b"visibility"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["after_end", b"after_end", "confirmed", b"confirmed", "marks", b"marks", "occurred", b"occurred", "provenance", b"provenance", "record_time", b"record_time", "recorded_by", b"recorded_by", "session_id", b"session_id", "version", b"version", "visibility", b"visibility"]) -> None: ...
+    def ClearField(self, field_name: typing.Literal["after_end", b"after_end", "confirmed", b"confirmed", "occurred", b"occurred", "provenance", b"provenance", "record_time", b"record_time", "recorded_by", b"recorded_by", "session_id", b"session_id", "version", b"version", "visibility", b"visibility"]) -> None: ...
 
 Global___Origin: typing_extensions.TypeAlias = Origin
-
-@typing.final
-class ConditionState(google.protobuf.message.Message):
-    """The state of a condition."""
-
-    DESCRIPTOR: google.protobuf.descriptor.Descriptor
-
-    class _State:
-        ValueType = typing.NewType("ValueType", builtins.int)
-        V: typing_extensions.TypeAlias = ValueType
-
-    class _StateEnumTypeWrapper(google.protobuf.internal.enum_type_wrapper._EnumTypeWrapper[ConditionState._State.ValueType], builtins.type):
-        DESCRIPTOR: google.protobuf.descriptor.EnumDescriptor
-        STATE_UNSPECIFIED: ConditionState._State.ValueType  # 0
-        """Not given."""
-        STATE_PENDING: ConditionState._State.ValueType  # 1
-        """Not decided."""
-        STATE_MET: ConditionState._State.ValueType  # 2
-        """Met."""
-        STATE_FAILED: ConditionState._State.ValueType  # 3
-        """Failed."""
-
-    class State(_State, metaclass=_StateEnumTypeWrapper):
-        """The states of a condition."""
-
-    STATE_UNSPECIFIED: ConditionState.State.ValueType  # 0
-    """Not given."""
-    STATE_PENDING: ConditionState.State.ValueType  # 1
-    """Not decided."""
-    STATE_MET: ConditionState.State.ValueType  # 2
-    """Met."""
-    STATE_FAILED: ConditionState.State.ValueType  # 3
-    """Failed."""
-
-    CONDITION_ID_FIELD_NUMBER: builtins.int
-    STATE_FIELD_NUMBER: builtins.int
-    VERSION_FIELD_NUMBER: builtins.int
-    condition_id: builtins.str
-    """The id of the condition."""
-    state: Global___ConditionState.State.ValueType
-    """The state."""
-    version: builtins.int
-    """The version of the entry that decided it."""
-    def __init__(
-        self,
-        *,
-        condition_id: builtins.str = ...,
-        state: Global___ConditionState.State.ValueType = ...,
-        version: builtins.int = ...,
-    ) -> None: ...
-    def ClearField(self, field_name: typing.Literal["condition_id", b"condition_id", "state", b"state", "version", b"version"]) -> None: ...
-
-Global___ConditionState: typing_extensions.TypeAlias = ConditionState
 
 @typing.final
 class Approval(google.protobuf.message.Message):
@@ -1338,7 +1259,6 @@ class Statement(google.protobuf.message.Message):
     RETRACTED_BY_FIELD_NUMBER: builtins.int
     CORROBORATION_FIELD_NUMBER: builtins.int
     CORROBORATED_BY_FIELD_NUMBER: builtins.int
-    TRANSLATIONS_FIELD_NUMBER: builtins.int
     status: Global___StatementStatus.ValueType
     """The status."""
     corroboration: Global___Corroboration.ValueType
@@ -1371,10 +1291,6 @@ class Statement(google.protobuf.message.Message):
     def corroborated_by(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.str]:
         """The statements that confirm or deny it."""
 
-    @property
-    def translations(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.str]:
-        """Its translations."""
-
     def __init__(
         self,
         *,
@@ -1387,10 +1303,9 @@ class Statement(google.protobuf.message.Message):
         retracted_by: collections.abc.Iterable[builtins.str] | None = ...,
         corroboration: Global___Corroboration.ValueType = ...,
         corroborated_by: collections.abc.Iterable[builtins.str] | None = ...,
-        translations: collections.abc.Iterable[builtins.str] | None = ...,
     ) -> None: ...
     def HasField(self, field_name: typing.Literal["facts", b"facts", "origin", b"origin", "status_change", b"status_change", "words", b"words"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["blame", b"blame", "corroborated_by", b"corroborated_by", "corroboration", b"corroboration", "facts", b"facts", "origin", b"origin", "retracted_by", b"retracted_by", "status", b"status", "status_change", b"status_change", "translations", b"translations", "words", b"words"]) -> None: ...
+    def ClearField(self, field_name: typing.Literal["blame", b"blame", "corroborated_by", b"corroborated_by", "corroboration", b"corroboration", "facts", b"facts", "origin", b"origin", "retracted_by", b"retracted_by", "status", b"status", "status_change", b"status_change", "words", b"words"]) -> None: ...
 
 Global___Statement: typing_extensions.TypeAlias = Statement
 
@@ -1567,9 +1482,6 @@ class Proposal(google.protobuf.message.Message):
     COUNTERED_BY_FIELD_NUMBER: builtins.int
     SUPERSEDED_BY_FIELD_NUMBER: builtins.int
     AGREEMENT_ID_FIELD_NUMBER: builtins.int
-    EFFECTIVE_TERMS_FIELD_NUMBER: builtins.int
-    CONDITIONS_FIELD_NUMBER: builtins.int
-    ACCEPTED_KEYS_FIELD_NUMBER: builtins.int
     TALLY_FIELD_NUMBER: builtins.int
     status: Global___ProposalStatus.ValueType
     """The status."""
@@ -1606,18 +1518,6 @@ class Proposal(google.protobuf.message.Message):
         """The proposals that counter it."""
 
     @property
-    def effective_terms(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[pourparler.v1.values_pb2.Term]:
-        """All its terms, including those that it keeps from another proposal. Empty if it keeps none; see `facts`."""
-
-    @property
-    def conditions(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[Global___ConditionState]:
-        """The states of its conditions."""
-
-    @property
-    def accepted_keys(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.str]:
-        """The keys of the accepted terms, if they were accepted one by one."""
-
-    @property
     def tally(self) -> pourparler.v1.facts_pb2.Tally:
         """The vote, as counted or declared."""
 
@@ -1634,13 +1534,10 @@ class Proposal(google.protobuf.message.Message):
         countered_by: collections.abc.Iterable[builtins.str] | None = ...,
         superseded_by: builtins.str = ...,
         agreement_id: builtins.str = ...,
-        effective_terms: collections.abc.Iterable[pourparler.v1.values_pb2.Term] | None = ...,
-        conditions: collections.abc.Iterable[Global___ConditionState] | None = ...,
-        accepted_keys: collections.abc.Iterable[builtins.str] | None = ...,
         tally: pourparler.v1.facts_pb2.Tally | None = ...,
     ) -> None: ...
     def HasField(self, field_name: typing.Literal["facts", b"facts", "origin", b"origin", "status_change", b"status_change", "tally", b"tally", "words", b"words"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["accepted_keys", b"accepted_keys", "agreement_id", b"agreement_id", "blame", b"blame", "conditions", b"conditions", "countered_by", b"countered_by", "effective_terms", b"effective_terms", "facts", b"facts", "origin", b"origin", "replies", b"replies", "status", b"status", "status_change", b"status_change", "superseded_by", b"superseded_by", "tally", b"tally", "words", b"words"]) -> None: ...
+    def ClearField(self, field_name: typing.Literal["agreement_id", b"agreement_id", "blame", b"blame", "countered_by", b"countered_by", "facts", b"facts", "origin", b"origin", "replies", b"replies", "status", b"status", "status_change", b"status_change", "superseded_by", b"superseded_by", "tally", b"tally", "words", b"words"]) -> None: ...
 
 Global___Proposal: typing_extensions.TypeAlias = Proposal
 
@@ -1662,7 +1559,6 @@ class Agreement(google.protobuf.message.Message):
     CONSOLIDATED_TERMS_FIELD_NUMBER: builtins.int
     APPROVALS_FIELD_NUMBER: builtins.int
     AWAITS_FIELD_NUMBER: builtins.int
-    CONDITIONS_FIELD_NUMBER: builtins.int
     EFFECTIVE_FIELD_NUMBER: builtins.int
     ENDS_FIELD_NUMBER: builtins.int
     IN_FORCE_FIELD_NUMBER: builtins.int
@@ -1711,10 +1607,6 @@ class Agreement(google.protobuf.message.Message):
         """The needed approvals that are not given."""
 
     @property
-    def conditions(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[Global___ConditionState]:
-        """The states of its conditions."""
-
-    @property
     def effective(self) -> pourparler.v1.values_pb2.FuzzyDate:
         """The date from which it applies, if it is known."""
 
@@ -1741,13 +1633,12 @@ class Agreement(google.protobuf.message.Message):
         consolidated_terms: collections.abc.Iterable[pourparler.v1.values_pb2.Term] | None = ...,
         approvals: collections.abc.Iterable[Global___Approval] | None = ...,
         awaits: collections.abc.Iterable[pourparler.v1.facts_pb2.NeededApproval] | None = ...,
-        conditions: collections.abc.Iterable[Global___ConditionState] | None = ...,
         effective: pourparler.v1.values_pb2.FuzzyDate | None = ...,
         ends: pourparler.v1.values_pb2.FuzzyDate | None = ...,
         in_force: Global___StatusChange | None = ...,
     ) -> None: ...
     def HasField(self, field_name: typing.Literal["effective", b"effective", "ends", b"ends", "facts", b"facts", "in_force", b"in_force", "origin", b"origin", "status_change", b"status_change", "words", b"words"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["amended_by", b"amended_by", "approvals", b"approvals", "awaits", b"awaits", "blame", b"blame", "conditions", b"conditions", "consolidated_terms", b"consolidated_terms", "effective", b"effective", "ends", b"ends", "facts", b"facts", "in_force", b"in_force", "origin", b"origin", "status", b"status", "status_change", b"status_change", "superseded_by", b"superseded_by", "to_be_superseded_by", b"to_be_superseded_by", "words", b"words"]) -> None: ...
+    def ClearField(self, field_name: typing.Literal["amended_by", b"amended_by", "approvals", b"approvals", "awaits", b"awaits", "blame", b"blame", "consolidated_terms", b"consolidated_terms", "effective", b"effective", "ends", b"ends", "facts", b"facts", "in_force", b"in_force", "origin", b"origin", "status", b"status", "status_change", b"status_change", "superseded_by", b"superseded_by", "to_be_superseded_by", b"to_be_superseded_by", "words", b"words"]) -> None: ...
 
 Global___Agreement: typing_extensions.TypeAlias = Agreement
 
@@ -1765,9 +1656,7 @@ class Commitment(google.protobuf.message.Message):
     STATUS_CHANGE_FIELD_NUMBER: builtins.int
     STATEMENT_IDS_FIELD_NUMBER: builtins.int
     DOCUMENT_IDS_FIELD_NUMBER: builtins.int
-    CONDITIONS_FIELD_NUMBER: builtins.int
     PERFORMED_FIELD_NUMBER: builtins.int
-    DUE_FIELD_NUMBER: builtins.int
     status: pourparler.v1.facts_pb2.CommitmentStatus.ValueType
     """The status."""
     @property
@@ -1799,16 +1688,8 @@ class Commitment(google.protobuf.message.Message):
         """The documents that show it."""
 
     @property
-    def conditions(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[Global___ConditionState]:
-        """The states of its conditions."""
-
-    @property
     def performed(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[pourparler.v1.values_pb2.Term]:
         """The performed parts."""
-
-    @property
-    def due(self) -> pourparler.v1.values_pb2.FuzzyDate:
-        """The due date, if it depends on another date and is known."""
 
     def __init__(
         self,
@@ -1821,12 +1702,10 @@ class Commitment(google.protobuf.message.Message):
         status_change: Global___StatusChange | None = ...,
         statement_ids: collections.abc.Iterable[builtins.str] | None = ...,
         document_ids: collections.abc.Iterable[builtins.str] | None = ...,
-        conditions: collections.abc.Iterable[Global___ConditionState] | None = ...,
         performed: collections.abc.Iterable[pourparler.v1.values_pb2.Term] | None = ...,
-        due: pourparler.v1.values_pb2.FuzzyDate | None = ...,
     ) -> None: ...
-    def HasField(self, field_name: typing.Literal["due", b"due", "facts", b"facts", "origin", b"origin", "status_change", b"status_change", "words", b"words"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["blame", b"blame", "conditions", b"conditions", "document_ids", b"document_ids", "due", b"due", "facts", b"facts", "origin", b"origin", "performed", b"performed", "statement_ids", b"statement_ids", "status", b"status", "status_change", b"status_change", "words", b"words"]) -> None: ...
+    def HasField(self, field_name: typing.Literal["facts", b"facts", "origin", b"origin", "status_change", b"status_change", "words", b"words"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["blame", b"blame", "document_ids", b"document_ids", "facts", b"facts", "origin", b"origin", "performed", b"performed", "statement_ids", b"statement_ids", "status", b"status", "status_change", b"status_change", "words", b"words"]) -> None: ...
 
 Global___Commitment: typing_extensions.TypeAlias = Commitment
 
@@ -1847,8 +1726,6 @@ class Milestone(google.protobuf.message.Message):
     PLANNED_BEFORE_FIELD_NUMBER: builtins.int
     STATEMENT_IDS_FIELD_NUMBER: builtins.int
     DOCUMENT_IDS_FIELD_NUMBER: builtins.int
-    CONDITIONS_FIELD_NUMBER: builtins.int
-    EXPECTED_FIELD_NUMBER: builtins.int
     status: Global___MilestoneStatus.ValueType
     """The status."""
     late: builtins.bool
@@ -1889,14 +1766,6 @@ class Milestone(google.protobuf.message.Message):
     def document_ids(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.str]:
         """The documents that show the outcome."""
 
-    @property
-    def conditions(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[Global___ConditionState]:
-        """The states of its conditions."""
-
-    @property
-    def expected(self) -> pourparler.v1.values_pb2.FuzzyDate:
-        """The expected date, if it depends on another date and is known."""
-
     def __init__(
         self,
         *,
@@ -1911,11 +1780,9 @@ class Milestone(google.protobuf.message.Message):
         planned_before: collections.abc.Iterable[pourparler.v1.values_pb2.FuzzyDate] | None = ...,
         statement_ids: collections.abc.Iterable[builtins.str] | None = ...,
         document_ids: collections.abc.Iterable[builtins.str] | None = ...,
-        conditions: collections.abc.Iterable[Global___ConditionState] | None = ...,
-        expected: pourparler.v1.values_pb2.FuzzyDate | None = ...,
     ) -> None: ...
-    def HasField(self, field_name: typing.Literal["actual", b"actual", "expected", b"expected", "facts", b"facts", "origin", b"origin", "status_change", b"status_change", "words", b"words"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["actual", b"actual", "blame", b"blame", "conditions", b"conditions", "document_ids", b"document_ids", "expected", b"expected", "facts", b"facts", "late", b"late", "origin", b"origin", "planned_before", b"planned_before", "statement_ids", b"statement_ids", "status", b"status", "status_change", b"status_change", "words", b"words"]) -> None: ...
+    def HasField(self, field_name: typing.Literal["actual", b"actual", "facts", b"facts", "origin", b"origin", "status_change", b"status_change", "words", b"words"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["actual", b"actual", "blame", b"blame", "document_ids", b"document_ids", "facts", b"facts", "late", b"late", "origin", b"origin", "planned_before", b"planned_before", "statement_ids", b"statement_ids", "status", b"status", "status_change", b"status_change", "words", b"words"]) -> None: ...
 
 Global___Milestone: typing_extensions.TypeAlias = Milestone
 
@@ -1931,7 +1798,6 @@ class Document(google.protobuf.message.Message):
     BLAME_FIELD_NUMBER: builtins.int
     LATER_VERSIONS_FIELD_NUMBER: builtins.int
     APPROVALS_FIELD_NUMBER: builtins.int
-    AMENDED_BY_FIELD_NUMBER: builtins.int
     @property
     def facts(self) -> pourparler.v1.facts_pb2.DocumentAttached:
         """The document that it is a version of."""
@@ -1956,10 +1822,6 @@ class Document(google.protobuf.message.Message):
     def approvals(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[Global___Approval]:
         """The approvals."""
 
-    @property
-    def amended_by(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.str]:
-        """The accepted proposals that amend it."""
-
     def __init__(
         self,
         *,
@@ -1969,10 +1831,9 @@ class Document(google.protobuf.message.Message):
         blame: collections.abc.Iterable[builtins.int] | None = ...,
         later_versions: collections.abc.Iterable[builtins.str] | None = ...,
         approvals: collections.abc.Iterable[Global___Approval] | None = ...,
-        amended_by: collections.abc.Iterable[builtins.str] | None = ...,
     ) -> None: ...
     def HasField(self, field_name: typing.Literal["facts", b"facts", "origin", b"origin", "words", b"words"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["amended_by", b"amended_by", "approvals", b"approvals", "blame", b"blame", "facts", b"facts", "later_versions", b"later_versions", "origin", b"origin", "words", b"words"]) -> None: ...
+    def ClearField(self, field_name: typing.Literal["approvals", b"approvals", "blame", b"blame", "facts", b"facts", "later_versions", b"later_versions", "origin", b"origin", "words", b"words"]) -> None: ...
 
 Global___Document: typing_extensions.TypeAlias = Document
 

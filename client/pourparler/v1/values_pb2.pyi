@@ -20,46 +20,6 @@ else:
 
 DESCRIPTOR: google.protobuf.descriptor.FileDescriptor
 
-class _DateUnit:
-    ValueType = typing.NewType("ValueType", builtins.int)
-    V: typing_extensions.TypeAlias = ValueType
-
-class _DateUnitEnumTypeWrapper(google.protobuf.internal.enum_type_wrapper._EnumTypeWrapper[_DateUnit.ValueType], builtins.type):
-    DESCRIPTOR: google.protobuf.descriptor.EnumDescriptor
-    DATE_UNIT_UNSPECIFIED: _DateUnit.ValueType  # 0
-    """Not given."""
-    DATE_UNIT_DAY: _DateUnit.ValueType  # 1
-    """Days."""
-    DATE_UNIT_BUSINESS_DAY: _DateUnit.ValueType  # 2
-    """Days from Monday to Friday. The service does not know holidays."""
-    DATE_UNIT_WEEK: _DateUnit.ValueType  # 3
-    """Weeks."""
-    DATE_UNIT_MONTH: _DateUnit.ValueType  # 4
-    """Months."""
-    DATE_UNIT_QUARTER: _DateUnit.ValueType  # 5
-    """Quarters of a year."""
-    DATE_UNIT_YEAR: _DateUnit.ValueType  # 6
-    """Years."""
-
-class DateUnit(_DateUnit, metaclass=_DateUnitEnumTypeWrapper):
-    """The unit in which a period is counted."""
-
-DATE_UNIT_UNSPECIFIED: DateUnit.ValueType  # 0
-"""Not given."""
-DATE_UNIT_DAY: DateUnit.ValueType  # 1
-"""Days."""
-DATE_UNIT_BUSINESS_DAY: DateUnit.ValueType  # 2
-"""Days from Monday to Friday. The service does not know holidays."""
-DATE_UNIT_WEEK: DateUnit.ValueType  # 3
-"""Weeks."""
-DATE_UNIT_MONTH: DateUnit.ValueType  # 4
-"""Months."""
-DATE_UNIT_QUARTER: DateUnit.ValueType  # 5
-"""Quarters of a year."""
-DATE_UNIT_YEAR: DateUnit.ValueType  # 6
-"""Years."""
-Global___DateUnit: typing_extensions.TypeAlias = DateUnit
-
 class _ApprovalAct:
     ValueType = typing.NewType("ValueType", builtins.int)
     V: typing_extensions.TypeAlias = ValueType
@@ -103,38 +63,6 @@ APPROVAL_ACT_REFUSED: ApprovalAct.ValueType  # 6
 APPROVAL_ACT_WITHDRAWN: ApprovalAct.ValueType  # 7
 """Takes back the last act of the same participant."""
 Global___ApprovalAct: typing_extensions.TypeAlias = ApprovalAct
-
-class _Mark:
-    ValueType = typing.NewType("ValueType", builtins.int)
-    V: typing_extensions.TypeAlias = ValueType
-
-class _MarkEnumTypeWrapper(google.protobuf.internal.enum_type_wrapper._EnumTypeWrapper[_Mark.ValueType], builtins.type):
-    DESCRIPTOR: google.protobuf.descriptor.EnumDescriptor
-    MARK_UNSPECIFIED: _Mark.ValueType  # 0
-    """Not given."""
-    MARK_WITHOUT_PREJUDICE: _Mark.ValueType  # 1
-    """Without prejudice: nobody may rely on it."""
-    MARK_OFF_THE_RECORD: _Mark.ValueType  # 2
-    """Off the record."""
-    MARK_FOR_THE_RECORD: _Mark.ValueType  # 3
-    """For the record."""
-    MARK_SUBJECT_TO_CONTRACT: _Mark.ValueType  # 4
-    """Subject to contract: it does not bind before a signed agreement."""
-
-class Mark(_Mark, metaclass=_MarkEnumTypeWrapper):
-    """A reservation under which an entry was made."""
-
-MARK_UNSPECIFIED: Mark.ValueType  # 0
-"""Not given."""
-MARK_WITHOUT_PREJUDICE: Mark.ValueType  # 1
-"""Without prejudice: nobody may rely on it."""
-MARK_OFF_THE_RECORD: Mark.ValueType  # 2
-"""Off the record."""
-MARK_FOR_THE_RECORD: Mark.ValueType  # 3
-"""For the record."""
-MARK_SUBJECT_TO_CONTRACT: Mark.ValueType  # 4
-"""Subject to contract: it does not bind before a signed agreement."""
-Global___Mark: typing_extensions.TypeAlias = Mark
 
 class _Basis:
     ValueType = typing.NewType("ValueType", builtins.int)
@@ -385,9 +313,6 @@ class FuzzyDate(google.protobuf.message.Message):
 
     INSTANT_FIELD_NUMBER: builtins.int
     EDTF_FIELD_NUMBER: builtins.int
-    RELATIVE_FIELD_NUMBER: builtins.int
-    LOCAL_FIELD_NUMBER: builtins.int
-    ZONE_FIELD_NUMBER: builtins.int
     EARLIEST_FIELD_NUMBER: builtins.int
     LATEST_FIELD_NUMBER: builtins.int
     edtf: builtins.str
@@ -400,10 +325,6 @@ class FuzzyDate(google.protobuf.message.Message):
 
     `a/b` lasts from a to b; `[a..b]` is one day within. Both ends are days, months or years, not times of day.
     """
-    local: builtins.str
-    """A local time without an offset, `2026-11-30T14:05` or `2026-11-30T14:05:30`."""
-    zone: builtins.str
-    """The IANA time zone of `local`, such as `Europe/Paris`. Absent: not known, and the bounds span UTC+14 to UTC-12."""
     earliest: builtins.str
     """The first possible day, such as `2023-07-01`, or the instant in RFC 3339 and UTC. Empty: no lower bound. Set by the
     service.
@@ -414,118 +335,19 @@ class FuzzyDate(google.protobuf.message.Message):
     def instant(self) -> google.protobuf.timestamp_pb2.Timestamp:
         """An instant, when the minute is known."""
 
-    @property
-    def relative(self) -> Global___RelativeDate:
-        """A date that depends on something in the record. Not allowed for `occurred`."""
-
     def __init__(
         self,
         *,
         instant: google.protobuf.timestamp_pb2.Timestamp | None = ...,
         edtf: builtins.str = ...,
-        relative: Global___RelativeDate | None = ...,
-        local: builtins.str = ...,
-        zone: builtins.str = ...,
         earliest: builtins.str = ...,
         latest: builtins.str = ...,
     ) -> None: ...
-    def HasField(self, field_name: typing.Literal["date", b"date", "edtf", b"edtf", "instant", b"instant", "local", b"local", "relative", b"relative"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["date", b"date", "earliest", b"earliest", "edtf", b"edtf", "instant", b"instant", "latest", b"latest", "local", b"local", "relative", b"relative", "zone", b"zone"]) -> None: ...
-    def WhichOneof(self, oneof_group: typing.Literal["date", b"date"]) -> typing.Literal["instant", "edtf", "relative", "local"] | None: ...
+    def HasField(self, field_name: typing.Literal["date", b"date", "edtf", b"edtf", "instant", b"instant"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["date", b"date", "earliest", b"earliest", "edtf", b"edtf", "instant", b"instant", "latest", b"latest"]) -> None: ...
+    def WhichOneof(self, oneof_group: typing.Literal["date", b"date"]) -> typing.Literal["instant", "edtf"] | None: ...
 
 Global___FuzzyDate: typing_extensions.TypeAlias = FuzzyDate
-
-@typing.final
-class RelativeDate(google.protobuf.message.Message):
-    """A date that depends on a part of the record, such as "within 30 days of signing"."""
-
-    DESCRIPTOR: google.protobuf.descriptor.Descriptor
-
-    MILESTONE_ID_FIELD_NUMBER: builtins.int
-    AGREEMENT_ID_FIELD_NUMBER: builtins.int
-    PROPOSAL_ID_FIELD_NUMBER: builtins.int
-    COMMITMENT_ID_FIELD_NUMBER: builtins.int
-    DOCUMENT_ID_FIELD_NUMBER: builtins.int
-    ACT_FIELD_NUMBER: builtins.int
-    COUNT_FIELD_NUMBER: builtins.int
-    UNIT_FIELD_NUMBER: builtins.int
-    WITHIN_FIELD_NUMBER: builtins.int
-    milestone_id: builtins.str
-    """The day on which a milestone was reached."""
-    agreement_id: builtins.str
-    """The day on which an agreement came into force, or the day of `act`."""
-    proposal_id: builtins.str
-    """The day on which a proposal was accepted."""
-    commitment_id: builtins.str
-    """The day on which a commitment was fulfilled."""
-    document_id: builtins.str
-    """The day on which a document was attached, or the day of `act`."""
-    act: Global___ApprovalAct.ValueType
-    """The act that the anchor is dated by, for an agreement or a document. Several: the last required one."""
-    count: builtins.int
-    """The number of units. Negative: before the anchor."""
-    unit: Global___DateUnit.ValueType
-    """The unit."""
-    within: builtins.bool
-    """True if it is any day from the anchor to the counted day, and false if it is the counted day."""
-    def __init__(
-        self,
-        *,
-        milestone_id: builtins.str = ...,
-        agreement_id: builtins.str = ...,
-        proposal_id: builtins.str = ...,
-        commitment_id: builtins.str = ...,
-        document_id: builtins.str = ...,
-        act: Global___ApprovalAct.ValueType = ...,
-        count: builtins.int = ...,
-        unit: Global___DateUnit.ValueType = ...,
-        within: builtins.bool = ...,
-    ) -> None: ...
-    def HasField(self, field_name: typing.Literal["agreement_id", b"agreement_id", "commitment_id", b"commitment_id", "document_id", b"document_id", "from", b"from", "milestone_id", b"milestone_id", "proposal_id", b"proposal_id"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["act", b"act", "agreement_id", b"agreement_id", "commitment_id", b"commitment_id", "count", b"count", "document_id", b"document_id", "from", b"from", "milestone_id", b"milestone_id", "proposal_id", b"proposal_id", "unit", b"unit", "within", b"within"]) -> None: ...
-    def WhichOneof(self, oneof_group: typing.Literal["from", b"from"]) -> typing.Literal["milestone_id", "agreement_id", "proposal_id", "commitment_id", "document_id"] | None: ...
-
-Global___RelativeDate: typing_extensions.TypeAlias = RelativeDate
-
-@typing.final
-class Condition(google.protobuf.message.Message):
-    """A condition: something that must happen first. Its text is in Words, in `condition_texts` under its id."""
-
-    DESCRIPTOR: google.protobuf.descriptor.Descriptor
-
-    CONDITION_ID_FIELD_NUMBER: builtins.int
-    PROPOSAL_ID_FIELD_NUMBER: builtins.int
-    COMMITMENT_ID_FIELD_NUMBER: builtins.int
-    MILESTONE_ID_FIELD_NUMBER: builtins.int
-    AGREEMENT_ID_FIELD_NUMBER: builtins.int
-    UNLESS_FIELD_NUMBER: builtins.int
-    condition_id: builtins.str
-    """The id of the condition, unique in its entry."""
-    proposal_id: builtins.str
-    """Met when the proposal is accepted."""
-    commitment_id: builtins.str
-    """Met when the commitment is fulfilled."""
-    milestone_id: builtins.str
-    """Met when the milestone is reached."""
-    agreement_id: builtins.str
-    """Met when the agreement is in force."""
-    unless: builtins.bool
-    """True if the condition is met when the part fails, and fails when the part is met ("unless")."""
-    def __init__(
-        self,
-        *,
-        condition_id: builtins.str = ...,
-        proposal_id: builtins.str = ...,
-        commitment_id: builtins.str = ...,
-        milestone_id: builtins.str = ...,
-        agreement_id: builtins.str = ...,
-        unless: builtins.bool = ...,
-    ) -> None: ...
-    def HasField(self, field_name: typing.Literal["agreement_id", b"agreement_id", "commitment_id", b"commitment_id", "milestone_id", b"milestone_id", "on", b"on", "proposal_id", b"proposal_id"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["agreement_id", b"agreement_id", "commitment_id", b"commitment_id", "condition_id", b"condition_id", "milestone_id", b"milestone_id", "on", b"on", "proposal_id", b"proposal_id", "unless", b"unless"]) -> None: ...
-    def WhichOneof(self, oneof_group: typing.Literal["on", b"on"]) -> typing.Literal["proposal_id", "commitment_id", "milestone_id", "agreement_id"] | None: ...
-
-Global___Condition: typing_extensions.TypeAlias = Condition
 
 @typing.final
 class Provenance(google.protobuf.message.Message):
@@ -535,21 +357,17 @@ class Provenance(google.protobuf.message.Message):
 
     BASIS_FIELD_NUMBER: builtins.int
     FORM_FIELD_NUMBER: builtins.int
-    INFERRED_FIELD_NUMBER: builtins.int
     basis: Global___Basis.ValueType
     """The basis on which the record knows it."""
     form: Global___Form.ValueType
     """The relation between the words and those that were used."""
-    inferred: builtins.bool
-    """True if a reader of another format, or the recorder, inferred a part of the entry."""
     def __init__(
         self,
         *,
         basis: Global___Basis.ValueType = ...,
         form: Global___Form.ValueType = ...,
-        inferred: builtins.bool = ...,
     ) -> None: ...
-    def ClearField(self, field_name: typing.Literal["basis", b"basis", "form", b"form", "inferred", b"inferred"]) -> None: ...
+    def ClearField(self, field_name: typing.Literal["basis", b"basis", "form", b"form"]) -> None: ...
 
 Global___Provenance: typing_extensions.TypeAlias = Provenance
 
@@ -596,9 +414,6 @@ class Term(google.protobuf.message.Message):
     VARIANT_FIELD_NUMBER: builtins.int
     PER_FIELD_NUMBER: builtins.int
     OF_THING_FIELD_NUMBER: builtins.int
-    VALID_UNTIL_FIELD_NUMBER: builtins.int
-    BRACKETED_FIELD_NUMBER: builtins.int
-    DATE_FIELD_NUMBER: builtins.int
     key: builtins.str
     """The subject of the term, such as `stake` or `price`."""
     type: Global___TermType.ValueType
@@ -627,16 +442,6 @@ class Term(google.protobuf.message.Message):
     """The unit that a rate is counted by, such as `share`, `hour` or `t`."""
     of_thing: builtins.str
     """The thing that the term is a share or a part of, if it is no participant, such as `class-b-shares`."""
-    bracketed: builtins.bool
-    """True if the term is in square brackets: not agreed yet."""
-    @property
-    def valid_until(self) -> Global___FuzzyDate:
-        """The date until which this term is offered, if it differs from that of the offer."""
-
-    @property
-    def date(self) -> Global___FuzzyDate:
-        """The date of a term of type DATE, instead of `value`."""
-
     def __init__(
         self,
         *,
@@ -653,12 +458,8 @@ class Term(google.protobuf.message.Message):
         variant: builtins.str = ...,
         per: builtins.str = ...,
         of_thing: builtins.str = ...,
-        valid_until: Global___FuzzyDate | None = ...,
-        bracketed: builtins.bool = ...,
-        date: Global___FuzzyDate | None = ...,
     ) -> None: ...
-    def HasField(self, field_name: typing.Literal["date", b"date", "valid_until", b"valid_until"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["bracketed", b"bracketed", "by", b"by", "date", b"date", "held_by", b"held_by", "into", b"into", "key", b"key", "of", b"of", "of_thing", b"of_thing", "per", b"per", "qualifier", b"qualifier", "type", b"type", "unit", b"unit", "valid_until", b"valid_until", "value", b"value", "value_max", b"value_max", "variant", b"variant"]) -> None: ...
+    def ClearField(self, field_name: typing.Literal["by", b"by", "held_by", b"held_by", "into", b"into", "key", b"key", "of", b"of", "of_thing", b"of_thing", "per", b"per", "qualifier", b"qualifier", "type", b"type", "unit", b"unit", "value", b"value", "value_max", b"value_max", "variant", b"variant"]) -> None: ...
 
 Global___Term: typing_extensions.TypeAlias = Term
 

@@ -11,6 +11,7 @@ from google.protobuf.message import Message
 from pourparler import v1 as pb
 from pourparler.schema import edtf
 from pourparler.schema.contract import ENTRY_TYPES
+from pourparler.state import voting
 from pourparler.state.corrections import AMENDING_TYPES
 from pourparler_service.domain.refusal import ViolationList, quoted, refuse
 from pourparler_service.validation.fields import (
@@ -224,6 +225,14 @@ _WITHOUT_SPEAKERS = frozenset({pb.BASIS_REPORTED, pb.BASIS_UNATTRIBUTED, pb.BASI
 _NOT_REPORTED = _WITH_SPEAKERS | {pb.BASIS_UNATTRIBUTED, pb.BASIS_ANALYSIS}
 
 
+_VALUES = {
+    voting.share: "a share such as 2/3, more than 0 and at most 1",
+    voting.weight: "a positive decimal such as 1.5",
+    voting.counted: "a decimal of zero or more",
+}
+"""The form of a value, by the function that reads it."""
+
+
 class _DraftCheck(NamedTuple):
     """The checks of one entry. The paths of its violations begin with that of its event."""
 
@@ -241,10 +250,30 @@ class _DraftCheck(NamedTuple):
         """Add a violation for a field of the event that is not allowed."""
         forbid(self.found, f"{self.path}.{field}", why)
 
-    def conditions(self, *, required: bool, why: str) -> None:
-        """Add a violation if required conditions are missing."""
-        if required and not self.words.conditions:
-            require(self.found, "words.conditions", why)
+    def voting_rule(self, rule: pb.VotingRule, field: str) -> None:
+        """Add a violation for each share or weight of a rule of votes that is not valid."""
+        for place, one in enumerate(rule.thresholds):
+            if one.share:
+                self._value(voting.share, one.share, f"{field}.thresholds[{place}].share")
+        if rule.quorum:
+            self._value(voting.share, rule.quorum, f"{field}.quorum")
+        for place, weight in enumerate(rule.weights):
+            if weight.weight:
+                self._value(voting.weight, weight.weight, f"{field}.weights[{place}].weight")
+
+    def tally(self, tally: pb.Tally, field: str) -> None:
+        """Add a violation for each count of a tally that is not a decimal."""
+        for name in ("yes", "no", "abstain", "absent", "paired", "eligible"):
+            self._value(voting.counted, getattr(tally, name), f"{field}.{name}")
+        self.voting_rule(tally.rule, f"{field}.rule")
+
+    def _value(self, read: Callable[[str], object], value: str, field: str) -> None:
+        try:
+            read(value)
+        except ValueError:
+            rule = _VALUES[read]
+            text = f"{quoted(value)} is not {rule}."
+            self.found.add(pb.ERROR_REASON_FIELD_INVALID, text, f"{self.path}.{field}")
 
     def match(self, pattern: re.Pattern[str], value: str, field: str, rule: str) -> None:
         """Add a violation if a text does not match the pattern of its field."""
@@ -274,6 +303,12 @@ class _DraftCheck(NamedTuple):
 
 
 def _negotiation_opened(check: _DraftCheck, event: pb.NegotiationOpened) -> None:
+    check.voting_rule(event.voting_rule, "voting_rule")
+    votes = event.acceptance_rule == pb.ACCEPTANCE_RULE_VOTE
+    if votes and not event.HasField("voting_rule"):
+        check.require("voting_rule", "the acceptance rule VOTE needs one")
+    if event.HasField("voting_rule") and not votes:
+        check.forbid("voting_rule", "the acceptance rule is not VOTE")
     if event.predecessor and not _is_name(event.predecessor):
         path = f"{check.path}.predecessor"
         check.found.add(pb.ERROR_REASON_ID_INVALID, _name_error(event.predecessor), path)
@@ -323,13 +358,19 @@ _REPLIES = frozenset({pb.STATEMENT_ACT_CONFIRM, pb.STATEMENT_ACT_DENY})
 def _statement_recorded(check: _DraftCheck, event: pb.StatementRecorded) -> None:
     basis, found = check.basis, check.found
     speakers, attributed = len(event.speakers), bool(event.attributed_to)
-    if basis in _WITH_SPEAKERS and not speakers:
+    described = bool(check.words.speaker_described.strip())
+    unnamed = basis == pb.BASIS_ON_RECORD and described
+    if basis in _WITH_SPEAKERS and not (speakers or unnamed):
         text = "A statement on the basis DIRECT or ON_RECORD names its speakers."
+        if basis == pb.BASIS_ON_RECORD:
+            text += " Describe a speaker without a name in words.speaker_described."
         found.add(pb.ERROR_REASON_SPEAKER_REQUIRED, text, f"{check.path}.speakers")
     if basis in _WITHOUT_SPEAKERS and speakers:
         text = "A statement on this basis cannot name speakers."
         found.add(pb.ERROR_REASON_SPEAKER_NOT_ALLOWED, text, f"{check.path}.speakers")
-    if basis == pb.BASIS_REPORTED and not (attributed or check.words.speaker_described.strip()):
+    if not event.document_id and is_missing(check.words, "text"):
+        require(found, "words.text", "a statement has a text, or names its document")
+    if basis == pb.BASIS_REPORTED and not (attributed or described):
         text = (
             "A REPORTED statement requires attributed_to, or a description in"
             " words.speaker_described."
@@ -359,21 +400,30 @@ def _question_resolved(check: _DraftCheck, event: pb.QuestionResolved) -> None:
 
 
 def _proposal_made(check: _DraftCheck, event: pb.ProposalMade) -> None:
-    conditional = event.binding == pb.PROPOSAL_BINDING_CONDITIONAL
-    check.conditions(required=conditional, why="a CONDITIONAL proposal has conditions")
+    check.voting_rule(event.voting_rule, "voting_rule")
 
 
 def _proposal_answered(check: _DraftCheck, event: pb.ProposalAnswered) -> None:
+    check.tally(event.tally, "tally")
     if event.answer == pb.ANSWER_ACCEPT and check.words.conditions:
         why = "a conditional acceptance is ACCEPT_IN_PRINCIPLE"
         forbid(check.found, "words.conditions", why)
 
 
+_BY_ITSELF = {
+    pb.PROPOSAL_CLOSING_LAPSED: "a proposal that LAPSED was not withdrawn",
+    pb.PROPOSAL_CLOSING_ACCEPTED_BY_SILENCE: "nobody acts when silence accepts a proposal",
+}
+
+
 def _proposal_closed(check: _DraftCheck, event: pb.ProposalClosed) -> None:
+    check.tally(event.tally, "tally")
+    if event.HasField("tally") and event.how != pb.PROPOSAL_CLOSING_VOTED:
+        check.forbid("tally", "only a vote that ends has a tally")
     if event.how == pb.PROPOSAL_CLOSING_WITHDRAWN and not event.by:
         check.require("by", "its proposers withdraw a proposal")
-    if event.how == pb.PROPOSAL_CLOSING_LAPSED and event.by:
-        check.forbid("by", "a proposal that LAPSED was not withdrawn")
+    if event.by and event.how in _BY_ITSELF:
+        check.forbid("by", _BY_ITSELF[event.how])
 
 
 def _agreement_recorded(check: _DraftCheck, event: pb.AgreementRecorded) -> None:
@@ -382,21 +432,16 @@ def _agreement_recorded(check: _DraftCheck, event: pb.AgreementRecorded) -> None
 
 
 def _approval_recorded(check: _DraftCheck, event: pb.ApprovalRecorded) -> None:
+    check.tally(event.tally, "tally")
     if event.WhichOneof("of") is None:
         why = "name an agreement, a document or the minutes of a session"
         require(check.found, check.path, why)
 
 
 def _commitment_made(check: _DraftCheck, event: pb.CommitmentMade) -> None:
-    check.conditions(required=event.conditional, why="a conditional commitment has conditions")
     if check.words.conditions and not event.conditional:
         text = "Set conditional: a commitment with conditions is conditional."
         check.found.add(pb.ERROR_REASON_FIELD_INVALID, text, f"{check.path}.conditional")
-
-
-def _milestone_planned(check: _DraftCheck, event: pb.MilestonePlanned) -> None:
-    conditional = event.certainty == pb.CERTAINTY_CONDITIONAL
-    check.conditions(required=conditional, why="a CONDITIONAL milestone has conditions")
 
 
 def _milestone_closed(check: _DraftCheck, event: pb.MilestoneClosed) -> None:
@@ -465,7 +510,6 @@ _CHECKS_BY_TYPE: Mapping[str, Callable[[_DraftCheck, Any], None]] = {
     "proposal_closed": _proposal_closed,
     "agreement_recorded": _agreement_recorded,
     "commitment_made": _commitment_made,
-    "milestone_planned": _milestone_planned,
     "milestone_closed": _milestone_closed,
     "document_attached": _document_attached,
     "entry_corrected": _entry_corrected,

@@ -16,6 +16,7 @@ from pourparler.cli.output.page import Cell, Column, Page, Table
 from pourparler.cli.output.wording import Names
 from pourparler.cli.terminal_escape import escaped
 from pourparler.errors import NotFoundError
+from pourparler.schema.entry_roles import principals
 from pourparler.state.acceptance import deciders, final_answers
 from pourparler.state.blame import NEGOTIATION, Blame, Contribution, PartKey
 from pourparler.state.corrections import is_amending
@@ -183,15 +184,19 @@ def _why(found: Blame, state: pb.Negotiation, names: Names) -> Iterator[str]:
     }.get(part.status)
     if decisive is None:
         return
-    rule = state.facts.acceptance_rule
-    said = wording.word(state.facts, "acceptance_rule") or "all addressees"
-    final, who = final_answers(part), deciders(part, rule)
+    holder = part if part.facts.acceptance_rule else state
+    said = wording.word(holder.facts, "acceptance_rule") or "all addressees"
+    final, who = final_answers(part), deciders(state, part)
+
+    def decides(given: pb.ProposalAnswered) -> bool:
+        return any(one in who and final.get(one) == given.answer for one in principals(given))
+
     answers = [
         f"{names[reply.facts.by]}: {wording.word(reply.facts, 'answer')} (#{reply.origin.version})"
         for reply in part.replies
-        if reply.facts.by in who and final.get(reply.facts.by) == reply.facts.answer
+        if decides(reply.facts)
     ]
-    made = f"#{state.origin.version}" if state.origin.version else "the opening"
+    made = f"#{holder.origin.version}" if holder.origin.version else "the opening"
     yield f"Why: by the acceptance rule of {made}, {said}. {', '.join(answers)}."
 
 

@@ -237,18 +237,6 @@ def _agreement_status_changed(event: pb.AgreementStatusChanged, entry: _Entry, n
     return f"agreement {event.agreement_id} is now {wording.word(event, 'status')}{by}"
 
 
-_TEXTS = {"agreement_id": "agreement", "document_id": "document", "minutes_of": "minutes of"}
-
-
-def _approval_recorded(event: pb.ApprovalRecorded, entry: _Entry, names: Names) -> str:
-    field = event.WhichOneof("of") or ""
-    about = f"{_TEXTS[field]} {getattr(event, field)}" if field else "a text"
-    behalf = f" for {names.all(event.on_behalf_of)}" if event.on_behalf_of else ""
-    vote = f", {wording.tally(event.tally)}" if event.HasField("tally") else ""
-    text = f": {_text(entry)}" if entry.words.text else ""
-    return f"{names.all(event.by)}{behalf}: {about} {wording.word(event, 'act')}{vote}{text}"
-
-
 def _commitment_made(event: pb.CommitmentMade, entry: _Entry, names: Names) -> str:
     due = wording.when(event.due, entry.words.date_verbatim)
     by = f", due {due}" if due else ""
@@ -327,6 +315,18 @@ def _access_revoked(event: pb.AccessRevoked, entry: _Entry, names: Names) -> str
     return f"{escaped(event.principal)} has no access{role}{whose} any more"
 
 
+_TEXTS = {"agreement_id": "agreement", "document_id": "document", "minutes_of": "minutes of"}
+
+
+def _approval_recorded(event: pb.ApprovalRecorded, entry: _Entry, names: Names) -> str:
+    field = event.WhichOneof("of") or ""
+    about = f"{_TEXTS[field]} {getattr(event, field)}" if field else "a text"
+    behalf = f" for {names.all(event.on_behalf_of)}" if event.on_behalf_of else ""
+    vote = f", {wording.tally(event.tally)}" if event.HasField("tally") else ""
+    text = f": {_text(entry)}" if entry.words.text else ""
+    return f"{names.all(event.by)}{behalf}: {about} {wording.word(event, 'act')}{vote}{text}"
+
+
 DESCRIPTIONS: Mapping[str, Callable[[Any, _Entry, Names], str]] = {
     "negotiation_opened": _negotiation_opened,
     "negotiation_suspended": _negotiation_suspended,
@@ -350,7 +350,6 @@ DESCRIPTIONS: Mapping[str, Callable[[Any, _Entry, Names], str]] = {
     "proposal_closed": _proposal_closed,
     "agreement_recorded": _agreement_recorded,
     "agreement_status_changed": _agreement_status_changed,
-    "approval_recorded": _approval_recorded,
     "commitment_made": _commitment_made,
     "commitment_status_changed": _commitment_status_changed,
     "milestone_planned": _milestone_planned,
@@ -361,5 +360,6 @@ DESCRIPTIONS: Mapping[str, Callable[[Any, _Entry, Names], str]] = {
     "entry_redacted": _entry_redacted,
     "access_granted": _access_granted,
     "access_revoked": _access_revoked,
+    "approval_recorded": _approval_recorded,
 }
 """The sentence of each entry type."""

@@ -17,6 +17,7 @@ from pourparler.cli.output.wording import Names
 _DUE: dict[int, Text] = {
     pb.DUE_STATE_NOT_DUE: Text("not due yet"),
     pb.DUE_STATE_DUE: Text("perhaps due", colors.DOUBTFUL),
+    pb.DUE_STATE_PERHAPS_OVERDUE: Text("perhaps overdue", colors.DOUBTFUL),
     pb.DUE_STATE_OVERDUE: Text("OVERDUE", f"bold {colors.BAD}"),
 }
 _DAY = 24 * 60 * 60

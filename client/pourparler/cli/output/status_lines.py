@@ -27,6 +27,7 @@ _NOTHING = (
 _DUE = {
     pb.DUE_STATE_NOT_DUE: "not due yet",
     pb.DUE_STATE_DUE: "perhaps due",
+    pb.DUE_STATE_PERHAPS_OVERDUE: "perhaps overdue",
     pb.DUE_STATE_OVERDUE: "overdue",
 }
 

@@ -293,10 +293,12 @@ def test_where_those_who_decide_are_named_an_offer_waits_for_them_alone() -> Non
 
 
 def test_who_left_need_not_answer() -> None:
-    result = standing_of(offer("o"), asked("q", "nissan", "renault"), left("nissan"))
+    to_two = offer("o", to=["nissan", "mitsubishi"])
 
-    assert list(result.open_proposals[0].waits_for) == ["nissan"]
-    assert waiting(result) == {"renault": ([], ["q"])}
+    result = standing_of(to_two, asked("q", "nissan", "renault"), left("nissan"))
+
+    assert list(result.open_proposals[0].waits_for) == ["mitsubishi"]
+    assert waiting(result) == {"renault": ([], ["q"]), "mitsubishi": (["o"], [])}
 
 
 def ended(*open_proposal_ids: str) -> pb.Draft:
