@@ -11,7 +11,7 @@ from google.protobuf.message import Message
 from pourparler import v1 as pb
 from pourparler.schema.contract import PARTS, entry_type, rule_of
 from pourparler.schema.entry_format import FIRST_FORMAT, LATEST_FORMAT
-from pourparler.state import agreement_life, proposal_life
+from pourparler.state import agreement_life, proposal_life, time_anomalies
 from pourparler.state.corrections import EffectiveEntry, effective_entries
 from pourparler.state.fold_context import FoldContext
 from pourparler.state.summary import count_parts
@@ -107,6 +107,7 @@ def _apply(
     if kind is not None:
         context = FoldContext(state, entry, facts, amended_by, undo)
         _HANDLERS_BY_TYPE[kind](context, getattr(facts, kind))
+        time_anomalies.note(context, kind)
     elif entry.HasField("facts"):
         raise UnknownEntryError(
             f"version {entry.header.version} has an entry type that this version of pourparler"

@@ -115,7 +115,7 @@ class FoldContext:
         versions = [*(one for one in earlier if one), self.versions[0]]
         anomaly = pb.Anomaly(kind=kind, versions=versions, part=part, keys=keys)
         if self.undo is not None:
-            self.undo.save_anomaly(len(anomalies), None)
+            self.undo.save_anomaly(anomalies, len(anomalies), None)
         anomalies.append(anomaly)
 
     def remove_anomalies(self, kind: int, part: str) -> None:
@@ -124,7 +124,7 @@ class FoldContext:
         for place in reversed(range(len(anomalies))):
             if anomalies[place].kind == kind and anomalies[place].part == part:
                 if self.undo is not None:
-                    self.undo.save_anomaly(place, anomalies[place])
+                    self.undo.save_anomaly(anomalies, place, anomalies[place])
                 del anomalies[place]
 
     def set_status(

@@ -35,7 +35,7 @@ class UndoLog:
         self._counts = _copy_of(state, "counts")
         self._head: pb.Negotiation | None = None
         self._parts: list[tuple[MutableMapping[Any, Any], Any, Any]] = []
-        self._anomalies: list[tuple[int, pb.Anomaly | None]] = []
+        self._anomalies: list[tuple[Any, int, pb.Anomaly | None]] = []
 
     def save(self, parts: MutableMapping[Any, Any], key: Any) -> None:
         """Save a part as it is now, or note that it does not exist."""
@@ -51,13 +51,13 @@ class UndoLog:
             # Amendments and principals are maps: `save` saves their values one by one.
             self._head = copy_without_lists(self._state)
 
-    def save_anomaly(self, place: int, anomaly: pb.Anomaly | None) -> None:
-        """Save an anomaly before its removal from a place; None: one is added at the end."""
+    def save_anomaly(self, anomalies: Any, place: int, anomaly: pb.Anomaly | None) -> None:
+        """Save an anomaly before its removal from its list; None: one is added at the end."""
         copy = None
         if anomaly is not None:
             copy = pb.Anomaly()
             copy.CopyFrom(anomaly)
-        self._anomalies.append((place, copy))
+        self._anomalies.append((anomalies, place, copy))
 
     def rollback(self) -> None:
         """Restore the state to what it was when this log began."""
@@ -67,8 +67,7 @@ class UndoLog:
             else:
                 parts[key].CopyFrom(before)
         self._parts.clear()
-        anomalies = self._state.anomalies
-        for place, removed in reversed(self._anomalies):
+        for anomalies, place, removed in reversed(self._anomalies):
             if removed is None:
                 del anomalies[place]
             else:

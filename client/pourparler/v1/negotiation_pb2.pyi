@@ -64,7 +64,7 @@ class _StatusCauseEnumTypeWrapper(google.protobuf.internal.enum_type_wrapper._En
     STATUS_CAUSE_SUCCESSOR_IN_FORCE: _StatusCause.ValueType  # 5
     """The successor came into force."""
     STATUS_CAUSE_SILENCE: _StatusCause.ValueType  # 6
-    """Nobody objected."""
+    """No participant objected."""
     STATUS_CAUSE_VOTE: _StatusCause.ValueType  # 7
     """A vote ended."""
 
@@ -78,7 +78,7 @@ STATUS_CAUSE_DEPARTURE: StatusCause.ValueType  # 1
 STATUS_CAUSE_SUCCESSOR_IN_FORCE: StatusCause.ValueType  # 5
 """The successor came into force."""
 STATUS_CAUSE_SILENCE: StatusCause.ValueType  # 6
-"""Nobody objected."""
+"""No participant objected."""
 STATUS_CAUSE_VOTE: StatusCause.ValueType  # 7
 """A vote ended."""
 Global___StatusCause: typing_extensions.TypeAlias = StatusCause

@@ -560,9 +560,8 @@ class StatusReport(google.protobuf.message.Message):
 
     @property
     def agreed_by(self) -> google.protobuf.internal.containers.ScalarMap[builtins.str, builtins.str]:
-        """The agreement in force that agrees a topic, by topic. It does so if it was reached in these talks,
-        is not an agreement in principle, an interim agreement, a framework or an NDA, and no later entry reopened the
-        topic.
+        """The agreement in force that agrees a topic, by topic. It was reached in these talks, and no later entry reopened
+        the topic. Agreements in principle, interim agreements, frameworks and NDAs agree no topic.
         """
 
     @property

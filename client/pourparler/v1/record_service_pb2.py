@@ -24,38 +24,37 @@ _sym_db = _symbol_database.Default()
 
 from google.rpc import status_pb2 as google_dot_rpc_dot_status__pb2
 from pourparler.v1 import entry_pb2 as pourparler_dot_v1_dot_entry__pb2
-from pourparler.v1 import negotiation_pb2 as pourparler_dot_v1_dot_negotiation__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\"pourparler/v1/record_service.proto\x12\rpourparler.v1\x1a\x17google/rpc/status.proto\x1a\x19pourparler/v1/entry.proto\x1a\x1fpourparler/v1/negotiation.proto\"\xb0\x01\n\x14RecordEntriesRequest\x12\x13\n\x0bnegotiation\x18\x01 \x01(\t\x12\x12\n\nrequest_id\x18\x02 \x01(\t\x12\x1d\n\x10\x65xpected_version\x18\x03 \x01(\x04H\x00\x88\x01\x01\x12\x15\n\rvalidate_only\x18\x04 \x01(\x08\x12$\n\x06\x64rafts\x18\x05 \x03(\x0b\x32\x14.pourparler.v1.DraftB\x13\n\x11_expected_version\"k\n\x15RecordEntriesResponse\x12\'\n\x07receipt\x18\x01 \x01(\x0b\x32\x16.pourparler.v1.Receipt\x12)\n\tanomalies\x18\x02 \x03(\x0b\x32\x16.pourparler.v1.Anomaly\"\x83\x01\n\x07Receipt\x12%\n\x07\x65ntries\x18\x01 \x03(\x0b\x32\x14.pourparler.v1.Entry\x12\x13\n\x0bnegotiation\x18\x02 \x01(\t\x12\x0f\n\x07version\x18\x03 \x01(\x04\x12\x12\n\ncheckpoint\x18\x04 \x01(\t\x12\x17\n\x0f\x65rased_versions\x18\x05 \x03(\x04\"R\n\x19\x42\x61tchRecordEntriesRequest\x12\x35\n\x08requests\x18\x01 \x03(\x0b\x32#.pourparler.v1.RecordEntriesRequest\"L\n\x1a\x42\x61tchRecordEntriesResponse\x12.\n\x08outcomes\x18\x01 \x03(\x0b\x32\x1c.pourparler.v1.RecordOutcome\"k\n\x1aStreamRecordEntriesRequest\x12\x34\n\x07request\x18\x01 \x01(\x0b\x32#.pourparler.v1.RecordEntriesRequest\x12\x17\n\x0fstop_on_failure\x18\x02 \x01(\x08\"L\n\x1bStreamRecordEntriesResponse\x12-\n\x07outcome\x18\x01 \x01(\x0b\x32\x1c.pourparler.v1.RecordOutcome\"\xa1\x01\n\rRecordOutcome\x12)\n\x07receipt\x18\x01 \x01(\x0b\x32\x16.pourparler.v1.ReceiptH\x00\x12/\n\x07\x66\x61ilure\x18\x02 \x01(\x0b\x32\x1c.pourparler.v1.RecordFailureH\x00\x12)\n\tanomalies\x18\x03 \x03(\x0b\x32\x16.pourparler.v1.AnomalyB\t\n\x07outcome\"3\n\rRecordFailure\x12\"\n\x06status\x18\x01 \x01(\x0b\x32\x12.google.rpc.Status\"@\n\x18ImportNegotiationRequest\x12\x15\n\rverifier_keys\x18\x01 \x03(\t\x12\r\n\x05\x63hunk\x18\x02 \x01(\x0c\"O\n\x19ImportNegotiationResponse\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0f\n\x07version\x18\x02 \x01(\x04\x12\x13\n\x0b\x65ntry_count\x18\x03 \x01(\x04\x32\xb2\x03\n\rRecordService\x12Z\n\rRecordEntries\x12#.pourparler.v1.RecordEntriesRequest\x1a$.pourparler.v1.RecordEntriesResponse\x12i\n\x12\x42\x61tchRecordEntries\x12(.pourparler.v1.BatchRecordEntriesRequest\x1a).pourparler.v1.BatchRecordEntriesResponse\x12p\n\x13StreamRecordEntries\x12).pourparler.v1.StreamRecordEntriesRequest\x1a*.pourparler.v1.StreamRecordEntriesResponse(\x01\x30\x01\x12h\n\x11ImportNegotiation\x12\'.pourparler.v1.ImportNegotiationRequest\x1a(.pourparler.v1.ImportNegotiationResponse(\x01\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\"pourparler/v1/record_service.proto\x12\rpourparler.v1\x1a\x17google/rpc/status.proto\x1a\x19pourparler/v1/entry.proto\"\xb0\x01\n\x14RecordEntriesRequest\x12\x13\n\x0bnegotiation\x18\x01 \x01(\t\x12\x12\n\nrequest_id\x18\x02 \x01(\t\x12\x1d\n\x10\x65xpected_version\x18\x03 \x01(\x04H\x00\x88\x01\x01\x12\x15\n\rvalidate_only\x18\x04 \x01(\x08\x12$\n\x06\x64rafts\x18\x05 \x03(\x0b\x32\x14.pourparler.v1.DraftB\x13\n\x11_expected_version\"@\n\x15RecordEntriesResponse\x12\'\n\x07receipt\x18\x01 \x01(\x0b\x32\x16.pourparler.v1.Receipt\"\x83\x01\n\x07Receipt\x12%\n\x07\x65ntries\x18\x01 \x03(\x0b\x32\x14.pourparler.v1.Entry\x12\x13\n\x0bnegotiation\x18\x02 \x01(\t\x12\x0f\n\x07version\x18\x03 \x01(\x04\x12\x12\n\ncheckpoint\x18\x04 \x01(\t\x12\x17\n\x0f\x65rased_versions\x18\x05 \x03(\x04\"R\n\x19\x42\x61tchRecordEntriesRequest\x12\x35\n\x08requests\x18\x01 \x03(\x0b\x32#.pourparler.v1.RecordEntriesRequest\"L\n\x1a\x42\x61tchRecordEntriesResponse\x12.\n\x08outcomes\x18\x01 \x03(\x0b\x32\x1c.pourparler.v1.RecordOutcome\"k\n\x1aStreamRecordEntriesRequest\x12\x34\n\x07request\x18\x01 \x01(\x0b\x32#.pourparler.v1.RecordEntriesRequest\x12\x17\n\x0fstop_on_failure\x18\x02 \x01(\x08\"L\n\x1bStreamRecordEntriesResponse\x12-\n\x07outcome\x18\x01 \x01(\x0b\x32\x1c.pourparler.v1.RecordOutcome\"v\n\rRecordOutcome\x12)\n\x07receipt\x18\x01 \x01(\x0b\x32\x16.pourparler.v1.ReceiptH\x00\x12/\n\x07\x66\x61ilure\x18\x02 \x01(\x0b\x32\x1c.pourparler.v1.RecordFailureH\x00\x42\t\n\x07outcome\"3\n\rRecordFailure\x12\"\n\x06status\x18\x01 \x01(\x0b\x32\x12.google.rpc.Status\"@\n\x18ImportNegotiationRequest\x12\x15\n\rverifier_keys\x18\x01 \x03(\t\x12\r\n\x05\x63hunk\x18\x02 \x01(\x0c\"O\n\x19ImportNegotiationResponse\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0f\n\x07version\x18\x02 \x01(\x04\x12\x13\n\x0b\x65ntry_count\x18\x03 \x01(\x04\x32\xb2\x03\n\rRecordService\x12Z\n\rRecordEntries\x12#.pourparler.v1.RecordEntriesRequest\x1a$.pourparler.v1.RecordEntriesResponse\x12i\n\x12\x42\x61tchRecordEntries\x12(.pourparler.v1.BatchRecordEntriesRequest\x1a).pourparler.v1.BatchRecordEntriesResponse\x12p\n\x13StreamRecordEntries\x12).pourparler.v1.StreamRecordEntriesRequest\x1a*.pourparler.v1.StreamRecordEntriesResponse(\x01\x30\x01\x12h\n\x11ImportNegotiation\x12\'.pourparler.v1.ImportNegotiationRequest\x1a(.pourparler.v1.ImportNegotiationResponse(\x01\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'pourparler.v1.record_service_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_RECORDENTRIESREQUEST']._serialized_start=139
-  _globals['_RECORDENTRIESREQUEST']._serialized_end=315
-  _globals['_RECORDENTRIESRESPONSE']._serialized_start=317
-  _globals['_RECORDENTRIESRESPONSE']._serialized_end=424
-  _globals['_RECEIPT']._serialized_start=427
-  _globals['_RECEIPT']._serialized_end=558
-  _globals['_BATCHRECORDENTRIESREQUEST']._serialized_start=560
-  _globals['_BATCHRECORDENTRIESREQUEST']._serialized_end=642
-  _globals['_BATCHRECORDENTRIESRESPONSE']._serialized_start=644
-  _globals['_BATCHRECORDENTRIESRESPONSE']._serialized_end=720
-  _globals['_STREAMRECORDENTRIESREQUEST']._serialized_start=722
-  _globals['_STREAMRECORDENTRIESREQUEST']._serialized_end=829
-  _globals['_STREAMRECORDENTRIESRESPONSE']._serialized_start=831
-  _globals['_STREAMRECORDENTRIESRESPONSE']._serialized_end=907
-  _globals['_RECORDOUTCOME']._serialized_start=910
-  _globals['_RECORDOUTCOME']._serialized_end=1071
-  _globals['_RECORDFAILURE']._serialized_start=1073
-  _globals['_RECORDFAILURE']._serialized_end=1124
-  _globals['_IMPORTNEGOTIATIONREQUEST']._serialized_start=1126
-  _globals['_IMPORTNEGOTIATIONREQUEST']._serialized_end=1190
-  _globals['_IMPORTNEGOTIATIONRESPONSE']._serialized_start=1192
-  _globals['_IMPORTNEGOTIATIONRESPONSE']._serialized_end=1271
-  _globals['_RECORDSERVICE']._serialized_start=1274
-  _globals['_RECORDSERVICE']._serialized_end=1708
+  _globals['_RECORDENTRIESREQUEST']._serialized_start=106
+  _globals['_RECORDENTRIESREQUEST']._serialized_end=282
+  _globals['_RECORDENTRIESRESPONSE']._serialized_start=284
+  _globals['_RECORDENTRIESRESPONSE']._serialized_end=348
+  _globals['_RECEIPT']._serialized_start=351
+  _globals['_RECEIPT']._serialized_end=482
+  _globals['_BATCHRECORDENTRIESREQUEST']._serialized_start=484
+  _globals['_BATCHRECORDENTRIESREQUEST']._serialized_end=566
+  _globals['_BATCHRECORDENTRIESRESPONSE']._serialized_start=568
+  _globals['_BATCHRECORDENTRIESRESPONSE']._serialized_end=644
+  _globals['_STREAMRECORDENTRIESREQUEST']._serialized_start=646
+  _globals['_STREAMRECORDENTRIESREQUEST']._serialized_end=753
+  _globals['_STREAMRECORDENTRIESRESPONSE']._serialized_start=755
+  _globals['_STREAMRECORDENTRIESRESPONSE']._serialized_end=831
+  _globals['_RECORDOUTCOME']._serialized_start=833
+  _globals['_RECORDOUTCOME']._serialized_end=951
+  _globals['_RECORDFAILURE']._serialized_start=953
+  _globals['_RECORDFAILURE']._serialized_end=1004
+  _globals['_IMPORTNEGOTIATIONREQUEST']._serialized_start=1006
+  _globals['_IMPORTNEGOTIATIONREQUEST']._serialized_end=1070
+  _globals['_IMPORTNEGOTIATIONRESPONSE']._serialized_start=1072
+  _globals['_IMPORTNEGOTIATIONRESPONSE']._serialized_end=1151
+  _globals['_RECORDSERVICE']._serialized_start=1154
+  _globals['_RECORDSERVICE']._serialized_end=1588
 # @@protoc_insertion_point(module_scope)

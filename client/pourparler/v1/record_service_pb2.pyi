@@ -10,7 +10,6 @@ import google.protobuf.internal.containers
 import google.protobuf.message
 import google.rpc.status_pb2
 import pourparler.v1.entry_pb2
-import pourparler.v1.negotiation_pb2
 import sys
 import typing
 
@@ -71,25 +70,17 @@ class RecordEntriesResponse(google.protobuf.message.Message):
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 
     RECEIPT_FIELD_NUMBER: builtins.int
-    ANOMALIES_FIELD_NUMBER: builtins.int
     @property
     def receipt(self) -> Global___Receipt:
         """The receipt."""
-
-    @property
-    def anomalies(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[pourparler.v1.negotiation_pb2.Anomaly]:
-        """The anomalies that these entries cause, as far as the caller may see them. They are not a part of the receipt, and a
-        retry returns those of the state at its time.
-        """
 
     def __init__(
         self,
         *,
         receipt: Global___Receipt | None = ...,
-        anomalies: collections.abc.Iterable[pourparler.v1.negotiation_pb2.Anomaly] | None = ...,
     ) -> None: ...
     def HasField(self, field_name: typing.Literal["receipt", b"receipt"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["anomalies", b"anomalies", "receipt", b"receipt"]) -> None: ...
+    def ClearField(self, field_name: typing.Literal["receipt", b"receipt"]) -> None: ...
 
 Global___RecordEntriesResponse: typing_extensions.TypeAlias = RecordEntriesResponse
 
@@ -232,7 +223,6 @@ class RecordOutcome(google.protobuf.message.Message):
 
     RECEIPT_FIELD_NUMBER: builtins.int
     FAILURE_FIELD_NUMBER: builtins.int
-    ANOMALIES_FIELD_NUMBER: builtins.int
     @property
     def receipt(self) -> Global___Receipt:
         """The receipt of a recorded group."""
@@ -241,19 +231,14 @@ class RecordOutcome(google.protobuf.message.Message):
     def failure(self) -> Global___RecordFailure:
         """The failure of a group that was refused or failed."""
 
-    @property
-    def anomalies(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[pourparler.v1.negotiation_pb2.Anomaly]:
-        """The anomalies that these entries cause, as in RecordEntriesResponse."""
-
     def __init__(
         self,
         *,
         receipt: Global___Receipt | None = ...,
         failure: Global___RecordFailure | None = ...,
-        anomalies: collections.abc.Iterable[pourparler.v1.negotiation_pb2.Anomaly] | None = ...,
     ) -> None: ...
     def HasField(self, field_name: typing.Literal["failure", b"failure", "outcome", b"outcome", "receipt", b"receipt"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["anomalies", b"anomalies", "failure", b"failure", "outcome", b"outcome", "receipt", b"receipt"]) -> None: ...
+    def ClearField(self, field_name: typing.Literal["failure", b"failure", "outcome", b"outcome", "receipt", b"receipt"]) -> None: ...
     def WhichOneof(self, oneof_group: typing.Literal["outcome", b"outcome"]) -> typing.Literal["receipt", "failure"] | None: ...
 
 Global___RecordOutcome: typing_extensions.TypeAlias = RecordOutcome

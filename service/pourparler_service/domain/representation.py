@@ -108,7 +108,7 @@ _ACTING_ROLES = frozenset({pb.ENTRY_ROLE_ACTOR, pb.ENTRY_ROLE_BETWEEN})
 
 def _refuse(path: str, principal: str, unable: Iterable[str]) -> None:
     text = (
-        f"{id_list(unable)} neither represents {quoted(principal)} nor is a member of it. Record"
+        f"{id_list(unable)} does not represent {quoted(principal)} and is no member of it. Record"
         " the representation first."
     )
     refuse(pb.ERROR_REASON_NOT_A_REPRESENTATIVE, text, f"facts.{path}")

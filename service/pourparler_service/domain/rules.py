@@ -13,7 +13,7 @@ from pourparler.state.agreement_life import ENDED
 from pourparler.state.approvals import acts_of, approved_part
 from pourparler.state.corrections import AMENDING_TYPES
 from pourparler.state.fold import ACCESS_TYPES, revokes
-from pourparler_service.domain import lifecycles, proposal_rules, representation
+from pourparler_service.domain import lifecycles, representation
 from pourparler_service.domain.amendment_rules import (
     RecheckedEntry,
     check_correction,
@@ -30,6 +30,13 @@ from pourparler_service.domain.common_rules import (
     check_caucus,
     check_occurred,
     session_of,
+)
+from pourparler_service.domain.proposal_rules import (
+    check_answered,
+    check_closed,
+    check_made,
+    check_offer,
+    check_proposers,
 )
 from pourparler_service.domain.refusal import id_list, quoted, refuse
 from pourparler_service.domain.visibility_levels import (
@@ -172,7 +179,7 @@ def _negotiation_concluded(context: RuleContext, event: pb.NegotiationConcluded)
         )
         context.refuse(pb.ERROR_REASON_OUTCOME_NEEDS_AGREEMENT, text, "agreement_ids")
     for place, key in enumerate(event.open_proposal_ids):
-        proposal_rules.check_offer(context, key, f"open_proposal_ids[{place}]")
+        check_offer(context, key, f"open_proposal_ids[{place}]")
     if event.outcome == pb.OUTCOME_NO_AGREEMENT and agreements:
         text = "The outcome NO_AGREEMENT cannot name an agreement. Leave agreement_ids empty."
         context.refuse(pb.ERROR_REASON_OUTCOME_HAS_NO_AGREEMENT, text, "agreement_ids")
@@ -372,18 +379,18 @@ def _proposal_made(context: RuleContext, event: pb.ProposalMade) -> None:
             text = f"{quoted(who)} cannot make a proposal to itself."
             context.refuse(pb.ERROR_REASON_PROPOSAL_TO_SELF, text, f"to[{place}]")
     if event.supersedes:
-        proposal_rules.check_offer(context, event.supersedes, "supersedes")
+        check_offer(context, event.supersedes, "supersedes")
         proposers = (event.by, event.on_behalf_of)
-        proposal_rules.check_proposers(context, event.supersedes, *proposers, "supersedes")
-    proposal_rules.check_made(context, event)
+        check_proposers(context, event.supersedes, *proposers, "supersedes")
+    check_made(context, event)
 
 
 def _proposal_answered(context: RuleContext, event: pb.ProposalAnswered) -> None:
-    proposal_rules.check_answered(context, event)
+    check_answered(context, event)
 
 
 def _proposal_closed(context: RuleContext, event: pb.ProposalClosed) -> None:
-    proposal_rules.check_closed(context, event)
+    check_closed(context, event)
 
 
 _BODIES = frozenset({pb.PARTICIPANT_KIND_GROUP, pb.PARTICIPANT_KIND_COHORT})

@@ -11,7 +11,6 @@ from google.protobuf.message import Message
 from pourparler import v1 as pb
 from pourparler.schema import edtf
 from pourparler.schema.contract import ENTRY_TYPES
-from pourparler.state import voting
 from pourparler.state.corrections import AMENDING_TYPES
 from pourparler_service.domain.refusal import ViolationList, quoted, refuse
 from pourparler_service.validation.fields import (
@@ -24,6 +23,7 @@ from pourparler_service.validation.fields import (
     require,
 )
 from pourparler_service.validation.terms import check_terms
+from pourparler_service.validation.votes import check_tally, check_voting_rule
 
 LONGEST_REQUEST_ID = 128
 """The maximum length of a request id in characters."""
@@ -225,14 +225,6 @@ _WITHOUT_SPEAKERS = frozenset({pb.BASIS_REPORTED, pb.BASIS_UNATTRIBUTED, pb.BASI
 _NOT_REPORTED = _WITH_SPEAKERS | {pb.BASIS_UNATTRIBUTED, pb.BASIS_ANALYSIS}
 
 
-_VALUES = {
-    voting.share: "a share such as 2/3, more than 0 and at most 1",
-    voting.weight: "a positive decimal such as 1.5",
-    voting.counted: "a decimal of zero or more",
-}
-"""The form of a value, by the function that reads it."""
-
-
 class _DraftCheck(NamedTuple):
     """The checks of one entry. The paths of its violations begin with that of its event."""
 
@@ -249,31 +241,6 @@ class _DraftCheck(NamedTuple):
     def forbid(self, field: str, why: str) -> None:
         """Add a violation for a field of the event that is not allowed."""
         forbid(self.found, f"{self.path}.{field}", why)
-
-    def voting_rule(self, rule: pb.VotingRule, field: str) -> None:
-        """Add a violation for each share or weight of a rule of votes that is not valid."""
-        for place, one in enumerate(rule.thresholds):
-            if one.share:
-                self._value(voting.share, one.share, f"{field}.thresholds[{place}].share")
-        if rule.quorum:
-            self._value(voting.share, rule.quorum, f"{field}.quorum")
-        for place, weight in enumerate(rule.weights):
-            if weight.weight:
-                self._value(voting.weight, weight.weight, f"{field}.weights[{place}].weight")
-
-    def tally(self, tally: pb.Tally, field: str) -> None:
-        """Add a violation for each count of a tally that is not a decimal."""
-        for name in ("yes", "no", "abstain", "absent", "paired", "eligible"):
-            self._value(voting.counted, getattr(tally, name), f"{field}.{name}")
-        self.voting_rule(tally.rule, f"{field}.rule")
-
-    def _value(self, read: Callable[[str], object], value: str, field: str) -> None:
-        try:
-            read(value)
-        except ValueError:
-            rule = _VALUES[read]
-            text = f"{quoted(value)} is not {rule}."
-            self.found.add(pb.ERROR_REASON_FIELD_INVALID, text, f"{self.path}.{field}")
 
     def match(self, pattern: re.Pattern[str], value: str, field: str, rule: str) -> None:
         """Add a violation if a text does not match the pattern of its field."""
@@ -303,7 +270,7 @@ class _DraftCheck(NamedTuple):
 
 
 def _negotiation_opened(check: _DraftCheck, event: pb.NegotiationOpened) -> None:
-    check.voting_rule(event.voting_rule, "voting_rule")
+    check_voting_rule(check.found, event.voting_rule, f"{check.path}.voting_rule")
     votes = event.acceptance_rule == pb.ACCEPTANCE_RULE_VOTE
     if votes and not event.HasField("voting_rule"):
         check.require("voting_rule", "the acceptance rule VOTE needs one")
@@ -400,11 +367,11 @@ def _question_resolved(check: _DraftCheck, event: pb.QuestionResolved) -> None:
 
 
 def _proposal_made(check: _DraftCheck, event: pb.ProposalMade) -> None:
-    check.voting_rule(event.voting_rule, "voting_rule")
+    check_voting_rule(check.found, event.voting_rule, f"{check.path}.voting_rule")
 
 
 def _proposal_answered(check: _DraftCheck, event: pb.ProposalAnswered) -> None:
-    check.tally(event.tally, "tally")
+    check_tally(check.found, event.tally, f"{check.path}.tally")
     if event.answer == pb.ANSWER_ACCEPT and check.words.conditions:
         why = "a conditional acceptance is ACCEPT_IN_PRINCIPLE"
         forbid(check.found, "words.conditions", why)
@@ -412,12 +379,12 @@ def _proposal_answered(check: _DraftCheck, event: pb.ProposalAnswered) -> None:
 
 _BY_ITSELF = {
     pb.PROPOSAL_CLOSING_LAPSED: "a proposal that LAPSED was not withdrawn",
-    pb.PROPOSAL_CLOSING_ACCEPTED_BY_SILENCE: "nobody acts when silence accepts a proposal",
+    pb.PROPOSAL_CLOSING_ACCEPTED_BY_SILENCE: "no participant acts when silence accepts a proposal",
 }
 
 
 def _proposal_closed(check: _DraftCheck, event: pb.ProposalClosed) -> None:
-    check.tally(event.tally, "tally")
+    check_tally(check.found, event.tally, f"{check.path}.tally")
     if event.HasField("tally") and event.how != pb.PROPOSAL_CLOSING_VOTED:
         check.forbid("tally", "only a vote that ends has a tally")
     if event.how == pb.PROPOSAL_CLOSING_WITHDRAWN and not event.by:
@@ -432,7 +399,7 @@ def _agreement_recorded(check: _DraftCheck, event: pb.AgreementRecorded) -> None
 
 
 def _approval_recorded(check: _DraftCheck, event: pb.ApprovalRecorded) -> None:
-    check.tally(event.tally, "tally")
+    check_tally(check.found, event.tally, f"{check.path}.tally")
     if event.WhichOneof("of") is None:
         why = "name an agreement, a document or the minutes of a session"
         require(check.found, check.path, why)

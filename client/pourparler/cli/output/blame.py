@@ -11,6 +11,8 @@ from pourparler import v1 as pb
 from pourparler.cli.output import diff as diff_page
 from pourparler.cli.output import history, part_descriptions, wording
 from pourparler.cli.output import state as state_page
+from pourparler.cli.output.anomaly_descriptions import of_versions
+from pourparler.cli.output.anomaly_section import anomalies
 from pourparler.cli.output.entry_descriptions import describe, type_name
 from pourparler.cli.output.page import Cell, Column, Page, Table
 from pourparler.cli.output.wording import Names
@@ -149,6 +151,7 @@ def _alone(page: Page, found: Blame, state: pb.Negotiation, names: Names) -> Non
     entries = [row[2:] for row in _rows(page, found, state, names)]
     columns = _columns(narrow=False)[2:]
     page.table(Table(f"The entries that made it so ({len(entries)})", columns, entries))
+    anomalies(page, of_versions(state.anomalies, found.part.blame))
 
 
 def _asked_for(found: Blame, fields: Iterable[str]) -> list[str]:

@@ -8,6 +8,7 @@ from rich.text import Text
 
 from pourparler import v1 as pb
 from pourparler.cli.output import colors, wording
+from pourparler.cli.output.anomaly_section import anomalies
 from pourparler.cli.output.page import Cell, Column, Page, Table
 from pourparler.cli.output.part_descriptions import details_of, known, since, status, what
 from pourparler.cli.output.state import explain
@@ -33,6 +34,7 @@ def status_report(page: Page, answer: pb.StatusReport, names: Names) -> None:
     _answers(page, answer, names)
     _owed(page, answer, names)
     _open(page, answer, names)
+    anomalies(page, answer.anomalies)
     explain(page, _bases(answer))
 
 

@@ -5,6 +5,7 @@ from typing import Any, NamedTuple
 
 from pourparler import v1 as pb
 from pourparler.cli.output import part_descriptions, wording
+from pourparler.cli.output.anomaly_descriptions import describe
 from pourparler.cli.output.status_remarks import remarks
 from pourparler.cli.output.wording import Names
 
@@ -14,6 +15,7 @@ QUESTIONS = (
     "Who must answer?",
     "Who owes what by when, and what is expected?",
     "What is still open?",
+    "What does not fit together?",
 )
 """The questions of a status report."""
 
@@ -23,6 +25,7 @@ _NOTHING = (
     "No one must answer.",
     "No one owes anything, and nothing is expected.",
     "Nothing is left open.",
+    "No entry contradicts another one.",
 )
 _DUE = {
     pb.DUE_STATE_NOT_DUE: "not due yet",
@@ -98,6 +101,9 @@ def _found(answer: pb.StatusReport, state: pb.Negotiation, names: Names) -> Iter
         kind, _, key = path.partition("/")
         part = getattr(state, kind)[key]
         yield item(4, part, f"{kind[:-1]}, left open when the talks ended")
+    for anomaly in answer.anomalies:
+        kind, _, key = anomaly.part.partition("/")
+        yield Item(5, describe(anomaly), "", tuple(anomaly.versions), ((kind, key),))
 
 
 def _asked(part: pb.Proposal | pb.Question) -> str:
