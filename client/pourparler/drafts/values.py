@@ -298,7 +298,9 @@ def tally(*, declared: Choice | None = None, **counts: int | str) -> pb.Tally:
     unknown = counts.keys() - {"yes", "no", "abstain", "absent", "paired", "eligible"}
     if unknown:
         raise ValueError(f"A tally has no count {min(unknown)!r}.")
-    result = pb.Tally(**{name: str(count) for name, count in counts.items()})
+    result = pb.Tally()
+    for name, count in counts.items():
+        setattr(result, name, str(count))
     if declared is not None:
         result.declared = choice(pb.VoteResult, declared)
     return result

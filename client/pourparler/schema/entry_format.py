@@ -1,7 +1,6 @@
 """The format of an entry: the version of the contract that a reader needs to read it. Pure."""
 
 from functools import cache
-from typing import cast
 
 from google.protobuf.descriptor import Descriptor, FieldDescriptor
 from google.protobuf.message import Message
@@ -71,7 +70,7 @@ def _checks(descriptor: Descriptor) -> _Checks:
     for field in descriptor.fields:
         since = rule_of(field).since or FIRST_FORMAT
         values = _values_since(field)
-        message = cast("Descriptor | None", field.message_type)
+        message = field.message_type
         if since > FIRST_FORMAT or values or (message is not None and _can_need(message)):
             found[field] = since, values
     return found

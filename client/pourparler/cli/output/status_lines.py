@@ -66,7 +66,12 @@ def _found(answer: pb.StatusReport, state: pb.Negotiation, names: Names) -> Iter
         return Item(question, text, notes, tuple(part.blame), ((f"{kind}s", key),))
 
     said = remarks(answer)
-    for part in (*answer.agreements, *answer.agreed_topics, *answer.accepted_proposals):
+    agreed: list[Any] = [
+        *answer.agreements,
+        *answer.agreed_topics,
+        *answer.accepted_proposals,
+    ]
+    for part in agreed:
         kind = part.DESCRIPTOR.name.lower()
         remark = said.get(f"{kind}s/{getattr(part.facts, f'{kind}_id')}", "")
         status = part_descriptions.status(part, names)
@@ -99,8 +104,8 @@ def _found(answer: pb.StatusReport, state: pb.Negotiation, names: Names) -> Iter
         yield item(4, part, f"{kind}, {part_descriptions.status(part, names)}")
     for path in answer.left_open:
         kind, _, key = path.partition("/")
-        part = getattr(state, kind)[key]
-        yield item(4, part, f"{kind[:-1]}, left open when the talks ended")
+        left: Any = getattr(state, kind)[key]
+        yield item(4, left, f"{kind[:-1]}, left open when the talks ended")
     for anomaly in answer.anomalies:
         kind, _, key = anomaly.part.partition("/")
         yield Item(5, describe(anomaly), "", tuple(anomaly.versions), ((kind, key),))

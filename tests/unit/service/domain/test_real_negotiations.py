@@ -194,7 +194,7 @@ def test_a_deal_names_its_text() -> None:
     assert state.agreements["x"].facts.document_id == "d1"
 
 
-def price(value: str, **given: str) -> pb.Term:
+def price(value: str, **given: Any) -> pb.Term:
     term = pb.Term(key="price", type=pb.TERM_TYPE_MONEY, value=value, **{"unit": "EUR", **given})
     term.qualifier = pb.TERM_QUALIFIER_EXACT
     return term
@@ -445,7 +445,7 @@ def silent(occurred: str | None = None, reason: str = "") -> pb.Draft:
     )
 
 
-SILENCE = {
+SILENCE: dict[str, Any] = {
     "acceptance_rule": pb.ACCEPTANCE_RULE_NO_OBJECTION,
     "expires": pb.FuzzyDate(edtf="2025-06-30"),
 }
