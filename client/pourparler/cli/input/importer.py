@@ -222,7 +222,7 @@ class Import:
         with self._change:
             try:
                 self._count(line, answer)
-            except Exception as error:  # noqa: BLE001 - run() raises it: a future would lose it
+            except BaseException as error:  # noqa: BLE001 - run() raises it: a future would lose it
                 self._fault, self._end = error, 0
             finally:
                 self._under_way -= 1
