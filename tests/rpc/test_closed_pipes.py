@@ -1,4 +1,4 @@
-"""Commands whose output or error stream has no reader any more: each one ends, and loses nothing."""
+"""Commands whose output or error stream has no reader: each one ends, and loses nothing."""
 
 import json
 import os

@@ -1,6 +1,6 @@
 """Standard streams whose reader may close them at any time, such as `head -1` in a pipe.
 
-A closed stream becomes a stream to nowhere. A write to it never fails, in any thread: a write that
+A closed stream becomes a stream to nowhere. A write to it never fails, in any thread. A write that
 fails in a thread of gRPC would end this thread, and the command would wait for it forever.
 """
 

@@ -36,7 +36,7 @@ from prov.model import (
 )
 
 from pourparler import v1 as pb
-from pourparler.cli.input.importer import draft
+from pourparler.cli.input.import_lines import draft
 from pourparler.formats import (
     akoma_ntoso,
     cloudevents,
