@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 import pytest
 
-from pourparler import Client
+from pourparler import Client, participant
 from pourparler.cli.commands import run
 from pourparler_service.server import running
 
@@ -262,3 +262,61 @@ def test_a_bundle_keeps_its_name(command: Command, tmp_path: Path) -> None:
 
     assert told.code == 2
     assert "--as and --dry-run are only for" in " ".join(told.err.split())
+
+
+def tables(address: str) -> None:
+    """Record the speakers that the cases of tables name."""
+    with Client(address) as client:
+        client.open_negotiation("Tables", negotiation_id="csvt")
+        for name in ("a", "b"):
+            client.record("csvt", participant(name, name))
+
+
+@pytest.mark.parametrize(
+    ("table", "speakers"), [("csv-semicolon.csv", ["a"]), ("csv-two-speakers.csv", ["a", "b"])]
+)
+def test_a_table_of_a_case_is_recorded(
+    address: str, command: Command, table: str, speakers: list[str]
+) -> None:
+    tables(address)
+
+    told = command("import", str(DATA / table), "--mapping", str(DATA / "csv-mapping.toml"))
+
+    assert told.code == 0, told.err
+    with Client(address) as client:
+        (said,) = client.get_negotiation("csvt").negotiation.statements.values()
+    assert [*said.facts.speakers] == speakers
+
+
+def test_a_time_without_zone_in_a_table_is_refused_with_its_cell(
+    address: str, command: Command
+) -> None:
+    tables(address)
+    table = DATA / "csv-time-without-zone.csv"
+
+    told = command("import", str(table), "--mapping", str(DATA / "csv-mapping.toml"))
+
+    assert told.code == 1
+    assert f"{table}:2: MALFORMED: The time '2026-11-30 14:05' has no zone. " in told.err
+    assert "(column Day)" in told.err
+
+
+@pytest.mark.parametrize(
+    "case", ["akn-csd13.xml", "akn-date-role-time-lost.xml", "akn-id-instead-of-eid.xml"]
+)
+def test_a_debate_of_a_case_is_recorded_and_its_losses_are_told(
+    address: str, command: Command, case: str
+) -> None:
+    file = str(DATA / case)
+
+    told = command("import", file, "--format", "akn", "--negotiation", "sitting")
+    again = command("import", file, "--format", "akn", "--negotiation", "sitting", "--json")
+
+    assert told.code == 0, told.err
+    assert f"{file}:7: LOST: the result of a vote (<voting>)\n" in told.err
+    assert "LOST: the text of a <summary> (4 times)\n" in told.err
+    assert "INFERRED: a speaker without a reference, described by <from>\n" in told.err
+    summary = json.loads(again.out)
+    assert summary["recorded"] == 0
+    assert {"text": "the text of a <summary>", "line": 12, "count": 4} in summary["lost"]
+    assert summary["inferred"]

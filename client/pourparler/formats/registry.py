@@ -12,6 +12,7 @@ from pourparler.formats import (
     jsonl,
     parquet,
     prov,
+    xlsx,
 )
 from pourparler.formats.draft_lines import Read, numbered
 
@@ -33,6 +34,7 @@ READERS: Mapping[str, Callable[[BinaryIO], Iterator[Read]]] = {
     "csv": csv.read,
     "parquet": parquet.read,
     "cloudevents": cloudevents.read,
+    "xlsx": xlsx.read,
     "akn": akoma_ntoso_reader.read,
 }
 """The reader of each format, which yields drafts."""
