@@ -23,7 +23,7 @@ class Agent(NamedTuple):
 
 
 class References:
-    """The agents of a document. A pointer that fits none of them, or several, names nobody."""
+    """The agents of a document. A pointer that fits none or several names no agent."""
 
     def __init__(self) -> None:
         self._agents: dict[str, Agent | None] = {}
