@@ -8,13 +8,17 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from pourparler import Client, participant
+from pourparler_service.config.settings import Settings
 from pourparler_service.server import running
+from pourparler_service.transparency.signing_keys import write_key
 from tests.support.service_process import UNMEASURED
+from tests.support.signing_keys import KEY, signing_key
 
 DATA = Path(__file__).parents[1] / "data" / "import-broken-pipe.jsonl"
 COMMAND = [sys.executable, "-c", "from pourparler.cli import main; main()"]
@@ -189,14 +193,22 @@ def test_what_is_recorded_without_a_reader_is_on_the_record(
 
 @pytest.mark.parametrize("streams", [{"out": True}, {"err": True}, {"out": True, "err": True}])
 def test_an_audit_saves_its_checkpoint_and_keeps_its_verdict_without_a_reader(
-    address: str, streams: dict[str, bool], tmp_path: Path
+    streams: dict[str, bool], tmp_path: Path
 ) -> None:
-    saved = tmp_path / "checkpoint"
-    line = at(address, "audit", "full", "--save-checkpoint", str(saved))
-    code = without_reader([*line[:-1], str(tmp_path / "other")]).returncode
+    key, saved = tmp_path / "signing.key", tmp_path / "checkpoint"
+    write_key(KEY, key)
+    other = str(signing_key(1).verifier_key)
+    with (
+        running(replace(Settings.in_memory(), signing_keys=(key,))) as address,
+        Client(address) as client,
+    ):
+        client.open_negotiation("Talks", negotiation_id="talks")
+        audit = at(address, "audit", "talks", "--save-checkpoint", str(saved), "--verifier-key")
 
-    assert without_reader(line, **streams).returncode == code
-    assert saved.exists() == (tmp_path / "other").exists()
+        assert without_reader([*audit, other], **streams).returncode == 6
+        assert not saved.exists()
+        assert without_reader([*audit, str(KEY.verifier_key)], **streams).returncode == 0
+        assert saved.exists()
 
 
 @pytest.mark.parametrize("streams", [{"out": True}, {"err": True}, {"out": True, "err": True}])

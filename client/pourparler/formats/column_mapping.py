@@ -260,7 +260,8 @@ def _field(path: str, options: TableOptions, column: str) -> _Field:
     field, names = _descriptor(path), tuple(path.split("."))
     dates = options.dates_of(column)
     message = field.message_type.full_name if field.message_type is not None else ""
-    if field.containing_type.full_name == _DATE and not message and field.name == "edtf":
+    container = field.containing_type.full_name if field.containing_type is not None else ""
+    if container == _DATE and field.name == "edtf":
         return _Field(names[:-1], repeated=False, read=dates.fuzzy)
     if message == _DATE:
         return _Field(names, repeated=False, read=dates.fuzzy)
