@@ -91,7 +91,11 @@ def _told(entry: pb.Entry) -> str:
         return f'<narrative eId="E{entry.header.version}" status="incomplete">{what}</narrative>\n'
     if not said.speakers:
         basis = str(row(entry)["basis"]).replace("_", " ")
-        text = f"{kind.title}, {basis}: {row(entry)['text']}"
+        columns = row(entry)
+        who = [f"{name.replace('_', ' ')} {columns[name]}" for name in _ROLES if columns[name]]
+        what = f" {_answer(entry)}" if entry.facts.HasField("proposal_answered") else ""
+        about = ", ".join([f"{kind.title}{what}", *who, basis])
+        text = f"{about}: {columns['text']}"
         return f'<narrative eId="E{entry.header.version}">{_text(text)}</narrative>\n'
     to = f" to={_quoted(f'#{said.addressed_to[0]}')}" if said.addressed_to else ""
     when = ""
@@ -103,6 +107,15 @@ def _told(entry: pb.Entry) -> str:
         f"<speech eId={_quoted(f'S-{said.statement_id}')} by={by}{to}{when}>"
         f"<from>{_text(', '.join(said.speakers))}</from>{paragraphs}</speech>\n"
     )
+
+
+_ROLES = ("by", "to", "between", "on_behalf_of")
+
+
+def _answer(entry: pb.Entry) -> str:
+    """Return an answer and its proposal: `ACCEPT to offer-1`."""
+    event = entry.facts.proposal_answered
+    return f"{pb.Answer.Name(event.answer).removeprefix('ANSWER_')} to {event.proposal_id}"
 
 
 def _quoted(text: str) -> str:

@@ -120,7 +120,7 @@ class DebateDrafts:
         words: dict[str, Any],
         occurred: dict[str, Any] | None,
     ) -> None:
-        facts: dict[str, Any] = {"provenance": provenance(kind, words), kind: event}
+        facts: dict[str, Any] = {"provenance": provenance(kind), kind: event}
         if kind == "participant_joined" and self.day:
             occurred = None  # the whole day includes the time of the speech
         if occurred is None and self.day:
@@ -144,13 +144,12 @@ class DebateDrafts:
         return key
 
 
-def provenance(kind: str, words: dict[str, Any]) -> dict[str, str]:
-    """Return the provenance of an entry of the minutes.
+def provenance(kind: str) -> dict[str, str]:
+    """Return the provenance of an entry of the minutes, which are on the record.
 
-    A statement on the record needs a participant as its speaker. A speaker who is only described
-    makes it unattributed. This is the only place that chooses it.
+    A speaker that the minutes do not identify is described, and never named.
     """
     return {
-        "basis": "BASIS_UNATTRIBUTED" if "speaker_described" in words else "BASIS_ON_RECORD",
+        "basis": "BASIS_ON_RECORD",
         "form": "FORM_VERBATIM" if kind == "statement_recorded" else "FORM_SUMMARY",
     }

@@ -79,7 +79,7 @@ def test_each_case_has_its_speakers_dates_times_and_roles(case: str) -> None:
     }
     unnamed = said["spk_3"]
     assert unnamed.words.speaker_described == "Deputies"
-    assert unnamed.facts.provenance.basis == pb.BASIS_UNATTRIBUTED
+    assert unnamed.facts.provenance.basis == pb.BASIS_ON_RECORD
     assert said["spk_1"].facts.occurred.instant.ToJsonString() == "2020-07-30T14:20:00Z"
     assert said["spk_2"].facts.occurred.edtf == "2020-07-30"
     assert {key: one.words.as_role for key, one in said.items() if one.words.as_role} == {

@@ -220,6 +220,9 @@ def test_the_columns_of_a_table_can_be_read() -> None:
         "session": "",
         "id": "s-1",
         "by": "acme",
+        "to": "",
+        "between": "",
+        "on_behalf_of": "",
         "about": "",
         "text": "A text",
         "withheld": "",
@@ -554,7 +557,7 @@ def test_what_was_said_in_a_debate_becomes_statements() -> None:
     assert statements[1].facts.occurred.edtf == "2026-03-01"
     assert not third.speakers
     assert statements[2].words.speaker_described == "A voice"
-    assert statements[2].facts.provenance.basis == pb.BASIS_UNATTRIBUTED
+    assert statements[2].facts.provenance.basis == pb.BASIS_ON_RECORD
     assert wrong("akn", DEBATE.encode()) == [
         (18, "The speaker is not among the references: '#nobody'."),
     ]
