@@ -26,9 +26,9 @@ SIZE = re.compile("0|[1-9][0-9]{0,18}", re.ASCII)
 # The fields of messages in the order of their numbers, one letter each: b bytes, B repeated bytes,
 # m a message that may be empty, v a number, - none.
 HEADER = "bvmBv"
-FACTS = "bbmmmbB" + "-" * 12 + "m" * 32
+FACTS = "bbmmmbB" + "-" * 12 + "m" * 33
 WORDS = "bbBb" + "b" * 7 + "B" + "b" * 7 + "BBbb"
-EVENTS = slice(19, 51)
+EVENTS = slice(19, 52)
 REDACTED = 48
 Keys = dict[tuple[str, bytes], Ed25519PublicKey]
 
@@ -190,7 +190,7 @@ class Log:
             yield VerificationError(INCOMPLETE, f"something is missing before version {version}")
         earlier, self.time, self.version = self.time, time, version
         expect(self.time >= earlier, f"at version {version} time runs back")
-        if form != 1:
+        if form not in {1, 2}:
             yield VerificationError(CANNOT_TELL, f"version {version} is of an unknown format")
             return
         salts = salts or [b"", b""]

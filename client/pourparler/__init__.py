@@ -6,6 +6,7 @@ from pourparler.drafts.builders import (
     agreement,
     agreement_status,
     answer,
+    approval,
     commitment,
     commitment_status,
     conclusion,
@@ -36,7 +37,17 @@ from pourparler.drafts.builders import (
     topic,
     topic_status,
 )
-from pourparler.drafts.values import as_of, money, percent, quantity, ref, source, term, wording
+from pourparler.drafts.values import (
+    as_of,
+    money,
+    percent,
+    quantity,
+    ref,
+    source,
+    tally,
+    term,
+    wording,
+)
 from pourparler.errors import (
     AlreadyExistsError,
     CallCancelledError,
@@ -100,6 +111,7 @@ __all__ = [
     "agreement_status",
     "aio",
     "answer",
+    "approval",
     "as_of",
     "commitment",
     "commitment_status",
@@ -134,6 +146,7 @@ __all__ = [
     "source",
     "statement",
     "suspension",
+    "tally",
     "term",
     "topic",
     "topic_status",

@@ -72,6 +72,7 @@ _KINDS = {
     "document": "Documents",
     "entry": "Entries about entries",
     "access": "Access",
+    "approval": "Approvals",
 }
 
 

@@ -21,8 +21,11 @@ _ROOMS = {
     "drafts": "validation",
     "common_rules": "domain",
     "amendment_rules": "domain",
+    "proposal_rules": "domain",
+    "representation": "domain",
     "fields": "validation",
     "terms": "validation",
+    "votes": "validation",
 }
 _CASES = ("rules", "drafts")
 _METHODS = "common_rules"  # it defines the methods of a rule context

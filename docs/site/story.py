@@ -16,6 +16,7 @@ from pourparler import (
     agreement,
     agreement_status,
     answer,
+    approval,
     commitment,
     commitment_status,
     conclusion,
@@ -45,6 +46,7 @@ from pourparler import (
     source,
     statement,
     suspension,
+    tally,
     topic,
     topic_status,
     v1,
@@ -295,6 +297,15 @@ def tell(client: Client, say: Say) -> None:
             status="pending_approval",
             about=["rent", "length"],
             occurred="2026-03-20",
+        )
+    )
+    say(
+        approval(
+            "approved",
+            by="freight",
+            agreement="lease",
+            tally=tally(yes=5, no=1),
+            occurred="2026-03-26",
         )
     )
     say(

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from examples.casino import convert
 from pourparler import v1 as pb
-from pourparler.cli.input.importer import draft, request_id
+from pourparler.cli.input.import_lines import draft, request_id
 from pourparler.schema.wire import length_delimited
 from tests.bench import talks, wire
 from tests.bench.batching import SESSION, UNDER_WAY

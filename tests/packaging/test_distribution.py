@@ -301,6 +301,13 @@ def test_the_extra_data_brings_pandas_and_parquet(environment: Environment) -> N
     assert environment.run("python", "-c", script).returncode == 0
 
 
+@with_extra("xlsx")
+def test_the_extra_xlsx_brings_the_reader_of_workbooks(environment: Environment) -> None:
+    script = "import openpyxl, pourparler.formats.xlsx"
+
+    assert environment.run("python", "-c", script).returncode == 0
+
+
 @with_extra("report")
 def test_the_extra_report_makes_a_page(environment: Environment) -> None:
     ended = environment.run("pourparler", "report", "--bundle", str(BUNDLE), "-o", "report.html")

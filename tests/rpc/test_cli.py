@@ -310,7 +310,7 @@ def test_who_goes_back_on_a_term_is_flagged_in_a_diff(
 def test_a_standing_answers_its_questions(command: Command, example: str) -> None:
     said = command("status", example, "--on", "2024-01-01").out
 
-    assert "Dues and ages are reckoned on 2024-01-01." in said
+    assert "Due dates and ages are computed on 2024-01-01." in said
     assert re.search(r"m-ipo .* OVERDUE ", said)
     assert re.search(r"m-communication .* perhaps due ", said)
     assert "No one owes anything." in said

@@ -306,5 +306,5 @@ def test_the_fold_makes_the_states_that_snapshots_of_this_format_have() -> None:
     with GOLDEN.open("rb") as file:
         state = fold([decode_record(data) for data in BundleReader(file).records()])
 
-    assert kept.FORMAT == 2
+    assert kept.FORMAT == 3
     assert hashlib.sha256(state.SerializeToString(deterministic=True)).hexdigest() == DIGEST

@@ -5,14 +5,17 @@ from typing import Any
 from google.protobuf.descriptor import FieldDescriptor
 from google.protobuf.message import Message
 
-from pourparler.schema.contract import is_repeated
+from pourparler.schema.contract import is_repeated, rule_of
+from pourparler.schema.entry_format import LATEST_FORMAT
 
 
-def fill(message: Message, depth: int = 4) -> None:
-    """Set all fields of a message, and the first member of each oneof."""
+def fill(message: Message, depth: int = 4, entry_format: int = LATEST_FORMAT) -> None:
+    """Set all fields of a message that a format has, and the first member of each oneof."""
     chosen: set[str] = set()
     fields: Any = message.DESCRIPTOR.fields
     for field in fields:
+        if rule_of(field).since > entry_format:
+            continue
         oneof = field.containing_oneof
         if oneof is not None:
             if oneof.name in chosen:
@@ -23,7 +26,7 @@ def fill(message: Message, depth: int = 4) -> None:
         elif depth:
             value = getattr(message, field.name)
             for part in (value.add(), value.add()) if is_repeated(field) else (value,):
-                fill(part, depth - 1)
+                fill(part, depth - 1, entry_format)
 
 
 def _set(message: Message, field: Any) -> None:

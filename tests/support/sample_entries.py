@@ -57,6 +57,8 @@ def draft(
         facts.occurred.CopyFrom(date(occurred) if isinstance(occurred, str) else occurred)
     result = pb.Draft(facts=facts, words=words or pb.Words())
     _say(result.words, entry_type.rule.words)
+    if isinstance(event, pb.StatementRecorded) and not event.document_id:
+        _say(result.words, ["text"])
     if basis in {ON_RECORD, REPORTED, UNATTRIBUTED} and not result.words.sources:
         result.words.sources.append(SOURCE)
     if basis == UNATTRIBUTED and not result.words.speaker_described:

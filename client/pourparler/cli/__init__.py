@@ -4,20 +4,24 @@ import contextlib
 import os
 import sys
 from collections.abc import Sequence
-from typing import TextIO
+
+from pourparler.cli import pipes
 
 _NEEDED = frozenset({"click", "rich"})
 _SERVING = frozenset({"serve", "witness", "demo"})
-_ERRORS = 2  # the descriptor of the error stream
-_INTERRUPTED = 130  # as in cli/failing.py, which may not be there yet
+_OUTPUT, _ERRORS = 1, 2  # the descriptors
+_INTERRUPTED = 130  # as in cli/errors.py, which may not be there yet
 
 
 def main(before: Sequence[str] = ()) -> None:
     """Run the command, with arguments before those of the process, and leave with its exit code."""
     arguments = [*before, *sys.argv[1:]]
+    pipes.fill_descriptors()
     # Python has none where its descriptor was closed: `pourparler show x 2>&-`.
-    sys.stdout = sys.stdout or _nowhere()
-    sys.stderr = sys.stderr or _nowhere()
+    if sys.stdout is None or not sys.stdout.isatty():
+        sys.stdout = pipes.stream(_OUTPUT, sys.stdout)
+    if sys.stderr is None or not sys.stderr.isatty():
+        sys.stderr = pipes.stream(_ERRORS, sys.stderr)
     if "GRPC_VERBOSITY" not in os.environ and _SERVING.isdisjoint(arguments):
         with contextlib.suppress(OSError):
             _hush()
@@ -36,10 +40,6 @@ def main(before: Sequence[str] = ()) -> None:
     sys.exit(run(arguments))
 
 
-def _nowhere() -> TextIO:
-    return open(os.devnull, "w", encoding="utf-8")  # noqa: PTH123 - open until the end
-
-
 def _hush() -> None:
     """Keep what gRPC writes past Python off the error stream: the error that follows says it.
 
@@ -49,4 +49,7 @@ def _hush() -> None:
     nowhere = os.open(os.devnull, os.O_WRONLY)
     os.dup2(nowhere, _ERRORS)
     os.close(nowhere)
-    sys.stderr = os.fdopen(own, "w", buffering=1, encoding=sys.stderr.encoding)
+    if sys.stderr.isatty():
+        sys.stderr = os.fdopen(own, "w", buffering=1, encoding=sys.stderr.encoding)
+    else:
+        sys.stderr = pipes.stream(own, sys.stderr)

@@ -12,7 +12,7 @@ builders also take the parameters of Common.
 
 import hashlib
 import secrets
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from typing import TypedDict, Unpack
 
@@ -467,9 +467,19 @@ def agreement(
     proposal: Ref = "",
     supersedes: Refs = (),
     amends: Refs = (),
+    document: Ref = "",
+    annexes: Refs = (),
+    effective: When | None = None,
+    ends: When | None = None,
+    needs: Mapping[str, Choice] | None = None,
+    dropped_keys: Iterable[str] = (),
+    on_behalf_of: Refs = (),
     **common: Unpack[Common],
 ) -> pb.Draft:
-    """Record an agreement. The date of a `prior` agreement is not assumed to be now."""
+    """Record an agreement. The date of a `prior` agreement is not assumed to be now.
+
+    `needs` maps participants to the approvals that it needs: `{"uk": "ratified"}`.
+    """
     facts, words = _terms(terms)
     event = pb.AgreementRecorded(
         agreement_id=_new_id("agreement", id),
@@ -482,6 +492,16 @@ def agreement(
         amends=refs(amends),
         status=choice(pb.AgreementStatus, status),
         topic_ids=refs(about),
+        document_id=ref(document),
+        annex_ids=refs(annexes),
+        effective=fuzzy(effective),
+        ends=fuzzy(ends),
+        needs=[
+            pb.NeededApproval(participant_id=who, act=choice(pb.ApprovalAct, act))
+            for who, act in (needs or {}).items()
+        ],
+        dropped_keys=dropped_keys,
+        on_behalf_of=refs(on_behalf_of),
     )
     words.MergeFrom(pb.Words(title=title, text=text))
     if event.origin == pb.AGREEMENT_ORIGIN_PRIOR:
@@ -495,13 +515,56 @@ def agreement_status(
     *,
     by: Refs = (),
     reason: str = "",
+    effective: When | None = None,
+    ends: When | None = None,
+    on_behalf_of: Refs = (),
     **common: Unpack[Common],
 ) -> pb.Draft:
     """Change the status of an agreement: `agreement_status("lease", "terminated")`."""
     event = pb.AgreementStatusChanged(
-        agreement_id=ref(agreement), status=choice(pb.AgreementStatus, status), by=refs(by)
+        agreement_id=ref(agreement),
+        status=choice(pb.AgreementStatus, status),
+        by=refs(by),
+        effective=fuzzy(effective),
+        ends=fuzzy(ends),
+        on_behalf_of=refs(on_behalf_of),
     )
     return _draft(event, pb.Words(reason=reason), common)
+
+
+def approval(
+    act: Choice,
+    *,
+    by: Refs,
+    agreement: Ref = "",
+    document: Ref = "",
+    minutes_of: Ref = "",
+    on_behalf_of: Refs = (),
+    tally: pb.Tally | None = None,
+    documents: Refs = (),
+    text: str = "",
+    reason: str = "",
+    as_role: str = "",
+    **common: Unpack[Common],
+) -> pb.Draft:
+    """Record that a text is signed, ratified, approved or refused.
+
+    The text is an agreement, a document or the minutes of a session:
+    `approval("ratified", by="commons", on_behalf_of="uk", agreement="withdrawal")`.
+    """
+    texts = {"agreement_id": agreement, "document_id": document, "minutes_of": minutes_of}
+    given = {field: ref(part) for field, part in texts.items() if part}
+    if len(given) > 1:
+        raise ValueError("An approval is about one text: an agreement, a document or minutes.")
+    event = pb.ApprovalRecorded(
+        by=refs(by),
+        on_behalf_of=refs(on_behalf_of),
+        act=choice(pb.ApprovalAct, act),
+        tally=tally,
+        document_ids=refs(documents),
+        **given,
+    )
+    return _draft(event, pb.Words(text=text, reason=reason, as_role=as_role), common)
 
 
 def commitment(

@@ -287,3 +287,20 @@ def _written(value: Number | date | bool | None) -> str:  # noqa: FBT001 (a valu
     if isinstance(value, int | str):
         return str(value)
     raise TypeError(f"{value!r} is no exact number: give '0.1' or Decimal('0.1').")
+
+
+def tally(*, declared: Choice | None = None, **counts: int | str) -> pb.Tally:
+    """Return the counts of a vote: `tally(yes=202, no=432, declared="defeated")`.
+
+    The counts are `yes`, `no`, `abstain`, `absent`, `paired` and `eligible`. A count that is left
+    out is not known. Raises ValueError for another name.
+    """
+    unknown = counts.keys() - {"yes", "no", "abstain", "absent", "paired", "eligible"}
+    if unknown:
+        raise ValueError(f"A tally has no count {min(unknown)!r}.")
+    result = pb.Tally()
+    for name, count in counts.items():
+        setattr(result, name, str(count))
+    if declared is not None:
+        result.declared = choice(pb.VoteResult, declared)
+    return result

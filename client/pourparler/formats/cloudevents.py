@@ -74,11 +74,16 @@ def read(file: BinaryIO) -> Iterator[Read]:
     """Yield the drafts of a batch, or of events in sequence."""
     for number, said, reached in _values(file):
         line: bytes | BadLineError
+        delivery = ""
         try:
             line = line_of(entry_in(said)) if not isinstance(said, BadLineError) else said
         except BadLineError as error:
             line = error
-        yield Read(number, line, reached)
+        else:
+            if not isinstance(said, BadLineError):
+                # In the specification, an event with the same source and id is a duplicate.
+                delivery = f"event\n{said['source']}\n{said['id']}"
+        yield Read(number, line, reached, delivery)
 
 
 def entries(file: BinaryIO) -> Iterator[pb.Entry]:

@@ -1,19 +1,21 @@
-"""CSV in UTF-8 (RFC 4180): with the columns of a table, or others by a column mapping.
+"""CSV (RFC 4180): with the columns of a table, or others by a column mapping.
 
-The columns of a table are lossless.
+The columns of a table are lossless. They are written in UTF-8, and read in any encoding.
 """
 
 import csv
 import io
-from collections.abc import Callable, Iterable, Iterator
+import itertools
+from collections.abc import Iterable, Iterator
 from typing import BinaryIO
 
 from pourparler import v1 as pb
-from pourparler.formats.draft_lines import LONGEST, BadLineError, Read, line_of
-from pourparler.formats.table import COLUMNS, entry_in, row
-
-Cells = dict[str, str]
-"""The cells of a row, by the names of their columns."""
+from pourparler.formats.column_mapping import ColumnMapping
+from pourparler.formats.csv_text import CsvText, delimiter_of, names_delimiter
+from pourparler.formats.draft_lines import LONGEST, BadLineError, Read
+from pourparler.formats.table import COLUMNS, WHOLE, entry_in, row
+from pourparler.formats.table_options import TableOptions
+from pourparler.formats.table_rows import Cells, Row, drafts
 
 
 def write(file: BinaryIO, entries: Iterable[pb.Entry]) -> int:
@@ -31,49 +33,48 @@ def write(file: BinaryIO, entries: Iterable[pb.Entry]) -> int:
     return count
 
 
-def read(file: BinaryIO, line_in: Callable[[Cells], bytes] | None = None) -> Iterator[Read]:
-    """Yield the rows as drafts. `line_in` maps the cells of other columns to a line."""
-    for number, cells, reached in _rows(file):
-        line: bytes | BadLineError
-        try:
-            if isinstance(cells, BadLineError):
-                line = cells
-            elif line_in is not None:
-                line = line_in(cells)
-            else:
-                line = line_of(entry_in(cells))
-        except BadLineError as error:
-            line = error
-        yield Read(number, line, reached)
+def read(file: BinaryIO, mapping: ColumnMapping | None = None) -> Iterator[Read]:
+    """Yield the rows as drafts. A mapping says what other columns stand for."""
+    return drafts(_rows(file, mapping), mapping)
 
 
 def entries(file: BinaryIO) -> Iterator[pb.Entry]:
     """Yield the entries of a table. Raises BadLineError."""
-    for _number, cells, _reached in _rows(file):
+    for _number, cells, _reached in _rows(file, None):
         if isinstance(cells, BadLineError):
             raise cells
         yield entry_in(cells)
 
 
-def _rows(file: BinaryIO) -> Iterator[tuple[int, Cells | BadLineError, int]]:
+def _rows(file: BinaryIO, mapping: ColumnMapping | None) -> Iterator[Row]:
     """Yield the first line, the cells and the end offset of each row."""
     csv.field_size_limit(LONGEST)  # of the whole process; its default is less than an entry may be
-    lines = _Lines(file)
-    rows = csv.reader(lines, strict=True)
-    begins = 1
+    options = mapping.options if mapping is not None else TableOptions()
+    text = CsvText(file, options.encoding)
+    begins, passed = 1, 0
     try:
-        columns = next(rows, [])
+        lines = iter(text)
+        header = next(lines, "")
+        delimiter = options.delimiter or delimiter_of(
+            header, mapping.columns if mapping is not None else {WHOLE}
+        )
+        if names_delimiter(header):
+            passed = 1
+        else:
+            lines = itertools.chain([header], lines)
+        rows = csv.reader(lines, strict=True, delimiter=delimiter)
+        columns = [name.strip() for name in next(rows, [])]
         if wrong := _wrong(columns):
-            yield 1, BadLineError(wrong), lines.reached
+            yield 1, BadLineError(wrong), text.reached
             return
-        begins = rows.line_num + 1
+        begins = rows.line_num + passed + 1
         for cells in rows:
             if cells:
-                yield begins, _named(columns, cells), lines.reached
-            begins = rows.line_num + 1
-    except (csv.Error, UnicodeDecodeError, BadLineError) as error:
-        text = "It is not UTF-8" if isinstance(error, UnicodeDecodeError) else str(error)
-        yield begins, BadLineError(f"The row cannot be read: {text.rstrip('.')}."), lines.reached
+                yield begins, _named(columns, cells), text.reached
+            begins = rows.line_num + passed + 1
+    except (csv.Error, BadLineError) as error:
+        said = str(error).rstrip(".")
+        yield begins, BadLineError(f"The row cannot be read: {said}."), text.reached
 
 
 def _wrong(columns: list[str]) -> str:
@@ -87,19 +88,3 @@ def _named(columns: list[str], cells: list[str]) -> Cells | BadLineError:
     if len(cells) != len(columns):
         return BadLineError(f"The row has {len(cells)} cells for {len(columns)} columns.")
     return dict(zip(columns, cells, strict=True))
-
-
-class _Lines:
-    """Yield the lines of a file as text, without a byte order mark, up to a maximum length."""
-
-    def __init__(self, file: BinaryIO) -> None:
-        self._file = file
-        self.reached = 0
-
-    def __iter__(self) -> Iterator[str]:
-        while line := self._file.readline(LONGEST + 1):
-            if len(line) > LONGEST:
-                raise BadLineError(f"A line is longer than {LONGEST:,} bytes.")
-            coding = "utf-8" if self.reached else "utf-8-sig"
-            self.reached += len(line)
-            yield line.decode(coding)

@@ -1,4 +1,4 @@
-"""The modules of the extra `data`, loaded on first use to keep the client light."""
+"""The modules of the extras `data` and `xlsx`, loaded on first use to keep the client light."""
 
 from collections.abc import Iterable
 from importlib import import_module
@@ -12,13 +12,15 @@ class ExtraMissingError(ImportError):
     """A package is not installed; the text names the extra that installs it."""
 
 
-def loaded(name: str) -> Any:
-    """Return a module of the extra. Raises ExtraMissingError."""
+def loaded(name: str, extra: str = "data") -> Any:
+    """Return a module of an extra. Raises ExtraMissingError."""
     try:
         return import_module(name)
     except ImportError as error:
         package = name.partition(".")[0]
-        text = f"{package} is not installed: the extra `data` brings it, as in pourparler[data]."
+        text = (
+            f"{package} is not installed: the extra `{extra}` brings it, as in pourparler[{extra}]."
+        )
         raise ExtraMissingError(text, name=package) from error
 
 

@@ -1,7 +1,9 @@
 """The result of every format reader: a draft as a line of JSON, or an error. Pure."""
 
+import hashlib
 import json
 from collections.abc import Iterator
+from enum import Enum
 from typing import Any, BinaryIO, NamedTuple
 
 from google.protobuf import json_format
@@ -16,15 +18,38 @@ class BadLineError(ValueError):
     """A line, row or event is not a draft."""
 
 
+class NoteKind(Enum):
+    """The way in which a draft is less or more than the file."""
+
+    LOST = "lost"
+    """The file has it, and the record does not."""
+    INFERRED = "inferred"
+    """The record has it, and the file does not state it."""
+
+
+class Note(NamedTuple):
+    """Something that a reader lost or inferred. Notes with an equal text are shown together."""
+
+    kind: NoteKind
+    text: str
+    number: int
+    """The line or row, counted from 1."""
+
+
 class Read(NamedTuple):
     """The content at one place of a file."""
 
     number: int
     """The line or row, counted from 1."""
     line: bytes | BadLineError
-    """A draft as a line of JSON, or its error."""
+    """A draft as a line of JSON, or its error. Empty if there are only notes."""
     reached: int
     """The end offset in the file, in bytes."""
+    delivery: str = ""
+    """The identity that its sender gave it; empty if none. It is recorded once, however often it is
+    delivered."""
+    notes: tuple[Note, ...] = ()
+    """The content that was lost or inferred, here and since the last draft."""
 
 
 def numbered(source: BinaryIO) -> Iterator[Read]:
@@ -95,6 +120,25 @@ def draft_of(entry: pb.Entry) -> tuple[str, pb.Draft]:
     if entry.HasField("words"):
         draft.words.CopyFrom(entry.words)
     return entry.header.negotiation, draft
+
+
+def delivery_of(entry: pb.Entry, line: bytes) -> str:
+    """Return the identity of an exported entry: its place in its record, and its content as a line.
+
+    It is permanent, and empty if the entry has no place. The content is a part of it: after an
+    edit, it is another entry.
+    """
+    header = entry.header
+    if not (header.negotiation and header.version):
+        return ""
+    time, content = header.record_time.ToJsonString(), hashlib.sha256(line).hexdigest()
+    return f"entry\n{header.negotiation}\n{header.version}\n{time}\n{content}"
+
+
+def read_of(number: int, entry: pb.Entry, reached: int) -> Read:
+    """Return the draft that records an entry again. Raises BadLineError, as `draft_of` does."""
+    line = line_of(entry)
+    return Read(number, line, reached, delivery_of(entry, line))
 
 
 def line_of(entry: pb.Entry) -> bytes:

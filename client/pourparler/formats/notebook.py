@@ -13,7 +13,7 @@ from pourparler.schema.contract import PARTS
 MAX_ROWS = 100
 """The number of rows of a table, at most."""
 
-_COLUMNS = ("version", "record_time", "type", "by", "about", "text", "basis")
+_COLUMNS = ("version", "record_time", "type", "by", "to", "about", "text", "basis")
 _MAX_CELL = 200  # characters
 
 

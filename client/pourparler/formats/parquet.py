@@ -11,7 +11,7 @@ from google.protobuf.timestamp_pb2 import Timestamp
 
 from pourparler import v1 as pb
 from pourparler.formats.dataframe import loaded
-from pourparler.formats.draft_lines import LONGEST, BadLineError, Read, line_of
+from pourparler.formats.draft_lines import LONGEST, BadLineError, Read, read_of
 from pourparler.formats.table import COLUMNS, WHOLE, entry_in, row
 
 _TOGETHER = 1_024  # entries that are held and written at once
@@ -36,12 +36,12 @@ def write(file: BinaryIO, entries: Iterable[pb.Entry]) -> int:
 def read(file: BinaryIO) -> Iterator[Read]:
     """Yield the rows as drafts. Raises ExtraMissingError."""
     for number, cells in _rows(file):
-        line: bytes | BadLineError
+        reached = file.tell() if file.seekable() else 0
         try:
-            line = line_of(_entry(cells))
+            one = read_of(number, _entry(cells), reached)
         except BadLineError as error:
-            line = error
-        yield Read(number, line, file.tell() if file.seekable() else 0)
+            one = Read(number, error, reached)
+        yield one
 
 
 def entries(file: BinaryIO) -> Iterator[pb.Entry]:

@@ -4,7 +4,16 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import BinaryIO
 
 from pourparler import v1 as pb
-from pourparler.formats import akoma_ntoso, cloudevents, csv, jsonl, parquet, prov
+from pourparler.formats import (
+    akoma_ntoso,
+    akoma_ntoso_reader,
+    cloudevents,
+    csv,
+    jsonl,
+    parquet,
+    prov,
+    xlsx,
+)
 from pourparler.formats.draft_lines import Read, numbered
 
 Write = Callable[[BinaryIO, Iterable[pb.Entry], str], int]
@@ -25,6 +34,7 @@ READERS: Mapping[str, Callable[[BinaryIO], Iterator[Read]]] = {
     "csv": csv.read,
     "parquet": parquet.read,
     "cloudevents": cloudevents.read,
-    "akn": akoma_ntoso.read,
+    "xlsx": xlsx.read,
+    "akn": akoma_ntoso_reader.read,
 }
 """The reader of each format, which yields drafts."""

@@ -4,13 +4,14 @@ A row has its content twice, and both must agree when the row is read. A change 
 is therefore rejected, and not lost.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Mapping
 
 from google.protobuf import json_format
 
 from pourparler import v1 as pb
 from pourparler.formats.draft_lines import BadLineError, compact, entry_of, loaded, withheld
 from pourparler.schema.contract import entry_type, references
+from pourparler.schema.entry_roles import entry_roles
 
 WHOLE = "entry"
 """The column of the whole entry, as ProtoJSON."""
@@ -53,7 +54,7 @@ def _readable(entry: pb.Entry) -> dict[str, str | int]:
     facts, words = entry.facts, entry.words
     kind = entry_type(facts)
     event = getattr(facts, kind.name) if kind else pb.Facts()
-    named = references(event)
+    named, roles = references(event), entry_roles(facts)
     brings = kind.introduces.name if kind and kind.introduces else ""
     return {
         "negotiation": entry.header.negotiation,
@@ -66,7 +67,10 @@ def _readable(entry: pb.Entry) -> dict[str, str | int]:
         "visibility": _plain(pb.VisibilityLevel, facts.visibility.level),
         "session": facts.session_id,
         "id": str(getattr(event, brings)) if brings else "",
-        "by": _listed(one.id for one in named if one.acting),
+        "by": _listed(roles.by),
+        "to": _listed(roles.to),
+        "between": _listed(roles.between),
+        "on_behalf_of": _listed(roles.on_behalf_of),
         "about": _listed(one.id for one in named if one.kind == pb.PART_KIND_TOPIC),
         "text": next((text for name in _TEXTS if (text := getattr(words, name))), ""),
         "withheld": " ".join(withheld(entry)),
@@ -85,7 +89,7 @@ def _plain(enum: type[pb.Basis] | type[pb.Form] | type[pb.VisibilityLevel], valu
     return str(known.name.removeprefix(prefix).lower())
 
 
-def _listed(ids: Iterator[str]) -> str:
+def _listed(ids: Iterable[str]) -> str:
     return " ".join(dict.fromkeys(ids))
 
 

@@ -37,7 +37,7 @@ class ReceiptFuture(Protocol):
     def set_result(self, result: pb.Receipt, /) -> None:
         """Set the receipt."""
 
-    def set_exception(self, exception: Exception, /) -> None:
+    def set_exception(self, exception: BaseException, /) -> None:
         """Set the error."""
 
     def done(self) -> bool:
@@ -53,7 +53,7 @@ class PendingRequest(NamedTuple, Generic[_Future]):
     request: pb.RecordEntriesRequest
     future: _Future
 
-    def fail(self, error: Exception) -> None:
+    def fail(self, error: BaseException) -> None:
         """Set the error of the future, with the id of this request."""
         if isinstance(error, PourparlerError):
             error = with_request_id(self.request, error)

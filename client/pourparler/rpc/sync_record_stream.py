@@ -108,13 +108,13 @@ class RecordStream:
             self._call.cancel()
 
     def _run(self) -> None:
-        fault: Exception | None = None
+        fault: BaseException | None = None
         try:
             while self._wait_for_requests():
                 error = self._exchange()
                 if error is not None:
                     self._handle_error(error)
-        except Exception as error:  # noqa: BLE001 - the futures receive it
+        except BaseException as error:  # noqa: BLE001 - the futures receive it, or wait forever
             fault = error
         with self._changed:
             self._closed = True

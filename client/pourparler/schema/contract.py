@@ -19,12 +19,13 @@ PARTS: Mapping[int, str] = {
 
 
 class Reference(NamedTuple):
-    """An id in an entry: its path, its PartKind, and the role of an acting participant."""
+    """An id in an entry: its path, its PartKind, and for a participant its capacity and role."""
 
     path: str
     kind: int
     id: str
     acting: int
+    role: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +79,7 @@ class _ReferenceField:
     name: str
     kind: int
     acting: int
+    role: int
     repeated: bool
 
 
@@ -90,8 +92,9 @@ def _reference_fields(descriptor: Descriptor) -> Mapping[FieldDescriptor, _Refer
         if rule.refers_to or (
             field.message_type is not None and _has_references(field.message_type)
         ):
-            repeated = is_repeated(field)
-            found[field] = _ReferenceField(field.name, rule.refers_to, rule.acting, repeated)
+            found[field] = _ReferenceField(
+                field.name, rule.refers_to, rule.acting, rule.role, is_repeated(field)
+            )
     return found
 
 
@@ -143,6 +146,6 @@ def _collect(found: list[Reference], message: Message, before: str) -> None:
 
 def _collect_value(found: list[Reference], field: _ReferenceField, value: Any, path: str) -> None:
     if field.kind:
-        found.append(Reference(path, field.kind, value, field.acting))
+        found.append(Reference(path, field.kind, value, field.acting, field.role))
     else:
         _collect(found, value, f"{path}.")

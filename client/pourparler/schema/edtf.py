@@ -97,6 +97,7 @@ class Due(Enum):
 
     NOT_DUE = auto()
     DUE = auto()
+    PERHAPS_OVERDUE = auto()
     OVERDUE = auto()
     UNDATED = auto()
 
@@ -108,10 +109,11 @@ def bounds(edtf: str) -> Bounds:
         raise InvalidDateError("the date is empty: leave it out if it is not known")
     if len(edtf) > MAX_CHARS:
         raise _invalid(edtf, f"is longer than {MAX_CHARS} characters")
+    if edtf.startswith("[") and edtf.endswith("]"):
+        # The examples of the standard have a blank after a comma.
+        return _one_of(edtf.replace(", ", ","))
     if not (edtf.isascii() and edtf.isprintable()) or " " in edtf:
         raise _invalid(edtf, "has blanks or characters that are in no date")
-    if edtf.startswith("[") and edtf.endswith("]"):
-        return _one_of(edtf)
     if edtf.count("/") == 1:
         return _interval(edtf)
     if "T" in edtf:
@@ -167,20 +169,69 @@ def occurrence(bounds: Bounds, by: Bounds, recorded: Instant) -> Occurrence:
     return Occurrence.DEFINITE if latest is not None and latest <= end else Occurrence.POSSIBLE
 
 
-def due(bounds: Bounds, on: Bounds) -> Due:
-    """Return the state of an event that is expected within these bounds; in doubt, DUE."""
-    earliest, latest = earliest_instant(bounds), latest_instant(bounds)
-    begin, end = earliest_instant(on), latest_instant(on)
-    if earliest is None and latest is None:
+def due(bounds: Bounds, on: Bounds, widened: Bounds | None = None) -> Due:
+    """Return the state of an event that is expected within these bounds; in doubt, DUE.
+
+    `widened` are the bounds with the tolerance of the date. An event past its bounds and within its
+    tolerance is PERHAPS_OVERDUE.
+    """
+    if bounds == Bounds("", ""):
         return Due.UNDATED
+    wide = bounds if widened is None else widened
+    earliest, latest = earliest_instant(wide), latest_instant(wide)
+    begin, end = earliest_instant(on), latest_instant(on)
     if latest is not None and begin is not None and latest < begin:
         return Due.OVERDUE
+    strictly = latest_instant(bounds)
+    if strictly is not None and begin is not None and strictly < begin:
+        return Due.PERHAPS_OVERDUE
     if earliest is not None and end is not None and end < earliest:
         return Due.NOT_DUE
     return Due.DUE
 
 
+def widened(edtf: str, strict: Bounds) -> Bounds:
+    """Return the bounds of a date in EDTF with the tolerance of its qualifiers.
+
+    The standard gives no tolerance to an approximate date (`~`). This one has that of its precision
+    on both sides: a week for a day, else a month, a quarter or a year. An uncertain date (`?` or
+    `%`) has no bounds.
+    """
+    if "?" in edtf or "%" in edtf:
+        return Bounds("", "")
+    if "~" not in edtf:
+        return strict
+    days = max(_tolerance(one) for one in re.findall(r"[\dX-]+(?=~)", edtf))
+    return Bounds(_moved(strict.earliest, -days), _moved(strict.latest, days))
+
+
+_WEEK, _MONTH, _QUARTER, _LEAP_YEAR = 7, 31, 92, 366
+
+
+def _tolerance(text: str) -> int:
+    """Return the tolerance of an approximate date in days, by its precision."""
+    parts = text.split("-")
+    if "X" in parts[0]:
+        return _LEAP_YEAR * (100 if parts[0].endswith("XX") else 10)
+    if len(parts) == 1 or parts[1] == "XX":
+        return _LEAP_YEAR
+    if len(parts) == len(("year", "month", "day")) and parts[2] != "XX":
+        return _WEEK
+    return _QUARTER if parts[1] in _PARTS_OF_YEAR else _MONTH
+
+
+def _moved(day: str, days: int) -> str:
+    if not day:
+        return ""
+    try:
+        return (date.fromisoformat(day) + timedelta(days=days)).isoformat()
+    except OverflowError:
+        return ""
+
+
 def _one_of(edtf: str) -> Bounds:
+    if not (edtf.isascii() and edtf.isprintable()) or " " in edtf:
+        raise _invalid(edtf, "has blanks or characters that are in no date")
     members = edtf[1:-1].split(",")
     if len(members) == 1 and ".." not in edtf:
         raise _invalid(edtf, "is a set of one: write the date without the brackets")

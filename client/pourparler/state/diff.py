@@ -13,7 +13,7 @@ from google.protobuf.message import Message
 
 from pourparler import v1 as pb
 from pourparler.schema.contract import PARTS, is_repeated
-from pourparler.state.summary import copy_without_maps, count_parts
+from pourparler.state.summary import copy_without_lists, count_parts
 
 _AMENDMENTS = "amendments"
 _COLLECTIONS = (*(PARTS[kind] for kind in sorted(PARTS)), _AMENDMENTS, "principals")
@@ -70,7 +70,8 @@ def apply_changes(state: pb.Negotiation, changes: Iterable[pb.Change]) -> pb.Neg
 
 def negotiation_fields(state: pb.Negotiation) -> pb.Negotiation:
     """Return the fields of the negotiation itself, without parts, maps and counts."""
-    result = copy_without_maps(state)
+    result = copy_without_lists(state)
+    result.anomalies.MergeFrom(state.anomalies)
     result.ClearField("counts")
     return result
 

@@ -10,7 +10,8 @@ from google.protobuf.message import Message
 
 from pourparler import v1 as pb
 from pourparler.schema.contract import PARTS, entry_type, rule_of
-from pourparler.state.acceptance import proposal_status
+from pourparler.schema.entry_format import FIRST_FORMAT, LATEST_FORMAT
+from pourparler.state import agreement_life, proposal_life, time_anomalies
 from pourparler.state.corrections import EffectiveEntry, effective_entries
 from pourparler.state.fold_context import FoldContext
 from pourparler.state.summary import count_parts
@@ -23,13 +24,13 @@ _CORROBORATING_ACTS = frozenset({pb.STATEMENT_ACT_CONFIRM, pb.STATEMENT_ACT_DENY
 
 
 class UnknownEntryError(ValueError):
-    """An entry has a type that this version does not support, so no correct state exists."""
+    """An entry has a type or format that this version does not support: no correct state exists."""
 
 
 def fold(entries: Iterable[pb.Entry]) -> pb.Negotiation:
     """Return the state after the entries of one negotiation, given in the order of versions.
 
-    Raises UnknownEntryError if this version does not support the type of an entry.
+    Raises UnknownEntryError if this version does not support the type or format of an entry.
     """
     return fold_effective(effective_entries(entries))
 
@@ -82,7 +83,7 @@ def evolve(
     `effective_entries` again. An entry whose facts are withheld only advances the version. A
     change to a part that the state does not have is ignored: its entry may have been left out.
 
-    Raises UnknownEntryError if this version does not support the type of the entry.
+    Raises UnknownEntryError if this version does not support the type or format of the entry.
     """
     _apply(state, entry, undo, amended_by)
     _set_version(state, entry)
@@ -100,16 +101,32 @@ def _apply(
     state: pb.Negotiation, entry: pb.Entry, undo: UndoLog | None, amended_by: tuple[int, ...]
 ) -> str | None:
     facts = entry.facts
+    if entry.header.format > FIRST_FORMAT:
+        _set_format(state, entry.header, undo)
     kind = facts.WhichOneof("event")
     if kind is not None:
         context = FoldContext(state, entry, facts, amended_by, undo)
         _HANDLERS_BY_TYPE[kind](context, getattr(facts, kind))
+        time_anomalies.note(context, kind)
     elif entry.HasField("facts"):
         raise UnknownEntryError(
             f"version {entry.header.version} has an entry type that this version of pourparler"
             " does not support: upgrade pourparler"
         )
     return kind
+
+
+def _set_format(state: pb.Negotiation, header: pb.EntryHeader, undo: UndoLog | None) -> None:
+    """Raise the format of a state to that of an entry, if this version supports it."""
+    if header.format > LATEST_FORMAT:
+        raise UnknownEntryError(
+            f"version {header.version} has format {header.format}, and this version of pourparler"
+            f" supports formats up to {LATEST_FORMAT}: upgrade pourparler"
+        )
+    if header.format > state.format:
+        if undo is not None:
+            undo.save_head()
+        state.format = header.format
 
 
 def _negotiation_opened(context: FoldContext, event: pb.NegotiationOpened) -> None:
@@ -136,6 +153,7 @@ def _set_negotiation_status(context: FoldContext, status: int) -> None:
     context.add_to_blame(state.blame)
     state.ClearField("outcome")
     state.ClearField("agreement_ids")
+    state.ClearField("open_proposal_ids")
     state.ClearField("expected_resume")
 
 
@@ -154,6 +172,7 @@ def _negotiation_concluded(context: FoldContext, event: pb.NegotiationConcluded)
     _set_negotiation_status(context, pb.NEGOTIATION_STATUS_CONCLUDED)
     context.state.outcome = event.outcome
     context.state.agreement_ids.extend(event.agreement_ids)
+    context.state.open_proposal_ids.extend(event.open_proposal_ids)
 
 
 def _participant_joined(context: FoldContext, event: pb.ParticipantJoined) -> None:
@@ -190,6 +209,7 @@ def _participant_left(context: FoldContext, event: pb.ParticipantLeft) -> None:
     if part is not None:
         context.set_status(part, pb.PARTICIPANT_STATUS_LEFT, event.by)
         part.leaving_reason = event.leaving_reason
+        proposal_life.depart(context, event.participant_id)
 
 
 def _session_opened(context: FoldContext, event: pb.SessionOpened) -> None:
@@ -323,7 +343,8 @@ def _proposal_made(context: FoldContext, event: pb.ProposalMade) -> None:
     if event.supersedes:
         before = context.change_part(proposals, event.supersedes)
         if before is not None:
-            context.set_status(before, pb.PROPOSAL_STATUS_SUPERSEDED, event.by)
+            superseded = pb.PROPOSAL_STATUS_SUPERSEDED
+            proposal_life.set_status(context, before, superseded, event.by)
             before.superseded_by = event.proposal_id
     if event.counters:
         other = context.change_part(proposals, event.counters)
@@ -332,53 +353,19 @@ def _proposal_made(context: FoldContext, event: pb.ProposalMade) -> None:
 
 
 def _proposal_answered(context: FoldContext, event: pb.ProposalAnswered) -> None:
-    part = context.change_part(context.state.proposals, event.proposal_id)
-    if part is None:
-        return
-    reply = part.replies.add()
-    reply.facts.CopyFrom(event)
-    context.set_words(reply)
-    context.set_origin(reply.origin)
-    status = proposal_status(part, context.state.facts.acceptance_rule)
-    if status != part.status:
-        context.set_status(part, status, [event.by])
-
-
-_STATUS_OF_CLOSING = {
-    pb.PROPOSAL_CLOSING_WITHDRAWN: pb.PROPOSAL_STATUS_WITHDRAWN,
-    pb.PROPOSAL_CLOSING_LAPSED: pb.PROPOSAL_STATUS_LAPSED,
-}
+    proposal_life.answer(context, event)
 
 
 def _proposal_closed(context: FoldContext, event: pb.ProposalClosed) -> None:
-    part = context.change_part(context.state.proposals, event.proposal_id)
-    if part is not None:
-        context.set_status(part, _STATUS_OF_CLOSING[event.how], event.by)
+    proposal_life.close(context, event)
 
 
 def _agreement_recorded(context: FoldContext, event: pb.AgreementRecorded) -> None:
-    state = context.state
-    part = context.add_part(state.agreements, event.agreement_id, event)
-    context.set_status(part, event.status)
-    for other in event.supersedes:
-        before = context.change_part(state.agreements, other)
-        if before is not None:
-            context.set_status(before, pb.AGREEMENT_STATUS_SUPERSEDED, event.between)
-            before.superseded_by = event.agreement_id
-    for other in event.amends:
-        before = context.change_part(state.agreements, other)
-        if before is not None:
-            before.amended_by.append(event.agreement_id)
-    if event.proposal_id:
-        proposal = context.change_part(state.proposals, event.proposal_id)
-        if proposal is not None:
-            proposal.agreement_id = event.agreement_id
+    agreement_life.record(context, event)
 
 
 def _agreement_status_changed(context: FoldContext, event: pb.AgreementStatusChanged) -> None:
-    part = context.change_part(context.state.agreements, event.agreement_id)
-    if part is not None:
-        context.set_status(part, event.status, event.by)
+    agreement_life.change_status(context, event)
 
 
 def _commitment_made(context: FoldContext, event: pb.CommitmentMade) -> None:
@@ -391,6 +378,7 @@ def _commitment_status_changed(context: FoldContext, event: pb.CommitmentStatusC
     part = context.change_part(context.state.commitments, event.commitment_id)
     if part is not None:
         context.set_status(part, event.status, event.by)
+        part.performed.extend(event.performed)
         part.statement_ids.extend(event.statement_ids)
         part.document_ids.extend(event.document_ids)
 
@@ -411,6 +399,7 @@ _STATUS_OF_OUTCOME = {
     pb.MILESTONE_OUTCOME_REACHED: pb.MILESTONE_STATUS_REACHED,
     pb.MILESTONE_OUTCOME_MISSED: pb.MILESTONE_STATUS_MISSED,
     pb.MILESTONE_OUTCOME_CANCELLED: pb.MILESTONE_STATUS_CANCELLED,
+    pb.MILESTONE_OUTCOME_WAIVED: pb.MILESTONE_STATUS_WAIVED,
 }
 
 
@@ -434,6 +423,10 @@ def _document_attached(context: FoldContext, event: pb.DocumentAttached) -> None
         before = context.change_part(context.state.documents, event.version_of)
         if before is not None:
             before.later_versions.append(event.document_id)
+
+
+def _approval_recorded(context: FoldContext, event: pb.ApprovalRecorded) -> None:
+    agreement_life.approve(context, event)
 
 
 def _amendment(context: FoldContext, target_version: int) -> pb.Amendment:
@@ -536,4 +529,5 @@ _HANDLERS_BY_TYPE: Mapping[str, Callable[[FoldContext, Any], None]] = {
     "entry_redacted": _entry_redacted,
     "access_granted": _access_granted,
     "access_revoked": _access_revoked,
+    "approval_recorded": _approval_recorded,
 }

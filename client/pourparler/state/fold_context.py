@@ -98,9 +98,46 @@ class FoldContext:
         origin.confirmed = self.confirmed
         origin.visibility.CopyFrom(facts.visibility)
         origin.session_id = facts.session_id
+        origin.after_end = self.state.status == pb.NEGOTIATION_STATUS_CONCLUDED
 
-    def set_status(self, part: Any, status: int, by: Sequence[str] = ()) -> None:
-        """Set the status of a part, and note this entry as its cause."""
+    def add_anomaly(
+        self,
+        kind: pb.AnomalyKind.ValueType,
+        earlier: Sequence[int],
+        part: str,
+        keys: Sequence[str] = (),
+    ) -> None:
+        """Add an anomaly that this entry causes with earlier entries.
+
+        `part` is a path such as `proposals/offer`, and `keys` are the keys of terms.
+        """
+        anomalies = self.state.anomalies
+        versions = [*(one for one in earlier if one), self.versions[0]]
+        anomaly = pb.Anomaly(kind=kind, versions=versions, part=part, keys=keys)
+        if self.undo is not None:
+            self.undo.save_anomaly(anomalies, len(anomalies), None)
+        anomalies.append(anomaly)
+
+    def remove_anomalies(self, kind: int, part: str) -> None:
+        """Remove the anomalies of a kind from a part, which this entry resolves."""
+        anomalies = self.state.anomalies
+        for place in reversed(range(len(anomalies))):
+            if anomalies[place].kind == kind and anomalies[place].part == part:
+                if self.undo is not None:
+                    self.undo.save_anomaly(anomalies, place, anomalies[place])
+                del anomalies[place]
+
+    def set_status(
+        self,
+        part: Any,
+        status: int,
+        by: Sequence[str] = (),
+        cause: pb.StatusCause.ValueType = pb.STATUS_CAUSE_UNSPECIFIED,
+    ) -> None:
+        """Set the status of a part, and note this entry as its origin.
+
+        `cause` says why, if the entry is about another part.
+        """
         part.status = status
         facts, change = self.facts, part.status_change
         change.Clear()
@@ -112,3 +149,4 @@ class FoldContext:
             change.by.extend(by)
         change.reason = self.words.reason
         change.confirmed = self.confirmed
+        change.cause = cause

@@ -9,13 +9,22 @@ from typing import Any
 from google.protobuf.message import Message
 
 from pourparler import v1 as pb
-from pourparler.state.summary import HEAD_FIELDS, KEYED_HEAD_FIELDS, copy_without_maps
+from pourparler.state.summary import HEAD_FIELDS, LISTED_HEAD_FIELDS, copy_without_lists
 
 
 class UndoLog:
     """The parts of a state as they were before the first entry changed them."""
 
-    __slots__ = ("_counts", "_head", "_name", "_parts", "_state", "_update_time", "_version")
+    __slots__ = (
+        "_anomalies",
+        "_counts",
+        "_head",
+        "_name",
+        "_parts",
+        "_state",
+        "_update_time",
+        "_version",
+    )
 
     def __init__(self, state: pb.Negotiation) -> None:
         """Save what every entry changes; `evolve` saves the other parts before it changes them."""
@@ -26,6 +35,7 @@ class UndoLog:
         self._counts = _copy_of(state, "counts")
         self._head: pb.Negotiation | None = None
         self._parts: list[tuple[MutableMapping[Any, Any], Any, Any]] = []
+        self._anomalies: list[tuple[Any, int, pb.Anomaly | None]] = []
 
     def save(self, parts: MutableMapping[Any, Any], key: Any) -> None:
         """Save a part as it is now, or note that it does not exist."""
@@ -38,8 +48,16 @@ class UndoLog:
     def save_head(self) -> None:
         """Save the head of the state as it is now, unless it is saved already."""
         if self._head is None:
-            # Amendments and principals are maps: `save` keeps their values one by one.
-            self._head = copy_without_maps(self._state)
+            # Amendments and principals are maps: `save` saves their values one by one.
+            self._head = copy_without_lists(self._state)
+
+    def save_anomaly(self, anomalies: Any, place: int, anomaly: pb.Anomaly | None) -> None:
+        """Save an anomaly before its removal from its list; None: one is added at the end."""
+        copy = None
+        if anomaly is not None:
+            copy = pb.Anomaly()
+            copy.CopyFrom(anomaly)
+        self._anomalies.append((anomalies, place, copy))
 
     def rollback(self) -> None:
         """Restore the state to what it was when this log began."""
@@ -49,9 +67,15 @@ class UndoLog:
             else:
                 parts[key].CopyFrom(before)
         self._parts.clear()
+        for anomalies, place, removed in reversed(self._anomalies):
+            if removed is None:
+                del anomalies[place]
+            else:
+                anomalies.insert(place, removed)
+        self._anomalies.clear()
         state: Message = self._state
         if self._head is not None:
-            for name in HEAD_FIELDS - KEYED_HEAD_FIELDS:
+            for name in HEAD_FIELDS - LISTED_HEAD_FIELDS:
                 state.ClearField(name)
             state.MergeFrom(self._head)
         self._state.name = self._name

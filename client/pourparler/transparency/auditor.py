@@ -9,6 +9,7 @@ from hashlib import sha256
 from google.protobuf.message import DecodeError, Message
 
 from pourparler import v1 as pb
+from pourparler.schema.entry_format import FIRST_FORMAT, LATEST_FORMAT
 from pourparler.state.corrections import AMENDING_TYPES, Amendments, is_amending
 from pourparler.state.diff import diff
 from pourparler.state.fold import StateBuilder, UnknownEntryError
@@ -28,9 +29,6 @@ from pourparler.transparency.findings import (
     parse_log_keys,
 )
 from pourparler.transparency.merkle import EMPTY_ROOT, Frontier, leaf_hash
-
-FORMAT = 1
-"""The supported version of the storage format."""
 
 SALT_BYTES = 32
 
@@ -208,7 +206,7 @@ class Auditor:
         if header.negotiation != self._negotiation:
             text = f"Version {version} is of the negotiation {header.negotiation!r}."
             self._add_finding("another negotiation", text, version)
-        if header.format != FORMAT:
+        if not FIRST_FORMAT <= header.format <= LATEST_FORMAT:
             text = f"Version {version} has format {header.format}, which is not supported."
             self._add_finding("format unknown", text, version)
             return False

@@ -141,7 +141,7 @@ class EntryHeader(google.protobuf.message.Message):
     version: builtins.int
     """The place of the entry in its negotiation, from 1 and without gaps."""
     format: builtins.int
-    """The version of the stored format: 1."""
+    """The format: the least version of the contract that a reader must support, 1 or 2."""
     @property
     def record_time(self) -> google.protobuf.timestamp_pb2.Timestamp:
         """The time at which the service recorded it. All entries of a group have the same time, and each later group has a

@@ -170,6 +170,16 @@ class _ErrorReasonEnumTypeWrapper(google.protobuf.internal.enum_type_wrapper._En
     """A commitment cannot change from its status to this one."""
     ERROR_REASON_CREDITOR_REQUIRED: _ErrorReason.ValueType  # 170
     """Only a creditor can release a debtor."""
+    ERROR_REASON_NOT_A_REPRESENTATIVE: _ErrorReason.ValueType  # 171
+    """A participant acts for a principal that it does not represent."""
+    ERROR_REASON_PRINCIPAL_REQUIRED: _ErrorReason.ValueType  # 172
+    """A participant acts for one of several principals, and does not name it."""
+    ERROR_REASON_SILENCE_BROKEN: _ErrorReason.ValueType  # 173
+    """A participant objected, so silence does not accept."""
+    ERROR_REASON_VOTE_UNDECIDED: _ErrorReason.ValueType  # 174
+    """The votes decide nothing, and no result was declared."""
+    ERROR_REASON_APPROVAL_NOT_GIVEN: _ErrorReason.ValueType  # 176
+    """There is no act of approval to take back."""
     ERROR_REASON_MILESTONE_NOT_PLANNED: _ErrorReason.ValueType  # 181
     """The milestone is closed."""
     ERROR_REASON_EXPECTED_BEFORE_PLAN: _ErrorReason.ValueType  # 182
@@ -418,6 +428,16 @@ ERROR_REASON_INVALID_COMMITMENT_TRANSITION: ErrorReason.ValueType  # 169
 """A commitment cannot change from its status to this one."""
 ERROR_REASON_CREDITOR_REQUIRED: ErrorReason.ValueType  # 170
 """Only a creditor can release a debtor."""
+ERROR_REASON_NOT_A_REPRESENTATIVE: ErrorReason.ValueType  # 171
+"""A participant acts for a principal that it does not represent."""
+ERROR_REASON_PRINCIPAL_REQUIRED: ErrorReason.ValueType  # 172
+"""A participant acts for one of several principals, and does not name it."""
+ERROR_REASON_SILENCE_BROKEN: ErrorReason.ValueType  # 173
+"""A participant objected, so silence does not accept."""
+ERROR_REASON_VOTE_UNDECIDED: ErrorReason.ValueType  # 174
+"""The votes decide nothing, and no result was declared."""
+ERROR_REASON_APPROVAL_NOT_GIVEN: ErrorReason.ValueType  # 176
+"""There is no act of approval to take back."""
 ERROR_REASON_MILESTONE_NOT_PLANNED: ErrorReason.ValueType  # 181
 """The milestone is closed."""
 ERROR_REASON_EXPECTED_BEFORE_PLAN: ErrorReason.ValueType  # 182

@@ -39,6 +39,12 @@ class _AcceptanceRuleEnumTypeWrapper(google.protobuf.internal.enum_type_wrapper.
     """Accepted when more than half of the addressees have accepted. Rejected when that is no longer possible."""
     ACCEPTANCE_RULE_NAMED: _AcceptanceRule.ValueType  # 4
     """Like ALL_ADDRESSEES, over the participants that the proposal names in `decided_by`."""
+    ACCEPTANCE_RULE_VOTE: _AcceptanceRule.ValueType  # 5
+    """Decided by votes under a VotingRule."""
+    ACCEPTANCE_RULE_NO_OBJECTION: _AcceptanceRule.ValueType  # 6
+    """Accepted if no addressee has rejected it by `expires`, which a ProposalClosed states. The first rejection rejects
+    it.
+    """
 
 class AcceptanceRule(_AcceptanceRule, metaclass=_AcceptanceRuleEnumTypeWrapper):
     """The rule by which answers decide a proposal."""
@@ -55,7 +61,65 @@ ACCEPTANCE_RULE_MAJORITY: AcceptanceRule.ValueType  # 3
 """Accepted when more than half of the addressees have accepted. Rejected when that is no longer possible."""
 ACCEPTANCE_RULE_NAMED: AcceptanceRule.ValueType  # 4
 """Like ALL_ADDRESSEES, over the participants that the proposal names in `decided_by`."""
+ACCEPTANCE_RULE_VOTE: AcceptanceRule.ValueType  # 5
+"""Decided by votes under a VotingRule."""
+ACCEPTANCE_RULE_NO_OBJECTION: AcceptanceRule.ValueType  # 6
+"""Accepted if no addressee has rejected it by `expires`, which a ProposalClosed states. The first rejection rejects
+it.
+"""
 Global___AcceptanceRule: typing_extensions.TypeAlias = AcceptanceRule
+
+class _VoteBase:
+    ValueType = typing.NewType("ValueType", builtins.int)
+    V: typing_extensions.TypeAlias = ValueType
+
+class _VoteBaseEnumTypeWrapper(google.protobuf.internal.enum_type_wrapper._EnumTypeWrapper[_VoteBase.ValueType], builtins.type):
+    DESCRIPTOR: google.protobuf.descriptor.EnumDescriptor
+    VOTE_BASE_UNSPECIFIED: _VoteBase.ValueType  # 0
+    """Not given."""
+    VOTE_BASE_CAST: _VoteBase.ValueType  # 1
+    """Yes and no."""
+    VOTE_BASE_PRESENT: _VoteBase.ValueType  # 2
+    """Yes, no and abstentions."""
+    VOTE_BASE_ELIGIBLE: _VoteBase.ValueType  # 3
+    """All participants that may vote."""
+
+class VoteBase(_VoteBase, metaclass=_VoteBaseEnumTypeWrapper):
+    """The votes that a share is taken of."""
+
+VOTE_BASE_UNSPECIFIED: VoteBase.ValueType  # 0
+"""Not given."""
+VOTE_BASE_CAST: VoteBase.ValueType  # 1
+"""Yes and no."""
+VOTE_BASE_PRESENT: VoteBase.ValueType  # 2
+"""Yes, no and abstentions."""
+VOTE_BASE_ELIGIBLE: VoteBase.ValueType  # 3
+"""All participants that may vote."""
+Global___VoteBase: typing_extensions.TypeAlias = VoteBase
+
+class _VoteResult:
+    ValueType = typing.NewType("ValueType", builtins.int)
+    V: typing_extensions.TypeAlias = ValueType
+
+class _VoteResultEnumTypeWrapper(google.protobuf.internal.enum_type_wrapper._EnumTypeWrapper[_VoteResult.ValueType], builtins.type):
+    DESCRIPTOR: google.protobuf.descriptor.EnumDescriptor
+    VOTE_RESULT_UNSPECIFIED: _VoteResult.ValueType  # 0
+    """Not given."""
+    VOTE_RESULT_CARRIED: _VoteResult.ValueType  # 1
+    """Carried."""
+    VOTE_RESULT_DEFEATED: _VoteResult.ValueType  # 2
+    """Defeated."""
+
+class VoteResult(_VoteResult, metaclass=_VoteResultEnumTypeWrapper):
+    """The declared result of a vote."""
+
+VOTE_RESULT_UNSPECIFIED: VoteResult.ValueType  # 0
+"""Not given."""
+VOTE_RESULT_CARRIED: VoteResult.ValueType  # 1
+"""Carried."""
+VOTE_RESULT_DEFEATED: VoteResult.ValueType  # 2
+"""Defeated."""
+Global___VoteResult: typing_extensions.TypeAlias = VoteResult
 
 class _Outcome:
     ValueType = typing.NewType("ValueType", builtins.int)
@@ -159,6 +223,8 @@ class _ParticipantRoleEnumTypeWrapper(google.protobuf.internal.enum_type_wrapper
     """Acts for its members."""
     PARTICIPANT_ROLE_SUBJECT: _ParticipantRole.ValueType  # 9
     """Is a subject of the talks. It never speaks, answers or owes."""
+    PARTICIPANT_ROLE_INTERPRETER: _ParticipantRole.ValueType  # 10
+    """Interprets."""
 
 class ParticipantRole(_ParticipantRole, metaclass=_ParticipantRoleEnumTypeWrapper):
     """The role of a participant."""
@@ -183,6 +249,8 @@ PARTICIPANT_ROLE_GROUP: ParticipantRole.ValueType  # 8
 """Acts for its members."""
 PARTICIPANT_ROLE_SUBJECT: ParticipantRole.ValueType  # 9
 """Is a subject of the talks. It never speaks, answers or owes."""
+PARTICIPANT_ROLE_INTERPRETER: ParticipantRole.ValueType  # 10
+"""Interprets."""
 Global___ParticipantRole: typing_extensions.TypeAlias = ParticipantRole
 
 class _LeavingReason:
@@ -465,6 +533,12 @@ class _AnswerEnumTypeWrapper(google.protobuf.internal.enum_type_wrapper._EnumTyp
     """Rejects."""
     ANSWER_ABSTAIN: _Answer.ValueType  # 4
     """Abstains."""
+    ANSWER_ABSENT: _Answer.ValueType  # 5
+    """Is absent. Counts as ABSTAIN, except where a rule counts the participants that are present."""
+    ANSWER_PAIRED: _Answer.ValueType  # 6
+    """Is paired with a participant of the other side. Counts as ABSENT."""
+    ANSWER_WITHDRAWN: _Answer.ValueType  # 7
+    """Withdraws its own answer, and then has none."""
 
 class Answer(_Answer, metaclass=_AnswerEnumTypeWrapper):
     """The answer of an addressee to a proposal."""
@@ -479,6 +553,12 @@ ANSWER_REJECT: Answer.ValueType  # 3
 """Rejects."""
 ANSWER_ABSTAIN: Answer.ValueType  # 4
 """Abstains."""
+ANSWER_ABSENT: Answer.ValueType  # 5
+"""Is absent. Counts as ABSTAIN, except where a rule counts the participants that are present."""
+ANSWER_PAIRED: Answer.ValueType  # 6
+"""Is paired with a participant of the other side. Counts as ABSENT."""
+ANSWER_WITHDRAWN: Answer.ValueType  # 7
+"""Withdraws its own answer, and then has none."""
 Global___Answer: typing_extensions.TypeAlias = Answer
 
 class _ProposalClosing:
@@ -493,6 +573,12 @@ class _ProposalClosingEnumTypeWrapper(google.protobuf.internal.enum_type_wrapper
     """Its proposers, named in `by`, withdrew it."""
     PROPOSAL_CLOSING_LAPSED: _ProposalClosing.ValueType  # 2
     """It was not accepted in time. Requires the proposal's `expires`, or a reason."""
+    PROPOSAL_CLOSING_ACCEPTED_BY_SILENCE: _ProposalClosing.ValueType  # 3
+    """Its date passed without an objection. Requires the rule NO_OBJECTION, or a reason that names the rule."""
+    PROPOSAL_CLOSING_VOTED: _ProposalClosing.ValueType  # 4
+    """The vote ended. Requires a rule of votes, or a tally with the declared result."""
+    PROPOSAL_CLOSING_SET_ASIDE: _ProposalClosing.ValueType  # 5
+    """It was accepted, and the parties set it aside. Requires a reason."""
 
 class ProposalClosing(_ProposalClosing, metaclass=_ProposalClosingEnumTypeWrapper):
     """The way in which a proposal was closed."""
@@ -503,6 +589,12 @@ PROPOSAL_CLOSING_WITHDRAWN: ProposalClosing.ValueType  # 1
 """Its proposers, named in `by`, withdrew it."""
 PROPOSAL_CLOSING_LAPSED: ProposalClosing.ValueType  # 2
 """It was not accepted in time. Requires the proposal's `expires`, or a reason."""
+PROPOSAL_CLOSING_ACCEPTED_BY_SILENCE: ProposalClosing.ValueType  # 3
+"""Its date passed without an objection. Requires the rule NO_OBJECTION, or a reason that names the rule."""
+PROPOSAL_CLOSING_VOTED: ProposalClosing.ValueType  # 4
+"""The vote ended. Requires a rule of votes, or a tally with the declared result."""
+PROPOSAL_CLOSING_SET_ASIDE: ProposalClosing.ValueType  # 5
+"""It was accepted, and the parties set it aside. Requires a reason."""
 Global___ProposalClosing: typing_extensions.TypeAlias = ProposalClosing
 
 class _AgreementOrigin:
@@ -553,6 +645,10 @@ class _AgreementKindEnumTypeWrapper(google.protobuf.internal.enum_type_wrapper._
     """A ceasefire."""
     AGREEMENT_KIND_OTHER: _AgreementKind.ValueType  # 8
     """Another kind."""
+    AGREEMENT_KIND_DECISION: _AgreementKind.ValueType  # 9
+    """A decision of one body."""
+    AGREEMENT_KIND_SIDE_LETTER: _AgreementKind.ValueType  # 10
+    """A side letter: it accompanies another agreement."""
 
 class AgreementKind(_AgreementKind, metaclass=_AgreementKindEnumTypeWrapper):
     """The kind of an agreement."""
@@ -575,6 +671,10 @@ AGREEMENT_KIND_CEASEFIRE: AgreementKind.ValueType  # 7
 """A ceasefire."""
 AGREEMENT_KIND_OTHER: AgreementKind.ValueType  # 8
 """Another kind."""
+AGREEMENT_KIND_DECISION: AgreementKind.ValueType  # 9
+"""A decision of one body."""
+AGREEMENT_KIND_SIDE_LETTER: AgreementKind.ValueType  # 10
+"""A side letter: it accompanies another agreement."""
 Global___AgreementKind: typing_extensions.TypeAlias = AgreementKind
 
 class _AgreementStatus:
@@ -601,6 +701,10 @@ class _AgreementStatusEnumTypeWrapper(google.protobuf.internal.enum_type_wrapper
     """Terminated."""
     AGREEMENT_STATUS_EXPIRED: _AgreementStatus.ValueType  # 8
     """Expired."""
+    AGREEMENT_STATUS_PROVISIONALLY_APPLIED: _AgreementStatus.ValueType  # 9
+    """Applied before it is in force."""
+    AGREEMENT_STATUS_SUSPENDED: _AgreementStatus.ValueType  # 10
+    """Binding, and not applied for a time."""
 
 class AgreementStatus(_AgreementStatus, metaclass=_AgreementStatusEnumTypeWrapper):
     """The status of an agreement."""
@@ -623,6 +727,10 @@ AGREEMENT_STATUS_TERMINATED: AgreementStatus.ValueType  # 7
 """Terminated."""
 AGREEMENT_STATUS_EXPIRED: AgreementStatus.ValueType  # 8
 """Expired."""
+AGREEMENT_STATUS_PROVISIONALLY_APPLIED: AgreementStatus.ValueType  # 9
+"""Applied before it is in force."""
+AGREEMENT_STATUS_SUSPENDED: AgreementStatus.ValueType  # 10
+"""Binding, and not applied for a time."""
 Global___AgreementStatus: typing_extensions.TypeAlias = AgreementStatus
 
 class _CommitmentStatus:
@@ -711,6 +819,8 @@ class _MilestoneOutcomeEnumTypeWrapper(google.protobuf.internal.enum_type_wrappe
     """It was missed."""
     MILESTONE_OUTCOME_CANCELLED: _MilestoneOutcome.ValueType  # 3
     """It was cancelled. Has no `actual`."""
+    MILESTONE_OUTCOME_WAIVED: _MilestoneOutcome.ValueType  # 4
+    """The participants for which it was a condition waived it. Has no `actual`."""
 
 class MilestoneOutcome(_MilestoneOutcome, metaclass=_MilestoneOutcomeEnumTypeWrapper):
     """The outcome of a milestone."""
@@ -723,6 +833,8 @@ MILESTONE_OUTCOME_MISSED: MilestoneOutcome.ValueType  # 2
 """It was missed."""
 MILESTONE_OUTCOME_CANCELLED: MilestoneOutcome.ValueType  # 3
 """It was cancelled. Has no `actual`."""
+MILESTONE_OUTCOME_WAIVED: MilestoneOutcome.ValueType  # 4
+"""The participants for which it was a condition waived it. Has no `actual`."""
 Global___MilestoneOutcome: typing_extensions.TypeAlias = MilestoneOutcome
 
 class _CorrectionMode:
@@ -876,6 +988,7 @@ class Facts(google.protobuf.message.Message):
     ENTRY_REDACTED_FIELD_NUMBER: builtins.int
     ACCESS_GRANTED_FIELD_NUMBER: builtins.int
     ACCESS_REVOKED_FIELD_NUMBER: builtins.int
+    APPROVAL_RECORDED_FIELD_NUMBER: builtins.int
     request_id: builtins.str
     """The request id of the call that recorded the entry. Set by the service."""
     recorded_by: builtins.str
@@ -1026,6 +1139,10 @@ class Facts(google.protobuf.message.Message):
     def access_revoked(self) -> Global___AccessRevoked:
         """A principal loses access."""
 
+    @property
+    def approval_recorded(self) -> Global___ApprovalRecorded:
+        """A participant approves or refuses a text."""
+
     def __init__(
         self,
         *,
@@ -1068,12 +1185,165 @@ class Facts(google.protobuf.message.Message):
         entry_redacted: Global___EntryRedacted | None = ...,
         access_granted: Global___AccessGranted | None = ...,
         access_revoked: Global___AccessRevoked | None = ...,
+        approval_recorded: Global___ApprovalRecorded | None = ...,
     ) -> None: ...
-    def HasField(self, field_name: typing.Literal["access_granted", b"access_granted", "access_revoked", b"access_revoked", "agreement_recorded", b"agreement_recorded", "agreement_status_changed", b"agreement_status_changed", "commitment_made", b"commitment_made", "commitment_status_changed", b"commitment_status_changed", "document_attached", b"document_attached", "entry_corrected", b"entry_corrected", "entry_disclosed", b"entry_disclosed", "entry_redacted", b"entry_redacted", "event", b"event", "milestone_closed", b"milestone_closed", "milestone_planned", b"milestone_planned", "negotiation_concluded", b"negotiation_concluded", "negotiation_opened", b"negotiation_opened", "negotiation_resumed", b"negotiation_resumed", "negotiation_suspended", b"negotiation_suspended", "occurred", b"occurred", "participant_changed", b"participant_changed", "participant_joined", b"participant_joined", "participant_left", b"participant_left", "position_taken", b"position_taken", "position_withdrawn", b"position_withdrawn", "proposal_answered", b"proposal_answered", "proposal_closed", b"proposal_closed", "proposal_made", b"proposal_made", "provenance", b"provenance", "question_raised", b"question_raised", "question_resolved", b"question_resolved", "session_closed", b"session_closed", "session_opened", b"session_opened", "statement_recorded", b"statement_recorded", "statement_retracted", b"statement_retracted", "topic_added", b"topic_added", "topic_status_changed", b"topic_status_changed", "visibility", b"visibility"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["access_granted", b"access_granted", "access_revoked", b"access_revoked", "agreement_recorded", b"agreement_recorded", "agreement_status_changed", b"agreement_status_changed", "commitment_made", b"commitment_made", "commitment_status_changed", b"commitment_status_changed", "concerns", b"concerns", "document_attached", b"document_attached", "entry_corrected", b"entry_corrected", "entry_disclosed", b"entry_disclosed", "entry_redacted", b"entry_redacted", "event", b"event", "milestone_closed", b"milestone_closed", "milestone_planned", b"milestone_planned", "negotiation_concluded", b"negotiation_concluded", "negotiation_opened", b"negotiation_opened", "negotiation_resumed", b"negotiation_resumed", "negotiation_suspended", b"negotiation_suspended", "occurred", b"occurred", "participant_changed", b"participant_changed", "participant_joined", b"participant_joined", "participant_left", b"participant_left", "position_taken", b"position_taken", "position_withdrawn", b"position_withdrawn", "proposal_answered", b"proposal_answered", "proposal_closed", b"proposal_closed", "proposal_made", b"proposal_made", "provenance", b"provenance", "question_raised", b"question_raised", "question_resolved", b"question_resolved", "recorded_by", b"recorded_by", "request_id", b"request_id", "session_closed", b"session_closed", "session_id", b"session_id", "session_opened", b"session_opened", "statement_recorded", b"statement_recorded", "statement_retracted", b"statement_retracted", "topic_added", b"topic_added", "topic_status_changed", b"topic_status_changed", "visibility", b"visibility"]) -> None: ...
-    def WhichOneof(self, oneof_group: typing.Literal["event", b"event"]) -> typing.Literal["negotiation_opened", "negotiation_suspended", "negotiation_resumed", "negotiation_concluded", "participant_joined", "participant_changed", "participant_left", "session_opened", "session_closed", "topic_added", "topic_status_changed", "statement_recorded", "statement_retracted", "position_taken", "position_withdrawn", "question_raised", "question_resolved", "proposal_made", "proposal_answered", "proposal_closed", "agreement_recorded", "agreement_status_changed", "commitment_made", "commitment_status_changed", "milestone_planned", "milestone_closed", "document_attached", "entry_corrected", "entry_disclosed", "entry_redacted", "access_granted", "access_revoked"] | None: ...
+    def HasField(self, field_name: typing.Literal["access_granted", b"access_granted", "access_revoked", b"access_revoked", "agreement_recorded", b"agreement_recorded", "agreement_status_changed", b"agreement_status_changed", "approval_recorded", b"approval_recorded", "commitment_made", b"commitment_made", "commitment_status_changed", b"commitment_status_changed", "document_attached", b"document_attached", "entry_corrected", b"entry_corrected", "entry_disclosed", b"entry_disclosed", "entry_redacted", b"entry_redacted", "event", b"event", "milestone_closed", b"milestone_closed", "milestone_planned", b"milestone_planned", "negotiation_concluded", b"negotiation_concluded", "negotiation_opened", b"negotiation_opened", "negotiation_resumed", b"negotiation_resumed", "negotiation_suspended", b"negotiation_suspended", "occurred", b"occurred", "participant_changed", b"participant_changed", "participant_joined", b"participant_joined", "participant_left", b"participant_left", "position_taken", b"position_taken", "position_withdrawn", b"position_withdrawn", "proposal_answered", b"proposal_answered", "proposal_closed", b"proposal_closed", "proposal_made", b"proposal_made", "provenance", b"provenance", "question_raised", b"question_raised", "question_resolved", b"question_resolved", "session_closed", b"session_closed", "session_opened", b"session_opened", "statement_recorded", b"statement_recorded", "statement_retracted", b"statement_retracted", "topic_added", b"topic_added", "topic_status_changed", b"topic_status_changed", "visibility", b"visibility"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["access_granted", b"access_granted", "access_revoked", b"access_revoked", "agreement_recorded", b"agreement_recorded", "agreement_status_changed", b"agreement_status_changed", "approval_recorded", b"approval_recorded", "commitment_made", b"commitment_made", "commitment_status_changed", b"commitment_status_changed", "concerns", b"concerns", "document_attached", b"document_attached", "entry_corrected", b"entry_corrected", "entry_disclosed", b"entry_disclosed", "entry_redacted", b"entry_redacted", "event", b"event", "milestone_closed", b"milestone_closed", "milestone_planned", b"milestone_planned", "negotiation_concluded", b"negotiation_concluded", "negotiation_opened", b"negotiation_opened", "negotiation_resumed", b"negotiation_resumed", "negotiation_suspended", b"negotiation_suspended", "occurred", b"occurred", "participant_changed", b"participant_changed", "participant_joined", b"participant_joined", "participant_left", b"participant_left", "position_taken", b"position_taken", "position_withdrawn", b"position_withdrawn", "proposal_answered", b"proposal_answered", "proposal_closed", b"proposal_closed", "proposal_made", b"proposal_made", "provenance", b"provenance", "question_raised", b"question_raised", "question_resolved", b"question_resolved", "recorded_by", b"recorded_by", "request_id", b"request_id", "session_closed", b"session_closed", "session_id", b"session_id", "session_opened", b"session_opened", "statement_recorded", b"statement_recorded", "statement_retracted", b"statement_retracted", "topic_added", b"topic_added", "topic_status_changed", b"topic_status_changed", "visibility", b"visibility"]) -> None: ...
+    def WhichOneof(self, oneof_group: typing.Literal["event", b"event"]) -> typing.Literal["negotiation_opened", "negotiation_suspended", "negotiation_resumed", "negotiation_concluded", "participant_joined", "participant_changed", "participant_left", "session_opened", "session_closed", "topic_added", "topic_status_changed", "statement_recorded", "statement_retracted", "position_taken", "position_withdrawn", "question_raised", "question_resolved", "proposal_made", "proposal_answered", "proposal_closed", "agreement_recorded", "agreement_status_changed", "commitment_made", "commitment_status_changed", "milestone_planned", "milestone_closed", "document_attached", "entry_corrected", "entry_disclosed", "entry_redacted", "access_granted", "access_revoked", "approval_recorded"] | None: ...
 
 Global___Facts: typing_extensions.TypeAlias = Facts
+
+@typing.final
+class Threshold(google.protobuf.message.Message):
+    """A share of the votes that the yes votes must exceed, or reach."""
+
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    BASE_FIELD_NUMBER: builtins.int
+    SHARE_FIELD_NUMBER: builtins.int
+    REACHED_FIELD_NUMBER: builtins.int
+    WEIGHTED_FIELD_NUMBER: builtins.int
+    base: Global___VoteBase.ValueType
+    """The votes that the share is taken of."""
+    share: builtins.str
+    """The share, such as `1/2`, `2/3` or `55/100`. It is more than 0 and at most 1."""
+    reached: builtins.bool
+    """True if the share suffices, and false if the yes votes must exceed it."""
+    weighted: builtins.bool
+    """True if votes count by their weights, and false if each counts once."""
+    def __init__(
+        self,
+        *,
+        base: Global___VoteBase.ValueType = ...,
+        share: builtins.str = ...,
+        reached: builtins.bool = ...,
+        weighted: builtins.bool = ...,
+    ) -> None: ...
+    def ClearField(self, field_name: typing.Literal["base", b"base", "reached", b"reached", "share", b"share", "weighted", b"weighted"]) -> None: ...
+
+Global___Threshold: typing_extensions.TypeAlias = Threshold
+
+@typing.final
+class VoteWeight(google.protobuf.message.Message):
+    """The weight of a participant's vote."""
+
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    PARTICIPANT_ID_FIELD_NUMBER: builtins.int
+    WEIGHT_FIELD_NUMBER: builtins.int
+    participant_id: builtins.str
+    """The participant."""
+    weight: builtins.str
+    """The weight: a positive decimal."""
+    def __init__(
+        self,
+        *,
+        participant_id: builtins.str = ...,
+        weight: builtins.str = ...,
+    ) -> None: ...
+    def ClearField(self, field_name: typing.Literal["participant_id", b"participant_id", "weight", b"weight"]) -> None: ...
+
+Global___VoteWeight: typing_extensions.TypeAlias = VoteWeight
+
+@typing.final
+class VotingRule(google.protobuf.message.Message):
+    """The rule of a vote. A proposal is accepted if every given requirement is met."""
+
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    THRESHOLDS_FIELD_NUMBER: builtins.int
+    QUORUM_FIELD_NUMBER: builtins.int
+    AT_LEAST_YES_FIELD_NUMBER: builtins.int
+    AT_MOST_NO_FIELD_NUMBER: builtins.int
+    CASTING_VOTE_FIELD_NUMBER: builtins.int
+    WEIGHTS_FIELD_NUMBER: builtins.int
+    ON_CLOSE_FIELD_NUMBER: builtins.int
+    quorum: builtins.str
+    """The share of the eligible participants that must be present. Reaching it suffices."""
+    at_least_yes: builtins.int
+    """The least number of yes votes."""
+    at_most_no: builtins.int
+    """The largest number of no votes."""
+    casting_vote: builtins.str
+    """The participant whose casting vote decides a tie. None: a tie defeats the proposal."""
+    on_close: builtins.bool
+    """True if only a ProposalClosed with VOTED decides the vote."""
+    @property
+    def thresholds(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[Global___Threshold]:
+        """The shares that the yes votes must reach."""
+
+    @property
+    def weights(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[Global___VoteWeight]:
+        """The weights. A participant without one has the weight 1."""
+
+    def __init__(
+        self,
+        *,
+        thresholds: collections.abc.Iterable[Global___Threshold] | None = ...,
+        quorum: builtins.str = ...,
+        at_least_yes: builtins.int | None = ...,
+        at_most_no: builtins.int | None = ...,
+        casting_vote: builtins.str = ...,
+        weights: collections.abc.Iterable[Global___VoteWeight] | None = ...,
+        on_close: builtins.bool = ...,
+    ) -> None: ...
+    def HasField(self, field_name: typing.Literal["_at_least_yes", b"_at_least_yes", "_at_most_no", b"_at_most_no", "at_least_yes", b"at_least_yes", "at_most_no", b"at_most_no"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["_at_least_yes", b"_at_least_yes", "_at_most_no", b"_at_most_no", "at_least_yes", b"at_least_yes", "at_most_no", b"at_most_no", "casting_vote", b"casting_vote", "on_close", b"on_close", "quorum", b"quorum", "thresholds", b"thresholds", "weights", b"weights"]) -> None: ...
+    @typing.overload
+    def WhichOneof(self, oneof_group: typing.Literal["_at_least_yes", b"_at_least_yes"]) -> typing.Literal["at_least_yes"] | None: ...
+    @typing.overload
+    def WhichOneof(self, oneof_group: typing.Literal["_at_most_no", b"_at_most_no"]) -> typing.Literal["at_most_no"] | None: ...
+
+Global___VotingRule: typing_extensions.TypeAlias = VotingRule
+
+@typing.final
+class Tally(google.protobuf.message.Message):
+    """The counts of a vote. Each count is a decimal; an absent count is not known."""
+
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    YES_FIELD_NUMBER: builtins.int
+    NO_FIELD_NUMBER: builtins.int
+    ABSTAIN_FIELD_NUMBER: builtins.int
+    ABSENT_FIELD_NUMBER: builtins.int
+    PAIRED_FIELD_NUMBER: builtins.int
+    ELIGIBLE_FIELD_NUMBER: builtins.int
+    RULE_FIELD_NUMBER: builtins.int
+    DECLARED_FIELD_NUMBER: builtins.int
+    yes: builtins.str
+    """The yes votes."""
+    no: builtins.str
+    """The no votes."""
+    abstain: builtins.str
+    """The abstentions."""
+    absent: builtins.str
+    """The absent voters."""
+    paired: builtins.str
+    """The paired voters."""
+    eligible: builtins.str
+    """All that may vote."""
+    declared: Global___VoteResult.ValueType
+    """The declared result."""
+    @property
+    def rule(self) -> Global___VotingRule:
+        """The rule of this vote, if it differs from that of the proposal."""
+
+    def __init__(
+        self,
+        *,
+        yes: builtins.str = ...,
+        no: builtins.str = ...,
+        abstain: builtins.str = ...,
+        absent: builtins.str = ...,
+        paired: builtins.str = ...,
+        eligible: builtins.str = ...,
+        rule: Global___VotingRule | None = ...,
+        declared: Global___VoteResult.ValueType = ...,
+    ) -> None: ...
+    def HasField(self, field_name: typing.Literal["rule", b"rule"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["absent", b"absent", "abstain", b"abstain", "declared", b"declared", "eligible", b"eligible", "no", b"no", "paired", b"paired", "rule", b"rule", "yes", b"yes"]) -> None: ...
+
+Global___Tally: typing_extensions.TypeAlias = Tally
 
 @typing.final
 class NegotiationOpened(google.protobuf.message.Message):
@@ -1083,17 +1353,28 @@ class NegotiationOpened(google.protobuf.message.Message):
 
     ACCEPTANCE_RULE_FIELD_NUMBER: builtins.int
     PREDECESSOR_FIELD_NUMBER: builtins.int
+    VOTING_RULE_FIELD_NUMBER: builtins.int
+    ALL_OR_NOTHING_FIELD_NUMBER: builtins.int
     acceptance_rule: Global___AcceptanceRule.ValueType
     """The rule by which answers decide proposals in this negotiation."""
     predecessor: builtins.str
     """The negotiation that this one continues, as `negotiations/{id}`."""
+    all_or_nothing: builtins.bool
+    """True if nothing is agreed until everything is agreed."""
+    @property
+    def voting_rule(self) -> Global___VotingRule:
+        """The rule of votes, with the acceptance rule VOTE."""
+
     def __init__(
         self,
         *,
         acceptance_rule: Global___AcceptanceRule.ValueType = ...,
         predecessor: builtins.str = ...,
+        voting_rule: Global___VotingRule | None = ...,
+        all_or_nothing: builtins.bool = ...,
     ) -> None: ...
-    def ClearField(self, field_name: typing.Literal["acceptance_rule", b"acceptance_rule", "predecessor", b"predecessor"]) -> None: ...
+    def HasField(self, field_name: typing.Literal["voting_rule", b"voting_rule"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["acceptance_rule", b"acceptance_rule", "all_or_nothing", b"all_or_nothing", "predecessor", b"predecessor", "voting_rule", b"voting_rule"]) -> None: ...
 
 Global___NegotiationOpened: typing_extensions.TypeAlias = NegotiationOpened
 
@@ -1140,19 +1421,25 @@ class NegotiationConcluded(google.protobuf.message.Message):
 
     OUTCOME_FIELD_NUMBER: builtins.int
     AGREEMENT_IDS_FIELD_NUMBER: builtins.int
+    OPEN_PROPOSAL_IDS_FIELD_NUMBER: builtins.int
     outcome: Global___Outcome.ValueType
     """The outcome."""
     @property
     def agreement_ids(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.str]:
         """The agreements that were reached."""
 
+    @property
+    def open_proposal_ids(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.str]:
+        """The proposals that can still be answered after the end."""
+
     def __init__(
         self,
         *,
         outcome: Global___Outcome.ValueType = ...,
         agreement_ids: collections.abc.Iterable[builtins.str] | None = ...,
+        open_proposal_ids: collections.abc.Iterable[builtins.str] | None = ...,
     ) -> None: ...
-    def ClearField(self, field_name: typing.Literal["agreement_ids", b"agreement_ids", "outcome", b"outcome"]) -> None: ...
+    def ClearField(self, field_name: typing.Literal["agreement_ids", b"agreement_ids", "open_proposal_ids", b"open_proposal_ids", "outcome", b"outcome"]) -> None: ...
 
 Global___NegotiationConcluded: typing_extensions.TypeAlias = NegotiationConcluded
 
@@ -1556,6 +1843,7 @@ class PositionTaken(google.protobuf.message.Message):
     TERMS_FIELD_NUMBER: builtins.int
     STATEMENT_IDS_FIELD_NUMBER: builtins.int
     SUPERSEDES_FIELD_NUMBER: builtins.int
+    ON_BEHALF_OF_FIELD_NUMBER: builtins.int
     position_id: builtins.str
     """The id of the new position."""
     topic_id: builtins.str
@@ -1576,6 +1864,10 @@ class PositionTaken(google.protobuf.message.Message):
     def statement_ids(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.str]:
         """The statements that it interprets."""
 
+    @property
+    def on_behalf_of(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.str]:
+        """The principals on behalf of which the holders act. The entry counts for them."""
+
     def __init__(
         self,
         *,
@@ -1586,8 +1878,9 @@ class PositionTaken(google.protobuf.message.Message):
         terms: collections.abc.Iterable[pourparler.v1.values_pb2.Term] | None = ...,
         statement_ids: collections.abc.Iterable[builtins.str] | None = ...,
         supersedes: builtins.str = ...,
+        on_behalf_of: collections.abc.Iterable[builtins.str] | None = ...,
     ) -> None: ...
-    def ClearField(self, field_name: typing.Literal["holders", b"holders", "position_id", b"position_id", "stance", b"stance", "statement_ids", b"statement_ids", "supersedes", b"supersedes", "terms", b"terms", "topic_id", b"topic_id"]) -> None: ...
+    def ClearField(self, field_name: typing.Literal["holders", b"holders", "on_behalf_of", b"on_behalf_of", "position_id", b"position_id", "stance", b"stance", "statement_ids", b"statement_ids", "supersedes", b"supersedes", "terms", b"terms", "topic_id", b"topic_id"]) -> None: ...
 
 Global___PositionTaken: typing_extensions.TypeAlias = PositionTaken
 
@@ -1599,19 +1892,25 @@ class PositionWithdrawn(google.protobuf.message.Message):
 
     POSITION_ID_FIELD_NUMBER: builtins.int
     BY_FIELD_NUMBER: builtins.int
+    ON_BEHALF_OF_FIELD_NUMBER: builtins.int
     position_id: builtins.str
     """The position."""
     @property
     def by(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.str]:
         """The participants that withdraw it: all its holders."""
 
+    @property
+    def on_behalf_of(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.str]:
+        """The principals on behalf of which the withdrawing participants act. The entry counts for them."""
+
     def __init__(
         self,
         *,
         position_id: builtins.str = ...,
         by: collections.abc.Iterable[builtins.str] | None = ...,
+        on_behalf_of: collections.abc.Iterable[builtins.str] | None = ...,
     ) -> None: ...
-    def ClearField(self, field_name: typing.Literal["by", b"by", "position_id", b"position_id"]) -> None: ...
+    def ClearField(self, field_name: typing.Literal["by", b"by", "on_behalf_of", b"on_behalf_of", "position_id", b"position_id"]) -> None: ...
 
 Global___PositionWithdrawn: typing_extensions.TypeAlias = PositionWithdrawn
 
@@ -1713,6 +2012,9 @@ class ProposalMade(google.protobuf.message.Message):
     SUPERSEDES_FIELD_NUMBER: builtins.int
     DOCUMENT_ID_FIELD_NUMBER: builtins.int
     DECIDED_BY_FIELD_NUMBER: builtins.int
+    ACCEPTANCE_RULE_FIELD_NUMBER: builtins.int
+    VOTING_RULE_FIELD_NUMBER: builtins.int
+    ON_BEHALF_OF_FIELD_NUMBER: builtins.int
     proposal_id: builtins.str
     """The id of the new proposal."""
     binding: Global___ProposalBinding.ValueType
@@ -1723,6 +2025,8 @@ class ProposalMade(google.protobuf.message.Message):
     """The proposers' own open proposal that it replaces."""
     document_id: builtins.str
     """The document that contains it."""
+    acceptance_rule: Global___AcceptanceRule.ValueType
+    """The rule by which answers decide this proposal. Not given: the rule of the opening."""
     @property
     def by(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.str]:
         """The proposers."""
@@ -1747,6 +2051,14 @@ class ProposalMade(google.protobuf.message.Message):
     def decided_by(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.str]:
         """The addressees whose answers decide it, if the acceptance rule is NAMED. Empty otherwise."""
 
+    @property
+    def voting_rule(self) -> Global___VotingRule:
+        """The rule of votes, with the acceptance rule VOTE. Not given: that of the opening."""
+
+    @property
+    def on_behalf_of(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.str]:
+        """The principals on behalf of which the proposers act. The proposal counts for them."""
+
     def __init__(
         self,
         *,
@@ -1761,9 +2073,12 @@ class ProposalMade(google.protobuf.message.Message):
         supersedes: builtins.str = ...,
         document_id: builtins.str = ...,
         decided_by: collections.abc.Iterable[builtins.str] | None = ...,
+        acceptance_rule: Global___AcceptanceRule.ValueType = ...,
+        voting_rule: Global___VotingRule | None = ...,
+        on_behalf_of: collections.abc.Iterable[builtins.str] | None = ...,
     ) -> None: ...
-    def HasField(self, field_name: typing.Literal["expires", b"expires"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["binding", b"binding", "by", b"by", "counters", b"counters", "decided_by", b"decided_by", "document_id", b"document_id", "expires", b"expires", "proposal_id", b"proposal_id", "supersedes", b"supersedes", "terms", b"terms", "to", b"to", "topic_ids", b"topic_ids"]) -> None: ...
+    def HasField(self, field_name: typing.Literal["expires", b"expires", "voting_rule", b"voting_rule"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["acceptance_rule", b"acceptance_rule", "binding", b"binding", "by", b"by", "counters", b"counters", "decided_by", b"decided_by", "document_id", b"document_id", "expires", b"expires", "on_behalf_of", b"on_behalf_of", "proposal_id", b"proposal_id", "supersedes", b"supersedes", "terms", b"terms", "to", b"to", "topic_ids", b"topic_ids", "voting_rule", b"voting_rule"]) -> None: ...
 
 Global___ProposalMade: typing_extensions.TypeAlias = ProposalMade
 
@@ -1779,20 +2094,41 @@ class ProposalAnswered(google.protobuf.message.Message):
     PROPOSAL_ID_FIELD_NUMBER: builtins.int
     BY_FIELD_NUMBER: builtins.int
     ANSWER_FIELD_NUMBER: builtins.int
+    ON_BEHALF_OF_FIELD_NUMBER: builtins.int
+    REVISES_FIELD_NUMBER: builtins.int
+    CASTING_FIELD_NUMBER: builtins.int
+    TALLY_FIELD_NUMBER: builtins.int
     proposal_id: builtins.str
     """The proposal."""
     by: builtins.str
     """The participant that answers."""
     answer: Global___Answer.ValueType
     """The answer."""
+    revises: builtins.bool
+    """True if it replaces the final answer of the same participant."""
+    casting: builtins.bool
+    """True if it is the casting vote, in addition to the participant's own answer."""
+    @property
+    def on_behalf_of(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.str]:
+        """The principals on behalf of which the participant answers. The answer counts for them."""
+
+    @property
+    def tally(self) -> Global___Tally:
+        """The vote by which a body reached its answer."""
+
     def __init__(
         self,
         *,
         proposal_id: builtins.str = ...,
         by: builtins.str = ...,
         answer: Global___Answer.ValueType = ...,
+        on_behalf_of: collections.abc.Iterable[builtins.str] | None = ...,
+        revises: builtins.bool = ...,
+        casting: builtins.bool = ...,
+        tally: Global___Tally | None = ...,
     ) -> None: ...
-    def ClearField(self, field_name: typing.Literal["answer", b"answer", "by", b"by", "proposal_id", b"proposal_id"]) -> None: ...
+    def HasField(self, field_name: typing.Literal["tally", b"tally"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["answer", b"answer", "by", b"by", "casting", b"casting", "on_behalf_of", b"on_behalf_of", "proposal_id", b"proposal_id", "revises", b"revises", "tally", b"tally"]) -> None: ...
 
 Global___ProposalAnswered: typing_extensions.TypeAlias = ProposalAnswered
 
@@ -1805,6 +2141,8 @@ class ProposalClosed(google.protobuf.message.Message):
     PROPOSAL_ID_FIELD_NUMBER: builtins.int
     HOW_FIELD_NUMBER: builtins.int
     BY_FIELD_NUMBER: builtins.int
+    TALLY_FIELD_NUMBER: builtins.int
+    ON_BEHALF_OF_FIELD_NUMBER: builtins.int
     proposal_id: builtins.str
     """The proposal."""
     how: Global___ProposalClosing.ValueType
@@ -1813,16 +2151,49 @@ class ProposalClosed(google.protobuf.message.Message):
     def by(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.str]:
         """The participants that withdrew it."""
 
+    @property
+    def tally(self) -> Global___Tally:
+        """The vote, with VOTED."""
+
+    @property
+    def on_behalf_of(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.str]:
+        """The principals on behalf of which the participants act."""
+
     def __init__(
         self,
         *,
         proposal_id: builtins.str = ...,
         how: Global___ProposalClosing.ValueType = ...,
         by: collections.abc.Iterable[builtins.str] | None = ...,
+        tally: Global___Tally | None = ...,
+        on_behalf_of: collections.abc.Iterable[builtins.str] | None = ...,
     ) -> None: ...
-    def ClearField(self, field_name: typing.Literal["by", b"by", "how", b"how", "proposal_id", b"proposal_id"]) -> None: ...
+    def HasField(self, field_name: typing.Literal["tally", b"tally"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["by", b"by", "how", b"how", "on_behalf_of", b"on_behalf_of", "proposal_id", b"proposal_id", "tally", b"tally"]) -> None: ...
 
 Global___ProposalClosed: typing_extensions.TypeAlias = ProposalClosed
+
+@typing.final
+class NeededApproval(google.protobuf.message.Message):
+    """An approval that an agreement needs before it comes into force."""
+
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    PARTICIPANT_ID_FIELD_NUMBER: builtins.int
+    ACT_FIELD_NUMBER: builtins.int
+    participant_id: builtins.str
+    """The participant."""
+    act: pourparler.v1.values_pb2.ApprovalAct.ValueType
+    """The act."""
+    def __init__(
+        self,
+        *,
+        participant_id: builtins.str = ...,
+        act: pourparler.v1.values_pb2.ApprovalAct.ValueType = ...,
+    ) -> None: ...
+    def ClearField(self, field_name: typing.Literal["act", b"act", "participant_id", b"participant_id"]) -> None: ...
+
+Global___NeededApproval: typing_extensions.TypeAlias = NeededApproval
 
 @typing.final
 class AgreementRecorded(google.protobuf.message.Message):
@@ -1843,6 +2214,13 @@ class AgreementRecorded(google.protobuf.message.Message):
     AMENDS_FIELD_NUMBER: builtins.int
     STATUS_FIELD_NUMBER: builtins.int
     TOPIC_IDS_FIELD_NUMBER: builtins.int
+    DOCUMENT_ID_FIELD_NUMBER: builtins.int
+    ANNEX_IDS_FIELD_NUMBER: builtins.int
+    EFFECTIVE_FIELD_NUMBER: builtins.int
+    ENDS_FIELD_NUMBER: builtins.int
+    NEEDS_FIELD_NUMBER: builtins.int
+    DROPPED_KEYS_FIELD_NUMBER: builtins.int
+    ON_BEHALF_OF_FIELD_NUMBER: builtins.int
     agreement_id: builtins.str
     """The id of the new agreement."""
     origin: Global___AgreementOrigin.ValueType
@@ -1853,6 +2231,8 @@ class AgreementRecorded(google.protobuf.message.Message):
     """The accepted proposal."""
     status: Global___AgreementStatus.ValueType
     """The first status."""
+    document_id: builtins.str
+    """The document that contains the text."""
     @property
     def between(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.str]:
         """The parties to the agreement."""
@@ -1873,6 +2253,30 @@ class AgreementRecorded(google.protobuf.message.Message):
     def topic_ids(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.str]:
         """The topics."""
 
+    @property
+    def annex_ids(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.str]:
+        """The annexes."""
+
+    @property
+    def effective(self) -> pourparler.v1.values_pb2.FuzzyDate:
+        """The date from which it applies."""
+
+    @property
+    def ends(self) -> pourparler.v1.values_pb2.FuzzyDate:
+        """The date until which it applies."""
+
+    @property
+    def needs(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[Global___NeededApproval]:
+        """The approvals that it needs."""
+
+    @property
+    def dropped_keys(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.str]:
+        """The keys of the terms that an amendment drops."""
+
+    @property
+    def on_behalf_of(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.str]:
+        """The principals on behalf of which the participants in `between` act."""
+
     def __init__(
         self,
         *,
@@ -1886,8 +2290,16 @@ class AgreementRecorded(google.protobuf.message.Message):
         amends: collections.abc.Iterable[builtins.str] | None = ...,
         status: Global___AgreementStatus.ValueType = ...,
         topic_ids: collections.abc.Iterable[builtins.str] | None = ...,
+        document_id: builtins.str = ...,
+        annex_ids: collections.abc.Iterable[builtins.str] | None = ...,
+        effective: pourparler.v1.values_pb2.FuzzyDate | None = ...,
+        ends: pourparler.v1.values_pb2.FuzzyDate | None = ...,
+        needs: collections.abc.Iterable[Global___NeededApproval] | None = ...,
+        dropped_keys: collections.abc.Iterable[builtins.str] | None = ...,
+        on_behalf_of: collections.abc.Iterable[builtins.str] | None = ...,
     ) -> None: ...
-    def ClearField(self, field_name: typing.Literal["agreement_id", b"agreement_id", "amends", b"amends", "between", b"between", "kind", b"kind", "origin", b"origin", "proposal_id", b"proposal_id", "status", b"status", "supersedes", b"supersedes", "terms", b"terms", "topic_ids", b"topic_ids"]) -> None: ...
+    def HasField(self, field_name: typing.Literal["effective", b"effective", "ends", b"ends"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["agreement_id", b"agreement_id", "amends", b"amends", "annex_ids", b"annex_ids", "between", b"between", "document_id", b"document_id", "dropped_keys", b"dropped_keys", "effective", b"effective", "ends", b"ends", "kind", b"kind", "needs", b"needs", "on_behalf_of", b"on_behalf_of", "origin", b"origin", "proposal_id", b"proposal_id", "status", b"status", "supersedes", b"supersedes", "terms", b"terms", "topic_ids", b"topic_ids"]) -> None: ...
 
 Global___AgreementRecorded: typing_extensions.TypeAlias = AgreementRecorded
 
@@ -1907,6 +2319,9 @@ class AgreementStatusChanged(google.protobuf.message.Message):
     AGREEMENT_ID_FIELD_NUMBER: builtins.int
     STATUS_FIELD_NUMBER: builtins.int
     BY_FIELD_NUMBER: builtins.int
+    EFFECTIVE_FIELD_NUMBER: builtins.int
+    ENDS_FIELD_NUMBER: builtins.int
+    ON_BEHALF_OF_FIELD_NUMBER: builtins.int
     agreement_id: builtins.str
     """The agreement."""
     status: Global___AgreementStatus.ValueType
@@ -1915,14 +2330,30 @@ class AgreementStatusChanged(google.protobuf.message.Message):
     def by(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.str]:
         """The participants that acted."""
 
+    @property
+    def effective(self) -> pourparler.v1.values_pb2.FuzzyDate:
+        """The date from which the status applies, if it is not `occurred`. A termination by notice ends the agreement then."""
+
+    @property
+    def ends(self) -> pourparler.v1.values_pb2.FuzzyDate:
+        """The new end, if the end is moved."""
+
+    @property
+    def on_behalf_of(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.str]:
+        """The principals on behalf of which the participants act."""
+
     def __init__(
         self,
         *,
         agreement_id: builtins.str = ...,
         status: Global___AgreementStatus.ValueType = ...,
         by: collections.abc.Iterable[builtins.str] | None = ...,
+        effective: pourparler.v1.values_pb2.FuzzyDate | None = ...,
+        ends: pourparler.v1.values_pb2.FuzzyDate | None = ...,
+        on_behalf_of: collections.abc.Iterable[builtins.str] | None = ...,
     ) -> None: ...
-    def ClearField(self, field_name: typing.Literal["agreement_id", b"agreement_id", "by", b"by", "status", b"status"]) -> None: ...
+    def HasField(self, field_name: typing.Literal["effective", b"effective", "ends", b"ends"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["agreement_id", b"agreement_id", "by", b"by", "effective", b"effective", "ends", b"ends", "on_behalf_of", b"on_behalf_of", "status", b"status"]) -> None: ...
 
 Global___AgreementStatusChanged: typing_extensions.TypeAlias = AgreementStatusChanged
 
@@ -1943,6 +2374,7 @@ class CommitmentMade(google.protobuf.message.Message):
     PROPOSAL_ID_FIELD_NUMBER: builtins.int
     STATEMENT_ID_FIELD_NUMBER: builtins.int
     CONDITIONAL_FIELD_NUMBER: builtins.int
+    ON_BEHALF_OF_FIELD_NUMBER: builtins.int
     commitment_id: builtins.str
     """The id of the new commitment."""
     agreement_id: builtins.str
@@ -1969,6 +2401,10 @@ class CommitmentMade(google.protobuf.message.Message):
     def due(self) -> pourparler.v1.values_pb2.FuzzyDate:
         """The due date."""
 
+    @property
+    def on_behalf_of(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.str]:
+        """The principals on behalf of which the debtors act. The principals owe it."""
+
     def __init__(
         self,
         *,
@@ -1981,9 +2417,10 @@ class CommitmentMade(google.protobuf.message.Message):
         proposal_id: builtins.str = ...,
         statement_id: builtins.str = ...,
         conditional: builtins.bool = ...,
+        on_behalf_of: collections.abc.Iterable[builtins.str] | None = ...,
     ) -> None: ...
     def HasField(self, field_name: typing.Literal["agreement_id", b"agreement_id", "arises_from", b"arises_from", "due", b"due", "proposal_id", b"proposal_id", "statement_id", b"statement_id"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["agreement_id", b"agreement_id", "arises_from", b"arises_from", "commitment_id", b"commitment_id", "conditional", b"conditional", "creditors", b"creditors", "debtors", b"debtors", "due", b"due", "proposal_id", b"proposal_id", "statement_id", b"statement_id", "terms", b"terms"]) -> None: ...
+    def ClearField(self, field_name: typing.Literal["agreement_id", b"agreement_id", "arises_from", b"arises_from", "commitment_id", b"commitment_id", "conditional", b"conditional", "creditors", b"creditors", "debtors", b"debtors", "due", b"due", "on_behalf_of", b"on_behalf_of", "proposal_id", b"proposal_id", "statement_id", b"statement_id", "terms", b"terms"]) -> None: ...
     def WhichOneof(self, oneof_group: typing.Literal["arises_from", b"arises_from"]) -> typing.Literal["agreement_id", "proposal_id", "statement_id"] | None: ...
 
 Global___CommitmentMade: typing_extensions.TypeAlias = CommitmentMade
@@ -2006,6 +2443,8 @@ class CommitmentStatusChanged(google.protobuf.message.Message):
     BY_FIELD_NUMBER: builtins.int
     STATEMENT_IDS_FIELD_NUMBER: builtins.int
     DOCUMENT_IDS_FIELD_NUMBER: builtins.int
+    PERFORMED_FIELD_NUMBER: builtins.int
+    ON_BEHALF_OF_FIELD_NUMBER: builtins.int
     commitment_id: builtins.str
     """The commitment."""
     status: Global___CommitmentStatus.ValueType
@@ -2022,6 +2461,14 @@ class CommitmentStatusChanged(google.protobuf.message.Message):
     def document_ids(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.str]:
         """The documents that show it."""
 
+    @property
+    def performed(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[pourparler.v1.values_pb2.Term]:
+        """The part that was performed, if it is only a part. The status stays ACTIVE."""
+
+    @property
+    def on_behalf_of(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.str]:
+        """The principals on behalf of which the participants act."""
+
     def __init__(
         self,
         *,
@@ -2030,8 +2477,10 @@ class CommitmentStatusChanged(google.protobuf.message.Message):
         by: collections.abc.Iterable[builtins.str] | None = ...,
         statement_ids: collections.abc.Iterable[builtins.str] | None = ...,
         document_ids: collections.abc.Iterable[builtins.str] | None = ...,
+        performed: collections.abc.Iterable[pourparler.v1.values_pb2.Term] | None = ...,
+        on_behalf_of: collections.abc.Iterable[builtins.str] | None = ...,
     ) -> None: ...
-    def ClearField(self, field_name: typing.Literal["by", b"by", "commitment_id", b"commitment_id", "document_ids", b"document_ids", "statement_ids", b"statement_ids", "status", b"status"]) -> None: ...
+    def ClearField(self, field_name: typing.Literal["by", b"by", "commitment_id", b"commitment_id", "document_ids", b"document_ids", "on_behalf_of", b"on_behalf_of", "performed", b"performed", "statement_ids", b"statement_ids", "status", b"status"]) -> None: ...
 
 Global___CommitmentStatusChanged: typing_extensions.TypeAlias = CommitmentStatusChanged
 
@@ -2160,6 +2609,64 @@ class DocumentAttached(google.protobuf.message.Message):
     def ClearField(self, field_name: typing.Literal["authors", b"authors", "document_id", b"document_id", "media_type", b"media_type", "size_bytes", b"size_bytes", "version_of", b"version_of"]) -> None: ...
 
 Global___DocumentAttached: typing_extensions.TypeAlias = DocumentAttached
+
+@typing.final
+class ApprovalRecorded(google.protobuf.message.Message):
+    """A participant approves or refuses a text: it signs, ratifies or approves an agreement, a document or the minutes of a
+    session. Refused if the agreement has ended, and if WITHDRAWN takes back no act.
+    """
+
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    AGREEMENT_ID_FIELD_NUMBER: builtins.int
+    DOCUMENT_ID_FIELD_NUMBER: builtins.int
+    MINUTES_OF_FIELD_NUMBER: builtins.int
+    BY_FIELD_NUMBER: builtins.int
+    ON_BEHALF_OF_FIELD_NUMBER: builtins.int
+    ACT_FIELD_NUMBER: builtins.int
+    TALLY_FIELD_NUMBER: builtins.int
+    DOCUMENT_IDS_FIELD_NUMBER: builtins.int
+    agreement_id: builtins.str
+    """An agreement."""
+    document_id: builtins.str
+    """A document."""
+    minutes_of: builtins.str
+    """The minutes of a session."""
+    act: pourparler.v1.values_pb2.ApprovalAct.ValueType
+    """The act."""
+    @property
+    def by(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.str]:
+        """The participants that act."""
+
+    @property
+    def on_behalf_of(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.str]:
+        """The principals on behalf of which they act, as a parliament acts for its state."""
+
+    @property
+    def tally(self) -> Global___Tally:
+        """The vote by which a body reached the act."""
+
+    @property
+    def document_ids(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.str]:
+        """The documents that show it, such as the signed copy."""
+
+    def __init__(
+        self,
+        *,
+        agreement_id: builtins.str = ...,
+        document_id: builtins.str = ...,
+        minutes_of: builtins.str = ...,
+        by: collections.abc.Iterable[builtins.str] | None = ...,
+        on_behalf_of: collections.abc.Iterable[builtins.str] | None = ...,
+        act: pourparler.v1.values_pb2.ApprovalAct.ValueType = ...,
+        tally: Global___Tally | None = ...,
+        document_ids: collections.abc.Iterable[builtins.str] | None = ...,
+    ) -> None: ...
+    def HasField(self, field_name: typing.Literal["agreement_id", b"agreement_id", "document_id", b"document_id", "minutes_of", b"minutes_of", "of", b"of", "tally", b"tally"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["act", b"act", "agreement_id", b"agreement_id", "by", b"by", "document_id", b"document_id", "document_ids", b"document_ids", "minutes_of", b"minutes_of", "of", b"of", "on_behalf_of", b"on_behalf_of", "tally", b"tally"]) -> None: ...
+    def WhichOneof(self, oneof_group: typing.Literal["of", b"of"]) -> typing.Literal["agreement_id", "document_id", "minutes_of"] | None: ...
+
+Global___ApprovalRecorded: typing_extensions.TypeAlias = ApprovalRecorded
 
 @typing.final
 class EntryCorrected(google.protobuf.message.Message):

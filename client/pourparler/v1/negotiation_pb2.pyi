@@ -51,6 +51,134 @@ NEGOTIATION_STATUS_CONCLUDED: NegotiationStatus.ValueType  # 3
 """Ended."""
 Global___NegotiationStatus: typing_extensions.TypeAlias = NegotiationStatus
 
+class _StatusCause:
+    ValueType = typing.NewType("ValueType", builtins.int)
+    V: typing_extensions.TypeAlias = ValueType
+
+class _StatusCauseEnumTypeWrapper(google.protobuf.internal.enum_type_wrapper._EnumTypeWrapper[_StatusCause.ValueType], builtins.type):
+    DESCRIPTOR: google.protobuf.descriptor.EnumDescriptor
+    STATUS_CAUSE_UNSPECIFIED: _StatusCause.ValueType  # 0
+    """The entry itself says it."""
+    STATUS_CAUSE_DEPARTURE: _StatusCause.ValueType  # 1
+    """A participant left."""
+    STATUS_CAUSE_SUCCESSOR_IN_FORCE: _StatusCause.ValueType  # 5
+    """The successor came into force."""
+    STATUS_CAUSE_SILENCE: _StatusCause.ValueType  # 6
+    """No participant objected."""
+    STATUS_CAUSE_VOTE: _StatusCause.ValueType  # 7
+    """A vote ended."""
+
+class StatusCause(_StatusCause, metaclass=_StatusCauseEnumTypeWrapper):
+    """The cause of a status that follows from an entry about another part."""
+
+STATUS_CAUSE_UNSPECIFIED: StatusCause.ValueType  # 0
+"""The entry itself says it."""
+STATUS_CAUSE_DEPARTURE: StatusCause.ValueType  # 1
+"""A participant left."""
+STATUS_CAUSE_SUCCESSOR_IN_FORCE: StatusCause.ValueType  # 5
+"""The successor came into force."""
+STATUS_CAUSE_SILENCE: StatusCause.ValueType  # 6
+"""No participant objected."""
+STATUS_CAUSE_VOTE: StatusCause.ValueType  # 7
+"""A vote ended."""
+Global___StatusCause: typing_extensions.TypeAlias = StatusCause
+
+class _ReplyStanding:
+    ValueType = typing.NewType("ValueType", builtins.int)
+    V: typing_extensions.TypeAlias = ValueType
+
+class _ReplyStandingEnumTypeWrapper(google.protobuf.internal.enum_type_wrapper._EnumTypeWrapper[_ReplyStanding.ValueType], builtins.type):
+    DESCRIPTOR: google.protobuf.descriptor.EnumDescriptor
+    REPLY_STANDING_UNSPECIFIED: _ReplyStanding.ValueType  # 0
+    """The answer counts: for the participants in `on_behalf_of`, or else for `by`."""
+    REPLY_STANDING_OF_MEMBER: _ReplyStanding.ValueType  # 1
+    """A member of an addressee answers for itself, and does not count."""
+    REPLY_STANDING_AFTER_DECISION: _ReplyStanding.ValueType  # 2
+    """The answer came after the decision."""
+    REPLY_STANDING_REPLACED: _ReplyStanding.ValueType  # 3
+    """A later answer of the same participant replaced or withdrew it."""
+
+class ReplyStanding(_ReplyStanding, metaclass=_ReplyStandingEnumTypeWrapper):
+    """The standing of an answer in the decision."""
+
+REPLY_STANDING_UNSPECIFIED: ReplyStanding.ValueType  # 0
+"""The answer counts: for the participants in `on_behalf_of`, or else for `by`."""
+REPLY_STANDING_OF_MEMBER: ReplyStanding.ValueType  # 1
+"""A member of an addressee answers for itself, and does not count."""
+REPLY_STANDING_AFTER_DECISION: ReplyStanding.ValueType  # 2
+"""The answer came after the decision."""
+REPLY_STANDING_REPLACED: ReplyStanding.ValueType  # 3
+"""A later answer of the same participant replaced or withdrew it."""
+Global___ReplyStanding: typing_extensions.TypeAlias = ReplyStanding
+
+class _AnomalyKind:
+    ValueType = typing.NewType("ValueType", builtins.int)
+    V: typing_extensions.TypeAlias = ValueType
+
+class _AnomalyKindEnumTypeWrapper(google.protobuf.internal.enum_type_wrapper._EnumTypeWrapper[_AnomalyKind.ValueType], builtins.type):
+    DESCRIPTOR: google.protobuf.descriptor.EnumDescriptor
+    ANOMALY_KIND_UNSPECIFIED: _AnomalyKind.ValueType  # 0
+    """Not given."""
+    ANOMALY_KIND_ANSWERED_BEFORE_OFFER: _AnomalyKind.ValueType  # 1
+    """An answer is dated before its proposal."""
+    ANOMALY_KIND_ACCEPTED_AFTER_EXPIRY: _AnomalyKind.ValueType  # 2
+    """An acceptance is dated after the expiry of the proposal or of one of its terms."""
+    ANOMALY_KIND_CHANGED_BEFORE_MADE: _AnomalyKind.ValueType  # 3
+    """A part was fulfilled, ended, reached or retracted before it was made."""
+    ANOMALY_KIND_ACTED_BEFORE_JOINING: _AnomalyKind.ValueType  # 4
+    """A participant acted before it joined."""
+    ANOMALY_KIND_ACTED_AFTER_LEAVING: _AnomalyKind.ValueType  # 5
+    """A participant acted after it left."""
+    ANOMALY_KIND_AGREEMENT_DIFFERS: _AnomalyKind.ValueType  # 7
+    """The terms of an agreement differ from those of the accepted proposal."""
+    ANOMALY_KIND_RESULT_DIFFERS: _AnomalyKind.ValueType  # 8
+    """The declared result differs from the computed one, or the tally from the answers."""
+    ANOMALY_KIND_APPROVAL_MISSING: _AnomalyKind.ValueType  # 9
+    """An agreement is in force without a needed approval."""
+    ANOMALY_KIND_OFFER_OF_DEPARTED: _AnomalyKind.ValueType  # 10
+    """A proposal is open and its proposer has left."""
+    ANOMALY_KIND_IN_FORCE_BEFORE_EFFECTIVE: _AnomalyKind.ValueType  # 11
+    """An agreement is in force before the date from which it applies."""
+    ANOMALY_KIND_SILENCE_BEFORE_DATE: _AnomalyKind.ValueType  # 12
+    """A proposal was accepted by silence before its date."""
+    ANOMALY_KIND_AMENDS_NOT_IN_FORCE: _AnomalyKind.ValueType  # 13
+    """An amendment is in force, and the amended agreement is not."""
+    ANOMALY_KIND_DATED_AFTER_END: _AnomalyKind.ValueType  # 15
+    """A proposal or an answer is dated after the end of the talks, and was recorded before the end."""
+
+class AnomalyKind(_AnomalyKind, metaclass=_AnomalyKindEnumTypeWrapper):
+    """The kind of an anomaly. Dates count as certain only if their tolerance allows no other order."""
+
+ANOMALY_KIND_UNSPECIFIED: AnomalyKind.ValueType  # 0
+"""Not given."""
+ANOMALY_KIND_ANSWERED_BEFORE_OFFER: AnomalyKind.ValueType  # 1
+"""An answer is dated before its proposal."""
+ANOMALY_KIND_ACCEPTED_AFTER_EXPIRY: AnomalyKind.ValueType  # 2
+"""An acceptance is dated after the expiry of the proposal or of one of its terms."""
+ANOMALY_KIND_CHANGED_BEFORE_MADE: AnomalyKind.ValueType  # 3
+"""A part was fulfilled, ended, reached or retracted before it was made."""
+ANOMALY_KIND_ACTED_BEFORE_JOINING: AnomalyKind.ValueType  # 4
+"""A participant acted before it joined."""
+ANOMALY_KIND_ACTED_AFTER_LEAVING: AnomalyKind.ValueType  # 5
+"""A participant acted after it left."""
+ANOMALY_KIND_AGREEMENT_DIFFERS: AnomalyKind.ValueType  # 7
+"""The terms of an agreement differ from those of the accepted proposal."""
+ANOMALY_KIND_RESULT_DIFFERS: AnomalyKind.ValueType  # 8
+"""The declared result differs from the computed one, or the tally from the answers."""
+ANOMALY_KIND_APPROVAL_MISSING: AnomalyKind.ValueType  # 9
+"""An agreement is in force without a needed approval."""
+ANOMALY_KIND_OFFER_OF_DEPARTED: AnomalyKind.ValueType  # 10
+"""A proposal is open and its proposer has left."""
+ANOMALY_KIND_IN_FORCE_BEFORE_EFFECTIVE: AnomalyKind.ValueType  # 11
+"""An agreement is in force before the date from which it applies."""
+ANOMALY_KIND_SILENCE_BEFORE_DATE: AnomalyKind.ValueType  # 12
+"""A proposal was accepted by silence before its date."""
+ANOMALY_KIND_AMENDS_NOT_IN_FORCE: AnomalyKind.ValueType  # 13
+"""An amendment is in force, and the amended agreement is not."""
+ANOMALY_KIND_DATED_AFTER_END: AnomalyKind.ValueType  # 15
+"""A proposal or an answer is dated after the end of the talks, and was recorded before the end."""
+Global___AnomalyKind: typing_extensions.TypeAlias = AnomalyKind
+
 class _ParticipantStatus:
     ValueType = typing.NewType("ValueType", builtins.int)
     V: typing_extensions.TypeAlias = ValueType
@@ -240,6 +368,8 @@ class _ProposalStatusEnumTypeWrapper(google.protobuf.internal.enum_type_wrapper.
     """Not accepted in time."""
     PROPOSAL_STATUS_SUPERSEDED: _ProposalStatus.ValueType  # 6
     """Replaced by another proposal of its proposers."""
+    PROPOSAL_STATUS_SET_ASIDE: _ProposalStatus.ValueType  # 7
+    """Accepted, and then set aside."""
 
 class ProposalStatus(_ProposalStatus, metaclass=_ProposalStatusEnumTypeWrapper):
     """The status of a proposal."""
@@ -258,6 +388,8 @@ PROPOSAL_STATUS_LAPSED: ProposalStatus.ValueType  # 5
 """Not accepted in time."""
 PROPOSAL_STATUS_SUPERSEDED: ProposalStatus.ValueType  # 6
 """Replaced by another proposal of its proposers."""
+PROPOSAL_STATUS_SET_ASIDE: ProposalStatus.ValueType  # 7
+"""Accepted, and then set aside."""
 Global___ProposalStatus: typing_extensions.TypeAlias = ProposalStatus
 
 class _MilestoneStatus:
@@ -276,6 +408,8 @@ class _MilestoneStatusEnumTypeWrapper(google.protobuf.internal.enum_type_wrapper
     """Missed."""
     MILESTONE_STATUS_CANCELLED: _MilestoneStatus.ValueType  # 4
     """Cancelled."""
+    MILESTONE_STATUS_WAIVED: _MilestoneStatus.ValueType  # 5
+    """Waived."""
 
 class MilestoneStatus(_MilestoneStatus, metaclass=_MilestoneStatusEnumTypeWrapper):
     """The status of a milestone."""
@@ -290,6 +424,8 @@ MILESTONE_STATUS_MISSED: MilestoneStatus.ValueType  # 3
 """Missed."""
 MILESTONE_STATUS_CANCELLED: MilestoneStatus.ValueType  # 4
 """Cancelled."""
+MILESTONE_STATUS_WAIVED: MilestoneStatus.ValueType  # 5
+"""Waived."""
 Global___MilestoneStatus: typing_extensions.TypeAlias = MilestoneStatus
 
 @typing.final
@@ -563,6 +699,9 @@ class Negotiation(google.protobuf.message.Message):
     DOCUMENTS_FIELD_NUMBER: builtins.int
     AMENDMENTS_FIELD_NUMBER: builtins.int
     PRINCIPALS_FIELD_NUMBER: builtins.int
+    ANOMALIES_FIELD_NUMBER: builtins.int
+    FORMAT_FIELD_NUMBER: builtins.int
+    OPEN_PROPOSAL_IDS_FIELD_NUMBER: builtins.int
     name: builtins.str
     """The name, `negotiations/{id}`."""
     version: builtins.int
@@ -571,6 +710,8 @@ class Negotiation(google.protobuf.message.Message):
     """The status."""
     outcome: pourparler.v1.facts_pb2.Outcome.ValueType
     """The outcome, if CONCLUDED."""
+    format: builtins.int
+    """The format of entries that the negotiation needs, if it is more than 1."""
     @property
     def update_time(self) -> google.protobuf.timestamp_pb2.Timestamp:
         """The time at which the last entry of this state was recorded."""
@@ -659,6 +800,14 @@ class Negotiation(google.protobuf.message.Message):
     def principals(self) -> google.protobuf.internal.containers.MessageMap[builtins.str, Global___Principal]:
         """The principals that have or had access to the record, by principal."""
 
+    @property
+    def anomalies(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[Global___Anomaly]:
+        """The anomalies: what does not fit together in the record, in the order of the versions that caused it."""
+
+    @property
+    def open_proposal_ids(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.str]:
+        """The proposals that can still be answered, if CONCLUDED."""
+
     def __init__(
         self,
         *,
@@ -688,9 +837,12 @@ class Negotiation(google.protobuf.message.Message):
         documents: collections.abc.Mapping[builtins.str, Global___Document] | None = ...,
         amendments: collections.abc.Mapping[builtins.int, Global___Amendment] | None = ...,
         principals: collections.abc.Mapping[builtins.str, Global___Principal] | None = ...,
+        anomalies: collections.abc.Iterable[Global___Anomaly] | None = ...,
+        format: builtins.int = ...,
+        open_proposal_ids: collections.abc.Iterable[builtins.str] | None = ...,
     ) -> None: ...
     def HasField(self, field_name: typing.Literal["counts", b"counts", "expected_resume", b"expected_resume", "facts", b"facts", "origin", b"origin", "status_change", b"status_change", "update_time", b"update_time", "words", b"words"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["agreement_ids", b"agreement_ids", "agreements", b"agreements", "amendments", b"amendments", "blame", b"blame", "commitments", b"commitments", "counts", b"counts", "documents", b"documents", "expected_resume", b"expected_resume", "facts", b"facts", "milestones", b"milestones", "name", b"name", "origin", b"origin", "outcome", b"outcome", "participants", b"participants", "positions", b"positions", "principals", b"principals", "proposals", b"proposals", "questions", b"questions", "sessions", b"sessions", "statements", b"statements", "status", b"status", "status_change", b"status_change", "topics", b"topics", "update_time", b"update_time", "version", b"version", "words", b"words"]) -> None: ...
+    def ClearField(self, field_name: typing.Literal["agreement_ids", b"agreement_ids", "agreements", b"agreements", "amendments", b"amendments", "anomalies", b"anomalies", "blame", b"blame", "commitments", b"commitments", "counts", b"counts", "documents", b"documents", "expected_resume", b"expected_resume", "facts", b"facts", "format", b"format", "milestones", b"milestones", "name", b"name", "open_proposal_ids", b"open_proposal_ids", "origin", b"origin", "outcome", b"outcome", "participants", b"participants", "positions", b"positions", "principals", b"principals", "proposals", b"proposals", "questions", b"questions", "sessions", b"sessions", "statements", b"statements", "status", b"status", "status_change", b"status_change", "topics", b"topics", "update_time", b"update_time", "version", b"version", "words", b"words"]) -> None: ...
 
 Global___Negotiation: typing_extensions.TypeAlias = Negotiation
 
@@ -766,6 +918,7 @@ class Origin(google.protobuf.message.Message):
     CONFIRMED_FIELD_NUMBER: builtins.int
     VISIBILITY_FIELD_NUMBER: builtins.int
     SESSION_ID_FIELD_NUMBER: builtins.int
+    AFTER_END_FIELD_NUMBER: builtins.int
     version: builtins.int
     """The version of that entry."""
     recorded_by: builtins.str
@@ -774,6 +927,8 @@ class Origin(google.protobuf.message.Message):
     """True if its basis is DIRECT or ON_RECORD. A part that is only reported, relayed or inferred is not confirmed."""
     session_id: builtins.str
     """The session in which it happened."""
+    after_end: builtins.bool
+    """True if the entry was recorded after the end of the talks."""
     @property
     def record_time(self) -> google.protobuf.timestamp_pb2.Timestamp:
         """The time at which it was recorded."""
@@ -801,11 +956,79 @@ class Origin(google.protobuf.message.Message):
         confirmed: builtins.bool = ...,
         visibility: pourparler.v1.values_pb2.Visibility | None = ...,
         session_id: builtins.str = ...,
+        after_end: builtins.bool = ...,
     ) -> None: ...
     def HasField(self, field_name: typing.Literal["occurred", b"occurred", "provenance", b"provenance", "record_time", b"record_time", "visibility", b"visibility"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["confirmed", b"confirmed", "occurred", b"occurred", "provenance", b"provenance", "record_time", b"record_time", "recorded_by", b"recorded_by", "session_id", b"session_id", "version", b"version", "visibility", b"visibility"]) -> None: ...
+    def ClearField(self, field_name: typing.Literal["after_end", b"after_end", "confirmed", b"confirmed", "occurred", b"occurred", "provenance", b"provenance", "record_time", b"record_time", "recorded_by", b"recorded_by", "session_id", b"session_id", "version", b"version", "visibility", b"visibility"]) -> None: ...
 
 Global___Origin: typing_extensions.TypeAlias = Origin
+
+@typing.final
+class Approval(google.protobuf.message.Message):
+    """An act of approval, in the part that it approves or refuses."""
+
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    FACTS_FIELD_NUMBER: builtins.int
+    WORDS_FIELD_NUMBER: builtins.int
+    ORIGIN_FIELD_NUMBER: builtins.int
+    @property
+    def facts(self) -> pourparler.v1.facts_pb2.ApprovalRecorded:
+        """The act."""
+
+    @property
+    def words(self) -> pourparler.v1.entry_pb2.Words:
+        """The words."""
+
+    @property
+    def origin(self) -> Global___Origin:
+        """The origin."""
+
+    def __init__(
+        self,
+        *,
+        facts: pourparler.v1.facts_pb2.ApprovalRecorded | None = ...,
+        words: pourparler.v1.entry_pb2.Words | None = ...,
+        origin: Global___Origin | None = ...,
+    ) -> None: ...
+    def HasField(self, field_name: typing.Literal["facts", b"facts", "origin", b"origin", "words", b"words"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["facts", b"facts", "origin", b"origin", "words", b"words"]) -> None: ...
+
+Global___Approval: typing_extensions.TypeAlias = Approval
+
+@typing.final
+class Anomaly(google.protobuf.message.Message):
+    """An anomaly: entries of the record that do not fit together. The record keeps them as claims."""
+
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    KIND_FIELD_NUMBER: builtins.int
+    VERSIONS_FIELD_NUMBER: builtins.int
+    PART_FIELD_NUMBER: builtins.int
+    KEYS_FIELD_NUMBER: builtins.int
+    kind: Global___AnomalyKind.ValueType
+    """The kind."""
+    part: builtins.str
+    """The part, as in a diff: `proposals/offer`."""
+    @property
+    def versions(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.int]:
+        """The versions of the entries: that of the older part first, and that of the entry that caused the anomaly last."""
+
+    @property
+    def keys(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.str]:
+        """The keys of the terms."""
+
+    def __init__(
+        self,
+        *,
+        kind: Global___AnomalyKind.ValueType = ...,
+        versions: collections.abc.Iterable[builtins.int] | None = ...,
+        part: builtins.str = ...,
+        keys: collections.abc.Iterable[builtins.str] | None = ...,
+    ) -> None: ...
+    def ClearField(self, field_name: typing.Literal["keys", b"keys", "kind", b"kind", "part", b"part", "versions", b"versions"]) -> None: ...
+
+Global___Anomaly: typing_extensions.TypeAlias = Anomaly
 
 @typing.final
 class StatusChange(google.protobuf.message.Message):
@@ -819,12 +1042,15 @@ class StatusChange(google.protobuf.message.Message):
     BY_FIELD_NUMBER: builtins.int
     REASON_FIELD_NUMBER: builtins.int
     CONFIRMED_FIELD_NUMBER: builtins.int
+    CAUSE_FIELD_NUMBER: builtins.int
     version: builtins.int
     """The version of that entry."""
     reason: builtins.str
     """The reason."""
     confirmed: builtins.bool
     """True if its basis is DIRECT or ON_RECORD."""
+    cause: Global___StatusCause.ValueType
+    """The cause, if the status follows from an entry about another part."""
     @property
     def occurred(self) -> pourparler.v1.values_pb2.FuzzyDate:
         """The date on which it happened."""
@@ -846,9 +1072,10 @@ class StatusChange(google.protobuf.message.Message):
         by: collections.abc.Iterable[builtins.str] | None = ...,
         reason: builtins.str = ...,
         confirmed: builtins.bool = ...,
+        cause: Global___StatusCause.ValueType = ...,
     ) -> None: ...
     def HasField(self, field_name: typing.Literal["occurred", b"occurred", "provenance", b"provenance"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["by", b"by", "confirmed", b"confirmed", "occurred", b"occurred", "provenance", b"provenance", "reason", b"reason", "version", b"version"]) -> None: ...
+    def ClearField(self, field_name: typing.Literal["by", b"by", "cause", b"cause", "confirmed", b"confirmed", "occurred", b"occurred", "provenance", b"provenance", "reason", b"reason", "version", b"version"]) -> None: ...
 
 Global___StatusChange: typing_extensions.TypeAlias = StatusChange
 
@@ -918,6 +1145,7 @@ class Session(google.protobuf.message.Message):
     STATUS_FIELD_NUMBER: builtins.int
     STATUS_CHANGE_FIELD_NUMBER: builtins.int
     SUMMARY_FIELD_NUMBER: builtins.int
+    APPROVALS_FIELD_NUMBER: builtins.int
     status: Global___SessionStatus.ValueType
     """The status."""
     summary: builtins.str
@@ -942,6 +1170,10 @@ class Session(google.protobuf.message.Message):
     def status_change(self) -> Global___StatusChange:
         """The entry that set this status."""
 
+    @property
+    def approvals(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[Global___Approval]:
+        """The approvals of its minutes."""
+
     def __init__(
         self,
         *,
@@ -952,9 +1184,10 @@ class Session(google.protobuf.message.Message):
         status: Global___SessionStatus.ValueType = ...,
         status_change: Global___StatusChange | None = ...,
         summary: builtins.str = ...,
+        approvals: collections.abc.Iterable[Global___Approval] | None = ...,
     ) -> None: ...
     def HasField(self, field_name: typing.Literal["facts", b"facts", "origin", b"origin", "status_change", b"status_change", "words", b"words"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["blame", b"blame", "facts", b"facts", "origin", b"origin", "status", b"status", "status_change", b"status_change", "summary", b"summary", "words", b"words"]) -> None: ...
+    def ClearField(self, field_name: typing.Literal["approvals", b"approvals", "blame", b"blame", "facts", b"facts", "origin", b"origin", "status", b"status", "status_change", b"status_change", "summary", b"summary", "words", b"words"]) -> None: ...
 
 Global___Session: typing_extensions.TypeAlias = Session
 
@@ -1205,6 +1438,9 @@ class ProposalReply(google.protobuf.message.Message):
     FACTS_FIELD_NUMBER: builtins.int
     WORDS_FIELD_NUMBER: builtins.int
     ORIGIN_FIELD_NUMBER: builtins.int
+    STANDING_FIELD_NUMBER: builtins.int
+    standing: Global___ReplyStanding.ValueType
+    """The standing of the answer in the decision."""
     @property
     def facts(self) -> pourparler.v1.facts_pb2.ProposalAnswered:
         """The answer."""
@@ -1223,9 +1459,10 @@ class ProposalReply(google.protobuf.message.Message):
         facts: pourparler.v1.facts_pb2.ProposalAnswered | None = ...,
         words: pourparler.v1.entry_pb2.Words | None = ...,
         origin: Global___Origin | None = ...,
+        standing: Global___ReplyStanding.ValueType = ...,
     ) -> None: ...
     def HasField(self, field_name: typing.Literal["facts", b"facts", "origin", b"origin", "words", b"words"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["facts", b"facts", "origin", b"origin", "words", b"words"]) -> None: ...
+    def ClearField(self, field_name: typing.Literal["facts", b"facts", "origin", b"origin", "standing", b"standing", "words", b"words"]) -> None: ...
 
 Global___ProposalReply: typing_extensions.TypeAlias = ProposalReply
 
@@ -1245,6 +1482,7 @@ class Proposal(google.protobuf.message.Message):
     COUNTERED_BY_FIELD_NUMBER: builtins.int
     SUPERSEDED_BY_FIELD_NUMBER: builtins.int
     AGREEMENT_ID_FIELD_NUMBER: builtins.int
+    TALLY_FIELD_NUMBER: builtins.int
     status: Global___ProposalStatus.ValueType
     """The status."""
     superseded_by: builtins.str
@@ -1279,6 +1517,10 @@ class Proposal(google.protobuf.message.Message):
     def countered_by(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.str]:
         """The proposals that counter it."""
 
+    @property
+    def tally(self) -> pourparler.v1.facts_pb2.Tally:
+        """The vote, as counted or declared."""
+
     def __init__(
         self,
         *,
@@ -1292,9 +1534,10 @@ class Proposal(google.protobuf.message.Message):
         countered_by: collections.abc.Iterable[builtins.str] | None = ...,
         superseded_by: builtins.str = ...,
         agreement_id: builtins.str = ...,
+        tally: pourparler.v1.facts_pb2.Tally | None = ...,
     ) -> None: ...
-    def HasField(self, field_name: typing.Literal["facts", b"facts", "origin", b"origin", "status_change", b"status_change", "words", b"words"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["agreement_id", b"agreement_id", "blame", b"blame", "countered_by", b"countered_by", "facts", b"facts", "origin", b"origin", "replies", b"replies", "status", b"status", "status_change", b"status_change", "superseded_by", b"superseded_by", "words", b"words"]) -> None: ...
+    def HasField(self, field_name: typing.Literal["facts", b"facts", "origin", b"origin", "status_change", b"status_change", "tally", b"tally", "words", b"words"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["agreement_id", b"agreement_id", "blame", b"blame", "countered_by", b"countered_by", "facts", b"facts", "origin", b"origin", "replies", b"replies", "status", b"status", "status_change", b"status_change", "superseded_by", b"superseded_by", "tally", b"tally", "words", b"words"]) -> None: ...
 
 Global___Proposal: typing_extensions.TypeAlias = Proposal
 
@@ -1312,6 +1555,13 @@ class Agreement(google.protobuf.message.Message):
     STATUS_CHANGE_FIELD_NUMBER: builtins.int
     SUPERSEDED_BY_FIELD_NUMBER: builtins.int
     AMENDED_BY_FIELD_NUMBER: builtins.int
+    TO_BE_SUPERSEDED_BY_FIELD_NUMBER: builtins.int
+    CONSOLIDATED_TERMS_FIELD_NUMBER: builtins.int
+    APPROVALS_FIELD_NUMBER: builtins.int
+    AWAITS_FIELD_NUMBER: builtins.int
+    EFFECTIVE_FIELD_NUMBER: builtins.int
+    ENDS_FIELD_NUMBER: builtins.int
+    IN_FORCE_FIELD_NUMBER: builtins.int
     status: pourparler.v1.facts_pb2.AgreementStatus.ValueType
     """The status."""
     superseded_by: builtins.str
@@ -1340,6 +1590,34 @@ class Agreement(google.protobuf.message.Message):
     def amended_by(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.str]:
         """The agreements that amend it."""
 
+    @property
+    def to_be_superseded_by(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.str]:
+        """The agreements that replace it when they come into force."""
+
+    @property
+    def consolidated_terms(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[pourparler.v1.values_pb2.Term]:
+        """Its terms as amended by the amendments in force. Empty without such amendments: its terms are in `facts`."""
+
+    @property
+    def approvals(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[Global___Approval]:
+        """The approvals."""
+
+    @property
+    def awaits(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[pourparler.v1.facts_pb2.NeededApproval]:
+        """The needed approvals that are not given."""
+
+    @property
+    def effective(self) -> pourparler.v1.values_pb2.FuzzyDate:
+        """The date from which it applies, if it is known."""
+
+    @property
+    def ends(self) -> pourparler.v1.values_pb2.FuzzyDate:
+        """The date until which it applies, if it is known."""
+
+    @property
+    def in_force(self) -> Global___StatusChange:
+        """The entry that put it in force. Absent: it was never in force."""
+
     def __init__(
         self,
         *,
@@ -1351,9 +1629,16 @@ class Agreement(google.protobuf.message.Message):
         status_change: Global___StatusChange | None = ...,
         superseded_by: builtins.str = ...,
         amended_by: collections.abc.Iterable[builtins.str] | None = ...,
+        to_be_superseded_by: collections.abc.Iterable[builtins.str] | None = ...,
+        consolidated_terms: collections.abc.Iterable[pourparler.v1.values_pb2.Term] | None = ...,
+        approvals: collections.abc.Iterable[Global___Approval] | None = ...,
+        awaits: collections.abc.Iterable[pourparler.v1.facts_pb2.NeededApproval] | None = ...,
+        effective: pourparler.v1.values_pb2.FuzzyDate | None = ...,
+        ends: pourparler.v1.values_pb2.FuzzyDate | None = ...,
+        in_force: Global___StatusChange | None = ...,
     ) -> None: ...
-    def HasField(self, field_name: typing.Literal["facts", b"facts", "origin", b"origin", "status_change", b"status_change", "words", b"words"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["amended_by", b"amended_by", "blame", b"blame", "facts", b"facts", "origin", b"origin", "status", b"status", "status_change", b"status_change", "superseded_by", b"superseded_by", "words", b"words"]) -> None: ...
+    def HasField(self, field_name: typing.Literal["effective", b"effective", "ends", b"ends", "facts", b"facts", "in_force", b"in_force", "origin", b"origin", "status_change", b"status_change", "words", b"words"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["amended_by", b"amended_by", "approvals", b"approvals", "awaits", b"awaits", "blame", b"blame", "consolidated_terms", b"consolidated_terms", "effective", b"effective", "ends", b"ends", "facts", b"facts", "in_force", b"in_force", "origin", b"origin", "status", b"status", "status_change", b"status_change", "superseded_by", b"superseded_by", "to_be_superseded_by", b"to_be_superseded_by", "words", b"words"]) -> None: ...
 
 Global___Agreement: typing_extensions.TypeAlias = Agreement
 
@@ -1371,6 +1656,7 @@ class Commitment(google.protobuf.message.Message):
     STATUS_CHANGE_FIELD_NUMBER: builtins.int
     STATEMENT_IDS_FIELD_NUMBER: builtins.int
     DOCUMENT_IDS_FIELD_NUMBER: builtins.int
+    PERFORMED_FIELD_NUMBER: builtins.int
     status: pourparler.v1.facts_pb2.CommitmentStatus.ValueType
     """The status."""
     @property
@@ -1401,6 +1687,10 @@ class Commitment(google.protobuf.message.Message):
     def document_ids(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.str]:
         """The documents that show it."""
 
+    @property
+    def performed(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[pourparler.v1.values_pb2.Term]:
+        """The performed parts."""
+
     def __init__(
         self,
         *,
@@ -1412,9 +1702,10 @@ class Commitment(google.protobuf.message.Message):
         status_change: Global___StatusChange | None = ...,
         statement_ids: collections.abc.Iterable[builtins.str] | None = ...,
         document_ids: collections.abc.Iterable[builtins.str] | None = ...,
+        performed: collections.abc.Iterable[pourparler.v1.values_pb2.Term] | None = ...,
     ) -> None: ...
     def HasField(self, field_name: typing.Literal["facts", b"facts", "origin", b"origin", "status_change", b"status_change", "words", b"words"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["blame", b"blame", "document_ids", b"document_ids", "facts", b"facts", "origin", b"origin", "statement_ids", b"statement_ids", "status", b"status", "status_change", b"status_change", "words", b"words"]) -> None: ...
+    def ClearField(self, field_name: typing.Literal["blame", b"blame", "document_ids", b"document_ids", "facts", b"facts", "origin", b"origin", "performed", b"performed", "statement_ids", b"statement_ids", "status", b"status", "status_change", b"status_change", "words", b"words"]) -> None: ...
 
 Global___Commitment: typing_extensions.TypeAlias = Commitment
 
@@ -1506,6 +1797,7 @@ class Document(google.protobuf.message.Message):
     ORIGIN_FIELD_NUMBER: builtins.int
     BLAME_FIELD_NUMBER: builtins.int
     LATER_VERSIONS_FIELD_NUMBER: builtins.int
+    APPROVALS_FIELD_NUMBER: builtins.int
     @property
     def facts(self) -> pourparler.v1.facts_pb2.DocumentAttached:
         """The document that it is a version of."""
@@ -1526,6 +1818,10 @@ class Document(google.protobuf.message.Message):
     def later_versions(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.str]:
         """The documents that are later versions of it."""
 
+    @property
+    def approvals(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[Global___Approval]:
+        """The approvals."""
+
     def __init__(
         self,
         *,
@@ -1534,9 +1830,10 @@ class Document(google.protobuf.message.Message):
         origin: Global___Origin | None = ...,
         blame: collections.abc.Iterable[builtins.int] | None = ...,
         later_versions: collections.abc.Iterable[builtins.str] | None = ...,
+        approvals: collections.abc.Iterable[Global___Approval] | None = ...,
     ) -> None: ...
     def HasField(self, field_name: typing.Literal["facts", b"facts", "origin", b"origin", "words", b"words"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["blame", b"blame", "facts", b"facts", "later_versions", b"later_versions", "origin", b"origin", "words", b"words"]) -> None: ...
+    def ClearField(self, field_name: typing.Literal["approvals", b"approvals", "blame", b"blame", "facts", b"facts", "later_versions", b"later_versions", "origin", b"origin", "words", b"words"]) -> None: ...
 
 Global___Document: typing_extensions.TypeAlias = Document
 

@@ -64,6 +64,8 @@ class _DueStateEnumTypeWrapper(google.protobuf.internal.enum_type_wrapper._EnumT
     """The due date may have come: the date of the report is within its bounds."""
     DUE_STATE_OVERDUE: _DueState.ValueType  # 3
     """The due date is past, whichever of its possible days it was."""
+    DUE_STATE_PERHAPS_OVERDUE: _DueState.ValueType  # 4
+    """It has passed if the date is exact. The date is approximate, uncertain, or counted without holidays."""
 
 class DueState(_DueState, metaclass=_DueStateEnumTypeWrapper):
     """The relation of a due date to the date of the report."""
@@ -76,6 +78,8 @@ DUE_STATE_DUE: DueState.ValueType  # 2
 """The due date may have come: the date of the report is within its bounds."""
 DUE_STATE_OVERDUE: DueState.ValueType  # 3
 """The due date is past, whichever of its possible days it was."""
+DUE_STATE_PERHAPS_OVERDUE: DueState.ValueType  # 4
+"""It has passed if the date is exact. The date is approximate, uncertain, or counted without holidays."""
 Global___DueState: typing_extensions.TypeAlias = DueState
 
 class _ChangeKind:
@@ -417,8 +421,8 @@ class GetStatusReportRequest(google.protobuf.message.Message):
     name: builtins.str
     """The negotiation, `negotiations/{id}`."""
     on_date: builtins.str
-    """The date against which due dates and ages are computed, in EDTF. Not given: the `occur_date`, else the day of
-    `record_time`, else today.
+    """The date of the report, in EDTF. Not given: the `occur_date`, else the day of `record_time`, else today. The report
+    covers the entries that had possibly happened by then. Due dates and ages are computed against this date.
     """
     viewer_participant_id: builtins.str
     """The participant whose view is returned: only what both the participant and the caller may see. Allowed for callers
@@ -474,6 +478,22 @@ class StatusReport(google.protobuf.message.Message):
 
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 
+    @typing.final
+    class AgreedByEntry(google.protobuf.message.Message):
+        DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+        KEY_FIELD_NUMBER: builtins.int
+        VALUE_FIELD_NUMBER: builtins.int
+        key: builtins.str
+        value: builtins.str
+        def __init__(
+            self,
+            *,
+            key: builtins.str = ...,
+            value: builtins.str = ...,
+        ) -> None: ...
+        def ClearField(self, field_name: typing.Literal["key", b"key", "value", b"value"]) -> None: ...
+
     ON_DATE_FIELD_NUMBER: builtins.int
     STATUS_FIELD_NUMBER: builtins.int
     AGREED_TOPICS_FIELD_NUMBER: builtins.int
@@ -486,13 +506,19 @@ class StatusReport(google.protobuf.message.Message):
     COMMITMENTS_DUE_FIELD_NUMBER: builtins.int
     MILESTONES_DUE_FIELD_NUMBER: builtins.int
     OPEN_QUESTIONS_FIELD_NUMBER: builtins.int
+    AGREED_BY_FIELD_NUMBER: builtins.int
+    LEFT_OPEN_FIELD_NUMBER: builtins.int
+    ANOMALIES_FIELD_NUMBER: builtins.int
+    NOT_YET_EFFECTIVE_FIELD_NUMBER: builtins.int
+    PAST_THEIR_END_FIELD_NUMBER: builtins.int
+    PROVISIONAL_FIELD_NUMBER: builtins.int
     on_date: builtins.str
-    """The date against which due dates and ages are computed."""
+    """The date of the report."""
     status: pourparler.v1.negotiation_pb2.NegotiationStatus.ValueType
     """The status of the negotiation."""
     @property
     def agreed_topics(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[pourparler.v1.negotiation_pb2.Topic]:
-        """The topics that are agreed."""
+        """The topics that are agreed: those that their status calls agreed, and those of an agreement in `agreed_by`."""
 
     @property
     def agreements(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[pourparler.v1.negotiation_pb2.Agreement]:
@@ -504,7 +530,7 @@ class StatusReport(google.protobuf.message.Message):
 
     @property
     def unsettled_topics(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[pourparler.v1.negotiation_pb2.Topic]:
-        """The other topics on the table, which are not agreed."""
+        """The other topics on the table, which are not agreed. Empty if the negotiation has ended; see `left_open`."""
 
     @property
     def pending_agreements(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[pourparler.v1.negotiation_pb2.Agreement]:
@@ -512,12 +538,12 @@ class StatusReport(google.protobuf.message.Message):
 
     @property
     def open_proposals(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[Global___OpenProposal]:
-        """The proposals that are not decided."""
+        """The proposals that are not decided. If the negotiation has ended, only those that its conclusion left open."""
 
     @property
     def answers_due(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[Global___AnswerDue]:
-        """The participants who must answer. Empty if the negotiation has ended, because an ended negotiation accepts no
-        answers.
+        """The participants who must answer. If the negotiation has ended, only entries after its end and the proposals that
+        its conclusion left open require answers.
         """
 
     @property
@@ -530,7 +556,33 @@ class StatusReport(google.protobuf.message.Message):
 
     @property
     def open_questions(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[pourparler.v1.negotiation_pb2.Question]:
-        """The open questions."""
+        """The open questions. If the negotiation has ended, only those raised after its end."""
+
+    @property
+    def agreed_by(self) -> google.protobuf.internal.containers.ScalarMap[builtins.str, builtins.str]:
+        """The agreement in force that agrees a topic, by topic. It was reached in these talks, and no later entry reopened
+        the topic. Agreements in principle, interim agreements, frameworks and NDAs agree no topic.
+        """
+
+    @property
+    def left_open(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.str]:
+        """The parts that were open when the talks ended, such as `proposals/offer`."""
+
+    @property
+    def anomalies(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[pourparler.v1.negotiation_pb2.Anomaly]:
+        """The anomalies."""
+
+    @property
+    def not_yet_effective(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.str]:
+        """The concluded agreements that do not apply yet."""
+
+    @property
+    def past_their_end(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.str]:
+        """The agreements that are in force according to their status, and whose end has passed."""
+
+    @property
+    def provisional(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.str]:
+        """The accepted proposals that bind only as a part of the whole, or subject to contract."""
 
     def __init__(
         self,
@@ -547,8 +599,14 @@ class StatusReport(google.protobuf.message.Message):
         commitments_due: collections.abc.Iterable[Global___CommitmentDue] | None = ...,
         milestones_due: collections.abc.Iterable[Global___MilestoneDue] | None = ...,
         open_questions: collections.abc.Iterable[pourparler.v1.negotiation_pb2.Question] | None = ...,
+        agreed_by: collections.abc.Mapping[builtins.str, builtins.str] | None = ...,
+        left_open: collections.abc.Iterable[builtins.str] | None = ...,
+        anomalies: collections.abc.Iterable[pourparler.v1.negotiation_pb2.Anomaly] | None = ...,
+        not_yet_effective: collections.abc.Iterable[builtins.str] | None = ...,
+        past_their_end: collections.abc.Iterable[builtins.str] | None = ...,
+        provisional: collections.abc.Iterable[builtins.str] | None = ...,
     ) -> None: ...
-    def ClearField(self, field_name: typing.Literal["accepted_proposals", b"accepted_proposals", "agreed_topics", b"agreed_topics", "agreements", b"agreements", "answers_due", b"answers_due", "commitments_due", b"commitments_due", "milestones_due", b"milestones_due", "on_date", b"on_date", "open_proposals", b"open_proposals", "open_questions", b"open_questions", "pending_agreements", b"pending_agreements", "status", b"status", "unsettled_topics", b"unsettled_topics"]) -> None: ...
+    def ClearField(self, field_name: typing.Literal["accepted_proposals", b"accepted_proposals", "agreed_by", b"agreed_by", "agreed_topics", b"agreed_topics", "agreements", b"agreements", "anomalies", b"anomalies", "answers_due", b"answers_due", "commitments_due", b"commitments_due", "left_open", b"left_open", "milestones_due", b"milestones_due", "not_yet_effective", b"not_yet_effective", "on_date", b"on_date", "open_proposals", b"open_proposals", "open_questions", b"open_questions", "past_their_end", b"past_their_end", "pending_agreements", b"pending_agreements", "provisional", b"provisional", "status", b"status", "unsettled_topics", b"unsettled_topics"]) -> None: ...
 
 Global___StatusReport: typing_extensions.TypeAlias = StatusReport
 

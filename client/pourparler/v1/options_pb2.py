@@ -25,19 +25,21 @@ _sym_db = _symbol_database.Default()
 from google.protobuf import descriptor_pb2 as google_dot_protobuf_dot_descriptor__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1bpourparler/v1/options.proto\x12\rpourparler.v1\x1a google/protobuf/descriptor.proto\"\xb8\x01\n\tFieldRule\x12\x10\n\x08required\x18\x01 \x01(\x08\x12+\n\nintroduces\x18\x02 \x01(\x0e\x32\x17.pourparler.v1.PartKind\x12\r\n\x05\x61gain\x18\x03 \x01(\x08\x12*\n\trefers_to\x18\x04 \x01(\x0e\x32\x17.pourparler.v1.PartKind\x12%\n\x06\x61\x63ting\x18\x05 \x01(\x0e\x32\x15.pourparler.v1.Acting\x12\n\n\x02id\x18\x06 \x01(\x08\"R\n\tEventRule\x12\r\n\x05words\x18\x01 \x03(\t\x12\x16\n\x0eoptional_words\x18\x02 \x03(\t\x12\x11\n\tfollow_up\x18\x03 \x01(\x08\x12\x0b\n\x03\x61\x63t\x18\x04 \x01(\x08*\xb1\x02\n\x08PartKind\x12\x19\n\x15PART_KIND_UNSPECIFIED\x10\x00\x12\x19\n\x15PART_KIND_PARTICIPANT\x10\x01\x12\x15\n\x11PART_KIND_SESSION\x10\x02\x12\x13\n\x0fPART_KIND_TOPIC\x10\x03\x12\x17\n\x13PART_KIND_STATEMENT\x10\x04\x12\x16\n\x12PART_KIND_POSITION\x10\x05\x12\x16\n\x12PART_KIND_QUESTION\x10\x06\x12\x16\n\x12PART_KIND_PROPOSAL\x10\x07\x12\x17\n\x13PART_KIND_AGREEMENT\x10\x08\x12\x18\n\x14PART_KIND_COMMITMENT\x10\t\x12\x17\n\x13PART_KIND_MILESTONE\x10\n\x12\x16\n\x12PART_KIND_DOCUMENT\x10\x0b*F\n\x06\x41\x63ting\x12\x16\n\x12\x41\x43TING_UNSPECIFIED\x10\x00\x12\x12\n\x0e\x41\x43TING_SPEAKER\x10\x01\x12\x10\n\x0c\x41\x43TING_PARTY\x10\x02:G\n\x04rule\x12\x1d.google.protobuf.FieldOptions\x18\xb5\x87\x03 \x01(\x0b\x32\x18.pourparler.v1.FieldRule:O\n\nevent_rule\x12\x1f.google.protobuf.MessageOptions\x18\xb6\x87\x03 \x01(\x0b\x32\x18.pourparler.v1.EventRule:3\n\x06status\x12!.google.protobuf.EnumValueOptions\x18\xb7\x87\x03 \x01(\tb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1bpourparler/v1/options.proto\x12\rpourparler.v1\x1a google/protobuf/descriptor.proto\"\xef\x01\n\tFieldRule\x12\x10\n\x08required\x18\x01 \x01(\x08\x12+\n\nintroduces\x18\x02 \x01(\x0e\x32\x17.pourparler.v1.PartKind\x12\r\n\x05\x61gain\x18\x03 \x01(\x08\x12*\n\trefers_to\x18\x04 \x01(\x0e\x32\x17.pourparler.v1.PartKind\x12%\n\x06\x61\x63ting\x18\x05 \x01(\x0e\x32\x15.pourparler.v1.Acting\x12\n\n\x02id\x18\x06 \x01(\x08\x12\r\n\x05since\x18\x07 \x01(\r\x12&\n\x04role\x18\x08 \x01(\x0e\x32\x18.pourparler.v1.EntryRole\"a\n\tEventRule\x12\r\n\x05words\x18\x01 \x03(\t\x12\x16\n\x0eoptional_words\x18\x02 \x03(\t\x12\x11\n\tfollow_up\x18\x03 \x01(\x08\x12\x0b\n\x03\x61\x63t\x18\x04 \x01(\x08\x12\r\n\x05since\x18\x05 \x01(\r*\xb1\x02\n\x08PartKind\x12\x19\n\x15PART_KIND_UNSPECIFIED\x10\x00\x12\x19\n\x15PART_KIND_PARTICIPANT\x10\x01\x12\x15\n\x11PART_KIND_SESSION\x10\x02\x12\x13\n\x0fPART_KIND_TOPIC\x10\x03\x12\x17\n\x13PART_KIND_STATEMENT\x10\x04\x12\x16\n\x12PART_KIND_POSITION\x10\x05\x12\x16\n\x12PART_KIND_QUESTION\x10\x06\x12\x16\n\x12PART_KIND_PROPOSAL\x10\x07\x12\x17\n\x13PART_KIND_AGREEMENT\x10\x08\x12\x18\n\x14PART_KIND_COMMITMENT\x10\t\x12\x17\n\x13PART_KIND_MILESTONE\x10\n\x12\x16\n\x12PART_KIND_DOCUMENT\x10\x0b*F\n\x06\x41\x63ting\x12\x16\n\x12\x41\x43TING_UNSPECIFIED\x10\x00\x12\x12\n\x0e\x41\x43TING_SPEAKER\x10\x01\x12\x10\n\x0c\x41\x43TING_PARTY\x10\x02*\xa3\x01\n\tEntryRole\x12\x1a\n\x16\x45NTRY_ROLE_UNSPECIFIED\x10\x00\x12\x14\n\x10\x45NTRY_ROLE_ACTOR\x10\x01\x12\x18\n\x14\x45NTRY_ROLE_ADDRESSEE\x10\x02\x12\x18\n\x14\x45NTRY_ROLE_PRINCIPAL\x10\x03\x12\x16\n\x12\x45NTRY_ROLE_BETWEEN\x10\x04\x12\x18\n\x14\x45NTRY_ROLE_CONCERNED\x10\x05:G\n\x04rule\x12\x1d.google.protobuf.FieldOptions\x18\xb5\x87\x03 \x01(\x0b\x32\x18.pourparler.v1.FieldRule:O\n\nevent_rule\x12\x1f.google.protobuf.MessageOptions\x18\xb6\x87\x03 \x01(\x0b\x32\x18.pourparler.v1.EventRule:3\n\x06status\x12!.google.protobuf.EnumValueOptions\x18\xb7\x87\x03 \x01(\t:2\n\x05since\x12!.google.protobuf.EnumValueOptions\x18\xb8\x87\x03 \x01(\rb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'pourparler.v1.options_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_PARTKIND']._serialized_start=352
-  _globals['_PARTKIND']._serialized_end=657
-  _globals['_ACTING']._serialized_start=659
-  _globals['_ACTING']._serialized_end=729
+  _globals['_PARTKIND']._serialized_start=422
+  _globals['_PARTKIND']._serialized_end=727
+  _globals['_ACTING']._serialized_start=729
+  _globals['_ACTING']._serialized_end=799
+  _globals['_ENTRYROLE']._serialized_start=802
+  _globals['_ENTRYROLE']._serialized_end=965
   _globals['_FIELDRULE']._serialized_start=81
-  _globals['_FIELDRULE']._serialized_end=265
-  _globals['_EVENTRULE']._serialized_start=267
-  _globals['_EVENTRULE']._serialized_end=349
+  _globals['_FIELDRULE']._serialized_end=320
+  _globals['_EVENTRULE']._serialized_start=322
+  _globals['_EVENTRULE']._serialized_end=419
 # @@protoc_insertion_point(module_scope)

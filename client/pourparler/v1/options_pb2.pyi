@@ -105,6 +105,42 @@ ACTING_PARTY: Acting.ValueType  # 2
 """The participant acts as a party: it is active, and not a SUBJECT or an OBSERVER."""
 Global___Acting: typing_extensions.TypeAlias = Acting
 
+class _EntryRole:
+    ValueType = typing.NewType("ValueType", builtins.int)
+    V: typing_extensions.TypeAlias = ValueType
+
+class _EntryRoleEnumTypeWrapper(google.protobuf.internal.enum_type_wrapper._EnumTypeWrapper[_EntryRole.ValueType], builtins.type):
+    DESCRIPTOR: google.protobuf.descriptor.EnumDescriptor
+    ENTRY_ROLE_UNSPECIFIED: _EntryRole.ValueType  # 0
+    """Not given."""
+    ENTRY_ROLE_ACTOR: _EntryRole.ValueType  # 1
+    """It acts: it speaks, offers, answers, owes or decides."""
+    ENTRY_ROLE_ADDRESSEE: _EntryRole.ValueType  # 2
+    """It is addressed."""
+    ENTRY_ROLE_PRINCIPAL: _EntryRole.ValueType  # 3
+    """It is the principal: the entry counts for it."""
+    ENTRY_ROLE_BETWEEN: _EntryRole.ValueType  # 4
+    """It is between the participants named here, as an agreement is."""
+    ENTRY_ROLE_CONCERNED: _EntryRole.ValueType  # 5
+    """The entry concerns it."""
+
+class EntryRole(_EntryRole, metaclass=_EntryRoleEnumTypeWrapper):
+    """The role that a participant has in an entry, by the field that names it."""
+
+ENTRY_ROLE_UNSPECIFIED: EntryRole.ValueType  # 0
+"""Not given."""
+ENTRY_ROLE_ACTOR: EntryRole.ValueType  # 1
+"""It acts: it speaks, offers, answers, owes or decides."""
+ENTRY_ROLE_ADDRESSEE: EntryRole.ValueType  # 2
+"""It is addressed."""
+ENTRY_ROLE_PRINCIPAL: EntryRole.ValueType  # 3
+"""It is the principal: the entry counts for it."""
+ENTRY_ROLE_BETWEEN: EntryRole.ValueType  # 4
+"""It is between the participants named here, as an agreement is."""
+ENTRY_ROLE_CONCERNED: EntryRole.ValueType  # 5
+"""The entry concerns it."""
+Global___EntryRole: typing_extensions.TypeAlias = EntryRole
+
 @typing.final
 class FieldRule(google.protobuf.message.Message):
     """The checks that the service makes of a field. The declaration of the field carries them."""
@@ -117,6 +153,8 @@ class FieldRule(google.protobuf.message.Message):
     REFERS_TO_FIELD_NUMBER: builtins.int
     ACTING_FIELD_NUMBER: builtins.int
     ID_FIELD_NUMBER: builtins.int
+    SINCE_FIELD_NUMBER: builtins.int
+    ROLE_FIELD_NUMBER: builtins.int
     required: builtins.bool
     """True if the field must be given: not empty, not zero, not UNSPECIFIED."""
     introduces: Global___PartKind.ValueType
@@ -131,6 +169,10 @@ class FieldRule(google.protobuf.message.Message):
     """The capacity that a participant needs, if the field refers to participants."""
     id: builtins.bool
     """True if the field holds an id that the caller chooses. It has the form of every id and names no part."""
+    since: builtins.int
+    """The format of entries that introduced the field. Not given: format 1."""
+    role: Global___EntryRole.ValueType
+    """The role that the named participants have in the entry, if the field refers to participants."""
     def __init__(
         self,
         *,
@@ -140,8 +182,10 @@ class FieldRule(google.protobuf.message.Message):
         refers_to: Global___PartKind.ValueType = ...,
         acting: Global___Acting.ValueType = ...,
         id: builtins.bool = ...,
+        since: builtins.int = ...,
+        role: Global___EntryRole.ValueType = ...,
     ) -> None: ...
-    def ClearField(self, field_name: typing.Literal["acting", b"acting", "again", b"again", "id", b"id", "introduces", b"introduces", "refers_to", b"refers_to", "required", b"required"]) -> None: ...
+    def ClearField(self, field_name: typing.Literal["acting", b"acting", "again", b"again", "id", b"id", "introduces", b"introduces", "refers_to", b"refers_to", "required", b"required", "role", b"role", "since", b"since"]) -> None: ...
 
 Global___FieldRule: typing_extensions.TypeAlias = FieldRule
 
@@ -155,10 +199,13 @@ class EventRule(google.protobuf.message.Message):
     OPTIONAL_WORDS_FIELD_NUMBER: builtins.int
     FOLLOW_UP_FIELD_NUMBER: builtins.int
     ACT_FIELD_NUMBER: builtins.int
+    SINCE_FIELD_NUMBER: builtins.int
     follow_up: builtins.bool
     """True if the entry may be recorded after the negotiation is CONCLUDED."""
     act: builtins.bool
     """True if the entry is an act of a party, which is never recorded on the basis UNATTRIBUTED or ANALYSIS."""
+    since: builtins.int
+    """The format of entries that introduced the type. Not given: format 1."""
     @property
     def words(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.str]:
         """The fields of Words that an entry of this type must have."""
@@ -176,17 +223,21 @@ class EventRule(google.protobuf.message.Message):
         optional_words: collections.abc.Iterable[builtins.str] | None = ...,
         follow_up: builtins.bool = ...,
         act: builtins.bool = ...,
+        since: builtins.int = ...,
     ) -> None: ...
-    def ClearField(self, field_name: typing.Literal["act", b"act", "follow_up", b"follow_up", "optional_words", b"optional_words", "words", b"words"]) -> None: ...
+    def ClearField(self, field_name: typing.Literal["act", b"act", "follow_up", b"follow_up", "optional_words", b"optional_words", "since", b"since", "words", b"words"]) -> None: ...
 
 Global___EventRule: typing_extensions.TypeAlias = EventRule
 
 RULE_FIELD_NUMBER: builtins.int
 EVENT_RULE_FIELD_NUMBER: builtins.int
 STATUS_FIELD_NUMBER: builtins.int
+SINCE_FIELD_NUMBER: builtins.int
 rule: google.protobuf.internal.extension_dict._ExtensionFieldDescriptor[google.protobuf.descriptor_pb2.FieldOptions, Global___FieldRule]
 """The rule of a field."""
 event_rule: google.protobuf.internal.extension_dict._ExtensionFieldDescriptor[google.protobuf.descriptor_pb2.MessageOptions, Global___EventRule]
 """The rule of an entry type."""
 status: google.protobuf.internal.extension_dict._ExtensionFieldDescriptor[google.protobuf.descriptor_pb2.EnumValueOptions, builtins.str]
 """The name of the gRPC status code of an ErrorReason."""
+since: google.protobuf.internal.extension_dict._ExtensionFieldDescriptor[google.protobuf.descriptor_pb2.EnumValueOptions, builtins.int]
+"""The format of entries that introduced the value. Not given: format 1."""

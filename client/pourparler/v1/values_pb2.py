@@ -26,7 +26,7 @@ from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__
 from pourparler.v1 import options_pb2 as pourparler_dot_v1_dot_options__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1apourparler/v1/values.proto\x12\rpourparler.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1bpourparler/v1/options.proto\"t\n\tFuzzyDate\x12-\n\x07instant\x18\x01 \x01(\x0b\x32\x1a.google.protobuf.TimestampH\x00\x12\x0e\n\x04\x65\x64tf\x18\x02 \x01(\tH\x00\x12\x10\n\x08\x65\x61rliest\x18\x03 \x01(\t\x12\x0e\n\x06latest\x18\x04 \x01(\tB\x06\n\x04\x64\x61te\"d\n\nProvenance\x12+\n\x05\x62\x61sis\x18\x01 \x01(\x0e\x32\x14.pourparler.v1.BasisB\x06\xaa\xbb\x18\x02\x08\x01\x12)\n\x04\x66orm\x18\x02 \x01(\x0e\x32\x13.pourparler.v1.FormB\x06\xaa\xbb\x18\x02\x08\x01\"U\n\nVisibility\x12-\n\x05level\x18\x01 \x01(\x0e\x32\x1e.pourparler.v1.VisibilityLevel\x12\x18\n\x08\x61udience\x18\x02 \x03(\tB\x06\xaa\xbb\x18\x02 \x01\"\x8c\x02\n\x04Term\x12\x15\n\x03key\x18\x01 \x01(\tB\x08\xaa\xbb\x18\x04\x08\x01\x30\x01\x12-\n\x04type\x18\x02 \x01(\x0e\x32\x17.pourparler.v1.TermTypeB\x06\xaa\xbb\x18\x02\x08\x01\x12\x37\n\tqualifier\x18\x03 \x01(\x0e\x32\x1c.pourparler.v1.TermQualifierB\x06\xaa\xbb\x18\x02\x08\x01\x12\r\n\x05value\x18\x04 \x01(\t\x12\x11\n\tvalue_max\x18\x05 \x01(\t\x12\x0c\n\x04unit\x18\x06 \x01(\t\x12\x12\n\x02of\x18\x07 \x01(\tB\x06\xaa\xbb\x18\x02 \x01\x12\x17\n\x07held_by\x18\x08 \x01(\tB\x06\xaa\xbb\x18\x02 \x01\x12\x12\n\x02\x62y\x18\t \x01(\tB\x06\xaa\xbb\x18\x02 \x01\x12\x14\n\x04into\x18\n \x01(\tB\x06\xaa\xbb\x18\x02 \x01\"7\n\x08TermText\x12\x15\n\x03key\x18\x01 \x01(\tB\x08\xaa\xbb\x18\x04\x08\x01\x30\x01\x12\x14\n\x04text\x18\x02 \x01(\tB\x06\xaa\xbb\x18\x02\x08\x01\"\xf6\x01\n\x06Source\x12\x14\n\x02id\x18\x01 \x01(\tB\x08\xaa\xbb\x18\x04\x08\x01\x30\x01\x12/\n\x04kind\x18\x02 \x01(\x0e\x32\x19.pourparler.v1.SourceKindB\x06\xaa\xbb\x18\x02\x08\x01\x12\x0b\n\x03uri\x18\x03 \x01(\t\x12\r\n\x05title\x18\x04 \x01(\t\x12\x11\n\tpublisher\x18\x05 \x01(\t\x12\x11\n\tpublished\x18\x06 \x01(\t\x12\x0f\n\x07locator\x18\x07 \x01(\t\x12\x0f\n\x07\x65xcerpt\x18\x08 \x01(\t\x12\x0e\n\x06\x64igest\x18\t \x01(\t\x12\x31\n\rretrieve_time\x18\n \x01(\x0b\x32\x1a.google.protobuf.Timestamp*\x85\x01\n\x05\x42\x61sis\x12\x15\n\x11\x42\x41SIS_UNSPECIFIED\x10\x00\x12\x10\n\x0c\x42\x41SIS_DIRECT\x10\x01\x12\x13\n\x0f\x42\x41SIS_ON_RECORD\x10\x02\x12\x12\n\x0e\x42\x41SIS_REPORTED\x10\x03\x12\x16\n\x12\x42\x41SIS_UNATTRIBUTED\x10\x04\x12\x12\n\x0e\x42\x41SIS_ANALYSIS\x10\x05*l\n\x04\x46orm\x12\x14\n\x10\x46ORM_UNSPECIFIED\x10\x00\x12\x11\n\rFORM_VERBATIM\x10\x01\x12\x13\n\x0f\x46ORM_PARAPHRASE\x10\x02\x12\x10\n\x0c\x46ORM_SUMMARY\x10\x03\x12\x14\n\x10\x46ORM_TRANSLATION\x10\x04*\xb3\x01\n\x0fVisibilityLevel\x12 \n\x1cVISIBILITY_LEVEL_UNSPECIFIED\x10\x00\x12\x1b\n\x17VISIBILITY_LEVEL_PUBLIC\x10\x01\x12\x1c\n\x18VISIBILITY_LEVEL_PARTIES\x10\x02\x12\x1f\n\x1bVISIBILITY_LEVEL_RESTRICTED\x10\x03\x12\"\n\x1eVISIBILITY_LEVEL_RECORDER_ONLY\x10\x04*\xb9\x01\n\x08TermType\x12\x19\n\x15TERM_TYPE_UNSPECIFIED\x10\x00\x12\x13\n\x0fTERM_TYPE_MONEY\x10\x01\x12\x15\n\x11TERM_TYPE_PERCENT\x10\x02\x12\x16\n\x12TERM_TYPE_QUANTITY\x10\x03\x12\x12\n\x0eTERM_TYPE_TEXT\x10\x04\x12\x12\n\x0eTERM_TYPE_ENUM\x10\x05\x12\x12\n\x0eTERM_TYPE_DATE\x10\x06\x12\x12\n\x0eTERM_TYPE_BOOL\x10\x07*\x8f\x02\n\rTermQualifier\x12\x1e\n\x1aTERM_QUALIFIER_UNSPECIFIED\x10\x00\x12\x18\n\x14TERM_QUALIFIER_EXACT\x10\x01\x12\x18\n\x14TERM_QUALIFIER_UP_TO\x10\x02\x12\x1b\n\x17TERM_QUALIFIER_AT_LEAST\x10\x03\x12\x1c\n\x18TERM_QUALIFIER_MORE_THAN\x10\x04\x12\x1c\n\x18TERM_QUALIFIER_LESS_THAN\x10\x05\x12\x1a\n\x16TERM_QUALIFIER_BETWEEN\x10\x06\x12\x19\n\x15TERM_QUALIFIER_APPROX\x10\x07\x12\x1a\n\x16TERM_QUALIFIER_UNKNOWN\x10\x08*\x89\x01\n\nSourceKind\x12\x1b\n\x17SOURCE_KIND_UNSPECIFIED\x10\x00\x12\x17\n\x13SOURCE_KIND_PRIMARY\x10\x01\x12\x14\n\x10SOURCE_KIND_NEWS\x10\x02\x12\x17\n\x13SOURCE_KIND_MINUTES\x10\x03\x12\x16\n\x12SOURCE_KIND_SYSTEM\x10\x04\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1apourparler/v1/values.proto\x12\rpourparler.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1bpourparler/v1/options.proto\"t\n\tFuzzyDate\x12-\n\x07instant\x18\x01 \x01(\x0b\x32\x1a.google.protobuf.TimestampH\x00\x12\x0e\n\x04\x65\x64tf\x18\x02 \x01(\tH\x00\x12\x10\n\x08\x65\x61rliest\x18\x03 \x01(\t\x12\x0e\n\x06latest\x18\x04 \x01(\tB\x06\n\x04\x64\x61te\"d\n\nProvenance\x12+\n\x05\x62\x61sis\x18\x01 \x01(\x0e\x32\x14.pourparler.v1.BasisB\x06\xaa\xbb\x18\x02\x08\x01\x12)\n\x04\x66orm\x18\x02 \x01(\x0e\x32\x13.pourparler.v1.FormB\x06\xaa\xbb\x18\x02\x08\x01\"U\n\nVisibility\x12-\n\x05level\x18\x01 \x01(\x0e\x32\x1e.pourparler.v1.VisibilityLevel\x12\x18\n\x08\x61udience\x18\x02 \x03(\tB\x06\xaa\xbb\x18\x02 \x01\"\xe0\x02\n\x04Term\x12\x15\n\x03key\x18\x01 \x01(\tB\x08\xaa\xbb\x18\x04\x08\x01\x30\x01\x12-\n\x04type\x18\x02 \x01(\x0e\x32\x17.pourparler.v1.TermTypeB\x06\xaa\xbb\x18\x02\x08\x01\x12\x37\n\tqualifier\x18\x03 \x01(\x0e\x32\x1c.pourparler.v1.TermQualifierB\x06\xaa\xbb\x18\x02\x08\x01\x12\r\n\x05value\x18\x04 \x01(\t\x12\x11\n\tvalue_max\x18\x05 \x01(\t\x12\x0c\n\x04unit\x18\x06 \x01(\t\x12\x14\n\x02of\x18\x07 \x01(\tB\x08\xaa\xbb\x18\x04 \x01@\x05\x12\x19\n\x07held_by\x18\x08 \x01(\tB\x08\xaa\xbb\x18\x04 \x01@\x05\x12\x14\n\x02\x62y\x18\t \x01(\tB\x08\xaa\xbb\x18\x04 \x01@\x05\x12\x16\n\x04into\x18\n \x01(\tB\x08\xaa\xbb\x18\x04 \x01@\x05\x12\x19\n\x07variant\x18\x0b \x01(\tB\x08\xaa\xbb\x18\x04\x30\x01\x38\x02\x12\x13\n\x03per\x18\x0c \x01(\tB\x06\xaa\xbb\x18\x02\x38\x02\x12\x1a\n\x08of_thing\x18\r \x01(\tB\x08\xaa\xbb\x18\x04\x30\x01\x38\x02\"R\n\x08TermText\x12\x15\n\x03key\x18\x01 \x01(\tB\x08\xaa\xbb\x18\x04\x08\x01\x30\x01\x12\x14\n\x04text\x18\x02 \x01(\tB\x06\xaa\xbb\x18\x02\x08\x01\x12\x19\n\x07variant\x18\x03 \x01(\tB\x08\xaa\xbb\x18\x04\x30\x01\x38\x02\"\xf6\x01\n\x06Source\x12\x14\n\x02id\x18\x01 \x01(\tB\x08\xaa\xbb\x18\x04\x08\x01\x30\x01\x12/\n\x04kind\x18\x02 \x01(\x0e\x32\x19.pourparler.v1.SourceKindB\x06\xaa\xbb\x18\x02\x08\x01\x12\x0b\n\x03uri\x18\x03 \x01(\t\x12\r\n\x05title\x18\x04 \x01(\t\x12\x11\n\tpublisher\x18\x05 \x01(\t\x12\x11\n\tpublished\x18\x06 \x01(\t\x12\x0f\n\x07locator\x18\x07 \x01(\t\x12\x0f\n\x07\x65xcerpt\x18\x08 \x01(\t\x12\x0e\n\x06\x64igest\x18\t \x01(\t\x12\x31\n\rretrieve_time\x18\n \x01(\x0b\x32\x1a.google.protobuf.Timestamp*\xf5\x01\n\x0b\x41pprovalAct\x12\x1c\n\x18\x41PPROVAL_ACT_UNSPECIFIED\x10\x00\x12\x1b\n\x17\x41PPROVAL_ACT_INITIALLED\x10\x01\x12\x17\n\x13\x41PPROVAL_ACT_SIGNED\x10\x02\x12\x19\n\x15\x41PPROVAL_ACT_RATIFIED\x10\x03\x12\x19\n\x15\x41PPROVAL_ACT_APPROVED\x10\x04\x12&\n\"APPROVAL_ACT_APPROVED_AS_CORRECTED\x10\x05\x12\x18\n\x14\x41PPROVAL_ACT_REFUSED\x10\x06\x12\x1a\n\x16\x41PPROVAL_ACT_WITHDRAWN\x10\x07*\x85\x01\n\x05\x42\x61sis\x12\x15\n\x11\x42\x41SIS_UNSPECIFIED\x10\x00\x12\x10\n\x0c\x42\x41SIS_DIRECT\x10\x01\x12\x13\n\x0f\x42\x41SIS_ON_RECORD\x10\x02\x12\x12\n\x0e\x42\x41SIS_REPORTED\x10\x03\x12\x16\n\x12\x42\x41SIS_UNATTRIBUTED\x10\x04\x12\x12\n\x0e\x42\x41SIS_ANALYSIS\x10\x05*l\n\x04\x46orm\x12\x14\n\x10\x46ORM_UNSPECIFIED\x10\x00\x12\x11\n\rFORM_VERBATIM\x10\x01\x12\x13\n\x0f\x46ORM_PARAPHRASE\x10\x02\x12\x10\n\x0c\x46ORM_SUMMARY\x10\x03\x12\x14\n\x10\x46ORM_TRANSLATION\x10\x04*\xb3\x01\n\x0fVisibilityLevel\x12 \n\x1cVISIBILITY_LEVEL_UNSPECIFIED\x10\x00\x12\x1b\n\x17VISIBILITY_LEVEL_PUBLIC\x10\x01\x12\x1c\n\x18VISIBILITY_LEVEL_PARTIES\x10\x02\x12\x1f\n\x1bVISIBILITY_LEVEL_RESTRICTED\x10\x03\x12\"\n\x1eVISIBILITY_LEVEL_RECORDER_ONLY\x10\x04*\xb9\x01\n\x08TermType\x12\x19\n\x15TERM_TYPE_UNSPECIFIED\x10\x00\x12\x13\n\x0fTERM_TYPE_MONEY\x10\x01\x12\x15\n\x11TERM_TYPE_PERCENT\x10\x02\x12\x16\n\x12TERM_TYPE_QUANTITY\x10\x03\x12\x12\n\x0eTERM_TYPE_TEXT\x10\x04\x12\x12\n\x0eTERM_TYPE_ENUM\x10\x05\x12\x12\n\x0eTERM_TYPE_DATE\x10\x06\x12\x12\n\x0eTERM_TYPE_BOOL\x10\x07*\x8f\x02\n\rTermQualifier\x12\x1e\n\x1aTERM_QUALIFIER_UNSPECIFIED\x10\x00\x12\x18\n\x14TERM_QUALIFIER_EXACT\x10\x01\x12\x18\n\x14TERM_QUALIFIER_UP_TO\x10\x02\x12\x1b\n\x17TERM_QUALIFIER_AT_LEAST\x10\x03\x12\x1c\n\x18TERM_QUALIFIER_MORE_THAN\x10\x04\x12\x1c\n\x18TERM_QUALIFIER_LESS_THAN\x10\x05\x12\x1a\n\x16TERM_QUALIFIER_BETWEEN\x10\x06\x12\x19\n\x15TERM_QUALIFIER_APPROX\x10\x07\x12\x1a\n\x16TERM_QUALIFIER_UNKNOWN\x10\x08*\x89\x01\n\nSourceKind\x12\x1b\n\x17SOURCE_KIND_UNSPECIFIED\x10\x00\x12\x17\n\x13SOURCE_KIND_PRIMARY\x10\x01\x12\x14\n\x10SOURCE_KIND_NEWS\x10\x02\x12\x17\n\x13SOURCE_KIND_MINUTES\x10\x03\x12\x16\n\x12SOURCE_KIND_SYSTEM\x10\x04\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -46,33 +46,43 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_TERM'].fields_by_name['qualifier']._loaded_options = None
   _globals['_TERM'].fields_by_name['qualifier']._serialized_options = b'\252\273\030\002\010\001'
   _globals['_TERM'].fields_by_name['of']._loaded_options = None
-  _globals['_TERM'].fields_by_name['of']._serialized_options = b'\252\273\030\002 \001'
+  _globals['_TERM'].fields_by_name['of']._serialized_options = b'\252\273\030\004 \001@\005'
   _globals['_TERM'].fields_by_name['held_by']._loaded_options = None
-  _globals['_TERM'].fields_by_name['held_by']._serialized_options = b'\252\273\030\002 \001'
+  _globals['_TERM'].fields_by_name['held_by']._serialized_options = b'\252\273\030\004 \001@\005'
   _globals['_TERM'].fields_by_name['by']._loaded_options = None
-  _globals['_TERM'].fields_by_name['by']._serialized_options = b'\252\273\030\002 \001'
+  _globals['_TERM'].fields_by_name['by']._serialized_options = b'\252\273\030\004 \001@\005'
   _globals['_TERM'].fields_by_name['into']._loaded_options = None
-  _globals['_TERM'].fields_by_name['into']._serialized_options = b'\252\273\030\002 \001'
+  _globals['_TERM'].fields_by_name['into']._serialized_options = b'\252\273\030\004 \001@\005'
+  _globals['_TERM'].fields_by_name['variant']._loaded_options = None
+  _globals['_TERM'].fields_by_name['variant']._serialized_options = b'\252\273\030\0040\0018\002'
+  _globals['_TERM'].fields_by_name['per']._loaded_options = None
+  _globals['_TERM'].fields_by_name['per']._serialized_options = b'\252\273\030\0028\002'
+  _globals['_TERM'].fields_by_name['of_thing']._loaded_options = None
+  _globals['_TERM'].fields_by_name['of_thing']._serialized_options = b'\252\273\030\0040\0018\002'
   _globals['_TERMTEXT'].fields_by_name['key']._loaded_options = None
   _globals['_TERMTEXT'].fields_by_name['key']._serialized_options = b'\252\273\030\004\010\0010\001'
   _globals['_TERMTEXT'].fields_by_name['text']._loaded_options = None
   _globals['_TERMTEXT'].fields_by_name['text']._serialized_options = b'\252\273\030\002\010\001'
+  _globals['_TERMTEXT'].fields_by_name['variant']._loaded_options = None
+  _globals['_TERMTEXT'].fields_by_name['variant']._serialized_options = b'\252\273\030\0040\0018\002'
   _globals['_SOURCE'].fields_by_name['id']._loaded_options = None
   _globals['_SOURCE'].fields_by_name['id']._serialized_options = b'\252\273\030\004\010\0010\001'
   _globals['_SOURCE'].fields_by_name['kind']._loaded_options = None
   _globals['_SOURCE'].fields_by_name['kind']._serialized_options = b'\252\273\030\002\010\001'
-  _globals['_BASIS']._serialized_start=992
-  _globals['_BASIS']._serialized_end=1125
-  _globals['_FORM']._serialized_start=1127
-  _globals['_FORM']._serialized_end=1235
-  _globals['_VISIBILITYLEVEL']._serialized_start=1238
-  _globals['_VISIBILITYLEVEL']._serialized_end=1417
-  _globals['_TERMTYPE']._serialized_start=1420
-  _globals['_TERMTYPE']._serialized_end=1605
-  _globals['_TERMQUALIFIER']._serialized_start=1608
-  _globals['_TERMQUALIFIER']._serialized_end=1879
-  _globals['_SOURCEKIND']._serialized_start=1882
-  _globals['_SOURCEKIND']._serialized_end=2019
+  _globals['_APPROVALACT']._serialized_start=1103
+  _globals['_APPROVALACT']._serialized_end=1348
+  _globals['_BASIS']._serialized_start=1351
+  _globals['_BASIS']._serialized_end=1484
+  _globals['_FORM']._serialized_start=1486
+  _globals['_FORM']._serialized_end=1594
+  _globals['_VISIBILITYLEVEL']._serialized_start=1597
+  _globals['_VISIBILITYLEVEL']._serialized_end=1776
+  _globals['_TERMTYPE']._serialized_start=1779
+  _globals['_TERMTYPE']._serialized_end=1964
+  _globals['_TERMQUALIFIER']._serialized_start=1967
+  _globals['_TERMQUALIFIER']._serialized_end=2238
+  _globals['_SOURCEKIND']._serialized_start=2241
+  _globals['_SOURCEKIND']._serialized_end=2378
   _globals['_FUZZYDATE']._serialized_start=107
   _globals['_FUZZYDATE']._serialized_end=223
   _globals['_PROVENANCE']._serialized_start=225
@@ -80,9 +90,9 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_VISIBILITY']._serialized_start=327
   _globals['_VISIBILITY']._serialized_end=412
   _globals['_TERM']._serialized_start=415
-  _globals['_TERM']._serialized_end=683
-  _globals['_TERMTEXT']._serialized_start=685
-  _globals['_TERMTEXT']._serialized_end=740
-  _globals['_SOURCE']._serialized_start=743
-  _globals['_SOURCE']._serialized_end=989
+  _globals['_TERM']._serialized_end=767
+  _globals['_TERMTEXT']._serialized_start=769
+  _globals['_TERMTEXT']._serialized_end=851
+  _globals['_SOURCE']._serialized_start=854
+  _globals['_SOURCE']._serialized_end=1100
 # @@protoc_insertion_point(module_scope)

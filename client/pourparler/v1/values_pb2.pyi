@@ -20,6 +20,50 @@ else:
 
 DESCRIPTOR: google.protobuf.descriptor.FileDescriptor
 
+class _ApprovalAct:
+    ValueType = typing.NewType("ValueType", builtins.int)
+    V: typing_extensions.TypeAlias = ValueType
+
+class _ApprovalActEnumTypeWrapper(google.protobuf.internal.enum_type_wrapper._EnumTypeWrapper[_ApprovalAct.ValueType], builtins.type):
+    DESCRIPTOR: google.protobuf.descriptor.EnumDescriptor
+    APPROVAL_ACT_UNSPECIFIED: _ApprovalAct.ValueType  # 0
+    """Not given."""
+    APPROVAL_ACT_INITIALLED: _ApprovalAct.ValueType  # 1
+    """Initials the text."""
+    APPROVAL_ACT_SIGNED: _ApprovalAct.ValueType  # 2
+    """Signs it."""
+    APPROVAL_ACT_RATIFIED: _ApprovalAct.ValueType  # 3
+    """Ratifies, accepts or accedes: consents to be bound."""
+    APPROVAL_ACT_APPROVED: _ApprovalAct.ValueType  # 4
+    """Approves it."""
+    APPROVAL_ACT_APPROVED_AS_CORRECTED: _ApprovalAct.ValueType  # 5
+    """Approves it as corrected, as minutes are."""
+    APPROVAL_ACT_REFUSED: _ApprovalAct.ValueType  # 6
+    """Refuses it."""
+    APPROVAL_ACT_WITHDRAWN: _ApprovalAct.ValueType  # 7
+    """Takes back the last act of the same participant."""
+
+class ApprovalAct(_ApprovalAct, metaclass=_ApprovalActEnumTypeWrapper):
+    """A formal act by which a participant makes a text its own, or refuses to."""
+
+APPROVAL_ACT_UNSPECIFIED: ApprovalAct.ValueType  # 0
+"""Not given."""
+APPROVAL_ACT_INITIALLED: ApprovalAct.ValueType  # 1
+"""Initials the text."""
+APPROVAL_ACT_SIGNED: ApprovalAct.ValueType  # 2
+"""Signs it."""
+APPROVAL_ACT_RATIFIED: ApprovalAct.ValueType  # 3
+"""Ratifies, accepts or accedes: consents to be bound."""
+APPROVAL_ACT_APPROVED: ApprovalAct.ValueType  # 4
+"""Approves it."""
+APPROVAL_ACT_APPROVED_AS_CORRECTED: ApprovalAct.ValueType  # 5
+"""Approves it as corrected, as minutes are."""
+APPROVAL_ACT_REFUSED: ApprovalAct.ValueType  # 6
+"""Refuses it."""
+APPROVAL_ACT_WITHDRAWN: ApprovalAct.ValueType  # 7
+"""Takes back the last act of the same participant."""
+Global___ApprovalAct: typing_extensions.TypeAlias = ApprovalAct
+
 class _Basis:
     ValueType = typing.NewType("ValueType", builtins.int)
     V: typing_extensions.TypeAlias = ValueType
@@ -367,6 +411,9 @@ class Term(google.protobuf.message.Message):
     HELD_BY_FIELD_NUMBER: builtins.int
     BY_FIELD_NUMBER: builtins.int
     INTO_FIELD_NUMBER: builtins.int
+    VARIANT_FIELD_NUMBER: builtins.int
+    PER_FIELD_NUMBER: builtins.int
+    OF_THING_FIELD_NUMBER: builtins.int
     key: builtins.str
     """The subject of the term, such as `stake` or `price`."""
     type: Global___TermType.ValueType
@@ -387,6 +434,14 @@ class Term(google.protobuf.message.Message):
     """The participant that does it or pays it."""
     into: builtins.str
     """The participant that it goes into."""
+    variant: builtins.str
+    """The variant, which distinguishes terms of one key that apply together: a year, a tier, a choice. Terms that differ
+    only in value and unit are alternatives.
+    """
+    per: builtins.str
+    """The unit that a rate is counted by, such as `share`, `hour` or `t`."""
+    of_thing: builtins.str
+    """The thing that the term is a share or a part of, if it is no participant, such as `class-b-shares`."""
     def __init__(
         self,
         *,
@@ -400,8 +455,11 @@ class Term(google.protobuf.message.Message):
         held_by: builtins.str = ...,
         by: builtins.str = ...,
         into: builtins.str = ...,
+        variant: builtins.str = ...,
+        per: builtins.str = ...,
+        of_thing: builtins.str = ...,
     ) -> None: ...
-    def ClearField(self, field_name: typing.Literal["by", b"by", "held_by", b"held_by", "into", b"into", "key", b"key", "of", b"of", "qualifier", b"qualifier", "type", b"type", "unit", b"unit", "value", b"value", "value_max", b"value_max"]) -> None: ...
+    def ClearField(self, field_name: typing.Literal["by", b"by", "held_by", b"held_by", "into", b"into", "key", b"key", "of", b"of", "of_thing", b"of_thing", "per", b"per", "qualifier", b"qualifier", "type", b"type", "unit", b"unit", "value", b"value", "value_max", b"value_max", "variant", b"variant"]) -> None: ...
 
 Global___Term: typing_extensions.TypeAlias = Term
 
@@ -413,17 +471,21 @@ class TermText(google.protobuf.message.Message):
 
     KEY_FIELD_NUMBER: builtins.int
     TEXT_FIELD_NUMBER: builtins.int
+    VARIANT_FIELD_NUMBER: builtins.int
     key: builtins.str
     """The key of the term."""
     text: builtins.str
     """The value of the term."""
+    variant: builtins.str
+    """The variant of the term."""
     def __init__(
         self,
         *,
         key: builtins.str = ...,
         text: builtins.str = ...,
+        variant: builtins.str = ...,
     ) -> None: ...
-    def ClearField(self, field_name: typing.Literal["key", b"key", "text", b"text"]) -> None: ...
+    def ClearField(self, field_name: typing.Literal["key", b"key", "text", b"text", "variant", b"variant"]) -> None: ...
 
 Global___TermText: typing_extensions.TypeAlias = TermText
 

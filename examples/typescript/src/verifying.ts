@@ -85,7 +85,8 @@ function checkEntry(
   if (header?.negotiation !== negotiation) throw new Refuted("an entry is of another negotiation");
   if (header.version !== version)
     throw new Refuted(`version ${header.version} stands for ${version}`);
-  if (header.format !== 1) throw new Refuted(`version ${version} is of an unknown format`);
+  if (header.format !== 1 && header.format !== 2)
+    throw new Refuted(`version ${version} is of an unknown format`);
   if (header.sectionDigests.length !== 2)
     throw new Refuted(`version ${version} does not have two sections`);
   for (const [place, section] of [record.facts, record.words].entries()) {

@@ -20,7 +20,7 @@ from pourparler_service.storage.interface import StoredEntry, StoreUnavailableEr
 from pourparler_service.storage.master_key import SubjectKeyError
 from pourparler_service.storage.subject_keys import SubjectKeyStore
 
-FORMAT = 2
+FORMAT = 3
 """Raise it whenever the fold makes another state of the same entries. Others are ignored."""
 
 DISK_BYTES = 1 << 27

@@ -170,13 +170,16 @@ class NegotiationServicer:
             field = "on_date" if request.on_date else "as_of.occur_date"
             refuse(pb.ERROR_REASON_DATE_INVALID, str(error), field)
 
-        def make(at: StateAt) -> bytes:
-            response = pb.GetStatusReportResponse(
-                status_report=status_report(at.state, on, on_date), computed_at=at.computed_at
-            )
-            return response.SerializeToString()
-
         def read(events: FilteredEventReader) -> bytes:
+            def make(at: StateAt) -> bytes:
+                state = at.state
+                if request.on_date:
+                    state = self._states.possible_by(events, request.as_of, on).state
+                report = status_report(state, on, on_date)
+                return pb.GetStatusReportResponse(
+                    status_report=report, computed_at=at.computed_at
+                ).SerializeToString()
+
             return self._respond(events, request.as_of, on_date, make)
 
         return _unchanged(viewer, id_, read)

@@ -149,8 +149,8 @@ _BASES = frozenset({pb.BASIS_DIRECT, pb.BASIS_ON_RECORD})
 _MEDIATING = frozenset(
     {"session_opened", "session_closed", "topic_added", "topic_status_changed", "entry_disclosed"}
 )
-_ADDRESSED = frozenset({"proposal_made.to"})
-"""Fields that name participants who could act, but do not act in this entry."""
+_ACTING = frozenset({pb.ENTRY_ROLE_ACTOR, pb.ENTRY_ROLE_BETWEEN})
+"""The roles of fields that name the participants that act in an entry."""
 
 
 def check_may_record(roles: Roles, facts: pb.Facts) -> None:
@@ -180,11 +180,7 @@ def check_may_record(roles: Roles, facts: pb.Facts) -> None:
         _refuse_role(text, "facts.provenance.basis")
     if roles.mediator and kind in _MEDIATING:
         return
-    acting = [
-        one
-        for one in references(facts)
-        if one.acting and one.path.partition("[")[0] not in _ADDRESSED
-    ]
+    acting = [one for one in references(facts) if one.acting and one.role in _ACTING]
     if not acting:
         text = "No participant acts in this entry. Only a custodian or a recorder can record it."
         _refuse_role(text, f"facts.{kind}")

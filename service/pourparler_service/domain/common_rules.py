@@ -8,8 +8,10 @@ from google.protobuf.timestamp_pb2 import Timestamp
 from pourparler import v1 as pb
 from pourparler.schema import edtf
 from pourparler.schema.contract import ENTRY_TYPES, PARTS, EntryType, Reference, references, rule_of
+from pourparler.state.corrections import AMENDING_TYPES
 from pourparler_service.domain.lifecycles import Lifecycle
 from pourparler_service.domain.refusal import quoted, refuse
+from pourparler_service.domain.representation import check_authority
 from pourparler_service.domain.visibility_levels import is_wider, restricted, visibility_text
 
 History = Callable[[], Sequence[pb.Entry]]
@@ -55,6 +57,9 @@ class RuleContext(NamedTuple):
         if error:
             statuses = {"status": life.name(was), "wanted": life.name(becomes)}
             self.refuse(life.reason, error, field, **statuses)
+        if life.goes_back(was, becomes):
+            then = f"that is {life.name(was)} and becomes {life.name(becomes)}"
+            self.require_reason(f"{life.title[:1].lower()}{life.title[1:]} {then} needs one")
 
     def require_reason(self, why: str) -> None:
         """Raise RefusalError if `words.reason` is missing; `why` says why it is required."""
@@ -71,6 +76,8 @@ def check_all(context: RuleContext) -> None:
         check_occurred(context, context.facts.occurred, "facts.occurred")
     reused = _check_introduced(context)
     named = [_check_reference(context, one) for one in _references(context)]
+    if context.type.name not in AMENDING_TYPES:
+        check_authority(context.state, context.facts)
     _check_visibility(context, [*named, *reused])
     _check_caucus_entry(context)
 
@@ -106,9 +113,17 @@ def _check_phase(context: RuleContext) -> None:
     if status and opening:
         text = "The negotiation is already opened. It cannot be opened twice."
         context.refuse(pb.ERROR_REASON_NEGOTIATION_ALREADY_OPENED, text)
-    if status == pb.NEGOTIATION_STATUS_CONCLUDED and not context.type.rule.follow_up:
+    if status == pb.NEGOTIATION_STATUS_CONCLUDED and not _may_follow(context):
         text = f"The negotiation has ended. Resume it before you record a {context.type.title}."
         context.refuse(pb.ERROR_REASON_NEGOTIATION_CONCLUDED, text)
+
+
+def _may_follow(context: RuleContext) -> bool:
+    """Return True if an entry may follow the end of the talks."""
+    if context.type.rule.follow_up:
+        return True
+    answers = context.type.name == "proposal_answered"
+    return answers and context.event.proposal_id in context.state.open_proposal_ids
 
 
 _HEARSAY = frozenset({pb.BASIS_UNATTRIBUTED, pb.BASIS_ANALYSIS})
@@ -184,6 +199,8 @@ def _check_reference(context: RuleContext, named: Reference) -> _ReferencedPart:
     part = context.part(named.kind, named.id)
     if part is None:
         text = f"There is no {_kind(named.kind)} {quoted(named.id)} in this negotiation."
+        if named.path.endswith("].of"):
+            text += " Name a thing that is no participant in of_thing."
         refuse(pb.ERROR_REASON_PART_NOT_FOUND, text, f"facts.{named.path}", id=named.id)
     if named.acting:
         check_acting(part, named.acting, f"facts.{named.path}")

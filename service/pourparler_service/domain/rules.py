@@ -8,10 +8,12 @@ from google.protobuf.timestamp_pb2 import Timestamp
 from pourparler import v1 as pb
 from pourparler.schema import edtf
 from pourparler.schema.contract import ENTRY_TYPES
-from pourparler.state.acceptance import final_answers
+from pourparler.schema.entry_roles import principals
+from pourparler.state.agreement_life import ENDED
+from pourparler.state.approvals import acts_of, approved_part
 from pourparler.state.corrections import AMENDING_TYPES
 from pourparler.state.fold import ACCESS_TYPES, revokes
-from pourparler_service.domain import lifecycles
+from pourparler_service.domain import lifecycles, representation
 from pourparler_service.domain.amendment_rules import (
     RecheckedEntry,
     check_correction,
@@ -29,6 +31,13 @@ from pourparler_service.domain.common_rules import (
     check_occurred,
     session_of,
 )
+from pourparler_service.domain.proposal_rules import (
+    check_answered,
+    check_closed,
+    check_made,
+    check_offer,
+    check_proposers,
+)
 from pourparler_service.domain.refusal import id_list, quoted, refuse
 from pourparler_service.domain.visibility_levels import (
     PARTIES,
@@ -44,9 +53,11 @@ def complete(state: pb.Negotiation, draft: pb.Draft) -> None:
     facts = draft.facts
     kind = facts.WhichOneof("event")
     _complete_event(facts, kind)
+    representation.complete(state, facts)
     if kind == "entry_corrected" and facts.entry_corrected.HasField("replacement"):
         replacement = facts.entry_corrected.replacement
         _complete_event(replacement, replacement.WhichOneof("event"))
+        representation.complete(state, replacement)
     if not facts.visibility.level:
         facts.visibility.CopyFrom(_default_visibility(state, facts))
 
@@ -167,6 +178,8 @@ def _negotiation_concluded(context: RuleContext, event: pb.NegotiationConcluded)
             " agreement_ids."
         )
         context.refuse(pb.ERROR_REASON_OUTCOME_NEEDS_AGREEMENT, text, "agreement_ids")
+    for place, key in enumerate(event.open_proposal_ids):
+        check_offer(context, key, f"open_proposal_ids[{place}]")
     if event.outcome == pb.OUTCOME_NO_AGREEMENT and agreements:
         text = "The outcome NO_AGREEMENT cannot name an agreement. Leave agreement_ids empty."
         context.refuse(pb.ERROR_REASON_OUTCOME_HAS_NO_AGREEMENT, text, "agreement_ids")
@@ -249,6 +262,10 @@ def _participant_left(context: RuleContext, event: pb.ParticipantLeft) -> None:
 
 
 def _session_opened(context: RuleContext, event: pb.SessionOpened) -> None:
+    part = context.part(pb.PART_KIND_SESSION, event.session_id)
+    if part is not None and part.status == pb.SESSION_STATUS_OPEN:
+        text = f"The session {quoted(event.session_id)} is already open."
+        context.refuse(pb.ERROR_REASON_ID_ALREADY_USED, text, "session_id", id=event.session_id)
     default = event.default_visibility
     if event.kind == pb.SESSION_KIND_CAUCUS:
         check_caucus(default, event, "facts.session_opened.default_visibility")
@@ -274,8 +291,6 @@ def _topic_added(context: RuleContext, event: pb.TopicAdded) -> None:
 def _topic_status_changed(context: RuleContext, event: pb.TopicStatusChanged) -> None:
     was = context.part(pb.PART_KIND_TOPIC, event.topic_id).status
     context.check_transition(lifecycles.TOPIC, was, event.status)
-    if was in lifecycles.REOPENED_FROM and event.status == pb.TOPIC_STATUS_UNDER_DISCUSSION:
-        context.require_reason("a topic that is reopened needs one")
     if event.status == pb.TOPIC_STATUS_SETTLED:
         for key, one in context.state.proposals.items():
             alone = list(one.facts.topic_ids) == [event.topic_id]
@@ -308,22 +323,25 @@ _HOLDERS = frozenset({pb.PARTICIPANT_ROLE_PARTY, pb.PARTICIPANT_ROLE_GROUP})
 
 
 def _position_taken(context: RuleContext, event: pb.PositionTaken) -> None:
-    for place, who in enumerate(event.holders):
+    field = "on_behalf_of" if event.on_behalf_of else "holders"
+    for place, who in enumerate(principals(event)):
         role = context.part(pb.PART_KIND_PARTICIPANT, who).facts.role
         if role not in _HOLDERS:
             name = pb.ParticipantRole.Name(role).removeprefix("PARTICIPANT_ROLE_")
             text = f"{quoted(who)} has the role {name}. Only a PARTY or a GROUP holds a position."
-            context.refuse(pb.ERROR_REASON_ACTING_NOT_ALLOWED, text, f"holders[{place}]")
+            if role == pb.PARTICIPANT_ROLE_REPRESENTATIVE:
+                text += " Name the principal in on_behalf_of."
+            context.refuse(pb.ERROR_REASON_ACTING_NOT_ALLOWED, text, f"{field}[{place}]")
     topic = context.part(pb.PART_KIND_TOPIC, event.topic_id)
     if topic.status == pb.TOPIC_STATUS_DROPPED:
         text = f"The topic {quoted(event.topic_id)} was dropped."
         context.refuse(pb.ERROR_REASON_TOPIC_DROPPED, text, "topic_id")
     if event.supersedes:
-        _check_held(context, event.supersedes, event.holders, "supersedes", "supersedes")
+        _check_held(context, event.supersedes, principals(event), "supersedes", "supersedes")
 
 
 def _position_withdrawn(context: RuleContext, event: pb.PositionWithdrawn) -> None:
-    _check_held(context, event.position_id, event.by, "position_id", "by")
+    _check_held(context, event.position_id, principals(event), "position_id", "by")
 
 
 def _check_held(
@@ -333,8 +351,9 @@ def _check_held(
     if part.status != pb.POSITION_STATUS_HELD:
         text = f"The position {quoted(key)} is not held any more."
         context.refuse(pb.ERROR_REASON_POSITION_NOT_HELD, text, field)
-    if set(by) != set(part.facts.holders):
-        text = f"The holders of the position {quoted(key)} are {id_list(part.facts.holders)}."
+    holding = principals(part.facts)
+    if set(by) != set(holding):
+        text = f"The holders of the position {quoted(key)} are {id_list(holding)}."
         context.refuse(pb.ERROR_REASON_NOT_THE_HOLDERS, text, holders)
 
 
@@ -356,59 +375,25 @@ def _question_resolved(context: RuleContext, event: pb.QuestionResolved) -> None
 def _proposal_made(context: RuleContext, event: pb.ProposalMade) -> None:
     _check_open(context)
     for place, who in enumerate(event.to):
-        if who in event.by:
+        if who in event.by or who in event.on_behalf_of:
             text = f"{quoted(who)} cannot make a proposal to itself."
             context.refuse(pb.ERROR_REASON_PROPOSAL_TO_SELF, text, f"to[{place}]")
     if event.supersedes:
-        _check_offer(context, event.supersedes, "supersedes")
-        _check_proposers(context, event.supersedes, event.by, "supersedes")
-    named = context.state.facts.acceptance_rule == pb.ACCEPTANCE_RULE_NAMED
-    if named and not event.decided_by:
-        text = (
-            "decided_by is missing: with the acceptance rule NAMED, a proposal names its deciders."
-        )
-        context.refuse(pb.ERROR_REASON_FIELD_REQUIRED, text, "decided_by")
-    if event.decided_by and not named:
-        text = "decided_by is not allowed here: the acceptance rule is not NAMED."
-        context.refuse(pb.ERROR_REASON_FIELD_NOT_ALLOWED, text, "decided_by")
-    for place, who in enumerate(event.decided_by):
-        if who not in event.to:
-            text = f"{quoted(who)} is no addressee of the proposal, so it cannot decide it."
-            context.refuse(pb.ERROR_REASON_NOT_AN_ADDRESSEE, text, f"decided_by[{place}]")
-
-
-def _check_offer(context: RuleContext, key: str, field: str) -> None:
-    status = context.part(pb.PART_KIND_PROPOSAL, key).status
-    if status != pb.PROPOSAL_STATUS_OPEN:
-        name = pb.ProposalStatus.Name(status).removeprefix("PROPOSAL_STATUS_")
-        text = f"The proposal {quoted(key)} is {name}, not OPEN."
-        context.refuse(pb.ERROR_REASON_PROPOSAL_NOT_OPEN, text, field, status=name)
-
-
-def _check_proposers(context: RuleContext, key: str, by: Iterable[str], field: str) -> None:
-    proposers = context.part(pb.PART_KIND_PROPOSAL, key).facts.by
-    if set(by) != set(proposers):
-        text = f"The proposers of {quoted(key)} are {id_list(proposers)}. Name exactly these."
-        context.refuse(pb.ERROR_REASON_NOT_THE_PROPOSERS, text, field)
+        check_offer(context, event.supersedes, "supersedes")
+        proposers = (event.by, event.on_behalf_of)
+        check_proposers(context, event.supersedes, *proposers, "supersedes")
+    check_made(context, event)
 
 
 def _proposal_answered(context: RuleContext, event: pb.ProposalAnswered) -> None:
-    _check_offer(context, event.proposal_id, "proposal_id")
-    part = context.part(pb.PART_KIND_PROPOSAL, event.proposal_id)
-    if event.by not in part.facts.to:
-        text = f"{quoted(event.by)} is no addressee of the proposal {quoted(event.proposal_id)}."
-        context.refuse(pb.ERROR_REASON_NOT_AN_ADDRESSEE, text, "by")
-    if event.by in final_answers(part):
-        text = f"{quoted(event.by)} has already given a final answer to this proposal."
-        context.refuse(pb.ERROR_REASON_FINAL_ANSWER_EXISTS, text, "by")
+    check_answered(context, event)
 
 
 def _proposal_closed(context: RuleContext, event: pb.ProposalClosed) -> None:
-    _check_offer(context, event.proposal_id, "proposal_id")
-    if event.how == pb.PROPOSAL_CLOSING_WITHDRAWN:
-        _check_proposers(context, event.proposal_id, event.by, "by")
-    elif not context.part(pb.PART_KIND_PROPOSAL, event.proposal_id).facts.HasField("expires"):
-        context.require_reason("a proposal without an expiry needs one to lapse")
+    check_closed(context, event)
+
+
+_BODIES = frozenset({pb.PARTICIPANT_KIND_GROUP, pb.PARTICIPANT_KIND_COHORT})
 
 
 def _agreement_recorded(context: RuleContext, event: pb.AgreementRecorded) -> None:
@@ -419,6 +404,14 @@ def _agreement_recorded(context: RuleContext, event: pb.AgreementRecorded) -> No
             path = f"facts.agreement_recorded.between[{place}]"
             check_acting(part, pb.ACTING_PARTY, path)
         context.check_transition(lifecycles.AGREEMENT, 0, event.status)
+    if len(event.between) == 1:
+        kind = context.part(pb.PART_KIND_PARTICIPANT, event.between[0]).facts.kind
+        if kind not in _BODIES:
+            text = (
+                "An agreement requires two participants or more in between. Only a GROUP or a"
+                " COHORT agrees by itself."
+            )
+            context.refuse(pb.ERROR_REASON_FIELD_INVALID, text, "between")
     if event.proposal_id:
         status = context.part(pb.PART_KIND_PROPOSAL, event.proposal_id).status
         if status != pb.PROPOSAL_STATUS_ACCEPTED:
@@ -450,7 +443,9 @@ def _commitment_made(context: RuleContext, event: pb.CommitmentMade) -> None:
 
 def _commitment_status_changed(context: RuleContext, event: pb.CommitmentStatusChanged) -> None:
     part = context.part(pb.PART_KIND_COMMITMENT, event.commitment_id)
-    context.check_transition(lifecycles.COMMITMENT, part.status, event.status)
+    active = pb.COMMITMENT_STATUS_ACTIVE
+    if not (event.performed and event.status == part.status == active):
+        context.check_transition(lifecycles.COMMITMENT, part.status, event.status)
     if event.status == pb.COMMITMENT_STATUS_RELEASED:
         creditors, debtors = set(part.facts.creditors), set(part.facts.debtors)
         # Without creditors, any participant other than a debtor can release it.
@@ -459,9 +454,14 @@ def _commitment_status_changed(context: RuleContext, event: pb.CommitmentStatusC
             context.refuse(pb.ERROR_REASON_CREDITOR_REQUIRED, text, "by")
 
 
+_PLANNED_AGAIN = frozenset({pb.MILESTONE_STATUS_MISSED, pb.MILESTONE_STATUS_CANCELLED})
+
+
 def _milestone_planned(context: RuleContext, event: pb.MilestonePlanned) -> None:
     part = context.part(pb.PART_KIND_MILESTONE, event.milestone_id)
-    if part is not None:
+    if part is not None and part.status in _PLANNED_AGAIN:
+        context.require_reason("a milestone that is planned again needs one")
+    elif part is not None:
         _check_planned(context, part)
     expected, occurred = event.expected, context.facts.occurred
     latest = edtf.latest_instant(edtf.Bounds(expected.earliest, expected.latest))
@@ -532,6 +532,22 @@ def _access_revoked(context: RuleContext, event: pb.AccessRevoked) -> None:
         context.refuse(pb.ERROR_REASON_ACCESS_LAST_CUSTODIAN, text)
 
 
+def _approval_recorded(context: RuleContext, event: pb.ApprovalRecorded) -> None:
+    collection, key = approved_part(event)
+    part = getattr(context.state, collection)[key]
+    if isinstance(part, pb.Agreement) and part.status in ENDED:
+        name = lifecycles.AGREEMENT.name(part.status)
+        text = f"The agreement {quoted(key)} is {name}, so it takes no more approvals."
+        context.refuse(
+            pb.ERROR_REASON_INVALID_AGREEMENT_TRANSITION, text, "agreement_id", status=name
+        )
+    if event.act == pb.APPROVAL_ACT_WITHDRAWN:
+        for who in principals(event):
+            if not acts_of(part.approvals, who):
+                text = f"{quoted(who)} has no act to take back here."
+                context.refuse(pb.ERROR_REASON_APPROVAL_NOT_GIVEN, text, "act")
+
+
 _RULES_BY_TYPE: Mapping[str, Callable[[RuleContext, Any], None]] = {
     "negotiation_opened": _negotiation_opened,
     "negotiation_suspended": _negotiation_suspended,
@@ -565,4 +581,5 @@ _RULES_BY_TYPE: Mapping[str, Callable[[RuleContext, Any], None]] = {
     "entry_redacted": _entry_redacted,
     "access_granted": _access_granted,
     "access_revoked": _access_revoked,
+    "approval_recorded": _approval_recorded,
 }

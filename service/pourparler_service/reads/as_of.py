@@ -1,15 +1,16 @@
 """Negotiations as of a point on the three clocks: version, record time, occurrence date."""
 
 import bisect
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 
 from google.protobuf.timestamp_pb2 import Timestamp
 
 from pourparler import v1 as pb
 from pourparler.schema import edtf
 from pourparler.schema.contract import references
-from pourparler.state.corrections import EffectiveEntry, effective_entries, is_amending
+from pourparler.state.corrections import EffectiveEntry, effective_entries
 from pourparler.state.fold import fold_effective
+from pourparler.state.happened import happened_by
 from pourparler.state.summary import count_parts
 from pourparler_service.aggregate import loading
 from pourparler_service.aggregate.reading import ReplayedEntry, StateAt, computed_at
@@ -44,7 +45,7 @@ class PointInTimeReader:
         entries = [decode_record(one.data) for one in self._stored(upto)]
         in_force = effective_entries(entries)
         state = self._named(fold_effective(yielding(in_force)))
-        happened = _happened(yielding(in_force), by)
+        happened = happened_by(yielding(in_force), by)
         definite = [one for one, possible in happened if not possible]
         return StateAt(
             state=self._partial(definite, state),
@@ -54,6 +55,21 @@ class PointInTimeReader:
                 one.entry.header.version for one, possible in happened if possible
             ),
         )
+
+    def possible_by(self, as_of: pb.AsOf, by: edtf.Bounds) -> StateAt:
+        """Return the state of the entries that had possibly happened by a date. Raise as `read`.
+
+        With an `occur_date`, only the entries that had definitely happened by that date count.
+        """
+        upto = self._version(as_of)
+        entries = effective_entries([decode_record(one.data) for one in self._stored(upto)])
+        certainly = _occurred_by(as_of)
+        whole = self._named(fold_effective(yielding(entries)))
+        if certainly is not None:
+            found = happened_by(yielding(entries), certainly)
+            entries = [one for one, possible in found if not possible]
+        happened = [one for one, _ in happened_by(yielding(entries), by)]
+        return StateAt(self._partial(happened, whole), computed_at(whole))
 
     def replay(self, as_of: pb.AsOf) -> tuple[list[ReplayedEntry], pb.ComputedAt]:
         """Return the entries at a point, in the order of their versions. Raise as `read`."""
@@ -68,7 +84,7 @@ class PointInTimeReader:
             computed_at.record_time.CopyFrom(recorded[-1].entry.header.record_time)
         if by is None:
             return recorded, computed_at
-        happened = _happened(effective_entries(replayed.entry for replayed in recorded), by)
+        happened = happened_by(effective_entries(replayed.entry for replayed in recorded), by)
         possible_by_version = {one.entry.header.version: possible for one, possible in happened}
         return [
             replayed._replace(possible=possible_by_version[replayed.entry.header.version])
@@ -141,34 +157,6 @@ def _occurred_by(as_of: pb.AsOf) -> edtf.Bounds | None:
         return edtf.bounds(as_of.occur_date)
     except edtf.InvalidDateError as error:
         refuse(pb.ERROR_REASON_DATE_INVALID, str(error), "occur_date")
-
-
-def _happened(
-    entries: Iterable[EffectiveEntry], by: edtf.Bounds
-) -> list[tuple[EffectiveEntry, bool]]:
-    """Return the entries that had happened by a date, each with True if it is only possible.
-
-    A correction, disclosure or redaction follows its target.
-    """
-    possible_by_version: dict[int, bool] = {}
-    happened = []
-    for one in entries:
-        facts, header = one.entry.facts, one.entry.header
-        if is_amending(one.entry):
-            event = getattr(facts, facts.WhichOneof("event") or "")
-            possible = possible_by_version.get(event.target_version)
-        else:
-            bounds = edtf.Bounds(facts.occurred.earliest, facts.occurred.latest)
-            found = edtf.occurrence(bounds, by, _instant(header.record_time))
-            possible = {
-                edtf.Occurrence.DEFINITE: False,
-                edtf.Occurrence.POSSIBLE: True,
-                edtf.Occurrence.NOT_YET: None,
-            }[found]
-        if possible is not None:
-            possible_by_version[header.version] = possible
-            happened.append((one, possible))
-    return happened
 
 
 def _instant(time: Timestamp) -> tuple[int, int]:

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from pourparler import v1 as pb
+from pourparler.schema import edtf
 from pourparler.state.summary import count_parts
 from pourparler_service.aggregate import chunking
 from pourparler_service.aggregate.current import CurrentNegotiations
@@ -178,6 +179,10 @@ class FilteredStates:
         with source.current as negotiation:
             state = chunking.copy(negotiation.state)
         return StateAt(state, computed_at(state))
+
+    def possible_by(self, events: FilteredEventReader, as_of: pb.AsOf, by: edtf.Bounds) -> StateAt:
+        """Return the state of the entries that had possibly happened by a date. Raise as `read`."""
+        return PointInTimeReader(events, self._source(events).snapshots).possible_by(as_of, by)
 
     def replay(
         self, events: FilteredEventReader, as_of: pb.AsOf

@@ -29,7 +29,7 @@ TYPES: Mapping[str, int] = {
 }
 """The entry types, by the names of their fields in Facts, as the numbers of these fields."""
 
-_ADDRESSED = "proposal_made.to"
+_ACTING = frozenset({pb.ENTRY_ROLE_ACTOR, pb.ENTRY_ROLE_BETWEEN})
 """A reference to participants who have to be able to act, but do not act in the entry."""
 
 
@@ -102,7 +102,7 @@ def document(position: int, stored: StoredEntry) -> Document:
 
 def _speakers(facts: pb.Facts) -> Iterable[str]:
     for one in references(facts):
-        if one.acting and not one.path.partition("[")[0].endswith(_ADDRESSED):
+        if one.acting and one.role in _ACTING:
             yield one.id
 
 

@@ -12,11 +12,9 @@ from google.protobuf.timestamp_pb2 import Timestamp
 
 from pourparler import v1 as pb
 from pourparler.schema.contract import ENTRY_TYPES, references
+from pourparler.schema.entry_format import FIRST_FORMAT
 from pourparler.schema.wire import length_delimited, serialize
 from pourparler.transparency.merkle import leaf_hash
-
-FORMAT = 1
-"""The version of the stored format that this module writes."""
 
 SALT_BYTES = 32
 
@@ -35,6 +33,7 @@ def encode_record(
     facts: pb.Facts,
     words: pb.Words,
     *,
+    entry_format: int = FIRST_FORMAT,
     salt: Callable[[int], bytes] = secrets.token_bytes,
 ) -> EncodedRecord:
     """Encode an entry as a Record, whose bytes are stored, hashed and delivered unchanged.
@@ -54,7 +53,7 @@ def encode_record(
             sha256(words_salt + words_written).digest(),
         )
     )
-    header.format = FORMAT
+    header.format = entry_format
     header_written = serialize(header)
     record = pb.Record()
     record.header = header_written

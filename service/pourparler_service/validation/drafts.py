@@ -23,6 +23,7 @@ from pourparler_service.validation.fields import (
     require,
 )
 from pourparler_service.validation.terms import check_terms
+from pourparler_service.validation.votes import check_tally, check_voting_rule
 
 LONGEST_REQUEST_ID = 128
 """The maximum length of a request id in characters."""
@@ -241,11 +242,6 @@ class _DraftCheck(NamedTuple):
         """Add a violation for a field of the event that is not allowed."""
         forbid(self.found, f"{self.path}.{field}", why)
 
-    def conditions(self, *, required: bool, why: str) -> None:
-        """Add a violation if required conditions are missing."""
-        if required and not self.words.conditions:
-            require(self.found, "words.conditions", why)
-
     def match(self, pattern: re.Pattern[str], value: str, field: str, rule: str) -> None:
         """Add a violation if a text does not match the pattern of its field."""
         _match(self.found, pattern, value, f"{self.path}.{field}", rule)
@@ -274,6 +270,12 @@ class _DraftCheck(NamedTuple):
 
 
 def _negotiation_opened(check: _DraftCheck, event: pb.NegotiationOpened) -> None:
+    check_voting_rule(check.found, event.voting_rule, f"{check.path}.voting_rule")
+    votes = event.acceptance_rule == pb.ACCEPTANCE_RULE_VOTE
+    if votes and not event.HasField("voting_rule"):
+        check.require("voting_rule", "the acceptance rule VOTE needs one")
+    if event.HasField("voting_rule") and not votes:
+        check.forbid("voting_rule", "the acceptance rule is not VOTE")
     if event.predecessor and not _is_name(event.predecessor):
         path = f"{check.path}.predecessor"
         check.found.add(pb.ERROR_REASON_ID_INVALID, _name_error(event.predecessor), path)
@@ -323,13 +325,19 @@ _REPLIES = frozenset({pb.STATEMENT_ACT_CONFIRM, pb.STATEMENT_ACT_DENY})
 def _statement_recorded(check: _DraftCheck, event: pb.StatementRecorded) -> None:
     basis, found = check.basis, check.found
     speakers, attributed = len(event.speakers), bool(event.attributed_to)
-    if basis in _WITH_SPEAKERS and not speakers:
+    described = bool(check.words.speaker_described.strip())
+    unnamed = basis == pb.BASIS_ON_RECORD and described
+    if basis in _WITH_SPEAKERS and not (speakers or unnamed):
         text = "A statement on the basis DIRECT or ON_RECORD names its speakers."
+        if basis == pb.BASIS_ON_RECORD:
+            text += " Describe a speaker without a name in words.speaker_described."
         found.add(pb.ERROR_REASON_SPEAKER_REQUIRED, text, f"{check.path}.speakers")
     if basis in _WITHOUT_SPEAKERS and speakers:
         text = "A statement on this basis cannot name speakers."
         found.add(pb.ERROR_REASON_SPEAKER_NOT_ALLOWED, text, f"{check.path}.speakers")
-    if basis == pb.BASIS_REPORTED and not (attributed or check.words.speaker_described.strip()):
+    if not event.document_id and is_missing(check.words, "text"):
+        require(found, "words.text", "a statement has a text, or names its document")
+    if basis == pb.BASIS_REPORTED and not (attributed or described):
         text = (
             "A REPORTED statement requires attributed_to, or a description in"
             " words.speaker_described."
@@ -343,6 +351,8 @@ def _statement_recorded(check: _DraftCheck, event: pb.StatementRecorded) -> None
         found.add(pb.ERROR_REASON_JOINT_MISMATCH, text, f"{check.path}.joint")
     if event.act in _REPLIES and not event.in_reply_to:
         text = "A statement that confirms or denies names the other statement in in_reply_to."
+        if event.document_id:
+            text += " To approve a document or minutes, record an ApprovalRecorded."
         found.add(pb.ERROR_REASON_REPLY_REQUIRED, text, f"{check.path}.in_reply_to")
     if event.language:
         check.match(_LANGUAGE, event.language, "language", "a language tag such as en or fr-CA")
@@ -357,39 +367,48 @@ def _question_resolved(check: _DraftCheck, event: pb.QuestionResolved) -> None:
 
 
 def _proposal_made(check: _DraftCheck, event: pb.ProposalMade) -> None:
-    conditional = event.binding == pb.PROPOSAL_BINDING_CONDITIONAL
-    check.conditions(required=conditional, why="a CONDITIONAL proposal has conditions")
+    check_voting_rule(check.found, event.voting_rule, f"{check.path}.voting_rule")
 
 
 def _proposal_answered(check: _DraftCheck, event: pb.ProposalAnswered) -> None:
+    check_tally(check.found, event.tally, f"{check.path}.tally")
     if event.answer == pb.ANSWER_ACCEPT and check.words.conditions:
         why = "a conditional acceptance is ACCEPT_IN_PRINCIPLE"
         forbid(check.found, "words.conditions", why)
 
 
+_BY_ITSELF = {
+    pb.PROPOSAL_CLOSING_LAPSED: "a proposal that LAPSED was not withdrawn",
+    pb.PROPOSAL_CLOSING_ACCEPTED_BY_SILENCE: "no participant acts when silence accepts a proposal",
+}
+
+
 def _proposal_closed(check: _DraftCheck, event: pb.ProposalClosed) -> None:
+    check_tally(check.found, event.tally, f"{check.path}.tally")
+    if event.HasField("tally") and event.how != pb.PROPOSAL_CLOSING_VOTED:
+        check.forbid("tally", "only a vote that ends has a tally")
     if event.how == pb.PROPOSAL_CLOSING_WITHDRAWN and not event.by:
         check.require("by", "its proposers withdraw a proposal")
-    if event.how == pb.PROPOSAL_CLOSING_LAPSED and event.by:
-        check.forbid("by", "a proposal that LAPSED was not withdrawn")
+    if event.by and event.how in _BY_ITSELF:
+        check.forbid("by", _BY_ITSELF[event.how])
 
 
 def _agreement_recorded(check: _DraftCheck, event: pb.AgreementRecorded) -> None:
-    if len(event.between) == 1:
-        text = "An agreement requires two participants or more in between."
-        check.found.add(pb.ERROR_REASON_FIELD_INVALID, text, f"{check.path}.between")
+    if event.dropped_keys and not event.amends:
+        check.forbid("dropped_keys", "only an agreement that amends another drops terms")
+
+
+def _approval_recorded(check: _DraftCheck, event: pb.ApprovalRecorded) -> None:
+    check_tally(check.found, event.tally, f"{check.path}.tally")
+    if event.WhichOneof("of") is None:
+        why = "name an agreement, a document or the minutes of a session"
+        require(check.found, check.path, why)
 
 
 def _commitment_made(check: _DraftCheck, event: pb.CommitmentMade) -> None:
-    check.conditions(required=event.conditional, why="a conditional commitment has conditions")
     if check.words.conditions and not event.conditional:
         text = "Set conditional: a commitment with conditions is conditional."
         check.found.add(pb.ERROR_REASON_FIELD_INVALID, text, f"{check.path}.conditional")
-
-
-def _milestone_planned(check: _DraftCheck, event: pb.MilestonePlanned) -> None:
-    conditional = event.certainty == pb.CERTAINTY_CONDITIONAL
-    check.conditions(required=conditional, why="a CONDITIONAL milestone has conditions")
 
 
 def _milestone_closed(check: _DraftCheck, event: pb.MilestoneClosed) -> None:
@@ -458,10 +477,10 @@ _CHECKS_BY_TYPE: Mapping[str, Callable[[_DraftCheck, Any], None]] = {
     "proposal_closed": _proposal_closed,
     "agreement_recorded": _agreement_recorded,
     "commitment_made": _commitment_made,
-    "milestone_planned": _milestone_planned,
     "milestone_closed": _milestone_closed,
     "document_attached": _document_attached,
     "entry_corrected": _entry_corrected,
     "entry_disclosed": _entry_disclosed,
     "access_granted": _access_granted,
+    "approval_recorded": _approval_recorded,
 }

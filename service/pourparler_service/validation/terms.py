@@ -18,7 +18,7 @@ LONGEST_UNIT = 64
 _NUMBER = re.compile(r"-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?")
 _DAY = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 _CURRENCY = re.compile(r"[A-Z]{3}")
-_CHOICE = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}")
+_CHOICE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 
 _NUMBERS = frozenset({pb.TERM_TYPE_MONEY, pb.TERM_TYPE_PERCENT, pb.TERM_TYPE_QUANTITY})
 _ORDERED = _NUMBERS | {pb.TERM_TYPE_DATE}
@@ -38,30 +38,30 @@ def check_terms(
     """Add a violation for each invalid term of an entry, and for each invalid text of a term."""
     if not terms and not texts:
         return
-    seen: set[tuple[str, ...]] = set()
-    expected: set[str] = set()
-    given = [one.key for one in texts]
+    seen: set[bytes] = set()
+    expected: set[tuple[str, str]] = set()
+    given = [(one.key, one.variant) for one in texts]
     for place, term in enumerate(terms):
         here = f"{path}[{place}]"
         for field, text in _problems(term):
             found.add(pb.ERROR_REASON_TERM_INVALID, text, f"{here}.{field}", key=term.key)
         in_words = term.type == pb.TERM_TYPE_TEXT and term.qualifier != pb.TERM_QUALIFIER_UNKNOWN
-        same = (term.key,) if in_words else (term.key, term.of, term.held_by, term.by, term.into)
-        if same in seen:
-            text = f"The term {quoted(term.key)} occurs twice for the same participants."
+        same = term.SerializeToString(deterministic=True)
+        if same in seen or (in_words and (term.key, term.variant) in expected):
+            text = f"The term {quoted(term.key)} occurs twice. Alternatives differ in their value."
             found.add(pb.ERROR_REASON_DUPLICATE, text, here, key=term.key)
         seen.add(same)
         if in_words:
-            expected.add(term.key)
-            if given.count(term.key) == 0:
+            expected.add((term.key, term.variant))
+            if (term.key, term.variant) not in given:
                 text = f"The term {quoted(term.key)} has no text. Add it to words.term_texts."
                 found.add(pb.ERROR_REASON_TERM_INVALID, text, f"{here}.value", key=term.key)
-    for place, key in enumerate(given):
+    for place, (key, variant) in enumerate(given):
         here = f"words.term_texts[{place}]"
-        if key not in expected:
+        if (key, variant) not in expected:
             text = f"This text has no term {quoted(key)} of the type TEXT."
             found.add(pb.ERROR_REASON_TERM_INVALID, text, here, key=key)
-        elif key in given[:place]:
+        elif (key, variant) in given[:place]:
             text = f"The term {quoted(key)} has two texts. Leave one of them out."
             found.add(pb.ERROR_REASON_DUPLICATE, text, here, key=key)
 
@@ -75,6 +75,10 @@ def _problems(term: pb.Term) -> Iterator[_Problem]:
             "qualifier", "Only a number or a day can have this qualifier. Use EXACT or UNKNOWN."
         )
     yield from _unit_problems(term)
+    if len(term.per) > LONGEST_UNIT or not term.per.isprintable():
+        yield _Problem("per", f"The unit is not {LONGEST_UNIT} printable characters or fewer.")
+    if term.of and term.of_thing:
+        yield _Problem("of_thing", "A term is of a participant or of a thing, not of both.")
     if qualifier == pb.TERM_QUALIFIER_UNKNOWN or kind == pb.TERM_TYPE_TEXT:
         text = (
             "A term of the type TEXT has no value here. Give it in words.term_texts."
@@ -117,7 +121,7 @@ _FORMATS = {
     pb.TERM_TYPE_MONEY: "a decimal number such as 12.50",
     pb.TERM_TYPE_PERCENT: "a decimal number such as 12.5",
     pb.TERM_TYPE_QUANTITY: "a decimal number such as 12",
-    pb.TERM_TYPE_ENUM: "an id: lower-case letters, digits, '.', '_' or '-'",
+    pb.TERM_TYPE_ENUM: "a choice: letters, digits, '.', '_' or '-'",
     pb.TERM_TYPE_DATE: "a day such as 2023-07-01",
     pb.TERM_TYPE_BOOL: "true or false",
 }

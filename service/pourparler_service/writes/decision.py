@@ -24,6 +24,7 @@ from pourparler_service.authorization.roles import (
 )
 from pourparler_service.domain import rules, self_correction_rules
 from pourparler_service.domain.common_rules import History
+from pourparler_service.domain.needed_format import needed_format
 from pourparler_service.domain.principals import ANONYMOUS
 from pourparler_service.domain.refusal import RefusalError, not_found, quoted, refuse
 from pourparler_service.runtime.lru_cache import LruCache
@@ -188,7 +189,12 @@ class Decider:
         self._check(negotiation, started, draft, state)
         version = negotiation.version + 1
         encoded = encode_record(
-            request.negotiation, version, started.record_time, draft.facts, draft.words
+            request.negotiation,
+            version,
+            started.record_time,
+            draft.facts,
+            draft.words,
+            entry_format=needed_format(negotiation.state, draft),
         )
         persons = negotiation.persons_concerned(draft.facts) if draft.words.ByteSize() else ()
         negotiation.advance(encoded, started.mark.undo)

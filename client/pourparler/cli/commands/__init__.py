@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from pourparler.cli import errors
+from pourparler.cli import errors, pipes
 from pourparler.cli.commands import admin, query, record, search, verify
 from pourparler.cli.local import service_process
 from pourparler.cli.options import completion, connection, suggestions
@@ -33,6 +33,14 @@ class _SectionedGroup(click.Group):
                         for command in commands
                     ]
                 )
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """Return the command. Choose if it ends as soon as the reader of its output is gone."""
+        name, command, rest = super().resolve_command(ctx, args)
+        pipes.end_with_reader(raises=command in (*SECTIONS["Query"], verify.export))
+        return name, command, rest
 
 
 @click.group(
@@ -97,7 +105,8 @@ def pourparler(**_options: object) -> None:
     terminal, plain lines in a pipe, and ProtoJSON with --json.
 
     Exit codes: 0 success, 1 refused or not found, 2 invalid command line, 3 service unavailable.
-    A verification also returns 4 manipulated, 5 incomplete, 6 cannot tell or 7 partial.
+    A verification also returns 4 manipulated, 5 incomplete, 6 cannot tell or 7 partial. A query
+    whose output is closed, as by `head`, returns 141. Other commands finish without their output.
     """
 
 
@@ -115,6 +124,8 @@ def run(arguments: Sequence[str]) -> int:
         with pourparler.make_context("pourparler", list(arguments)) as context:
             code = pourparler.invoke(context)
         sys.stdout.flush()
+    except pipes.OutputClosedError:
+        return _BROKEN_PIPE
     except click.exceptions.Exit as left:
         return left.exit_code
     except click.ClickException as error:
@@ -126,10 +137,8 @@ def run(arguments: Sequence[str]) -> int:
         return errors.report(error, asked, near)
     except (click.Abort, KeyboardInterrupt):
         return errors.INTERRUPTED
-    except BrokenPipeError:
-        # The reader of the pipe has stopped. The flush at exit must not fail.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return _BROKEN_PIPE
+    finally:
+        pipes.end_with_reader(raises=False)
     return code if isinstance(code, int) else 0
 
 

@@ -18,6 +18,7 @@ from pourparler.cli.output import history as history_page
 from pourparler.cli.output import state as state_page
 from pourparler.cli.output import status as status_page
 from pourparler.cli.output import watch as watch_page
+from pourparler.cli.output.anomaly_section import anomalies
 from pourparler.cli.output.page import Column, Page, Table, print_message, standard_page
 from pourparler.cli.output.wording import Names
 from pourparler.cli.terminal_escape import escaped
@@ -74,6 +75,7 @@ def show(
     state = answer.negotiation
     state_page.head(page, state, answer.possible_state.words.title)
     state_page.parts(page, state, kinds)
+    anomalies(page, state.anomalies)
     if occurred:
         possible = changes_between(state, answer.possible_state)
         page.heading(f"Only possibly by {wording.edtf(occurred)}")

@@ -1,14 +1,14 @@
 """Commands that record entries: one by one, or a file of them."""
 
-from concurrent.futures import Future
+import contextlib
 from typing import Any, BinaryIO
 
 import click
 
-from pourparler import v1 as pb
 from pourparler.cli import interrupts
 from pourparler.cli.input import draft_options, format_detection
 from pourparler.cli.input import importer as imports
+from pourparler.cli.input.import_recorders import DryRun, LiveRun
 from pourparler.cli.input.import_report import Reporter
 from pourparler.cli.options import query_options
 from pourparler.cli.options.completion import NegotiationType
@@ -155,6 +155,19 @@ def record(
     help="Mapping of the columns of a table to drafts: see docs/reference/import-formats.md.",
 )
 @click.option("--keep-going", is_flag=True, help="Continue after a refused line.")
+@click.option(
+    "--as",
+    "renamed",
+    metavar="ID",
+    default="",
+    help="Record the lines in the negotiation ID, under its own name.",
+)
+@click.option(
+    "--dry-run",
+    "dry",
+    is_flag=True,
+    help="Show the entries that would be recorded, and record nothing.",
+)
 @query_options.json_option
 def import_(
     file: BinaryIO,
@@ -163,7 +176,9 @@ def import_(
     form: str | None,
     mapping: BinaryIO | None,
     *,
+    renamed: str,
     keep_going: bool,
+    dry: bool,
     as_json: bool,
 ) -> int:
     """Put a file of drafts on the record, or take a bundle as a copy.
@@ -178,9 +193,10 @@ def import_(
             raise click.UsageError(
                 "The file is a bundle. Give the verifier key of its service with --verifier-key."
             )
-        if negotiation or keep_going:
+        if negotiation or keep_going or renamed or dry:
             raise click.UsageError(
-                "FILE is a bundle. --negotiation and --keep-going are only for drafts."
+                "FILE is a bundle. --negotiation, --keep-going, --as and --dry-run are only for"
+                " drafts. To record its entries again, export it with --format jsonl."
             )
         if form or mapping:
             raise click.UsageError("FILE is a bundle. --format and --mapping are only for drafts.")
@@ -195,26 +211,22 @@ def import_(
     read = format_detection.reader(form, mapping, file)
     client = query_options.client()
 
-    class _Recorder:
-        def now(self) -> int:
-            # A dry run returns the clock of the service.
-            would_be = client.open_negotiation("What time is it?", validate_only=True).entries[0]
-            return would_be.header.record_time.ToNanoseconds()
-
-        def record(self, negotiation: str, draft: pb.Draft, request_id: str) -> Future[pb.Receipt]:
-            return session.record(negotiation, draft, request_id=request_id)
-
-    with (
-        Reporter(file) as reporter,
-        client.record_stream(stop_on_failure=not keep_going) as session,
-    ):
+    with Reporter(file, dry=dry, as_json=as_json) as reporter, contextlib.ExitStack() as stack:
+        recorder: DryRun | LiveRun
+        if dry:
+            recorder = DryRun(client, keep_going=keep_going)
+        else:
+            stream = stack.enter_context(client.record_stream(stop_on_failure=not keep_going))
+            recorder = LiveRun(client, stream)
         run = imports.Import(
-            _Recorder(),
+            recorder,
             negotiation=negotiation,
+            renamed=renamed,
             keep_going=keep_going,
             refused=reporter.refused,
+            recorded=reporter.recorded,
             progress=reporter.progress,
         )
         with interrupts.on_first_interrupt(run.interrupt):
             summary = run.run(file, read)
-    return reporter.conclude(summary, as_json=as_json)
+    return reporter.conclude(summary, unchecked=recorder.unchecked)

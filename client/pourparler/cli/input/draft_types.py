@@ -89,6 +89,18 @@ def _changes(builder: Callable[..., pb.Draft], needs_of: str) -> _Build:
     return build
 
 
+_APPROVED = {"agreements": "agreement", "documents": "document", "sessions": "minutes_of"}
+
+
+def _approval(act: str, given: dict[str, Any]) -> pb.Draft:
+    if "of" not in given:
+        raise click.UsageError("An approval needs --of.")
+    kind, _, key = given.pop("of").rpartition("/")
+    if kind and kind not in _APPROVED:
+        raise click.UsageError("--of names agreements/ID, documents/ID or sessions/ID.")
+    return builders.approval(act, **{_APPROVED.get(kind, "agreement"): key}, **given)
+
+
 TYPES: Mapping[str, DraftType] = {
     "statement": DraftType(
         "Record what was said.",
@@ -140,6 +152,13 @@ TYPES: Mapping[str, DraftType] = {
         _changes(builders.agreement_status, "An agreement status"),
         takes="by of reason",
         enum="AgreementStatus",
+    ),
+    "approval": DraftType(
+        "Sign, ratify, approve or refuse a text: --of an agreement, documents/ID or sessions/ID.",
+        "ACT",
+        _approval,
+        takes="by of reason text",
+        enum="ApprovalAct",
     ),
     "commitment": DraftType(
         "Record what a party owes.",

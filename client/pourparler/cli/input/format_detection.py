@@ -11,7 +11,8 @@ from pourparler import v1 as pb
 from pourparler.cli.terminal_escape import escaped
 from pourparler.client import Client
 from pourparler.errors import InternalError
-from pourparler.formats import column_mapping, csv, dataframe
+from pourparler.formats import column_mapping, csv, dataframe, xlsx
+from pourparler.formats.column_mapping import ColumnMapping
 from pourparler.formats.draft_lines import Read
 from pourparler.formats.registry import READERS, WRITERS
 from pourparler.transparency.bundle import BundleReader, CorruptBundleError
@@ -23,14 +24,29 @@ BUNDLE = "bundle"
 OUT = (BUNDLE, *WRITERS)
 IN = tuple(READERS)
 
-_ENDINGS: Mapping[str, str] = {".csv": "csv", ".parquet": "parquet"}
+_ENDINGS: Mapping[str, str] = {
+    ".csv": "csv",
+    ".tsv": "csv",
+    ".parquet": "parquet",
+    ".xlsx": "xlsx",
+    ".xlsm": "xlsx",
+}
+_NEEDED: Mapping[str, tuple[str, str]] = {
+    "parquet": ("pyarrow", "data"),
+    "xlsx": ("openpyxl", "xlsx"),
+}
+"""The package that a format needs, and the extra that brings it."""
+_TABLES: Mapping[str, Callable[[BinaryIO, ColumnMapping], Iterator[Read]]] = {
+    "csv": csv.read,
+    "xlsx": xlsx.read,
+}
 
 
 def available(form: str) -> None:
     """Refuse a format for which a package is not installed, before anything is read or written."""
-    if form == "parquet":
+    if form in _NEEDED:
         try:
-            dataframe.loaded("pyarrow")
+            dataframe.loaded(*_NEEDED[form])
         except dataframe.ExtraMissingError as error:
             raise click.ClickException(str(error)) from error
 
@@ -79,10 +95,10 @@ def reader(
     available(form)
     if mapped is None:
         return READERS[form]
-    if form != "csv":
-        raise click.UsageError("--mapping is for a table: say --format csv.")
+    if form not in _TABLES:
+        raise click.UsageError("--mapping is for a table: say --format csv or --format xlsx.")
     try:
-        line_in = column_mapping.read(mapped)
+        mapping = column_mapping.read(mapped)
     except column_mapping.BadMappingError as error:
         raise click.UsageError(str(error)) from error
-    return lambda table: csv.read(table, line_in)
+    return lambda table: _TABLES[form](table, mapping)

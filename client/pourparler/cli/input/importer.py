@@ -1,33 +1,29 @@
 """Puts a file of drafts on the record, line by line, and doubles nothing when repeated."""
 
-import hashlib
 import math
 import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future
-from dataclasses import dataclass
-from typing import BinaryIO, NamedTuple, Protocol
+from dataclasses import dataclass, field
+from typing import BinaryIO, Protocol
 
 from pourparler import v1 as pb
-from pourparler.cli.input.draft_files import parsed
-from pourparler.drafts.values import negotiation_name
+from pourparler.cli.input.import_lines import (
+    Address,
+    Line,
+    delivery_id,
+    parsed_line,
+    request_id,
+)
 from pourparler.errors import (
     DeadlineExceededError,
     PourparlerError,
     ResourceExhaustedError,
     UnavailableError,
 )
-from pourparler.formats.draft_lines import (
-    LONGEST,
-    BadLineError,
-    Read,
-    draft_of,
-    entry_of,
-    loaded,
-    numbered,
-)
+from pourparler.formats.draft_lines import LONGEST, BadLineError, NoteKind, Read, numbered
 
 _IN_VAIN = "EARLIER_NOT_RECORDED"
 
@@ -41,14 +37,8 @@ class Recorder(Protocol):
     def record(self, negotiation: str, draft: pb.Draft, request_id: str) -> Future[pb.Receipt]:
         """Put one draft on the record, after those before it; wait until there is room for it."""
 
-
-class Line(NamedTuple):
-    """One line that can be tried."""
-
-    number: int
-    negotiation: str
-    draft: pb.Draft
-    request_id: str
+    def flush(self) -> None:
+        """Answer all drafts soon, also if more of them would come."""
 
 
 @dataclass(slots=True)
@@ -63,34 +53,14 @@ class Summary:
     away: PourparlerError | None = None
     """The error by which the service could not be reached, if that ended the import."""
     seconds: float = 0.0
+    notes: dict[tuple[NoteKind, str], list[int]] = field(default_factory=dict)
+    """The first line and the number of the content that was lost or inferred, by its kind and text.
+    """
 
     @property
     def complete(self) -> bool:
         """Whether every line was tried, and none refused."""
         return not (self.refused or self.interrupted or self.away)
-
-
-def request_id(negotiation: str, number: int, line: bytes) -> str:
-    """Return the request id of a line. It is permanent: a repeated import sends the same ids."""
-    said = f"{negotiation}\n{number}\n".encode() + line
-    return f"import-{hashlib.sha256(said).hexdigest()[:32]}"
-
-
-def draft(line: bytes) -> tuple[str, pb.Draft]:
-    """Return the negotiation of a line, "" if it names none, and the draft.
-
-    A line with a header is an entry that was exported: what is the service's own is not kept.
-    """
-    said = loaded(line, "The line")
-    if isinstance(said, dict) and "header" in said:
-        return draft_of(entry_of(said))
-    negotiation = said.pop("negotiation", "") if isinstance(said, dict) else ""
-    if not isinstance(negotiation, str):
-        raise BadLineError("The member negotiation has to be text, such as negotiations/my-talks.")
-    try:
-        return negotiation, parsed(said)
-    except ValueError as error:
-        raise BadLineError(f"The line is not a draft: {error}.") from None
 
 
 class Import:
@@ -102,19 +72,24 @@ class Import:
         *,
         negotiation: str = "",
         keep_going: bool = False,
+        renamed: str = "",
         refused: Callable[[int, PourparlerError | BadLineError], None],
+        recorded: Callable[[Line, pb.Entry], None] = lambda _line, _entry: None,
         progress: Callable[[Summary, int], None] = lambda _summary, _reached: None,
     ) -> None:
-        """Record with `recorder`; tell of each refused line, and how far the file is read.
+        """Record with `recorder`; tell of each line, and how far the file is read.
 
+        Lines without a negotiation are for `negotiation`. With `renamed`, all are recorded there.
         Unless it keeps going, the recorder fails what comes after a failure in its negotiation.
         """
         self._recorder = recorder
-        self._negotiation = negotiation_name(negotiation) if negotiation else ""
+        self._address = Address(negotiation, renamed)
         self._keep_going = keep_going
         self._refused = refused
+        self._recorded = recorded
         self._progress = progress
         self._lines: Counter[str] = Counter()  # of each negotiation
+        self._versions: Counter[str] = Counter()  # the last one of each that is acknowledged
         self._began: int | None = None  # by the clock of the service
         self._interrupted = self._reading = False  # of run()'s own thread
         self._change = threading.Condition()  # guards all below it
@@ -129,12 +104,14 @@ class Import:
     ) -> Summary:
         """Record what is read of a file; interrupted, finish what is under way and say so."""
         began = time.monotonic()
-        for number, line, reached in self._lines_of(read(source)):
-            if isinstance(line, BadLineError) or line.strip():
-                self._take(number, line)
+        for one in self._lines_of(read(source)):
+            for note in one.notes:
+                self.summary.notes.setdefault((note.kind, note.text), [note.number, 0])[1] += 1
+            if isinstance(one.line, BadLineError) or one.line.strip():
+                self._take(one)
             with self._change:
-                self._progress(self.summary, reached)
-                if self._end <= number:
+                self._progress(self.summary, one.reached)
+                if self._end <= one.number:
                     break
         self._wait()
         if self._fault is not None:
@@ -168,38 +145,30 @@ class Import:
 
     def _wait(self) -> None:
         """Wait until nothing is under way."""
+        self._recorder.flush()
         with self._change:
             self._change.wait_for(lambda: not self._under_way)
 
-    def _take(self, number: int, line: bytes | BadLineError) -> None:
+    def _take(self, one: Read) -> None:
         """Try a line."""
         try:
-            if isinstance(line, BadLineError):
-                raise line
-            name, said = self._addressed(line)
+            line = _content(one)
+            name, said, delivery = parsed_line(line)
+            name = self._address.of(name)
         except BadLineError as error:
             if not self._keep_going:
                 self._wait()  # what stands before it may be refused first
             with self._change:
-                if number < self._end:
-                    self._refuse(number, error)
+                if one.number < self._end:
+                    self._refuse(one.number, error)
             return
         self._lines[name] += 1
-        self._record(Line(number, name, said, request_id(name, self._lines[name], line)))
-
-    def _addressed(self, line: bytes) -> tuple[str, pb.Draft]:
-        """Return the negotiation of a line, and its draft."""
-        if len(line) > LONGEST:
-            raise BadLineError(f"The line is longer than {LONGEST:,} bytes.")
-        named, said = draft(line)
-        name = negotiation_name(named) if named else self._negotiation
-        if not name:
-            raise BadLineError(
-                "The line does not say which negotiation it is for, and neither does --negotiation."
-            )
-        if self._negotiation and name != self._negotiation:
-            raise BadLineError(f"The line is for {name}, not for {self._negotiation}.")
-        return name, said
+        id_ = (
+            delivery_id(name, one.delivery or delivery)
+            if one.delivery or delivery
+            else request_id(name, self._lines[name], line)
+        )
+        self._record(Line(one.number, name, said, id_))
 
     def _record(self, line: Line) -> None:
         with self._change:
@@ -222,7 +191,7 @@ class Import:
         with self._change:
             try:
                 self._count(line, answer)
-            except Exception as error:  # noqa: BLE001 - run() raises it: a future would lose it
+            except BaseException as error:  # noqa: BLE001 - run() raises it: a future would lose it
                 self._fault, self._end = error, 0
             finally:
                 self._under_way -= 1
@@ -232,7 +201,7 @@ class Import:
         """Count what became of a line."""
         self.summary.last_line = max(self.summary.last_line, line.number)
         try:
-            first = answer.result().entries[0].header
+            entry = answer.result().entries[0]
         except (UnavailableError, DeadlineExceededError, ResourceExhaustedError) as away:
             self.summary.away = self.summary.away or away
             self._end = 0
@@ -240,11 +209,15 @@ class Import:
             if error.reason != _IN_VAIN:  # else it comes after the one that was refused
                 self._refuse(line.number, error)
         else:
-            # A repetition gets its first receipt: what that tells of was there before this run.
-            if first.record_time.ToNanoseconds() < (self._began or 0):
+            # A repetition gets its first receipt: what that tells of was there before this run,
+            # or before this line.
+            version, last = entry.header.version, self._versions[line.negotiation]
+            if entry.header.record_time.ToNanoseconds() < (self._began or 0) or 0 < version <= last:
                 self.summary.already_there += 1
-            else:
-                self.summary.recorded += 1
+                return
+            self._versions[line.negotiation] = version
+            self.summary.recorded += 1
+            self._recorded(line, entry)
 
     def _refuse(self, number: int, error: PourparlerError | BadLineError) -> None:
         """Count and tell a refusal. Called with the lock held, so that no two are told at once."""
@@ -253,3 +226,11 @@ class Import:
         self._refused(number, error)
         if not self._keep_going:
             self._end = min(self._end, number)
+
+
+def _content(one: Read) -> bytes:
+    if isinstance(one.line, BadLineError):
+        raise one.line
+    if len(one.line) > LONGEST:
+        raise BadLineError(f"The line is longer than {LONGEST:,} bytes.")
+    return one.line

@@ -11,11 +11,14 @@ from pourparler import v1 as pb
 from pourparler.cli.output import diff as diff_page
 from pourparler.cli.output import history, part_descriptions, wording
 from pourparler.cli.output import state as state_page
+from pourparler.cli.output.anomaly_descriptions import of_versions
+from pourparler.cli.output.anomaly_section import anomalies
 from pourparler.cli.output.entry_descriptions import describe, type_name
 from pourparler.cli.output.page import Cell, Column, Page, Table
 from pourparler.cli.output.wording import Names
 from pourparler.cli.terminal_escape import escaped
 from pourparler.errors import NotFoundError
+from pourparler.schema.entry_roles import principals
 from pourparler.state.acceptance import deciders, final_answers
 from pourparler.state.blame import NEGOTIATION, Blame, Contribution, PartKey
 from pourparler.state.corrections import is_amending
@@ -148,6 +151,7 @@ def _alone(page: Page, found: Blame, state: pb.Negotiation, names: Names) -> Non
     entries = [row[2:] for row in _rows(page, found, state, names)]
     columns = _columns(narrow=False)[2:]
     page.table(Table(f"The entries that made it so ({len(entries)})", columns, entries))
+    anomalies(page, of_versions(state.anomalies, found.part.blame))
 
 
 def _asked_for(found: Blame, fields: Iterable[str]) -> list[str]:
@@ -183,15 +187,19 @@ def _why(found: Blame, state: pb.Negotiation, names: Names) -> Iterator[str]:
     }.get(part.status)
     if decisive is None:
         return
-    rule = state.facts.acceptance_rule
-    said = wording.word(state.facts, "acceptance_rule") or "all addressees"
-    final, who = final_answers(part), deciders(part, rule)
+    holder = part if part.facts.acceptance_rule else state
+    said = wording.word(holder.facts, "acceptance_rule") or "all addressees"
+    final, who = final_answers(part), deciders(state, part)
+
+    def decides(given: pb.ProposalAnswered) -> bool:
+        return any(one in who and final.get(one) == given.answer for one in principals(given))
+
     answers = [
         f"{names[reply.facts.by]}: {wording.word(reply.facts, 'answer')} (#{reply.origin.version})"
         for reply in part.replies
-        if reply.facts.by in who and final.get(reply.facts.by) == reply.facts.answer
+        if decides(reply.facts)
     ]
-    made = f"#{state.origin.version}" if state.origin.version else "the opening"
+    made = f"#{holder.origin.version}" if holder.origin.version else "the opening"
     yield f"Why: by the acceptance rule of {made}, {said}. {', '.join(answers)}."
 
 

@@ -31,6 +31,7 @@ TOLD_OTHERWISE = frozenset(
         "version",
         "update_time",
         "status_change",
+        "in_force",
         "origin.version",
         "origin.record_time",
         "origin.confirmed",

@@ -315,6 +315,18 @@ def _access_revoked(event: pb.AccessRevoked, entry: _Entry, names: Names) -> str
     return f"{escaped(event.principal)} has no access{role}{whose} any more"
 
 
+_TEXTS = {"agreement_id": "agreement", "document_id": "document", "minutes_of": "minutes of"}
+
+
+def _approval_recorded(event: pb.ApprovalRecorded, entry: _Entry, names: Names) -> str:
+    field = event.WhichOneof("of") or ""
+    about = f"{_TEXTS[field]} {getattr(event, field)}" if field else "a text"
+    behalf = f" for {names.all(event.on_behalf_of)}" if event.on_behalf_of else ""
+    vote = f", {wording.tally(event.tally)}" if event.HasField("tally") else ""
+    text = f": {_text(entry)}" if entry.words.text else ""
+    return f"{names.all(event.by)}{behalf}: {about} {wording.word(event, 'act')}{vote}{text}"
+
+
 DESCRIPTIONS: Mapping[str, Callable[[Any, _Entry, Names], str]] = {
     "negotiation_opened": _negotiation_opened,
     "negotiation_suspended": _negotiation_suspended,
@@ -348,5 +360,6 @@ DESCRIPTIONS: Mapping[str, Callable[[Any, _Entry, Names], str]] = {
     "entry_redacted": _entry_redacted,
     "access_granted": _access_granted,
     "access_revoked": _access_revoked,
+    "approval_recorded": _approval_recorded,
 }
 """The sentence of each entry type."""

@@ -10,7 +10,8 @@ from pourparler.cli.output import colors, wording
 from pourparler.cli.output.page import Cell, Column, Page, Table
 from pourparler.cli.output.part_descriptions import known
 from pourparler.cli.terminal_escape import escaped
-from pourparler.schema.contract import entry_type, references
+from pourparler.schema.contract import entry_type
+from pourparler.schema.entry_roles import entry_roles
 
 FOUND = f"bold {colors.DOUBTFUL}"
 """How what was looked for is shown in a terminal."""
@@ -98,8 +99,9 @@ def _row(page: Page, hit: pb.SearchHit) -> tuple[Cell, ...]:
 
 
 def _speakers(facts: pb.Facts) -> list[str]:
-    """Return the participants who speak or act in an entry."""
-    return list(dict.fromkeys(one.id for one in references(facts) if one.acting))
+    """Return the participants that speak or act in an entry, or that it is between."""
+    roles = entry_roles(facts)
+    return list(roles.by or roles.between)
 
 
 def _passage(snippet: pb.Snippet) -> Text:

@@ -1,6 +1,6 @@
 """Where a negotiation stands: the questions that are asked of each, and their answers."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from google.protobuf.duration_pb2 import Duration
@@ -8,14 +8,17 @@ from rich.text import Text
 
 from pourparler import v1 as pb
 from pourparler.cli.output import colors, wording
+from pourparler.cli.output.anomaly_section import anomalies
 from pourparler.cli.output.page import Cell, Column, Page, Table
 from pourparler.cli.output.part_descriptions import details_of, known, since, status, what
 from pourparler.cli.output.state import explain
+from pourparler.cli.output.status_remarks import remarks
 from pourparler.cli.output.wording import Names
 
 _DUE: dict[int, Text] = {
     pb.DUE_STATE_NOT_DUE: Text("not due yet"),
     pb.DUE_STATE_DUE: Text("perhaps due", colors.DOUBTFUL),
+    pb.DUE_STATE_PERHAPS_OVERDUE: Text("perhaps overdue", colors.DOUBTFUL),
     pb.DUE_STATE_OVERDUE: Text("OVERDUE", f"bold {colors.BAD}"),
 }
 _DAY = 24 * 60 * 60
@@ -25,17 +28,19 @@ def status_report(page: Page, answer: pb.StatusReport, names: Names) -> None:
     """Print a status report: each question with its answer."""
     course = wording.word(answer, "status") or "not opened by then"
     on = wording.edtf(answer.on_date) if answer.on_date else "today"
-    page.line(f"The negotiation is {course}. Dues and ages are reckoned on {on}.")
+    page.line(f"The negotiation is {course}. Due dates and ages are computed on {on}.")
     _agreed(page, answer, names)
     _proposed(page, answer, names)
     _answers(page, answer, names)
     _owed(page, answer, names)
     _open(page, answer, names)
+    anomalies(page, answer.anomalies)
     explain(page, _bases(answer))
 
 
 def _agreed(page: Page, answer: pb.StatusReport, names: Names) -> None:
     page.heading("What is agreed, and what is not?")
+    said = remarks(answer)
     _parts(
         page,
         "Agreed",
@@ -46,6 +51,7 @@ def _agreed(page: Page, answer: pb.StatusReport, names: Names) -> None:
             *(("proposal", one.facts.proposal_id, one) for one in answer.accepted_proposals),
         ],
         names,
+        said=said,
     )
     _parts(
         page,
@@ -56,11 +62,21 @@ def _agreed(page: Page, answer: pb.StatusReport, names: Names) -> None:
             *(("topic", one.facts.topic_id, one) for one in answer.unsettled_topics),
         ],
         names,
+        said=said,
     )
+    if answer.left_open:
+        left = ", ".join(_part(one) for one in answer.left_open)
+        page.line(f"Left open when the talks ended: {left}.")
 
 
 def _parts(
-    page: Page, title: str, nothing: str, parts: Sequence[tuple[str, str, Any]], names: Names
+    page: Page,
+    title: str,
+    nothing: str,
+    parts: Sequence[tuple[str, str, Any]],
+    names: Names,
+    *,
+    said: Mapping[str, str],
 ) -> None:
     if not parts:
         if not page.plain:
@@ -82,7 +98,7 @@ def _parts(
             kind,
             Text(key, "bold"),
             what(part, names),
-            details_of(part, names),
+            _joined(details_of(part, names), said.get(f"{kind}s/{key}", "")),
             since(part, names),
             status(part, names),
             known(part.origin.provenance),
@@ -112,13 +128,12 @@ def _proposed(page: Page, answer: pb.StatusReport, names: Names) -> None:
     for one in answer.open_proposals:
         line = list(one.lineage)
         lineage = f"goes back over {' to '.join(reversed(line[:-1]))}" if len(line) > 1 else ""
-        details = [details_of(one.proposal, names), lineage]
         rows.append(
             (
                 Text(one.proposal.facts.proposal_id, "bold"),
                 wording.versions(one.proposal.blame),
                 what(one.proposal, names),
-                "; ".join(detail for detail in details if detail),
+                _joined(details_of(one.proposal, names), lineage),
                 names.all(one.waits_for),
                 f"for {_age(one.age)}" if one.HasField("age") else "",
                 known(one.proposal.origin.provenance),
@@ -210,6 +225,16 @@ def _open(page: Page, answer: pb.StatusReport, names: Names) -> None:
         for one in answer.open_questions
     ]
     page.table(Table("", columns, rows))
+
+
+def _part(path: str) -> str:
+    """Return a path such as `proposals/offer` as a person reads it."""
+    kind, _, key = path.partition("/")
+    return f"{kind[:-1]} {key}"
+
+
+def _joined(*texts: str) -> str:
+    return "; ".join(text for text in texts if text)
 
 
 def _due(state: int, undated: str) -> Cell:

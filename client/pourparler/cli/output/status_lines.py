@@ -5,6 +5,8 @@ from typing import Any, NamedTuple
 
 from pourparler import v1 as pb
 from pourparler.cli.output import part_descriptions, wording
+from pourparler.cli.output.anomaly_descriptions import describe
+from pourparler.cli.output.status_remarks import remarks
 from pourparler.cli.output.wording import Names
 
 QUESTIONS = (
@@ -13,6 +15,7 @@ QUESTIONS = (
     "Who must answer?",
     "Who owes what by when, and what is expected?",
     "What is still open?",
+    "What does not fit together?",
 )
 """The questions of a status report."""
 
@@ -22,10 +25,12 @@ _NOTHING = (
     "No one must answer.",
     "No one owes anything, and nothing is expected.",
     "Nothing is left open.",
+    "No entry contradicts another one.",
 )
 _DUE = {
     pb.DUE_STATE_NOT_DUE: "not due yet",
     pb.DUE_STATE_DUE: "perhaps due",
+    pb.DUE_STATE_PERHAPS_OVERDUE: "perhaps overdue",
     pb.DUE_STATE_OVERDUE: "overdue",
 }
 
@@ -60,9 +65,17 @@ def _found(answer: pb.StatusReport, state: pb.Negotiation, names: Names) -> Iter
         key = getattr(part.facts, f"{kind}_id")
         return Item(question, text, notes, tuple(part.blame), ((f"{kind}s", key),))
 
-    for part in (*answer.agreements, *answer.agreed_topics, *answer.accepted_proposals):
+    said = remarks(answer)
+    agreed: list[Any] = [
+        *answer.agreements,
+        *answer.agreed_topics,
+        *answer.accepted_proposals,
+    ]
+    for part in agreed:
         kind = part.DESCRIPTOR.name.lower()
-        yield item(0, part, f"{kind}, {part_descriptions.status(part, names)}")
+        remark = said.get(f"{kind}s/{getattr(part.facts, f'{kind}_id')}", "")
+        status = part_descriptions.status(part, names)
+        yield item(0, part, f"{kind}, {status}" + (f", {remark}" if remark else ""))
     for offer in answer.open_proposals:
         waits = f"waits for {names.all(offer.waits_for)}" if offer.waits_for else ""
         expiry = _DUE.get(offer.expiry, "")
@@ -89,6 +102,13 @@ def _found(answer: pb.StatusReport, state: pb.Negotiation, names: Names) -> Iter
     for part in (*answer.pending_agreements, *answer.unsettled_topics, *answer.open_questions):
         kind = part.DESCRIPTOR.name.lower()
         yield item(4, part, f"{kind}, {part_descriptions.status(part, names)}")
+    for path in answer.left_open:
+        kind, _, key = path.partition("/")
+        left: Any = getattr(state, kind)[key]
+        yield item(4, left, f"{kind[:-1]}, left open when the talks ended")
+    for anomaly in answer.anomalies:
+        kind, _, key = anomaly.part.partition("/")
+        yield Item(5, describe(anomaly), "", tuple(anomaly.versions), ((kind, key),))
 
 
 def _asked(part: pb.Proposal | pb.Question) -> str:

@@ -10,7 +10,7 @@ from rich.text import Text
 
 from pourparler import Client, Watch
 from pourparler import v1 as pb
-from pourparler.cli import errors
+from pourparler.cli import errors, pipes
 from pourparler.cli.output import colors, history
 from pourparler.cli.output.page import Column, Page, Table
 from pourparler.cli.output.wording import Names
@@ -26,7 +26,7 @@ def watch(
 ) -> int:
     """Put entries where they belong until it is interrupted; then say how to go on."""
     try:
-        with meanwhile:
+        with pipes.until_reader_leaves(), meanwhile:
             for entry in entries:
                 put(entry)
                 # The reader of a pipe receives each entry at once.

@@ -33,6 +33,18 @@ CORRECTIONS: Mapping[int, str] = {
 _CONFIRMED = frozenset({pb.BASIS_DIRECT, pb.BASIS_ON_RECORD})
 
 
+def tally(counts: pb.Tally) -> str:
+    """Return the counts of a vote: "202 yes, 432 no, defeated"."""
+    given = [
+        f"{getattr(counts, name)} {name}"
+        for name in ("yes", "no", "abstain", "absent", "paired", "eligible")
+        if getattr(counts, name)
+    ]
+    if counts.declared:
+        given.append(word(counts, "declared"))
+    return ", ".join(given)
+
+
 def word(message: Message, field: str) -> str:
     """Return the value of an enum field for readers: `under discussion`. Empty if not set."""
     enum = message.DESCRIPTOR.fields_by_name[field].enum_type

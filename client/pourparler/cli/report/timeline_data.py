@@ -19,9 +19,10 @@ from pourparler.cli.report.descriptions import (
     describe_part,
 )
 from pourparler.schema import edtf
-from pourparler.state.corrections import is_amending
+from pourparler.state.corrections import EffectiveEntry, effective_entries, is_amending
 from pourparler.state.diff import reversals
-from pourparler.state.fold import evolve, fold
+from pourparler.state.fold import evolve, fold, fold_effective
+from pourparler.state.happened import happened_by
 from pourparler.state.status import status_report
 
 # Entries of these types do not change the status report.
@@ -132,7 +133,7 @@ class Timeline(NamedTuple):
 
 
 def timeline(entries: Sequence[pb.Entry], on: str) -> Timeline:
-    """Follow the entries, given from the first on without gaps, dues reckoned on a date in EDTF."""
+    """Return the timeline of all entries of a record, with its status report on a date in EDTF."""
     day = edtf.bounds(on)
     names = Names()
     called: list[tuple[int, Names]] = [(1, names)]
@@ -144,6 +145,7 @@ def timeline(entries: Sequence[pb.Entry], on: str) -> Timeline:
     gone_back: Spans[Reversed] = Spans()
     made: dict[int, list[str]] = {}
     amended = 1
+    that_day = _StatesByDate(entries, day)
 
     def look(version: int, kind: str, key: str) -> None:
         part = getattr(state, kind).get(key)
@@ -185,11 +187,39 @@ def timeline(entries: Sequence[pb.Entry], on: str) -> Timeline:
         if amends or renamed or place == 1 or (event or "").startswith("negotiation_"):
             talks.become(version, (describe_negotiation(state, names),))
         if event is not None and event not in _ASIDE:
-            stood.become(version, status_lines(status_report(state, day, on), state, names))
+            by_then = that_day.after(place, state)
+            stood.become(version, status_lines(status_report(by_then, day, on), by_then, names))
     if not entries:
         talks.become(1, (describe_negotiation(state, names),))
     _go_back(gone_back, amended, state)
     return Timeline(state, talks, parts, stood, gone_back, called, made)
+
+
+class _StatesByDate:
+    """The states after each version, of the entries that had possibly happened by a date."""
+
+    def __init__(self, entries: Sequence[pb.Entry], day: edtf.Bounds) -> None:
+        """Take all entries, and the date."""
+        self._entries, self._day = entries, day
+        self._state = pb.Negotiation()
+        self._place = 0
+        given = [EffectiveEntry(one) for one in entries]
+        effective = list(effective_entries(entries))
+        self._all = all(len(happened_by(some, day)) == len(some) for some in (given, effective))
+
+    def after(self, place: int, state: pb.Negotiation) -> pb.Negotiation:
+        """Return the state after so many entries; `state` is that of all entries."""
+        if self._all:
+            return state
+        for entry in self._entries[self._place : place]:
+            if is_amending(entry):
+                until = self._entries[: entry.header.version]
+                happened = happened_by(effective_entries(until), self._day)
+                self._state = fold_effective(one for one, _ in happened)
+            elif happened_by([EffectiveEntry(entry)], self._day):
+                evolve(self._state, entry)
+        self._place = place
+        return self._state
 
 
 def _go_back(gone_back: Spans[Reversed], since: int, state: pb.Negotiation) -> None:

@@ -174,7 +174,7 @@ async def test_somebody_who_was_not_in_the_room_sees_where_it_stands(
         await until(pilot, "at the table")
         asked = [key[1] for key in rows(app).keys if key[0] == "heading"]
 
-        assert asked[:6] == ["Who is at the table?", *QUESTIONS]
+        assert asked[: len(QUESTIONS) + 1] == ["Who is at the table?", *QUESTIONS]
         assert "Future of the" in lines(app)[0]
         assert "now, 17 entries" in seen(app)
         assert all(len(line) <= size[0] for line in lines(app))

@@ -15,8 +15,9 @@ from hypothesis import strategies as st
 
 from pourparler import v1 as pb
 from pourparler.cli import interrupts
-from pourparler.cli.input import importer
-from pourparler.cli.input.importer import Import, Summary, request_id
+from pourparler.cli.input import import_lines, importer
+from pourparler.cli.input.import_lines import request_id
+from pourparler.cli.input.importer import Import, Summary
 from pourparler.errors import FailedPreconditionError, PourparlerError, UnavailableError
 from pourparler.formats.draft_lines import BadLineError, Read
 
@@ -68,6 +69,9 @@ class Record:
         entry.header.record_time.FromNanoseconds(time)
         answer.set_result(pb.Receipt(entries=[entry]))
         return answer
+
+    def flush(self) -> None:
+        """Nothing waits."""
 
     def said(self, negotiation: str) -> list[str]:
         return [text for _, text in self.entries.get(f"negotiations/{negotiation}", [])]
@@ -396,10 +400,10 @@ def test_a_file_that_ends_without_a_line_end_and_one_with_carriage_returns_are_t
 
 def test_what_a_line_says_is_read_under_the_names_of_the_proto_and_of_json() -> None:
     for name in ("occurred_verbatim", "occurredVerbatim"):
-        _, draft = importer.draft(json.dumps({"words": {name: "soon"}}).encode())
+        _, draft = import_lines.draft(json.dumps({"words": {name: "soon"}}).encode())
         assert draft.words.occurred_verbatim == "soon"
     with pytest.raises(BadLineError):
-        importer.draft(b"null")
+        import_lines.draft(b"null")
 
 
 _JSON = st.recursive(
@@ -415,4 +419,4 @@ _JSON = st.recursive(
 @any_(_JSON)
 def test_whatever_json_a_line_is_it_is_a_draft_or_refused(value: object) -> None:
     with contextlib.suppress(BadLineError):
-        importer.draft(json.dumps(value).encode())
+        import_lines.draft(json.dumps(value).encode())

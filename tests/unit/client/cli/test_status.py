@@ -25,7 +25,7 @@ def rows(page: str, question: str) -> list[str]:
 
 def test_every_question_is_answered_even_by_nothing() -> None:
     assert shown() == (
-        "The negotiation is open. Dues and ages are reckoned on 2026-03-01.\n"
+        "The negotiation is open. Due dates and ages are computed on 2026-03-01.\n"
         "\n"
         "What is agreed, and what is not?\n"
         "Nothing is agreed.\n"

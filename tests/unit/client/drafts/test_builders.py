@@ -12,6 +12,7 @@ from pourparler import (
     agreement,
     agreement_status,
     answer,
+    approval,
     commitment,
     commitment_status,
     conclusion,
@@ -43,6 +44,7 @@ from pourparler import (
     source,
     statement,
     suspension,
+    tally,
     term,
     topic,
     topic_status,
@@ -79,6 +81,9 @@ EVERY_TYPE = {
     "proposal_closed": proposal_closing(OFFER, "withdrawn", by="renault"),
     "agreement_recorded": agreement("Lease", between=["a", "b"], kind="definitive"),
     "agreement_status_changed": agreement_status("lease", "terminated", reason="Fire"),
+    "approval_recorded": approval(
+        "refused", by="commons", agreement="lease", tally=tally(yes=202, no=432)
+    ),
     "commitment_made": commitment("Pays", by="a", to="b", due="2023-07", proposal=OFFER),
     "commitment_status_changed": commitment_status("c-1", "fulfilled", documents="receipt"),
     "milestone_planned": milestone("Flotation", expected="2023-41", certainty="possible"),

@@ -257,6 +257,10 @@ EACH: dict[str, tuple[Sequence[pb.Draft], pb.Draft]] = {
         (*BEGINNING, agreement("a")),
         draft(pb.AgreementStatusChanged(agreement_id="a", status=pb.AGREEMENT_STATUS_IN_QUESTION)),
     ),
+    "approval_recorded": (
+        (*BEGINNING, agreement("a")),
+        draft(pb.ApprovalRecorded(agreement_id="a", by=["renault"], act=pb.APPROVAL_ACT_SIGNED)),
+    ),
     "commitment_made": (BEGINNING, commitment()),
     "commitment_status_changed": (
         (*BEGINNING, commitment()),
@@ -927,6 +931,10 @@ DECIDED = {
 }
 
 
+def under(rule: pb.AcceptanceRule.ValueType) -> pb.Negotiation:
+    return pb.Negotiation(facts=pb.NegotiationOpened(acceptance_rule=rule))
+
+
 @pytest.mark.parametrize("answers", DECIDED, ids=lambda answers: answers or "none")
 def test_the_answers_decide_an_offer_by_the_acceptance_rule(answers: str) -> None:
     rules = (
@@ -935,8 +943,9 @@ def test_the_answers_decide_an_offer_by_the_acceptance_rule(answers: str) -> Non
         pb.ACCEPTANCE_RULE_MAJORITY,
     )
 
-    assert tuple(proposal_status(proposal(answers), rule) for rule in rules) == DECIDED[answers]
-    assert proposal_status(proposal(answers), pb.ACCEPTANCE_RULE_UNSPECIFIED) == DECIDED[answers][0]
+    given = tuple(proposal_status(under(rule), proposal(answers)) for rule in rules)
+    assert given == DECIDED[answers]
+    assert proposal_status(pb.Negotiation(), proposal(answers)) == DECIDED[answers][0]
 
 
 @pytest.mark.parametrize(
@@ -948,8 +957,9 @@ def test_where_those_who_decide_are_named_the_others_do_not_count(
 ) -> None:
     named = proposal(answers, decided_by="ab")
 
-    assert deciders(named, pb.ACCEPTANCE_RULE_NAMED) == ["a", "b"]
-    assert proposal_status(named, pb.ACCEPTANCE_RULE_NAMED) == expected
+    state = under(pb.ACCEPTANCE_RULE_NAMED)
+    assert deciders(state, named) == ["a", "b"]
+    assert proposal_status(state, named) == expected
 
 
 def test_an_answer_in_principle_can_be_followed_by_a_final_one() -> None:
@@ -957,7 +967,7 @@ def test_an_answer_in_principle_can_be_followed_by_a_final_one() -> None:
     given.replies.add(facts=pb.ProposalAnswered(by="a", answer=pb.ANSWER_ACCEPT))
 
     assert final_answers(given) == {"a": pb.ANSWER_ACCEPT, "b": pb.ANSWER_REJECT}
-    assert deciders(given, pb.ACCEPTANCE_RULE_ANY) == ["a", "b", "c"]
+    assert deciders(under(pb.ACCEPTANCE_RULE_ANY), given) == ["a", "b", "c"]
 
 
 def test_the_acceptance_rule_is_that_of_the_opening() -> None:

@@ -13,6 +13,7 @@ from pourparler.schema.contract import ENTRY_TYPES, PARTS
 from pourparler.state.corrections import EffectiveEntry, effective_entries, is_amending
 from pourparler.state.diff import apply_changes, diff, reversals
 from pourparler.state.fold import evolve, fold, fold_effective
+from pourparler.state.happened import happened_by
 from pourparler.state.status import status_report
 from pourparler.state.summary import count_parts
 from pourparler.state.undo import UndoLog
@@ -20,6 +21,7 @@ from pourparler_service.validation import drafts
 from tests.support.strategies import histories, history, propose, refusal, steps
 
 ON = edtf.bounds("2026-01-31")
+OPEN, DROPPED = pb.PROPOSAL_STATUS_OPEN, pb.TOPIC_STATUS_DROPPED
 
 few = settings(
     max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow], database=None
@@ -223,15 +225,85 @@ def test_the_standing_has_each_open_part_once_in_the_order_of_the_record(
     assert in_order(result.open_questions)
     assert in_order([one.commitment for one in result.commitments_due])
     assert in_order([one.milestone for one in result.milestones_due])
-    assert len(proposals) == sum(
-        one.status == pb.PROPOSAL_STATUS_OPEN for one in state.proposals.values()
-    )
-    assert {one.facts.topic_id for one in topics} == {
-        key for key, one in state.topics.items() if one.status != pb.TOPIC_STATUS_DROPPED
+    left_open = {*result.left_open}
+    assert {key for key, one in state.proposals.items() if one.status == OPEN} == {
+        *(one.facts.proposal_id for one in proposals),
+        *(path.removeprefix("proposals/") for path in left_open if path.startswith("proposals/")),
+    }
+    assert {key for key, one in state.topics.items() if one.status != DROPPED} == {
+        *(one.facts.topic_id for one in topics),
+        *(path.removeprefix("topics/") for path in left_open if path.startswith("topics/")),
     }
     for one in result.open_proposals:
         assert one.lineage[-1] == one.proposal.facts.proposal_id
-        assert one.waits_for
+
+
+@few
+@given(histories())
+def test_what_is_agreed_open_waiting_and_owed_is_consistent(entries: list[pb.Entry]) -> None:
+    state = fold(entries)
+
+    result = status_report(state, ON, "2026-01-31")
+
+    agreed = {one.facts.topic_id for one in result.agreed_topics}
+    assert agreed.isdisjoint(one.facts.topic_id for one in result.unsettled_topics)
+    assert agreed.isdisjoint(key for key, one in state.topics.items() if one.status == DROPPED)
+    assert set(result.agreed_by) <= agreed
+    binding = {one.facts.agreement_id for one in result.agreements}
+    assert binding.isdisjoint(one.facts.agreement_id for one in result.pending_agreements)
+    for agreement in state.agreements.values():
+        if agreement.status == pb.AGREEMENT_STATUS_SUPERSEDED and agreement.superseded_by:
+            assert state.agreements[agreement.superseded_by].HasField("in_force")
+        for key in agreement.to_be_superseded_by:
+            assert state.agreements[key].status in {
+                pb.AGREEMENT_STATUS_PENDING_APPROVAL,
+                pb.AGREEMENT_STATUS_PROVISIONALLY_APPLIED,
+            }
+    for one in result.open_proposals:
+        assert not one.proposal.agreement_id
+        for who in one.waits_for:
+            assert state.participants[who].status == pb.PARTICIPANT_STATUS_ACTIVE
+            assert who in one.proposal.facts.to
+    if state.status == pb.NEGOTIATION_STATUS_CONCLUDED:
+        asked = {key for due in result.answers_due for key in due.question_ids}
+        assert {key for due in result.answers_due for key in due.proposal_ids} <= {
+            *state.open_proposal_ids
+        }
+        assert all(state.questions[key].origin.after_end for key in asked)
+    owed = {one.commitment.status for one in result.commitments_due}
+    assert owed.isdisjoint(
+        {
+            pb.COMMITMENT_STATUS_FULFILLED,
+            pb.COMMITMENT_STATUS_RELEASED,
+            pb.COMMITMENT_STATUS_LAPSED,
+        }
+    )
+
+
+@few
+@given(histories(), st.sampled_from(["2025-06", "2026-01-02", "2026", "2030"]))
+def test_a_report_on_a_date_tells_of_nothing_later(entries: list[pb.Entry], on: str) -> None:
+    day = edtf.bounds(on)
+    happened = [one for one, _ in happened_by(effective_entries(entries), day)]
+    later = {one.header.version for one in entries} - {one.entry.header.version for one in happened}
+
+    result = status_report(fold_effective(happened), day, on)
+
+    for field in ("agreements", "agreed_topics", "accepted_proposals", "open_questions"):
+        for part in getattr(result, field):
+            assert later.isdisjoint(part.blame)
+    assert all(one.age.seconds >= 0 for one in result.open_proposals)
+
+
+@few
+@given(histories())
+def test_an_anomaly_names_versions_of_the_record_and_a_part(entries: list[pb.Entry]) -> None:
+    state = fold(entries)
+
+    for one in state.anomalies:
+        collection, _, key = one.part.partition("/")
+        assert key in getattr(state, collection)
+        assert set(one.versions) <= set(range(1, state.version + 1))
 
 
 def in_order(parts: Sequence[pb.Proposal | pb.Question | pb.Commitment | pb.Milestone]) -> bool:

@@ -149,8 +149,12 @@ def test_agreements_bind_wait_or_are_over(status: pb.AgreementStatus.ValueType) 
         pb.AGREEMENT_STATUS_IN_FORCE,
         pb.AGREEMENT_STATUS_IN_QUESTION,
         pb.AGREEMENT_STATUS_UNDER_RENEGOTIATION,
+        pb.AGREEMENT_STATUS_SUSPENDED,
     }
-    waits = {pb.AGREEMENT_STATUS_PENDING_APPROVAL}
+    waits = {
+        pb.AGREEMENT_STATUS_PENDING_APPROVAL,
+        pb.AGREEMENT_STATUS_PROVISIONALLY_APPLIED,
+    }
     assert [bool(result.agreements), bool(result.pending_agreements)] == [
         status in binds,
         status in waits,
@@ -289,20 +293,179 @@ def test_where_those_who_decide_are_named_an_offer_waits_for_them_alone() -> Non
 
 
 def test_who_left_need_not_answer() -> None:
-    result = standing_of(offer("o"), asked("q", "nissan", "renault"), left("nissan"))
+    to_two = offer("o", to=["nissan", "mitsubishi"])
 
-    assert list(result.open_proposals[0].waits_for) == ["nissan"]
-    assert waiting(result) == {"renault": ([], ["q"])}
+    result = standing_of(to_two, asked("q", "nissan", "renault"), left("nissan"))
+
+    assert list(result.open_proposals[0].waits_for) == ["mitsubishi"]
+    assert waiting(result) == {"renault": ([], ["q"]), "mitsubishi": (["o"], [])}
 
 
-def test_nobody_need_answer_when_the_talks_have_ended() -> None:
-    ended = draft(pb.NegotiationConcluded(outcome=pb.OUTCOME_LAPSED))
+def ended(*open_proposal_ids: str) -> pb.Draft:
+    return draft(
+        pb.NegotiationConcluded(outcome=pb.OUTCOME_LAPSED, open_proposal_ids=open_proposal_ids)
+    )
 
-    result = standing_of(offer("o"), asked("q", "nissan"), ended)
+
+def test_the_end_leaves_open_parts_open_and_no_one_waits_for_them() -> None:
+    result = standing_of(topic("price"), offer("o"), asked("q", "nissan"), ended())
+
+    assert not [*result.open_proposals, *result.open_questions, *result.unsettled_topics]
+    assert list(result.left_open) == ["topics/price", "proposals/o", "questions/q"]
+    assert waiting(result) == {}
+
+
+def test_a_conclusion_can_leave_a_proposal_to_be_answered() -> None:
+    result = standing_of(offer("o"), offer("other"), ended("o"))
 
     assert [one.proposal.facts.proposal_id for one in result.open_proposals] == ["o"]
-    assert [one.facts.question_id for one in result.open_questions] == ["q"]
-    assert waiting(result) == {}
+    assert list(result.left_open) == ["proposals/other"]
+    assert waiting(result) == {"nissan": (["o"], [])}
+
+
+def test_a_question_after_the_end_waits_for_its_answer() -> None:
+    result = standing_of(asked("before", "nissan"), ended(), asked("after", "nissan"))
+
+    assert [one.facts.question_id for one in result.open_questions] == ["after"]
+    assert list(result.left_open) == ["questions/before"]
+    assert waiting(result) == {"nissan": ([], ["after"])}
+
+
+def test_resumed_talks_have_their_open_parts_again() -> None:
+    resumed = draft(pb.NegotiationResumed())
+
+    result = standing_of(topic("price"), offer("o"), ended("o"), resumed)
+
+    assert [one.facts.topic_id for one in result.unsettled_topics] == ["price"]
+    assert waiting(result) == {"nissan": (["o"], [])}
+    assert not result.left_open
+
+
+def deal(
+    agreement_id: str = "a",
+    status: pb.AgreementStatus.ValueType = pb.AGREEMENT_STATUS_IN_FORCE,
+    *,
+    kind: pb.AgreementKind.ValueType = pb.AGREEMENT_KIND_DEFINITIVE,
+    origin: pb.AgreementOrigin.ValueType = pb.AGREEMENT_ORIGIN_REACHED,
+    effective: str | None = None,
+    ends: str | None = None,
+    supersedes: Sequence[str] = (),
+) -> pb.Draft:
+    return draft(
+        pb.AgreementRecorded(
+            agreement_id=agreement_id,
+            origin=origin,
+            kind=kind,
+            between=["renault", "nissan"],
+            status=status,
+            topic_ids=["price"],
+            effective=date(effective) if effective else None,
+            ends=date(ends) if ends else None,
+            supersedes=supersedes,
+        )
+    )
+
+
+@pytest.mark.parametrize("kind", pb.AgreementKind.values()[1:], ids=pb.AgreementKind.Name)
+def test_a_deal_agrees_its_topics_unless_it_leaves_them_to_later(
+    kind: pb.AgreementKind.ValueType,
+) -> None:
+    result = standing_of(topic("price"), deal(kind=kind))
+
+    later = {
+        pb.AGREEMENT_KIND_IN_PRINCIPLE,
+        pb.AGREEMENT_KIND_INTERIM,
+        pb.AGREEMENT_KIND_FRAMEWORK,
+        pb.AGREEMENT_KIND_NDA,
+    }
+    assert dict(result.agreed_by) == ({} if kind in later else {"price": "a"})
+    assert [one.facts.topic_id for one in result.agreed_topics] == list(result.agreed_by)
+    assert len(result.unsettled_topics) == (kind in later)
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        pytest.param((deal(status=pb.AGREEMENT_STATUS_PENDING_APPROVAL),), id="not-in-force"),
+        pytest.param((deal(origin=pb.AGREEMENT_ORIGIN_PRIOR),), id="older-than-the-talks"),
+        pytest.param(
+            (deal(), became("price", pb.TOPIC_STATUS_UNDER_DISCUSSION)), id="discussed-again"
+        ),
+    ],
+)
+def test_a_deal_that_leaves_a_topic_open_does_not_agree_it(given: Sequence[pb.Draft]) -> None:
+    result = standing_of(topic("price"), *given)
+
+    assert [one.facts.topic_id for one in result.unsettled_topics] == ["price"]
+    assert not result.agreed_by
+
+
+def test_a_topic_with_an_open_proposal_is_not_agreed_by_a_deal() -> None:
+    again = pb.ProposalMade(
+        proposal_id="o",
+        by=["renault"],
+        to=["nissan"],
+        topic_ids=["price"],
+        binding=pb.PROPOSAL_BINDING_BINDING,
+    )
+
+    result = standing_of(topic("price"), deal(), draft(again))
+
+    assert [one.facts.topic_id for one in result.unsettled_topics] == ["price"]
+
+
+def test_a_deal_in_question_still_agrees_what_it_agreed_when_it_came_into_force() -> None:
+    doubted = pb.AgreementStatusChanged(
+        agreement_id="a", status=pb.AGREEMENT_STATUS_IN_QUESTION, by=["nissan"]
+    )
+    discussed = became("price", pb.TOPIC_STATUS_UNDER_DISCUSSION)
+
+    before = standing_of(topic("price"), discussed, deal(), draft(doubted))
+    after = standing_of(topic("price"), deal(), discussed, draft(doubted))
+
+    assert dict(before.agreed_by) == {"price": "a"}
+    assert not after.agreed_by
+
+
+@pytest.mark.parametrize(
+    ("on", "not_yet", "past"),
+    [
+        ("2026-01-31", ["a"], []),
+        ("2026-03-01", [], []),
+        ("2026-02/2026-03", [], []),
+        ("2026-12-31", [], []),
+        ("2027-01-01", [], ["a"]),
+    ],
+)
+def test_the_dates_of_an_agreement_are_compared_with_that_of_the_report(
+    on: str, not_yet: list[str], past: list[str]
+) -> None:
+    result = standing_of(topic("price"), deal(effective="2026-03-01", ends="2026-12-31"), on=on)
+
+    assert (list(result.not_yet_effective), list(result.past_their_end)) == (not_yet, past)
+    assert [one.facts.agreement_id for one in result.agreements] == ["a"]
+
+
+def test_an_agreement_binds_until_its_successor_applies() -> None:
+    given = (topic("price"), deal("old"), deal("new", effective="2026-03-01", supersedes=["old"]))
+
+    before, after = standing_of(*given), standing_of(*given, on="2026-03-01")
+
+    assert [one.facts.agreement_id for one in before.agreements] == ["old", "new"]
+    assert [one.facts.agreement_id for one in after.agreements] == ["new"]
+
+
+def test_nothing_is_agreed_until_everything_is() -> None:
+    whole = draft(pb.NegotiationOpened(all_or_nothing=True))
+    accepted = (whole, *BEGINNING[1:], offer("o"), answered("o", "nissan"))
+    bound = agreement("a", pb.AGREEMENT_STATUS_IN_FORCE, proposal_id="o")
+    on = edtf.bounds("2026-01-31")
+
+    before = status_report(state_of(*accepted), on, "2026-01-31")
+    after = status_report(state_of(*accepted, bound), on, "2026-01-31")
+
+    assert list(before.provisional) == ["o"]
+    assert not after.provisional
 
 
 def test_who_must_answer_is_listed_once_in_the_order_in_which_they_came() -> None:
@@ -343,6 +506,7 @@ def test_commitments_are_owed_until_they_are_kept_broken_or_let_go(
         pb.COMMITMENT_STATUS_CONDITIONAL,
         pb.COMMITMENT_STATUS_ACTIVE,
         pb.COMMITMENT_STATUS_DISPUTED,
+        pb.COMMITMENT_STATUS_BREACHED,
     }
     assert bool(result.commitments_due) == (status in owing)
 

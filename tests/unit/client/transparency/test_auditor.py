@@ -248,7 +248,7 @@ def test_a_header_that_is_none_cannot_be_told() -> None:
 
 def test_a_later_format_cannot_be_told() -> None:
     def later(header: pb.EntryHeader) -> None:
-        header.format = 2
+        header.format = 3
 
     records = stored(PLAIN)
     records[4] = with_header(records[4], later)
@@ -578,7 +578,7 @@ def test_keys_that_cannot_be_those_of_a_log_are_refused(keys: list[str]) -> None
 
 def test_findings_are_bounded_and_the_verdict_is_that_of_all() -> None:
     def later(header: pb.EntryHeader) -> None:
-        header.format = 2
+        header.format = 3
 
     said = [g.said(f"s{number}") for number in range(MAX_FINDINGS)]
     records = [with_header(one, later) for one in stored(g.history(*said))]

@@ -167,7 +167,7 @@ FORGERIES = {
         sealed(samples.history(*talks()[:4], samples.said("s-2", "bolt"))), "root differs"),
     "time runs back": (dated(3, samples.BEGAN), "time runs back"),
     "time is moved": (dated(5, samples.BEGAN + 3000), "root differs"),
-    "a later format": (of_format(2), "format unknown"),
+    "a later format": (of_format(3), "format unknown"),
     "no format": (of_format(0), "format unknown"),
     "only the salts are withheld": (with_(2, without_salts), "section changed"),
     "a salt too many": (with_(2, with_a_third_salt), "section changed"),
@@ -207,7 +207,7 @@ def test_what_was_done_to_the_records_is_found_by_name(forgery: str) -> None:
     ("records", "verdict"),
     [
         (dated(3, samples.BEGAN), Verdict.MANIPULATED),
-        (of_format(2), Verdict.CANNOT_TELL),
+        (of_format(3), Verdict.CANNOT_TELL),
         (OTHERS, Verdict.MANIPULATED),
         (RECORDS[1:], Verdict.MANIPULATED),
         ([RECORDS[1], RECORDS[0]], Verdict.MANIPULATED),

@@ -127,6 +127,10 @@ CASES: dict[str, tuple[tuple[pb.Draft, ...], pb.Draft | Message]] = {
         TALKS,
         pb.AgreementStatusChanged(agreement_id="old", status=pb.AGREEMENT_STATUS_IN_QUESTION),
     ),
+    "a signature": (
+        TALKS,
+        pb.ApprovalRecorded(agreement_id="old", by=["acme"], act=pb.APPROVAL_ACT_SIGNED),
+    ),
     "a commitment to all": (TALKS, pb.CommitmentMade(commitment_id="vow", debtors=["bolt"])),
     "a commitment released": (
         TALKS,

@@ -232,7 +232,7 @@ BREAKING: dict[str, tuple[Sequence[pb.Draft], pb.Draft, int, str]] = {
             *TALKS,
             draft(pb.TopicStatusChanged(topic_id="price", status=pb.TOPIC_STATUS_DEFERRED)),
             draft(
-                pb.TopicStatusChanged(topic_id="price", status=pb.TOPIC_STATUS_UNDER_DISCUSSION),
+                pb.TopicStatusChanged(topic_id="price", status=pb.TOPIC_STATUS_DROPPED),
                 pb.Words(reason="Time has come."),
             ),
         ),

@@ -18,6 +18,7 @@ from tests.support.sample_entries import (
     RECORDER_ONLY,
     REPORTED,
     UNATTRIBUTED,
+    answered,
     draft,
     joined,
     left,
@@ -33,7 +34,18 @@ FOLLOW_UPS = {
     "negotiation_resumed",
     "statement_recorded",
     "statement_retracted",
+    "participant_joined",
+    "participant_changed",
+    "participant_left",
+    "session_closed",
+    "topic_status_changed",
+    "question_raised",
+    "question_resolved",
+    "proposal_closed",
+    "agreement_recorded",
     "agreement_status_changed",
+    "approval_recorded",
+    "commitment_made",
     "commitment_status_changed",
     "milestone_planned",
     "milestone_closed",
@@ -57,6 +69,9 @@ ACTS = {
         proposal_id="offer", how=pb.PROPOSAL_CLOSING_WITHDRAWN, by=["acme"]
     ),
     "commitment_made": pb.CommitmentMade(commitment_id="new", debtors=["acme"]),
+    "approval_recorded": pb.ApprovalRecorded(
+        agreement_id="old", by=["acme"], act=pb.APPROVAL_ACT_SIGNED
+    ),
 }
 
 
@@ -75,13 +90,28 @@ def test_what_can_follow_on_the_end_is_what_the_contract_says() -> None:
 
 @pytest.mark.parametrize(
     "then",
-    [joined("carl"), left("bolt"), topic("x"), offered("x", ["acme"], ["bolt"]), concluded()],
-    ids=["a newcomer", "a departure", "a topic", "an offer", "an end"],
+    [topic("x"), offered("x", ["acme"], ["bolt"]), answered("offer", "bolt"), concluded()],
+    ids=["a topic", "an offer", "an answer", "an end"],
 )
 def test_after_the_end_the_talks_do_not_go_on(then: pb.Draft) -> None:
     kind = then.facts.WhichOneof("event")
 
     assert answer((*TALKS, concluded()), then) == ("NEGOTIATION_CONCLUDED", f"facts.{kind}")
+
+
+@pytest.mark.parametrize(
+    "then",
+    [
+        joined("carl"),
+        left("bolt"),
+        draft(pb.QuestionRaised(question_id="why")),
+        draft(pb.CommitmentMade(commitment_id="later", debtors=["acme"])),
+        REACHED,
+    ],
+    ids=["a newcomer", "a departure", "a question", "a commitment", "a side letter"],
+)
+def test_what_follows_the_end_is_recorded(then: pb.Draft) -> None:
+    assert answer((*TALKS, concluded()), then) == ACCEPTED
 
 
 def test_after_the_end_something_can_still_be_said() -> None:

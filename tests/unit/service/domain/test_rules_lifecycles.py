@@ -31,12 +31,12 @@ TOPIC_WAYS: dict[str, Way] = {
     "DROPPED": (_topic(pb.TOPIC_STATUS_DROPPED),),
 }
 TOPIC_STEPS = {
-    "OPEN": {"UNDER_DISCUSSION", "DEFERRED", "DROPPED"},
-    "UNDER_DISCUSSION": {"AGREED_IN_PRINCIPLE", "DEFERRED", "DROPPED"},
-    "AGREED_IN_PRINCIPLE": {"SETTLED", "DEFERRED", "DROPPED"},
+    "OPEN": {"UNDER_DISCUSSION", "AGREED_IN_PRINCIPLE", "SETTLED", "DEFERRED", "DROPPED"},
+    "UNDER_DISCUSSION": {"AGREED_IN_PRINCIPLE", "SETTLED", "DEFERRED", "DROPPED"},
+    "AGREED_IN_PRINCIPLE": {"SETTLED", "UNDER_DISCUSSION", "DEFERRED", "DROPPED"},
     "SETTLED": {"UNDER_DISCUSSION"},
     "DEFERRED": {"UNDER_DISCUSSION", "DROPPED"},
-    "DROPPED": set(),
+    "DROPPED": {"UNDER_DISCUSSION"},
 }
 
 
@@ -69,7 +69,7 @@ def test_a_topic_begins_open_or_under_discussion(begins: str) -> None:
     assert answer(BEGUN, then) == (ACCEPTED if allowed else refused)
 
 
-@pytest.mark.parametrize("was", ["DEFERRED", "SETTLED"])
+@pytest.mark.parametrize("was", ["AGREED_IN_PRINCIPLE", "DEFERRED", "DROPPED", "SETTLED"])
 def test_a_topic_is_taken_up_again_for_a_reason(was: str) -> None:
     then = pb.TopicStatusChanged(topic_id="price", status=pb.TOPIC_STATUS_UNDER_DISCUSSION)
 
@@ -84,15 +84,18 @@ def _agreement(status: str, origin: pb.AgreementOrigin.ValueType) -> pb.Draft:
     return draft(event)
 
 
+ENDS = {"SUPERSEDED", "TERMINATED", "EXPIRED"}
 AGREEMENT_STEPS = {
-    "PENDING_APPROVAL": {"IN_FORCE", "REJECTED"},
-    "IN_FORCE": {"IN_QUESTION", "SUPERSEDED", "TERMINATED", "EXPIRED"},
-    "IN_QUESTION": {"IN_FORCE", "UNDER_RENEGOTIATION", "SUPERSEDED", "TERMINATED", "EXPIRED"},
-    "UNDER_RENEGOTIATION": {"IN_QUESTION", "SUPERSEDED", "TERMINATED", "EXPIRED"},
-    "REJECTED": set(),
-    "SUPERSEDED": set(),
-    "TERMINATED": set(),
-    "EXPIRED": set(),
+    "PENDING_APPROVAL": {"IN_FORCE", "PROVISIONALLY_APPLIED", "REJECTED", *ENDS},
+    "PROVISIONALLY_APPLIED": {"IN_FORCE", "REJECTED", *ENDS},
+    "IN_FORCE": {"IN_QUESTION", "UNDER_RENEGOTIATION", "SUSPENDED", *ENDS},
+    "IN_QUESTION": {"IN_FORCE", "UNDER_RENEGOTIATION", *ENDS},
+    "UNDER_RENEGOTIATION": {"IN_FORCE", "IN_QUESTION", *ENDS},
+    "SUSPENDED": {"IN_FORCE", *ENDS},
+    "REJECTED": {"PENDING_APPROVAL"},
+    "SUPERSEDED": set[str](),
+    "TERMINATED": {"IN_FORCE"},
+    "EXPIRED": set[str](),
 }
 AGREEMENT_STATUSES = _statuses(pb.AgreementStatus.keys(), "AGREEMENT_STATUS_")
 
@@ -100,15 +103,26 @@ AGREEMENT_STATUSES = _statuses(pb.AgreementStatus.keys(), "AGREEMENT_STATUS_")
 @pytest.mark.parametrize(("was", "becomes"), _pairs(AGREEMENT_STEPS, AGREEMENT_STATUSES))
 def test_an_agreement_goes_on_as_listed_and_not_otherwise(was: str, becomes: str) -> None:
     status = pb.AgreementStatus.Value(f"AGREEMENT_STATUS_{becomes}")
-    then = pb.AgreementStatusChanged(agreement_id="deal", status=status)
+    then = draft(pb.AgreementStatusChanged(agreement_id="deal", status=status), AGAIN)
     refused = ("INVALID_AGREEMENT_TRANSITION", "facts.agreement_status_changed.status")
 
     given = (*BEGUN, _agreement(was, pb.AGREEMENT_ORIGIN_PRIOR))
     assert answer(given, then) == (ACCEPTED if becomes in AGREEMENT_STEPS[was] else refused)
 
 
+@pytest.mark.parametrize(
+    ("was", "becomes"), [("REJECTED", "PENDING_APPROVAL"), ("TERMINATED", "IN_FORCE")]
+)
+def test_an_agreement_comes_back_for_a_reason(was: str, becomes: str) -> None:
+    status = pb.AgreementStatus.Value(f"AGREEMENT_STATUS_{becomes}")
+    then = pb.AgreementStatusChanged(agreement_id="deal", status=status)
+
+    given = (*BEGUN, _agreement(was, pb.AGREEMENT_ORIGIN_PRIOR))
+    assert answer(given, then) == ("FIELD_REQUIRED", "words.reason")
+
+
 @pytest.mark.parametrize("was", AGREEMENT_STEPS)
-def test_only_an_agreement_that_binds_can_be_superseded(was: str) -> None:
+def test_only_an_agreement_that_has_not_ended_can_be_superseded(was: str) -> None:
     then = pb.AgreementRecorded()
     then.CopyFrom(REACHED.facts.agreement_recorded)
     then.agreement_id = "newer"
@@ -135,7 +149,8 @@ def _commitment(status: str) -> pb.Draft:
             commitment_id="debt",
             status=pb.CommitmentStatus.Value(f"COMMITMENT_STATUS_{status}"),
             by=["bolt"],
-        )
+        ),
+        AGAIN,
     )
 
 
@@ -156,11 +171,11 @@ COMMITMENT_WAYS: dict[str, Way] = {
 COMMITMENT_STEPS = {
     "CONDITIONAL": {"ACTIVE", "RELEASED", "LAPSED"},
     "ACTIVE": {"FULFILLED", "BREACHED", "RELEASED", "LAPSED", "DISPUTED"},
-    "FULFILLED": set(),
-    "BREACHED": set(),
-    "RELEASED": set(),
-    "LAPSED": set(),
-    "DISPUTED": {"ACTIVE"},
+    "FULFILLED": {"DISPUTED"},
+    "BREACHED": {"FULFILLED", "ACTIVE", "RELEASED", "DISPUTED"},
+    "RELEASED": set[str](),
+    "LAPSED": {"ACTIVE"},
+    "DISPUTED": {"FULFILLED", "BREACHED", "RELEASED", "LAPSED", "ACTIVE"},
 }
 COMMITMENT_STATUSES = _statuses(pb.CommitmentStatus.keys(), "COMMITMENT_STATUS_")
 
@@ -172,6 +187,32 @@ def test_a_commitment_goes_on_as_listed_and_not_otherwise(was: str, becomes: str
     allowed = becomes in COMMITMENT_STEPS[was]
     then = _commitment(becomes)
     assert answer((*BEGUN, *COMMITMENT_WAYS[was]), then) == (ACCEPTED if allowed else refused)
+
+
+@pytest.mark.parametrize(
+    ("was", "becomes"),
+    [
+        ("BREACHED", "FULFILLED"),
+        ("FULFILLED", "DISPUTED"),
+        ("DISPUTED", "BREACHED"),
+        ("LAPSED", "ACTIVE"),
+    ],
+)
+def test_a_commitment_comes_back_for_a_reason(was: str, becomes: str) -> None:
+    then = _commitment(becomes)
+    then.ClearField("words")
+
+    assert answer((*BEGUN, *COMMITMENT_WAYS[was]), then) == ("FIELD_REQUIRED", "words.reason")
+
+
+def test_a_commitment_stays_active_while_a_part_is_performed() -> None:
+    part = pb.Term(key="paid", type=pb.TERM_TYPE_MONEY, value="40", unit="EUR")
+    part.qualifier = pb.TERM_QUALIFIER_EXACT
+    active = pb.COMMITMENT_STATUS_ACTIVE
+    then = pb.CommitmentStatusChanged(commitment_id="debt", status=active, performed=[part])
+
+    assert answer((*BEGUN, OWED), then) == ACCEPTED
+    assert answer((*BEGUN, OWED), _commitment("ACTIVE"))[0] == "INVALID_COMMITMENT_TRANSITION"
 
 
 SUSPENDED, RESUMED = draft(pb.NegotiationSuspended()), draft(pb.NegotiationResumed())
@@ -262,6 +303,8 @@ def test_only_an_open_offer_is_answered_closed_or_replaced(was: str, step: str) 
     then, field = PROPOSAL_STEPS[step]
     refused = ("PROPOSAL_NOT_OPEN", f"facts.{field}")
 
+    if was in {"ACCEPTED", "REJECTED"} and step in {"ACCEPT", "REJECT", "ABSTAIN"}:
+        refused = ("FINAL_ANSWER_EXISTS", "facts.proposal_answered.by")
     allowed = was.startswith("OPEN")
     given = (*BEGUN, OFFER, *PROPOSAL_WAYS[was])
     assert answer(given, then) == (ACCEPTED if allowed else refused)
@@ -342,7 +385,7 @@ def _closed(outcome: str) -> pb.Draft:
     )
 
 
-PLANNED = draft(pb.MilestonePlanned(milestone_id="m", certainty=pb.CERTAINTY_PLANNED))
+PLANNED = draft(pb.MilestonePlanned(milestone_id="m", certainty=pb.CERTAINTY_PLANNED), AGAIN)
 OUTCOMES = _statuses(pb.MilestoneOutcome.keys(), "MILESTONE_OUTCOME_")
 
 
@@ -355,7 +398,15 @@ def test_only_a_planned_step_is_planned_anew_or_closed(was: str, becomes: str) -
     refused = ("MILESTONE_NOT_PLANNED", f"facts.{then.facts.WhichOneof('event')}.milestone_id")
 
     given = (*BEGUN, PLANNED, *(ways or ()))
-    assert answer(given, then) == (ACCEPTED if was in way else refused)
+    again = becomes == "PLANNED" and was in {"MISSED", "CANCELLED"}
+    assert answer(given, then) == (ACCEPTED if was in way or again else refused)
+
+
+@pytest.mark.parametrize("was", ["MISSED", "CANCELLED"])
+def test_a_step_is_planned_again_for_a_reason(was: str) -> None:
+    then = draft(pb.MilestonePlanned(milestone_id="m", certainty=pb.CERTAINTY_PLANNED))
+
+    assert answer((*BEGUN, PLANNED, _closed(was)), then) == ("FIELD_REQUIRED", "words.reason")
 
 
 ZOE, GONE = joined("zoe"), left("zoe")

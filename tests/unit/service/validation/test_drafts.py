@@ -485,13 +485,6 @@ REFUSED: dict[str, tuple[pb.Draft | Message, str, str]] = {
         "FIELD_NOT_ALLOWED",
         "words.answer",
     ),
-    "a conditional offer without conditions": (
-        pb.ProposalMade(
-            proposal_id="p", by=["a"], to=["b"], binding=pb.PROPOSAL_BINDING_CONDITIONAL
-        ),
-        "FIELD_REQUIRED",
-        "words.conditions",
-    ),
     "an offer to nobody": (
         pb.ProposalMade(proposal_id="p", by=["a"], binding=pb.PROPOSAL_BINDING_BINDING),
         "FIELD_REQUIRED",
@@ -515,31 +508,54 @@ REFUSED: dict[str, tuple[pb.Draft | Message, str, str]] = {
         "FIELD_NOT_ALLOWED",
         "facts.proposal_closed.by",
     ),
-    "an agreement with oneself": (
-        pb.AgreementRecorded(
-            agreement_id="a",
-            origin=pb.AGREEMENT_ORIGIN_PRIOR,
-            kind=pb.AGREEMENT_KIND_NDA,
-            between=["a"],
-            status=pb.AGREEMENT_STATUS_IN_FORCE,
+    "a rule of votes without its rule": (
+        pb.NegotiationOpened(acceptance_rule=pb.ACCEPTANCE_RULE_VOTE),
+        "FIELD_REQUIRED",
+        "facts.negotiation_opened.voting_rule",
+    ),
+    "a share above all": (
+        pb.ProposalMade(
+            proposal_id="p",
+            by=["a"],
+            to=["b"],
+            binding=pb.PROPOSAL_BINDING_BINDING,
+            voting_rule=pb.VotingRule(quorum="3/2"),
         ),
         "FIELD_INVALID",
-        "facts.agreement_recorded.between",
+        "facts.proposal_made.voting_rule.quorum",
     ),
-    "a conditional debt without conditions": (
-        pb.CommitmentMade(commitment_id="c", debtors=["a"], conditional=True),
+    "a weight below zero": (
+        pb.ProposalMade(
+            proposal_id="p",
+            by=["a"],
+            to=["b"],
+            binding=pb.PROPOSAL_BINDING_BINDING,
+            voting_rule=pb.VotingRule(weights=[pb.VoteWeight(participant_id="b", weight="-1")]),
+        ),
+        "FIELD_INVALID",
+        "facts.proposal_made.voting_rule.weights[0].weight",
+    ),
+    "a count that is no number": (
+        pb.ProposalClosed(
+            proposal_id="p", how=pb.PROPOSAL_CLOSING_VOTED, tally=pb.Tally(yes="many")
+        ),
+        "FIELD_INVALID",
+        "facts.proposal_closed.tally.yes",
+    ),
+    "a silence that acts": (
+        pb.ProposalClosed(proposal_id="p", how=pb.PROPOSAL_CLOSING_ACCEPTED_BY_SILENCE, by=["a"]),
+        "FIELD_NOT_ALLOWED",
+        "facts.proposal_closed.by",
+    ),
+    "an approval of nothing": (
+        pb.ApprovalRecorded(by=["a"], act=pb.APPROVAL_ACT_SIGNED),
         "FIELD_REQUIRED",
-        "words.conditions",
+        "facts.approval_recorded",
     ),
     "a debt with conditions that is not conditional": (
         draft(pb.CommitmentMade(commitment_id="c", debtors=["a"]), pb.Words(conditions=["If."])),
         "FIELD_INVALID",
         "facts.commitment_made.conditional",
-    ),
-    "a conditional step without conditions": (
-        pb.MilestonePlanned(milestone_id="m", certainty=pb.CERTAINTY_CONDITIONAL),
-        "FIELD_REQUIRED",
-        "words.conditions",
     ),
     "a step reached at no time": (
         pb.MilestoneClosed(milestone_id="m", outcome=pb.MILESTONE_OUTCOME_REACHED),
@@ -675,8 +691,8 @@ def test_what_replaces_an_entry_has_the_shape_of_its_type() -> None:
 
     assert found(bad) == [
         ("ID_INVALID", f"{REPLACEMENT}.statement_recorded.statement_id"),
-        ("JOINT_MISMATCH", f"{REPLACEMENT}.statement_recorded.joint"),
         ("FIELD_REQUIRED", "words.text"),
+        ("JOINT_MISMATCH", f"{REPLACEMENT}.statement_recorded.joint"),
     ]
 
 
@@ -744,6 +760,10 @@ FORGED = pb.FuzzyDate(edtf="2023-41", earliest="1999-01-01", latest="bogus")
 DATED: dict[str, Message] = {
     "negotiation_suspended.expected_resume": pb.NegotiationSuspended(expected_resume=FORGED),
     "proposal_made.expires": pb.ProposalMade(expires=FORGED),
+    "agreement_recorded.effective": pb.AgreementRecorded(effective=FORGED),
+    "agreement_recorded.ends": pb.AgreementRecorded(ends=FORGED),
+    "agreement_status_changed.effective": pb.AgreementStatusChanged(effective=FORGED),
+    "agreement_status_changed.ends": pb.AgreementStatusChanged(ends=FORGED),
     "commitment_made.due": pb.CommitmentMade(due=FORGED),
     "milestone_planned.expected": pb.MilestonePlanned(expected=FORGED),
     "milestone_closed.actual": pb.MilestoneClosed(actual=FORGED),

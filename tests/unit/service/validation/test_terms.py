@@ -81,7 +81,7 @@ UNFIT = {
     "percent of something": (term("PERCENT", "1", "EUR"), "unit"),
     "a unit too long": (term("QUANTITY", "1", "x" * 65), "unit"),
     "a unit that cannot be printed": (term("QUANTITY", "1", "a\x00"), "unit"),
-    "a choice in capitals": (term("ENUM", "FOB"), "value"),
+    "a choice with a blank": (term("ENUM", "FOB 1"), "value"),
     "no choice": (term("ENUM"), "value"),
     "a choice more than another": (term("ENUM", "fob", qualifier="MORE_THAN"), "qualifier"),
     "a truth about": (term("BOOL", "true", qualifier="APPROX"), "qualifier"),
