@@ -202,12 +202,12 @@ def test_a_redaction_that_can_be_read_in_two_ways_excuses_nothing(kind: str) -> 
 
 
 def test_a_redaction_of_a_later_format_excuses_nothing() -> None:
-    def of_format_2(header: bytes) -> bytes:
+    def of_format_3(header: bytes) -> bytes:
         read = pb.EntryHeader.FromString(header)
-        read.format = 2
+        read.format = 3
         return read.SerializeToString()
 
-    later = with_header(REDACTED[5], of_format_2)
+    later = with_header(REDACTED[5], of_format_3)
 
     audit = signed_for([*REDACTED[:4], changed(REDACTED[4], without_words), later])
 

@@ -183,7 +183,7 @@ def test_a_snapshot_of_another_format_is_ignored(store: EventStore, shelf: Fault
     assert at(reader(store, Snapshots(shelf, KEYS)), 200) == folded(entries, 200)
     found = shelf.nearest(NEGOTIATION, 200)
     assert found is not None
-    assert found.topic == "pourparler.v1.Negotiation/2"
+    assert found.topic == "pourparler.v1.Negotiation/3"
 
 
 @pytest.mark.parametrize("damage", [b"", b"\0\0\0\4oops", b"\0\0\1\0"])

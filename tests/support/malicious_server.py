@@ -430,7 +430,7 @@ def another_digest_is_signed_for(told: Told) -> Told:
 
 def a_later_format_is_signed_for(told: Told) -> Told:
     header = header_of(told.records[4])
-    header.format = 2
+    header.format = 3
     changed = reworded(told.records[4], header=written(header))
     records = _instead(told.records, 5, changed)
     return Told(records, signed(records), told.state)
