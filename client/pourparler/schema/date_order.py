@@ -3,6 +3,8 @@
 from pourparler import v1 as pb
 from pourparler.schema import edtf
 
+_DAY = len("2026-01-31")
+
 
 def strict_bounds(date: pb.FuzzyDate) -> edtf.Bounds:
     """Return the bounds of a date, without the tolerance of an approximate one."""
@@ -17,6 +19,9 @@ def wide_bounds(date: pb.FuzzyDate) -> edtf.Bounds:
 def surely_before(first: pb.FuzzyDate, second: pb.FuzzyDate) -> bool:
     """Return True if every meaning of the first date is before every meaning of the second."""
     if not first.latest or not second.earliest:
+        return False
+    # Days in ISO 8601 sort as text. The tolerance never makes a date later than its bounds.
+    if first.latest[:_DAY] > second.earliest[:_DAY]:
         return False
     latest = edtf.latest_instant(wide_bounds(first))
     earliest = edtf.earliest_instant(wide_bounds(second))

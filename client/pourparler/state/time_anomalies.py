@@ -1,10 +1,11 @@
 """Anomalies of time: entries whose dates contradict those of earlier entries. Pure."""
 
-from collections.abc import Iterator
+from typing import Any
 
 from pourparler import v1 as pb
-from pourparler.schema.contract import ENTRY_TYPES, PARTS, references, rule_of
+from pourparler.schema.contract import ENTRY_TYPES, PARTS, is_repeated, rule_of
 from pourparler.schema.date_order import surely_before
+from pourparler.state.approvals import approved_part
 from pourparler.state.fold_context import FoldContext
 
 _CHANGED = {
@@ -27,7 +28,10 @@ def note(context: FoldContext, kind: str) -> None:
     if field is not None:
         path = f"{PARTS[rule_of(field).refers_to]}/{getattr(event, field.name)}"
         _note_change(context, _CHANGED_BEFORE.get(kind, pb.ANOMALY_KIND_CHANGED_BEFORE_MADE), path)
-    for who in _actors(facts):
+    elif facts.HasField("approval_recorded"):
+        path = "/".join(approved_part(event))
+        _note_change(context, pb.ANOMALY_KIND_CHANGED_BEFORE_MADE, path)
+    for who in _actors(event, kind):
         _note_presence(context, who)
     if facts.HasField("negotiation_concluded"):
         _note_later_talks(context)
@@ -44,10 +48,24 @@ def _note_change(context: FoldContext, kind: pb.AnomalyKind.ValueType, path: str
         context.add_anomaly(kind, (part.origin.version,), path)
 
 
-def _actors(facts: pb.Facts) -> Iterator[str]:
-    """Yield each participant that acts in an entry, once."""
-    found = (one.id for one in references(facts) if one.role == pb.ENTRY_ROLE_ACTOR)
-    yield from dict.fromkeys(found)
+_ACTOR_FIELDS = {
+    name: [
+        (field.name, is_repeated(field))
+        for field in one.descriptor.fields
+        if rule_of(field).role == pb.ENTRY_ROLE_ACTOR
+    ]
+    for name, one in ENTRY_TYPES.items()
+}
+"""The fields of the participants that act, by entry type, and whether each is repeated."""
+
+
+def _actors(event: Any, kind: str) -> list[str]:
+    """Return each participant that acts in an entry, once."""
+    found: dict[str, None] = {}
+    for name, repeated in _ACTOR_FIELDS[kind]:
+        value = getattr(event, name)
+        found.update(dict.fromkeys(value if repeated else [value]))
+    return list(found)
 
 
 def _note_presence(context: FoldContext, participant_id: str) -> None:
@@ -56,7 +74,9 @@ def _note_presence(context: FoldContext, participant_id: str) -> None:
     if part is None or part.origin.version == context.versions[0]:
         return
     path, when = f"participants/{participant_id}", context.facts.occurred
-    if surely_before(when, part.origin.occurred):
+    # The state has only the last time that a participant joined.
+    rejoined = part.blame[0] != part.origin.version
+    if not rejoined and surely_before(when, part.origin.occurred):
         kind = pb.ANOMALY_KIND_ACTED_BEFORE_JOINING
         context.add_anomaly(kind, (part.origin.version,), path)
     left = part.status == pb.PARTICIPANT_STATUS_LEFT

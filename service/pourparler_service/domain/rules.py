@@ -417,6 +417,7 @@ def _agreement_recorded(context: RuleContext, event: pb.AgreementRecorded) -> No
         if status != pb.PROPOSAL_STATUS_ACCEPTED:
             text = (
                 f"The proposal {quoted(event.proposal_id)} was not accepted. Name an accepted one."
+                " If silence accepted it, close it first as ACCEPTED_BY_SILENCE."
             )
             context.refuse(pb.ERROR_REASON_PROPOSAL_NOT_ACCEPTED, text, "proposal_id")
     superseded = pb.AGREEMENT_STATUS_SUPERSEDED
