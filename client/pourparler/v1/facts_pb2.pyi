@@ -500,7 +500,7 @@ class _ProposalBindingEnumTypeWrapper(google.protobuf.internal.enum_type_wrapper
     PROPOSAL_BINDING_INDICATIVE: _ProposalBinding.ValueType  # 1
     """It does not bind."""
     PROPOSAL_BINDING_CONDITIONAL: _ProposalBinding.ValueType  # 2
-    """It binds if its conditions are met. Requires conditions."""
+    """It binds if its conditions are met. Without conditions in Words, the conditions are not known."""
     PROPOSAL_BINDING_BINDING: _ProposalBinding.ValueType  # 3
     """It binds."""
 
@@ -512,7 +512,7 @@ PROPOSAL_BINDING_UNSPECIFIED: ProposalBinding.ValueType  # 0
 PROPOSAL_BINDING_INDICATIVE: ProposalBinding.ValueType  # 1
 """It does not bind."""
 PROPOSAL_BINDING_CONDITIONAL: ProposalBinding.ValueType  # 2
-"""It binds if its conditions are met. Requires conditions."""
+"""It binds if its conditions are met. Without conditions in Words, the conditions are not known."""
 PROPOSAL_BINDING_BINDING: ProposalBinding.ValueType  # 3
 """It binds."""
 Global___ProposalBinding: typing_extensions.TypeAlias = ProposalBinding
@@ -1609,8 +1609,8 @@ Global___ParticipantLeft: typing_extensions.TypeAlias = ParticipantLeft
 
 @typing.final
 class SessionOpened(google.protobuf.message.Message):
-    """A session begins. Refused if the negotiation has ended, if an attendee is unknown, and if a caucus would be wider
-    than its attendees.
+    """A session begins, or resumes under the same id after it was closed. Refused while it is open, if the negotiation has
+    ended, if an attendee is unknown, and if a caucus would be wider than its attendees.
     """
 
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
@@ -1700,9 +1700,9 @@ Global___TopicAdded: typing_extensions.TypeAlias = TopicAdded
 class TopicStatusChanged(google.protobuf.message.Message):
     """The status of a topic changes. These transitions are allowed:
 
-    - forward in the order OPEN, UNDER_DISCUSSION, AGREED_IN_PRINCIPLE, SETTLED;
+    - forward in the order OPEN, UNDER_DISCUSSION, AGREED_IN_PRINCIPLE, SETTLED, also over several steps;
     - to DEFERRED or DROPPED from every status except SETTLED and DROPPED;
-    - from DEFERRED or SETTLED back to UNDER_DISCUSSION, with a reason.
+    - from AGREED_IN_PRINCIPLE, SETTLED, DEFERRED or DROPPED back to UNDER_DISCUSSION, with a reason.
 
     Refused otherwise, and if a topic would be SETTLED while an open proposal is on that topic alone.
     """
@@ -1731,7 +1731,9 @@ Global___TopicStatusChanged: typing_extensions.TypeAlias = TopicStatusChanged
 
 @typing.final
 class StatementRecorded(google.protobuf.message.Message):
-    """A statement is made. The basis determines the participants that may be named as speakers; see Basis."""
+    """A statement is made. The basis determines the participants that may be named as speakers; see Basis. It has a text in
+    Words, or names the document that it consists of.
+    """
 
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 
@@ -2084,9 +2086,10 @@ Global___ProposalMade: typing_extensions.TypeAlias = ProposalMade
 
 @typing.final
 class ProposalAnswered(google.protobuf.message.Message):
-    """A proposal is answered. The acceptance rule decides the result. Refused if the proposal is not open, and if the
-    participant is not an addressee. Refused also after a final answer of the same participant, which is any answer
-    except ACCEPT_IN_PRINCIPLE.
+    """A proposal is answered. The acceptance rule decides the result. First answers after the decision are recorded and
+    change nothing. Refused if the proposal was withdrawn, lapsed or superseded. Refused also if the participant is no
+    addressee, acts for none, and is a member of none. After a final answer of the same participant, an answer is refused
+    unless it `revises` before the decision. Every answer except ACCEPT_IN_PRINCIPLE and WITHDRAWN is final.
     """
 
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
@@ -2134,7 +2137,9 @@ Global___ProposalAnswered: typing_extensions.TypeAlias = ProposalAnswered
 
 @typing.final
 class ProposalClosed(google.protobuf.message.Message):
-    """A proposal is closed without an answer. Refused if it is not open."""
+    """A proposal is closed without an answer. Refused if it is not open, except for SET_ASIDE, which requires an accepted
+    proposal whose agreement does not bind.
+    """
 
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 
@@ -2197,9 +2202,9 @@ Global___NeededApproval: typing_extensions.TypeAlias = NeededApproval
 
 @typing.final
 class AgreementRecorded(google.protobuf.message.Message):
-    """An agreement is recorded. `occurred` is the date on which it was made. Refused with fewer than two parties, and with
-    a proposal that was not accepted. REACHED is refused on the basis ANALYSIS or UNATTRIBUTED, and with a status other
-    than PENDING_APPROVAL and IN_FORCE.
+    """An agreement is recorded. `occurred` is the date on which it was made. Refused with a proposal that was not accepted,
+    and with one party that is no GROUP or COHORT. REACHED is refused on the basis ANALYSIS or UNATTRIBUTED, and with a
+    status other than PENDING_APPROVAL and IN_FORCE. The agreements in `supersedes` bind until this one is in force.
     """
 
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
@@ -2307,11 +2312,13 @@ Global___AgreementRecorded: typing_extensions.TypeAlias = AgreementRecorded
 class AgreementStatusChanged(google.protobuf.message.Message):
     """The status of an agreement changes. These transitions are allowed:
 
-    - from PENDING_APPROVAL to IN_FORCE or REJECTED;
-    - one step in either direction in the order IN_FORCE, IN_QUESTION, UNDER_RENEGOTIATION;
-    - from these three to SUPERSEDED, TERMINATED or EXPIRED.
+    - from PENDING_APPROVAL to IN_FORCE, PROVISIONALLY_APPLIED or REJECTED;
+    - from PROVISIONALLY_APPLIED to IN_FORCE or REJECTED;
+    - between IN_FORCE, IN_QUESTION and UNDER_RENEGOTIATION, and between IN_FORCE and SUSPENDED;
+    - from all of these to SUPERSEDED, TERMINATED or EXPIRED;
+    - with a reason, from REJECTED to PENDING_APPROVAL, and from TERMINATED to IN_FORCE.
 
-    Refused otherwise.
+    Refused otherwise. An agreement that comes into force supersedes the agreements that it names.
     """
 
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
@@ -2384,7 +2391,9 @@ class CommitmentMade(google.protobuf.message.Message):
     statement_id: builtins.str
     """A statement."""
     conditional: builtins.bool
-    """True if it is owed only if its conditions are met. It is true exactly if Words has conditions."""
+    """True if it is owed only if its conditions are met. It is true if Words has conditions; without them, the conditions
+    are not known.
+    """
     @property
     def debtors(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.str]:
         """The debtors."""
@@ -2431,8 +2440,11 @@ class CommitmentStatusChanged(google.protobuf.message.Message):
 
     - from CONDITIONAL to ACTIVE, RELEASED or LAPSED;
     - from ACTIVE to FULFILLED, BREACHED, RELEASED, LAPSED or DISPUTED;
-    - from DISPUTED to ACTIVE.
+    - from DISPUTED to ACTIVE, FULFILLED, BREACHED, RELEASED or LAPSED;
+    - from BREACHED to FULFILLED, ACTIVE, RELEASED or DISPUTED, from FULFILLED to DISPUTED, and from LAPSED to ACTIVE;
+    - from ACTIVE to ACTIVE, with `performed`.
 
+    A transition from BREACHED, FULFILLED or LAPSED needs a reason, and so does one from DISPUTED except to ACTIVE.
     Refused otherwise, and if RELEASED has no creditor in `by`.
     """
 
@@ -2486,8 +2498,8 @@ Global___CommitmentStatusChanged: typing_extensions.TypeAlias = CommitmentStatus
 
 @typing.final
 class MilestonePlanned(google.protobuf.message.Message):
-    """A milestone is planned. The same id again plans it again. Refused if the milestone is closed, and if it would be
-    expected before it was planned.
+    """A milestone is planned. The same id again plans it again; after MISSED or CANCELLED it needs a reason. Refused if the
+    milestone was reached or waived, and if it would be expected before it was planned.
     """
 
     DESCRIPTOR: google.protobuf.descriptor.Descriptor

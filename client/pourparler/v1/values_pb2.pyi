@@ -75,7 +75,9 @@ class _BasisEnumTypeWrapper(google.protobuf.internal.enum_type_wrapper._EnumType
     BASIS_DIRECT: _Basis.ValueType  # 1
     """Recorded at the table, or sent through this service by the person who acts."""
     BASIS_ON_RECORD: _Basis.ValueType  # 2
-    """Published, or said by named speakers for attribution. Requires a source."""
+    """Published, or said for attribution. Requires a source. A statement has speakers, or `speaker_described` for a
+    speaker that the source does not name.
+    """
     BASIS_REPORTED: _Basis.ValueType  # 3
     """A named outlet says what a named party said or wants ("reportedly"). Requires a source and has no speakers. A
     statement also requires `attributed_to` or `speaker_described`.
@@ -97,7 +99,9 @@ BASIS_UNSPECIFIED: Basis.ValueType  # 0
 BASIS_DIRECT: Basis.ValueType  # 1
 """Recorded at the table, or sent through this service by the person who acts."""
 BASIS_ON_RECORD: Basis.ValueType  # 2
-"""Published, or said by named speakers for attribution. Requires a source."""
+"""Published, or said for attribution. Requires a source. A statement has speakers, or `speaker_described` for a
+speaker that the source does not name.
+"""
 BASIS_REPORTED: Basis.ValueType  # 3
 """A named outlet says what a named party said or wants ("reportedly"). Requires a source and has no speakers. A
 statement also requires `attributed_to` or `speaker_described`.

@@ -697,3 +697,17 @@ def test_a_side_letter_follows_the_end() -> None:
     state = record((*PARTIES, deal("d"), ended, deal("side", kind="SIDE_LETTER")))
 
     assert state.agreements["side"].origin.after_end
+
+
+def test_a_session_resumes_under_its_id() -> None:
+    session = draft(pb.SessionOpened(session_id="s", kind=pb.SESSION_KIND_PLENARY))
+    closed = draft(pb.SessionClosed(closed_session_id="s"), pb.Words(summary="Adjourned."))
+
+    adjourned, resumed = (
+        record((*PARTIES, session, closed)),
+        record((*PARTIES, session, closed, session)),
+    )
+
+    assert adjourned.sessions["s"].status == pb.SESSION_STATUS_CLOSED
+    assert resumed.sessions["s"].status == pb.SESSION_STATUS_OPEN
+    assert answer((*PARTIES, session), session)[0] == "ID_ALREADY_USED"
