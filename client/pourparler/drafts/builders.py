@@ -79,12 +79,16 @@ def opening(
     purpose: str = "",
     acceptance_rule: Choice = "all_addressees",
     predecessor: str = "",
+    voting_rule: pb.VotingRule | None = None,
+    all_or_nothing: bool = False,
     **common: Unpack[Common],
 ) -> pb.Draft:
     """Open a negotiation: always the first entry. `Client.open_negotiation` builds it."""
     event = pb.NegotiationOpened(
         acceptance_rule=choice(pb.AcceptanceRule, acceptance_rule),
         predecessor=negotiation_name(predecessor) if predecessor else "",
+        voting_rule=voting_rule,
+        all_or_nothing=all_or_nothing,
     )
     return _draft(event, pb.Words(title=title, purpose=purpose), common)
 
@@ -318,6 +322,7 @@ def position(
     terms: Terms = (),
     statements: Refs = (),
     supersedes: Ref = "",
+    on_behalf_of: Refs = (),
     **common: Unpack[Common],
 ) -> pb.Draft:
     """Take a position on a topic: `position("Half", by="a", stance="wants", about="t")`."""
@@ -330,6 +335,7 @@ def position(
         terms=facts,
         statement_ids=refs(statements),
         supersedes=ref(supersedes),
+        on_behalf_of=refs(on_behalf_of),
     )
     words.text = text
     return _draft(event, words, common)
@@ -403,6 +409,9 @@ def proposal(
     supersedes: Ref = "",
     decided_by: Refs = (),
     document: Ref = "",
+    acceptance_rule: Choice | None = None,
+    voting_rule: pb.VotingRule | None = None,
+    on_behalf_of: Refs = (),
     date_verbatim: str = "",
     **common: Unpack[Common],
 ) -> pb.Draft:
@@ -421,7 +430,11 @@ def proposal(
         supersedes=ref(supersedes),
         document_id=ref(document),
         decided_by=refs(decided_by),
+        voting_rule=voting_rule,
+        on_behalf_of=refs(on_behalf_of),
     )
+    if acceptance_rule is not None:
+        event.acceptance_rule = choice(pb.AcceptanceRule, acceptance_rule)
     words.MergeFrom(pb.Words(text=text, date_verbatim=date_verbatim))
     return _draft(event, words, common)
 
@@ -434,21 +447,42 @@ def answer(
     text: str = "",
     conditions: Iterable[str] = (),
     reason: str = "",
+    on_behalf_of: Refs = (),
+    revises: bool = False,
+    casting: bool = False,
+    tally: pb.Tally | None = None,
     **common: Unpack[Common],
 ) -> pb.Draft:
     """Answer a proposal: `answer("offer-1", "accept", by="nissan")`."""
     event = pb.ProposalAnswered(
-        proposal_id=ref(proposal), by=ref(by), answer=choice(pb.Answer, answer)
+        proposal_id=ref(proposal),
+        by=ref(by),
+        answer=choice(pb.Answer, answer),
+        on_behalf_of=refs(on_behalf_of),
+        revises=revises,
+        casting=casting,
+        tally=tally,
     )
     return _draft(event, pb.Words(text=text, conditions=conditions, reason=reason), common)
 
 
 def proposal_closing(
-    proposal: Ref, how: Choice, *, by: Refs = (), reason: str = "", **common: Unpack[Common]
+    proposal: Ref,
+    how: Choice,
+    *,
+    by: Refs = (),
+    reason: str = "",
+    tally: pb.Tally | None = None,
+    on_behalf_of: Refs = (),
+    **common: Unpack[Common],
 ) -> pb.Draft:
-    """Close a proposal: `withdrawn` by its proposers, or `lapsed`."""
+    """Close a proposal: `withdrawn`, `lapsed`, `accepted_by_silence`, `voted` or `set_aside`."""
     event = pb.ProposalClosed(
-        proposal_id=ref(proposal), how=choice(pb.ProposalClosing, how), by=refs(by)
+        proposal_id=ref(proposal),
+        how=choice(pb.ProposalClosing, how),
+        by=refs(by),
+        tally=tally,
+        on_behalf_of=refs(on_behalf_of),
     )
     return _draft(event, pb.Words(reason=reason), common)
 
@@ -580,6 +614,7 @@ def commitment(
     proposal: Ref = "",
     statement: Ref = "",
     date_verbatim: str = "",
+    on_behalf_of: Refs = (),
     **common: Unpack[Common],
 ) -> pb.Draft:
     """Record a commitment: a debtor owes a creditor, from an agreement, proposal or statement."""
@@ -592,6 +627,7 @@ def commitment(
         terms=facts,
         due=fuzzy(due),
         conditional=bool(words.conditions),
+        on_behalf_of=refs(on_behalf_of),
     )
     arises_from = {"agreement_id": agreement, "proposal_id": proposal, "statement_id": statement}
     given = {field: ref(part) for field, part in arises_from.items() if part}

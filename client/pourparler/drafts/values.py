@@ -158,7 +158,11 @@ class Place(TypedDict, total=False):
 
 
 class Meant(Place, total=False):
-    """The qualifier of a value that is not exact: one of these at most."""
+    """What a term is of, and the qualifier of a value that is not exact: one at most."""
+
+    variant: str
+    per: str
+    of_thing: str
 
     up_to: Number | date
     at_least: Number | date
@@ -219,6 +223,9 @@ def term(
         held_by=ref(meant.get("held_by", "")),
         by=ref(meant.get("by", "")),
         into=ref(meant.get("into", "")),
+        variant=meant.get("variant", ""),
+        per=meant.get("per", ""),
+        of_thing=meant.get("of_thing", ""),
     )
 
 

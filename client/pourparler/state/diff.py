@@ -4,6 +4,7 @@ Pure: no I/O, no clock.
 """
 
 from bisect import bisect_left
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import date
 from decimal import Context, Decimal, DecimalException
@@ -13,6 +14,7 @@ from google.protobuf.message import Message
 
 from pourparler import v1 as pb
 from pourparler.schema.contract import PARTS, is_repeated
+from pourparler.schema.entry_roles import principals
 from pourparler.state.summary import copy_without_lists, count_parts
 
 _AMENDMENTS = "amendments"
@@ -141,6 +143,9 @@ class _Subject(NamedTuple):
     held_by: str = ""
     by: str = ""
     into: str = ""
+    variant: str = ""
+    of_thing: str = ""
+    per: str = ""
 
 
 class _Step(NamedTuple):
@@ -197,13 +202,14 @@ def _term_reversals(state: pb.Negotiation) -> Iterator[tuple[_Subject, _Reversal
     rows: dict[_Subject, list[_Step]] = {}
     for part in _by_version(state.positions, state.proposals):
         if isinstance(part, pb.Position):
-            who, topics = part.facts.holders, [part.facts.topic_id]
+            topics = [part.facts.topic_id]
         else:
-            who, topics = part.facts.by, part.facts.topic_ids or [""]
+            topics = part.facts.topic_ids or [""]
+        who, several = principals(part.facts), Counter(map(_subject, part.facts.terms))
         for term in part.facts.terms:
             value = _value(term, part.words)
-            if value is None:
-                continue
+            if value is None or several[_subject(term)] > 1:
+                continue  # not known, or one of several alternatives
             step = _Step(value, _movement(part, term))
             for participant in who:
                 for topic in topics:
@@ -219,7 +225,7 @@ def _stance_reversals(state: pb.Negotiation) -> Iterator[tuple[_Subject, _Revers
     given_up: dict[_Subject, list[pb.Position]] = {}
     for position in state.positions.values():
         if position.status == pb.POSITION_STATUS_WITHDRAWN:
-            for holder in position.facts.holders:
+            for holder in principals(position.facts):
                 given_up.setdefault(_Subject(holder, position.facts.topic_id), []).append(position)
     for positions in given_up.values():
         positions.sort(key=_left_at)
@@ -234,7 +240,7 @@ def _stance_reversals(state: pb.Negotiation) -> Iterator[tuple[_Subject, _Revers
         return earlier if known else None
 
     for position in _by_version(state.positions):
-        for holder in position.facts.holders:
+        for holder in principals(position.facts):
             matter = _Subject(holder, position.facts.topic_id)
             first = moved = followed(position, matter)
             if moved is None or moved.facts.stance == position.facts.stance:
@@ -294,14 +300,26 @@ def _movement(part: pb.Position | pb.Proposal, term: pb.Term | None = None) -> p
 
 def _subject(term: pb.Term) -> _Subject:
     return _Subject(
-        "", "", term.key, term.type, term.unit, term.of, term.held_by, term.by, term.into
+        "",
+        "",
+        term.key,
+        term.type,
+        term.unit,
+        term.of,
+        term.held_by,
+        term.by,
+        term.into,
+        term.variant,
+        term.of_thing,
+        term.per,
     )
 
 
 def _value(term: pb.Term, words: pb.Words) -> Decimal | str | None:
     """Return the value by which a term is compared, or None; a Decimal if its type is ordered."""
     if term.type == pb.TERM_TYPE_TEXT:
-        return next((said.text for said in words.term_texts if said.key == term.key), None)
+        same = (said for said in words.term_texts if said.key == term.key)
+        return next((said.text for said in same if said.variant == term.variant), None)
     if not term.value or term.qualifier == pb.TERM_QUALIFIER_UNKNOWN:
         return None
     if term.type not in _ORDERED:

@@ -159,7 +159,10 @@ def _statement_recorded(event: pb.StatementRecorded, entry: _Entry, names: Names
     to = f", to {names.all(event.addressed_to)}" if event.addressed_to else ""
     act = wording.word(event, "act")
     reply = f" {event.in_reply_to}" if event.in_reply_to else ""
-    return f"{event.statement_id}, {act}{reply}: {_text(entry, f'{who}{to}')}"
+    begin = f"{event.statement_id}, {act}{reply}"
+    if event.document_id and entry.HasField("words") and not entry.words.text:
+        return f"{begin}: {who}{to}: document {event.document_id}"
+    return f"{begin}: {_text(entry, f'{who}{to}')}"
 
 
 def _statement_retracted(event: pb.StatementRetracted, entry: _Entry, names: Names) -> str:
@@ -214,13 +217,23 @@ def _proposal_made(event: pb.ProposalMade, entry: _Entry, names: Names) -> str:
 def _proposal_answered(event: pb.ProposalAnswered, entry: _Entry, names: Names) -> str:
     text = f": {_text(entry)}" if entry.words.text else ""
     answer = wording.word(event, "answer")
-    return f"{names[event.by]} answers {event.proposal_id}: {answer}{_if(entry.words)}{text}"
+    who = f"{names[event.by]}{_behalf(event, names)}"
+    vote = f" ({wording.tally(event.tally)})" if event.HasField("tally") else ""
+    casting = " with its casting vote" if event.casting else ""
+    said = f"{answer}{vote}{_if(entry.words)}{text}"
+    return f"{who} answers {event.proposal_id}{casting}: {said}"
+
+
+def _behalf(event: Any, names: Names) -> str:
+    """Return the principals of an act: " for Renault Group"."""
+    return f" for {names.all(event.on_behalf_of)}" if event.on_behalf_of else ""
 
 
 def _proposal_closed(event: pb.ProposalClosed, entry: _Entry, names: Names) -> str:
     del entry
-    by = f" by {names.all(event.by)}" if event.by else ""
-    return f"proposal {event.proposal_id} is {wording.word(event, 'how')}{by}"
+    by = f" by {names.all(event.by)}{_behalf(event, names)}" if event.by else ""
+    vote = f": {wording.tally(event.tally)}" if event.HasField("tally") else ""
+    return f"proposal {event.proposal_id} is {wording.word(event, 'how')}{by}{vote}"
 
 
 def _agreement_recorded(event: pb.AgreementRecorded, entry: _Entry, names: Names) -> str:
@@ -321,7 +334,7 @@ _TEXTS = {"agreement_id": "agreement", "document_id": "document", "minutes_of": 
 def _approval_recorded(event: pb.ApprovalRecorded, entry: _Entry, names: Names) -> str:
     field = event.WhichOneof("of") or ""
     about = f"{_TEXTS[field]} {getattr(event, field)}" if field else "a text"
-    behalf = f" for {names.all(event.on_behalf_of)}" if event.on_behalf_of else ""
+    behalf = _behalf(event, names)
     vote = f", {wording.tally(event.tally)}" if event.HasField("tally") else ""
     text = f": {_text(entry)}" if entry.words.text else ""
     return f"{names.all(event.by)}{behalf}: {about} {wording.word(event, 'act')}{vote}{text}"

@@ -242,7 +242,9 @@ _QUALIFIED = {
 
 def term(one: pb.Term, names: Names, words: pb.Words | None = None) -> str:
     """Return a term in words: `stake of Ampère held by Renault Group: more than 50 %`."""
-    about = [escaped(one.key)]
+    about = [escaped(f"{one.key} ({one.variant})" if one.variant else one.key)]
+    if one.of_thing:
+        about.append(f"of {escaped(one.of_thing)}")
     for field, link in (("of", "of"), ("held_by", "held by"), ("by", "by"), ("into", "into")):
         if value := getattr(one, field):
             about.append(f"{link} {names[value]}")
@@ -254,9 +256,12 @@ def amount(one: pb.Term, words: pb.Words | None = None) -> str:
     if one.qualifier == pb.TERM_QUALIFIER_UNKNOWN:
         return "not known"
     unit = "%" if one.type == pb.TERM_TYPE_PERCENT else escaped(one.unit)
+    if one.per:
+        unit = f"{unit} per {escaped(one.per)}".lstrip()
     value = escaped(one.value)
     if one.type == pb.TERM_TYPE_TEXT and words is not None:
-        value = " ".join(escaped(said.text) for said in words.term_texts if said.key == one.key)
+        same = (said for said in words.term_texts if said.key == one.key)
+        value = " ".join(escaped(said.text) for said in same if said.variant == one.variant)
     elif one.type == pb.TERM_TYPE_BOOL:
         value = {"true": "yes", "false": "no"}.get(value, value)
     if one.qualifier == pb.TERM_QUALIFIER_BETWEEN:

@@ -491,3 +491,30 @@ def test_access_is_revoked_as_one_role_or_as_any() -> None:
 
     assert (party.role, party.participant_id) == (pb.ACCESS_ROLE_PARTY, "nissan")
     assert not revoke_access("desk").facts.access_revoked.role
+
+
+def test_votes_and_principals_are_said_by_builders() -> None:
+    rule = pb.VotingRule(quorum="1/2")
+    offer = proposal(by="a", to="b", acceptance_rule="vote", voting_rule=rule, on_behalf_of="c")
+    vote = answer("o", "reject", by="a", on_behalf_of="c", revises=True, tally=tally(yes=1, no=2))
+    closed = proposal_closing("o", "voted", tally=tally(no="432", declared="defeated"))
+    opened = opening("Talks", acceptance_rule="vote", voting_rule=rule, all_or_nothing=True)
+
+    made = offer.facts.proposal_made
+    assert (made.acceptance_rule, made.voting_rule) == (pb.ACCEPTANCE_RULE_VOTE, rule)
+    assert list(made.on_behalf_of) == ["c"]
+    given = vote.facts.proposal_answered
+    assert (given.revises, given.tally) == (True, pb.Tally(yes="1", no="2"))
+    assert closed.facts.proposal_closed.tally.declared == pb.VOTE_RESULT_DEFEATED
+    assert opened.facts.negotiation_opened.all_or_nothing
+
+
+def test_a_tally_has_only_its_counts() -> None:
+    with pytest.raises(ValueError, match="maybe"):
+        tally(maybe=3)
+
+
+def test_a_term_is_of_a_thing_in_a_year_at_a_rate() -> None:
+    wage = money("wage", "12.50", "EUR", per="hour", variant="2027", of_thing="night-work")
+
+    assert (wage.per, wage.variant, wage.of_thing) == ("hour", "2027", "night-work")

@@ -12,6 +12,7 @@ from pourparler import v1 as pb
 from pourparler.schema import edtf
 from pourparler.schema.entry_format import entry_format
 from pourparler.state import voting
+from pourparler.state.diff import reversals
 from pourparler.state.fold import fold
 from pourparler.state.status import status_report
 from tests.support import draft_checks
@@ -711,3 +712,45 @@ def test_a_session_resumes_under_its_id() -> None:
     assert adjourned.sessions["s"].status == pb.SESSION_STATUS_CLOSED
     assert resumed.sessions["s"].status == pb.SESSION_STATUS_OPEN
     assert answer((*PARTIES, session), session)[0] == "ID_ALREADY_USED"
+
+
+def offered_at(key: str, *terms: pb.Term, by: str = "a") -> pb.Draft:
+    return draft(
+        pb.ProposalMade(
+            proposal_id=key,
+            by=[by],
+            to=["b"],
+            terms=terms,
+            binding=pb.PROPOSAL_BINDING_BINDING,
+        )
+    )
+
+
+def test_alternatives_and_variants_are_no_change_of_mind() -> None:
+    alternatives = record((*PARTIES, offered_at("p1", price("100"), price("120"), price("90"))))
+    years = [price("100", variant="2026"), price("120", variant="2027")]
+    variants = record((*PARTIES, offered_at("p1", *years), offered_at("p2", *years)))
+
+    assert reversals(alternatives) == reversals(variants) == []
+
+
+def test_a_change_of_mind_is_that_of_the_principal() -> None:
+    agent = member("ra", pb.PARTICIPANT_ROLE_REPRESENTATIVE, represents=["a"])
+    taken = [
+        draft(
+            pb.PositionTaken(
+                position_id=f"x{place}",
+                holders=[who],
+                topic_id="t",
+                stance=stance,
+                supersedes=f"x{place - 1}" if place else "",
+            )
+        )
+        for place, (who, stance) in enumerate(
+            [("a", pb.STANCE_WANTS), ("ra", pb.STANCE_OPPOSES), ("a", pb.STANCE_WANTS)]
+        )
+    ]
+
+    (back,) = reversals(record((*PARTIES, agent, *taken)))
+
+    assert back.participant_id == "a"
