@@ -28,6 +28,7 @@ _ASIDE = {"from", "heading", "subheading", "num", "authorialNote"}
 _NOTES = {"summary", "scene", "narrative", "other", "subheading", "num", "authorialNote"}
 """The elements whose text is lost."""
 _BLOCKS = {"p", "li", "item", "block", "tr"}
+_OF_BODY = _SPOKEN | _SECTIONS | _TEXTS | _NOTES | _BLOCKS
 _VOTES = {"voting", "quorumVerification"}
 _DEEPEST = 200
 _BREAK = "\0"  # between paragraphs: in no text of XML
@@ -116,6 +117,8 @@ class _Reader:
         self._open.append(name)
         if "meta" in self._open:
             self._meta(name, attributes)
+            if name in _OF_BODY:
+                self._open[-1] = ""  # it has no meaning here, so its end has none
         elif name in {"debateBody", _BODIES[self._open[1]] if self._open[1:] else ""}:
             if self._opened:
                 raise BadLineError("The debate has two bodies.")

@@ -18,8 +18,8 @@ import pytest
 from cloudevents.core.formats.json import JSONFormat
 from cloudevents.core.v1.event import CloudEvent
 from google.protobuf import json_format
+from hypothesis import example, settings
 from hypothesis import given as any_
-from hypothesis import settings
 from hypothesis import strategies as st
 from lxml import etree
 from prov.model import (
@@ -616,6 +616,7 @@ def test_what_was_said_before_an_error_is_read() -> None:
 
 
 @any_(place=st.integers(0, 10_000), byte=st.integers(0, 255))
+@example(place=2468, byte=32)
 @settings(max_examples=200, database=None)
 def test_a_debate_with_a_wrong_byte_is_read_or_refused(place: int, byte: int) -> None:
     data = bytearray(DEBATE.encode())
