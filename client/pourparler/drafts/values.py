@@ -158,7 +158,7 @@ class Place(TypedDict, total=False):
 
 
 class Meant(Place, total=False):
-    """What a term is of, and the qualifier of a value that is not exact: one at most."""
+    """The parts of a term beside its value, and the qualifier of a value: one at most."""
 
     variant: str
     per: str

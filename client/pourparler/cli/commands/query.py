@@ -482,7 +482,7 @@ def list_(
     page = standard_page()
     if rows:
         page.table(Table("", columns, list(rows)))
-    elif filters:
+    elif not page.plain and filters:
         page.line("No negotiation on the record matches these filters.")
     elif not page.plain:
         page.line("No negotiation is on the record. Open one with `pourparler open TITLE`.")
