@@ -45,6 +45,8 @@ def record(context: FoldContext, event: pb.AgreementRecorded) -> None:
             amended.amended_by.append(event.agreement_id)
     part.awaits.extend(approvals.missing(part))
     set_status(context, part, event.status, event.between)
+    if event.status in ENDED and event.status != pb.AGREEMENT_STATUS_REJECTED:
+        _supersede(context, part)  # an older agreement that was in force before it ended
     if event.proposal_id:
         proposal = context.change_part(state.proposals, event.proposal_id)
         if proposal is not None:
@@ -92,7 +94,7 @@ def set_status(
 
 
 def _come_into_force(context: FoldContext, part: pb.Agreement) -> None:
-    path, key = _path(part), part.facts.agreement_id
+    path = _path(part)
     versions = (part.origin.version,)
     if not part.HasField("in_force"):
         part.in_force.CopyFrom(part.status_change)
@@ -105,6 +107,12 @@ def _come_into_force(context: FoldContext, part: pb.Agreement) -> None:
         if amended is not None and amended.status not in BINDING:
             kind = pb.ANOMALY_KIND_AMENDS_NOT_IN_FORCE
             context.add_anomaly(kind, (amended.origin.version,), path)
+    _supersede(context, part)
+
+
+def _supersede(context: FoldContext, part: pb.Agreement) -> None:
+    """End the agreements that an agreement supersedes, unless they have ended before."""
+    key = part.facts.agreement_id
     for other in part.facts.supersedes:
         before = context.change_part(context.state.agreements, other)
         if before is None or (before.status in ENDED and before.superseded_by != key):

@@ -754,3 +754,12 @@ def test_a_change_of_mind_is_that_of_the_principal() -> None:
     (back,) = reversals(record((*PARTIES, agent, *taken)))
 
     assert back.participant_id == "a"
+
+
+def test_an_older_deal_that_has_ended_had_superseded_its_predecessor() -> None:
+    newer = deal("newer", "TERMINATED", supersedes=["older"])
+    newer.facts.agreement_recorded.origin = pb.AGREEMENT_ORIGIN_PRIOR
+
+    state = recorded(*PARTIES, deal("older"), newer)
+
+    assert (status(state, "older"), status(state, "newer")) == ("SUPERSEDED", "TERMINATED")
