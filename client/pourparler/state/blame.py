@@ -140,6 +140,8 @@ def _blame(
     for version in sorted(steps):
         for path, setter in steps[version].set_by.items():
             fields[path] = setter
+            # A section that is emptied has no path of its own: the part still has the section.
+            fields[path.partition(".")[0]] = setter
             sets.setdefault(setter, []).append(path)
     said = set() if part is None else set(changed_fields(type(part)(), part))
     made = []

@@ -68,6 +68,17 @@ def test_of_what_was_corrected_the_correction_has_set_what_it_says() -> None:
     assert "words.text" not in found.contributions[0].sets
 
 
+def test_words_that_a_session_no_longer_has_were_emptied_by_its_resumption() -> None:
+    session = pb.SessionOpened(session_id="s", kind=pb.SESSION_KIND_CALL)
+    closed = draft(pb.SessionClosed(closed_session_id="s"))
+
+    found = of(("sessions", "s"), draft(session, pb.Words(title="First")), closed, draft(session))
+
+    assert found.part.HasField("words")
+    assert found.fields["words"] == 7
+    assert "words.title" not in found.fields
+
+
 def test_who_may_see_a_part_was_set_by_its_disclosure() -> None:
     public = pb.Visibility(level=pb.VISIBILITY_LEVEL_PUBLIC)
     disclosed = draft(pb.EntryDisclosed(target_version=5, disclosed_to=public))
