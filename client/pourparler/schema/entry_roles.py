@@ -1,9 +1,13 @@
 """The roles of participants in an entry, from the options of the contract. Pure."""
 
+from functools import cache
 from typing import Any, NamedTuple
 
+from google.protobuf.descriptor import Descriptor
+from google.protobuf.message import Message
+
 from pourparler import v1 as pb
-from pourparler.schema.contract import references
+from pourparler.schema.contract import is_repeated, references, rule_of
 
 
 class EntryRoles(NamedTuple):
@@ -42,16 +46,32 @@ def entry_roles(facts: pb.Facts) -> EntryRoles:
     return EntryRoles(*(tuple(found[role]) for role in _ROLES))
 
 
+ACTING_ROLES = frozenset({pb.ENTRY_ROLE_ACTOR, pb.ENTRY_ROLE_BETWEEN})
+"""The roles of the participants that act in an entry, or that it is between."""
+
+
+def actors(event: Message) -> list[str]:
+    """Return the participants that act in the message of an entry type, each once."""
+    found: dict[str, None] = {}
+    for name, repeated in _actor_fields(event.DESCRIPTOR):
+        value = getattr(event, name)
+        found.update(dict.fromkeys(value if repeated else [value]))
+    return list(found)
+
+
+@cache
+def _actor_fields(descriptor: Descriptor) -> list[tuple[str, bool]]:
+    """Return the fields of the participants that act, and whether each is repeated."""
+    return [
+        (field.name, is_repeated(field))
+        for field in descriptor.fields
+        if rule_of(field).role == pb.ENTRY_ROLE_ACTOR
+    ]
+
+
 def principals(event: Any) -> list[str]:
     """Return the participants for which an act counts: `on_behalf_of`, or else those that act.
 
-    `event` is the message of an entry type with a field for the acting participants.
+    `event` is the message of an entry type with `on_behalf_of`.
     """
-    if event.on_behalf_of:
-        return list(event.on_behalf_of)
-    acting = next(getattr(event, one) for one in _ACTING if one in event.DESCRIPTOR.fields_by_name)
-    return [acting] if isinstance(acting, str) else list(acting)
-
-
-_ACTING = ("by", "holders", "debtors", "between", "speakers")
-"""The fields of acting participants. An entry type has one of them."""
+    return list(event.on_behalf_of) or actors(event)

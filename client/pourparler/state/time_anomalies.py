@@ -1,10 +1,9 @@
 """Anomalies of time: entries whose dates contradict those of earlier entries. Pure."""
 
-from typing import Any
-
 from pourparler import v1 as pb
-from pourparler.schema.contract import ENTRY_TYPES, PARTS, is_repeated, rule_of
+from pourparler.schema.contract import ENTRY_TYPES, PARTS, rule_of
 from pourparler.schema.date_order import surely_before
+from pourparler.schema.entry_roles import actors
 from pourparler.state.approvals import approved_part
 from pourparler.state.fold_context import FoldContext
 
@@ -31,7 +30,7 @@ def note(context: FoldContext, kind: str) -> None:
     elif facts.HasField("approval_recorded"):
         path = "/".join(approved_part(event))
         _note_change(context, pb.ANOMALY_KIND_CHANGED_BEFORE_MADE, path)
-    for who in _actors(event, kind):
+    for who in actors(event):
         _note_presence(context, who)
     if facts.HasField("negotiation_concluded"):
         _note_later_talks(context)
@@ -46,26 +45,6 @@ def _note_change(context: FoldContext, kind: pb.AnomalyKind.ValueType, path: str
     part = getattr(context.state, collection).get(key)
     if part is not None and surely_before(context.facts.occurred, part.origin.occurred):
         context.add_anomaly(kind, (part.origin.version,), path)
-
-
-_ACTOR_FIELDS = {
-    name: [
-        (field.name, is_repeated(field))
-        for field in one.descriptor.fields
-        if rule_of(field).role == pb.ENTRY_ROLE_ACTOR
-    ]
-    for name, one in ENTRY_TYPES.items()
-}
-"""The fields of the participants that act, by entry type, and whether each is repeated."""
-
-
-def _actors(event: Any, kind: str) -> list[str]:
-    """Return each participant that acts in an entry, once."""
-    found: dict[str, None] = {}
-    for name, repeated in _ACTOR_FIELDS[kind]:
-        value = getattr(event, name)
-        found.update(dict.fromkeys(value if repeated else [value]))
-    return list(found)
 
 
 def _note_presence(context: FoldContext, participant_id: str) -> None:

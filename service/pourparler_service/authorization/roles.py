@@ -11,6 +11,7 @@ from google.protobuf.timestamp_pb2 import Timestamp
 
 from pourparler import v1 as pb
 from pourparler.schema.contract import references
+from pourparler.schema.entry_roles import ACTING_ROLES
 from pourparler.state.fold import ACCESS_TYPES
 from pourparler_service.authorization.policy import Policy
 from pourparler_service.domain.principals import ANONYMOUS
@@ -149,8 +150,6 @@ _BASES = frozenset({pb.BASIS_DIRECT, pb.BASIS_ON_RECORD})
 _MEDIATING = frozenset(
     {"session_opened", "session_closed", "topic_added", "topic_status_changed", "entry_disclosed"}
 )
-_ACTING = frozenset({pb.ENTRY_ROLE_ACTOR, pb.ENTRY_ROLE_BETWEEN})
-"""The roles of fields that name the participants that act in an entry."""
 
 
 def check_may_record(roles: Roles, facts: pb.Facts) -> None:
@@ -180,7 +179,7 @@ def check_may_record(roles: Roles, facts: pb.Facts) -> None:
         _refuse_role(text, "facts.provenance.basis")
     if roles.mediator and kind in _MEDIATING:
         return
-    acting = [one for one in references(facts) if one.acting and one.role in _ACTING]
+    acting = [one for one in references(facts) if one.acting and one.role in ACTING_ROLES]
     if not acting:
         text = "No participant acts in this entry. Only a custodian or a recorder can record it."
         _refuse_role(text, f"facts.{kind}")

@@ -75,9 +75,10 @@ def check_all(context: RuleContext) -> None:
     if context.facts.HasField("occurred"):
         check_occurred(context, context.facts.occurred, "facts.occurred")
     reused = _check_introduced(context)
-    named = [_check_reference(context, one) for one in _references(context)]
+    references_ = _references(context)
+    named = [_check_reference(context, one) for one in references_]
     if context.type.name not in AMENDING_TYPES:
-        check_authority(context.state, context.facts)
+        check_authority(context.state, references_)
     _check_visibility(context, [*named, *reused])
     _check_caucus_entry(context)
 

@@ -1,9 +1,10 @@
 """Acting for others: the principals of an act, and the authority to act for them. Pure."""
 
-from collections.abc import Collection, Iterable
+from collections.abc import Iterable
 
 from pourparler import v1 as pb
-from pourparler.schema.contract import references
+from pourparler.schema.contract import Reference
+from pourparler.schema.entry_roles import ACTING_ROLES
 from pourparler_service.domain.refusal import id_list, quoted, refuse
 
 _OF_STATEMENTS = "statement_recorded."
@@ -14,18 +15,22 @@ def acts_for(state: pb.Negotiation, participant_id: str) -> list[str]:
 
     These are the participants that it represents, directly or through others, and its groups.
     """
+    return _reached(state, participant_id, through_groups=True)
+
+
+def _reached(state: pb.Negotiation, participant_id: str, *, through_groups: bool) -> list[str]:
+    """Return the participants that a participant reaches by representation, or by membership."""
     found: dict[str, None] = {}
     ahead = [participant_id]
     while ahead:
         one = ahead.pop()
         part = state.participants.get(one)
-        represented = list(part.facts.represents) if part is not None else []
-        groups = [
-            key
-            for key, group in state.participants.items()
-            if one in group.facts.members and key not in found
-        ]
-        for principal in (*represented, *groups):
+        nearer = list(part.facts.represents) if part is not None else []
+        if through_groups:
+            nearer += [
+                key for key, group in state.participants.items() if one in group.facts.members
+            ]
+        for principal in nearer:
             if principal not in found and principal != participant_id:
                 found[principal] = None
                 ahead.append(principal)
@@ -66,44 +71,26 @@ def answering_for(state: pb.Negotiation, event: pb.ProposalAnswered) -> list[str
     proposal = state.proposals.get(event.proposal_id)
     if proposal is None or event.by in proposal.facts.to:
         return []
-    part = state.participants.get(event.by)
-    if part is None:
-        return []
-    chain = _represented(state, event.by)
-    return [one for one in proposal.facts.to if one in chain]
+    represented = _reached(state, event.by, through_groups=False)
+    return [one for one in proposal.facts.to if one in represented]
 
 
-def _represented(state: pb.Negotiation, participant_id: str) -> Collection[str]:
-    """Return the participants that a participant represents, directly or through others."""
-    found: dict[str, None] = {}
-    ahead = [participant_id]
-    while ahead:
-        part = state.participants.get(ahead.pop())
-        for principal in part.facts.represents if part is not None else ():
-            if principal not in found:
-                found[principal] = None
-                ahead.append(principal)
-    return found
-
-
-def check_authority(state: pb.Negotiation, facts: pb.Facts) -> None:
+def check_authority(state: pb.Negotiation, references: Iterable[Reference]) -> None:
     """Raise RefusalError if an acting participant has no authority for a principal.
 
-    The field roles of the contract say which participants act and which are principals. Statements
-    are exempt: a speaker may claim to speak for anyone.
+    `references` are those of the entry, with paths that start at its facts. The field roles of the
+    contract say which participants act and which are principals. Statements are exempt: a speaker
+    may claim to speak for anyone.
     """
-    named = [one for one in references(facts) if not one.path.startswith(_OF_STATEMENTS)]
+    named = [one for one in references if not one.path.startswith(_OF_STATEMENTS)]
     principals = [one for one in named if one.role == pb.ENTRY_ROLE_PRINCIPAL]
     if not principals:
         return
-    acting = [one.id for one in named if one.role in _ACTING_ROLES]
+    acting = [one.id for one in named if one.role in ACTING_ROLES]
     for one in principals:
         unable = [who for who in acting if who != one.id and one.id not in acts_for(state, who)]
         if unable and one.id not in acting:
             _refuse(one.path, one.id, unable)
-
-
-_ACTING_ROLES = frozenset({pb.ENTRY_ROLE_ACTOR, pb.ENTRY_ROLE_BETWEEN})
 
 
 def _refuse(path: str, principal: str, unable: Iterable[str]) -> None:

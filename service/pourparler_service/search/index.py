@@ -9,6 +9,7 @@ from typing import NamedTuple, Protocol
 from pourparler import v1 as pb
 from pourparler.schema import edtf
 from pourparler.schema.contract import references
+from pourparler.schema.entry_roles import ACTING_ROLES
 from pourparler_service.domain.references import Part, introduced_part, referenced_parts
 from pourparler_service.reads.entry_filters import ON_TOPICS
 from pourparler_service.search.query import SearchQuery
@@ -29,7 +30,6 @@ TYPES: Mapping[str, int] = {
 }
 """The entry types, by the names of their fields in Facts, as the numbers of these fields."""
 
-_ACTING = frozenset({pb.ENTRY_ROLE_ACTOR, pb.ENTRY_ROLE_BETWEEN})
 """A reference to participants who have to be able to act, but do not act in the entry."""
 
 
@@ -102,7 +102,7 @@ def document(position: int, stored: StoredEntry) -> Document:
 
 def _speakers(facts: pb.Facts) -> Iterable[str]:
     for one in references(facts):
-        if one.acting and one.role in _ACTING:
+        if one.acting and one.role in ACTING_ROLES:
             yield one.id
 
 
