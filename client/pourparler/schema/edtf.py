@@ -109,11 +109,13 @@ def bounds(edtf: str) -> Bounds:
         raise InvalidDateError("the date is empty: leave it out if it is not known")
     if len(edtf) > MAX_CHARS:
         raise _invalid(edtf, f"is longer than {MAX_CHARS} characters")
-    if edtf.startswith("[") and edtf.endswith("]"):
-        # The examples of the standard have a blank after a comma.
-        return _one_of(edtf.replace(", ", ","))
+    one_of = edtf.startswith("[") and edtf.endswith("]")
+    if one_of:
+        edtf = edtf.replace(", ", ",")  # the examples of the standard have a blank after a comma
     if not (edtf.isascii() and edtf.isprintable()) or " " in edtf:
         raise _invalid(edtf, "has blanks or characters that are in no date")
+    if one_of:
+        return _one_of(edtf)
     if edtf.count("/") == 1:
         return _interval(edtf)
     if "T" in edtf:
@@ -230,8 +232,6 @@ def _moved(day: str, days: int) -> str:
 
 
 def _one_of(edtf: str) -> Bounds:
-    if not (edtf.isascii() and edtf.isprintable()) or " " in edtf:
-        raise _invalid(edtf, "has blanks or characters that are in no date")
     members = edtf[1:-1].split(",")
     if len(members) == 1 and ".." not in edtf:
         raise _invalid(edtf, "is a set of one: write the date without the brackets")
