@@ -9,7 +9,7 @@ from google.protobuf.descriptor import EnumDescriptor
 from google.protobuf.timestamp_pb2 import Timestamp
 
 from pourparler import v1 as pb
-from pourparler.schema.contract import entry_type
+from pourparler.schema.contract import TALLY_COUNTS, entry_type
 
 Ref = str | pb.Draft
 """A part of the negotiation: its id, or the draft that introduces it."""
@@ -302,7 +302,7 @@ def tally(*, declared: Choice | None = None, **counts: int | str) -> pb.Tally:
     The counts are `yes`, `no`, `abstain`, `absent`, `paired` and `eligible`. A count that is left
     out is not known. Raises ValueError for another name.
     """
-    unknown = counts.keys() - {"yes", "no", "abstain", "absent", "paired", "eligible"}
+    unknown = counts.keys() - set(TALLY_COUNTS)
     if unknown:
         raise ValueError(f"A tally has no count {min(unknown)!r}.")
     result = pb.Tally()

@@ -18,6 +18,12 @@ PARTS: Mapping[int, str] = {
 """The field of Negotiation that holds the parts of a kind, by PartKind."""
 
 
+TALLY_COUNTS = tuple(
+    field.name for field in pb.Tally.DESCRIPTOR.fields if field.type == FieldDescriptor.TYPE_STRING
+)
+"""The fields of a Tally that hold a count."""
+
+
 class Reference(NamedTuple):
     """An id in an entry: its path, its PartKind, and for a participant its capacity and role."""
 

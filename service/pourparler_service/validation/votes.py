@@ -3,6 +3,7 @@
 from collections.abc import Callable
 
 from pourparler import v1 as pb
+from pourparler.schema.contract import TALLY_COUNTS
 from pourparler.state import voting
 from pourparler_service.domain.refusal import ViolationList, quoted
 
@@ -24,7 +25,7 @@ def check_voting_rule(found: ViolationList, rule: pb.VotingRule, path: str) -> N
 
 def check_tally(found: ViolationList, tally: pb.Tally, path: str) -> None:
     """Add a violation for each count of a tally that is not valid."""
-    for name in ("yes", "no", "abstain", "absent", "paired", "eligible"):
+    for name in TALLY_COUNTS:
         _check(found, voting.counted, getattr(tally, name), f"{path}.{name}", _COUNT)
     check_voting_rule(found, tally.rule, f"{path}.rule")
 

@@ -10,6 +10,7 @@ from google.protobuf.timestamp_pb2 import Timestamp
 
 from pourparler import v1 as pb
 from pourparler.cli.terminal_escape import escaped
+from pourparler.schema.contract import TALLY_COUNTS
 
 NOTHING = "-"
 
@@ -35,11 +36,7 @@ _CONFIRMED = frozenset({pb.BASIS_DIRECT, pb.BASIS_ON_RECORD})
 
 def tally(counts: pb.Tally) -> str:
     """Return the counts of a vote: "202 yes, 432 no, defeated"."""
-    given = [
-        f"{getattr(counts, name)} {name}"
-        for name in ("yes", "no", "abstain", "absent", "paired", "eligible")
-        if getattr(counts, name)
-    ]
+    given = [f"{getattr(counts, name)} {name}" for name in TALLY_COUNTS if getattr(counts, name)]
     if counts.declared:
         given.append(word(counts, "declared"))
     return ", ".join(given)
