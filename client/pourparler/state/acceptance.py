@@ -45,13 +45,12 @@ def deciders(state: pb.Negotiation, proposal: pb.Proposal) -> list[str]:
 
     A participant that left without a final answer does not decide it.
     """
-    answers = final_answers(proposal)
-    rule = acceptance_rule(state, proposal.facts)
-    return [
-        one
-        for one in addressees(proposal.facts, rule)
-        if one in answers or not has_left(state, one)
-    ]
+    return _deciders(state, proposal, final_answers(proposal))
+
+
+def _deciders(state: pb.Negotiation, proposal: pb.Proposal, answers: Collection[str]) -> list[str]:
+    asked = addressees(proposal.facts, acceptance_rule(state, proposal.facts))
+    return [one for one in asked if one in answers or not has_left(state, one)]
 
 
 def has_left(state: pb.Negotiation, participant_id: str) -> bool:
@@ -99,8 +98,8 @@ def proposal_status(state: pb.Negotiation, proposal: pb.Proposal, *, closed: boo
     `closed` means that no further answer comes. Only a rule of votes decides by it.
     """
     rule = acceptance_rule(state, proposal.facts)
-    voters = deciders(state, proposal)
     answers = final_answers(proposal)
+    voters = _deciders(state, proposal, answers)
     if rule == pb.ACCEPTANCE_RULE_VOTE:
         return voting.result(
             voting_rule(state, proposal.facts),

@@ -3,6 +3,7 @@
 from collections.abc import Iterable
 
 from pourparler import v1 as pb
+from pourparler.schema.contract import PARTS, rule_of
 from pourparler.schema.entry_roles import principals
 
 _UNDONE = frozenset({pb.APPROVAL_ACT_REFUSED, pb.APPROVAL_ACT_WITHDRAWN})
@@ -10,13 +11,11 @@ _UNDONE = frozenset({pb.APPROVAL_ACT_REFUSED, pb.APPROVAL_ACT_WITHDRAWN})
 
 def approved_part(event: pb.ApprovalRecorded) -> tuple[str, str]:
     """Return the field of the state and the id of the part that an approval is about."""
-    field = event.WhichOneof("of") or ""
-    collections = {
-        "agreement_id": "agreements",
-        "document_id": "documents",
-        "minutes_of": "sessions",
-    }
-    return collections.get(field, ""), getattr(event, field) if field else ""
+    name = event.WhichOneof("of")
+    if name is None:
+        return "", ""
+    rule = rule_of(event.DESCRIPTOR.fields_by_name[name])
+    return PARTS[rule.refers_to], getattr(event, name)
 
 
 def acts_of(approvals: Iterable[pb.Approval], participant_id: str) -> list[int]:

@@ -11,7 +11,8 @@ from google.protobuf.duration_pb2 import Duration
 from pourparler import v1 as pb
 from pourparler.schema import edtf
 from pourparler.schema.date_order import strict_bounds, wide_bounds
-from pourparler.state.acceptance import deciders, final_answers
+from pourparler.state.acceptance import deciders, final_answers, has_left
+from pourparler.state.agreement_life import BINDING
 
 _Part = TypeVar("_Part", bound=Any)
 
@@ -20,12 +21,6 @@ _UNSETTLED_TOPIC = {
     pb.TOPIC_STATUS_OPEN,
     pb.TOPIC_STATUS_UNDER_DISCUSSION,
     pb.TOPIC_STATUS_DEFERRED,
-}
-_BINDING_AGREEMENT = {
-    pb.AGREEMENT_STATUS_IN_FORCE,
-    pb.AGREEMENT_STATUS_IN_QUESTION,
-    pb.AGREEMENT_STATUS_UNDER_RENEGOTIATION,
-    pb.AGREEMENT_STATUS_SUSPENDED,
 }
 _PENDING_AGREEMENT = {
     pb.AGREEMENT_STATUS_PENDING_APPROVAL,
@@ -69,7 +64,7 @@ def status_report(state: pb.Negotiation, on: edtf.Bounds, on_text: str) -> pb.St
     commitments = _with_status(state.commitments, _OWED_COMMITMENT)
     milestones = _with_status(state.milestones, {pb.MILESTONE_STATUS_PLANNED})
     open_proposals = [_open_proposal(state, proposal, on) for proposal in open_parts.proposals]
-    binding = _with_status(state.agreements, _BINDING_AGREEMENT)
+    binding = _with_status(state.agreements, BINDING)
     not_yet = [one for one in binding if _begins_after(one, on)]
     return pb.StatusReport(
         on_date=on_text,
@@ -82,10 +77,10 @@ def status_report(state: pb.Negotiation, on: edtf.Bounds, on_text: str) -> pb.St
         open_proposals=open_proposals,
         answers_due=_answers_due(state, open_proposals, open_parts.questions),
         commitments_due=[
-            pb.CommitmentDue(commitment=one, due=_due(one, "due", on)) for one in commitments
+            pb.CommitmentDue(commitment=one, due=_due(one.facts.due, on)) for one in commitments
         ],
         milestones_due=[
-            pb.MilestoneDue(milestone=one, due=_due(one, "expected", on)) for one in milestones
+            pb.MilestoneDue(milestone=one, due=_due(one.facts.expected, on)) for one in milestones
         ],
         open_questions=open_parts.questions,
         agreed_by=open_parts.agreed_by,
@@ -144,7 +139,7 @@ def _agreed_by(state: pb.Negotiation) -> dict[str, str]:
         for topic in one.facts.topic_ids
     }
     found: dict[str, str] = {}
-    for agreement in _with_status(state.agreements, _BINDING_AGREEMENT):
+    for agreement in _with_status(state.agreements, BINDING):
         facts = agreement.facts
         reached = facts.origin == pb.AGREEMENT_ORIGIN_REACHED
         if not reached or facts.kind not in _AGREES_TOPICS:
@@ -166,14 +161,14 @@ def _reopened(topic: pb.Topic, agreement: pb.Agreement) -> bool:
 
 def _begins_after(agreement: pb.Agreement, on: edtf.Bounds) -> bool:
     """Return True if an agreement surely applies only after a date."""
-    begins = edtf.earliest_instant(wide_bounds(_date(agreement, "effective")))
+    begins = edtf.earliest_instant(wide_bounds(agreement.effective))
     now = edtf.latest_instant(on)
     return begins is not None and now is not None and begins > now
 
 
 def _ended_before(agreement: pb.Agreement, on: edtf.Bounds) -> bool:
     """Return True if the end of an agreement surely passed before a date."""
-    ends = edtf.latest_instant(wide_bounds(_date(agreement, "ends")))
+    ends = edtf.latest_instant(wide_bounds(agreement.ends))
     now = edtf.earliest_instant(on)
     return ends is not None and now is not None and ends < now
 
@@ -198,7 +193,7 @@ def _provisional(state: pb.Negotiation, accepted: Iterable[pb.Proposal]) -> list
 def _is_bound(state: pb.Negotiation, proposal: pb.Proposal) -> bool:
     """Return True if a proposal became an agreement that binds."""
     agreement = state.agreements.get(proposal.agreement_id) if proposal.agreement_id else None
-    return agreement is not None and agreement.status in _BINDING_AGREEMENT
+    return agreement is not None and agreement.status in BINDING
 
 
 def _in_order(parts: Iterable[_Part]) -> list[_Part]:
@@ -220,7 +215,7 @@ def _open_proposal(
         lineage=_lineage(state, proposal),
         age=_age(proposal.origin, on),
         waits_for=[one for one in deciders(state, proposal) if one not in final],
-        expiry=_due(proposal, "expires", on),
+        expiry=_due(proposal.facts.expires, on),
     )
 
 
@@ -261,8 +256,7 @@ def _answers_due(
 
     def owing(asked: Iterable[str]) -> Iterator[pb.AnswerDue]:
         for who in asked:
-            participant = state.participants.get(who)
-            if participant is None or participant.status != pb.PARTICIPANT_STATUS_LEFT:
+            if not has_left(state, who):
                 yield due.setdefault(who, pb.AnswerDue(participant_id=who))
 
     for proposal in proposals:
@@ -279,13 +273,5 @@ def _join_version(state: pb.Negotiation, one: pb.AnswerDue) -> int:
     return participant.origin.version if participant is not None else 0
 
 
-def _due(part: Any, field: str, on: edtf.Bounds) -> pb.DueState.ValueType:
-    date = _date(part, field)
+def _due(date: pb.FuzzyDate, on: edtf.Bounds) -> pb.DueState.ValueType:
     return _DUE[edtf.due(strict_bounds(date), on, wide_bounds(date))]
-
-
-def _date(part: Any, field: str) -> pb.FuzzyDate:
-    """Return a date of a part: the reckoned one of the state, or else that of its facts."""
-    reckoned = field in part.DESCRIPTOR.fields_by_name and part.HasField(field)
-    date: pb.FuzzyDate = getattr(part if reckoned else part.facts, field)
-    return date

@@ -82,7 +82,7 @@ def count(rule: pb.VotingRule, voters: Collection[str], answers: Mapping[str, in
 def carries(rule: pb.VotingRule, votes: Count) -> bool:
     """Return True if votes carry a proposal under a rule, without a casting vote."""
     heads = votes.heads
-    if rule.quorum and heads.present < share(rule.quorum) * heads.eligible:
+    if not _is_quorate(rule, votes):
         return False
     if rule.HasField("at_least_yes") and heads.yes < rule.at_least_yes:
         return False
@@ -135,7 +135,7 @@ def result(
         votes = count(rule, voters, answers)
         if carries(rule, votes):
             return accepted
-        if rule.casting_vote and is_tie(rule, votes) and _could_carry(rule, votes):
+        if rule.casting_vote and is_tie(rule, votes) and _is_quorate(rule, votes):
             if casting:
                 return accepted if casting == pb.ANSWER_ACCEPT else rejected
             return rejected if closed else open_
@@ -151,8 +151,8 @@ def result(
     return open_
 
 
-def _could_carry(rule: pb.VotingRule, votes: Count) -> bool:
-    """Return True if a quorum is present, so that a casting vote can decide."""
+def _is_quorate(rule: pb.VotingRule, votes: Count) -> bool:
+    """Return True if a quorum is present, or none is needed."""
     heads = votes.heads
     return not rule.quorum or heads.present >= share(rule.quorum) * heads.eligible
 

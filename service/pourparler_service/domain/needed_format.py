@@ -2,8 +2,7 @@
 
 from pourparler import v1 as pb
 from pourparler.schema.entry_format import LATEST_FORMAT, entry_format
-
-_DECIDED = frozenset({pb.PROPOSAL_STATUS_ACCEPTED, pb.PROPOSAL_STATUS_REJECTED})
+from pourparler.state.acceptance import DECIDED
 
 
 def needed_format(state: pb.Negotiation, draft: pb.Draft) -> int:
@@ -17,6 +16,6 @@ def needed_format(state: pb.Negotiation, draft: pb.Draft) -> int:
     facts = draft.facts
     if facts.HasField("proposal_answered"):
         proposal = state.proposals.get(facts.proposal_answered.proposal_id)
-        if proposal is not None and proposal.status in _DECIDED:
+        if proposal is not None and proposal.status in DECIDED:
             return LATEST_FORMAT
     return max(state.format, entry_format(facts, draft.words))

@@ -14,19 +14,11 @@ from pourparler.state.acceptance import (
     is_open,
     voting_rule,
 )
+from pourparler.state.agreement_life import BINDING
 from pourparler.state.proposal_life import voted_status
 from pourparler_service.domain.common_rules import RuleContext
 from pourparler_service.domain.refusal import id_list, quoted
 from pourparler_service.domain.representation import acts_for, answering_for
-
-_BINDS = frozenset(
-    {
-        pb.AGREEMENT_STATUS_IN_FORCE,
-        pb.AGREEMENT_STATUS_IN_QUESTION,
-        pb.AGREEMENT_STATUS_UNDER_RENEGOTIATION,
-        pb.AGREEMENT_STATUS_SUSPENDED,
-    }
-)
 
 
 def check_offer(context: RuleContext, key: str, field: str) -> None:
@@ -180,7 +172,7 @@ def _check_set_aside(context: RuleContext, part: pb.Proposal) -> None:
     if part.status != pb.PROPOSAL_STATUS_ACCEPTED:
         _refuse_closed(context, part, "proposal_id")
     agreement = context.part(pb.PART_KIND_AGREEMENT, part.agreement_id)
-    if agreement is not None and agreement.status in _BINDS:
+    if agreement is not None and agreement.status in BINDING:
         text = (
             f"The proposal became the agreement {quoted(part.agreement_id)}, which binds. Change"
             " the status of the agreement instead."
